@@ -1,0 +1,26 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tiltyard {
+
+namespace asio = boost::asio;
+
+/// A named place where a test can make the world go wrong. `TILTYARD_FAILPOINTS="labs.spawn.machines.before=kill;x=error"`
+/// arms them: `kill` ends the process with SIGKILL, `error` makes the place fail, `sleep:MS` holds it. Each fires each
+/// time it is passed, `kill@N` and `error@N` only the N-th time (from 1). Unarmed, a place costs one relaxed load.
+/// Completes with an error (`failpoint`) where `error` is armed.
+asio::awaitable<Result<>> failpoint(std::string name);
+
+/// Whether any is armed at all (the environment is read once, at the first call).
+bool failpoints_armed();
+
+/// Tests arm them without the environment; an empty text disarms all.
+void arm_failpoints(std::string_view text);
+
+}  // namespace tiltyard
