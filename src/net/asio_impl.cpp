@@ -1,0 +1,3 @@
+// The one place where Asio's bodies are compiled (BOOST_ASIO_SEPARATE_COMPILATION).
+#include <boost/asio/impl/src.hpp>
+#include <boost/asio/ssl/impl/src.hpp>

@@ -1,0 +1,401 @@
+#include "net/connection.h"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/run_on.h"
+#include "net/answer.h"
+#include "net/problem.h"
+#include "net/text.h"
+#include "net/trace.h"
+#include "net/websocket.h"
+#include "observe/log.h"
+
+namespace tiltyard::http {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kReadSize = 8 * 1024;
+constexpr std::size_t kWritePiece = 64 * 1024;
+/// A body may take `body_timeout`, and beyond that must come at least this fast (bytes per second).
+constexpr std::size_t kLeastBodyRate = 16 * 1024;
+/// How long, and how much, we listen to a client that we have refused, so that it gets to read why.
+constexpr std::chrono::seconds kLinger{2};
+constexpr std::size_t kLingerBytes = 1024 * 1024;
+constexpr std::size_t kUnroutedBodyLimit = 64 * 1024;
+
+/// Takes the address of an absolute target away: "http://host/path" is "/path" (RFC 9112, 3.2.2).
+std::string_view origin_form(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (target.size() > scheme.size() && same_text(target.substr(0, scheme.size()), scheme)) {
+      target.remove_prefix(scheme.size());
+      const auto slash = target.find_first_of("/?");
+      return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+    }
+  }
+  return target;
+}
+
+/// A browser sends cookies along with a WebSocket that any page opens, so the page must be ours (RFC 6455, 10.2).
+bool foreign_origin(const Request& request) {
+  if (!request.headers.has("Cookie")) return false;
+  std::string_view origin = request.headers.get("Origin");
+  const auto scheme = origin.find("://");
+  if (scheme == std::string_view::npos) return true;
+  origin.remove_prefix(scheme + 3);
+  return !same_text(origin, request.headers.get("Host"));
+}
+
+std::string chunk(std::string_view bytes) {
+  std::array<char, 20> size{};
+  const auto [end, error] = std::to_chars(size.data(), size.data() + size.size(), bytes.size(), 16);
+  std::string out;
+  out.reserve(bytes.size() + 24);
+  out.append(size.data(), end);
+  out += "\r\n";
+  out += bytes;
+  out += "\r\n";
+  return out;
+}
+
+std::unexpected<Error> peer_lost() {
+  return fail(Code::kCancelled, "connection-lost", "The client has gone, or the server is shutting down.");
+}
+
+/// What a handler's stream writes to. Outlives the connection if the handler keeps it; then it only says so.
+class PieceWriter final : public BodyWriter {
+ public:
+  explicit PieceWriter(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+  asio::awaitable<Result<>> write(std::string bytes) override {
+    auto work = Connection::write_piece(connection_, std::move(bytes));
+    co_return co_await run_on(connection_->executor(), std::move(work));
+  }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+};
+
+}  // namespace
+
+/// What remains of a request while its answer is written.
+struct Connection::Plan {
+  std::string path, trace_id;
+  bool head_only = false, keep_alive = false, http_1_0 = false;
+  std::unique_ptr<Request> upgrade;  ///< the handshake, if it asks for a WebSocket
+};
+
+Connection::Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, std::string remote_address)
+    : shared_(std::move(shared)),
+      transport_(std::make_shared<Transport>(std::move(socket))),
+      remote_address_(std::move(remote_address)) {}
+
+Connection::~Connection() = default;
+
+void Connection::sweep(TimePoint now) {
+  if (now >= deadline_) {
+    expired_ = true;
+    transport_->cancel();
+  }
+  // A client that closes its side during a stream has gone: only one that reads on for ever could tell otherwise.
+  if (streaming_ && transport_->peer_gone()) cut();
+}
+
+void Connection::drain() {
+  if (waiting_) transport_->close();
+  if (endless_) cut();
+}
+
+void Connection::cut() {
+  if (cut_) return;
+  cut_ = true;
+  transport_->close();
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> Connection::run() {
+  if (shared_->tls) {
+    deadline_ = steady_clock::now() + shared_->options.head_timeout;
+    const error_code error = co_await transport_->accept_tls(shared_->tls);
+    deadline_ = TimePoint::max();
+    if (error) co_return transport_->close();
+  }
+  bool again = true;
+  while (again && !cut_) again = co_await serve_one();
+  transport_->close();
+}
+
+asio::awaitable<void> Connection::turn_away() {
+  if (!shared_->tls) {
+    Response response = problem({Code::kUnavailable, "too-many-connections", "The server has no room for another connection.", {}, {}});
+    std::string bytes = write_head(response, "/", Framing::kLength, false, false) + response.body;
+    const bool sent = co_await write(std::move(bytes));
+    if (sent) co_await linger();
+  }
+  transport_->close();
+}
+
+void Connection::feed(RequestReader& reader) {
+  const std::size_t used = reader.feed(input_);
+  input_.erase(0, used);
+}
+
+asio::awaitable<bool> Connection::read_more(TimePoint deadline) {
+  if (cut_) co_return false;
+  const std::size_t had = input_.size();
+  input_.resize(had + kReadSize);
+  expired_ = false;
+  deadline_ = deadline;
+  auto [error, size] = co_await transport_->read_some(asio::mutable_buffer(input_.data() + had, kReadSize));
+  deadline_ = TimePoint::max();
+  input_.resize(had + (error ? 0 : size));
+  if (!error) expired_ = false;
+  co_return !error;
+}
+
+asio::awaitable<bool> Connection::read_head(RequestReader& reader) {
+  TimePoint deadline = steady_clock::now() + shared_->options.idle_timeout;
+  bool first = true;
+  while (reader.stage() == Stage::kHead) {
+    if (first) {
+      // An empty line before the request line is somebody's habit (RFC 9112, 2.2).
+      while (input_.starts_with("\r\n")) input_.erase(0, 2);
+      if (!input_.empty() && input_ != "\r") {
+        first = false;
+        deadline = steady_clock::now() + shared_->options.head_timeout;
+      }
+    }
+    if (!first) feed(reader);
+    if (reader.stage() != Stage::kHead) break;
+    waiting_ = first;
+    if (first && shared_->draining) co_return false;
+    const bool more = co_await read_more(deadline);
+    waiting_ = false;
+    if (more) continue;
+    if (expired_ && !first) co_await refuse(408, "request-timeout", "The request did not arrive in time.");
+    else if (!first && !cut_) co_await refuse(400, "malformed-request", "The request ends in the middle of its head.");
+    co_return false;
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> Connection::read_body(RequestReader& reader) {
+  const TimePoint began = steady_clock::now();
+  std::size_t received = 0;
+  while (true) {
+    received += input_.size();
+    feed(reader);
+    received -= input_.size();
+    if (reader.stage() != Stage::kBody) co_return true;
+    const std::chrono::milliseconds earned(received * 1000 / kLeastBodyRate);
+    const bool more = co_await read_more(began + shared_->options.body_timeout + earned);
+    if (more) continue;
+    if (expired_) co_await refuse(408, "request-timeout", "The body of the request did not arrive in time.");
+    else if (!cut_) co_await refuse(400, "malformed-request", "The request ends in the middle of its body.");
+    co_return false;
+  }
+}
+
+Result<> Connection::prepare(Request& request) const {
+  const std::string_view target = origin_form(request.target);
+  const auto mark = target.find('?');
+  auto path = clean_path(target.substr(0, mark));
+  if (!path) return fail(std::move(path.error()));
+  request.path = std::move(*path);
+  if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
+  request.remote_address = remote_address_;
+  request.secure = shared_->tls != nullptr;
+  request.trace_id = trace_id_;
+  return {};
+}
+
+asio::awaitable<bool> Connection::serve_one() {
+  RequestReader reader(shared_->options.head_limit);
+  trace_id_.clear();
+  const bool has_head = co_await read_head(reader);
+  if (!has_head) co_return false;
+  if (reader.stage() == Stage::kBad) {
+    const auto* reason = reader.failure() == 431 ? "head-too-large" : reader.failure() == 414 ? "uri-too-long" : "malformed-request";
+    co_await refuse(reader.failure(), reason, std::string(reader.why()));
+    co_return false;
+  }
+  Request& request = reader.request();
+  trace_id_ = trace_id_of(request.headers);
+  const Result<> prepared = prepare(request);
+  if (!prepared) {
+    co_await refuse(400, prepared.error().reason, prepared.error().message);
+    co_return false;
+  }
+  std::vector<std::string> allowed;
+  const Route* route = shared_->router.find(request.method, request.path, request.params, allowed);
+  const std::size_t body_limit = route == nullptr ? kUnroutedBodyLimit : route->body_limit;
+  if (reader.content_length().value_or(0) > body_limit) {
+    co_await refuse(413, "body-too-large", "The body is over the limit of " + std::to_string(body_limit) + " bytes.");
+    co_return false;
+  }
+  if (reader.stage() == Stage::kBody) {
+    reader.limit_body(body_limit);
+    if (request.headers.has("Expect") && !reader.expects_continue() && !reader.http_1_0()) {
+      co_await refuse(417, "expectation-failed", "The only expectation met here is 100-continue.");
+      co_return false;
+    }
+    if (reader.expects_continue() && input_.empty()) {
+      const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (!told) co_return false;
+    }
+    const bool has_body = co_await read_body(reader);
+    if (!has_body) co_return false;
+    if (reader.stage() == Stage::kBad) {
+      const bool large = reader.failure() == 413;
+      co_await refuse(reader.failure(), large ? "body-too-large" : "malformed-request", std::string(reader.why()));
+      co_return false;
+    }
+  }
+  Plan plan;
+  plan.path = request.path;
+  plan.trace_id = request.trace_id;
+  plan.head_only = request.method == "HEAD";
+  plan.http_1_0 = reader.http_1_0();
+  plan.keep_alive = reader.keep_alive();
+  if (!plan.http_1_0 && wants_websocket(request)) {
+    if (foreign_origin(request)) {
+      co_await refuse(403, "csrf", "A WebSocket with a cookie is only opened for pages of this host.");
+      co_return false;
+    }
+    plan.upgrade = std::make_unique<Request>(request);
+  }
+  auto work = shared_->router.run(route, std::move(allowed), std::move(request));
+  Response response = co_await std::move(work);
+  if (cut_) co_return false;
+  co_return co_await send(plan, std::move(response));
+}
+
+asio::awaitable<bool> Connection::write(std::string bytes) {
+  std::string_view rest = bytes;
+  while (!rest.empty()) {
+    if (cut_) co_return false;
+    // The deadline is for each piece: a slow reader may take its time, a stopped one may not.
+    expired_ = false;
+    deadline_ = steady_clock::now() + shared_->options.body_timeout;
+    auto [error, size] = co_await transport_->write_some(
+        asio::const_buffer(rest.data(), std::min(rest.size(), kWritePiece)));
+    deadline_ = TimePoint::max();
+    if (error) {
+      // A cancelled write that had made no progress is not tried again: the peer has had its time.
+      transport_->close();
+      co_return false;
+    }
+    rest.remove_prefix(size);
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> Connection::send(const Plan& plan, Response response) {
+  if (response.websocket) co_return co_await send_websocket(plan, std::move(response));
+  if (response.stream) co_return co_await send_stream(plan, std::move(response));
+  const bool keep = plan.keep_alive && !shared_->draining;
+  const bool bodiless = response.status == 204 || response.status == 304 || response.status / 100 == 1;
+  std::string bytes = write_head(response, plan.path, bodiless ? Framing::kNone : Framing::kLength, keep, shared_->tls != nullptr);
+  if (bodiless || plan.head_only) {
+    const bool sent = co_await write(std::move(bytes));
+    co_return sent && keep;
+  }
+  if (response.body.size() <= 16 * 1024) {
+    bytes += response.body;
+    const bool sent = co_await write(std::move(bytes));
+    co_return sent && keep;
+  }
+  const bool begun = co_await write(std::move(bytes));
+  if (!begun) co_return false;
+  const bool sent = co_await write(std::move(response.body));
+  co_return sent && keep;
+}
+
+asio::awaitable<bool> Connection::send_stream(const Plan& plan, Response response) {
+  const bool keep = plan.keep_alive && !shared_->draining && !plan.http_1_0;
+  chunked_ = !plan.http_1_0;
+  std::string head = write_head(response, plan.path, chunked_ ? Framing::kChunked : Framing::kUntilClose, keep, shared_->tls != nullptr);
+  const bool begun = co_await write(std::move(head));
+  if (!begun) co_return false;
+  if (plan.head_only) co_return keep;
+  streaming_ = true;
+  endless_ = response.headers.get("Content-Type").starts_with("text/event-stream");
+  if (endless_ && shared_->draining) co_return false;
+  bool whole = true;
+  try {
+    auto work = response.stream(std::make_shared<PieceWriter>(shared_from_this()));
+    co_await run_on(shared_->router.home(), std::move(work));
+  } catch (const std::exception& error) {
+    whole = false;
+    if (!cut_) log::error("http", "a streaming answer failed", {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
+  }
+  streaming_ = endless_ = false;
+  // Without the last chunk the client can tell that the answer is not whole.
+  if (!whole || cut_) co_return false;
+  if (!chunked_) co_return false;
+  const bool ended = co_await write("0\r\n\r\n");
+  co_return ended && keep;
+}
+
+asio::awaitable<Result<>> Connection::write_piece(std::shared_ptr<Connection> self, std::string bytes) {
+  if (!self->streaming_ || self->cut_) co_return peer_lost();
+  if (bytes.empty()) co_return Result<>{};
+  std::string framed = self->chunked_ ? chunk(bytes) : std::move(bytes);
+  const bool sent = co_await self->write(std::move(framed));
+  if (!sent) co_return peer_lost();
+  co_return Result<>{};
+}
+
+asio::awaitable<bool> Connection::send_websocket(const Plan& plan, Response response) {
+  if (!plan.upgrade) {
+    Response refusal = problem_with_status(426, {Code::kInvalid, "upgrade-required", "This path speaks WebSocket.", {}, {}});
+    refusal.headers.set("Upgrade", "websocket");
+    refusal.headers.set("X-Trace-Id", plan.trace_id);
+    co_return co_await send(plan, std::move(refusal));
+  }
+  if (shared_->draining) co_return false;
+  Headers extra = security_fields(response, plan.path, shared_->tls != nullptr);
+  for (const auto& [name, value] : response.headers) extra.add(name, value);
+  transport_->unread(std::exchange(input_, {}));
+  endless_ = true;
+  auto accepted = co_await accept_websocket(transport_, std::move(*plan.upgrade), std::move(extra));
+  if (!accepted) co_return false;
+  std::shared_ptr<WebSocket> socket = std::move(*accepted);
+  try {
+    auto work = response.websocket(socket);
+    co_await run_on(shared_->router.home(), std::move(work));
+  } catch (const std::exception& error) {
+    if (!cut_) log::error("http", "a WebSocket failed", {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
+  }
+  if (!cut_) co_await socket->close(1000, "");
+  endless_ = false;
+  co_return false;
+}
+
+asio::awaitable<void> Connection::refuse(int status, std::string reason, std::string detail) {
+  Response response = problem_with_status(status, {Code::kInvalid, std::move(reason), std::move(detail), {}, {}});
+  response.headers.add("X-Trace-Id", trace_id_.empty() ? trace_id_of({}) : trace_id_);
+  count_refused("other", status);
+  std::string bytes = write_head(response, "/api", Framing::kLength, false, shared_->tls != nullptr) + response.body;
+  const bool sent = co_await write(std::move(bytes));
+  if (sent) co_await linger();
+}
+
+asio::awaitable<void> Connection::linger() {
+  // Closing with unread bytes makes the kernel send a reset, which can overtake our answer.
+  transport_->shutdown_write();
+  const TimePoint until = steady_clock::now() + kLinger;
+  std::size_t drained = 0;
+  while (drained < kLingerBytes && steady_clock::now() < until) {
+    input_.clear();
+    const bool more = co_await read_more(until);
+    if (!more) break;
+    drained += input_.size();
+  }
+}
+
+}  // namespace tiltyard::http

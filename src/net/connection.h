@@ -1,0 +1,86 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "net/parse.h"
+#include "net/router.h"
+#include "net/server.h"
+#include "net/transport.h"
+
+namespace tiltyard::http {
+
+/// What all connections of a server share; read-only but for the counters.
+struct ServerShared {
+  ServerShared(const Router& routes, ServerOptions settings) : router(routes), options(std::move(settings)) {}
+
+  const Router& router;
+  const ServerOptions options;
+  std::shared_ptr<asio::ssl::context> tls;
+  std::atomic<std::size_t> connections{0};
+  std::atomic<bool> draining{false};
+};
+
+/// One connection of a client, from accept to close. Lives on one net loop; its deadlines are enforced by the loop's
+/// sweep, which is cheaper than a timer for each read.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, std::string remote_address);
+  ~Connection();
+
+  asio::awaitable<void> run();
+  /// Over the limit of connections: says so and closes.
+  asio::awaitable<void> turn_away();
+
+  /// Called by the sweep: gives up what is overdue, and streams whose reader has gone.
+  void sweep(TimePoint now);
+  /// The server is stopping: a connection that waits for its next request, or whose answer never ends, closes now.
+  void drain();
+  /// Ends it whatever it does.
+  void cut();
+  /// Where `cut` reaches the coroutine that runs this connection.
+  asio::cancellation_slot cancel_slot() { return cancel_.slot(); }
+
+  asio::any_io_executor executor() { return transport_->executor(); }
+  /// A piece of a streaming answer; on this connection's loop.
+  static asio::awaitable<Result<>> write_piece(std::shared_ptr<Connection> self, std::string bytes);
+
+ private:
+  struct Plan;
+
+  asio::awaitable<bool> read_more(TimePoint deadline);
+  asio::awaitable<bool> read_head(RequestReader& reader);
+  asio::awaitable<bool> read_body(RequestReader& reader);
+  asio::awaitable<bool> serve_one();
+  asio::awaitable<bool> send(const Plan& plan, Response response);
+  asio::awaitable<bool> send_stream(const Plan& plan, Response response);
+  asio::awaitable<bool> send_websocket(const Plan& plan, Response response);
+  asio::awaitable<void> refuse(int status, std::string reason, std::string detail);
+  asio::awaitable<bool> write(std::string bytes);
+  asio::awaitable<void> linger();
+  Result<> prepare(Request& request) const;
+  void feed(RequestReader& reader);
+
+  std::shared_ptr<ServerShared> shared_;
+  std::shared_ptr<Transport> transport_;
+  const std::string remote_address_;
+  std::string input_;  ///< read, not yet used
+  TimePoint deadline_ = TimePoint::max();
+  std::string trace_id_;                ///< of the request at hand
+  asio::cancellation_signal cancel_;    ///< reaches `run`, and through it the handler or stream it waits for
+  bool expired_ = false;                ///< the deadline of the pending read or write has passed
+  bool cut_ = false;
+  bool waiting_ = false;    ///< for the first byte of a request
+  bool streaming_ = false;  ///< an answer of unknown length is under way
+  bool endless_ = false;    ///< and it does not end by itself (events, WebSocket)
+  bool chunked_ = false;
+};
+
+}  // namespace tiltyard::http

@@ -1,0 +1,254 @@
+#include "net/server.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_set>
+
+#include "base/gate.h"
+#include "base/run_on.h"
+#include "net/connection.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+
+namespace tiltyard::http {
+namespace {
+
+using asio::ip::tcp;
+using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+
+std::unexpected<Error> invalid_address(const std::string& listen) {
+  return fail(Code::kInvalid, "invalid-address",
+              "'" + listen + "' is not an address to listen on; write it like 127.0.0.1:8000 or [::1]:8000.");
+}
+
+Result<tcp::endpoint> parse_listen(const std::string& listen) {
+  const auto colon = listen.rfind(':');
+  if (colon == std::string::npos) return invalid_address(listen);
+  std::string_view host = std::string_view(listen).substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  std::uint16_t port = 0;
+  const char* const end = listen.data() + listen.size();
+  const auto [stop, bad] = std::from_chars(listen.data() + colon + 1, end, port);
+  if (bad != std::errc{} || stop != end) return invalid_address(listen);
+  if (host == "localhost") host = "127.0.0.1";
+  if (host == "*" || host.empty()) host = "0.0.0.0";
+  error_code error;
+  const auto address = asio::ip::make_address(std::string(host), error);
+  if (error) return invalid_address(listen);
+  return tcp::endpoint(address, port);
+}
+
+std::string text_of(tcp::endpoint endpoint) {
+  auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
+const metrics::Gauge& open_connections() {
+  static const auto gauge = metrics::gauge("tiltyard_http_connections", "Open HTTP connections of the API");
+  return gauge;
+}
+
+}  // namespace
+
+struct Server::State : std::enable_shared_from_this<Server::State> {
+  /// What belongs to one loop and is only touched there.
+  struct Part {
+    explicit Part(asio::any_io_executor runs_on) : executor(std::move(runs_on)), acceptor(executor), tick(executor) {}
+
+    asio::any_io_executor executor;
+    tcp::acceptor acceptor;
+    asio::steady_timer tick;
+    std::unordered_set<Connection*> connections;
+  };
+
+  State(net::Loops& all_loops, const Router& router, ServerOptions options)
+      : loops(all_loops), shared(std::make_shared<ServerShared>(router, std::move(options))) {}
+
+  Result<> listen();
+  error_code open(Part& part, tcp::endpoint at, bool shared_port);
+  static asio::awaitable<void> accept(std::shared_ptr<State> self, Part* part);
+  static asio::awaitable<void> serve(std::shared_ptr<State> self, Part* part, std::shared_ptr<Connection> connection,
+                                     bool welcome);
+  static asio::awaitable<void> sweep(std::shared_ptr<State> self, Part* part);
+  static asio::awaitable<void> drain(std::shared_ptr<State> self, Part* part);
+  static asio::awaitable<void> cut(std::shared_ptr<State> self, Part* part);
+
+  net::Loops& loops;
+  std::shared_ptr<ServerShared> shared;
+  std::vector<std::unique_ptr<Part>> parts;
+  Gate gate{"http"};
+  std::uint16_t port = 0;
+};
+
+error_code Server::State::open(Part& part, tcp::endpoint at, bool shared_port) {
+  error_code error;
+  part.acceptor.open(at.protocol(), error);
+  if (error) return error;
+  part.acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (shared_port) part.acceptor.set_option(ReusePort(true), error);
+  part.acceptor.bind(at, error);
+  if (!error && shared_port) part.acceptor.listen(1024, error);
+  return error;
+}
+
+Result<> Server::State::listen() {
+  const std::string& text = shared->options.listen;
+  auto parsed = parse_listen(text);
+  if (!parsed) return fail(std::move(parsed.error()));
+  tcp::endpoint at = *parsed;
+  const auto refuse = [&text](const error_code& error) -> Result<> {
+    if (error == asio::error::address_in_use) {
+      return fail(Code::kConflict, "address-in-use", "Somebody else listens on " + text + " already.", error.message());
+    }
+    return fail(Code::kInvalid, "invalid-address", "Cannot listen on " + text + ": " + error.message() + ".");
+  };
+  if (at.port() != 0) {
+    // A port shared by SO_REUSEPORT would let a second server of ours in unnoticed, so first ask for it alone.
+    Part probe(loops.net(0));
+    if (const error_code error = open(probe, at, false)) return refuse(error);
+  }
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    auto& part = *parts.emplace_back(std::make_unique<Part>(loops.net(i)));
+    if (const error_code error = open(part, at, true)) {
+      parts.clear();
+      return refuse(error);
+    }
+    at.port(part.acceptor.local_endpoint().port());
+  }
+  port = at.port();
+  return {};
+}
+
+asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self, Part* part) {
+  while (!self->shared->draining) {
+    auto [error, socket] = co_await part->acceptor.async_accept(kTuple);
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+    if (error) {
+      // Out of descriptors or memory: those that are there go on, and new ones wait in the kernel's queue meanwhile.
+      log::warn("http", "cannot accept a connection", {{"error", error.message()}});
+      asio::steady_timer pause(part->executor, std::chrono::milliseconds(100));
+      co_await pause.async_wait(asio::use_awaitable);
+      continue;
+    }
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    const auto remote = socket.remote_endpoint(ignored);
+    if (ignored) continue;
+    const std::size_t open = self->shared->connections.fetch_add(1) + 1;
+    open_connections().set(static_cast<double>(open));
+    const std::size_t limit = self->shared->options.max_connections;
+    if (open > limit + limit / 10 + 16) {
+      // Too many even to be told so.
+      self->shared->connections.fetch_sub(1);
+      continue;
+    }
+    auto connection = std::make_shared<Connection>(self->shared, Transport::Socket(std::move(socket)), text_of(remote));
+    auto work = serve(self, part, std::move(connection), open <= limit);
+    self->gate.spawn(part->executor, "connection", std::move(work));
+  }
+}
+
+asio::awaitable<void> Server::State::serve(std::shared_ptr<State> self, Part* part,
+                                           std::shared_ptr<Connection> connection, bool welcome) {
+  struct Entry {
+    State& state;
+    Part& part;
+    Connection& connection;
+    Entry(State& s, Part& p, Connection& c) : state(s), part(p), connection(c) { part.connections.insert(&connection); }
+    ~Entry() {
+      part.connections.erase(&connection);
+      open_connections().set(static_cast<double>(state.shared->connections.fetch_sub(1) - 1));
+    }
+  };
+  const Entry entry(*self, *part, *connection);
+  auto work = welcome ? connection->run() : connection->turn_away();
+  co_await asio::co_spawn(part->executor, std::move(work),
+                          asio::bind_cancellation_slot(connection->cancel_slot(), asio::use_awaitable));
+}
+
+asio::awaitable<void> Server::State::sweep(std::shared_ptr<State> self, Part* part) {
+  const ServerOptions& options = self->shared->options;
+  const auto shortest = std::min({options.head_timeout, options.body_timeout, options.idle_timeout});
+  const auto period = std::clamp(shortest / 8, std::chrono::milliseconds(10), std::chrono::milliseconds(500));
+  while (true) {
+    part->tick.expires_after(period);
+    co_await part->tick.async_wait(asio::use_awaitable);
+    const auto now = std::chrono::steady_clock::now();
+    // What a sweep does only posts completions, so nobody leaves the set meanwhile.
+    for (Connection* connection : part->connections) connection->sweep(now);
+  }
+}
+
+asio::awaitable<void> Server::State::drain(std::shared_ptr<State> self, Part* part) {
+  error_code ignored;
+  part->acceptor.close(ignored);
+  const std::vector<Connection*> all(part->connections.begin(), part->connections.end());
+  for (Connection* connection : all) connection->drain();
+  co_return;
+}
+
+asio::awaitable<void> Server::State::cut(std::shared_ptr<State> self, Part* part) {
+  const std::vector<Connection*> all(part->connections.begin(), part->connections.end());
+  for (Connection* connection : all) connection->cut();
+  co_return;
+}
+
+Server::Server(net::Loops& loops, const Router& router, ServerOptions options)
+    : state_(std::make_shared<State>(loops, router, std::move(options))) {}
+
+Server::~Server() = default;
+
+Result<> Server::start() {
+  State& state = *state_;
+  const ServerOptions& options = state.shared->options;
+  if (!options.tls_certificate.empty() || !options.tls_key.empty()) {
+    auto context = make_server_context(options.tls_certificate, options.tls_key);
+    if (!context) return fail(std::move(context.error()));
+    state.shared->tls = std::move(*context);
+  }
+  if (auto listening = state.listen(); !listening) return listening;
+  for (const auto& part : state.parts) {
+    state.gate.spawn(part->executor, "accept", State::accept(state_, part.get()));
+    state.gate.spawn(part->executor, "sweep", State::sweep(state_, part.get()));
+  }
+  return {};
+}
+
+std::uint16_t Server::port() const { return state_->port; }
+
+asio::awaitable<void> Server::stop(std::chrono::milliseconds grace) {
+  const auto state = state_;
+  state->shared->draining = true;
+  for (const auto& part : state->parts) {
+    auto work = State::drain(state, part.get());
+    co_await run_on(part->executor, std::move(work));
+  }
+  const auto until = std::chrono::steady_clock::now() + grace;
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (state->shared->connections.load() > 0 && std::chrono::steady_clock::now() < until) {
+    timer.expires_after(std::chrono::milliseconds(5));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  for (const auto& part : state->parts) {
+    auto work = State::cut(state, part.get());
+    co_await run_on(part->executor, std::move(work));
+  }
+  co_await state->gate.close();
+}
+
+}  // namespace tiltyard::http

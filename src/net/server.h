@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "net/loops.h"
+#include "net/router.h"
+
+namespace tiltyard::http {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:0";  ///< address:port, [v6]:port
+  std::chrono::milliseconds head_timeout{10'000};
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{75'000};
+  std::size_t head_limit = 16 * 1024;       ///< bytes of request line and fields
+  std::size_t max_connections = 10'000;     ///< over it, new ones are answered 503 and closed
+  std::string tls_certificate, tls_key;     ///< PEM files; both empty: plain HTTP
+};
+
+/// Serves a Router over HTTP/1.1 (keep-alive, pipelining in order, Expect: 100-continue, HEAD, WebSocket upgrade). One
+/// acceptor per net loop with SO_REUSEPORT. Security headers are on every answer.
+class Server {
+ public:
+  Server(net::Loops& loops, const Router& router, ServerOptions options);
+  ~Server();
+  /// Binds and starts to accept; `address-in-use` or `invalid-address` name the address.
+  Result<> start();
+  std::uint16_t port() const;
+  /// Stops accepting, lets running answers finish until `grace`, then cuts them; completes when no connection is left.
+  asio::awaitable<void> stop(std::chrono::milliseconds grace);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace tiltyard::http

@@ -1,0 +1,96 @@
+#include "store/connection.h"
+
+#include <fmt/core.h>
+
+namespace tiltyard::store {
+namespace {
+
+/// How long a connection waits for a lock that another holds (a back-up, a migration, an operator's shell).
+constexpr int kBusyMillis = 5000;
+
+/// The busy time-out comes first: even the switch to WAL needs a lock. Caches are small, because the server's memory is
+/// a promise; the page cache of the kernel does the rest. A negative cache_size counts KiB.
+constexpr const char* kCommon =
+    "PRAGMA journal_mode=WAL;"
+    "PRAGMA synchronous=FULL;"
+    "PRAGMA foreign_keys=ON;"
+    "PRAGMA temp_store=MEMORY;"
+    "PRAGMA trusted_schema=OFF;";
+constexpr const char* kForReading = "PRAGMA cache_size=-1024; PRAGMA query_only=ON;";
+constexpr const char* kForWriting =
+    "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=33554432;";
+/// Rebuilding a table would fire its foreign keys; the migration checks all of them before it commits.
+constexpr const char* kForMigrating = "PRAGMA cache_size=-4096; PRAGMA foreign_keys=OFF;";
+
+const char* pragmas_for(Connection::Use use) {
+  switch (use) {
+    case Connection::Use::kRead: return kForReading;
+    case Connection::Use::kWrite: return kForWriting;
+    case Connection::Use::kMigrate: return kForMigrating;
+  }
+  return kForReading;
+}
+
+}  // namespace
+
+Connection::Connection(const std::string& path, Use use) : session_(soci::sqlite3, "db=\"" + path + "\"") {
+  handle_ = static_cast<soci::sqlite3_session_backend*>(session_.get_backend())->conn_;
+  sqlite::sqlite3_busy_timeout(handle_, kBusyMillis);
+  for (const char* sql : {kCommon, pragmas_for(use)}) {
+    if (auto done = execute(sql); !done) throw soci::soci_error(done.error().cause);
+  }
+  sqlite::sqlite3_set_authorizer(handle_, &Connection::authorize, this);
+}
+
+Connection::~Connection() { sqlite::sqlite3_set_authorizer(handle_, nullptr, nullptr); }
+
+int Connection::authorize(void* self, int action, const char*, const char*, const char*, const char*) {
+  const bool guarded = static_cast<Connection*>(self)->guarded_;
+  return guarded && action == SQLITE_TRANSACTION ? SQLITE_DENY : SQLITE_OK;
+}
+
+Result<> Connection::execute(const char* sql) {
+  char* message = nullptr;
+  const int code = sqlite::sqlite3_exec(handle_, sql, nullptr, nullptr, &message);
+  if (code == SQLITE_OK) return {};
+  std::string cause = fmt::format("{} ({}): {}", message != nullptr ? message : sqlite::sqlite3_errstr(code),
+                                  sqlite::sqlite3_extended_errcode(handle_), sql);
+  sqlite::sqlite3_free(message);
+  return fail(error_of(code, std::move(cause)));
+}
+
+bool Connection::in_transaction() const { return sqlite::sqlite3_get_autocommit(handle_) == 0; }
+
+int Connection::last_code() const { return sqlite::sqlite3_errcode(handle_) & 0xFF; }  // the low byte is the primary one
+
+Error Connection::last_error(std::string cause) const { return error_of(last_code(), std::move(cause)); }
+
+Error error_of(int sqlite_code, std::string cause) {
+  switch (sqlite_code & 0xFF) {
+    case SQLITE_FULL:
+      return Error{Code::kExhausted, "store-full", "The database has no space left on its disk.", std::move(cause), {}};
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Error{Code::kUnavailable, "store-busy", "The database is busy. Try again.", std::move(cause), {}};
+    default:
+      return Error{Code::kInternal, "store-failed", "The database could not do this.", std::move(cause), {}};
+  }
+}
+
+Result<Store::AnyValue> run_guarded(Connection& connection, const Store::AnyWork& work) {
+  Connection::Guarded guarded(connection);
+  try {
+    return work(connection.session());
+  } catch (const soci::sqlite3_soci_error& failure) {
+    return fail(error_of(failure.result(), failure.what()));
+  } catch (const soci::soci_error& failure) {
+    // SOCI reports most failed statements without SQLite's code; the connection still knows it.
+    return fail(connection.last_error(failure.what()));
+  } catch (const std::exception& failure) {
+    return fail(Code::kInternal, "store-failed", "The database could not do this.", failure.what());
+  } catch (...) {
+    return fail(Code::kInternal, "store-failed", "The database could not do this.", "an exception of unknown type");
+  }
+}
+
+}  // namespace tiltyard::store

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "store/store.h"
+
+namespace tiltyard::store {
+
+/// Store::migrate for SQLite, on a connection of its own. Errors: `migration-invalid` (the list has gaps),
+/// `schema-newer`, `schema-mismatch` (the file was written by other migrations), `migration-failed`.
+Result<> migrate_sqlite(const std::string& path, const std::vector<Migration>& migrations);
+
+}  // namespace tiltyard::store

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "observe/metrics.h"
+#include "store/connection.h"
+#include "store/queue.h"
+
+namespace tiltyard::store {
+
+/// Group commit: all writes that wait run in one transaction, each in a savepoint of its own, and are committed by one
+/// fsync. Only then do they answer. Lives on the writer's thread.
+class Writer {
+ public:
+  /// Throws soci::soci_error when the file cannot be opened.
+  explicit Writer(std::string path);
+
+  /// Runs the jobs in their order and completes every one of them. Never throws.
+  void run(std::vector<Job> group);
+
+ private:
+  using Outcomes = std::vector<Result<Store::AnyValue>>;
+  using Group = std::vector<Job*>;
+
+  Outcomes attempt(const Group& group);
+  Outcomes attempt_singly(const Group& group);
+  Result<Store::AnyValue> run_in_savepoint(Job& job);
+  Result<> reconnect_if_lost();
+  void roll_back();
+  static Outcomes all_fail(std::size_t count, const Error& error);
+
+  std::string path_;
+  std::unique_ptr<Connection> connection_;
+  metrics::Histogram write_seconds_;
+  metrics::Histogram group_size_;
+  metrics::Counter commits_;
+};
+
+}  // namespace tiltyard::store
