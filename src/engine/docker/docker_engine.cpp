@@ -1,0 +1,126 @@
+#include "engine/docker/docker_engine.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/offload.h"
+#include "engine/docker/answers.h"
+#include "engine/docker/connection.h"
+#include "engine/docker/firewall.h"
+#include "engine/docker/freezer.h"
+#include "engine/docker/same_files.h"
+#include "engine/docker/watcher.h"
+
+namespace tiltyard::engine {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace docker;
+namespace json = boost::json;
+
+json::array our_labels(const std::string& name_space) {
+  return {std::string(kLabelManaged) + "=true", std::string(kLabelNamespace) + "=" + name_space};
+}
+
+/// Events of our machines that say something; of the many that a command in a machine makes we want none.
+std::string event_filter(const std::string& name_space) {
+  const json::object filter{
+      {"type", json::array{"container"}},
+      {"label", our_labels(name_space)},
+      {"event", json::array{"start", "die", "oom", "stop", "kill", "pause", "unpause", "destroy", "health_status"}}};
+  return json::serialize(filter);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DockerEngine>> DockerEngine::make(asio::any_io_executor executor, DockerOptions options) {
+  auto target = http::Target::parse(options.endpoint);
+  if (!target) return fail(std::move(target.error()));
+  target->ca_file = options.ca_file;
+  target->certificate_file = options.certificate_file;
+  target->key_file = options.key_file;
+  // The usual spelling of a TLS endpoint is tcp:// with certificates beside it.
+  if (!options.ca_file.empty() && target->unix_path.empty()) target->tls = true;
+  const std::string unix_path = target->unix_path;
+  auto connection = std::make_shared<Connection>(options.name, std::move(*target));
+  return std::unique_ptr<DockerEngine>(new DockerEngine(executor, std::move(options), unix_path, std::move(connection)));
+}
+
+DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options, std::string unix_path,
+                           std::shared_ptr<Connection> connection)
+    : executor_(executor), options_(std::move(options)), unix_path_(std::move(unix_path)), local_(!unix_path_.empty()), connection_(std::move(connection)),
+      worker_(std::make_shared<WorkerPool>("engine files", 1)) {
+  FirewallOptions firewall;
+  firewall.nft = options_.nft;
+  firewall.table = options_.firewall_table;
+  firewall_ = std::make_unique<Firewall>(executor_, std::move(firewall));
+  freezer_ = std::make_unique<Freezer>(executor_, local_);
+  watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every);
+}
+
+DockerEngine::~DockerEngine() = default;
+
+std::optional<Error> DockerEngine::away() const { return connection_->away(); }
+
+asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
+  auto version = co_await connection_->negotiate();
+  if (!version) co_return fail(std::move(version.error()));
+  auto answer = co_await connection_->call("GET", "/info", {}, 15s);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status != 200) co_return fail(refusal(About::kEngine, *answer));
+  auto info = parse_json(answer->body);
+  if (!info) co_return fail(std::move(info.error()));
+  Fingerprint out;
+  out.kind = "docker";
+  out.version = text(at(*info, "ServerVersion"));
+  out.api_version = connection_->api_version();
+  out.os = text(at(*info, "OSType"));
+  out.arch = text(at(*info, "Architecture"));
+  out.runtime = text(at(*info, "DefaultRuntime"));
+  out.cpus = static_cast<int>(number(at(*info, "NCPU")));
+  out.memory = number(at(*info, "MemTotal"));
+  out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));
+  out.extras = {"build", "exec", "logs", "archives", "snapshot", "stats"};
+  if (const json::object* runtimes = at(*info, "Runtimes").if_object()) {
+    for (const auto& [name, unused] : *runtimes) out.extras.push_back("runtime:" + std::string(name.data(), name.size()));
+  }
+  co_return out;
+}
+
+asio::awaitable<Result<>> DockerEngine::ensure_isolation() {
+  if (local_) co_return co_await firewall_->ensure();
+  if (options_.trust_remote_isolation) co_return Result<>{};
+  co_return fail(Code::kUnavailable, "isolation-missing",
+                 "The engine " + options_.name + " runs on another host, where our firewall table cannot be loaded from here.");
+}
+
+Labels DockerEngine::ours(Labels labels) const {
+  labels[kLabelManaged] = "true";
+  labels[kLabelNamespace] = options_.name_space;
+  return labels;
+}
+
+bool DockerEngine::is_ours(const Labels& labels) const {
+  const auto managed = labels.find(kLabelManaged), space = labels.find(kLabelNamespace);
+  return managed != labels.end() && managed->second == "true" && space != labels.end() &&
+         space->second == options_.name_space;
+}
+
+std::string DockerEngine::our_filter() const {
+  return json::serialize(json::object{{"label", our_labels(options_.name_space)}});
+}
+
+void DockerEngine::on_event(std::function<void(EngineEvent)> subscriber) { watcher_->on_event(std::move(subscriber)); }
+
+void DockerEngine::run() {
+  watcher_->run();
+  if (local_) firewall_->run();
+}
+
+asio::awaitable<void> DockerEngine::close() {
+  co_await watcher_->close();
+  co_await firewall_->close();
+}
+
+}  // namespace tiltyard::engine

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace tiltyard {
+class WorkerPool;
+}
+
+namespace tiltyard::engine {
+
+struct DockerOptions {
+  std::string name = "docker";                             ///< how operators and errors call this engine
+  std::string endpoint = "unix:///var/run/docker.sock";    ///< or tcp://host:port, https://host:port
+  std::string ca_file, certificate_file, key_file;         ///< TLS, for https:// endpoints
+  std::string name_space = "tiltyard";                     ///< value of the label tiltyard.namespace on all we make
+  std::string log_driver = "json-file";                    ///< json-file or local: both can be read back
+  /// The operator says that a remote engine's host has our firewall table in force (see docs/operations.md).
+  bool trust_remote_isolation = false;
+  std::string nft = "nft";                                 ///< the program that loads the firewall table
+  std::string firewall_table = "tiltyard";                 ///< one per host, whatever the number of servers on it
+  std::string files_folder;                                ///< absolute: where our own files are, which machines may get
+  std::chrono::milliseconds ping_every{5'000};             ///< how soon a dead daemon is noticed on a quiet day
+};
+
+namespace docker {
+class Connection;
+class Firewall;
+class Freezer;
+class Watcher;
+}  // namespace docker
+
+/// The Docker Engine over its own API: no command line, no library of theirs. Belongs to the loop of `executor`; blocking
+/// work (reading build contexts, running nft) happens on a worker thread of its own. Lives until `close()` completed.
+class DockerEngine final : public Engine {
+ public:
+  /// `invalid-address` where the endpoint cannot be read. Does not touch the engine yet.
+  static Result<std::unique_ptr<DockerEngine>> make(asio::any_io_executor executor, DockerOptions options);
+  ~DockerEngine() override;
+
+  const std::string& name() const override { return options_.name; }
+  asio::awaitable<Result<Fingerprint>> fingerprint() override;
+  std::optional<Error> away() const override;
+
+  asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
+  asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
+  asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
+  asio::awaitable<Result<>> remove_image(std::string reference) override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) override;
+
+  asio::awaitable<Result<>> ensure_isolation() override;
+  asio::awaitable<Result<>> create_network(NetworkSpec spec) override;
+  asio::awaitable<Result<>> destroy_network(std::string name) override;
+  asio::awaitable<Result<>> create_volume(std::string name, Labels labels) override;
+  asio::awaitable<Result<>> destroy_volume(std::string name) override;
+
+  asio::awaitable<Result<Handle>> create(MachineSpec spec) override;
+  asio::awaitable<Result<>> start(Handle handle) override;
+  asio::awaitable<Result<>> pause(Handle handle) override;
+  asio::awaitable<Result<>> resume(Handle handle) override;
+  asio::awaitable<Result<>> thaw(Handle handle) override;
+  asio::awaitable<Result<>> stop(Handle handle, std::chrono::milliseconds grace) override;
+  asio::awaitable<Result<>> destroy(Handle handle) override;
+  asio::awaitable<Result<MachineStatus>> inspect(Handle handle) override;
+  asio::awaitable<Result<std::optional<Handle>>> recover(std::string machine_name) override;
+  asio::awaitable<Result<std::vector<Resource>>> list() override;
+  asio::awaitable<Result<Stats>> stats(Handle handle) override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) override;
+  asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
+  asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) override;
+  asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) override;
+
+  void on_event(std::function<void(EngineEvent)> subscriber) override;
+  void run() override;
+  asio::awaitable<void> close() override;
+
+ private:
+  DockerEngine(asio::any_io_executor executor, DockerOptions options, std::string unix_path,
+               std::shared_ptr<docker::Connection> connection);
+
+  /// The labels all our resources carry, on top of `labels`.
+  Labels ours(Labels labels) const;
+  bool is_ours(const Labels& labels) const;
+  /// The filter `{"label": [ours…]}` of listings, as JSON.
+  std::string our_filter() const;
+
+  enum class NameHolder { kNobody, kAdopted, kOutdated };
+  asio::awaitable<Result<NameHolder>> who_holds(std::string name, std::string instance, std::string spec_hash);
+  asio::awaitable<Result<>> connect_others(MachineSpec spec);
+  asio::awaitable<Result<>> wait_until_gone(std::string name);
+
+  enum class NetworkHolder { kNobody, kSame, kOurs, kStranger };
+  asio::awaitable<bool> appears(std::string name, std::string spec_hash);
+  asio::awaitable<Result<>> destroy_namesakes(std::string name);
+  asio::awaitable<Result<NetworkHolder>> network_holder(std::string name, std::string spec_hash);
+  asio::awaitable<Result<>> disconnect_leftovers(std::string network);
+  asio::awaitable<Result<>> bridge_is_here(NetworkSpec spec);
+
+  /// The machine as the daemon sees it, and where its freezer is (remembered by `freezer_`).
+  asio::awaitable<Result<MachineState>> look_for_freezer(std::string name);
+  asio::awaitable<Result<>> ask_to_resume(std::string name);
+  asio::awaitable<Result<>> bring_view_up_to_date(std::string name);
+
+  asio::awaitable<Result<std::vector<Resource>>> list_machines();
+  asio::awaitable<Result<std::vector<Resource>>> list_networks();
+  asio::awaitable<Result<std::vector<Resource>>> list_volumes();
+
+  asio::any_io_executor executor_;
+  DockerOptions options_;
+  std::string unix_path_;  ///< empty: over TCP
+  bool local_;
+  std::shared_ptr<docker::Connection> connection_;
+  std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
+  std::unique_ptr<docker::Firewall> firewall_;
+  std::unique_ptr<docker::Freezer> freezer_;
+  std::unique_ptr<docker::Watcher> watcher_;
+};
+
+}  // namespace tiltyard::engine

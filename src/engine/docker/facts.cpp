@@ -1,0 +1,169 @@
+#include "engine/docker/facts.h"
+
+#include <charconv>
+
+#include "engine/docker/answers.h"
+
+namespace tiltyard::engine::docker {
+namespace {
+
+namespace json = boost::json;
+
+MachineState state_of(std::string_view word) {
+  if (word == "running") return MachineState::kRunning;
+  if (word == "paused") return MachineState::kPaused;
+  if (word == "created") return MachineState::kCreated;
+  if (word == "restarting") return MachineState::kRestarting;
+  if (word == "exited") return MachineState::kExited;
+  return MachineState::kDead;  // "dead", "removing"
+}
+
+Health health_of(std::string_view word) {
+  if (word == "healthy") return Health::kHealthy;
+  if (word == "unhealthy") return Health::kUnhealthy;
+  if (word == "starting") return Health::kStarting;
+  return Health::kNone;
+}
+
+std::vector<std::string> strings(const json::value& value) {
+  std::vector<std::string> out;
+  if (const json::array* items = value.if_array()) {
+    for (const auto& item : *items) out.push_back(text(item));
+  }
+  return out;
+}
+
+/// /containers/{id}/stats lists block transfers one line per device and direction.
+void add_block_bytes(const json::value& lines, Stats& into) {
+  const json::array* items = lines.if_array();
+  if (!items) return;
+  for (const auto& item : *items) {
+    const std::string direction = text(at(item, "op"));
+    if (direction == "Read" || direction == "read") into.read_bytes += number(at(item, "value"));
+    if (direction == "Write" || direction == "write") into.write_bytes += number(at(item, "value"));
+  }
+}
+
+}  // namespace
+
+Labels labels_of(const json::value& object) {
+  Labels out;
+  if (const json::object* members = object.if_object()) {
+    for (const auto& [key, value] : *members) out.emplace(std::string(key.data(), key.size()), text(value));
+  }
+  return out;
+}
+
+TimePoint time_of(const json::value& value) {
+  const auto time = parse_rfc3339(text(value));
+  return time && to_micros(*time) > 0 ? *time : TimePoint{};
+}
+
+MachineStatus machine_status(const json::value& inspected) {
+  MachineStatus out;
+  const json::value& state = at(inspected, "State");
+  out.state = state_of(text(at(state, "Status")));
+  out.health = health_of(text(at(at(state, "Health"), "Status")));
+  out.exit_code = static_cast<int>(number(at(state, "ExitCode")));
+  out.out_of_memory = truth(at(state, "OOMKilled"));
+  out.error = text(at(state, "Error"));
+  out.engine_id = text(at(inspected, "Id"));
+  if (const json::object* networks = at(at(inspected, "NetworkSettings"), "Networks").if_object()) {
+    for (const auto& [name, network] : *networks) {
+      const std::string address = text(at(network, "IPAddress"));
+      if (!address.empty()) out.addresses.emplace(std::string(name.data(), name.size()), address);
+    }
+  }
+  return out;
+}
+
+Resource listed_machine(const json::value& item) {
+  Resource out;
+  out.kind = ResourceKind::kMachine;
+  // "Names" are ["/name"]; links would add more, and we make none.
+  const auto names = strings(at(item, "Names"));
+  if (!names.empty()) out.name = names.front().substr(names.front().starts_with('/') ? 1 : 0);
+  out.labels = labels_of(at(item, "Labels"));
+  out.created_at = TimePoint{std::chrono::seconds{number(at(item, "Created"))}};
+  out.state = state_of(text(at(item, "State")));
+  out.handle = Handle{1, out.name};
+  return out;
+}
+
+Resource listed_network(const json::value& item) {
+  Resource out;
+  out.kind = ResourceKind::kNetwork;
+  out.name = text(at(item, "Name"));
+  out.labels = labels_of(at(item, "Labels"));
+  out.created_at = time_of(at(item, "Created"));
+  return out;
+}
+
+Resource listed_volume(const json::value& item) {
+  Resource out;
+  out.kind = ResourceKind::kVolume;
+  out.name = text(at(item, "Name"));
+  out.labels = labels_of(at(item, "Labels"));
+  out.created_at = time_of(at(item, "CreatedAt"));
+  return out;
+}
+
+Stats machine_stats(const json::value& stats) {
+  Stats out;
+  out.cpu_nanos = number(at(at(at(stats, "cpu_stats"), "cpu_usage"), "total_usage"));
+  const json::value& memory = at(stats, "memory_stats");
+  // The page cache can be given back; cgroup v1 says it as total_inactive_file, v2 as inactive_file.
+  const json::value& detail = at(memory, "stats");
+  const json::value& old_cache = at(detail, "total_inactive_file");
+  const std::int64_t cache = number(old_cache.is_null() ? at(detail, "inactive_file") : old_cache);
+  const std::int64_t usage = number(at(memory, "usage"));
+  out.memory = usage > cache ? usage - cache : usage;
+  out.memory_limit = number(at(memory, "limit"));
+  out.pids = number(at(at(stats, "pids_stats"), "current"));
+  if (const json::object* networks = at(stats, "networks").if_object()) {
+    for (const auto& [name, network] : *networks) {
+      out.rx_bytes += number(at(network, "rx_bytes"));
+      out.tx_bytes += number(at(network, "tx_bytes"));
+    }
+  }
+  add_block_bytes(at(at(stats, "blkio_stats"), "io_service_bytes_recursive"), out);
+  return out;
+}
+
+ImageInfo image_info(const json::value& inspected) {
+  ImageInfo out;
+  out.id = text(at(inspected, "Id"));
+  out.size = number(at(inspected, "Size"));
+  out.created_at = time_of(at(inspected, "Created"));
+  const json::value& config = at(inspected, "Config");
+  out.labels = labels_of(at(config, "Labels"));
+  out.entrypoint = strings(at(config, "Entrypoint"));
+  out.command = strings(at(config, "Cmd"));
+  out.environment = strings(at(config, "Env"));
+  out.user = text(at(config, "User"));
+  if (const json::object* ports = at(config, "ExposedPorts").if_object()) {
+    for (const auto& [name, unused] : *ports) {
+      // "80/tcp"; other transports are not ours to route.
+      const std::string_view port(name.data(), name.size());
+      std::uint16_t value = 0;
+      if (port.ends_with("/tcp") && std::from_chars(port.data(), port.data() + port.size(), value).ec == std::errc{}) {
+        out.exposed_ports.push_back(value);
+      }
+    }
+  }
+  if (const json::object* volumes = at(config, "Volumes").if_object()) {
+    for (const auto& [path, unused] : *volumes) out.volumes.emplace_back(path.data(), path.size());
+  }
+  return out;
+}
+
+EngineEvent engine_event(const json::value& event) {
+  EngineEvent out;
+  if (text(at(event, "Type")) != "container") return out;
+  out.action = text(at(event, "Action"));
+  out.labels = labels_of(at(at(event, "Actor"), "Attributes"));
+  if (const auto name = out.labels.find("name"); name != out.labels.end()) out.machine = name->second;
+  return out;
+}
+
+}  // namespace tiltyard::engine::docker

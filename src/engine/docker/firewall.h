@@ -1,0 +1,49 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace tiltyard::engine::docker {
+
+namespace asio = boost::asio;
+
+struct FirewallOptions {
+  std::string nft = "nft";        ///< the program, found along PATH
+  std::string table = "tiltyard"; ///< of family inet
+  /// What says whether frames between the ports of one bridge pass the IP hooks.
+  std::string bridge_hook = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+  std::string bridge_hook6 = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
+};
+
+/// Our nftables table, in force and kept in force. It goes by the names of bridges alone, so that it is the same text on
+/// every host, several servers share it, and a spawn changes nothing in it. Machines reach neither the host nor private
+/// addresses nor other instances; those on egress bridges reach public addresses; only the host opens connections to
+/// machines. A change by somebody else is seen through the kernel's notifications (and, should these fail, by looking
+/// every second) and put right. Needs CAP_NET_ADMIN. Belongs to one loop; nft runs on a worker thread.
+class Firewall {
+ public:
+  Firewall(asio::any_io_executor executor, FirewallOptions options);
+  ~Firewall();
+
+  /// Microseconds when in force; otherwise loads the table first. `isolation-missing` when that cannot be done.
+  asio::awaitable<Result<>> ensure();
+  /// What is known at this moment.
+  bool in_force() const;
+  /// Starts to watch for changes; the first `ensure` does so as well.
+  void run();
+  asio::awaitable<void> close();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// The table's text as loaded: `nft -f`. Pure.
+std::string firewall_rules(const std::string& table);
+
+}  // namespace tiltyard::engine::docker

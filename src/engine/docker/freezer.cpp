@@ -1,0 +1,125 @@
+#include "engine/docker/freezer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string_view>
+
+namespace tiltyard::engine::docker {
+namespace {
+
+constexpr const char* kStandstills[] = {"/1", "/2"};
+
+std::string read_text(const std::string& file) {
+  std::ifstream in(file);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+bool has_word(std::string_view list, std::string_view word) {
+  while (true) {
+    const auto comma = list.find(',');
+    if (list.substr(0, comma) == word) return true;
+    if (comma == list.npos) return false;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+/// Where the hierarchy is mounted ("device folder type options …"): that of the freezer (v1), or the unified one.
+std::string mount_of(const std::string& mounts, bool unified) {
+  std::istringstream lines(mounts);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string device, folder, type, options;
+    words >> device >> folder >> type >> options;
+    if (unified ? type == "cgroup2" : type == "cgroup" && has_word(options, "freezer")) return folder;
+  }
+  return {};
+}
+
+/// The container's group in that hierarchy. Lines are "number:controllers:path"; the unified one is "0::path".
+std::string group_of(const std::string& groups, bool unified) {
+  std::istringstream lines(groups);
+  for (std::string line; std::getline(lines, line);) {
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    const auto controllers = std::string_view(line).substr(first + 1, second - first - 1);
+    if (unified ? controllers.empty() && line.starts_with("0:") : has_word(controllers, "freezer")) return line.substr(second + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups, const std::string& engine_id) {
+  if (engine_id.empty()) return std::nullopt;
+  // Where both versions are mounted, the one that has the freezer is what the daemon uses.
+  for (const bool unified : {false, true}) {
+    const auto mount = mount_of(mounts, unified), group = group_of(groups, unified);
+    if (mount.empty() || group.find(engine_id) == group.npos || group.find("..") != group.npos) continue;
+    auto file = mount + group + (unified ? "/cgroup.freeze" : "/freezer.state");
+    if (::access(file.c_str(), W_OK) == 0) return file;
+  }
+  return std::nullopt;
+}
+
+bool write_freezer(const std::string& file, bool frozen) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool unified = file.ends_with("cgroup.freeze");
+  const std::string_view word = unified ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+  const auto written = ::write(fd, word.data(), word.size());
+  ::close(fd);
+  return written == static_cast<ssize_t>(word.size());
+}
+
+Freezer::Freezer(asio::any_io_executor executor, bool local) : local_(local), changed_(executor) {
+  if (local_) mounts_ = read_text("/proc/self/mounts");
+}
+
+std::string Freezer::find(const std::string& name, const std::string& engine_id, std::int64_t pid) {
+  files_.erase(name);
+  if (!local_ || pid <= 0) return {};
+  auto file = freezer_file(mounts_, read_text(fmt::format("/proc/{}/cgroup", pid)), engine_id);
+  if (!file) return {};
+  files_.emplace(name, *file);
+  return *file;
+}
+
+std::string Freezer::known(const std::string& name) const {
+  const auto found = files_.find(name);
+  return found == files_.end() ? std::string() : found->second;
+}
+
+void Freezer::forget(const std::string& name) {
+  files_.erase(name);
+  thawed_.erase(name);
+}
+
+asio::awaitable<Freezer::Turn> Freezer::turn(std::string name) {
+  while (having_turn_.contains(name)) co_await changed_.wait();
+  having_turn_.insert(name);
+  co_return Turn(*this, std::move(name));
+}
+
+asio::awaitable<Freezer::Turn> Freezer::standstill() {
+  while (true) {
+    // No machine has such a name.
+    for (const auto* place : kStandstills) {
+      if (having_turn_.insert(place).second) co_return Turn(*this, place);
+    }
+    co_await changed_.wait();
+  }
+}
+
+Freezer::Turn::~Turn() {
+  if (!freezer_) return;
+  freezer_->having_turn_.erase(name_);
+  freezer_->changed_.pulse();
+}
+
+}  // namespace tiltyard::engine::docker

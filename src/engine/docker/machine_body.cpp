@@ -1,0 +1,243 @@
+#include "engine/docker/machine_body.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <sodium/crypto_generichash.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace tiltyard::engine::docker {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::int64_t kDefaultPids = 256;  // stops a fork bomb where the spec does not say how many are needed
+constexpr std::int64_t kDefaultTmpfs = 64 * 1024 * 1024;
+
+json::array strings(const std::vector<std::string>& values) {
+  json::array out;
+  out.reserve(values.size());
+  for (const auto& value : values) out.emplace_back(value);
+  return out;
+}
+
+json::object object_of(const std::map<std::string, std::string>& values) {
+  json::object out;
+  for (const auto& [key, value] : values) out.emplace(key, value);
+  return out;
+}
+
+std::int64_t nanos(std::chrono::milliseconds time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+}
+
+json::object endpoint(const Attachment& attachment) {
+  json::object out;
+  if (!attachment.address.empty()) out["IPAMConfig"] = {{"IPv4Address", attachment.address}};
+  if (!attachment.aliases.empty()) out["Aliases"] = strings(attachment.aliases);
+  return out;
+}
+
+json::object health(const HealthCheck& check) {
+  if (check.disabled) return {{"Test", json::array{"NONE"}}};
+  return {{"Test", strings(check.test)},
+          {"Interval", nanos(check.interval)},
+          {"Timeout", nanos(check.timeout)},
+          {"StartPeriod", nanos(check.start_period)},
+          {"Retries", check.retries}};
+}
+
+/// "on-failure:3" → {"Name": "on-failure", "MaximumRetryCount": 3}.
+json::object restart_policy(const std::string& policy) {
+  const auto colon = policy.find(':');
+  int retries = 0;
+  if (colon != std::string::npos) std::from_chars(policy.data() + colon + 1, policy.data() + policy.size(), retries);
+  return {{"Name", policy.substr(0, colon)}, {"MaximumRetryCount", retries}};
+}
+
+json::object mount(const Mount& mount) {
+  json::object out{{"Target", mount.target}};
+  switch (mount.kind) {
+    case Mount::Kind::kBind:
+      out["Type"] = "bind";
+      out["Source"] = mount.source;
+      out["ReadOnly"] = mount.read_only;
+      out["BindOptions"] = {{"Propagation", "rprivate"}};
+      break;
+    case Mount::Kind::kVolume:
+      out["Type"] = "volume";
+      out["Source"] = mount.source;
+      out["ReadOnly"] = mount.read_only;
+      break;
+    case Mount::Kind::kTmpfs:
+      out["Type"] = "tmpfs";
+      out["TmpfsOptions"] = {{"SizeBytes", mount.tmpfs_size > 0 ? mount.tmpfs_size : kDefaultTmpfs},
+                             {"Mode", mount.tmpfs_mode}};
+      break;
+  }
+  return out;
+}
+
+void add_resources(json::object& host, const Resources& resources) {
+  host["PidsLimit"] = resources.pids > 0 ? resources.pids : kDefaultPids;
+  if (resources.cpus > 0) host["NanoCpus"] = static_cast<std::int64_t>(std::llround(resources.cpus * 1e9));
+  if (resources.memory > 0) {
+    host["Memory"] = resources.memory;
+    host["MemorySwap"] = resources.memory_swap != 0 ? resources.memory_swap : resources.memory;
+  }
+  if (resources.memory_reservation > 0) host["MemoryReservation"] = resources.memory_reservation;
+  if (resources.shm > 0) host["ShmSize"] = resources.shm;
+  if (!resources.ulimits.empty()) {
+    json::array limits;
+    for (const auto& limit : resources.ulimits) {
+      limits.push_back({{"Name", limit.name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
+    }
+    host["Ulimits"] = std::move(limits);
+  }
+}
+
+void add_hardening(json::object& host, const MachineSpec& spec) {
+  if (spec.privileged_by_operator) {
+    host["Privileged"] = true;
+    return;
+  }
+  host["CapDrop"] = json::array{"ALL"};
+  host["CapAdd"] = strings(spec.capabilities);
+  // Neither seccomp nor the masked paths are named: the engine's own defaults for them are the hard ones.
+  host["SecurityOpt"] = json::array{"no-new-privileges"};
+}
+
+/// One file of at most `log_bytes`. The driver `local` compresses what it has rotated, which with one file it refuses.
+json::object log_config(const MachineSpec& spec, const BodyOptions& options) {
+  json::object config{{"max-size", std::to_string(spec.log_bytes)}, {"max-file", "1"}};
+  if (options.log_driver == "local") config["compress"] = "false";
+  return {{"Type", options.log_driver}, {"Config", std::move(config)}};
+}
+
+/// "host[:inside[:rwm]]", as the operator's configuration allowed it.
+json::object device(const std::string& text) {
+  const auto first = text.find(':');
+  const auto second = first == std::string::npos ? first : text.find(':', first + 1);
+  const std::string host = text.substr(0, first);
+  const std::string inside = first == std::string::npos ? host : text.substr(first + 1, second - first - 1);
+  const std::string rights = second == std::string::npos ? "rwm" : text.substr(second + 1);
+  return {{"PathOnHost", host}, {"PathInContainer", inside}, {"CgroupPermissions", rights}};
+}
+
+json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
+  json::object host;
+  add_hardening(host, spec);
+  add_resources(host, spec.resources);
+  host["LogConfig"] = log_config(spec, options);
+  host["NetworkMode"] = !spec.network_of.empty() ? "container:" + spec.network_of
+                        : spec.networks.empty() ? std::string("none") : spec.networks.front().network;
+  host["IpcMode"] = "private";
+  host["CgroupnsMode"] = "private";
+  // When memory runs out it is a machine that dies, not the server or the engine.
+  host["OomScoreAdj"] = 500;
+  host["RestartPolicy"] = restart_policy(spec.restart);
+  host["PublishAllPorts"] = false;
+  host["ReadonlyRootfs"] = spec.read_only;
+  if (spec.init) host["Init"] = true;
+  if (!spec.mounts.empty()) {
+    json::array mounts;
+    for (const auto& each : spec.mounts) mounts.push_back(mount(each));
+    host["Mounts"] = std::move(mounts);
+  }
+  if (!spec.devices.empty()) {
+    json::array devices;
+    for (const auto& each : spec.devices) devices.push_back(device(each));
+    host["Devices"] = std::move(devices);
+  }
+  if (!spec.sysctls.empty()) host["Sysctls"] = object_of(spec.sysctls);
+  if (!spec.runtime.empty()) host["Runtime"] = spec.runtime;
+  if (!spec.extra_hosts.empty()) host["ExtraHosts"] = strings(spec.extra_hosts);
+  if (!spec.dns.empty()) host["Dns"] = strings(spec.dns);
+  return host;
+}
+
+void add_config(json::object& body, const MachineSpec& spec) {
+  body["Image"] = spec.image;
+  if (!spec.hostname.empty()) body["Hostname"] = spec.hostname;
+  if (!spec.domain.empty()) body["Domainname"] = spec.domain;
+  if (!spec.user.empty()) body["User"] = spec.user;
+  if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
+  if (spec.entrypoint) body["Entrypoint"] = strings(*spec.entrypoint);
+  if (spec.command) body["Cmd"] = strings(*spec.command);
+  if (!spec.environment.empty()) body["Env"] = strings(spec.environment);
+  if (spec.terminal) body["Tty"] = true;
+  if (spec.open_stdin) body["OpenStdin"] = true;
+  if (!spec.stop_signal.empty()) body["StopSignal"] = spec.stop_signal;
+  if (spec.stop_grace) body["StopTimeout"] = std::chrono::ceil<std::chrono::seconds>(*spec.stop_grace).count();
+  if (spec.health) body["Healthcheck"] = health(*spec.health);
+  if (spec.exposed.empty()) return;
+  json::object ports;
+  for (const auto port : spec.exposed) ports[std::to_string(port) + "/tcp"] = json::object();
+  body["ExposedPorts"] = std::move(ports);
+}
+
+std::string hash_of(const std::string& text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::array<unsigned char, 16> digest{};
+  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+  std::string out;
+  for (const auto byte : digest) {
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
+/// Puts the labels into `body`, among them the hash of all of it; gives the hash.
+std::string seal(json::object& body, const Labels& labels) {
+  body["Labels"] = object_of(labels);
+  const std::string hash = hash_of(json::serialize(body));
+  body["Labels"].as_object()[kLabelSpec] = hash;
+  return hash;
+}
+
+}  // namespace
+
+Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptions& options) {
+  json::object body;
+  add_config(body, spec);
+  body["HostConfig"] = host_config(spec, options);
+  json::object endpoints;
+  for (const auto& attachment : spec.networks) endpoints[attachment.network] = endpoint(attachment);
+  body["NetworkingConfig"] = {{"EndpointsConfig", std::move(endpoints)}};
+  Body out;
+  // Of all networks, however many the engine's version takes at once: an upgraded engine has the same machines.
+  out.hash = seal(body, labels);
+  if (!options.all_networks && spec.networks.size() > 1) {
+    const Attachment& first = spec.networks.front();
+    body["NetworkingConfig"] = {{"EndpointsConfig", json::object{{first.network, endpoint(first)}}}};
+  }
+  out.json = json::serialize(body);
+  return out;
+}
+
+Body network_body(const NetworkSpec& spec, const Labels& labels) {
+  json::object body{
+      {"Name", spec.name},
+      {"CheckDuplicate", true},
+      {"Driver", "bridge"},
+      {"Internal", !spec.egress},
+      {"EnableIPv6", false},
+      {"IPAM", {{"Driver", "default"}, {"Config", json::array{{{"Subnet", spec.subnet}, {"Gateway", spec.gateway}}}}}},
+      {"Options",
+       {{"com.docker.network.bridge.name", spec.bridge},
+        {"com.docker.network.bridge.enable_icc", spec.shared ? "false" : "true"}}}};
+  Body out;
+  out.hash = seal(body, labels);
+  out.json = json::serialize(body);
+  return out;
+}
+
+std::string connect_body(const std::string& machine, const Attachment& attachment) {
+  return json::serialize(json::object{{"Container", machine}, {"EndpointConfig", endpoint(attachment)}});
+}
+
+}  // namespace tiltyard::engine::docker

@@ -1,0 +1,227 @@
+// Networks and volumes.
+#include <net/if.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/parallel.h"
+#include "engine/docker/answers.h"
+#include "engine/docker/connection.h"
+#include "engine/docker/docker_engine.h"
+#include "engine/docker/facts.h"
+#include "engine/docker/firewall.h"
+#include "engine/docker/machine_body.h"
+
+namespace tiltyard::engine {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace docker;
+namespace json = boost::json;
+
+constexpr auto kChangeDeadline = 60s, kAskDeadline = 15s;
+
+std::string network_path(const std::string& name, std::string_view what = "") {
+  return "/networks/" + http::percent_encode(name) + std::string(what);
+}
+
+std::string volume_path(const std::string& name) { return "/volumes/" + http::percent_encode(name); }
+
+/// The bridge's name is what our firewall table goes by, so it must say what the spec says.
+Result<> check_bridge(const NetworkSpec& spec) {
+  const std::string& name = spec.bridge;
+  const bool shared = name.starts_with("tys"), own = name.starts_with("tyn");
+  const bool egress = name.size() > 3 && name[3] == 'e';
+  if (name.size() <= 15 && (shared || own) && shared == spec.shared && egress == spec.egress) return {};
+  return fail(Code::kInvalid, "engine-refused",
+              "The bridge name " + name + " does not say what the network is (tys, tyn, tyse, tyne; at most 15 characters).");
+}
+
+bool says_taken(const http::Response& answer) {
+  const std::string words = words_of(answer.body);
+  return (answer.status == 409 && words.contains("already exists")) || words.contains("uses same bridge name");
+}
+
+bool says_overlap(const http::Response& answer) { 
+  const std::string words = words_of(answer.body);
+  return words.contains("overlap") || words.contains("conflicts with network");
+}
+
+}  // namespace
+
+asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
+  if (auto named = check_bridge(spec); !named) co_return fail(std::move(named.error()));
+  const Body body = network_body(spec, ours(spec.labels));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    auto answer = co_await connection_->call("POST", "/networks/create", body.json, kChangeDeadline);
+    if (!answer) co_return fail(std::move(answer.error()));
+    if (answer->status == 201) co_return co_await bridge_is_here(spec);
+    if (says_overlap(*answer)) {
+      // Perhaps it is our own: a create whose caller died may still be under way in the engine, and is listed only later.
+      const bool own = co_await appears(spec.name, body.hash);
+      if (own) co_return co_await bridge_is_here(spec);
+    }
+    if (!says_taken(*answer)) co_return fail(refusal(About::kNetwork, *answer));
+    auto holder = co_await network_holder(spec.name, body.hash);
+    if (!holder) co_return fail(std::move(holder.error()));
+    if (*holder == NetworkHolder::kSame) co_return co_await bridge_is_here(spec);
+    if (*holder == NetworkHolder::kStranger) break;
+    if (*holder == NetworkHolder::kNobody) {
+      // The bridge, not the name, is in use: by a network of another name.
+      if (attempt > 0) co_return fail(refusal(About::kNetwork, *answer));
+      continue;
+    }
+    // Ours, but not as it should be. Without machines on it nobody misses it; with machines this is refused there.
+    auto removed = co_await connection_->call("DELETE", network_path(spec.name), {}, kChangeDeadline);
+    if (!removed) co_return fail(std::move(removed.error()));
+    if (removed->status != 204 && removed->status != 404) break;
+  }
+  co_return fail(Code::kConflict, "name-taken", "Another network has the name " + spec.name + ".");
+}
+
+/// Whether a network of this name and spec is there, or comes within about 1.5 s.
+asio::awaitable<bool> DockerEngine::appears(std::string name, std::string spec_hash) {
+  for (auto delay = 50ms; delay <= 800ms; delay *= 2) {
+    auto holder = co_await network_holder(name, spec_hash);
+    if (holder && *holder == NetworkHolder::kSame) co_return true;
+    if (holder && *holder == NetworkHolder::kStranger) co_return false;
+    co_await sleep_for(delay);
+  }
+  co_return false;
+}
+
+asio::awaitable<Result<DockerEngine::NetworkHolder>> DockerEngine::network_holder(std::string name,
+                                                                                  std::string spec_hash) {
+  auto answer = co_await connection_->call("GET", network_path(name), {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status == 404) co_return NetworkHolder::kNobody;
+  if (answer->status != 200) co_return fail(refusal(About::kNetwork, *answer));
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  const Labels labels = labels_of(at(*found, "Labels"));
+  if (!is_ours(labels)) co_return NetworkHolder::kStranger;
+  const auto hash = labels.find(kLabelSpec);
+  co_return hash != labels.end() && hash->second == spec_hash ? NetworkHolder::kSame : NetworkHolder::kOurs;
+}
+
+/// Our firewall table stands on this host; so must the bridges it is about. An engine in another network namespace
+/// (or on another host behind a forwarded socket) would leave its machines unguarded.
+asio::awaitable<Result<>> DockerEngine::bridge_is_here(NetworkSpec spec) {
+  if (!local_) co_return Result<>{};
+  if (::if_nametoindex(spec.bridge.c_str()) != 0) co_return Result<>{};
+  auto removed = co_await destroy_network(spec.name);
+  if (!removed) co_return fail(std::move(removed.error()));
+  co_return fail(Code::kUnavailable, "isolation-missing",
+                 "The engine's bridges are not on this host, so that our firewall table does not guard them.",
+                 "no interface " + spec.bridge);
+}
+
+asio::awaitable<Result<>> DockerEngine::destroy_network(std::string name) {
+  for (int attempt = 1;; ++attempt) {
+    auto answer = co_await connection_->call("DELETE", network_path(name), {}, kChangeDeadline);
+    if (!answer) co_return fail(std::move(answer.error()));
+    if (answer->status == 204 || answer->status == 404) co_return Result<>{};
+    if (words_of(answer->body).contains("is ambiguous")) co_return co_await destroy_namesakes(name);
+    const bool in_use = words_of(answer->body).contains("has active endpoints");
+    if (!in_use || attempt == 4) co_return fail(refusal(About::kNetwork, *answer));
+    auto freed = co_await disconnect_leftovers(name);
+    if (!freed) co_return fail(std::move(freed.error()));
+    // An endpoint that nobody lists belongs to a machine that is just going away.
+    co_await sleep_for(attempt * 50ms);
+  }
+}
+
+/// The engine lets two creates at the same moment make two networks of one name, and then knows neither by it.
+asio::awaitable<Result<>> DockerEngine::destroy_namesakes(std::string name) {
+  auto answer =
+      co_await connection_->call("GET", with_query("/networks", {{"filters", our_filter()}}), {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  std::vector<std::string> ids;
+  if (const json::array* items = found->if_array()) {
+    for (const auto& item : *items) {
+      if (text(at(item, "Name")) == name) ids.push_back(text(at(item, "Id")));
+    }
+  }
+  for (const auto& id : ids) {
+    auto removed = co_await destroy_network(id);
+    if (!removed) co_return removed;
+  }
+  co_return Result<>{};
+}
+
+/// Takes machines of ours off a network that is to go. A stranger's machine on it stays, and with it the network.
+asio::awaitable<Result<>> DockerEngine::disconnect_leftovers(std::string network) {
+  auto answer = co_await connection_->call("GET", network_path(network), {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status == 404) co_return Result<>{};
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  const json::object* machines = at(*found, "Containers").if_object();
+  if (!machines) co_return Result<>{};
+  std::vector<std::string> names;
+  for (const auto& [id, endpoint] : *machines) names.push_back(text(at(endpoint, "Name")));
+  for (const auto& name : names) {
+    auto mine = co_await recover(name);
+    if (!mine) co_return fail(std::move(mine.error()));
+    if (!*mine) continue;
+    auto gone = co_await connection_->call("POST", network_path(network, "/disconnect"),
+                                           R"({"Force":true,"Container":")" + name + "\"}", kChangeDeadline);
+    if (!gone) co_return fail(std::move(gone.error()));
+  }
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<std::vector<Resource>>> DockerEngine::list_networks() {
+  auto answer =
+      co_await connection_->call("GET", with_query("/networks", {{"filters", our_filter()}}), {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status != 200) co_return fail(refusal(About::kNetwork, *answer));
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  std::vector<Resource> out;
+  if (const json::array* items = found->if_array()) {
+    for (const auto& item : *items) out.push_back(listed_network(item));
+  }
+  co_return out;
+}
+
+asio::awaitable<Result<>> DockerEngine::create_volume(std::string name, Labels labels) {
+  json::object wanted;
+  for (const auto& [key, value] : ours(std::move(labels))) wanted.emplace(key, value);
+  const json::object body{{"Name", name}, {"Labels", std::move(wanted)}};
+  auto answer = co_await connection_->call("POST", "/volumes/create", json::serialize(body), kChangeDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status != 201 && answer->status != 200) co_return fail(refusal(About::kVolume, *answer));
+  // For a name that is there the engine answers with what is there, labels and all.
+  auto made = parse_json(answer->body);
+  if (!made) co_return fail(std::move(made.error()));
+  if (is_ours(labels_of(at(*made, "Labels")))) co_return Result<>{};
+  co_return fail(Code::kConflict, "name-taken", "Somebody else's volume has the name " + name + ".");
+}
+
+asio::awaitable<Result<>> DockerEngine::destroy_volume(std::string name) {
+  auto answer = co_await connection_->call("DELETE", volume_path(name), {}, kChangeDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status == 204 || answer->status == 404) co_return Result<>{};
+  if (answer->status == 409) {
+    co_return fail(Code::kExhausted, "engine-busy", "A machine still uses the volume " + name + ".", answer->body);
+  }
+  co_return fail(refusal(About::kVolume, *answer));
+}
+
+asio::awaitable<Result<std::vector<Resource>>> DockerEngine::list_volumes() {
+  auto answer = co_await connection_->call("GET", with_query("/volumes", {{"filters", our_filter()}}), {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status != 200) co_return fail(refusal(About::kVolume, *answer));
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  std::vector<Resource> out;
+  if (const json::array* items = at(*found, "Volumes").if_array()) {
+    for (const auto& item : *items) out.push_back(listed_volume(item));
+  }
+  co_return out;
+}
+
+}  // namespace tiltyard::engine

@@ -1,0 +1,273 @@
+// The driver's pure parts: words of the daemon, bodies, frames, ignore patterns, netlink messages.
+#include <boost/json/parse.hpp>
+#include <gmock/gmock.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/docker/answers.h"
+#include "engine/docker/facts.h"
+#include "engine/docker/firewall.h"
+#include "engine/docker/frames.h"
+#include "engine/docker/freezer.h"
+#include "engine/docker/ignore.h"
+#include "engine/docker/machine_body.h"
+#include "engine/docker/nft.h"
+#include "engine/docker/same_files.h"
+
+namespace tiltyard::engine::docker {
+namespace {
+
+using testing::HasSubstr;
+
+std::string said(About about, int status, const std::string& words) {
+  return refusal(about, status, R"({"message":")" + words + "\"}").reason;
+}
+
+/// A folder that looks like both versions of cgroups are mounted below it.
+struct Groups {
+  explicit Groups(const std::string& group) {
+    char name[] = "/tmp/freezer-test-XXXXXX";
+    root = ::mkdtemp(name);
+    for (const auto* version : {"/freezer", "/unified"}) std::filesystem::create_directories(root + version + group);
+    std::ofstream(root + "/freezer" + group + "/freezer.state") << "FROZEN";
+    std::ofstream(root + "/unified" + group + "/cgroup.freeze") << "1";
+  }
+  ~Groups() { std::filesystem::remove_all(root); }
+  std::string mounts(bool first, bool second) const {
+    return "proc /proc proc rw 0 0\n" + (first ? "cgroup " + root + "/freezer cgroup rw,relatime,freezer 0 0\n" : "") +
+           (second ? "cgroup2 " + root + "/unified cgroup2 rw 0 0\n" : "");
+  }
+  std::string text(const std::string& file) const {
+    std::ifstream in(root + file);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  std::string root;
+};
+
+TEST(R1_15, TheFreezerIsFoundInBothVersionsOfCgroups) {
+  const std::string group = "/any.slice/docker-abc123.scope";
+  const Groups there(group);
+  const std::string both = "9:memory:" + group + "\n6:freezer:" + group + "\n0::" + group + "\n";
+  EXPECT_EQ(freezer_file(there.mounts(true, true), both, "abc123"), there.root + "/freezer" + group + "/freezer.state");
+  const auto unified = freezer_file(there.mounts(false, true), "0::" + group + "\n", "abc123");
+  ASSERT_EQ(unified, there.root + "/unified" + group + "/cgroup.freeze");
+  EXPECT_TRUE(write_freezer(*unified, false));
+  EXPECT_EQ(there.text("/unified" + group + "/cgroup.freeze").substr(0, 1), "0");
+  EXPECT_FALSE(write_freezer(there.root + "/gone/freezer.state", true));
+}
+
+TEST(R1_15, TheFreezerOfSomebodyElseIsLeftAlone) {
+  const std::string group = "/docker/abc123";
+  const Groups there(group);
+  const auto mounts = there.mounts(true, true);
+  EXPECT_FALSE(freezer_file(mounts, "6:freezer:/docker/fff\n", "abc123")) << "the process number was given away meanwhile";
+  EXPECT_FALSE(freezer_file(mounts, "6:freezer:/\n0::/\n", "abc123"));
+  EXPECT_FALSE(freezer_file(mounts, "6:freezer:" + group + "\n", ""));
+  EXPECT_FALSE(freezer_file(mounts, "6:freezer:/../../docker/abc123\n", "abc123"));
+  EXPECT_FALSE(freezer_file("", "6:freezer:" + group + "\n", "abc123"));
+  EXPECT_FALSE(freezer_file(mounts, "", "abc123"));
+}
+
+TEST(R14_2, WordsOfTheDaemonBecomeOurReasons) {
+  EXPECT_EQ(said(About::kMachine, 404, "No such image: x:latest"), "image-missing");
+  EXPECT_EQ(said(About::kStart, 404, "No such container: x"), "machine-missing");
+  EXPECT_EQ(said(About::kMachine, 409, "Conflict. The container name \\\"/x\\\" is already in use by container \\\"1\\\"."), "name-taken");
+  EXPECT_EQ(said(About::kNetwork, 403, "Pool overlaps with other one on this address space"), "address-taken");
+  EXPECT_EQ(said(About::kStart, 403, "Address already in use"), "address-taken");
+  EXPECT_EQ(said(About::kMachine, 500, "write /var/lib/x: no space left on device"), "engine-out-of-disk");
+  EXPECT_EQ(said(About::kStart, 500, "fork/exec /usr/bin/runc: cannot allocate memory"), "engine-out-of-memory");
+  EXPECT_EQ(said(About::kStart, 500, "pipe2: too many open files"), "engine-busy");
+  EXPECT_EQ(said(About::kStart, 500, "rpc error: code = Unavailable desc = transport is closing"), "engine-lost");
+  EXPECT_EQ(said(About::kStart, 400, "failed to create shim task: OCI runtime create failed: exec: \\\"x\\\": executable file not found in $PATH: unknown"),
+            "machine-did-not-start");
+  EXPECT_EQ(said(About::kMachine, 500, "something new"), "engine-refused");
+  EXPECT_EQ(refusal(About::kMachine, 500, "<html>").reason, "engine-refused");
+  EXPECT_EQ(transport_error("e", {Code::kUnavailable, "connect-failed", "", "", {}}).reason, "engine-away");
+  EXPECT_EQ(transport_error("e", {Code::kUnavailable, "connection-lost", "", "", {}}).reason, "engine-lost");
+  EXPECT_EQ(transport_error("e", {Code::kTimeout, "timeout", "", "", {}}).code, Code::kTimeout);
+}
+
+TEST(R14_2, FramesAreTakenApartWhereverTheyAreCut) {
+  const std::string stream = std::string("\1\0\0\0\0\0\0\3abc", 11) + std::string("\2\0\0\0\0\0\0\2no", 10) +
+                             std::string("\1\0\0\0\0\0\0\0", 8) + std::string("\1\0\0\0\0\0\0\1d", 9);
+  for (std::size_t cut = 1; cut < stream.size(); ++cut) {
+    Frames frames;
+    std::string out, err;
+    for (const auto part : {std::string_view(stream).substr(0, cut), std::string_view(stream).substr(cut)}) {
+      frames.take(part);
+      while (const auto piece = frames.next()) (piece->error_stream ? err : out) += piece->data;
+    }
+    EXPECT_EQ(out, "abcd") << cut;
+    EXPECT_EQ(err, "no") << cut;
+  }
+}
+
+TEST(R14_2, IgnorePatternsAreDockers) {
+  const Ignore ignore("# comment\n*.log\n/build/\n**/node_modules\nsecret?\n!keep.log\ndocs/[a-c]*\n  spaced  \n");
+  for (const char* path : {"a.log", "build", "build/x/y", "node_modules/a", "web/node_modules/b/c", "secret1", "docs/b.md", "spaced"}) {
+    EXPECT_TRUE(ignore.excludes(path)) << path;
+  }
+  for (const char* path : {"keep.log", "sub/a.log", "builder", "secret", "secret12", "docs/d.md", "# comment"}) {
+    EXPECT_FALSE(ignore.excludes(path)) << path;
+  }
+  EXPECT_TRUE(ignore.has_exceptions());
+  const Ignore all("*\n!src\n!src/**\n");
+  EXPECT_TRUE(all.excludes("README"));
+  EXPECT_FALSE(all.excludes("src"));
+  EXPECT_FALSE(all.excludes("src/a/b.c"));
+  EXPECT_TRUE(matches_glob("a/**/b", "a/b"));
+  EXPECT_TRUE(matches_glob("a/**/b", "a/x/y/b"));
+  EXPECT_FALSE(matches_glob("a/*/b", "a/x/y/b"));
+  EXPECT_FALSE(matches_glob("[", "x"));
+}
+
+TEST(R1_5, BodyIsHardenedByDefault) {
+  MachineSpec spec;
+  spec.name = "m";
+  spec.image = "i";
+  spec.networks = {{"front", "10.0.0.2", {"web"}}, {"back", "10.0.1.2", {}}};
+  spec.resources.memory = 100;
+  spec.resources.cpus = 0.25;
+  const Body body = machine_body(spec, {}, {"json-file", false});
+  for (const char* part : {R"("CapDrop":["ALL"])", R"("CapAdd":[])", R"("SecurityOpt":["no-new-privileges"])", R"("PidsLimit":256)",
+                           R"("Memory":100,"MemorySwap":100)", R"("NanoCpus":250000000)", R"("NetworkMode":"front")",
+                           R"("EndpointsConfig":{"front":{"IPAMConfig":{"IPv4Address":"10.0.0.2"},"Aliases":["web"]}})",
+                           R"("max-file":"1")"}) {
+    EXPECT_THAT(body.json, HasSubstr(part));
+  }
+  EXPECT_THAT(body.json, testing::Not(HasSubstr("Privileged")));
+  EXPECT_THAT(machine_body(spec, {}, {"json-file", true}).json, HasSubstr(R"("back":{"IPAMConfig")"));
+}
+
+TEST(R1_13, HashTellsSpecsApart) {
+  MachineSpec spec;
+  spec.name = "m";
+  spec.image = "i";
+  const BodyOptions options{"json-file", false};
+  const Body first = machine_body(spec, {{"a", "b"}}, options);
+  EXPECT_EQ(first.hash, machine_body(spec, {{"a", "b"}}, options).hash);
+  EXPECT_THAT(first.json, HasSubstr(first.hash));
+  spec.environment = {"X=1"};
+  EXPECT_NE(first.hash, machine_body(spec, {{"a", "b"}}, options).hash);
+}
+
+TEST(R14_2, StatsOfBothCgroupVersions) {
+  auto stats = [](const char* detail) {
+    const std::string text = std::string(R"({"cpu_stats":{"cpu_usage":{"total_usage":5}},"pids_stats":{"current":3},)") +
+                             R"("memory_stats":{"usage":1000,"limit":18446744073709551615,"stats":{)" + detail + "}}," +
+                             R"("networks":{"eth0":{"rx_bytes":1,"tx_bytes":2},"eth1":{"rx_bytes":10,"tx_bytes":20}},)" +
+                             R"("blkio_stats":{"io_service_bytes_recursive":[{"op":"Read","value":7},{"op":"write","value":8}]}})";
+    return machine_stats(boost::json::parse(text));
+  };
+  const Stats old = stats(R"("total_inactive_file":100,"inactive_file":1)");
+  EXPECT_EQ(old.memory, 900);
+  EXPECT_EQ(stats(R"("inactive_file":400)").memory, 600);
+  EXPECT_EQ(old.memory_limit, INT64_MAX);
+  EXPECT_EQ(old.rx_bytes, 11);
+  EXPECT_EQ(old.tx_bytes, 22);
+  EXPECT_EQ(old.read_bytes, 7);
+  EXPECT_EQ(old.write_bytes, 8);
+  EXPECT_EQ(old.pids, 3);
+  EXPECT_EQ(old.cpu_nanos, 5);
+}
+
+/// A message as the kernel sends it: header, nfgenmsg, one attribute of type 1.
+std::string nf_message(int kind, unsigned char family, const std::string& table) {
+  nlattr attribute{static_cast<unsigned short>(sizeof(nlattr) + table.size() + 1), NFTA_TABLE_NAME};
+  const std::size_t body = sizeof(nfgenmsg) + NLA_ALIGN(attribute.nla_len);
+  nlmsghdr header{};
+  header.nlmsg_len = static_cast<unsigned>(sizeof header + body);
+  header.nlmsg_type = static_cast<unsigned short>(NFNL_SUBSYS_NFTABLES << 8 | kind);
+  nfgenmsg general{family, 0, 0};
+  std::string out(header.nlmsg_len, '\0');
+  std::memcpy(out.data(), &header, sizeof header);
+  std::memcpy(out.data() + sizeof header, &general, sizeof general);
+  std::memcpy(out.data() + sizeof header + sizeof general, &attribute, sizeof attribute);
+  std::memcpy(out.data() + sizeof header + sizeof general + sizeof attribute, table.c_str(), table.size());
+  return out;
+}
+
+TEST(R1_5, KernelsMessagesAreReadForOurTableOnly) {
+  EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_DELTABLE, 1, "tiltyard"), "tiltyard"));
+  EXPECT_FALSE(speaks_of_table(nf_message(NFT_MSG_DELTABLE, 2, "tiltyard"), "tiltyard")) << "another family";
+  EXPECT_FALSE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 1, "filter"), "tiltyard"));
+  EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 2, "filter") + nf_message(NFT_MSG_DELRULE, 1, "tiltyard"), "tiltyard"));
+  const std::string whole = nf_message(NFT_MSG_DELTABLE, 1, "tiltyard");
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) EXPECT_FALSE(speaks_of_table(whole.substr(0, cut), "tiltyard"));
+}
+
+TEST(R1_5, RulesNameTheTableAndBeginAtomically) {
+  const std::string rules = firewall_rules("mine");
+  EXPECT_TRUE(rules.starts_with("add table inet mine\ndelete table inet mine\ntable inet mine {"));
+  EXPECT_EQ(rules.find("NAME"), std::string::npos);
+}
+
+TEST(R1_4, DevicesThatTheOperatorAllowedReachTheEngine) {
+  MachineSpec spec;
+  EXPECT_THAT(machine_body(spec, {}, {"json-file", false}).json, Not(HasSubstr("Devices")));
+  spec.devices = {"/dev/net/tun", "/dev/null:/dev/empty:r"};
+  const auto text = machine_body(spec, {}, {"json-file", false}).json;
+  EXPECT_THAT(text, HasSubstr(R"({"PathOnHost":"/dev/net/tun","PathInContainer":"/dev/net/tun","CgroupPermissions":"rwm"})"));
+  EXPECT_THAT(text, HasSubstr(R"({"PathOnHost":"/dev/null","PathInContainer":"/dev/empty","CgroupPermissions":"r"})"));
+}
+
+/// A process that listens on `folder`/socket, in a root of its own if `apart`; it ends with the object.
+class Listener {
+ public:
+  Listener(const std::string& folder, bool apart) {
+    int ready[2];
+    if (::pipe(ready) != 0) return;
+    child_ = ::fork();
+    if (child_ == 0) {
+      sockaddr_un address{};
+      address.sun_family = AF_UNIX;
+      std::strcpy(address.sun_path, (folder + "/socket").c_str());
+      const int link = ::socket(AF_UNIX, SOCK_STREAM, 0);
+      bool good = ::bind(link, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+      if (apart) good = good && ::chroot(folder.c_str()) == 0 && ::chdir("/") == 0;
+      good = good && ::listen(link, 8) == 0;
+      const char word = good ? 'y' : 'n';
+      if (::write(ready[1], &word, 1) == 1) ::pause();
+      ::_exit(0);
+    }
+    char word = 0;
+    listens = ::read(ready[0], &word, 1) == 1 && word == 'y';
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  ~Listener() {
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+  bool listens = false;
+
+ private:
+  pid_t child_ = -1;
+};
+
+TEST(R5_2, AnEngineInAnotherRootDoesNotSeeOurFiles) {
+  char name[] = "/tmp/engine-root-XXXXXX";
+  const std::string folder = ::mkdtemp(name);
+  for (const bool apart : {false, true}) {
+    const Listener engine(folder, apart);
+    ASSERT_TRUE(engine.listens);
+    EXPECT_EQ(sees_our_files(folder + "/socket", folder), !apart);
+    std::filesystem::remove(folder + "/socket");
+  }
+  EXPECT_TRUE(sees_our_files(folder + "/socket", folder)) << "nobody listens: it is away, and will be asked again";
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace tiltyard::engine::docker

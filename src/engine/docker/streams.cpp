@@ -1,0 +1,239 @@
+// What flows: logs, commands, archives.
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <variant>
+
+#include "base/parallel.h"
+#include "engine/docker/answers.h"
+#include "engine/docker/connection.h"
+#include "engine/docker/docker_engine.h"
+#include "engine/docker/firewall.h"
+#include "engine/docker/frames.h"
+#include "engine/docker/freezer.h"
+
+namespace tiltyard::engine {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace docker;
+namespace json = boost::json;
+
+constexpr auto kAskDeadline = 15s, kChangeDeadline = 60s;
+constexpr auto kExportDeadline = 15min;  // the engine writes the layers to its disk before it sends the first byte
+constexpr auto kSilence = std::chrono::hours{24};  // a followed log may have nothing to say for a day
+
+std::string container(const std::string& name, std::string_view what) {
+  return "/containers/" + http::percent_encode(name) + std::string(what);
+}
+
+/// Waits until `timer` is cancelled.
+asio::awaitable<void> until_cancelled(std::shared_ptr<asio::steady_timer> timer) {
+  boost::system::error_code ignored;
+  co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+/// The body of an answer as a stream; with frames it is taken apart and both outputs are given in order.
+class BodyStream final : public ByteStream {
+ public:
+  BodyStream(asio::any_io_executor executor, std::string engine, std::unique_ptr<http::BodyReader> body, bool framed,
+             std::chrono::milliseconds deadline)
+      : engine_(std::move(engine)), body_(std::move(body)), framed_(framed), deadline_(deadline),
+        closed_(std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max())) {}
+
+  asio::awaitable<Result<std::string>> read() override {
+    while (!ended_) {
+      if (auto piece = frames_.next()) co_return std::move(piece->data);
+      auto bytes = co_await read_or_close();
+      if (!bytes) co_return fail(std::move(bytes.error()));
+      if (bytes->empty()) break;
+      if (!framed_) co_return std::move(*bytes);
+      frames_.take(*bytes);
+    }
+    ended_ = true;
+    co_return std::string();
+  }
+
+  void close() override {
+    ended_ = true;
+    closed_->cancel();
+  }
+
+ private:
+  asio::awaitable<Result<std::string>> read_or_close() {
+    using namespace asio::experimental::awaitable_operators;
+    const auto closed = closed_;
+    auto outcome = co_await (body_->read(deadline_) || until_cancelled(closed));
+    if (outcome.index() == 1) co_return std::string();
+    auto bytes = std::get<0>(std::move(outcome));
+    if (!bytes) co_return fail(transport_error(engine_, bytes.error()));
+    co_return std::move(bytes);
+  }
+
+  std::string engine_;
+  std::unique_ptr<http::BodyReader> body_;
+  Frames frames_;
+  bool framed_, ended_ = false;
+  std::chrono::milliseconds deadline_;
+  std::shared_ptr<asio::steady_timer> closed_;
+};
+
+/// A command in a machine: the hijacked connection of /exec/{id}/start, and the calls beside it.
+class DockerExec final : public ExecSession {
+ public:
+  DockerExec(std::shared_ptr<Connection> connection, std::unique_ptr<http::RawStream> stream, std::string id, bool terminal)
+      : connection_(std::move(connection)), stream_(std::move(stream)), id_(std::move(id)), terminal_(terminal) {}
+
+  asio::awaitable<Result<Chunk>> read() override {
+    while (true) {
+      if (auto piece = frames_.next()) co_return Chunk{piece->error_stream, std::move(piece->data)};
+      auto bytes = co_await stream_->read();
+      if (!bytes) co_return fail(std::move(bytes.error()));
+      if (bytes->empty()) co_return Chunk{};
+      if (terminal_) co_return Chunk{false, std::move(*bytes)};
+      frames_.take(*bytes);
+    }
+  }
+
+  asio::awaitable<Result<>> write(std::string bytes) override { co_return co_await stream_->write(std::move(bytes)); }
+  void close_input() override { stream_->shutdown_write(); }
+  void close() override { stream_->close(); }
+
+  asio::awaitable<Result<>> resize(int columns, int rows) override {
+    const std::string path =
+        with_query("/exec/" + id_ + "/resize", {{"h", std::to_string(rows)}, {"w", std::to_string(columns)}});
+    // The engine answers the start before the command's terminal exists; the first resize may come too early.
+    for (int attempt = 0;; ++attempt) {
+      auto answer = co_await connection_->call("POST", path, {}, kAskDeadline);
+      if (!answer) co_return fail(std::move(answer.error()));
+      if (answer->status == 200 || answer->status == 201) co_return Result<>{};
+      if (attempt == 20) co_return fail(refusal(About::kMachine, *answer));
+      co_await sleep_for(25ms);
+    }
+  }
+
+  asio::awaitable<Result<int>> exit_code() override {
+    // The output ends a moment before the engine has noted how the command ended.
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      auto answer = co_await connection_->call("GET", "/exec/" + id_ + "/json", {}, kAskDeadline);
+      if (!answer) co_return fail(std::move(answer.error()));
+      if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
+      auto found = parse_json(answer->body);
+      if (!found) co_return fail(std::move(found.error()));
+      if (!truth(at(*found, "Running")) && !at(*found, "ExitCode").is_null()) {
+        co_return static_cast<int>(number(at(*found, "ExitCode")));
+      }
+      co_await sleep_for(10ms);
+    }
+    co_return fail(Code::kTimeout, "timeout", "The command still runs.");
+  }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+  std::unique_ptr<http::RawStream> stream_;
+  std::string id_;
+  Frames frames_;
+  bool terminal_;
+};
+
+json::array strings(const std::vector<std::string>& values) { return json::array(values.begin(), values.end()); }
+
+std::string exec_body(const ExecSpec& spec) {
+  json::object body{{"AttachStdin", true},
+                    {"AttachStdout", true},
+                    {"AttachStderr", true},
+                    {"Tty", spec.terminal},
+                    {"Cmd", strings(spec.command)},
+                    {"Env", strings(spec.environment)}};
+  if (!spec.user.empty()) body["User"] = spec.user;
+  if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
+  return json::serialize(body);
+}
+
+/// A failing answer to a streaming call, read whole.
+asio::awaitable<Error> refused_stream(http::BodyReader* stream, About about = About::kMachine) {
+  std::string body;
+  while (body.size() < 64 * 1024) {
+    auto bytes = co_await stream->read(kAskDeadline);
+    if (!bytes || bytes->empty()) break;
+    body += *bytes;
+  }
+  co_return refusal(about, stream->head().status, body);
+}
+
+}  // namespace
+
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::logs(Handle handle, LogOptions options) {
+  // Only newer engines say in the answer whether it is framed; the machine's terminal decides on all of them.
+  auto inspected = co_await connection_->call("GET", container(handle.data, "/json"), {}, kAskDeadline);
+  if (!inspected) co_return fail(std::move(inspected.error()));
+  if (inspected->status != 200) co_return fail(refusal(About::kMachine, *inspected));
+  auto facts = parse_json(inspected->body);
+  if (!facts) co_return fail(std::move(facts.error()));
+  const bool terminal = truth(at(at(*facts, "Config"), "Tty"));
+  const std::string path = with_query(container(handle.data, "/logs"),
+                                      {{"stdout", "1"},
+                                       {"stderr", "1"},
+                                       {"tail", options.tail < 0 ? "all" : std::to_string(options.tail)},
+                                       {"follow", options.follow ? "1" : ""},
+                                       {"timestamps", options.timestamps ? "1" : ""}});
+  auto stream = co_await connection_->open("GET", path, {}, {}, kAskDeadline);
+  if (!stream) co_return fail(std::move(stream.error()));
+  if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get()));
+  const auto deadline = options.follow ? std::chrono::milliseconds(kSilence) : std::chrono::milliseconds(kChangeDeadline);
+  co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), !terminal, deadline);
+}
+
+asio::awaitable<Result<std::unique_ptr<ExecSession>>> DockerEngine::exec(Handle handle, ExecSpec spec) {
+  // The daemon runs nothing in a machine that it still takes for paused.
+  if (freezer_->is_thawed(handle.data)) {
+    auto settled = co_await resume(handle);
+    if (!settled) co_return fail(std::move(settled.error()));
+  }
+  auto made = co_await connection_->call("POST", container(handle.data, "/exec"), exec_body(spec), kAskDeadline);
+  if (!made) co_return fail(std::move(made.error()));
+  if (made->status != 201) co_return fail(refusal(About::kMachine, *made));
+  auto answer = parse_json(made->body);
+  if (!answer) co_return fail(std::move(answer.error()));
+  const std::string id = text(at(*answer, "Id"));
+  const json::object start{{"Detach", false}, {"Tty", spec.terminal}};
+  auto stream = co_await connection_->upgrade("/exec/" + id + "/start", json::serialize(start), kChangeDeadline);
+  if (!stream) co_return fail(std::move(stream.error()));
+  auto session = std::make_unique<DockerExec>(connection_, std::move(*stream), id, spec.terminal);
+  if (spec.terminal) {
+    // A command that has ended before its terminal got its size needs none.
+    auto resized = co_await session->resize(spec.columns, spec.rows);
+    if (!resized && resized.error().reason == "engine-away") co_return fail(std::move(resized.error()));
+  }
+  co_return std::move(session);
+}
+
+asio::awaitable<Result<>> DockerEngine::put_archive(Handle handle, std::string path, std::string tar) {
+  auto answer = co_await connection_->call("PUT", with_query(container(handle.data, "/archive"), {{"path", path}}),
+                                           std::move(tar), kChangeDeadline, "application/x-tar");
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status == 200) co_return Result<>{};
+  co_return fail(refusal(About::kMachine, *answer));
+}
+
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::get_archive(Handle handle, std::string path) {
+  auto stream = co_await connection_->open("GET", with_query(container(handle.data, "/archive"), {{"path", path}}), {}, {},
+                                           kChangeDeadline);
+  if (!stream) co_return fail(std::move(stream.error()));
+  if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get()));
+  co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);
+}
+
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::export_image(std::string reference) {
+  auto stream = co_await connection_->open("GET", "/images/" + http::percent_encode(reference) + "/get", {}, {}, kExportDeadline);
+  if (!stream) co_return fail(std::move(stream.error()));
+  if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get(), About::kImage));
+  co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);
+}
+
+}  // namespace tiltyard::engine

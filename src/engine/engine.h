@@ -1,0 +1,210 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "engine/spec.h"
+
+namespace tiltyard::engine {
+
+namespace asio = boost::asio;
+
+/// Names a machine for as long as it exists; opaque to everybody but the engine that made it, and stored, so that a
+/// restart re-attaches. The Docker engine's is the container's name, which is derived from the instance id: it is known
+/// before the machine exists.
+struct Handle {
+  int version = 1;
+  std::string data;
+
+  bool operator==(const Handle&) const = default;
+};
+
+/// What an engine is and can do, asked at start and shown to operators.
+struct Fingerprint {
+  std::string kind;         ///< "docker", "fake", …
+  std::string version;      ///< of the engine
+  std::string api_version;  ///< as negotiated
+  std::string os, arch, runtime;
+  int cpus = 0;
+  std::int64_t memory = 0;  ///< bytes
+  bool shares_files = true; ///< bind mounts of our files work: it is on this host and in the same root
+  std::vector<std::string> extras;
+};
+
+enum class MachineState { kAbsent, kCreated, kRunning, kPaused, kExited, kRestarting, kDead };
+enum class Health { kNone, kStarting, kHealthy, kUnhealthy };
+
+struct MachineStatus {
+  MachineState state = MachineState::kAbsent;
+  Health health = Health::kNone;
+  int exit_code = 0;
+  bool out_of_memory = false;
+  std::string engine_id;
+  std::map<std::string, std::string> addresses;  ///< network name → address
+  std::string error;                             ///< the engine's own words on why it did not start
+};
+
+enum class ResourceKind { kMachine, kNetwork, kVolume };
+
+/// Something that carries our labels, as a listing finds it.
+struct Resource {
+  ResourceKind kind = ResourceKind::kMachine;
+  std::string name;
+  std::map<std::string, std::string> labels;
+  TimePoint created_at{};
+  MachineState state = MachineState::kAbsent;  ///< machines only
+  Handle handle;                               ///< machines only
+};
+
+struct Stats {
+  std::int64_t cpu_nanos = 0;  ///< since the machine's start
+  std::int64_t memory = 0;     ///< bytes, without the page cache
+  std::int64_t memory_limit = 0;
+  std::int64_t rx_bytes = 0, tx_bytes = 0, read_bytes = 0, write_bytes = 0;
+  std::int64_t pids = 0;
+};
+
+/// Something the engine noticed by itself ("die", "oom", "health_status: healthy", "destroy"), for a resource of ours.
+struct EngineEvent {
+  std::string action;
+  std::string machine;  ///< name
+  std::map<std::string, std::string> labels;
+};
+
+/// A stream of bytes out of a machine.
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+  /// Some bytes; an empty text at the end.
+  virtual asio::awaitable<Result<std::string>> read() = 0;
+  virtual void close() = 0;
+};
+
+/// A command that runs in a machine. Without a terminal, `read` tells standard output and error apart.
+class ExecSession {
+ public:
+  struct Chunk {
+    bool error_stream = false;
+    std::string data;  ///< empty: the command has ended
+  };
+  virtual ~ExecSession() = default;
+  virtual asio::awaitable<Result<Chunk>> read() = 0;
+  virtual asio::awaitable<Result<>> write(std::string bytes) = 0;
+  virtual void close_input() = 0;
+  virtual asio::awaitable<Result<>> resize(int columns, int rows) = 0;
+  /// Once `read` has said the end.
+  virtual asio::awaitable<Result<int>> exit_code() = 0;
+  virtual void close() = 0;
+};
+
+struct ExecSpec {
+  std::vector<std::string> command;
+  std::vector<std::string> environment;
+  std::string user, working_dir;
+  bool terminal = false;
+  int columns = 80, rows = 24;
+};
+
+struct LogOptions {
+  int tail = 200;  ///< lines from the end; -1: all
+  bool follow = false;
+  bool timestamps = false;
+};
+
+/// Called with each line of a build as it comes, and the step it is at.
+struct BuildProgress {
+  int step = 0, steps = 0;
+  std::string text;
+};
+using OnProgress = std::function<void(BuildProgress)>;
+
+struct ImageInfo {
+  std::string id;
+  std::int64_t size = 0;  ///< bytes
+  TimePoint created_at{};
+  std::map<std::string, std::string> labels;
+  std::vector<std::uint16_t> exposed_ports;
+  std::vector<std::string> volumes;  ///< paths the image declares as anonymous volumes
+  std::vector<std::string> entrypoint, command;
+  std::vector<std::string> environment;  ///< "KEY=value"
+  std::string user;
+};
+
+/// What runs machines. All calls belong to the home loop and carry a deadline inside. Every verb can be repeated: what is
+/// there already, or gone already, is success. Every error is one of:
+///   image-missing (NotFound), machine-missing (NotFound), name-taken (Conflict: somebody else's resource has the name),
+///   address-taken (Conflict), engine-out-of-disk (Exhausted), engine-out-of-memory (Exhausted), engine-busy (Exhausted: try elsewhere or later),
+///   build-failed (Invalid, the message has the last lines), engine-away (Unavailable: nothing was done),
+///   engine-lost (Unavailable: cut in mid-call, the outcome is unknown; call again), engine-refused (Invalid: it said no, see the message),
+///   machine-did-not-start (Invalid: e.g. the command does not exist), isolation-missing (Unavailable: our firewall table is not in force), timeout.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual const std::string& name() const = 0;
+  virtual asio::awaitable<Result<Fingerprint>> fingerprint() = 0;
+  /// nullopt while it answers; otherwise since when and why it does not. Kept up to date by the engine itself, which reconnects.
+  virtual std::optional<Error> away() const = 0;
+
+  // Images: made at load, never at spawn.
+  virtual asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) = 0;
+  virtual asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) = 0;
+  /// Fetches from a registry; `image-missing` when there is none.
+  virtual asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) = 0;
+  virtual asio::awaitable<Result<>> remove_image(std::string reference) = 0;
+  /// The image as one tar stream: its layers as tar files, and a manifest.json that names them from the lowest up.
+  /// https://github.com/moby/moby/blob/master/image/spec/v1.2.md (combined image JSON and file system change sets)
+  virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) = 0;
+
+  // Isolation, networks, volumes.
+  /// Puts our firewall table in force, or finds it in force. Without it no machine starts.
+  virtual asio::awaitable<Result<>> ensure_isolation() = 0;
+  virtual asio::awaitable<Result<>> create_network(NetworkSpec spec) = 0;
+  virtual asio::awaitable<Result<>> destroy_network(std::string name) = 0;
+  virtual asio::awaitable<Result<>> create_volume(std::string name, std::map<std::string, std::string> labels) = 0;
+  virtual asio::awaitable<Result<>> destroy_volume(std::string name) = 0;
+
+  // Machines.
+  virtual asio::awaitable<Result<Handle>> create(MachineSpec spec) = 0;
+  virtual asio::awaitable<Result<>> start(Handle handle) = 0;
+  virtual asio::awaitable<Result<>> pause(Handle handle) = 0;
+  virtual asio::awaitable<Result<>> resume(Handle handle) = 0;
+  /// Lets a paused machine run at once; the engine's own view may say "paused" until a `resume` follows, and every verb
+  /// works meanwhile. Where there is no shorter way it is `resume`. A machine that runs: success.
+  virtual asio::awaitable<Result<>> thaw(Handle handle) = 0;
+  /// Asks nicely for `grace`, then kills. A paused machine is thawed first, so that it hears the question.
+  virtual asio::awaitable<Result<>> stop(Handle handle, std::chrono::milliseconds grace) = 0;
+  /// Kills and removes, with its anonymous volumes.
+  virtual asio::awaitable<Result<>> destroy(Handle handle) = 0;
+  virtual asio::awaitable<Result<MachineStatus>> inspect(Handle handle) = 0;
+  /// The handle of a machine whose create was not answered, or that an earlier process made; nullopt: there is none.
+  virtual asio::awaitable<Result<std::optional<Handle>>> recover(std::string machine_name) = 0;
+  /// Everything of ours (label tiltyard.managed=true and this namespace), of all kinds.
+  virtual asio::awaitable<Result<std::vector<Resource>>> list() = 0;
+  virtual asio::awaitable<Result<Stats>> stats(Handle handle) = 0;
+  virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) = 0;
+  virtual asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) = 0;
+  /// A tar stream that is unpacked at `path` / made of `path`.
+  virtual asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) = 0;
+  virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) = 0;
+  /// The machine's file system as an image.
+  virtual asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) = 0;
+
+  /// Called on the home loop for each event; at most one subscriber (labs). Also called with action "reconnected".
+  virtual void on_event(std::function<void(EngineEvent)> subscriber) = 0;
+  /// Starts what runs in the background (event stream, reconnection).
+  virtual void run() = 0;
+  virtual asio::awaitable<void> close() = 0;
+};
+
+}  // namespace tiltyard::engine

@@ -1,0 +1,353 @@
+// The verbs of the fake engine.
+#include "engine/fake/fake_engine.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/id.h"
+#include "engine/fake/fake_machine.h"
+
+namespace tiltyard::engine {
+namespace {
+
+std::string label(const Labels& labels, const std::string& key) {
+  const auto found = labels.find(key);
+  return found == labels.end() ? std::string() : found->second;
+}
+
+std::unexpected<Error> image_missing(const std::string& reference) {
+  return fail(Code::kNotFound, "image-missing", "The engine does not have the image.", reference);
+}
+
+std::unexpected<Error> refused(std::string message) {
+  return fail(Code::kInvalid, "engine-refused", "The engine refused: " + std::move(message));
+}
+
+std::unexpected<Error> name_taken(const std::string& name) {
+  return fail(Code::kConflict, "name-taken", "Somebody else's resource has the name " + name + ".");
+}
+
+/// Two specs make the same machine when all that the engine is told is the same.
+bool same_machine(const MachineSpec& a, const MachineSpec& b) {
+  auto addresses = [](const MachineSpec& spec) {
+    std::vector<std::string> out;
+    for (const auto& each : spec.networks) out.push_back(each.network + "=" + each.address);
+    return out;
+  };
+  return a.image == b.image && a.entrypoint == b.entrypoint && a.command == b.command && a.environment == b.environment &&
+         a.labels == b.labels && a.capabilities == b.capabilities && a.hostname == b.hostname && a.exposed == b.exposed &&
+         a.resources.memory == b.resources.memory && a.resources.cpus == b.resources.cpus && addresses(a) == addresses(b);
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+}  // namespace
+
+asio::awaitable<Result<>> FakeEngine::enter(std::string verb) {
+  ++calls_[verb];
+  if (away_) co_return fail(*away_);
+  const int absences = absences_;
+  if (const auto slow = latency_.find(verb); slow != latency_.end()) co_await sleep_for(slow->second);
+  if (const auto held = held_.find(verb); held != held_.end()) {
+    const auto released = held->second;
+    co_await released->wait();
+  }
+  if (absences != absences_) {
+    co_return fail(Code::kUnavailable, "engine-lost", "The engine " + options_.name + " was cut off in mid-call.");
+  }
+  if (const auto trouble = failing_.find(verb); trouble != failing_.end() && trouble->second.left > 0) {
+    --trouble->second.left;
+    co_return fail(trouble->second.error);
+  }
+  co_return Result<>{};
+}
+
+/// Every verb: trouble that a test ordered, then the deed, then perhaps the loss of its answer.
+template <class T>
+asio::awaitable<Result<T>> FakeEngine::act(std::string verb, std::function<Result<T>()> deed) {
+  auto entered = co_await enter(verb);
+  if (!entered) co_return fail(std::move(entered.error()));
+  Result<T> outcome = deed();
+  if (const auto losing = losing_.find(verb); losing != losing_.end() && losing->second > 0) {
+    --losing->second;
+    co_return fail(Code::kUnavailable, "engine-lost", "The engine " + options_.name + " was cut off in mid-call.");
+  }
+  co_return std::move(outcome);
+}
+template asio::awaitable<Result<void>> FakeEngine::act<void>(std::string verb, std::function<Result<void>()> deed);
+
+Labels FakeEngine::ours(Labels labels) const {
+  labels[kLabelManaged] = "true";
+  labels[kLabelNamespace] = options_.name_space;
+  return labels;
+}
+
+Result<FakeEngine::Machine*> FakeEngine::find(const Handle& handle) {
+  const auto found = machines_.find(handle.data);
+  if (found != machines_.end()) return found->second.get();
+  return fail(Code::kNotFound, "machine-missing", "The engine does not have the machine.", handle.data);
+}
+
+asio::awaitable<Result<Fingerprint>> FakeEngine::fingerprint() {
+  std::function<Result<Fingerprint>()> deed = [this] {
+    Fingerprint out;
+    out.kind = "fake";
+    out.shares_files = options_.local;
+    out.version = out.api_version = "1";
+    out.os = "linux";
+    out.arch = "x86_64";
+    out.runtime = "none";
+    out.cpus = 64;
+    out.memory = std::int64_t{256} << 30;
+    out.extras = {"build", "exec", "logs", "archives", "snapshot", "stats"};
+    return out;
+  };
+  co_return co_await act<Fingerprint>("fingerprint", deed);
+}
+
+asio::awaitable<Result<std::optional<ImageInfo>>> FakeEngine::find_image(std::string reference) {
+  std::function<Result<std::optional<ImageInfo>>()> deed = [this, reference]() -> Result<std::optional<ImageInfo>> {
+    for (const auto& [name, info] : images_) {
+      if (name == reference || info.id == reference || name == reference + ":latest") return info;
+    }
+    return std::nullopt;
+  };
+  co_return co_await act<std::optional<ImageInfo>>("find_image", deed);
+}
+
+Result<ImageInfo> FakeEngine::run_build(const BuildSpec& spec, const OnProgress& progress) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(spec.context, ignored)) {
+    return fail(Code::kInvalid, "build-failed", "There is no folder " + spec.context + " to build.");
+  }
+  const std::string path = spec.context + "/" + spec.dockerfile;
+  if (spec.dockerfile_text.empty() && !std::filesystem::is_regular_file(path, ignored)) {
+    return fail(Code::kInvalid, "build-failed", "There is no " + spec.dockerfile + " in the build context.");
+  }
+  std::istringstream text(spec.dockerfile_text.empty() ? read_file(path) : spec.dockerfile_text);
+  std::vector<std::string> steps;
+  for (std::string line; std::getline(text, line);) {
+    if (!line.empty() && line[0] != '#' && line[0] != ' ') steps.push_back(line);
+  }
+  ImageInfo info;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const std::string shown = "Step " + std::to_string(i + 1) + "/" + std::to_string(steps.size()) + " : " + steps[i];
+    if (progress) progress(BuildProgress{static_cast<int>(i + 1), static_cast<int>(steps.size()), shown});
+    // The one command that fails wherever it runs.
+    if (steps[i] == "RUN false") return fail(Code::kInvalid, "build-failed", "The command 'false' returned a non-zero code: 1\n" + shown);
+    if (steps[i].starts_with("EXPOSE ")) info.exposed_ports.push_back(static_cast<std::uint16_t>(std::atoi(steps[i].c_str() + 7)));
+  }
+  info.labels = ours(spec.labels);
+  info.size = 1024 * 1024;
+  add_image(spec.tag, std::move(info));
+  return images_[spec.tag];
+}
+
+asio::awaitable<Result<ImageInfo>> FakeEngine::build(BuildSpec spec, OnProgress progress) {
+  std::function<Result<ImageInfo>()> deed = [this, spec, progress] { return run_build(spec, progress); };
+  co_return co_await act<ImageInfo>("build", deed);
+}
+
+asio::awaitable<Result<ImageInfo>> FakeEngine::pull(std::string reference, OnProgress) {
+  std::function<Result<ImageInfo>()> deed = [this, reference]() -> Result<ImageInfo> {
+    const auto found = images_.find(reference);
+    if (found == images_.end()) return image_missing(reference);
+    return found->second;
+  };
+  co_return co_await act<ImageInfo>("pull", deed);
+}
+
+asio::awaitable<Result<>> FakeEngine::remove_image(std::string reference) {
+  std::function<Result<>()> deed = [this, reference]() -> Result<> {
+    images_.erase(reference);
+    return {};
+  };
+  co_return co_await act<void>("remove_image", deed);
+}
+
+asio::awaitable<Result<>> FakeEngine::ensure_isolation() {
+  std::function<Result<>()> deed = [this]() -> Result<> {
+    if (isolated_) return {};
+    return fail(Code::kUnavailable, "isolation-missing",
+                "The firewall table that keeps machines apart is not in force; no machine starts without it.");
+  };
+  co_return co_await act<void>("ensure_isolation", deed);
+}
+
+Result<> FakeEngine::make_network(const NetworkSpec& spec) {
+  for (const auto& [name, network] : networks_) {
+    if (name != spec.name && (network.spec.subnet == spec.subnet || network.spec.bridge == spec.bridge) && !network.stranger) {
+      return fail(Code::kConflict, "address-taken", "Another network of the engine uses these addresses.", name);
+    }
+  }
+  const auto found = networks_.find(spec.name);
+  if (found != networks_.end()) {
+    const NetworkSpec& there = found->second.spec;
+    const bool same = there.subnet == spec.subnet && there.bridge == spec.bridge && there.shared == spec.shared;
+    if (!found->second.stranger && same) return {};
+    return name_taken(spec.name);
+  }
+  networks_[spec.name] = Network{spec, false, clock_.now()};
+  networks_[spec.name].spec.labels = ours(spec.labels);
+  return {};
+}
+
+asio::awaitable<Result<>> FakeEngine::create_network(NetworkSpec spec) {
+  std::function<Result<>()> deed = [this, spec] { return make_network(spec); };
+  co_return co_await act<void>("create_network", deed);
+}
+
+asio::awaitable<Result<>> FakeEngine::destroy_network(std::string name) {
+  std::function<Result<>()> deed = [this, name]() -> Result<> {
+    networks_.erase(name);
+    return {};
+  };
+  co_return co_await act<void>("destroy_network", deed);
+}
+
+asio::awaitable<Result<>> FakeEngine::create_volume(std::string name, Labels labels) {
+  std::function<Result<>()> deed = [this, name, labels]() -> Result<> {
+    const auto found = volumes_.find(name);
+    if (found != volumes_.end() && found->second.stranger) return name_taken(name);
+    if (found == volumes_.end()) volumes_[name] = Volume{ours(labels), false, clock_.now()};
+    return {};
+  };
+  co_return co_await act<void>("create_volume", deed);
+}
+
+asio::awaitable<Result<>> FakeEngine::destroy_volume(std::string name) {
+  std::function<Result<>()> deed = [this, name]() -> Result<> {
+    for (const auto& [machine_name, machine] : machines_) {
+      const auto& mounts = machine->spec.mounts;
+      const bool used = std::ranges::any_of(mounts, [&](const Mount& m) { return m.kind == Mount::Kind::kVolume && m.source == name; });
+      if (used) return fail(Code::kExhausted, "engine-busy", "A machine still uses the volume " + name + ".");
+    }
+    volumes_.erase(name);
+    return {};
+  };
+  co_return co_await act<void>("destroy_volume", deed);
+}
+
+Result<Handle> FakeEngine::make_machine(const MachineSpec& spec) {
+  const bool image = std::ranges::any_of(images_, [&](const auto& entry) {
+    return entry.first == spec.image || entry.second.id == spec.image || entry.first == spec.image + ":latest";
+  });
+  if (!image) return image_missing(spec.image);
+  const auto found = machines_.find(spec.name);
+  if (found != machines_.end()) {
+    const Machine& there = *found->second;
+    if (there.stranger || label(there.labels, kLabelInstance) != label(spec.labels, kLabelInstance)) return name_taken(spec.name);
+    if (same_machine(there.spec, spec)) return Handle{1, spec.name};
+    remove(spec.name);
+  }
+  auto machine = std::make_unique<Machine>();
+  machine->spec = spec;
+  machine->labels = ours(spec.labels);
+  machine->id = random_hex(32);
+  machine->created_at = clock_.now();
+  machine->log = std::make_shared<fake::Log>(executor_);
+  machines_[spec.name] = std::move(machine);
+  return Handle{1, spec.name};
+}
+
+asio::awaitable<Result<Handle>> FakeEngine::create(MachineSpec spec) {
+  std::function<Result<Handle>()> deed = [this, spec] { return make_machine(spec); };
+  co_return co_await act<Handle>("create", deed);
+}
+
+Result<> FakeEngine::listen_for(Machine& machine) {
+  for (const auto& attachment : machine.spec.networks) {
+    if (!attachment.address.starts_with("127.")) continue;
+    for (const auto port : machine.spec.exposed) {
+      auto responder = fake::Responder::listen(executor_, attachment.address, port, machine.spec.name, machine.labels);
+      if (!responder) {
+        machine.responders.clear();
+        return fail(std::move(responder.error()));
+      }
+      machine.responders.push_back(std::move(*responder));
+    }
+  }
+  return {};
+}
+
+Result<> FakeEngine::start_machine(const Handle& handle) {
+  auto found = find(handle);
+  if (!found) return fail(std::move(found.error()));
+  Machine& machine = **found;
+  if (machine.state == MachineState::kRunning) return {};
+  if (machine.state == MachineState::kPaused) return resume_machine(machine);
+  if (!isolated_) return fail(Code::kUnavailable, "isolation-missing", "The firewall table is not in force.");
+  for (const auto& mine : machine.spec.networks) {
+    if (!networks_.contains(mine.network)) return refused("network " + mine.network + " not found");
+    for (const auto& [name, other] : machines_) {
+      if (other.get() == &machine || other->state != MachineState::kRunning || mine.address.empty()) continue;
+      const auto& theirs = other->spec.networks;
+      const bool taken = std::ranges::any_of(theirs, [&](const Attachment& a) { return a.network == mine.network && a.address == mine.address; });
+      if (taken) return fail(Code::kConflict, "address-taken", "Another machine has this address.", name);
+    }
+  }
+  std::vector<std::string> command = machine.spec.entrypoint.value_or(std::vector<std::string>{});
+  if (machine.spec.command) command.insert(command.end(), machine.spec.command->begin(), machine.spec.command->end());
+  if (!command.empty() && options_.missing_programs.contains(command.front())) {
+    return fail(Code::kInvalid, "machine-did-not-start", "The machine did not start: " + command.front() + ": executable file not found");
+  }
+  auto listening = listen_for(machine);
+  if (!listening) return listening;
+  machine.state = MachineState::kRunning;
+  machine.log->ended = false;
+  machine.health = machine.spec.health && !machine.spec.health->disabled ? Health::kStarting : Health::kNone;
+  emit(machine, "start");
+  const fake::Program program = fake::program_of(command, false);
+  if (!program.output.empty()) machine.log->lines.emplace_back(clock_.now(), program.output);
+  if (program.ends) end(machine, program.exit_code);
+  return {};
+}
+
+asio::awaitable<Result<>> FakeEngine::start(Handle handle) {
+  std::function<Result<>()> deed = [this, handle] { return start_machine(handle); };
+  co_return co_await act<void>("start", deed);
+}
+
+void FakeEngine::end(Machine& machine, int exit_code) {
+  if (machine.state != MachineState::kRunning && machine.state != MachineState::kPaused) return;
+  machine.state = MachineState::kExited;
+  machine.thawed = false;
+  machine.exit_code = exit_code;
+  machine.responders.clear();
+  machine.log->ended = true;
+  machine.log->changed.pulse();
+  emit(machine, "die");
+}
+
+void FakeEngine::remove(const std::string& name) {
+  const auto found = machines_.find(name);
+  if (found == machines_.end()) return;
+  end(*found->second, 137);
+  emit(*found->second, "destroy");
+  machines_.erase(found);
+}
+
+asio::awaitable<Result<>> FakeEngine::stop(Handle handle, std::chrono::milliseconds) {
+  std::function<Result<>()> deed = [this, handle]() -> Result<> {
+    if (auto machine = find(handle)) end(**machine, 143);
+    return {};
+  };
+  co_return co_await act<void>("stop", deed);
+}
+
+asio::awaitable<Result<>> FakeEngine::destroy(Handle handle) {
+  std::function<Result<>()> deed = [this, handle]() -> Result<> {
+    remove(handle.data);
+    return {};
+  };
+  co_return co_await act<void>("destroy", deed);
+}
+
+}  // namespace tiltyard::engine

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace tiltyard {
+class Signal;
+}
+
+namespace tiltyard::engine {
+
+namespace fake {
+class Responder;
+struct Log;
+}  // namespace fake
+
+struct FakeOptions {
+  std::string name = "fake";
+  bool local = true;  ///< as its fingerprint says
+  std::string name_space = "tiltyard";
+  std::set<std::string> images;                                   ///< references that are there from the start
+  std::set<std::string> missing_programs{"/no/such/program"};     ///< commands with which a machine does not start
+};
+
+/// An engine in memory that keeps the whole contract of engine.h, for tests and for trying the server out without
+/// Docker. Its machines answer: where a machine's address lies in 127.0.0.0/8, it listens there on each exposed port
+/// and answers every HTTP request with its name, labels and the path, as JSON. Commands that it knows (echo, cat, true,
+/// false, exit through `sh -c`) do what they say; every other program runs until it is stopped. Belongs to one loop.
+class FakeEngine final : public Engine {
+ public:
+  explicit FakeEngine(asio::any_io_executor executor, FakeOptions options = {});
+  ~FakeEngine() override;
+
+  // What tests turn. A verb is called as its function ("create", "start", "create_network", …).
+  void add_image(std::string reference, ImageInfo info = {});
+  /// What `export_image` gives for it; without, an image of one empty layer.
+  void set_image_tar(std::string reference, std::string tar);
+  /// A machine, network or volume that is not ours has this name.
+  void add_stranger(std::string name);
+  void set_latency(std::string verb, std::chrono::milliseconds latency);
+  /// The next `times` calls of `verb` fail with `error` and do nothing.
+  void fail_next(std::string verb, Error error, int times = 1);
+  /// The next `times` calls of `verb` do their work and then fail with `engine-lost`.
+  void lose_answer(std::string verb, int times = 1);
+  /// Calls of `verb` wait until it is released.
+  void hold(std::string verb);
+  void release(std::string verb);
+  /// From now on every verb is `engine-away`, and what is on its way is `engine-lost`.
+  void go_away();
+  void come_back();
+  void set_isolation(bool in_force) { isolated_ = in_force; }
+  /// Behind the server's back: the machine's program ends, its health changes, or it is removed.
+  void end_machine(std::string name, int exit_code, bool out_of_memory = false);
+  /// Tells an event late or once more.
+  void tell_again(const std::string& name, std::string action);
+  void set_health(std::string name, Health health);
+  void lose_machine(std::string name);
+  void write_log(std::string name, std::string text);
+  /// Whether its program stands still: paused and not thawed.
+  bool is_frozen(const std::string& name) const;
+  /// How often `verb` was called.
+  int calls(const std::string& verb) const;
+  std::size_t machine_count() const { return machines_.size(); }
+  std::size_t network_count() const { return networks_.size(); }
+  std::size_t volume_count() const { return volumes_.size(); }
+  /// What a machine was made of; null: there is none.
+  const MachineSpec* machine_spec(const std::string& name) const;
+
+  const std::string& name() const override { return options_.name; }
+  asio::awaitable<Result<Fingerprint>> fingerprint() override;
+  std::optional<Error> away() const override { return away_; }
+  asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
+  asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
+  asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
+  asio::awaitable<Result<>> remove_image(std::string reference) override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) override;
+  asio::awaitable<Result<>> ensure_isolation() override;
+  asio::awaitable<Result<>> create_network(NetworkSpec spec) override;
+  asio::awaitable<Result<>> destroy_network(std::string name) override;
+  asio::awaitable<Result<>> create_volume(std::string name, Labels labels) override;
+  asio::awaitable<Result<>> destroy_volume(std::string name) override;
+  asio::awaitable<Result<Handle>> create(MachineSpec spec) override;
+  asio::awaitable<Result<>> start(Handle handle) override;
+  asio::awaitable<Result<>> pause(Handle handle) override;
+  asio::awaitable<Result<>> resume(Handle handle) override;
+  asio::awaitable<Result<>> thaw(Handle handle) override;
+  asio::awaitable<Result<>> stop(Handle handle, std::chrono::milliseconds grace) override;
+  asio::awaitable<Result<>> destroy(Handle handle) override;
+  asio::awaitable<Result<MachineStatus>> inspect(Handle handle) override;
+  asio::awaitable<Result<std::optional<Handle>>> recover(std::string machine_name) override;
+  asio::awaitable<Result<std::vector<Resource>>> list() override;
+  asio::awaitable<Result<Stats>> stats(Handle handle) override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) override;
+  asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
+  asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) override;
+  asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) override;
+  void on_event(std::function<void(EngineEvent)> subscriber) override { subscriber_ = std::move(subscriber); }
+  void run() override {}
+  asio::awaitable<void> close() override;
+
+ private:
+  struct Machine;
+  struct Network {
+    NetworkSpec spec;
+    bool stranger = false;
+    TimePoint created_at{};
+  };
+  struct Volume {
+    Labels labels;
+    bool stranger = false;
+    TimePoint created_at{};
+  };
+  struct Trouble {
+    int left = 0;
+    Error error;
+  };
+
+  asio::awaitable<Result<>> enter(std::string verb);
+  template <class T>
+  asio::awaitable<Result<T>> act(std::string verb, std::function<Result<T>()> deed);
+
+  Result<Machine*> find(const Handle& handle);
+  Labels ours(Labels labels) const;
+  Result<Handle> make_machine(const MachineSpec& spec);
+  Result<> start_machine(const Handle& handle);
+  Result<> resume_machine(Machine& machine);
+  Result<> listen_for(Machine& machine);
+  void end(Machine& machine, int exit_code);
+  void remove(const std::string& name);
+  Result<> make_network(const NetworkSpec& spec);
+  Result<ImageInfo> run_build(const BuildSpec& spec, const OnProgress& progress);
+  std::vector<Resource> everything() const;
+  void emit(const Machine& machine, std::string action);
+
+  asio::any_io_executor executor_;
+  FakeOptions options_;
+  std::map<std::string, ImageInfo> images_;
+  std::map<std::string, std::string> image_tars_;
+  std::map<std::string, std::unique_ptr<Machine>> machines_;
+  std::map<std::string, Network> networks_;
+  std::map<std::string, Volume> volumes_;
+  std::map<std::string, std::chrono::milliseconds> latency_;
+  std::map<std::string, Trouble> failing_;
+  std::map<std::string, int> losing_, calls_;
+  std::map<std::string, std::shared_ptr<Signal>> held_;
+  std::function<void(EngineEvent)> subscriber_;
+  std::optional<Error> away_;
+  int absences_ = 0;  ///< how often it went away: tells a call whether it did in mid-call
+  bool isolated_ = true;
+  SystemClock clock_;
+  /// What is posted to the loop must not outlive the engine.
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+}  // namespace tiltyard::engine

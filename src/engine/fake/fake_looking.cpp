@@ -1,0 +1,137 @@
+// The fake engine's verbs that look at machines, and what flows out of them.
+#include "engine/fake/fake_machine.h"
+
+namespace tiltyard::engine {
+
+asio::awaitable<Result<MachineStatus>> FakeEngine::inspect(Handle handle) {
+  auto entered = co_await enter("inspect");
+  if (!entered) co_return fail(std::move(entered.error()));
+  MachineStatus out;
+  auto found = find(handle);
+  if (!found) co_return out;
+  const Machine& machine = **found;
+  out.state = machine.state;
+  out.health = machine.health;
+  out.exit_code = machine.exit_code;
+  out.out_of_memory = machine.out_of_memory;
+  out.engine_id = machine.id;
+  if (machine.state == MachineState::kRunning || machine.state == MachineState::kPaused) {
+    for (const auto& each : machine.spec.networks) out.addresses[each.network] = each.address;
+  }
+  co_return out;
+}
+
+asio::awaitable<Result<std::optional<Handle>>> FakeEngine::recover(std::string machine_name) {
+  auto entered = co_await enter("recover");
+  if (!entered) co_return fail(std::move(entered.error()));
+  const auto found = machines_.find(machine_name);
+  if (found == machines_.end() || found->second->stranger) co_return std::nullopt;
+  co_return Handle{1, machine_name};
+}
+
+std::vector<Resource> FakeEngine::everything() const {
+  std::vector<Resource> out;
+  for (const auto& [name, machine] : machines_) {
+    if (machine->stranger) continue;
+    out.push_back({ResourceKind::kMachine, name, machine->labels, machine->created_at, machine->state, Handle{1, name}});
+  }
+  for (const auto& [name, network] : networks_) {
+    if (!network.stranger) out.push_back({ResourceKind::kNetwork, name, network.spec.labels, network.created_at, {}, {}});
+  }
+  for (const auto& [name, volume] : volumes_) {
+    if (!volume.stranger) out.push_back({ResourceKind::kVolume, name, volume.labels, volume.created_at, {}, {}});
+  }
+  return out;
+}
+
+asio::awaitable<Result<std::vector<Resource>>> FakeEngine::list() {
+  auto entered = co_await enter("list");
+  if (!entered) co_return fail(std::move(entered.error()));
+  co_return everything();
+}
+
+asio::awaitable<Result<Stats>> FakeEngine::stats(Handle handle) {
+  auto entered = co_await enter("stats");
+  if (!entered) co_return fail(std::move(entered.error()));
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  Stats out;
+  out.memory_limit = (*machine)->spec.resources.memory;
+  if ((*machine)->state != MachineState::kRunning) co_return out;
+  // A machine that does nothing, and has done so since it was made.
+  out.memory = 1024 * 1024;
+  out.pids = 1;
+  out.cpu_nanos = (clock_.now() - (*machine)->created_at).count();
+  co_return out;
+}
+
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::logs(Handle handle, LogOptions options) {
+  auto entered = co_await enter("logs");
+  if (!entered) co_return fail(std::move(entered.error()));
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  co_return fake::read_log((*machine)->log, options);
+}
+
+asio::awaitable<Result<std::unique_ptr<ExecSession>>> FakeEngine::exec(Handle handle, ExecSpec spec) {
+  auto entered = co_await enter("exec");
+  if (!entered) co_return fail(std::move(entered.error()));
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  if ((*machine)->thawed) resume_machine(**machine);
+  if ((*machine)->state != MachineState::kRunning) {
+    co_return fail(Code::kInvalid, "engine-refused", "The engine refused: the machine does not run");
+  }
+  const bool missing = !spec.command.empty() && options_.missing_programs.contains(spec.command.front());
+  co_return fake::run_program(executor_, fake::program_of(spec.command, missing), spec.terminal);
+}
+
+asio::awaitable<Result<>> FakeEngine::put_archive(Handle handle, std::string path, std::string tar) {
+  auto entered = co_await enter("put_archive");
+  if (!entered) co_return fail(std::move(entered.error()));
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  auto files = fake::unpack_files(tar, path);
+  if (!files) co_return fail(std::move(files.error()));
+  for (auto& [name, content] : *files) (*machine)->files[name] = std::move(content);
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::get_archive(Handle handle, std::string path) {
+  auto entered = co_await enter("get_archive");
+  if (!entered) co_return fail(std::move(entered.error()));
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  const auto file = (*machine)->files.find(path);
+  if (file == (*machine)->files.end()) {
+    co_return fail(Code::kInvalid, "engine-refused", "The engine refused: there is no " + path);
+  }
+  co_return fake::read_text(fake::pack_file(path.substr(path.rfind('/') + 1), file->second));
+}
+
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::export_image(std::string reference) {
+  auto entered = co_await enter("export_image");
+  if (!entered) co_return fail(std::move(entered.error()));
+  for (const auto& [name, info] : images_) {
+    if (info.id == reference) reference = name;
+  }
+  if (!images_.contains(reference)) {
+    co_return fail(Code::kNotFound, "image-missing", "There is no image " + reference + ".");
+  }
+  const auto known = image_tars_.find(reference);
+  if (known != image_tars_.end()) co_return fake::read_text(known->second);
+  co_return fake::read_text(fake::pack_file("manifest.json", R"([{"Layers":[]}])"));
+}
+
+asio::awaitable<Result<ImageInfo>> FakeEngine::snapshot(Handle handle, std::string reference) {
+  auto entered = co_await enter("snapshot");
+  if (!entered) co_return fail(std::move(entered.error()));
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  ImageInfo info;
+  info.labels = ours({});
+  add_image(reference, std::move(info));
+  co_return images_[reference];
+}
+
+}  // namespace tiltyard::engine

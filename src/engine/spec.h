@@ -1,0 +1,122 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tiltyard::engine {
+
+using Labels = std::map<std::string, std::string>;
+
+/// Every resource of ours carries these.
+inline constexpr char kLabelManaged[] = "tiltyard.managed";      ///< "true"
+inline constexpr char kLabelNamespace[] = "tiltyard.namespace";  ///< which server's
+inline constexpr char kLabelInstance[] = "tiltyard.instance";
+inline constexpr char kLabelTemplate[] = "tiltyard.template";
+inline constexpr char kLabelMachine[] = "tiltyard.machine";
+inline constexpr char kLabelOwner[] = "tiltyard.owner";
+inline constexpr char kLabelCostCentre[] = "tiltyard.cost_centre";
+
+struct Ulimit {
+  std::string name;
+  std::int64_t soft = 0, hard = 0;
+};
+
+struct HealthCheck {
+  std::vector<std::string> test;  ///< {"CMD", …} or {"CMD-SHELL", "…"}
+  std::chrono::milliseconds interval{30'000}, timeout{30'000}, start_period{0};
+  int retries = 3;
+  bool disabled = false;
+};
+
+struct Resources {
+  double cpus = 0;                ///< cores; 0: not limited
+  std::int64_t memory = 0;        ///< bytes
+  std::int64_t memory_swap = 0;   ///< bytes of memory and swap together, as Docker counts; equal to memory: no swap
+  std::int64_t memory_reservation = 0;
+  std::int64_t pids = 0;
+  std::int64_t shm = 0;           ///< bytes of /dev/shm; 0: the engine's default
+  std::int64_t disk = 0;          ///< bytes that a machine may write beyond its image; 0: not limited
+  std::vector<Ulimit> ulimits;
+};
+
+struct Mount {
+  enum class Kind { kBind, kVolume, kTmpfs };
+  Kind kind = Kind::kBind;
+  std::string source;  ///< bind: absolute path on this host; volume: its engine name; tmpfs: empty
+  std::string target;
+  bool read_only = true;
+  std::int64_t tmpfs_size = 0;  ///< bytes; 0: 64 MiB
+  int tmpfs_mode = 01777;
+};
+
+struct Attachment {
+  std::string network;
+  std::string address;  ///< from our own plan
+  std::vector<std::string> aliases;
+};
+
+/// One machine, complete: whatever is not said here has the hardened default (capabilities dropped but `capabilities`,
+/// no-new-privileges, default seccomp, log size cap, no published ports).
+struct MachineSpec {
+  std::string name;   ///< engine-wide unique, derived from the instance id
+  std::string image;  ///< a reference or an image id that is already there
+  std::string hostname;
+  std::string domain;
+  std::optional<std::vector<std::string>> entrypoint;  ///< nullopt: the image's
+  std::optional<std::vector<std::string>> command;
+  std::vector<std::string> environment;  ///< "KEY=value"
+  Labels labels;
+  std::string user, working_dir;
+  bool init = false, read_only = false, terminal = false, open_stdin = false;
+  std::string restart = "no";  ///< no, always, on-failure, on-failure:N, unless-stopped
+  std::string stop_signal;
+  std::optional<std::chrono::milliseconds> stop_grace;
+  std::optional<HealthCheck> health;
+  std::vector<Mount> mounts;
+  std::string network_of;            ///< a machine whose network it shares; then `networks`, `hostname` and `exposed` stay empty
+  std::vector<Attachment> networks;  ///< the first is the one with the default route
+  std::vector<std::string> capabilities;  ///< the whole set that is kept, without CAP_
+  std::map<std::string, std::string> sysctls;
+  std::vector<std::string> extra_hosts;  ///< "name:address"
+  std::vector<std::string> dns;
+  std::vector<std::uint16_t> exposed;    ///< TCP ports endpoints point to; informs the engine, publishes nothing
+  Resources resources;
+  std::string runtime;                   ///< empty: the engine's default; "runsc" for gVisor
+  std::int64_t log_bytes = 10 * 1024 * 1024;
+  bool privileged_by_operator = false;   ///< only by the operator's own configuration
+  std::vector<std::string> devices;      ///< "/dev/net/tun:/dev/net/tun:rwm"; only by the operator's own configuration
+};
+
+/// A network of ours. `bridge` is the host's interface name (at most 15 characters): its prefix says to our firewall
+/// table what is allowed. "tys…": shared by instances of one machine each, no traffic between ports; "tyn…": one
+/// instance's own; with 'e' as fourth letter ("tyse", "tyne") traffic to the internet (and only there) is allowed.
+struct NetworkSpec {
+  std::string name;
+  std::string bridge;
+  std::string subnet;   ///< "10.64.3.0/28"
+  std::string gateway;  ///< the bridge's own address
+  bool shared = false;  ///< no traffic between its machines
+  bool egress = false;
+  Labels labels;
+};
+
+/// Builds `context` (a directory) with its Dockerfile; `tag` is the reference afterwards.
+struct BuildSpec {
+  std::string context;
+  std::string dockerfile = "Dockerfile";  ///< relative to the context
+  std::string dockerfile_text;            ///< if not empty: used instead of the file
+  std::map<std::string, std::string> args;
+  std::string target;
+  std::string tag;
+  Labels labels;
+  std::vector<std::string> extra_hosts;
+  std::int64_t memory = 0;
+  std::chrono::seconds deadline{1800};
+  bool network = true;
+};
+
+}  // namespace tiltyard::engine
