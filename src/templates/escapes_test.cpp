@@ -1,0 +1,239 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include "templates/test_folder.h"
+
+namespace tiltyard::templates {
+namespace {
+
+std::string service(std::string_view lines) {
+  return std::string("services:\n  a:\n    image: x\n    ports: [80]\n") + std::string(lines);
+}
+
+/// Every one of these must break the template, at line 5 and nowhere silently.
+struct Attempt {
+  const char* name;
+  const char* lines;
+};
+
+class R1_4_Refused : public testing::TestWithParam<Attempt> {};
+
+TEST_P(R1_4_Refused, WithFileAndLine) {
+  TestFolder folder;
+  folder.write("secret.txt", "host");
+  folder.write("t/f", "x");
+  folder.link("t/out", "../secret.txt");
+  folder.link("t/up", "..");
+  folder.link("t/absolute", "/etc");
+  folder.link("t/chain", "up");
+  folder.link("t/loop", "loop");
+  ::mkfifo(folder.at("t/pipe").c_str(), 0600);
+  const Template tmpl = read_compose_text(folder, service(GetParam().lines));
+  ASSERT_TRUE(tmpl.broken()) << problems_text(tmpl);
+  bool there = false;
+  for (const auto& problem : tmpl.problems) {
+    there = there || (problem.severity == Problem::Severity::kError && problem.file == "compose.yaml" &&
+                      problem.line >= 5 && problem.line <= 9);
+  }
+  EXPECT_TRUE(there) << problems_text(tmpl);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, R1_4_Refused,
+    testing::Values(
+        Attempt{"privileged", "    privileged: true\n"}, Attempt{"privileged_yes", "    privileged: yes\n"},
+        Attempt{"privileged_quoted", "    privileged: \"true\"\n"}, Attempt{"host_network", "    network_mode: host\n"},
+        Attempt{"other_container", "    network_mode: container:other\n"},
+        Attempt{"other_service", "    network_mode: service:b\n"}, Attempt{"pid", "    pid: host\n"},
+        Attempt{"ipc", "    ipc: host\n"}, Attempt{"ipc_shareable", "    ipc: shareable\n"},
+        Attempt{"uts", "    uts: host\n"}, Attempt{"userns", "    userns_mode: host\n"},
+        Attempt{"cgroup", "    cgroup: host\n"}, Attempt{"cgroup_parent", "    cgroup_parent: /x\n"},
+        Attempt{"devices", "    devices: [/dev/sda]\n"},
+        Attempt{"device_rules", "    device_cgroup_rules: ['a *:* rwm']\n"}, Attempt{"gpus", "    gpus: all\n"},
+        Attempt{"cap_sys_admin", "    cap_add: [SYS_ADMIN]\n"},
+        Attempt{"cap_prefixed", "    cap_add: [cap_net_admin]\n"}, Attempt{"cap_all", "    cap_add: [ALL]\n"},
+        Attempt{"net_raw", "    cap_add: [NET_RAW]\n"},
+        Attempt{"seccomp", "    security_opt: ['seccomp:unconfined']\n"},
+        Attempt{"apparmor", "    security_opt: ['apparmor=unconfined']\n"},
+        Attempt{"nnp_off", "    security_opt: ['no-new-privileges:false']\n"},
+        Attempt{"sysctl", "    sysctls: {kernel.core_pattern: '|/x'}\n"},
+        Attempt{"forwarding", "    sysctls: [net.ipv4.ip_forward=1]\n"},
+        Attempt{"socket", "    volumes: ['/var/run/docker.sock:/var/run/docker.sock']\n"},
+        Attempt{"api_socket", "    use_api_socket: true\n"}, Attempt{"absolute_bind", "    volumes: ['/etc:/host']\n"},
+        Attempt{"parent_bind", "    volumes: ['../secret.txt:/x']\n"},
+        Attempt{"sneaky_parent", "    volumes: ['./f/../../secret.txt:/x']\n"},
+        Attempt{"home", "    volumes: ['~/x:/x']\n"}, Attempt{"link", "    volumes: ['./out:/x']\n"},
+        Attempt{"link_folder", "    volumes: ['./up/secret.txt:/x']\n"},
+        Attempt{"absolute_link", "    volumes: ['./absolute/passwd:/x']\n"},
+        Attempt{"chain", "    volumes: ['./chain/secret.txt:/x']\n"}, Attempt{"loop", "    volumes: ['./loop:/x']\n"},
+        Attempt{"pipe", "    volumes: ['./pipe:/x']\n"},
+        Attempt{"long_bind", "    volumes:\n      - type: bind\n        source: /etc\n        target: /x\n"},
+        Attempt{"shared_mount", "    volumes: ['./f:/x:rshared']\n"},
+        Attempt{"image_mount", "    volumes: [{type: image, source: x, target: /x}]\n"},
+        Attempt{"over_proc", "    volumes: ['./f:/proc/x']\n"},
+        Attempt{"over_root", "    volumes: ['v:/']\nvolumes: {v: {}}\n"},
+        Attempt{"volumes_from", "    volumes_from: [b]\n"}, Attempt{"env_file", "    env_file: ../secret.txt\n"},
+        Attempt{"env_link", "    env_file: out\n"}, Attempt{"label_file", "    label_file: ../secret.txt\n"},
+        Attempt{"build_up", "    build: ..\n"}, Attempt{"build_absolute", "    build: /etc\n"},
+        Attempt{"build_link", "    build: ./up\n"}, Attempt{"build_url", "    build: https://example.org/x.git\n"},
+        Attempt{"build_ssh", "    build: {context: ., ssh: [default]}\n"},
+        Attempt{"build_privileged", "    build: {context: ., privileged: true}\n"},
+        Attempt{"build_network", "    build: {context: ., network: host}\n"},
+        Attempt{"dockerfile_up", "    build: {context: ., dockerfile: ../secret.txt}\n"},
+        Attempt{"additional_context", "    build: {context: ., additional_contexts: {x: /etc}}\n"},
+        Attempt{"external_network", "    networks: [n]\nnetworks: {n: {external: true}}\n"},
+        Attempt{"host_driver", "    networks: [n]\nnetworks: {n: {driver: host}}\n"},
+        Attempt{"macvlan", "    networks: [n]\nnetworks: {n: {driver: macvlan, driver_opts: {parent: eth0}}}\n"},
+        Attempt{"external_volume", "    volumes: ['v:/x']\nvolumes: {v: {external: true}}\n"},
+        Attempt{"volume_bind_trick",
+                "    volumes: ['v:/x']\nvolumes: {v: {driver_opts: {type: none, o: bind, device: /}}}\n"},
+        Attempt{"volume_driver", "    volumes: ['v:/x']\nvolumes: {v: {driver: sshfs}}\n"},
+        Attempt{"external_secret", "    secrets: [s]\nsecrets: {s: {external: true}}\n"},
+        Attempt{"secret_up", "    secrets: [s]\nsecrets: {s: {file: ../secret.txt}}\n"},
+        Attempt{"secret_link", "    secrets: [s]\nsecrets: {s: {file: ./out}}\n"},
+        Attempt{"config_absolute", "    configs: [s]\nconfigs: {s: {file: /etc/shadow}}\n"},
+        Attempt{"host_gateway", "    extra_hosts: ['h:host-gateway']\n"},
+        Attempt{"extra_address", "    extra_hosts: {h: 169.254.169.254}\n"},
+        Attempt{"runtime", "    runtime: sysbox\n"}, Attempt{"rtprio", "    ulimits: {rtprio: 99}\n"},
+        Attempt{"oom", "    oom_score_adj: -1000\n"}, Attempt{"endless_pids", "    pids_limit: -1\n"},
+        Attempt{"endless_swap", "    memswap_limit: -1\n"},
+        Attempt{"our_label", "    labels: {tiltyard.instance: x}\n"},
+        Attempt{"extends_up", "    extends: {file: ../other.yaml, service: x}\n"},
+        Attempt{"extends_url", "    extends: {file: 'https://x/y', service: x}\n"}),
+    [](const testing::TestParamInfo<Attempt>& info) { return std::string(info.param.name); });
+
+TEST(R1_4, WhatAnExtendedFileSmugglesInIsJudgedAtItsOwnLine) {
+  TestFolder folder;
+  folder.write("t/deep/base.yaml",
+               "services:\n  evil:\n    image: x\n    privileged: true\n    volumes:\n      - ../../secret:/x\n");
+  folder.write("secret", "host");
+  const Template tmpl =
+      read_compose_text(folder, "services:\n  a:\n    extends: {file: deep/base.yaml, service: evil}\n");
+  const Problem privileged = problem_with(tmpl, "\"privileged\" is refused");
+  EXPECT_EQ(privileged.file, "deep/base.yaml");
+  EXPECT_EQ(privileged.line, 4);
+  EXPECT_EQ(problem_with(tmpl, "leaves the template's folder").line, 6);
+}
+
+TEST(R1_4, WhatAnIncludedFileSmugglesInIsJudgedAtItsOwnLine) {
+  TestFolder folder;
+  folder.write("t/more/other.yaml",
+               "services:\n  b:\n    image: x\n    pid: host\nvolumes:\n  v:\n    driver_opts: {o: bind}\n");
+  const Template tmpl =
+      read_compose_text(folder, "include: [more/other.yaml]\nservices: {a: {image: x, ports: [80]}}\n");
+  EXPECT_EQ(problem_with(tmpl, "\"pid\" is refused").file, "more/other.yaml");
+  EXPECT_EQ(problem_with(tmpl, "\"pid\" is refused").line, 4);
+  EXPECT_EQ(problem_with(tmpl, "\"driver_opts\" is refused").line, 7);
+}
+
+TEST(R1_4, AnIncludeMayNotLeaveTheFolder) {
+  TestFolder folder;
+  folder.write("other.yaml", "services: {b: {image: x}}\n");
+  folder.link("t/link.yaml", "../other.yaml");
+  EXPECT_TRUE(says(read_compose_text(folder, "include: [../other.yaml]\nservices: {a: {image: x}}\n"),
+                   "leaves the template's folder"));
+  EXPECT_TRUE(says(read_compose_text(folder, "include: [link.yaml]\nservices: {a: {image: x}}\n"),
+                   "leaves the template's folder"));
+  EXPECT_TRUE(says(read_compose_text(folder, "include: ['oci://x/y']\nservices: {a: {image: x}}\n"),
+                   "nothing from the network"));
+  folder.write("t/inside.yaml", "services: {b: {image: x}}\n");
+  EXPECT_TRUE(says(
+      read_compose_text(folder, "include: [{path: inside.yaml, project_directory: ..}]\nservices: {a: {image: x}}\n"),
+      "leaves the template's folder"));
+  EXPECT_TRUE(
+      says(read_compose_text(folder, "include: [{path: inside.yaml, env_file: ../.env}]\nservices: {a: {image: x}}\n"),
+           "leaves the template's folder"));
+}
+
+TEST(R1_4, AnAnchorAndAVariableHideNothing) {
+  TestFolder folder;
+  folder.write("t/.env", "MODE=host\nWHERE=/etc\n");
+  const Template tmpl = read_compose_text(
+      folder,
+      "x-base: &base\n  privileged: true\nservices:\n  a:\n    <<: *base\n    image: x\n    network_mode: ${MODE}\n"
+      "    volumes:\n      - ${WHERE}:/x\n");
+  EXPECT_EQ(problem_with(tmpl, "\"privileged\" is refused").line, 2) << "where it stands, not where it is used";
+  EXPECT_EQ(problem_with(tmpl, "network_mode \"host\" is refused").line, 7);
+  EXPECT_EQ(problem_with(tmpl, "\"/etc\" is absolute").line, 9);
+}
+
+TEST(R1_4, TheFoldersOwnFilesMayNotBeLinksThatLeave) {
+  TestFolder folder;
+  folder.write("outside.toml", "image = \"x\"\n");
+  folder.write("outside.yaml", "services: {a: {image: x}}\n");
+  folder.write("outside.env", "A=b\n");
+  folder.link("t/instance.toml", "../outside.toml");
+  folder.link("t/.env", "../outside.env");
+  folder.link("t/compose.yaml", "../outside.yaml");
+  const Template tmpl = read_folder(folder.at("t"), test_options());
+  ASSERT_EQ(tmpl.problems.size(), 3u) << problems_text(tmpl);
+  for (const auto& problem : tmpl.problems)
+    EXPECT_THAT(problem.message, testing::HasSubstr("leaves the template's folder"));
+}
+
+TEST(R1_4, ALinkInABuildContextMayNotLeaveIt) {
+  TestFolder folder;
+  folder.write("t/app/Dockerfile", "FROM scratch\n");
+  folder.link("t/app/deep/inside", "../Dockerfile");
+  const char* text = "services:\n  a:\n    build: app\n    ports: [80]\n";
+  EXPECT_FALSE(read_compose_text(folder, text).broken());
+  folder.link("t/app/deep/out", "../../other");
+  EXPECT_EQ(problem_with(read_compose_text(folder, text), "\"deep/out\" is a symlink that leaves the folder").line, 3);
+  folder.remove("t/app/deep/out");
+  folder.link("t/app/absolute", "/etc/passwd");
+  EXPECT_TRUE(says(read_compose_text(folder, text), "\"absolute\" is a symlink that leaves the folder"));
+}
+
+TEST(R1_4, ALinkThatStaysInsideIsFine) {
+  TestFolder folder;
+  folder.write("t/real/file", "x");
+  folder.link("t/link", "real");
+  folder.link("t/back", folder.at("t/real"));
+  const Template tmpl = read_compose_text(folder, service("    volumes: ['./link/file:/a:ro', './back/file:/b:ro']\n"));
+  EXPECT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  ASSERT_EQ(tmpl.services[0].binds.size(), 2u);
+  EXPECT_EQ(tmpl.services[0].binds[0].path, "real/file");
+  EXPECT_EQ(tmpl.services[0].binds[1].path, "real/file");
+}
+
+TEST(R1_4, TheOperatorAllowsOneKeyForOneTemplate) {
+  TestFolder folder;
+  const std::string text = service(
+      "    privileged: true\n    cap_add: [SYS_PTRACE]\n    sysctls: {net.ipv4.ip_forward: 1}\n    devices: "
+      "[/dev/net/tun]\n"
+      "    runtime: runsc\n    volumes: ['/srv/data:/data:ro', 'v:/v']\nvolumes: {v: {external: true, name: "
+      "shared}}\n");
+  EXPECT_EQ(
+      7, std::ranges::count(read_compose_text(folder, text).problems, Problem::Severity::kError, &Problem::severity));
+  Options options = test_options();
+  options.allow["t"].keys = {"privileged",   "cap:SYS_PTRACE", "sysctl:net.ipv4.ip_forward",
+                             "devices",      "runtime:runsc",  "bind:/srv/data",
+                             "volume:shared"};
+  const Template tmpl = read_compose_text(folder, text, options);
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  const auto& machine = tmpl.services[0].machine;
+  EXPECT_TRUE(machine.privileged_by_operator);
+  EXPECT_THAT(machine.capabilities, testing::Contains("SYS_PTRACE"));
+  EXPECT_THAT(machine.sysctls, testing::Contains(testing::Pair("net.ipv4.ip_forward", "1")));
+  EXPECT_THAT(machine.devices, testing::ElementsAre("/dev/net/tun:/dev/net/tun:rwm"));
+  EXPECT_EQ(machine.runtime, "runsc");
+  ASSERT_EQ(machine.mounts.size(), 2u);
+  EXPECT_EQ(machine.mounts[0].source, "/srv/data");
+  EXPECT_EQ(machine.mounts[1].source, "shared");
+  Options other = test_options();
+  other.allow["somebody-else"] = options.allow["t"];
+  EXPECT_TRUE(read_compose_text(folder, text, other).broken());
+}
+
+TEST(R1_4, TheTemplateCannotAllowItself) {
+  TestFolder folder;
+  folder.write("t/instance.toml", "allow = [\"privileged\"]\n[network]\negress = true\n");
+  const Template tmpl = read_compose_text(folder, service("    privileged: true\n"));
+  EXPECT_TRUE(says(tmpl, "\"allow\" is no key"));
+  EXPECT_TRUE(says(tmpl, "\"privileged\" is refused"));
+  EXPECT_TRUE(says(tmpl, "egress is refused"));
+}
+
+}  // namespace
+}  // namespace tiltyard::templates

@@ -1,0 +1,259 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "observe/log.h"
+#include "templates/catalogue_state.h"
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kTellEvery{200};
+
+/// Images of ours are made on this machine; no registry has them.
+bool made_here(std::string_view reference) {
+  return reference.starts_with("tiltyard/");
+}
+
+std::string waits_for(const std::string& image, bool base) {
+  const std::string_view what = base ? "base image" : "image";
+  if (made_here(image)) return fmt::format("waits for the {} {}, which is made on this machine", what, image);
+  return fmt::format(
+      "waits for the {} {}: load it into the engine (docker load, docker pull), or let the server fetch images with "
+      "templates.allow_pull",
+      what, image);
+}
+
+/// "tiltyard/t-web-main:0123" → "tiltyard/t-web-main": what stays the same from build to build.
+std::string without_tag(const std::string& reference) {
+  return reference.substr(0, reference.rfind(':'));
+}
+
+/// The last few lines: what a person needs to see of a failed build.
+std::string tail(const std::string& text) {
+  const auto lines = split(text, '\n');
+  std::string out;
+  const std::size_t begin = lines.size() > 12 ? lines.size() - 12 : 0;
+  for (std::size_t i = begin; i < lines.size(); ++i) out += (out.empty() ? "" : "\n") + printable(lines[i], 300);
+  return out;
+}
+
+int runs_of(const Template& tmpl, const std::vector<std::size_t>& missing) {
+  int runs = 0;
+  for (const auto index : missing) runs += tmpl.image_user(index).build_runs;
+  return runs;
+}
+
+}  // namespace
+
+void Catalogue::State_::set_state(Item& item, State state, std::string reason) {
+  if (item.state == state && item.reason == reason && !item.build) return;
+  item.state = state;
+  item.reason = std::move(reason);
+  item.build.reset();
+  publish(item.tmpl->id);
+}
+
+/// Looks which of a template's images are there. Never makes one: that is the build loops' work.
+asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
+  const auto self = shared_from_this();
+  const auto found = items.find(folder);
+  if (found == items.end()) co_return;
+  const auto tmpl = found->second.tmpl;
+  const std::uint64_t version = found->second.version;
+  if (tmpl->broken() || found->second.build_failed || building.contains(folder)) co_return;
+  if (found->second.state == State::kBroken) co_return;  // another folder has its id
+  const std::set<std::string> forced = found->second.forced;
+  std::vector<std::size_t> missing;
+  std::string waiting;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < tmpl->image_users() && waiting.empty(); ++i) {
+    const Service& service = tmpl->image_user(i);
+    if (!seen.insert(service.machine.image).second) continue;
+    const auto image = co_await engine.find_image(service.machine.image);
+    if (!image) {
+      waiting = fmt::format("waits for the engine: {}", image.error().message);
+      break;
+    }
+    const bool there = image->has_value();
+    if (!service.build) {
+      if (there) continue;
+      if (options.allow_pull && !made_here(service.machine.image))
+        missing.push_back(i);
+      else
+        waiting = waits_for(service.machine.image, false);
+      continue;
+    }
+    if (there && !forced.contains(service.build->tag)) continue;
+    for (const auto& base : service.base_images) {
+      const auto below = co_await engine.find_image(base);
+      if (below && (below->has_value() || (options.allow_pull && !made_here(base)))) continue;
+      waiting = below ? waits_for(base, true) : fmt::format("waits for the engine: {}", below.error().message);
+      break;
+    }
+    missing.push_back(i);
+  }
+  const auto now = items.find(folder);
+  if (now == items.end() || now->second.version != version || building.contains(folder)) co_return;
+  Item& item = now->second;
+  item.missing = waiting.empty() ? missing : std::vector<std::size_t>{};
+  if (!waiting.empty()) {
+    set_state(item, State::kWaiting, waiting);
+  } else if (!missing.empty()) {
+    set_state(item, State::kBuilding, "waits for its turn to be built");
+    wake();
+  } else {
+    set_state(item, tmpl->active ? State::kReady : State::kInactive,
+              tmpl->active ? "" : "switched off in instance.toml");
+  }
+}
+
+/// The one that is done soonest: as long as its last build took, else by how much its Dockerfiles run; then by name.
+std::optional<std::string> Catalogue::State_::next_to_build() const {
+  std::optional<std::string> best;
+  std::tuple<milliseconds, int, std::string> least;
+  for (const auto& [folder, item] : items) {
+    if (item.missing.empty() || building.contains(folder)) continue;
+    milliseconds known{0};
+    for (const auto index : item.missing) {
+      const auto last = usual.find(without_tag(item.tmpl->image_user(index).machine.image));
+      if (last != usual.end()) known += last->second;
+    }
+    const std::tuple key{known, runs_of(*item.tmpl, item.missing), folder};
+    if (!best || key < least) {
+      best = folder;
+      least = key;
+    }
+  }
+  return best;
+}
+
+void Catalogue::State_::wake() {
+  for (const auto& sleeper : sleepers) sleeper->cancel();
+}
+
+asio::awaitable<void> Catalogue::State_::build_loop() {
+  const auto self = shared_from_this();
+  const auto sleeper = std::make_shared<asio::steady_timer>(home);
+  sleepers.push_back(sleeper);
+  while (true) {
+    const auto folder = next_to_build();
+    if (folder) {
+      co_await build_one(*folder);
+      continue;
+    }
+    boost::system::error_code woken;
+    sleeper->expires_at(asio::steady_timer::time_point::max());
+    co_await sleeper->async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
+    if (cancelled != asio::cancellation_type::none) co_return;
+  }
+}
+
+void Catalogue::State_::progressed(const std::string& folder, std::uint64_t version,
+                                   const engine::BuildProgress& progress) {
+  const auto found = items.find(folder);
+  if (found == items.end() || found->second.version != version || !found->second.build) return;
+  auto& build = *found->second.build;
+  if (progress.step > 0) build.step = progress.step;
+  if (progress.steps > 0) build.steps = progress.steps;
+  if (!progress.text.empty()) build.text = printable(progress.text, 200);
+  const TimePoint now = clock.now();
+  TimePoint& last = told[folder];
+  if (now - last < kTellEvery && now >= last) return;
+  last = now;
+  publish(found->second.tmpl->id);
+}
+
+asio::awaitable<Result<engine::ImageInfo>> Catalogue::State_::make_image(std::string folder, std::size_t index) {
+  Item& item = items.at(folder);
+  const auto tmpl = item.tmpl;
+  const Service& service = tmpl->image_user(index);
+  const std::uint64_t version = item.version;
+  BuildStatus status;
+  status.started_at = clock.now();
+  status.text = service.build ? "the build begins" : fmt::format("fetching {}", service.machine.image);
+  if (const auto last = usual.find(without_tag(service.machine.image)); last != usual.end())
+    status.usual = last->second;
+  item.build = status;
+  item.state = State::kBuilding;
+  item.reason = fmt::format("its image {} is being made", service.machine.image);
+  publish(tmpl->id);
+  const std::weak_ptr<State_> weak = weak_from_this();
+  auto tell = [weak, folder, version](engine::BuildProgress progress) {
+    if (const auto self = weak.lock()) self->progressed(folder, version, progress);
+  };
+  if (!service.build) {
+    auto pulled = co_await engine.pull(service.machine.image, tell);
+    co_return pulled;
+  }
+  engine::BuildSpec spec = *service.build;
+  spec.labels[engine::kLabelManaged] = "true";
+  spec.labels[engine::kLabelTemplate] = tmpl->id.str();
+  auto built = co_await engine.build(std::move(spec), tell);
+  co_return built;
+}
+
+asio::awaitable<void> Catalogue::State_::build_one(std::string folder) {
+  const auto self = shared_from_this();
+  const auto tmpl = items.at(folder).tmpl;
+  const std::uint64_t version = items.at(folder).version;
+  const std::vector<std::size_t> missing = items.at(folder).missing;
+  building.insert(folder);
+  std::string fault;
+  bool retry_later = false;
+  for (const auto index : missing) {
+    const auto current = items.find(folder);
+    if (current == items.end() || current->second.version != version) break;
+    const std::string image = tmpl->image_user(index).machine.image;
+    const auto started = clock.now();
+    Result<engine::ImageInfo> made;
+    try {
+      made = co_await make_image(folder, index);
+    } catch (...) {
+      building.erase(folder);
+      throw;
+    }
+    if (made) {
+      usual[without_tag(image)] = std::chrono::duration_cast<milliseconds>(clock.now() - started);
+      if (const auto now = items.find(folder); now != items.end()) now->second.forced.erase(image);
+      continue;
+    }
+    retry_later = made.error().code == Code::kUnavailable;
+    fault =
+        fmt::format("the image of {} could not be made: {}", tmpl->image_user(index).name, tail(made.error().message));
+    log::warn("templates", "an image could not be made",
+              {{"template", tmpl->id.str()}, {"image", image}, {"error", made.error().message}});
+    break;
+  }
+  building.erase(folder);
+  const auto now = items.find(folder);
+  if (now == items.end()) co_return;
+  if (now->second.version == version) {
+    Item& item = now->second;
+    item.missing.clear();
+    item.build.reset();
+    if (!fault.empty() && !retry_later) {
+      item.build_failed = true;
+      item.forced.clear();
+      item.state = State::kBroken;
+      item.reason = fault;
+      publish(tmpl->id);
+      co_return;
+    }
+    if (!fault.empty()) {
+      item.state = State::kWaiting;  // looked at again by itself
+      item.reason = fault;
+      publish(tmpl->id);
+      co_return;
+    }
+  }
+  co_await settle(folder);
+}
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,349 @@
+#include "templates/keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+using enum Verdict;
+
+constexpr std::string_view kHostCpus = "the host's processors are the operator's; use cpus";
+constexpr std::string_view kWindows = "only Windows knows it";
+constexpr std::string_view kOneCopy = "a service is one machine";
+constexpr std::string_view kOurLog = "the server keeps each machine's log, with a size cap of its own";
+constexpr std::string_view kOurPlan = "addresses come from the server's own plan";
+constexpr std::string_view kBuiltOnce = "images are built once per content, behind the scenes";
+constexpr std::string_view kCluster = "there is no cluster to place it on";
+constexpr std::string_view kNoModel = "the server runs no language models";
+constexpr std::string_view kNoHook = "the server runs no hooks; put it into the entrypoint";
+constexpr std::string_view kHostBuild = "a build gets nothing of the host but its context";
+constexpr std::string_view kDriver = "options of a driver reach into the host";
+constexpr std::string_view kExternal = "an instance is made of its own parts only; nothing outside of it may be named";
+constexpr std::string_view kNamed = "every instance has parts of its own, named after the instance";
+constexpr std::string_view kNobody = "nothing reads labels there";
+
+constexpr Key kKeys[] = {
+    // The file.
+    {"top", "version", kHonoured, "accepted; it has had no meaning since Compose 1.27"},
+    {"top", "name", kIgnored, "an instance is named after its template and owner"},
+    {"top", "include", kHonoured, "files inside the template's folder; checked after merging"},
+    {"top", "services", kHonoured, "each is one machine of the instance"},
+    {"top", "models", kRefused, kNoModel},
+    {"top", "networks", kHonoured, "each instance gets networks of its own"},
+    {"top", "volumes", kHonoured, "each instance gets volumes of its own, removed with it"},
+    {"top", "secrets", kHonoured, "from files inside the folder or from its variables"},
+    {"top", "configs", kHonoured, "from files inside the folder, inline content, or its variables"},
+    {"include", "path", kHonoured, "a file inside the folder, or several that are merged"},
+    {"include", "project_directory", kHonoured, "a folder inside the template's"},
+    {"include", "env_file", kHonoured, "variables for the included files"},
+
+    // Services.
+    {"service", "annotations", kIgnored, "engines read nothing from them here"},
+    {"service", "attach", kIgnored, "it steers the compose command line only"},
+    {"service", "blkio_config", kRefused, "disk weights and device limits belong to the operator"},
+    {"service", "build", kHonoured, "built once per content hash when the template is loaded, never at spawn"},
+    {"service", "cap_add", kHonoured, "capabilities of the allow list; others only by the operator's allowance"},
+    {"service", "cap_drop", kHonoured, "taken from the small set that is kept; ALL empties it"},
+    {"service", "cgroup", kRefused, "a machine has its own control group namespace", "private"},
+    {"service", "cgroup_parent", kRefused, "where a machine is accounted is the operator's"},
+    {"service", "command", kHonoured, "as a list, or as a text that is split like a shell does"},
+    {"service", "configs", kHonoured, "mounted as files, read-only"},
+    {"service", "container_name", kRewritten, kNamed},
+    {"service", "cpu_count", kRefused, kWindows},
+    {"service", "cpu_percent", kRefused, kWindows},
+    {"service", "cpu_shares", kIgnored, "machines have a hard limit each; see cpus"},
+    {"service", "cpu_quota", kHonoured, "becomes cpus = cpu_quota / cpu_period"},
+    {"service", "cpu_period", kHonoured, "becomes cpus = cpu_quota / cpu_period"},
+    {"service", "cpu_rt_period", kRefused, "real-time scheduling can starve the host"},
+    {"service", "cpu_rt_runtime", kRefused, "real-time scheduling can starve the host"},
+    {"service", "cpus", kHonoured, "up to the server's ceiling"},
+    {"service", "cpuset", kRefused, kHostCpus},
+    {"service", "credential_spec", kRefused, kWindows},
+    {"service", "depends_on", kHonoured, "with its three conditions and required: false"},
+    {"service", "deploy", kHonoured, "resources and restart_policy; see there"},
+    {"service", "develop", kIgnored, "it steers the compose command line only"},
+    {"service", "device_cgroup_rules", kRefused, "devices belong to the host"},
+    {"service", "devices", kRefused, "devices belong to the host; an operator can allow \"devices\" for this template"},
+    {"service", "dns", kRewritten,
+     "names are resolved inside the instance; only a template with egress may name servers"},
+    {"service", "dns_opt", kRefused, "the resolver's options are fixed"},
+    {"service", "dns_search", kRefused, "names are resolved inside the instance"},
+    {"service", "domainname", kHonoured, ""},
+    {"service", "entrypoint", kHonoured, "as a list, or as a text that is split like a shell does"},
+    {"service", "env_file", kHonoured, "files inside the folder, also path/required/format"},
+    {"service", "environment", kHonoured, "spawn-time names stay as ${NAME} until the instance starts"},
+    {"service", "expose", kHonoured, "TCP ports"},
+    {"service", "extends", kHonoured, "services of files inside the folder; checked after merging"},
+    {"service", "external_links", kRefused, kExternal},
+    {"service", "extra_hosts", kHonoured, "names for services of the instance and for 127.0.0.1"},
+    {"service", "gpus", kRefused, "devices belong to the host"},
+    {"service", "group_add", kRefused, "put the user into the group in the image"},
+    {"service", "healthcheck", kHonoured, ""},
+    {"service", "hostname", kHonoured, ""},
+    {"service", "image", kHonoured, "an image that is there, or one that the server may fetch"},
+    {"service", "init", kHonoured, ""},
+    {"service", "ipc", kRefused, "a machine has its own IPC namespace", "private"},
+    {"service", "isolation", kRefused, kWindows, "default"},
+    {"service", "label_file", kHonoured, "files inside the folder"},
+    {"service", "labels", kHonoured, "except tiltyard.*, which are the server's"},
+    {"service", "links", kHonoured, "a dependency, and a name for the other service"},
+    {"service", "logging", kIgnored, kOurLog},
+    {"service", "mac_address", kRewritten, kOurPlan},
+    {"service", "mem_limit", kHonoured, "up to the server's ceiling"},
+    {"service", "mem_reservation", kHonoured, ""},
+    {"service", "mem_swappiness", kIgnored, "machines have no swap unless the operator's ceiling gives some"},
+    {"service", "memswap_limit", kHonoured, "memory and swap together, up to the server's ceiling"},
+    {"service", "models", kRefused, kNoModel},
+    {"service", "network_mode", kRefused,
+     "a machine has its own network namespace; \"none\" and \"bridge\" are understood"},
+    {"service", "networks", kHonoured, "with aliases and priorities; addresses are rewritten"},
+    {"service", "oom_kill_disable", kRefused, "a machine over its memory limit must be stoppable", "false"},
+    {"service", "oom_score_adj", kRefused, "who dies first when the host is short of memory is the operator's", "0"},
+    {"service", "pid", kRefused, "a machine has its own process namespace"},
+    {"service", "pids_limit", kHonoured, "up to the server's ceiling"},
+    {"service", "platform", kHonoured, "the host's own platform; others are refused"},
+    {"service", "ports", kHonoured,
+     "the container side; host ports and addresses are rewritten, the gateway has its own"},
+    {"service", "post_start", kRefused, kNoHook},
+    {"service", "pre_stop", kRefused, kNoHook},
+    {"service", "privileged", kRefused,
+     "it is root on the host; an operator can allow \"privileged\" for this template", "false"},
+    {"service", "profiles", kHonoured, "active are the ones of `profiles` in instance.toml"},
+    {"service", "provider", kRefused, "a service is a machine, not somebody else's program on the host"},
+    {"service", "pull_policy", kHonoured,
+     "images are made when the template is loaded; never, missing and build say just that"},
+    {"service", "pull_refresh_after", kIgnored, kBuiltOnce},
+    {"service", "read_only", kHonoured, ""},
+    {"service", "restart", kHonoured, "no, always, on-failure[:N], unless-stopped"},
+    {"service", "runtime", kRefused, "the operator chooses; \"runtime:NAME\" can be allowed for this template"},
+    {"service", "scale", kRefused, kOneCopy, "1"},
+    {"service", "secrets", kHonoured, "mounted as files, read-only"},
+    {"service", "security_opt", kHonoured, "no-new-privileges:true, which holds anyway; nothing else"},
+    {"service", "shm_size", kHonoured, "counts within the memory limit"},
+    {"service", "stdin_open", kHonoured, ""},
+    {"service", "stop_grace_period", kHonoured, "at most 60 s"},
+    {"service", "stop_signal", kHonoured, ""},
+    {"service", "storage_opt", kRefused, "use `disk` in instance.toml"},
+    {"service", "sysctls", kHonoured, "those of the machine's own namespaces on the allow list"},
+    {"service", "tmpfs", kHonoured, "64 MiB unless size= says otherwise; counts within the memory limit"},
+    {"service", "tty", kHonoured, ""},
+    {"service", "ulimits", kHonoured, "up to the server's ceiling"},
+    {"service", "use_api_socket", kRefused, "whoever holds the engine's socket is root on the host", "false"},
+    {"service", "user", kHonoured, ""},
+    {"service", "userns_mode", kRefused, "which user namespace a machine has is the operator's"},
+    {"service", "uts", kRefused, "a machine has its own host name"},
+    {"service", "volumes", kHonoured, "named, anonymous, tmpfs, and binds inside the folder (read-only unless said)"},
+    {"service", "volumes_from", kRefused, "name the volume in both services instead"},
+    {"service", "working_dir", kHonoured, ""},
+
+    {"service.build", "context", kHonoured, "a folder inside the template's"},
+    {"service.build", "dockerfile", kHonoured, "a file inside the folder"},
+    {"service.build", "dockerfile_inline", kHonoured, ""},
+    {"service.build", "entitlements", kRefused, kHostBuild},
+    {"service.build", "args", kHonoured, ""},
+    {"service.build", "ssh", kRefused, kHostBuild},
+    {"service.build", "labels", kHonoured, "except tiltyard.*"},
+    {"service.build", "cache_from", kIgnored, kBuiltOnce},
+    {"service.build", "cache_to", kIgnored, kBuiltOnce},
+    {"service.build", "no_cache", kIgnored, kBuiltOnce, "false"},
+    {"service.build", "no_cache_filter", kIgnored, kBuiltOnce},
+    {"service.build", "additional_contexts", kRefused,
+     "one context, one content hash; copy from stages or put the files into it"},
+    {"service.build", "network", kHonoured, "default and none"},
+    {"service.build", "provenance", kIgnored, "images stay on this server"},
+    {"service.build", "sbom", kIgnored, "images stay on this server"},
+    {"service.build", "pull", kIgnored, "whether images are fetched is the operator's", "false"},
+    {"service.build", "target", kHonoured, ""},
+    {"service.build", "shm_size", kRefused, "the size is the engine's"},
+    {"service.build", "extra_hosts", kRefused, kHostBuild},
+    {"service.build", "isolation", kRefused, kWindows, "default"},
+    {"service.build", "privileged", kRefused, kHostBuild, "false"},
+    {"service.build", "secrets", kRefused, kHostBuild},
+    {"service.build", "tags", kIgnored, "images are named after their content"},
+    {"service.build", "ulimits", kRefused, "the limits of builds are the operator's"},
+    {"service.build", "platforms", kHonoured, "the host's own platform; others are refused"},
+
+    {"service.depends_on", "condition", kHonoured, "service_started, service_healthy, service_completed_successfully"},
+    {"service.depends_on", "required", kHonoured, ""},
+    {"service.depends_on", "restart", kIgnored, "machines of an instance are restarted one by one", "false"},
+    {"service.env_file", "path", kHonoured, ""},
+    {"service.env_file", "required", kHonoured, ""},
+    {"service.env_file", "format", kHonoured, "raw"},
+    {"service.extends", "service", kHonoured, ""},
+    {"service.extends", "file", kHonoured, "inside the folder"},
+    {"service.healthcheck", "disable", kHonoured, ""},
+    {"service.healthcheck", "interval", kHonoured, ""},
+    {"service.healthcheck", "retries", kHonoured, ""},
+    {"service.healthcheck", "test", kHonoured, ""},
+    {"service.healthcheck", "timeout", kHonoured, ""},
+    {"service.healthcheck", "start_period", kHonoured, ""},
+    {"service.healthcheck", "start_interval", kIgnored, "the engine checks at `interval` from the start"},
+    {"service.networks", "aliases", kHonoured, ""},
+    {"service.networks", "interface_name", kRefused, "interfaces are named by the engine"},
+    {"service.networks", "ipv4_address", kRewritten, kOurPlan},
+    {"service.networks", "ipv6_address", kRewritten, kOurPlan},
+    {"service.networks", "link_local_ips", kRewritten, kOurPlan},
+    {"service.networks", "mac_address", kRewritten, kOurPlan},
+    {"service.networks", "driver_opts", kRefused, kDriver},
+    {"service.networks", "priority", kHonoured, "the order of the interfaces"},
+    {"service.networks", "gw_priority", kHonoured, "which network has the default route"},
+    {"service.ports", "name", kHonoured, "the endpoint's name"},
+    {"service.ports", "mode", kIgnored, "the gateway publishes", "host"},
+    {"service.ports", "host_ip", kRewritten, "the gateway publishes on its own addresses"},
+    {"service.ports", "target", kHonoured, ""},
+    {"service.ports", "published", kRewritten, "the gateway chooses the port, a lasting one per owner"},
+    {"service.ports", "protocol", kHonoured, "tcp"},
+    {"service.ports", "app_protocol", kHonoured, "http or tcp: the endpoint's kind"},
+    {"service.volumes", "type", kHonoured, "volume, bind, tmpfs"},
+    {"service.volumes", "source", kHonoured, ""},
+    {"service.volumes", "target", kHonoured, ""},
+    {"service.volumes", "read_only", kHonoured, ""},
+    {"service.volumes", "consistency", kIgnored, "files are always consistent here"},
+    {"service.volumes", "bind", kHonoured, ""},
+    {"service.volumes", "volume", kHonoured, ""},
+    {"service.volumes", "tmpfs", kHonoured, ""},
+    {"service.volumes", "image", kRefused, "copy from the image in a Dockerfile"},
+    {"service.volumes.bind", "propagation", kRefused, "mounts of the host stay the host's", "rprivate"},
+    {"service.volumes.bind", "create_host_path", kIgnored, "what is bound must be there when the template is loaded",
+     "false"},
+    {"service.volumes.bind", "recursive", kIgnored, "there are no mounts below a template's folder"},
+    {"service.volumes.bind", "selinux", kIgnored, "labels are the engine's"},
+    {"service.volumes.volume", "labels", kIgnored, kNobody},
+    {"service.volumes.volume", "nocopy", kRefused, "a new volume starts with what the image has there", "false"},
+    {"service.volumes.volume", "subpath", kRefused, "use a volume of its own"},
+    {"service.volumes.tmpfs", "size", kHonoured, ""},
+    {"service.volumes.tmpfs", "mode", kHonoured, ""},
+    {"service.configs", "source", kHonoured, ""},
+    {"service.configs", "target", kHonoured, ""},
+    {"service.configs", "uid", kIgnored, "the file belongs to root; give it a mode that its reader may read"},
+    {"service.configs", "gid", kIgnored, "the file belongs to root; give it a mode that its reader may read"},
+    {"service.configs", "mode", kHonoured, ""},
+    {"service.secrets", "source", kHonoured, ""},
+    {"service.secrets", "target", kHonoured, ""},
+    {"service.secrets", "uid", kIgnored, "the file belongs to root; give it a mode that its reader may read"},
+    {"service.secrets", "gid", kIgnored, "the file belongs to root; give it a mode that its reader may read"},
+    {"service.secrets", "mode", kHonoured, ""},
+    {"service.ulimits", "soft", kHonoured, ""},
+    {"service.ulimits", "hard", kHonoured, ""},
+    {"service.devices", "source", kHonoured, "with the operator's allowance"},
+    {"service.devices", "target", kHonoured, "with the operator's allowance"},
+    {"service.devices", "permissions", kHonoured, "with the operator's allowance"},
+
+    {"service.deploy", "mode", kRefused, kOneCopy, "replicated"},
+    {"service.deploy", "endpoint_mode", kIgnored, kCluster},
+    {"service.deploy", "replicas", kRefused, kOneCopy, "1"},
+    {"service.deploy", "labels", kIgnored, kNobody},
+    {"service.deploy", "rollback_config", kIgnored, kCluster},
+    {"service.deploy", "update_config", kIgnored, kCluster},
+    {"service.deploy", "resources", kHonoured, ""},
+    {"service.deploy", "restart_policy", kHonoured, "its condition and max_attempts"},
+    {"service.deploy", "placement", kIgnored, kCluster},
+    {"service.deploy.resources", "limits", kHonoured, ""},
+    {"service.deploy.resources", "reservations", kHonoured, ""},
+    {"service.deploy.resources.limits", "cpus", kHonoured, ""},
+    {"service.deploy.resources.limits", "memory", kHonoured, ""},
+    {"service.deploy.resources.limits", "pids", kHonoured, ""},
+    {"service.deploy.resources.reservations", "cpus", kIgnored, "processors are limited, not reserved"},
+    {"service.deploy.resources.reservations", "memory", kHonoured, ""},
+    {"service.deploy.resources.reservations", "generic_resources", kRefused, kCluster},
+    {"service.deploy.resources.reservations", "devices", kRefused, "devices belong to the host"},
+    {"service.deploy.restart_policy", "condition", kHonoured, "none, on-failure, any"},
+    {"service.deploy.restart_policy", "delay", kIgnored, "the engine waits longer after each failure"},
+    {"service.deploy.restart_policy", "max_attempts", kHonoured, ""},
+    {"service.deploy.restart_policy", "window", kIgnored, "the engine waits longer after each failure"},
+
+    // What services use.
+    {"network", "name", kRewritten, kNamed},
+    {"network", "driver", kHonoured, "bridge"},
+    {"network", "driver_opts", kRefused, kDriver},
+    {"network", "ipam", kRewritten, kOurPlan},
+    {"network", "external", kRefused, kExternal, "false"},
+    {"network", "internal", kHonoured, "every network is, unless the template has egress"},
+    {"network", "enable_ipv4", kRefused, "machines are reached over IPv4", "true"},
+    {"network", "enable_ipv6", kIgnored, "instances have IPv4 addresses", "false"},
+    {"network", "attachable", kIgnored, "nothing joins an instance's networks from outside", "false"},
+    {"network", "labels", kIgnored, kNobody},
+    {"volume", "name", kRewritten, kNamed},
+    {"volume", "driver", kHonoured, "local"},
+    {"volume", "driver_opts", kRefused, kDriver},
+    {"volume", "external", kRefused,
+     "an instance has volumes of its own; an operator can allow \"volume:NAME\" for this template", "false"},
+    {"volume", "labels", kIgnored, kNobody},
+    {"secret", "name", kRewritten, kNamed},
+    {"secret", "environment", kHonoured, "a variable of .env or instance.toml"},
+    {"secret", "file", kHonoured, "inside the folder"},
+    {"secret", "external", kRefused, kExternal, "false"},
+    {"secret", "labels", kIgnored, kNobody},
+    {"secret", "driver", kRefused, "the server keeps no secrets for others"},
+    {"secret", "driver_opts", kRefused, kDriver},
+    {"secret", "template_driver", kRefused, "files are mounted as they are"},
+    {"config", "name", kRewritten, kNamed},
+    {"config", "content", kHonoured, ""},
+    {"config", "environment", kHonoured, "a variable of .env or instance.toml"},
+    {"config", "file", kHonoured, "inside the folder"},
+    {"config", "external", kRefused, kExternal, "false"},
+    {"config", "labels", kIgnored, kNobody},
+    {"config", "template_driver", kRefused, "files are mounted as they are"},
+};
+
+/// "service.build" → "build", "network" → "a network": where, in a message.
+std::string_view short_scope(std::string_view scope) {
+  if (scope == "top") return "the file";
+  const auto dot = scope.rfind('.');
+  return dot == std::string_view::npos ? scope : scope.substr(dot + 1);
+}
+
+void report_unknown(const Member& member, std::string_view scope, Problems& problems) {
+  // Nobody reads the hundredth suggestion, and a hostile file must not make us look for thousands.
+  if (problems.errors() > 100) return;
+  std::vector<std::string_view> known;
+  for (const Key& key : kKeys) {
+    if (key.scope == scope) known.push_back(key.name);
+  }
+  problems.error(member.place, fmt::format("\"{}\" is no key of {}{}", printable(member.key), short_scope(scope),
+                                           did_you_mean(member.key, known)));
+}
+
+bool says_nothing(const Node& value, const Key& key) {
+  if (value.is_empty()) return true;
+  return value.is_scalar() && !key.harmless.empty() && lower(value.text) == key.harmless;
+}
+
+}  // namespace
+
+std::span<const Key> all_keys() {
+  return kKeys;
+}
+
+const Key* find_key(std::string_view scope, std::string_view name) {
+  for (const Key& key : kKeys) {
+    if (key.scope == scope && key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+void check_keys(const Node& map, std::string_view scope, Problems& problems,
+                std::span<const std::string_view> decided_elsewhere) {
+  for (const Member& member : map.members) {
+    if (member.key.starts_with("x-")) continue;
+    const Key* key = find_key(scope, member.key);
+    if (!key) {
+      report_unknown(member, scope, problems);
+      continue;
+    }
+    if (std::ranges::find(decided_elsewhere, member.key) != decided_elsewhere.end()) continue;
+    if (says_nothing(member.value, *key)) continue;
+    if (key->verdict == kRefused) {
+      problems.error(member.place, fmt::format("\"{}\" is refused: {}", key->name, key->note));
+    } else if (key->verdict == kIgnored) {
+      problems.warn(member.place, fmt::format("\"{}\" is ignored: {}", key->name, key->note));
+    }
+  }
+}
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,172 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "engine/spec.h"
+
+namespace tiltyard::templates {
+
+/// Something the reader found. An error breaks the template; a warning says what was rewritten or ignored, and why.
+struct Problem {
+  enum class Severity { kError, kWarning };
+  Severity severity = Severity::kError;
+  std::string file;  ///< relative to the template's folder
+  int line = 0;      ///< from 1; 0: the whole file
+  std::string message;
+
+  bool operator==(const Problem&) const = default;
+};
+
+enum class EndpointKind { kHttp, kTcp };
+
+/// What a player connects to.
+struct Endpoint {
+  std::string name;     ///< [a-z0-9-], unique in the template; "web", "ssh", "port-1337"
+  std::string machine;  ///< the service's name
+  std::uint16_t port = 0;
+  EndpointKind kind = EndpointKind::kHttp;
+  bool owner_only = false;
+};
+
+/// The numbers of a lease policy; see labs/lease.h for what they mean. Zero: not limited.
+struct LeasePolicy {
+  std::string name = "ctf";
+  std::chrono::seconds timeout{3600};
+  std::chrono::seconds extend_by{1800};
+  std::chrono::seconds extend_after{0};   ///< extendable once this much of the lease has passed …
+  std::chrono::seconds extend_within{0};  ///< … or once no more than this is left
+  int max_extensions = 0;
+  std::chrono::seconds max_added{0};
+  std::chrono::seconds max_total{0};
+  std::map<std::string, std::chrono::seconds> by_context;  ///< first lease by context ("exam" → 3 h)
+  std::string sweep_at;                                    ///< "18:00": expiry only at the daily sweep; empty: at once
+  std::chrono::seconds grace{0};                           ///< kept (stopped for the player) this long after the end
+};
+
+struct Ready {
+  std::string machine;  ///< empty: the first endpoint's
+  std::uint16_t port = 0;
+  std::string path;  ///< set: HTTP GET must answer with a status under 500; empty: a TCP connection must open
+  std::chrono::milliseconds interval{3000};
+  std::chrono::seconds timeout{0};  ///< 0: max(10 × expected boot, 120 s)
+};
+
+enum class DependsOn { kStarted, kHealthy, kCompleted };
+
+struct ServiceNetwork {
+  std::string network;  ///< a key of Template::networks
+  std::vector<std::string> aliases;
+};
+
+/// A file or folder of the template's that a machine sees.
+struct BindSource {
+  std::string path;  ///< relative to the template's folder, no symlink leaves it
+  std::string target;
+  bool read_only = true;  ///< false: every instance gets a copy of its own
+  int mode = -1;          ///< secrets and configs: permission bits; -1: as it is
+  std::optional<std::string>
+      content;  ///< set: the file's text, given inline; `path` is then only a name that is unique in the template
+};
+
+struct VolumeUse {
+  std::string volume;  ///< a key of Template::volumes; empty: anonymous
+  std::string target;
+  bool read_only = false;
+};
+
+struct Service {
+  std::string name;
+  /// What is the same in every instance: image, command, environment, health check, limits, … The reader leaves name,
+  /// labels, networks, bind and volume mounts to `labs`; tmpfs mounts are in it. `machine.image` is the reference to
+  /// use: for a build the content-hash tag "tiltyard/t-<template>-<service>:<hash>".
+  engine::MachineSpec machine;
+  std::optional<engine::BuildSpec> build;  ///< context is absolute; tag = machine.image
+  std::map<std::string, DependsOn> depends_on;
+  std::vector<std::string> optional_depends;  ///< names in depends_on whose absence or failure is no obstacle
+  std::vector<ServiceNetwork> networks;
+  std::vector<BindSource> binds;
+  std::vector<VolumeUse> volumes;
+  std::vector<std::pair<std::string, std::string>>
+      extra_hosts;                   ///< name → service name of this instance, or an address
+  std::vector<std::uint16_t> ports;  ///< container side of `ports` and `expose`, TCP
+  std::vector<std::string>
+      base_images;     ///< what its build starts from and copies from, as references; empty without a build
+  int build_runs = 0;  ///< RUN instructions of its Dockerfile: small builds go first
+};
+
+/// How machines get their owner's flag (rows 5.1 and 5.2). Patching of what holds the base text needs no key of its own.
+struct FlagPolicy {
+  std::string alphabet = "0123456789abcdef";  ///< of the random part
+  std::string base;      ///< the text before the random part; empty: found in the template's files or images
+  std::string file;      ///< absolute path in the machine that holds the flag and a line end; empty: none
+  std::string variable;  ///< environment variable that holds the flag; empty: none
+  std::string machine;   ///< whose file and variable; empty: the first service
+  bool read_at_start = false;  ///< its program reads the flag once, when it starts
+};
+
+/// Started instances that wait for an owner (row 1.14).
+struct PoolPolicy {
+  int min = 0;                          ///< kept ready; 0 with max 0: no pool
+  int max = 0;                          ///< at most, when demand is high
+  std::chrono::seconds idle{900};       ///< what is beyond `min` goes after so long without a claim
+  std::chrono::seconds max_age{21'600}; ///< a waiting instance is replaced after
+  bool pause = false;                   ///< frozen while it waits
+};
+
+/// The author's own program that proves an instance solvable (row 1.17). Ends with 0 when it got the flag it was told.
+struct Solver {
+  Service service;
+  std::chrono::seconds timeout{60};
+};
+
+struct Network {
+  std::string name;
+  bool internal = true;  ///< false only where egress is asked for and the operator allows it
+};
+
+/// What can be started: the whole of a folder, validated. Immutable; a changed folder gives a new one.
+struct Template {
+  TemplateId id;
+  std::string name, category, description;
+  std::string folder;  ///< absolute
+  std::string hash;    ///< of everything that makes it (content hash)
+  bool active = true;
+  std::vector<Service> services;  ///< in file order
+  std::vector<Network> networks;  ///< empty with one service: the shared network will do
+  std::vector<std::string> volumes;
+  std::vector<Endpoint> endpoints;
+  LeasePolicy lease;
+  Ready ready;
+  std::chrono::milliseconds expected_boot{10'000};
+  std::string cost_centre = "ROOM";
+  bool dynamic_flags = true;
+  std::string flag_prefix;  ///< empty: the server's
+  FlagPolicy flag;
+  PoolPolicy pool;
+  std::optional<Solver> solver;
+  std::chrono::seconds pause_after{0};  ///< without a connection, then the machines are frozen; 0: never
+  bool egress = false;
+  int max_instances = 0;  ///< 0: not limited
+  std::optional<std::pair<std::string, std::string>> credentials;
+  std::vector<std::string> access;
+  std::vector<Problem> problems;  ///< errors and warnings; broken if one is an error
+
+  /// All that needs an image: the services, and behind them the solver.
+  std::size_t image_users() const { return services.size() + (solver ? 1 : 0); }
+  const Service& image_user(std::size_t index) const { return index < services.size() ? services[index] : solver->service; }
+
+  bool broken() const {
+    for (const auto& problem : problems) {
+      if (problem.severity == Problem::Severity::kError) return true;
+    }
+    return false;
+  }
+};
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,285 @@
+#include "templates/project.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "templates/keys.h"
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+void warn_rewritten(const Node& node, std::string_view scope, std::string_view key, ReadContext& context) {
+  const Member* member = node.member(key);
+  if (!member || member->value.is_empty() || member->value.at_spawn) return;
+  context.problems.warn(member->place, fmt::format("`{}` is rewritten: {}", key, find_key(scope, key)->note));
+}
+
+void check_driver(const Node& node, std::string_view only, ReadContext& context) {
+  const Node* driver = node.find("driver");
+  const auto name = driver ? as_text(*driver, "driver", context, 100) : std::nullopt;
+  if (name && !name->empty() && *name != "default" && *name != only) {
+    context.problems.error(driver->place, fmt::format("driver \"{}\" is refused; there is {}", printable(*name), only));
+  }
+}
+
+/// Calls `read` for every entry of a top-level section.
+template <class Read>
+void each(const Node& root, std::string_view section, ReadContext& context, Read read) {
+  const Node* node = root.find(section);
+  if (!node || !want_map(*node, section, context)) return;
+  for (const auto& member : node->members) {
+    if (member.key.starts_with("x-")) continue;
+    if (!is_name(member.key, 100))
+      context.problems.error(member.place,
+                             fmt::format("\"{}\" is no name for one of {}", printable(member.key), section));
+    else if (member.value.is_null() || want_map(member.value, member.key, context))
+      read(member);
+  }
+}
+
+void read_networks(const Node& root, ReadContext& context) {
+  context.networks["default"] = false;
+  each(root, "networks", context, [&](const Member& member) {
+    check_keys(member.value, "network", context.problems);
+    warn_rewritten(member.value, "network", "name", context);
+    warn_rewritten(member.value, "network", "ipam", context);
+    check_driver(member.value, "bridge", context);
+    context.networks[member.key] = bool_of(member.value, "internal", context).value_or(false);
+  });
+}
+
+/// An external volume is the operator's to allow, by its real name.
+void read_volumes(const Node& root, ReadContext& context) {
+  each(root, "volumes", context, [&](const Member& member) {
+    const Node& volume = member.value;
+    const Member* external = volume.member("external");
+    std::string name = text_of(volume, "name", context, 200).value_or(member.key);
+    bool outside = false;
+    if (external && external->value.is_map()) {
+      outside = true;
+      name = text_of(external->value, "name", context, 200).value_or(name);
+    } else if (external) {
+      outside = as_bool(external->value, "external", context).value_or(false);
+    }
+    const bool allowed = outside && context.allows("volume:" + name);
+    constexpr std::array<std::string_view, 1> kExternal{"external"};
+    check_keys(volume, "volume", context.problems, kExternal);
+    if (outside && !allowed)
+      context.problems.error(external->place,
+                             fmt::format("\"external\" is refused: {}", find_key("volume", "external")->note));
+    if (!outside) warn_rewritten(volume, "volume", "name", context);
+    check_driver(volume, "local", context);
+    context.volumes[member.key] = allowed ? name : std::string{};
+  });
+}
+
+/// A config or secret: a file inside the folder, or a text of the template's own.
+void read_shared_files(const Node& root, std::string_view section, ReadContext& context,
+                       std::map<std::string, SharedFile>& out) {
+  const std::string_view scope = section == "configs" ? "config" : "secret";
+  each(root, section, context, [&](const Member& member) {
+    check_keys(member.value, scope, context.problems);
+    warn_rewritten(member.value, scope, "name", context);
+    SharedFile& shared = out[member.key];
+    const Node* file = member.value.find("file");
+    const Node* content = scope == "config" ? member.value.find("content") : nullptr;
+    const Node* variable = member.value.find("environment");
+    const int sources =
+        (file && !file->is_null()) + (content && !content->is_null()) + (variable && !variable->is_null());
+    if (sources != 1) {
+      context.problems.error(member.place, fmt::format("{} \"{}\" needs one of `file`, {}`environment`", scope,
+                                                       printable(member.key), scope == "config" ? "`content`, " : ""));
+      return;
+    }
+    shared.path = fmt::format(".tiltyard/{}/{}", section, member.key);
+    if (content && !content->is_null()) shared.content = as_text(*content, "content", context, 256 * 1024).value_or("");
+    if (variable && !variable->is_null()) {
+      const std::string name = as_text(*variable, "environment", context, 200).value_or("");
+      const std::string* value = context.variables.find(name);
+      if (!value)
+        context.problems.error(variable->place,
+                               fmt::format("the variable {} is not set in .env or instance.toml", printable(name)));
+      shared.content = value ? *value : std::string{};
+    }
+    if (!file || file->is_null()) return;
+    const auto path = as_text(*file, "file", context);
+    if (!path) return;
+    const auto found = context.inside.locate(file->place.base(), *path);
+    if (!found)
+      context.problems.error(file->place, fmt::format("the file is refused: {}", found.error()));
+    else if (found->kind != Found::Kind::kFile)
+      context.problems.error(file->place, fmt::format("there is no file \"{}\"", printable(*path)));
+    else
+      shared.path = found->path;
+  });
+}
+
+/// A dependency that leads back to where it started.
+class CycleFinder {
+ public:
+  explicit CycleFinder(const std::vector<ReadService>& services) {
+    for (const auto& service : services) by_name_[service.service.name] = &service;
+  }
+
+  void run(ReadContext& context) {
+    for (const auto& [name, service] : by_name_) visit(*service, context);
+  }
+
+ private:
+  void visit(const ReadService& service, ReadContext& context) {
+    const std::string& name = service.service.name;
+    if (done_.contains(name)) return;
+    path_.push_back(name);
+    for (const auto& [next, how] : service.service.depends_on) {
+      const auto start = std::ranges::find(path_, next);
+      const auto found = by_name_.find(next);
+      if (start != path_.end()) {
+        std::string ring;
+        for (auto it = start; it != path_.end(); ++it) ring += *it + " → ";
+        context.problems.error(service.dependency_places.at(next),
+                               fmt::format("the dependencies run in a circle: {}{}", ring, next));
+      } else if (found != by_name_.end()) {
+        visit(*found->second, context);
+      }
+    }
+    path_.pop_back();
+    done_.insert(name);
+  }
+
+  std::map<std::string, const ReadService*> by_name_;
+  std::vector<std::string> path_;
+  std::set<std::string> done_;
+};
+
+bool is_active(const ReadService& service, const Settings& settings) {
+  if (service.profiles.empty()) return true;
+  return std::ranges::any_of(settings.profiles, [&](const std::string& profile) {
+    return profile == "*" || std::ranges::find(service.profiles, profile) != service.profiles.end();
+  });
+}
+
+/// Takes out the services whose profiles are not asked for, and what depends on them by choice.
+void drop_inactive(std::vector<ReadService>& services, ReadContext& context) {
+  std::set<std::string> active;
+  for (const auto& service : services) {
+    if (is_active(service, context.settings)) active.insert(service.service.name);
+  }
+  std::erase_if(services, [&](const ReadService& service) { return !active.contains(service.service.name); });
+  for (auto& service : services) {
+    auto& depends = service.service.depends_on;
+    for (auto it = depends.begin(); it != depends.end();) {
+      if (active.contains(it->first)) {
+        ++it;
+        continue;
+      }
+      const bool optional =
+          std::ranges::find(service.service.optional_depends, it->first) != service.service.optional_depends.end();
+      if (!optional) {
+        context.problems.error(
+            service.dependency_places.at(it->first),
+            fmt::format("\"{}\" depends on \"{}\", whose profile is not active; see `profiles` in instance.toml",
+                        service.service.name, it->first));
+      }
+      std::erase(service.service.optional_depends, it->first);
+      it = depends.erase(it);
+    }
+  }
+}
+
+/// Waiting for the health of a machine that is never asked would never end.
+void check_health_waits(const std::vector<ReadService>& services, ReadContext& context) {
+  for (const auto& one : services) {
+    for (const auto& [name, how] : one.service.depends_on) {
+      const auto target =
+          std::ranges::find(services, name, [](const ReadService& service) { return service.service.name; });
+      if (how != DependsOn::kHealthy || target == services.end()) continue;
+      const auto& health = target->service.machine.health;
+      if (health && health->disabled) {
+        context.problems.error(one.dependency_places.at(name),
+                               fmt::format("\"{}\" waits for \"{}\" to be healthy, whose healthcheck is disabled",
+                                           one.service.name, name));
+      }
+    }
+  }
+}
+
+/// Two services with the same build have the same image, under the first one's name.
+void share_images(std::vector<ReadService>& services) {
+  std::map<std::string, std::string> tags;
+  for (auto& one : services) {
+    auto& service = one.service;
+    if (!service.build) continue;
+    const std::string hash = service.build->tag.substr(service.build->tag.rfind(':'));
+    const auto [first, fresh] = tags.emplace(hash, service.build->tag);
+    service.build->tag = service.machine.image = first->second;
+  }
+}
+
+/// Networks that somebody uses. One machine needs none of its own: nobody else is there.
+void settle_networks(Project& project, const ReadContext& context) {
+  std::vector<std::string> order;
+  for (auto& one : project.services) {
+    if (one.isolated) {
+      const std::string own = "alone-" + one.service.name;
+      one.service.networks.push_back({own, {}});
+      project.networks.push_back({own, true});
+    }
+    for (const auto& use : one.service.networks) {
+      if (!one.isolated && std::ranges::find(order, use.network) == order.end()) order.push_back(use.network);
+    }
+  }
+  if (project.services.size() == 1) {
+    const ReadService& only = project.services.front();
+    if (only.isolated && context.egress)
+      context.problems.error(only.place, "network_mode none and egress exclude each other");
+    project.services.front().service.networks.clear();
+    project.networks.clear();
+    return;
+  }
+  for (const auto& name : order) {
+    const auto declared = context.networks.find(name);
+    if (declared != context.networks.end()) project.networks.push_back({name, declared->second || !context.egress});
+  }
+}
+
+}  // namespace
+
+Project read_project(const Node& root, ReadContext& context) {
+  Project project;
+  check_keys(root, "top", context.problems);
+  read_networks(root, context);
+  read_volumes(root, context);
+  read_shared_files(root, "configs", context, context.configs);
+  read_shared_files(root, "secrets", context, context.secrets);
+  const Node* services = root.find("services");
+  if (!services || services->is_empty()) {
+    context.problems.error(services ? services->place : root.place, "the file has no `services`");
+    return project;
+  }
+  if (!want_map(*services, "services", context)) return project;
+  for (const auto& member : services->members) {
+    if (!member.key.starts_with("x-")) context.services.insert(member.key);
+  }
+  for (const auto& member : services->members) {
+    if (!member.key.starts_with("x-")) project.services.push_back(read_service(member, context));
+  }
+  CycleFinder(project.services).run(context);
+  drop_inactive(project.services, context);
+  if (project.services.empty())
+    context.problems.error(services->place, "no service is active; see `profiles` in instance.toml");
+  check_health_waits(project.services, context);
+  share_images(project.services);
+  settle_networks(project, context);
+  std::set<std::string> used;
+  for (const auto& one : project.services) {
+    for (const auto& use : one.service.volumes) {
+      if (!use.volume.empty() && used.insert(use.volume).second) project.volumes.push_back(use.volume);
+    }
+  }
+  return project;
+}
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,404 @@
+#include "templates/reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "templates/compose.h"
+#include "templates/content.h"
+#include "templates/project.h"
+#include "templates/settings.h"
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+constexpr std::array<const char*, 4> kComposeFiles{"compose.yaml", "compose.yml", "docker-compose.yaml",
+                                                   "docker-compose.yml"};
+constexpr std::array<const char*, 4> kOverrideFiles{"compose.override.yaml", "compose.override.yml",
+                                                    "docker-compose.override.yaml", "docker-compose.override.yml"};
+constexpr std::array<std::uint16_t, 7> kWebPorts{80, 443, 3000, 5000, 8000, 8080, 8888};
+
+EndpointKind guess_kind(std::uint16_t port) {
+  return std::ranges::find(kWebPorts, port) != kWebPorts.end() ? EndpointKind::kHttp : EndpointKind::kTcp;
+}
+
+std::string folder_name(const std::string& folder) {
+  std::filesystem::path path(folder);
+  if (path.filename().empty()) path = path.parent_path();
+  return path.filename().string();
+}
+
+/// One folder being read.
+class FolderReader {
+ public:
+  FolderReader(const std::string& folder, const Options& options) : options_(options), inside_(folder) {
+    out_.folder = inside_.folder();
+    out_.id = TemplateId(fallback_id(folder_name(out_.folder)));
+    out_.name = out_.id.str();
+  }
+
+  Template read() {
+    if (!inside_.exists()) {
+      problems_.error({}, "the folder cannot be opened");
+    } else {
+      read_all();
+    }
+    finish_hash();
+    out_.problems = problems_.take();
+    return std::move(out_);
+  }
+
+ private:
+  static std::string fallback_id(std::string_view name) {
+    std::string id = to_slug(name);
+    return id.empty() ? "template" : id;
+  }
+
+  /// Whether there is anything of that name at all, so that a link that leaves is complained about and not passed over.
+  bool named(const char* name) const {
+    const auto found = inside_.locate({}, name);
+    return !found || found->kind != Found::Kind::kAbsent;
+  }
+
+  void read_all() {
+    read_toml();
+    settle_identity();
+    read_dotenv();
+    ReadContext context{inside_, options_, settings_, variables_, problems_, out_.id.str(), false, {},
+                        {},      {},       {},        {},         {}};
+    settle_egress(context);
+    std::string compose;
+    for (const char* name : kComposeFiles) {
+      if (compose.empty() && named(name))
+        compose = name;
+      else if (named(name))
+        problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", compose));
+    }
+    if (!compose.empty())
+      read_compose(compose, context);
+    else if (settings_.image)
+      read_single_image(context);
+    else if (named("Dockerfile"))
+      read_single_build(context);
+    else
+      problems_.error({}, "no compose file, no Dockerfile, and no `image` in instance.toml: nothing to start");
+    settle_endpoints();
+    settle_ready();
+    settle_flag();
+    read_solver(context);
+    for (auto& [file, text] : context.files) files_.insert_or_assign(file, std::move(text));
+  }
+
+  void read_toml() {
+    if (!named("instance.toml")) return;
+    auto text = inside_.read({}, "instance.toml", 1024 * 1024);
+    if (!text) return problems_.error(place_of("instance.toml"), text.error());
+    settings_ = read_settings(*text, problems_);
+    files_["instance.toml"] = std::move(*text);
+  }
+
+  void settle_identity() {
+    if (settings_.id) {
+      if (is_slug(settings_.id->value))
+        out_.id = TemplateId(settings_.id->value);
+      else
+        problems_.error(settings_.id->place, "an id has at most 40 lower-case letters, digits and single \"-\"");
+    } else if (!is_slug(folder_name(out_.folder))) {
+      problems_.error(place_of("instance.toml"),
+                      fmt::format("the folder's name \"{}\" is no id (at most 40 lower-case letters, digits and single "
+                                  "\"-\"); say `id` in instance.toml",
+                                  printable(folder_name(out_.folder))));
+    }
+    out_.name = settings_.name.empty() ? out_.id.str() : settings_.name;
+    out_.category = settings_.category.empty() ? "misc" : settings_.category;
+    out_.description = settings_.description;
+    out_.active = settings_.active;
+    out_.lease = lease_policy(settings_.lease, problems_);
+    out_.expected_boot = settings_.expected_boot;
+    out_.cost_centre = settings_.cost_centre;
+    out_.dynamic_flags = settings_.dynamic_flags;
+    out_.flag_prefix = settings_.flag_prefix;
+    out_.flag = settings_.flag;
+    out_.pool = settings_.pool;
+    out_.pause_after = settings_.pause_after;
+    out_.max_instances = settings_.max_instances;
+    out_.credentials = settings_.credentials;
+    out_.access = settings_.access;
+  }
+
+  void read_dotenv() {
+    variables_.add_layer(Variables::Layer(settings_.variables));
+    if (!named(".env")) return;
+    auto text = inside_.read({}, ".env", 256 * 1024);
+    if (!text) return problems_.error(place_of(".env"), text.error());
+    Variables::Layer layer;
+    const auto source = std::make_shared<const Source>(Source{".env", {}});
+    for (auto& line : parse_env(*text, variables_, source, false, problems_)) {
+      if (line.value) layer[line.name] = std::move(*line.value);
+    }
+    variables_.add_layer(std::move(layer));
+    files_[".env"] = std::move(*text);
+  }
+
+  void settle_egress(ReadContext& context) {
+    if (!settings_.egress || !settings_.egress->value) return;
+    if (context.allows("egress"))
+      out_.egress = context.egress = true;
+    else
+      problems_.error(settings_.egress->place, "egress is refused; an operator can allow \"egress\" for this template");
+  }
+
+  void read_compose(const std::string& file, ReadContext& context) {
+    if (settings_.image)
+      problems_.error(settings_.image->place, fmt::format("`image` and {} exclude each other", file));
+    std::vector<std::string> files{file};
+    for (const char* name : kOverrideFiles) {
+      if (!named(name)) continue;
+      if (files.size() == 1)
+        files.emplace_back(name);
+      else
+        problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[1]));
+    }
+    ComposeLoader loader(inside_, problems_);
+    const auto root = loader.load(files, variables_);
+    for (const auto& [name, text] : loader.files()) files_[name] = text;
+    if (!root) return;
+    Project project = read_project(*root, context);
+    for (auto& one : project.services) {
+      for (auto& port : one.published) published_.emplace_back(one.service.name, std::move(port));
+      out_.services.push_back(std::move(one.service));
+    }
+    out_.networks = std::move(project.networks);
+    out_.volumes = std::move(project.volumes);
+  }
+
+  Service single(ReadContext& context) {
+    Service service;
+    service.name = "main";
+    read_limits(nullptr, context, service.machine.resources);
+    service.machine.capabilities.assign(kept_capabilities().begin(), kept_capabilities().end());
+    for (const auto& port : settings_.ports) service.ports.push_back(port.value);
+    for (const auto& endpoint : settings_.endpoints) {
+      if (std::ranges::find(service.ports, endpoint.port) == service.ports.end())
+        service.ports.push_back(endpoint.port);
+    }
+    service.machine.exposed = service.ports;
+    return service;
+  }
+
+  void read_single_image(ReadContext& context) {
+    Service service = single(context);
+    service.machine.image = settings_.image->value;
+    if (service.machine.image.empty() || service.machine.image.find_first_of(" \t\n\"'") != std::string::npos ||
+        service.machine.image.starts_with('-')) {
+      problems_.error(settings_.image->place, fmt::format("\"{}\" is no image", printable(service.machine.image)));
+    }
+    if (named("Dockerfile")) problems_.warn(settings_.image->place, "the Dockerfile is ignored: `image` is said");
+    out_.services.push_back(std::move(service));
+  }
+
+  void read_single_build(ReadContext& context) {
+    Service service = single(context);
+    engine::BuildSpec build;
+    build.context = inside_.folder();
+    finish_build(build, service.name, {}, place_of("Dockerfile"), context, service);
+    out_.services.push_back(std::move(service));
+  }
+
+  /// The solver runs as confined as any machine.
+  void read_solver(ReadContext& context) {
+    if (!settings_.solver) return;
+    const auto& said = *settings_.solver;
+    Solver solver;
+    Service& service = solver.service;
+    service.name = "solve";
+    solver.timeout = said.timeout;
+    read_limits(nullptr, context, service.machine.resources);
+    if (!said.command.empty()) service.machine.command = said.command;
+    if (said.image) {
+      service.machine.image = said.image->value;
+    } else {
+      const auto found = inside_.locate({}, said.build->value);
+      if (!found) return problems_.error(said.build->place, found.error());
+      engine::BuildSpec build;
+      build.context = fmt::format("{}/{}", inside_.folder(), found->path);
+      if (!finish_build(build, service.name, found->path, said.build->place, context, service)) return;
+    }
+    out_.solver = std::move(solver);
+  }
+
+  // Endpoints
+
+  const Service* service_named(std::string_view name) const {
+    const auto found = std::ranges::find(out_.services, name, &Service::name);
+    return found == out_.services.end() ? nullptr : &*found;
+  }
+
+  /// The machine that a bare port number means; reports when that is not clear.
+  const Service* machine_for(std::uint16_t port, const Place& place) {
+    if (out_.services.size() == 1) return &out_.services.front();
+    const Service* found = nullptr;
+    for (const auto& service : out_.services) {
+      if (std::ranges::find(service.ports, port) == service.ports.end()) continue;
+      if (found) {
+        problems_.error(place, fmt::format("port {} is both of {} and of {}; say which with [[endpoint]] machine", port,
+                                           found->name, service.name));
+        return nullptr;
+      }
+      found = &service;
+    }
+    if (!found && !out_.services.empty()) {
+      problems_.error(place,
+                      fmt::format("no service has port {}; say which machine's it is with [[endpoint]] machine", port));
+    }
+    return found;
+  }
+
+  bool name_taken(std::string_view name) const {
+    return std::ranges::find(out_.endpoints, name, &Endpoint::name) != out_.endpoints.end();
+  }
+
+  std::string endpoint_name(const Endpoint& endpoint) const {
+    const std::string number = fmt::format("port-{}", endpoint.port);
+    if (endpoint.kind == EndpointKind::kHttp && !name_taken("web")) return "web";
+    if (endpoint.port == 22 && !name_taken("ssh")) return "ssh";
+    if (!name_taken(number)) return number;
+    return fmt::format("{}-{}", to_slug(endpoint.machine, 20), endpoint.port);
+  }
+
+  void add_endpoint(Endpoint endpoint, const Place& place) {
+    const bool twice = std::ranges::any_of(out_.endpoints, [&](const Endpoint& other) {
+      return other.machine == endpoint.machine && other.port == endpoint.port;
+    });
+    if (twice)
+      return problems_.error(place, fmt::format("port {} of {} is an endpoint twice", endpoint.port, endpoint.machine));
+    if (endpoint.name.empty()) endpoint.name = endpoint_name(endpoint);
+    if (name_taken(endpoint.name))
+      return problems_.error(place, fmt::format("two endpoints have the name \"{}\"", endpoint.name));
+    out_.endpoints.push_back(std::move(endpoint));
+  }
+
+  void settle_endpoints() {
+    if (out_.services.empty()) return;
+    for (const auto& said : settings_.endpoints) {
+      const Service* machine = said.machine.empty() ? machine_for(said.port, said.place) : service_named(said.machine);
+      if (!machine) {
+        if (!said.machine.empty())
+          problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.machine)));
+        continue;
+      }
+      add_endpoint({said.name, machine->name, said.port, said.kind.value_or(guess_kind(said.port)), said.owner_only},
+                   said.place);
+    }
+    for (const auto& port : settings_.ports) {
+      const bool there =
+          std::ranges::any_of(settings_.endpoints, [&](const auto& one) { return one.port == port.value; });
+      const Service* machine = there ? nullptr : machine_for(port.value, port.place);
+      if (machine) add_endpoint({"", machine->name, port.value, kind_of(machine->name, port.value), false}, port.place);
+    }
+    if (settings_.ports.empty() && settings_.endpoints.empty()) {
+      for (const auto& [machine, port] : published_) {
+        const std::string name = name_taken(port.name) ? std::string{} : port.name;
+        add_endpoint({name, machine, port.port, port.kind.value_or(guess_kind(port.port)), false}, port.place);
+      }
+    }
+    if (out_.endpoints.size() > 64) problems_.error({}, "more than 64 endpoints");
+    const bool terminal = std::ranges::find(out_.access, "terminal") != out_.access.end();
+    if (out_.endpoints.empty() && !terminal) {
+      problems_.warn(place_of("instance.toml"),
+                     "no endpoint: say `ports`, or access = [\"terminal\"] if there is nothing to connect to");
+    }
+  }
+
+  EndpointKind kind_of(std::string_view machine, std::uint16_t number) const {
+    for (const auto& [name, port] : published_) {
+      if (name == machine && port.port == number && port.kind) return *port.kind;
+    }
+    return guess_kind(number);
+  }
+
+  void settle_ready() {
+    const auto& said = settings_.ready;
+    auto& ready = out_.ready;
+    if (said.interval) ready.interval = *said.interval;
+    if (said.timeout) ready.timeout = std::chrono::ceil<std::chrono::seconds>(*said.timeout);
+    if (said.path) ready.path = *said.path;
+    if (said.port) ready.port = said.port->value;
+    if (said.machine) {
+      if (service_named(said.machine->value))
+        ready.machine = said.machine->value;
+      else
+        problems_.error(said.machine->place, fmt::format("there is no service \"{}\"", printable(said.machine->value)));
+    } else if (said.port && out_.services.size() > 1) {
+      if (const Service* machine = machine_for(said.port->value, said.port->place)) ready.machine = machine->name;
+    }
+    const bool http = !out_.endpoints.empty() && out_.endpoints.front().kind == EndpointKind::kHttp;
+    if (!said.path && !said.port && !said.machine && http) ready.path = "/";
+  }
+
+  void settle_flag() {
+    if (settings_.flag_machine && !service_named(settings_.flag_machine->value)) {
+      problems_.error(settings_.flag_machine->place,
+                      fmt::format("there is no service \"{}\"", printable(settings_.flag_machine->value)));
+    } else if (settings_.flag_machine) {
+      out_.flag.machine = settings_.flag_machine->value;
+    } else if (!out_.services.empty()) {
+      out_.flag.machine = out_.services.front().name;
+    }
+  }
+
+  /// Everything that makes the template: the files that were read, the images' content, the bound files.
+  void finish_hash() {
+    ContentHash hash;
+    hash.add("tiltyard template 1");
+    for (const auto& [name, text] : files_) {
+      hash.add(name);
+      hash.add(text);
+    }
+    if (out_.solver) hash.add(out_.solver->service.machine.image);
+    for (const auto& service : out_.services) {
+      hash.add(service.machine.image);
+      for (const auto& bind : service.binds) {
+        hash.add(bind.target);
+        add_bind(bind, hash);
+      }
+    }
+    out_.hash = hash.hex();
+  }
+
+  void add_bind(const BindSource& bind, ContentHash& hash) {
+    if (bind.content) return hash.add(*bind.content);
+    const auto found = inside_.locate({}, bind.path);
+    if (!found) return;
+    std::expected<void, std::string> done;
+    if (found->kind == Found::Kind::kFolder) {
+      const std::string folder = found->path.empty() ? inside_.folder() : inside_.folder() + "/" + found->path;
+      done = hash_tree(folder, {}, hash, Links::kAny);
+    } else if (auto text = inside_.read({}, bind.path, 200 * 1024 * 1024)) {
+      hash.add(*text);
+    } else {
+      done = std::unexpected(text.error());
+    }
+    if (!done) problems_.error({}, fmt::format("what is bound to {}: {}", printable(bind.target), done.error()));
+  }
+
+  const Options& options_;
+  Inside inside_;
+  Problems problems_;
+  Settings settings_;
+  Variables variables_;
+  Template out_;
+  std::map<std::string, std::string> files_;
+  std::vector<std::pair<std::string, PublishedPort>> published_;
+};
+
+}  // namespace
+
+Template read_folder(const std::string& folder, const Options& options) {
+  return FolderReader(folder, options).read();
+}
+
+}  // namespace tiltyard::templates

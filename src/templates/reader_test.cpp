@@ -1,0 +1,328 @@
+#include <gmock/gmock.h>
+
+#include "templates/test_folder.h"
+
+namespace tiltyard::templates {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Template read_toml(const TestFolder& folder, std::string_view toml) {
+  folder.write("t/instance.toml", toml);
+  return read_folder(folder.at("t"), test_options());
+}
+
+TEST(R1_1, InstanceTomlSaysEverythingOfATemplate) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, R"(
+id = "web-one"
+name = "Web one"
+category = "web"
+description = "A page."
+active = false
+image = "tiltyard/busybox:1"
+ports = [8000, 1337]
+disable_dynamic_flags = true
+flag_prefix = "CTF"
+cost_centre = "EXAM"
+expected_boot = 4
+access = ["web", "terminal"]
+max_instances = 7
+[limits]
+cpus = 0.25
+memory = "64m"
+pids = 32
+files = 2048
+[credentials]
+user = "player"
+password = "secret"
+[ready]
+path = "/up"
+port = 8000
+timeout = 60
+interval = 500
+)");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  EXPECT_EQ(tmpl.id.str(), "web-one");
+  EXPECT_EQ(tmpl.name, "Web one");
+  EXPECT_FALSE(tmpl.active);
+  EXPECT_FALSE(tmpl.dynamic_flags);
+  EXPECT_EQ(tmpl.cost_centre, "EXAM");
+  EXPECT_EQ(tmpl.expected_boot, seconds{4});
+  EXPECT_EQ(tmpl.max_instances, 7);
+  EXPECT_EQ(tmpl.credentials->second, "secret");
+  ASSERT_EQ(tmpl.services.size(), 1u);
+  const auto& resources = tmpl.services[0].machine.resources;
+  EXPECT_DOUBLE_EQ(resources.cpus, 0.25);
+  EXPECT_EQ(resources.memory, 64 << 20);
+  EXPECT_EQ(resources.memory_swap, 64 << 20) << "no swap";
+  EXPECT_EQ(resources.pids, 32);
+  ASSERT_EQ(resources.ulimits.size(), 1u);
+  EXPECT_EQ(resources.ulimits[0].hard, 2048);
+  ASSERT_EQ(tmpl.endpoints.size(), 2u);
+  EXPECT_EQ(tmpl.endpoints[0].name, "web");
+  EXPECT_EQ(tmpl.endpoints[0].kind, EndpointKind::kHttp);
+  EXPECT_EQ(tmpl.endpoints[1].name, "port-1337");
+  EXPECT_EQ(tmpl.endpoints[1].kind, EndpointKind::kTcp);
+  EXPECT_EQ(tmpl.ready.path, "/up");
+  EXPECT_EQ(tmpl.ready.interval, std::chrono::milliseconds{500});
+}
+
+TEST(R1_1, WhatIsNotSaidHasTheServersDefaults) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, "image = \"x\"\nports = [80]\n");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  EXPECT_EQ(tmpl.id.str(), "t");
+  EXPECT_EQ(tmpl.name, "t");
+  EXPECT_TRUE(tmpl.active);
+  const auto& machine = tmpl.services.at(0).machine;
+  EXPECT_DOUBLE_EQ(machine.resources.cpus, 0.5);
+  EXPECT_EQ(machine.resources.memory, 256 << 20);
+  EXPECT_EQ(machine.resources.pids, 256);
+  EXPECT_THAT(machine.capabilities,
+              ElementsAre("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"));
+}
+
+TEST(R1_1, ALimitOverTheCeilingNamesBothNumbers) {
+  TestFolder folder;
+  const Template tmpl =
+      read_toml(folder, "image = \"x\"\nports=[80]\nmem_limit = \"64g\"\ncpus = 16\npids_limit = 100000\n");
+  EXPECT_EQ(problem_with(tmpl, "65536 MiB is over the server's ceiling of 2048 MiB").line, 3);
+  EXPECT_EQ(problem_with(tmpl, "16 is over the server's ceiling of 2").line, 4);
+  EXPECT_EQ(problem_with(tmpl, "100000 is over the server's ceiling of 2048").line, 5);
+}
+
+TEST(R1_2, UnknownKeyNamesLineAndNearestKey) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, "image = \"x\"\nprots = [80]\n[limits]\nmemroy = \"1g\"\n");
+  EXPECT_TRUE(tmpl.broken());
+  EXPECT_THAT(problems_text(tmpl),
+              HasSubstr("instance.toml:2: error: \"prots\" is no key of instance.toml; did you mean \"ports\"?\n"));
+  EXPECT_EQ(problem_with(tmpl, "did you mean \"memory\"").line, 4);
+}
+
+TEST(R1_2, EveryKindOfWrongValueIsToldWithItsLine) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, R"(image = 3
+ports = [0]
+timeout = -1
+access = ["teleport"]
+id = "Not An Id"
+active = "yes"
+lease = "ctf"
+[credentials]
+user = "only"
+[[endpoint]]
+name = "x"
+[ready]
+path = "no-slash"
+)");
+  EXPECT_EQ(problem_with(tmpl, "image takes a text").line, 1);
+  EXPECT_EQ(problem_with(tmpl, "ports takes").line, 2);
+  EXPECT_EQ(problem_with(tmpl, "timeout takes").line, 3);
+  EXPECT_EQ(problem_with(tmpl, "teleport").line, 4);
+  EXPECT_EQ(problem_with(tmpl, "an id has").line, 5);
+  EXPECT_EQ(problem_with(tmpl, "active takes true or false").line, 6);
+  EXPECT_EQ(problem_with(tmpl, "lease is a table").line, 7);
+  EXPECT_EQ(problem_with(tmpl, "needs user and password").line, 8);
+  EXPECT_EQ(problem_with(tmpl, "an endpoint needs its port").line, 10);
+  EXPECT_EQ(problem_with(tmpl, "ready.path starts with").line, 13);
+}
+
+TEST(R1_2, BrokenTomlNamesItsLine) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, "name = \"x\"\n\nports = [80\nactive = true\n");
+  ASSERT_TRUE(tmpl.broken());
+  EXPECT_EQ(tmpl.problems[0].file, "instance.toml");
+  EXPECT_EQ(tmpl.problems[0].line, 4);
+}
+
+TEST(R1_2, KeysOfTheOlderInstancerCarryOver) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, R"(
+name = "Old one"
+category = "pwn"
+ports = [1337]
+timeout = 600
+extend_time = 300
+disable_dynamic_flags = false
+image = "x"
+mem_limit = "128m"
+pids_limit = 64
+cpus = 1
+)");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  EXPECT_EQ(tmpl.lease.timeout, seconds{600});
+  EXPECT_EQ(tmpl.lease.extend_by, seconds{300});
+  EXPECT_EQ(tmpl.services[0].machine.resources.pids, 64);
+}
+
+TEST(R1_2, JustADockerfileIsATemplate) {
+  TestFolder folder;
+  folder.write("t/Dockerfile", "ARG BASE=tiltyard/busybox:1\nFROM $BASE\nCOPY flag.txt /\n");
+  folder.write("t/flag.txt", "X{y}\n");
+  const Template tmpl = read_toml(folder, "ports = [8000]\n");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  ASSERT_EQ(tmpl.services.size(), 1u);
+  const auto& service = tmpl.services[0];
+  EXPECT_EQ(service.name, "main");
+  EXPECT_THAT(service.base_images, ElementsAre("tiltyard/busybox:1"));
+  ASSERT_TRUE(service.build);
+  EXPECT_EQ(service.build->context, folder.at("t"));
+  EXPECT_EQ(service.build->tag, service.machine.image);
+  EXPECT_THAT(service.machine.image, testing::MatchesRegex("tiltyard/t-t-main:[0-9a-f]{16}"));
+}
+
+TEST(R1_2, AnEmptyFolderSaysWhatIsMissing) {
+  TestFolder folder;
+  folder.write("t/README", "nothing");
+  const Template tmpl = read_folder(folder.at("t"), test_options());
+  EXPECT_TRUE(says(tmpl, "no compose file, no Dockerfile"));
+}
+
+TEST(R1_2, AllFourNamesOfAComposeFileAreRead) {
+  for (const char* name : {"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}) {
+    TestFolder folder;
+    folder.write(std::string("t/") + name, "services: {a: {image: x, ports: [80]}}\n");
+    const Template tmpl = read_folder(folder.at("t"), test_options());
+    EXPECT_FALSE(tmpl.broken()) << name << "\n" << problems_text(tmpl);
+    EXPECT_EQ(tmpl.services.size(), 1u) << name;
+  }
+}
+
+TEST(R1_2, TheContentHashFollowsTheContent) {
+  TestFolder folder;
+  folder.write("t/Dockerfile", "FROM scratch\nCOPY a /\n");
+  folder.write("t/a", "one");
+  const Template first = read_toml(folder, "ports = [80]\n");
+  const Template again = read_folder(folder.at("t"), test_options());
+  EXPECT_EQ(first.hash, again.hash);
+  EXPECT_EQ(first.services[0].machine.image, again.services[0].machine.image);
+  folder.write("t/a", "two");
+  const Template changed = read_folder(folder.at("t"), test_options());
+  EXPECT_NE(first.hash, changed.hash);
+  EXPECT_NE(first.services[0].machine.image, changed.services[0].machine.image);
+  folder.write("t/.dockerignore", "notes\n");
+  const Template ignoring = read_folder(folder.at("t"), test_options());
+  folder.write("t/notes", "not part of the image");
+  EXPECT_EQ(read_folder(folder.at("t"), test_options()).services[0].machine.image, ignoring.services[0].machine.image);
+  std::filesystem::permissions(folder.at("t/a"), std::filesystem::perms::owner_all);
+  EXPECT_NE(read_folder(folder.at("t"), test_options()).services[0].machine.image, ignoring.services[0].machine.image)
+      << "modes count";
+}
+
+TEST(R1_2, TooLargeAContextIsToldBeforeItIsSent) {
+  TestFolder folder;
+  folder.write("t/Dockerfile", "FROM scratch\n");
+  for (int i = 0; i < 2010; ++i) folder.write("t/files/" + std::to_string(i), "");
+  const Template tmpl = read_toml(folder, "ports = [80]\n");
+  EXPECT_TRUE(says(tmpl, "more than 2000 files"));
+}
+
+TEST(R1_1, ADiskLimitIsKeptAndItsReachSaid) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, "image = \"x\"\nports = [80]\ndisk = \"100m\"\n");
+  EXPECT_FALSE(tmpl.broken());
+  EXPECT_EQ(tmpl.services.at(0).machine.resources.disk, 100 << 20);
+  EXPECT_EQ(problem_with(tmpl, "a disk limit holds only where").line, 3);
+}
+
+TEST(R1_2, ADoubleDashDividesEndpointsFromInstancesAndIsNoPartOfAName) {
+  TestFolder folder;
+  EXPECT_EQ(problem_with(read_toml(folder, "id = \"a--b\"\nimage = \"x\"\nports = [80]\n"), "an id has").line, 1);
+  EXPECT_TRUE(
+      says(read_toml(folder, "image = \"x\"\n[[endpoint]]\nname = \"a--b\"\nport = 80\n"), "an endpoint's name"));
+}
+
+TEST(R1_8, TheThreePoliciesHaveTheirNumbers) {
+  TestFolder folder;
+  const LeasePolicy ctf = read_toml(folder, "image=\"x\"\ntimeout = 3600\nextend_time = 900\n").lease;
+  EXPECT_EQ(ctf.name, "ctf");
+  EXPECT_EQ(ctf.timeout, hours{1});
+  EXPECT_EQ(ctf.extend_by, seconds{900});
+  EXPECT_EQ(ctf.extend_after, seconds{1800});
+  EXPECT_EQ(ctf.max_added, hours{1});
+  const LeasePolicy academy = read_toml(folder, "image=\"x\"\n[lease]\npolicy = \"academy\"\n").lease;
+  EXPECT_EQ(academy.extend_by, hours{1});
+  EXPECT_EQ(academy.extend_within, hours{1});
+  EXPECT_EQ(academy.max_extensions, 1);
+  EXPECT_EQ(academy.max_total, hours{6});
+  EXPECT_EQ(academy.by_context.at("room"), hours{1});
+  EXPECT_EQ(academy.by_context.at("exam"), hours{3});
+  const LeasePolicy chat = read_toml(folder, "image=\"x\"\n[lease]\npolicy = \"chat\"\n").lease;
+  EXPECT_EQ(chat.timeout, hours{168});
+  EXPECT_EQ(chat.extend_by, hours{168});
+  EXPECT_EQ(chat.sweep_at, "18:00");
+  EXPECT_EQ(chat.grace, hours{168});
+}
+
+TEST(R1_8, OwnNumbersReplaceThoseOfThePolicy) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, R"(image="x"
+ports=[80]
+[lease]
+policy = "academy"
+timeout = "90m"
+extend_by = 600
+max_extensions = 3
+max_total = 7200
+)");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  EXPECT_EQ(tmpl.lease.timeout, seconds{5400});
+  EXPECT_THAT(tmpl.lease.by_context, IsEmpty());
+  EXPECT_EQ(tmpl.lease.max_extensions, 3);
+  const Template wrong = read_toml(folder, "image=\"x\"\n[lease]\npolicy = \"acadmy\"\n");
+  EXPECT_EQ(problem_with(wrong, "did you mean \"academy\"").line, 3);
+}
+
+TEST(R1_2, EndpointsSayMachineAndKind) {
+  TestFolder folder;
+  folder.write("t/compose.yaml", "services:\n  web: {image: x, expose: [80]}\n  db: {image: y, expose: [5432]}\n");
+  const Template tmpl = read_toml(folder, R"(
+ports = [80]
+[[endpoint]]
+name = "sql"
+machine = "db"
+port = 5432
+owner_only = true
+)");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  ASSERT_EQ(tmpl.endpoints.size(), 2u);
+  EXPECT_EQ(tmpl.endpoints[0].name, "sql");
+  EXPECT_EQ(tmpl.endpoints[0].machine, "db");
+  EXPECT_TRUE(tmpl.endpoints[0].owner_only);
+  EXPECT_EQ(tmpl.endpoints[1].machine, "web");
+  const Template wrong = read_toml(folder, "ports = [9]\n[[endpoint]]\nmachine=\"nobody\"\nport=1\n");
+  EXPECT_EQ(problem_with(wrong, "no service has port 9").line, 1);
+  EXPECT_EQ(problem_with(wrong, "there is no service \"nobody\"").line, 4);
+}
+
+TEST(R1_5, EgressNeedsTheOperator) {
+  TestFolder folder;
+  const Template refused = read_toml(folder, "image=\"x\"\nports=[80]\n[network]\negress = true\n");
+  EXPECT_EQ(problem_with(refused, "egress is refused").line, 4);
+  Options options = test_options();
+  options.allow["t"].keys = {"egress"};
+  const Template allowed = read_folder(folder.at("t"), options);
+  EXPECT_FALSE(allowed.broken());
+  EXPECT_TRUE(allowed.egress);
+}
+
+TEST(R1_2, TheShippedTemplatesAreClean) {
+  const std::filesystem::path shipped = std::filesystem::path(TILTYARD_SOURCE_DIR) / "templates";
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(shipped)) {
+    if (!entry.is_directory()) continue;
+    const Template tmpl = read_folder(entry.path().string(), test_options());
+    EXPECT_FALSE(tmpl.broken()) << problems_text(tmpl);
+    ++count;
+  }
+  EXPECT_GE(count, 3);
+}
+
+}  // namespace
+}  // namespace tiltyard::templates

@@ -1,0 +1,461 @@
+#include "templates/service.h"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <array>
+
+#include "templates/keys.h"
+#include "templates/merge.h"
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kMostVariables = 512;
+constexpr std::size_t kLongestVariable = 64 * 1024;
+constexpr seconds kLongestGrace{60};
+
+/// Keys of a service that the readers decide by themselves: an allowance or a special value may let them pass.
+constexpr std::array<std::string_view, 4> kDecidedElsewhere{"privileged", "devices", "runtime", "network_mode"};
+
+std::optional<std::vector<std::string>> read_command(const Node& service, std::string_view key, ReadContext& context) {
+  const Node* node = service.find(key);
+  if (!node || node->is_null()) return std::nullopt;
+  if (node->is_map()) {
+    context.problems.error(node->place, fmt::format("`{}` takes a text or a list", key));
+    return std::nullopt;
+  }
+  if (node->is_scalar()) {
+    const auto text = as_text(*node, key, context, 32'768);
+    if (!text) return std::nullopt;
+    auto words = split_command(*text);
+    if (!words) context.problems.error(node->place, fmt::format("a quote in `{}` is not closed", key));
+    return words;
+  }
+  std::vector<std::string> words;
+  for (const auto& item : node->items) {
+    if (auto word = as_text(item, key, context, 32'768))
+      words.push_back(std::move(*word));
+    else if (item.is_null())
+      words.emplace_back();
+  }
+  return words;
+}
+
+std::string host_platform() {
+  utsname host{};
+  const std::string machine = ::uname(&host) == 0 ? host.machine : "x86_64";
+  if (machine == "x86_64") return "linux/amd64";
+  if (machine == "aarch64") return "linux/arm64";
+  return "linux/" + machine;
+}
+
+void check_platform(const Node& node, ReadContext& context) {
+  const auto text = as_text(node, "platform", context, 64);
+  if (!text || text->empty()) return;
+  const std::string host = host_platform();
+  const std::string asked = lower(*text);
+  if (asked == "linux" || asked == host || asked.starts_with(host + "/")) return;
+  context.problems.error(node.place, fmt::format("platform \"{}\" is refused: the host is {}", printable(*text), host));
+}
+
+bool is_host_name(std::string_view text) {
+  if (text.empty() || text.size() > 63) return false;
+  return std::ranges::all_of(split(text, '.'), [](std::string_view part) { return is_label(lower(part), 63); });
+}
+
+void read_identity(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  if (const Node* node = service.find("hostname")) {
+    if (auto text = as_text(*node, "hostname", context, 63); text && !text->empty()) {
+      if (is_host_name(*text))
+        machine.hostname = *text;
+      else
+        context.problems.error(node->place, fmt::format("\"{}\" is no host name", printable(*text)));
+    }
+  }
+  if (const Node* node = service.find("domainname")) {
+    if (auto text = as_text(*node, "domainname", context, 63); text && !text->empty()) {
+      if (is_host_name(*text))
+        machine.domain = *text;
+      else
+        context.problems.error(node->place, fmt::format("\"{}\" is no domain name", printable(*text)));
+    }
+  }
+  if (const Node* node = service.find("user")) {
+    const auto text = as_text(*node, "user", context, 64);
+    const bool fine = text && std::ranges::all_of(*text, [](char c) {
+                        return is_name(std::string_view(&c, 1)) || c == '_' || c == '-' || c == '.' || c == ':';
+                      });
+    if (fine)
+      machine.user = *text;
+    else if (text)
+      context.problems.error(node->place,
+                             fmt::format("\"{}\" is no user; write NAME, UID or UID:GID", printable(*text)));
+  }
+  if (const Node* node = service.find("working_dir")) {
+    const auto text = as_text(*node, "working_dir", context);
+    if (text && !text->empty() && !text->starts_with('/'))
+      context.problems.error(node->place, "`working_dir` is an absolute path");
+    else if (text)
+      machine.working_dir = *text;
+  }
+}
+
+void read_stop(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  if (const Node* node = service.find("stop_signal")) {
+    const auto text = as_text(*node, "stop_signal", context, 20);
+    const bool fine = text && (parse_integer(*text).value_or(0) >= 1 || std::ranges::all_of(upper(*text), [](char c) {
+                                 return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
+                               }));
+    if (fine)
+      machine.stop_signal = upper(*text);
+    else if (text)
+      context.problems.error(node->place, fmt::format("\"{}\" is no signal", printable(*text)));
+  }
+  if (const Node* node = service.find("stop_grace_period")) {
+    auto grace = as_duration(*node, "stop_grace_period", context);
+    if (grace && *grace > kLongestGrace) {
+      context.problems.warn(node->place, fmt::format("`stop_grace_period` is rewritten to {} s, the longest there is",
+                                                     kLongestGrace.count()));
+      grace = kLongestGrace;
+    }
+    machine.stop_grace = grace;
+  }
+}
+
+void read_image(const Member& member, ReadContext& context, ReadService& out) {
+  const Node& service = member.value;
+  const bool builds = service.find("build") && !service.find("build")->is_null();
+  const auto image = text_of(service, "image", context, 300);
+  if (builds) {
+    read_build(member, context, out);
+    if (image && !image->empty()) {
+      context.problems.warn(service.member("image")->place,
+                            "`image` is rewritten: what is built is named after its content");
+    }
+  } else if (image && !image->empty()) {
+    if (image->find_first_of(" \t\n\"'") != std::string::npos || image->starts_with('-')) {
+      context.problems.error(service.member("image")->place, fmt::format("\"{}\" is no image", printable(*image)));
+    }
+    out.service.machine.image = *image;
+  } else if (!image) {
+    const Node* said = service.find("image");
+    if (!said || said->is_null()) {
+      context.problems.error(member.place,
+                             fmt::format("service \"{}\" needs `image` or `build`", printable(member.key)));
+    }
+  }
+}
+
+void read_rewritten(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  for (const std::string_view key : {"container_name", "mac_address"}) {
+    const Member* member = service.member(key);
+    if (!member || member->value.is_empty()) continue;
+    // A name made of what is known only at spawn pins nothing, and needs no warning.
+    if (member->value.is_scalar() && member->value.at_spawn) continue;
+    context.problems.warn(member->place, fmt::format("`{}` is rewritten: {}", key, find_key("service", key)->note));
+  }
+  const Node* dns = service.find("dns");
+  if (!dns || dns->is_empty()) return;
+  if (!context.egress) {
+    context.problems.warn(dns->place, fmt::format("`dns` is rewritten: {}", find_key("service", "dns")->note));
+    return;
+  }
+  for (const Node* item : as_list(*dns, "dns", context)) {
+    const auto address = as_text(*item, "dns", context, 45);
+    const bool fine = address && address->find_first_not_of("0123456789abcdefABCDEF.:") == std::string::npos;
+    if (fine)
+      machine.dns.push_back(*address);
+    else if (address)
+      context.problems.error(item->place, fmt::format("\"{}\" is no address", printable(*address)));
+  }
+}
+
+void read_pull_policy(const Node& service, ReadContext& context) {
+  const Node* node = service.find("pull_policy");
+  const auto text = node ? as_text(*node, "pull_policy", context, 40) : std::nullopt;
+  if (!text || text->empty()) return;
+  if (*text == "never" || *text == "missing" || *text == "if_not_present" || *text == "build") return;
+  if (*text == "always" || *text == "newer" || *text == "daily" || *text == "weekly" || text->starts_with("every_")) {
+    context.problems.warn(
+        node->place,
+        fmt::format("pull_policy {} is rewritten to missing: images are made when the template is loaded", *text));
+    return;
+  }
+  context.problems.error(node->place, fmt::format("pull_policy \"{}\" is not known", printable(*text)));
+}
+
+void read_profiles(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* node = service.find("profiles");
+  if (!node) return;
+  for (const Node* item : as_list(*node, "profiles", context)) {
+    if (auto text = as_text(*item, "profiles", context, 63)) out.profiles.push_back(std::move(*text));
+  }
+}
+
+void check_deploy(const Node& service, ReadContext& context) {
+  const Node* deploy = service.find("deploy");
+  if (!deploy || !want_map(*deploy, "deploy", context)) return;
+  check_keys(*deploy, "service.deploy", context.problems);
+  if (const Node* resources = deploy->find("resources"); resources && want_map(*resources, "resources", context)) {
+    check_keys(*resources, "service.deploy.resources", context.problems);
+    for (const std::string_view part : {"limits", "reservations"}) {
+      const Node* node = resources->find(part);
+      if (node && want_map(*node, part, context)) {
+        check_keys(*node, fmt::format("service.deploy.resources.{}", part), context.problems);
+      }
+    }
+  }
+  if (const Node* policy = deploy->find("restart_policy"); policy && want_map(*policy, "restart_policy", context)) {
+    check_keys(*policy, "service.deploy.restart_policy", context.problems);
+  }
+}
+
+/// One env_file entry: a path, or a map of path, required and format.
+void read_env_file(const Node& entry, ReadContext& context, std::map<std::string, std::string>& values,
+                   std::vector<std::string>& order) {
+  const Node* path = &entry;
+  bool required = true, raw = false;
+  if (entry.is_map()) {
+    check_keys(entry, "service.env_file", context.problems);
+    path = entry.find("path");
+    required = bool_of(entry, "required", context).value_or(true);
+    const auto format = text_of(entry, "format", context, 20);
+    raw = format == "raw";
+    if (format && !raw) context.problems.error(entry.find("format")->place, "format \"raw\" is the only one there is");
+  }
+  const auto name = path ? as_text(*path, "env_file", context) : std::nullopt;
+  if (!name) {
+    if (!path) context.problems.error(entry.place, "`env_file` needs a path");
+    return;
+  }
+  const auto found = context.inside.locate(path->place.base(), *name);
+  if (!found) return context.problems.error(path->place, found.error());
+  if (found->kind == Found::Kind::kAbsent && !required) return;
+  const auto content = context.inside.read(path->place.base(), *name, 256 * 1024);
+  if (!content) return context.problems.error(path->place, content.error());
+  context.files[found->path] = *content;
+  const auto source = std::make_shared<const Source>(Source{found->path, {}});
+  for (auto& line : parse_env(*content, context.variables, source, raw, context.problems)) {
+    const std::string* known = line.value ? &*line.value : context.variables.find(line.name);
+    if (!known) continue;
+    if (!values.contains(line.name)) order.push_back(line.name);
+    values[line.name] = *known;
+  }
+}
+
+}  // namespace
+
+bool ReadContext::allows(std::string_view key) const {
+  for (const auto& who : {id, std::string("*")}) {
+    const auto found = options.allow.find(who);
+    if (found != options.allow.end() && std::ranges::find(found->second.keys, key) != found->second.keys.end())
+      return true;
+  }
+  return false;
+}
+
+void read_environment(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  std::map<std::string, std::string> values;
+  std::vector<std::string> order;
+  if (const Node* files = service.find("env_file")) {
+    if (files->is_map()) {
+      read_env_file(*files, context, values, order);
+    } else {
+      const auto entries = as_list(*files, "env_file", context);
+      if (entries.size() > 16) context.problems.error(files->place, "more than 16 files");
+      for (std::size_t i = 0; i < entries.size() && i < 16; ++i) read_env_file(*entries[i], context, values, order);
+    }
+  }
+  const Node* said = service.find("environment");
+  const Node pairs = said ? as_pairs(*said) : Node{};
+  if (said && !said->is_null() && !pairs.is_map()) {
+    context.problems.error(said->place, "`environment` takes a map, or a list of NAME=value");
+  }
+  for (const auto& [name, place, value] : pairs.members) {
+    if (name.empty() || name.size() > 200 || name.find_first_of("= \t\n") != std::string::npos) {
+      context.problems.error(place, fmt::format("\"{}\" is no name for a variable", printable(name)));
+      continue;
+    }
+    if (value.is_sequence() || value.is_map()) {
+      context.problems.error(value.place, fmt::format("`{}` takes a text, not {}", printable(name), kind_name(value)));
+      continue;
+    }
+    const std::string* known = value.is_scalar() ? &value.text : context.variables.find(name);
+    if (!known && !is_spawn_name(name)) continue;  // only named, and known nowhere: not set, as in Compose
+    if (!values.contains(name)) order.push_back(name);
+    values[name] = known ? *known : "${" + name + "}";
+  }
+  if (order.size() > kMostVariables) {
+    context.problems.error(service.place,
+                           fmt::format("{} variables; a machine gets at most {}", order.size(), kMostVariables));
+    return;
+  }
+  for (const auto& name : order) {
+    if (values[name].size() > kLongestVariable)
+      context.problems.error(service.place, fmt::format("the variable {} is too long", printable(name)));
+    machine.environment.push_back(fmt::format("{}={}", name, values[name]));
+  }
+}
+
+void read_labels(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  if (const Node* files = service.find("label_file")) {
+    for (const Node* item : as_list(*files, "label_file", context)) {
+      const auto name = as_text(*item, "label_file", context);
+      if (!name) continue;
+      const auto found = context.inside.locate(item->place.base(), *name);
+      const auto content = context.inside.read(item->place.base(), *name, 256 * 1024);
+      if (!content) {
+        context.problems.error(item->place, content.error());
+        continue;
+      }
+      context.files[found->path] = *content;
+      const auto source = std::make_shared<const Source>(Source{found->path, {}});
+      for (const auto& line : parse_env(*content, context.variables, source, false, context.problems)) {
+        if (line.name.starts_with("tiltyard."))
+          context.problems.error(Place{source, line.line}, "labels tiltyard.* are the server's");
+        else
+          machine.labels[line.name] = line.value.value_or("");
+      }
+    }
+  }
+  const Node* said = service.find("labels");
+  if (!said || said->is_null()) return;
+  const Node pairs = as_pairs(*said);
+  if (!pairs.is_map()) return context.problems.error(said->place, "`labels` takes a map, or a list of name=value");
+  for (const auto& [name, place, value] : pairs.members) {
+    if (name.starts_with("tiltyard."))
+      context.problems.error(place, "labels tiltyard.* are the server's");
+    else
+      machine.labels[name] = as_text(value, "labels", context).value_or("");
+  }
+}
+
+void read_health(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  const Node* node = service.find("healthcheck");
+  if (!node || !want_map(*node, "healthcheck", context)) return;
+  check_keys(*node, "service.healthcheck", context.problems);
+  engine::HealthCheck health;
+  health.disabled = bool_of(*node, "disable", context).value_or(false);
+  if (const Node* test = node->find("test"); test && !test->is_null()) {
+    if (test->is_scalar()) {
+      health.test = {"CMD-SHELL", as_text(*test, "test", context).value_or("")};
+    } else {
+      for (const Node* item : as_list(*test, "test", context))
+        health.test.push_back(as_text(*item, "test", context).value_or(""));
+    }
+    const std::string how = health.test.empty() ? "" : health.test.front();
+    if (how == "NONE")
+      health.disabled = true;
+    else if (how != "CMD" && how != "CMD-SHELL")
+      context.problems.error(test->place, "`test` starts with CMD, CMD-SHELL or NONE");
+    else if (health.test.size() < 2 || (how == "CMD-SHELL" && health.test.size() != 2))
+      context.problems.error(test->place, "`test` needs its command");
+  }
+  const auto duration = [&](std::string_view key, milliseconds& into, milliseconds least) {
+    const Node* said = node->find(key);
+    const auto value = said ? as_duration(*said, key, context) : std::nullopt;
+    if (!value) return;
+    if (*value < least || *value > std::chrono::hours{1})
+      context.problems.error(said->place, fmt::format("`{}` is from {} ms to an hour", key, least.count()));
+    else
+      into = *value;
+  };
+  duration("interval", health.interval, milliseconds{100});
+  duration("timeout", health.timeout, milliseconds{100});
+  duration("start_period", health.start_period, milliseconds{0});
+  if (const Node* retries = node->find("retries"))
+    health.retries = static_cast<int>(as_integer(*retries, "retries", context, 1, 1000).value_or(3));
+  // Without a test the image's own is used with these times; only the engine knows it.
+  machine.health = std::move(health);
+}
+
+void read_restart(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+  const Node* node = service.find("restart");
+  const Node* deploy = service.find("deploy");
+  const Node* policy = deploy && deploy->is_map() ? deploy->find("restart_policy") : nullptr;
+  if (policy && policy->is_map()) {
+    const std::string condition = text_of(*policy, "condition", context, 20).value_or("any");
+    const Node* attempts = policy->find("max_attempts");
+    const auto most = attempts ? as_integer(*attempts, "max_attempts", context, 0, 1000) : std::nullopt;
+    if (condition == "none")
+      machine.restart = "no";
+    else if (condition == "any")
+      machine.restart = "always";
+    else if (condition == "on-failure")
+      machine.restart = most && *most > 0 ? fmt::format("on-failure:{}", *most) : "on-failure";
+    else
+      context.problems.error(
+          policy->place,
+          fmt::format("condition \"{}\" is not known; there are none, on-failure and any", printable(condition)));
+  }
+  const auto text = node ? as_text(*node, "restart", context, 40) : std::nullopt;
+  if (!text) return;
+  std::string_view rest = *text;
+  const std::string before = machine.restart;
+  if (rest == "no" || rest == "false" || rest.empty())
+    machine.restart = "no";
+  else if (rest == "always" || rest == "unless-stopped" || rest == "on-failure")
+    machine.restart = rest;
+  else if (rest.starts_with("on-failure:") && parse_integer(rest.substr(11)).value_or(-1) >= 0)
+    machine.restart = rest;
+  else
+    return context.problems.error(
+        node->place, fmt::format("restart \"{}\" is not known; there are no, always, on-failure[:N] and unless-stopped",
+                                 printable(rest)));
+  if (policy && policy->is_map() && before != machine.restart) {
+    context.problems.error(node->place, "`restart` and `deploy.restart_policy` say different things; keep one of them");
+  }
+}
+
+ReadService read_service(const Member& member, ReadContext& context) {
+  ReadService out;
+  out.place = member.place;
+  out.service.name = member.key;
+  const Node& service = member.value;
+  if (!is_name(member.key)) {
+    context.problems.error(member.place, fmt::format("\"{}\" is no name for a service", printable(member.key)));
+  }
+  if (!service.is_map()) {
+    context.problems.error(service.place, fmt::format("service \"{}\" is {}; it must be a map", printable(member.key),
+                                                      kind_name(service)));
+    return out;
+  }
+  check_keys(service, "service", context.problems, kDecidedElsewhere);
+  check_deploy(service, context);
+  auto& machine = out.service.machine;
+  read_image(member, context, out);
+  machine.entrypoint = read_command(service, "entrypoint", context);
+  machine.command = read_command(service, "command", context);
+  read_environment(service, context, machine);
+  read_labels(service, context, machine);
+  read_identity(service, context, machine);
+  read_stop(service, context, machine);
+  read_restart(service, context, machine);
+  read_health(service, context, machine);
+  read_pull_policy(service, context);
+  read_rewritten(service, context, machine);
+  if (const Node* platform = service.find("platform")) check_platform(*platform, context);
+  machine.init = bool_of(service, "init", context).value_or(false);
+  machine.read_only = bool_of(service, "read_only", context).value_or(false);
+  machine.terminal = bool_of(service, "tty", context).value_or(false);
+  machine.open_stdin = bool_of(service, "stdin_open", context).value_or(false);
+  read_limits(&service, context, machine.resources);
+  read_privileges(service, context, machine);
+  read_profiles(service, context, out);
+  read_mounts(service, context, out);
+  read_files(service, "configs", context, out);
+  read_files(service, "secrets", context, out);
+  read_network_use(service, context, out);
+  read_ports(service, context, out);
+  read_depends(service, context, out);
+  read_extra_hosts(service, context, out);
+  return out;
+}
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "templates/inside.h"
+#include "templates/interpolate.h"
+#include "templates/model.h"
+#include "templates/problems.h"
+#include "templates/reader.h"
+#include "templates/settings.h"
+#include "templates/yaml_tree.h"
+
+namespace tiltyard::templates {
+
+/// A port that a service publishes, with what its long form says of it.
+struct PublishedPort {
+  std::uint16_t port = 0;
+  std::string name;
+  std::optional<EndpointKind> kind;
+  Place place;
+};
+
+/// A file that several services may mount: a top-level config or secret.
+struct SharedFile {
+  std::string path;                    ///< inside the folder
+  std::optional<std::string> content;  ///< or its text
+};
+
+/// What the services of a file are read against.
+struct ReadContext {
+  const Inside& inside;
+  const Options& options;
+  const Settings& settings;
+  const Variables& variables;
+  Problems& problems;
+  std::string id;  ///< the template's
+  bool egress = false;
+  std::set<std::string> services;              ///< all names
+  std::map<std::string, bool> networks;        ///< declared, and whether internal
+  std::map<std::string, std::string> volumes;  ///< declared; with the operator's allowance, the external volume's name
+  std::map<std::string, SharedFile> configs, secrets;
+  std::map<std::string, std::string> files;  ///< what was read, for the content hash
+
+  /// Whether the operator allows this template a key that is otherwise refused.
+  bool allows(std::string_view key) const;
+};
+
+/// A service as read: the model's, and what the template is put together from.
+struct ReadService {
+  Service service;
+  std::vector<PublishedPort> published;
+  std::vector<std::string> profiles;
+  std::map<std::string, Place> dependency_places;
+  bool isolated = false;  ///< network_mode: none
+  Place place;
+};
+
+ReadService read_service(const Member& member, ReadContext& context);
+
+/// Limits of a machine: what the service says, else instance.toml, else the server's defaults; never over the ceiling.
+/// `service` may be null (a template without compose file).
+void read_limits(const Node* service, ReadContext& context, engine::Resources& resources);
+
+// The parts of read_service, by subject.
+void read_build(const Member& service, ReadContext& context, ReadService& out);
+void read_environment(const Node& service, ReadContext& context, engine::MachineSpec& machine);
+void read_labels(const Node& service, ReadContext& context, engine::MachineSpec& machine);
+void read_health(const Node& service, ReadContext& context, engine::MachineSpec& machine);
+void read_restart(const Node& service, ReadContext& context, engine::MachineSpec& machine);
+void read_privileges(const Node& service, ReadContext& context, engine::MachineSpec& machine);
+void read_mounts(const Node& service, ReadContext& context, ReadService& out);
+void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out);
+void read_network_use(const Node& service, ReadContext& context, ReadService& out);
+void read_ports(const Node& service, ReadContext& context, ReadService& out);
+void read_depends(const Node& service, ReadContext& context, ReadService& out);
+void read_extra_hosts(const Node& service, ReadContext& context, ReadService& out);
+
+/// The build of a folder's Dockerfile, with tag and base images; false: an error was reported.
+bool finish_build(engine::BuildSpec& build, const std::string& service, const std::string& context_path,
+                  const Place& place, ReadContext& context, Service& out);
+
+/// The capabilities that a machine keeps where nothing is said.
+const std::set<std::string>& kept_capabilities();
+
+// Typed looks at a node. Each reports what is wrong and gives nullopt then; a null node is nullopt in silence. `what`
+// names the key in messages.
+std::optional<std::string> as_text(const Node& node, std::string_view what, ReadContext& context,
+                                   std::size_t most = 4096);
+std::optional<bool> as_bool(const Node& node, std::string_view what, ReadContext& context);
+std::optional<std::int64_t> as_integer(const Node& node, std::string_view what, ReadContext& context,
+                                       std::int64_t least, std::int64_t most);
+std::optional<std::int64_t> as_bytes(const Node& node, std::string_view what, ReadContext& context);
+std::optional<double> as_decimal(const Node& node, std::string_view what, ReadContext& context);
+std::optional<std::chrono::milliseconds> as_duration(const Node& node, std::string_view what, ReadContext& context);
+/// A text or a list of texts.
+std::vector<const Node*> as_list(const Node& node, std::string_view what, ReadContext& context);
+/// The same, looked up in a map; nullopt where the key is not there.
+std::optional<std::string> text_of(const Node& map, std::string_view key, ReadContext& context,
+                                   std::size_t most = 4096);
+std::optional<bool> bool_of(const Node& map, std::string_view key, ReadContext& context);
+/// Whether the node is a map (reported otherwise).
+bool want_map(const Node& node, std::string_view what, ReadContext& context);
+
+}  // namespace tiltyard::templates

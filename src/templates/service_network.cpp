@@ -1,0 +1,314 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "templates/keys.h"
+#include "templates/merge.h"
+#include "templates/service.h"
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+constexpr int kMostPorts = 64;
+
+/// One entry of a service's `networks`, with its priorities.
+struct Use {
+  ServiceNetwork network;
+  std::int64_t gateway = 0, priority = 0;
+  std::size_t order = 0;  ///< in the file
+};
+
+Use read_use(const Member& member, ReadContext& context) {
+  Use use;
+  use.network.network = member.key;
+  if (!context.networks.contains(member.key)) {
+    context.problems.error(member.place, fmt::format("the network \"{}\" is not declared under the file's `networks`",
+                                                     printable(member.key)));
+  }
+  const Node& options = member.value;
+  if (options.is_null() || !want_map(options, "networks", context)) return use;
+  check_keys(options, "service.networks", context.problems);
+  for (const std::string_view key : {"ipv4_address", "ipv6_address", "link_local_ips", "mac_address"}) {
+    if (const Member* said = options.member(key); said && !said->value.is_empty()) {
+      context.problems.warn(said->place,
+                            fmt::format("`{}` is rewritten: {}", key, find_key("service.networks", key)->note));
+    }
+  }
+  if (const Node* aliases = options.find("aliases")) {
+    for (const Node* item : as_list(*aliases, "aliases", context)) {
+      const auto name = as_text(*item, "aliases", context, 200);
+      if (!name) continue;
+      if (is_name(*name, 200))
+        use.network.aliases.push_back(*name);
+      else
+        context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(*name)));
+    }
+  }
+  if (const Node* said = options.find("priority"))
+    use.priority = as_integer(*said, "priority", context, -1'000'000, 1'000'000).value_or(0);
+  if (const Node* said = options.find("gw_priority"))
+    use.gateway = as_integer(*said, "gw_priority", context, -1'000'000, 1'000'000).value_or(0);
+  return use;
+}
+
+/// True: the service's networks are settled by its network_mode.
+bool read_network_mode(const Node& service, ReadContext& context, ReadService& out) {
+  const Member* member = service.member("network_mode");
+  if (!member || member->value.is_empty()) return false;
+  const auto mode = as_text(member->value, "network_mode", context, 200);
+  if (!mode) return true;
+  if (*mode == "bridge" || *mode == "default") {
+    context.problems.warn(
+        member->place,
+        fmt::format("network_mode {} is rewritten: the machine is on its instance's own network", *mode));
+    return false;
+  }
+  if (*mode == "none") {
+    context.problems.warn(member->place,
+                          "network_mode none is rewritten: the machine is alone on a network of its own");
+    out.isolated = true;
+    return true;
+  }
+  context.problems.error(member->place, fmt::format("network_mode \"{}\" is refused: {}", printable(*mode),
+                                                    find_key("service", "network_mode")->note));
+  return true;
+}
+
+void add_port(std::uint16_t port, ReadService& out) {
+  auto& ports = out.service.ports;
+  if (std::ranges::find(ports, port) == ports.end()) ports.push_back(port);
+}
+
+void publish(PublishedPort port, ReadService& out) {
+  add_port(port.port, out);
+  const auto same = std::ranges::find(out.published, port.port, &PublishedPort::port);
+  if (same == out.published.end()) out.published.push_back(std::move(port));
+}
+
+bool tcp_only(const Node& node, std::string_view protocol, ReadContext& context) {
+  if (protocol == "tcp") return true;
+  context.problems.error(node.place, fmt::format("a {} port is refused: the gateway carries TCP", printable(protocol)));
+  return false;
+}
+
+void read_short_port(const Node& item, ReadContext& context, ReadService& out) {
+  // The host's side may name what is known only at spawn, "${PORT_80}:80": it pins nothing and goes away.
+  std::string text = item.text;
+  bool pinned = true;
+  if (item.at_spawn) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string::npos || text.find("${", colon) != std::string::npos) {
+      return context.problems.error(item.place, "the port in the machine must be a number");
+    }
+    text.erase(0, colon + 1);
+    pinned = false;
+  }
+  const auto port = parse_port_text(text);
+  if (!port) return context.problems.error(item.place, port.error());
+  if (!tcp_only(item, port->protocol, context)) return;
+  if (port->last - port->first >= kMostPorts)
+    return context.problems.error(item.place, fmt::format("more than {} ports", kMostPorts));
+  if (pinned && (!port->host.empty() || !port->address.empty())) {
+    context.problems.warn(item.place, fmt::format("host port \"{}\" is rewritten: {}", printable(port->host),
+                                                  find_key("service.ports", "published")->note));
+  }
+  for (int one = port->first; one <= port->last; ++one)
+    publish({static_cast<std::uint16_t>(one), {}, std::nullopt, item.place}, out);
+}
+
+void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
+  check_keys(item, "service.ports", context.problems);
+  const Node* target = item.find("target");
+  const auto port = target ? as_integer(*target, "target", context, 1, 65535) : std::nullopt;
+  if (!target) context.problems.error(item.place, "a port needs its `target`");
+  if (!tcp_only(item, lower(text_of(item, "protocol", context, 10).value_or("tcp")), context) || !port) return;
+  for (const std::string_view key : {"published", "host_ip"}) {
+    const Member* said = item.member(key);
+    if (!said || said->value.is_empty() || said->value.at_spawn) continue;
+    context.problems.warn(said->place, fmt::format("`{}` is rewritten: {}", key, find_key("service.ports", key)->note));
+  }
+  PublishedPort published{static_cast<std::uint16_t>(*port), {}, std::nullopt, item.place};
+  if (const Node* name = item.find("name")) {
+    published.name = lower(as_text(*name, "name", context, 30).value_or(""));
+    if (!published.name.empty() && !is_slug(published.name, 30)) {
+      context.problems.error(name->place,
+                             "an endpoint's name has at most 30 lower-case letters, digits and single \"-\"");
+    }
+  }
+  if (const Node* kind = item.find("app_protocol")) {
+    const std::string text = lower(as_text(*kind, "app_protocol", context, 20).value_or(""));
+    if (text == "http" || text == "ws")
+      published.kind = EndpointKind::kHttp;
+    else if (text == "tcp")
+      published.kind = EndpointKind::kTcp;
+    else if (!text.empty())
+      context.problems.warn(kind->place, fmt::format("app_protocol \"{}\" is taken as tcp", printable(text))),
+          published.kind = EndpointKind::kTcp;
+  }
+  publish(std::move(published), out);
+}
+
+void read_expose(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* expose = service.find("expose");
+  if (!expose) return;
+  for (const Node* item : as_list(*expose, "expose", context)) {
+    const auto text = as_text(*item, "expose", context, 40);
+    if (!text) continue;
+    const auto port = parse_port_text(*text);
+    if (!port || !port->host.empty() || port->last - port->first >= kMostPorts) {
+      context.problems.error(item->place, fmt::format("\"{}\" is no port", printable(*text)));
+    } else if (port->protocol != "tcp") {
+      context.problems.warn(item->place,
+                            "only TCP ports are exposed; machines of one network reach each other on all ports anyway");
+    } else {
+      for (int one = port->first; one <= port->last; ++one) add_port(static_cast<std::uint16_t>(one), out);
+    }
+  }
+}
+
+void add_dependency(const std::string& name, DependsOn how, bool required, const Place& place, ReadContext& context,
+                    ReadService& out) {
+  if (!context.services.contains(name)) {
+    if (required)
+      context.problems.error(
+          place, fmt::format("\"{}\" depends on \"{}\", which is no service", out.service.name, printable(name)));
+    return;
+  }
+  out.service.depends_on[name] = how;
+  out.dependency_places.insert_or_assign(name, place);
+  if (!required) out.service.optional_depends.push_back(name);
+}
+
+void read_links(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* links = service.find("links");
+  if (!links) return;
+  for (const Node* item : as_list(*links, "links", context)) {
+    const auto text = as_text(*item, "links", context, 200);
+    if (!text) continue;
+    const auto colon = text->find(':');
+    const std::string name = text->substr(0, colon);
+    if (!out.service.depends_on.contains(name))
+      add_dependency(name, DependsOn::kStarted, true, item->place, context, out);
+    const std::string alias = colon == std::string::npos ? name : text->substr(colon + 1);
+    if (alias == name || !context.services.contains(name)) continue;
+    if (is_name(alias))
+      out.service.extra_hosts.emplace_back(alias, name);
+    else
+      context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(alias)));
+  }
+}
+
+}  // namespace
+
+void read_network_use(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* said = service.find("networks");
+  const bool named = said && !said->is_empty();
+  const bool settled = read_network_mode(service, context, out);
+  if (settled) {
+    if (named) context.problems.error(said->place, "`networks` and `network_mode` exclude each other");
+    return;
+  }
+  if (!named) {
+    out.service.networks.push_back({"default", {}});
+    return;
+  }
+  std::vector<Use> uses;
+  if (said->is_sequence()) {
+    for (const auto& item : said->items) {
+      if (const auto name = as_text(item, "networks", context, 200))
+        uses.push_back(read_use(Member{*name, item.place, Node{}}, context));
+    }
+  } else if (want_map(*said, "networks", context)) {
+    for (const auto& member : said->members) uses.push_back(read_use(member, context));
+  }
+  for (std::size_t i = 0; i < uses.size(); ++i) uses[i].order = i;
+  std::ranges::sort(uses, {}, [](const Use& use) { return std::tuple(-use.gateway, -use.priority, use.order); });
+  for (auto& use : uses) out.service.networks.push_back(std::move(use.network));
+}
+
+void read_ports(const Node& service, ReadContext& context, ReadService& out) {
+  if (const Node* ports = service.find("ports")) {
+    for (const Node* item : as_list(*ports, "ports", context)) {
+      if (item->is_map())
+        read_long_port(*item, context, out);
+      else if (item->is_scalar())
+        read_short_port(*item, context, out);
+      else
+        context.problems.error(item->place, "a port is a number, a text or a map");
+    }
+  }
+  read_expose(service, context, out);
+  if (out.service.ports.size() > kMostPorts)
+    context.problems.error(out.place, fmt::format("a machine has at most {} ports", kMostPorts));
+  for (const auto port : out.service.ports) out.service.machine.exposed.push_back(port);
+}
+
+void read_depends(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* said = service.find("depends_on");
+  if (said && said->is_map()) {
+    for (const auto& [name, place, options] : said->members) {
+      DependsOn how = DependsOn::kStarted;
+      bool required = true;
+      if (!options.is_null() && want_map(options, "depends_on", context)) {
+        check_keys(options, "service.depends_on", context.problems);
+        const std::string condition = text_of(options, "condition", context, 40).value_or("service_started");
+        required = bool_of(options, "required", context).value_or(true);
+        if (condition == "service_healthy")
+          how = DependsOn::kHealthy;
+        else if (condition == "service_completed_successfully")
+          how = DependsOn::kCompleted;
+        else if (condition != "service_started") {
+          context.problems.error(place, fmt::format("condition \"{}\" is not known; there are service_started, "
+                                                    "service_healthy and service_completed_successfully",
+                                                    printable(condition)));
+        }
+      }
+      add_dependency(name, how, required, place, context, out);
+    }
+  } else if (said) {
+    for (const Node* item : as_list(*said, "depends_on", context)) {
+      if (const auto name = as_text(*item, "depends_on", context, 200))
+        add_dependency(*name, DependsOn::kStarted, true, item->place, context, out);
+    }
+  }
+  read_links(service, context, out);
+}
+
+void read_extra_hosts(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* said = service.find("extra_hosts");
+  if (!said || said->is_null()) return;
+  std::vector<std::tuple<std::string, std::string, Place>> hosts;
+  if (said->is_map()) {
+    for (const auto& [name, place, value] : said->members) {
+      for (const Node* item : as_list(value, "extra_hosts", context)) {
+        if (const auto to = as_text(*item, "extra_hosts", context, 200)) hosts.emplace_back(name, *to, place);
+      }
+    }
+  } else {
+    for (const Node* item : as_list(*said, "extra_hosts", context)) {
+      const auto text = as_text(*item, "extra_hosts", context, 400);
+      if (!text) continue;
+      const auto at = text->find_first_of("=:");
+      if (at == std::string::npos)
+        context.problems.error(item->place, fmt::format("\"{}\" is no host; write name:service", printable(*text)));
+      else
+        hosts.emplace_back(text->substr(0, at), text->substr(at + 1), item->place);
+    }
+  }
+  for (auto& [name, to, place] : hosts) {
+    if (!is_name(name, 200))
+      context.problems.error(place, fmt::format("\"{}\" is no host name", printable(name)));
+    else if (to == "127.0.0.1" || context.services.contains(to))
+      out.service.extra_hosts.emplace_back(name, to);
+    else
+      context.problems.error(
+          place,
+          fmt::format(
+              "extra_hosts {} → \"{}\" is refused: a name may stand for a service of the instance or for 127.0.0.1",
+              printable(name), printable(to)));
+  }
+}
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,563 @@
+#include "templates/settings.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <functional>
+#include <set>
+#include <span>
+
+#include "templates/interpolate.h"
+#include "templates/text.h"
+#include "templates/values.h"
+
+namespace tiltyard::templates {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kLongest{366LL * 86'400};
+const char kFile[] = "instance.toml";
+
+/// One table of the file. Each reader says what it wants; what nobody wanted is reported at the end.
+class Table {
+ public:
+  Table(const toml::table& table, std::string name, Problems& problems, std::shared_ptr<const Source> source)
+      : table_(table), name_(std::move(name)), problems_(problems), source_(std::move(source)) {}
+
+  Place place(const toml::node& node) const { return {source_, static_cast<int>(node.source().begin.line)}; }
+  Place place() const { return place(table_); }
+  Problems& problems() { return problems_; }
+  std::shared_ptr<const Source> source() const { return source_; }
+
+  const toml::node* take(std::string_view key) {
+    known_.push_back(key);
+    return table_.get(key);
+  }
+
+  void wrong(std::string_view key, const toml::node& node, std::string_view wanted) {
+    problems_.error(place(node), fmt::format("{}{} takes {}", prefix(), key, wanted));
+  }
+
+  std::optional<Said<std::string>> text(std::string_view key, std::size_t most = 200) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    const auto value = node->value_exact<std::string>();
+    if (!value || value->size() > most) {
+      wrong(key, *node, fmt::format("a text of at most {} characters", most));
+      return std::nullopt;
+    }
+    return Said<std::string>{*value, place(*node)};
+  }
+
+  std::optional<Said<bool>> flag(std::string_view key) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    const auto value = node->value_exact<bool>();
+    if (!value) {
+      wrong(key, *node, "true or false");
+      return std::nullopt;
+    }
+    return Said<bool>{*value, place(*node)};
+  }
+
+  std::optional<Said<std::int64_t>> integer(std::string_view key, std::int64_t least, std::int64_t most) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    const auto value = node->value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) {
+      wrong(key, *node, fmt::format("a whole number from {} to {}", least, most));
+      return std::nullopt;
+    }
+    return Said<std::int64_t>{*value, place(*node)};
+  }
+
+  /// A number of `unit`, or a text with units ("90s", "1h30m").
+  std::optional<milliseconds> duration(std::string_view key, milliseconds unit, milliseconds least = milliseconds{0}) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    std::optional<milliseconds> value;
+    if (const auto number = node->value_exact<std::int64_t>()) {
+      if (*number >= 0 && *number <= milliseconds(kLongest).count() / unit.count()) value = *number * unit;
+    } else if (const auto decimal = node->value_exact<double>()) {
+      if (*decimal >= 0 &&
+          *decimal < static_cast<double>(milliseconds(kLongest).count()) / static_cast<double>(unit.count())) {
+        value = milliseconds{static_cast<std::int64_t>(*decimal * static_cast<double>(unit.count()))};
+      }
+    } else if (const auto written = node->value_exact<std::string>()) {
+      value = parse_duration(*written);
+    }
+    if (value && *value >= least && *value <= kLongest) return value;
+    wrong(key, *node,
+          fmt::format("{} or a text like \"1h30m\"{}, at most a year",
+                      unit == seconds{1} ? "a number of seconds" : "a number of milliseconds",
+                      least.count() > 0 ? ", not zero" : ""));
+    return std::nullopt;
+  }
+
+  std::optional<seconds> whole_seconds(std::string_view key, seconds least = seconds{0}) {
+    const auto value = duration(key, seconds{1}, least);
+    return value ? std::optional(std::chrono::duration_cast<seconds>(*value)) : std::nullopt;
+  }
+
+  std::optional<Said<std::int64_t>> bytes(std::string_view key) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    std::optional<std::int64_t> value = node->value_exact<std::int64_t>();
+    if (const auto written = node->value_exact<std::string>()) value = parse_bytes(*written);
+    if (!value || *value < 0) {
+      wrong(key, *node, "a size like \"256m\"");
+      return std::nullopt;
+    }
+    return Said<std::int64_t>{*value, place(*node)};
+  }
+
+  std::optional<Said<double>> decimal(std::string_view key) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    std::optional<double> value = node->value<double>();
+    if (const auto written = node->value_exact<std::string>()) value = parse_decimal(*written);
+    if (!value || !(*value > 0 && *value <= 1024)) {
+      wrong(key, *node, "a number of processors, like 0.5");
+      return std::nullopt;
+    }
+    return Said<double>{*value, place(*node)};
+  }
+
+  std::vector<Said<std::string>> texts(std::string_view key) {
+    std::vector<Said<std::string>> out;
+    const toml::node* node = take(key);
+    if (!node) return out;
+    const toml::array* list = node->as_array();
+    if (!list || list->size() > 64) {
+      wrong(key, *node, "a list of texts");
+      return out;
+    }
+    for (const auto& item : *list) {
+      const auto value = item.value_exact<std::string>();
+      if (value && value->size() <= 200)
+        out.push_back({*value, place(item)});
+      else
+        wrong(key, item, "a list of texts");
+    }
+    return out;
+  }
+
+  /// A table below this one; nullopt: not there, or no table.
+  std::optional<Table> table(std::string_view key) {
+    const toml::node* node = take(key);
+    if (!node) return std::nullopt;
+    const toml::table* inner = node->as_table();
+    if (!inner) {
+      problems_.error(place(*node), fmt::format("{0}{1} is a table; write [{0}{1}]", prefix(), key));
+      return std::nullopt;
+    }
+    return Table(*inner, fmt::format("{}{}", prefix(), key), problems_, source_);
+  }
+
+  const toml::table& raw() const { return table_; }
+
+  void finish() {
+    for (const auto& [key, node] : table_) {
+      if (std::ranges::find(known_, key.str()) != known_.end()) continue;
+      const Place where{source_, static_cast<int>(key.source().begin.line)};
+      problems_.error(where, fmt::format("\"{}{}\" is no key of instance.toml{}", prefix(), printable(key.str()),
+                                         did_you_mean(key.str(), known_)));
+    }
+  }
+
+ private:
+  std::string prefix() const { return name_.empty() ? "" : name_ + "."; }
+
+  const toml::table& table_;
+  std::string name_;
+  Problems& problems_;
+  std::shared_ptr<const Source> source_;
+  std::vector<std::string_view> known_;
+};
+
+void read_ports(Table& top, Settings& settings) {
+  const toml::node* node = top.take("ports");
+  if (!node) return;
+  const toml::array* list = node->as_array();
+  if (!list || list->size() > 32) {
+    top.wrong("ports", *node, "a list of at most 32 port numbers");
+    return;
+  }
+  for (const auto& item : *list) {
+    std::optional<std::int64_t> number = item.value_exact<std::int64_t>();
+    if (const auto written = item.value_exact<std::string>()) number = parse_integer(*written);
+    if (!number || *number < 1 || *number > 65535) {
+      top.wrong("ports", item, "port numbers from 1 to 65535");
+      continue;
+    }
+    const auto port = static_cast<std::uint16_t>(*number);
+    const bool twice = std::ranges::any_of(settings.ports, [port](const auto& one) { return one.value == port; });
+    if (twice)
+      top.problems().error(top.place(item), fmt::format("port {} is there twice", port));
+    else
+      settings.ports.push_back({port, top.place(item)});
+  }
+}
+
+template <class T>
+void only_once(Table& top, std::optional<Said<T>>& kept, std::optional<Said<T>> other, std::string_view names) {
+  if (!other) return;
+  if (kept && kept->value != other->value) {
+    top.problems().error(other->place, fmt::format("{} say different things; keep one of them", names));
+  }
+  if (!kept) kept = std::move(other);
+}
+
+void read_limits(Table& top, Limits& limits) {
+  limits.memory = top.bytes("mem_limit");
+  only_once(top, limits.memory, top.bytes("memory"), "mem_limit and memory");
+  limits.cpus = top.decimal("cpus");
+  limits.pids = top.integer("pids_limit", 1, 1'000'000);
+  only_once(top, limits.pids, top.integer("pids", 1, 1'000'000), "pids_limit and pids");
+  limits.disk = top.bytes("disk");
+  auto table = top.table("limits");
+  if (!table) return;
+  only_once(top, limits.cpus, table->decimal("cpus"), "cpus and limits.cpus");
+  only_once(top, limits.memory, table->bytes("memory"), "mem_limit and limits.memory");
+  only_once(top, limits.pids, table->integer("pids", 1, 1'000'000), "pids_limit and limits.pids");
+  only_once(top, limits.disk, table->bytes("disk"), "disk and limits.disk");
+  limits.swap = table->bytes("swap");
+  limits.files = table->integer("files", 16, 1'048'576);
+  table->finish();
+}
+
+void read_lease(Table& top, LeaseSettings& lease) {
+  lease.timeout = top.whole_seconds("timeout", seconds{1});
+  lease.extend_by = top.whole_seconds("extend_time");
+  auto table = top.table("lease");
+  if (!table) return;
+  lease.policy = table->text("policy");
+  if (auto own = table->whole_seconds("timeout", seconds{1})) lease.timeout = own;
+  if (auto own = table->whole_seconds("extend_by")) lease.extend_by = own;
+  lease.extend_after = table->whole_seconds("extend_after");
+  lease.extend_within = table->whole_seconds("extend_within");
+  lease.max_added = table->whole_seconds("max_added");
+  lease.max_total = table->whole_seconds("max_total");
+  if (auto most = table->integer("max_extensions", 0, 10'000)) lease.max_extensions = static_cast<int>(most->value);
+  table->finish();
+}
+
+void read_endpoint(Table& table, Settings& settings) {
+  EndpointSettings endpoint;
+  endpoint.place = table.place();
+  if (auto name = table.text("name")) {
+    endpoint.name = name->value;
+    if (!is_slug(endpoint.name, 30)) {
+      table.problems().error(name->place,
+                             "an endpoint's name has at most 30 lower-case letters, digits and single \"-\"");
+    }
+  }
+  if (auto machine = table.text("machine")) endpoint.machine = machine->value;
+  if (auto port = table.integer("port", 1, 65535)) {
+    endpoint.port = static_cast<std::uint16_t>(port->value);
+    endpoint.place = port->place;
+  } else if (!table.raw().get("port")) {
+    table.problems().error(endpoint.place, "an endpoint needs its port");
+  }
+  if (auto kind = table.text("kind")) {
+    if (kind->value == "http")
+      endpoint.kind = EndpointKind::kHttp;
+    else if (kind->value == "tcp")
+      endpoint.kind = EndpointKind::kTcp;
+    else
+      table.problems().error(kind->place,
+                             fmt::format("kind \"{}\" is not known; there are http and tcp", printable(kind->value)));
+  }
+  if (auto only = table.flag("owner_only")) endpoint.owner_only = only->value;
+  table.finish();
+  if (endpoint.port != 0) settings.endpoints.push_back(std::move(endpoint));
+}
+
+void read_endpoints(Table& top, Settings& settings) {
+  const toml::node* node = top.take("endpoint");
+  if (!node) return;
+  const toml::array* list = node->as_array();
+  if (!list || list->size() > 32) {
+    top.wrong("endpoint", *node, "tables; write [[endpoint]] for each, at most 32");
+    return;
+  }
+  for (const auto& item : *list) {
+    const toml::table* inner = item.as_table();
+    if (!inner) {
+      top.wrong("endpoint", item, "tables; write [[endpoint]] for each");
+      continue;
+    }
+    Table table(*inner, "endpoint", top.problems(), top.source());
+    read_endpoint(table, settings);
+  }
+}
+
+void read_ready(Table& top, ReadySettings& ready) {
+  auto table = top.table("ready");
+  if (!table) return;
+  ready.machine = table->text("machine");
+  if (auto path = table->text("path", 500)) {
+    if (path->value.starts_with('/'))
+      ready.path = path->value;
+    else
+      top.problems().error(path->place, "ready.path starts with \"/\"");
+  }
+  if (auto port = table->integer("port", 1, 65535)) {
+    ready.port = Said<std::uint16_t>{static_cast<std::uint16_t>(port->value), port->place};
+  }
+  ready.timeout = table->duration("timeout", seconds{1}, milliseconds{1});
+  ready.interval = table->duration("interval", milliseconds{1}, milliseconds{50});
+  table->finish();
+}
+
+void read_words(Table& top, Settings& settings) {
+  constexpr std::array<std::string_view, 4> kAccess{"web", "tcp", "ssh", "terminal"};
+  for (auto& word : top.texts("access")) {
+    if (std::ranges::find(kAccess, word.value) == kAccess.end()) {
+      top.problems().error(word.place, fmt::format("access \"{}\" is not known; there are web, tcp, ssh and terminal{}",
+                                                   printable(word.value), did_you_mean(word.value, kAccess)));
+    } else if (std::ranges::find(settings.access, word.value) == settings.access.end()) {
+      settings.access.push_back(word.value);
+    }
+  }
+  for (auto& profile : top.texts("profiles")) settings.profiles.push_back(profile.value);
+  auto variables = top.table("variables");
+  if (!variables) return;
+  for (const auto& [key, node] : variables->raw()) {
+    const std::string name(key.str());
+    const auto value = node.value<std::string>();
+    const auto number = node.value_exact<std::int64_t>();
+    if (is_spawn_name(name)) {
+      top.problems().error(variables->place(node), fmt::format("{} is set when an instance starts", printable(name)));
+    } else if (value && value->size() <= 16'384) {
+      settings.variables[name] = *value;
+    } else if (number) {
+      settings.variables[name] = std::to_string(*number);
+    } else {
+      variables->wrong(printable(name), node, "a text or a whole number");
+    }
+  }
+}
+
+void read_credentials(Table& top, Settings& settings) {
+  auto table = top.table("credentials");
+  if (!table) return;
+  const auto user = table->text("user"), password = table->text("password");
+  table->finish();
+  if (user && password)
+    settings.credentials.emplace(user->value, password->value);
+  else
+    top.problems().error(table->place(), "credentials needs user and password");
+}
+
+bool is_prefix(std::string_view text) {
+  return text.size() <= 32 &&
+         std::ranges::all_of(text, [](char c) { return is_name(std::string_view(&c, 1)) || c == '_' || c == '-'; });
+}
+
+bool is_alphabet(std::string_view text) {
+  const auto plain = [](char c) { return c > ' ' && c < 127 && c != '{' && c != '}' && c != '"' && c != '\\' && c != '<' && c != '&'; };
+  return text.size() >= 2 && text.size() <= 64 && std::ranges::all_of(text, plain) &&
+         std::set<char>(text.begin(), text.end()).size() == text.size();
+}
+
+bool is_variable(std::string_view text) {
+  const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  return !text.empty() && text.size() <= 64 && std::isdigit(static_cast<unsigned char>(text[0])) == 0 && std::ranges::all_of(text, fits);
+}
+
+void read_flag(Table& top, Settings& settings) {
+  auto table = top.table("flag");
+  if (!table) return;
+  auto& problems = top.problems();
+  auto& flag = settings.flag;
+  if (auto said = table->text("prefix")) {
+    if (is_prefix(said->value)) settings.flag_prefix = said->value;
+    else problems.error(said->place, "flag.prefix has at most 32 letters, digits, \"_\", \".\" and \"-\"");
+  }
+  if (auto said = table->text("alphabet")) {
+    if (is_alphabet(said->value)) flag.alphabet = said->value;
+    else problems.error(said->place, "flag.alphabet has 2 to 64 different printable characters, without braces, quotes, \"\\\", \"<\" and \"&\"");
+  }
+  if (auto said = table->text("base", 100)) {
+    if (said->value.find_first_of("{}") == std::string::npos) flag.base = said->value;
+    else problems.error(said->place, "flag.base is the text between the braces, without them");
+  }
+  if (auto said = table->text("file")) {
+    const bool good = said->value.size() > 1 && said->value[0] == '/' && !said->value.ends_with('/') &&
+                      said->value.find("/../") == std::string::npos && !said->value.ends_with("/..");
+    if (good) flag.file = said->value;
+    else problems.error(said->place, "flag.file is the absolute path of a file in the machine, without \"..\"");
+  }
+  if (auto said = table->text("variable")) {
+    if (is_variable(said->value)) flag.variable = said->value;
+    else problems.error(said->place, "flag.variable is the name of an environment variable: letters, digits and \"_\"");
+  }
+  settings.flag_machine = table->text("machine");
+  if (auto said = table->text("read")) {
+    if (said->value == "start" || said->value == "always") flag.read_at_start = said->value == "start";
+    else problems.error(said->place, "flag.read is \"always\" (each time it is needed) or \"start\" (once, when the program starts)");
+  }
+  table->finish();
+}
+
+void read_pool(Table& top, Settings& settings) {
+  auto table = top.table("pool");
+  if (!table) return;
+  auto& pool = settings.pool;
+  const auto min = table->integer("min", 0, 10'000), max = table->integer("max", 0, 10'000);
+  if (min) pool.min = static_cast<int>(min->value);
+  pool.max = max ? static_cast<int>(max->value) : pool.min;
+  if (pool.max < pool.min) top.problems().error(max->place, fmt::format("pool.max is {}, less than pool.min, {}", pool.max, pool.min));
+  if (const auto idle = table->whole_seconds("idle", seconds{1})) pool.idle = *idle;
+  if (const auto age = table->whole_seconds("max_age", seconds{1})) pool.max_age = *age;
+  if (const auto pause = table->flag("pause")) pool.pause = pause->value;
+  table->finish();
+}
+
+void read_solver(Table& top, Settings& settings) {
+  auto table = top.table("solve");
+  if (!table) return;
+  SolverSettings solver;
+  solver.place = table->place();
+  solver.image = table->text("image", 300);
+  solver.build = table->text("build");
+  for (auto& word : table->texts("command")) solver.command.push_back(std::move(word.value));
+  if (const auto timeout = table->whole_seconds("timeout", seconds{1})) solver.timeout = *timeout;
+  table->finish();
+  if (solver.image.has_value() == solver.build.has_value()) {
+    top.problems().error(solver.place, "solve needs either `image`, or `build`: a folder with a Dockerfile");
+    return;
+  }
+  settings.solver = std::move(solver);
+}
+
+void read_rest(Table& top, Settings& settings) {
+  settings.id = top.text("id");
+  settings.image = top.text("image", 300);
+  if (auto said = top.text("name")) settings.name = said->value;
+  if (auto said = top.text("category")) settings.category = said->value;
+  if (auto said = top.text("description", 8000)) settings.description = said->value;
+  if (auto said = top.flag("active")) settings.active = said->value;
+  if (auto said = top.flag("disable_dynamic_flags")) settings.dynamic_flags = !said->value;
+  if (auto said = top.text("flag_prefix")) {
+    if (is_prefix(said->value))
+      settings.flag_prefix = said->value;
+    else
+      top.problems().error(said->place, "flag_prefix has at most 32 letters, digits, \"_\", \".\" and \"-\"");
+  }
+  if (auto said = top.text("cost_centre")) {
+    if (is_name(said->value, 40))
+      settings.cost_centre = said->value;
+    else
+      top.problems().error(said->place, "cost_centre has at most 40 letters, digits and \"_\"");
+  }
+  if (auto said = top.duration("expected_boot", seconds{1})) settings.expected_boot = *said;
+  if (const auto said = top.whole_seconds("pause_after")) settings.pause_after = *said;
+  if (auto said = top.integer("max_instances", 0, 1'000'000)) settings.max_instances = static_cast<int>(said->value);
+  if (auto network = top.table("network")) {
+    settings.egress = network->flag("egress");
+    network->finish();
+  }
+}
+
+LeasePolicy academy_policy() {
+  LeasePolicy policy;
+  policy.name = "academy";
+  policy.timeout = std::chrono::hours{1};
+  policy.extend_by = std::chrono::hours{1};
+  policy.extend_within = std::chrono::hours{1};
+  policy.max_extensions = 1;
+  policy.max_total = std::chrono::hours{6};
+  policy.by_context = {
+      {"room", std::chrono::hours{1}}, {"path", std::chrono::hours{2}}, {"exam", std::chrono::hours{3}}};
+  return policy;
+}
+
+LeasePolicy chat_policy() {
+  LeasePolicy policy;
+  policy.name = "chat";
+  policy.timeout = std::chrono::days{7};
+  policy.extend_by = std::chrono::days{7};
+  policy.sweep_at = "18:00";
+  policy.grace = std::chrono::days{7};
+  return policy;
+}
+
+}  // namespace
+
+Settings read_settings(std::string_view text, Problems& problems) {
+  Settings settings;
+  const auto source = std::make_shared<const Source>(Source{kFile, {}});
+  if (text.size() > 1024 * 1024) {
+    problems.error(Place{source, 0}, "the file has more than 1 MiB");
+    return settings;
+  }
+  const auto clean = clean_text(text);
+  if (!clean) {
+    problems.error(Place{source, clean.error().line}, clean.error().message);
+    return settings;
+  }
+  try {
+    const toml::table table = toml::parse(std::string_view(*clean), std::string_view(kFile));
+    Table top(table, "", problems, source);
+    read_rest(top, settings);
+    read_ports(top, settings);
+    read_limits(top, settings.limits);
+    read_lease(top, settings.lease);
+    read_endpoints(top, settings);
+    read_ready(top, settings.ready);
+    read_words(top, settings);
+    read_credentials(top, settings);
+    read_flag(top, settings);
+    read_pool(top, settings);
+    read_solver(top, settings);
+    top.finish();
+  } catch (const toml::parse_error& failure) {
+    problems.error(Place{source, static_cast<int>(failure.source().begin.line)}, std::string(failure.description()));
+  }
+  return settings;
+}
+
+LeasePolicy lease_policy(const LeaseSettings& settings, Problems& problems) {
+  LeasePolicy policy;
+  const std::string name = settings.policy ? settings.policy->value : "ctf";
+  if (name == "academy")
+    policy = academy_policy();
+  else if (name == "chat")
+    policy = chat_policy();
+  else if (name != "ctf") {
+    constexpr std::array<std::string_view, 3> kPolicies{"ctf", "academy", "chat"};
+    problems.error(settings.policy->place,
+                   fmt::format("lease policy \"{}\" is not known; there are ctf, academy and chat{}", printable(name),
+                               did_you_mean(name, kPolicies)));
+  }
+  const auto set = [](seconds& number, const std::optional<seconds>& own) {
+    if (own) number = *own;
+  };
+  set(policy.timeout, settings.timeout);
+  set(policy.extend_by, settings.extend_by);
+  if (settings.timeout) policy.by_context.clear();  // the author's own length holds in every context
+  if (policy.name == "ctf") {
+    policy.extend_after = policy.timeout / 2;
+    policy.max_added = policy.timeout;
+  }
+  set(policy.extend_after, settings.extend_after);
+  set(policy.extend_within, settings.extend_within);
+  set(policy.max_added, settings.max_added);
+  set(policy.max_total, settings.max_total);
+  if (settings.max_extensions) policy.max_extensions = *settings.max_extensions;
+  if (policy.max_total.count() > 0 && policy.timeout > policy.max_total) {
+    problems.error(settings.policy ? settings.policy->place : place_of(kFile),
+                   fmt::format("the lease's timeout of {} s is more than its max_total of {} s", policy.timeout.count(),
+                               policy.max_total.count()));
+  }
+  return policy;
+}
+
+}  // namespace tiltyard::templates

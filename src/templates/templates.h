@@ -1,0 +1,64 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/gate.h"
+#include "base/result.h"
+#include "bus/bus.h"
+#include "engine/engine.h"
+#include "templates/model.h"
+#include "templates/reader.h"
+
+namespace tiltyard::templates {
+
+enum class State { kReady, kBuilding, kWaiting, kBroken, kInactive };
+
+struct BuildStatus {
+  int step = 0, steps = 0;
+  std::string text;
+  TimePoint started_at{};
+  std::optional<std::chrono::milliseconds> usual;
+};
+
+/// A template with what is known of it right now.
+struct Entry {
+  std::shared_ptr<const Template> tmpl;
+  State state = State::kBuilding;
+  std::string reason;  ///< why it is not ready
+  std::optional<BuildStatus> build;
+};
+
+/// All templates: reads the folders, watches them, makes their images behind the scenes (once per content hash, never
+/// at spawn). Lives on the home loop. Publishes "template.changed" (subject: the id; also for build progress, at most
+/// five a second) and "template.gone" on the bus.
+class Catalogue {
+ public:
+  Catalogue(Options options, engine::Engine& engine, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);
+  ~Catalogue();
+
+  /// Reads all folders (blocking work on its own thread); builds go on behind it once `run` was called.
+  asio::awaitable<Result<>> load();
+  /// Starts watching and building in the background.
+  void run();
+  asio::awaitable<void> close();
+
+  std::vector<Entry> list() const;  ///< by category and name
+  std::optional<Entry> find(const TemplateId& id) const;
+  /// Reads one folder, or all, again now.
+  asio::awaitable<Result<>> reload(std::optional<TemplateId> id);
+  /// Builds its images again even if they are there.
+  Result<> rebuild(const TemplateId& id);
+  /// What another capability found when it looked at the template of this hash: shown with what the reader found, in
+  /// place of what was reported before. An error breaks the template until it changes.
+  void report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems);
+
+ private:
+  struct State_;
+  std::shared_ptr<State_> state_;
+};
+
+}  // namespace tiltyard::templates

@@ -1,0 +1,225 @@
+#include <gmock/gmock.h>
+
+#include "templates/content.h"
+#include "templates/dockerfile.h"
+#include "templates/interpolate.h"
+#include "templates/test_folder.h"
+#include "templates/values.h"
+#include "templates/yaml_tree.h"
+
+namespace tiltyard::templates {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::shared_ptr<const Source> source() {
+  return std::make_shared<const Source>(Source{"f.yaml", {}});
+}
+
+/// The one problem of a text that is no YAML of ours.
+Problem refusal(std::string_view text) {
+  Problems problems;
+  EXPECT_FALSE(parse_yaml(text, source(), problems)) << text;
+  auto list = problems.take();
+  EXPECT_EQ(list.size(), 1u) << text;
+  return list.empty() ? Problem{} : list[0];
+}
+
+TEST(R1_3, LineEndsAndByteOrderMarksDoNotMatter) {
+  Problems problems;
+  const auto root = parse_yaml(
+      "\xEF\xBB\xBF"
+      "a: 1\r\nb:\r\n  c: [x,\r\n    y]\r\n",
+      source(), problems);
+  ASSERT_TRUE(root);
+  EXPECT_EQ(root->find("a")->text, "1");
+  EXPECT_EQ(root->find("b")->find("c")->items[1].place.line, 4);
+}
+
+TEST(R1_3, FaultsOfTheTextNameTheirLine) {
+  EXPECT_EQ(refusal("a: 1\nb: \xFF\n").line, 2);
+  EXPECT_THAT(refusal("a: \xC0\xAF\n").message, HasSubstr("UTF-8"));
+  EXPECT_THAT(refusal("a: \xED\xA0\x80\n").message, HasSubstr("UTF-8"));
+  EXPECT_EQ(refusal(std::string_view("a: 1\nb: \0x\n", 11)).line, 2);
+  EXPECT_EQ(refusal("a:\n  b: 1\n\tc: 2\n").line, 3);
+  EXPECT_EQ(refusal("a: [1, 2\nb: 3\n").file, "f.yaml");
+  EXPECT_EQ(refusal("a: 1\nb: 2\na: 3\n").line, 3);
+  EXPECT_THAT(refusal("a: 1\na: 3\n").message, HasSubstr("\"a\" is there twice"));
+  EXPECT_THAT(refusal("? [x]\n: 1\n").message, HasSubstr("a key must be a plain text"));
+  EXPECT_THAT(refusal("a: !!python/object:x 1\n").message, HasSubstr("tag"));
+  EXPECT_EQ(refusal("a: 1\n---\nb: 2\n").line, 3);
+  EXPECT_THAT(refusal("a: *nobody\n").message, HasSubstr("anchor"));
+  EXPECT_THAT(refusal("a: &x [*x]\n").message, HasSubstr("alias"));
+}
+
+TEST(R1_3, AFileThatMultipliesItselfIsRefused) {
+  std::string laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n";
+  for (char c = 'b'; c <= 'k'; ++c) {
+    laughs += std::string(1, c) + ": &" + c + " [";
+    for (int i = 0; i < 9; ++i) laughs += std::string(i ? ", *" : "*") + static_cast<char>(c - 1);
+    laughs += "]\n";
+  }
+  EXPECT_THAT(refusal(laughs).message, HasSubstr("larger than 50000 values"));
+  EXPECT_THAT(refusal(std::string(2 * 1024 * 1024, 'x')).message, HasSubstr("at most 1048576"));
+  EXPECT_THAT(refusal(std::string(5000, '[') + std::string(5000, ']')).message, HasSubstr("nested"));
+  std::string deep;
+  for (int i = 0; i < 60; ++i) deep += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
+  EXPECT_THAT(refusal(deep).message, HasSubstr("nested more than 48"));
+}
+
+TEST(R1_3, MergeKeysAndAnchorsKeepTheirPlaces) {
+  Problems problems;
+  const auto root =
+      parse_yaml("x: &x\n  a: 1\n  b: 2\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: own\n", source(), problems);
+  ASSERT_TRUE(root);
+  const Node* z = root->find("z");
+  EXPECT_EQ(z->find("a")->text, "own");
+  EXPECT_EQ(z->find("b")->text, "2") << "the first of the list wins";
+  EXPECT_EQ(z->find("b")->place.line, 3);
+  EXPECT_EQ(z->find("c")->text, "4");
+  EXPECT_EQ(z->find("<<"), nullptr);
+}
+
+struct Substitution {
+  const char* text;
+  const char* want;
+};
+
+TEST(R1_3, VariablesAreSubstitutedAsComposeDoes) {
+  Variables variables;
+  variables.add_layer(Variables::Layer{{"SET", "value"}, {"EMPTY", ""}});
+  const Substitution cases[] = {{"$SET", "value"},
+                                {"${SET}", "value"},
+                                {"${SET:-d}", "value"},
+                                {"${SET-d}", "value"},
+                                {"${EMPTY:-d}", "d"},
+                                {"${EMPTY-d}", ""},
+                                {"${NONE:-d}", "d"},
+                                {"${NONE-d}", "d"},
+                                {"${NONE:-}", ""},
+                                {"${SET:+r}", "r"},
+                                {"${SET+r}", "r"},
+                                {"${EMPTY:+r}", ""},
+                                {"${EMPTY+r}", "r"},
+                                {"${NONE:+r}", ""},
+                                {"${SET:?e}", "value"},
+                                {"${EMPTY?e}", ""},
+                                {"$$SET", "$SET"},
+                                {"$${SET}", "${SET}"},
+                                {"a$SET-b", "avalue-b"},
+                                {"${NONE:-${SET}}", "value"},
+                                {"${NONE:-${NOT:-x${SET}y}}", "xvaluey"},
+                                {"${NONE:-a:b/c}", "a:b/c"},
+                                {"$FLAG", "${FLAG}"},
+                                {"${FLAG:-none}", "${FLAG}"},
+                                {"${PORT_8000}", "${PORT_8000}"},
+                                {"${INSTANCE_ID:+x}", "x"},
+                                {"100$$", "100$"}};
+  for (const auto& one : cases) {
+    Problems problems;
+    EXPECT_EQ(interpolate(one.text, variables, place_of("f", 1), problems), one.want) << one.text;
+    EXPECT_THAT(problems.take(), testing::IsEmpty()) << one.text;
+  }
+}
+
+TEST(R1_3, WrongVariablesAreErrorsAndMissingOnesWarnings) {
+  const Variables variables;
+  for (const char* text : {"$", "a $ b", "${", "${SET", "${}", "${1}", "${A!x}", "$1", "${NONE:?must be}", "${NONE?}",
+                           "${A:-${B:-${C:-${D:-${E:-${F:-${G:-${H:-${I:-x}}}}}}}}}"}) {
+    Problems problems;
+    interpolate(text, variables, place_of("f", 7), problems);
+    EXPECT_TRUE(problems.broken()) << text;
+    const auto list = problems.take();
+    EXPECT_EQ(list.at(0).line, 7) << text;
+  }
+  Problems problems;
+  EXPECT_EQ(interpolate("a${NONE}b", variables, place_of("f", 7), problems), "ab");
+  EXPECT_FALSE(problems.broken());
+  EXPECT_THAT(problems.take().at(0).message, HasSubstr("NONE is not set"));
+}
+
+TEST(R1_3, TheServersEnvironmentIsNeverSeen) {
+  ::setenv("TILTYARD_TEST_SECRET", "leaked", 1);
+  TestFolder folder;
+  const Template tmpl = read_compose_text(folder,
+                                          "services:\n  a:\n    image: x\n    environment:\n      A: "
+                                          "${TILTYARD_TEST_SECRET:-safe}\n      TILTYARD_TEST_SECRET:\n");
+  EXPECT_THAT(tmpl.services.at(0).machine.environment, ElementsAre("A=safe"));
+}
+
+TEST(R1_3, EnvFilesAreReadAsComposeDoes) {
+  Variables variables;
+  Problems problems;
+  const auto lines =
+      parse_env("# note\nA=1\nexport B = two # note\nC='$A lit'\nD=\"x\\n${A}\"\nE=\"over\ntwo\"\nF\n\nG=a#b\nH=\n",
+                variables, source(), false, problems);
+  ASSERT_EQ(lines.size(), 8u);
+  EXPECT_EQ(lines[0].value, "1");
+  EXPECT_EQ(lines[1].name, "B");
+  EXPECT_EQ(lines[1].value, "two");
+  EXPECT_EQ(lines[2].value, "$A lit");
+  EXPECT_EQ(lines[3].value, "x\n1");
+  EXPECT_EQ(lines[4].value, "over\ntwo");
+  EXPECT_EQ(lines[5].value, std::nullopt);
+  EXPECT_EQ(lines[5].line, 8);
+  EXPECT_EQ(lines[6].value, "a#b");
+  EXPECT_EQ(lines[7].value, "");
+  EXPECT_FALSE(problems.broken());
+  parse_env("A=1\nB=\"open\n", variables, source(), false, problems);
+  EXPECT_TRUE(problems.broken());
+  const auto raw = parse_env("A='$x' # y\n", variables, source(), true, problems);
+  EXPECT_EQ(raw.at(0).value, "'$x' # y");
+}
+
+TEST(R1_3, SizesDurationsPortsAndCommands) {
+  EXPECT_EQ(parse_bytes("64m"), 64 << 20);
+  EXPECT_EQ(parse_bytes("1.5 GB"), 1610612736);
+  EXPECT_EQ(parse_bytes("10kib"), 10240);
+  EXPECT_EQ(parse_bytes("7"), 7);
+  for (const char* wrong : {"", "m", "-1", "1x", "1e9", "99999999999999999999t"})
+    EXPECT_FALSE(parse_bytes(wrong)) << wrong;
+  using std::chrono::milliseconds;
+  EXPECT_EQ(parse_duration("1h30m"), milliseconds{5'400'000});
+  EXPECT_EQ(parse_duration("2.5s"), milliseconds{2500});
+  EXPECT_EQ(parse_duration("1500us"), milliseconds{2});
+  for (const char* wrong : {"", "5", "s", "1y", "-1s", "1s2"}) EXPECT_FALSE(parse_duration(wrong)) << wrong;
+  EXPECT_EQ(parse_port_text("127.0.0.1:8080:80/tcp")->host, "8080");
+  EXPECT_EQ(parse_port_text("[::1]:80:90-92")->last, 92);
+  EXPECT_EQ(parse_port_text("53/udp")->protocol, "udp");
+  for (const char* wrong : {"", "0", "65536", "80-79", "a:b", "80:", "80/x", "-"})
+    EXPECT_FALSE(parse_port_text(wrong)) << wrong;
+  EXPECT_THAT(*split_command("sh -c \"echo \\\"a b\\\"\" 'x $y' z\\ w"),
+              ElementsAre("sh", "-c", "echo \"a b\"", "x $y", "z w"));
+  EXPECT_FALSE(split_command("echo 'open"));
+  EXPECT_THAT(*split_command(" '' "), ElementsAre(""));
+}
+
+TEST(R1_3, DockerfilesTellWhatTheyStartFrom) {
+  const auto facts = read_dockerfile(
+      "# syntax=docker/dockerfile:1\nARG BASE=tiltyard/debian\nARG TAG\nFROM --platform=linux/amd64 ${BASE}:${TAG:-12} "
+      "AS build\n"
+      "RUN --mount=type=bind,from=tools/x:1,target=/x \\\n  # a comment in between\n  make\nFROM build AS middle\nfrom "
+      "scratch\nCOPY --from=build /a /a\n"
+      "COPY --from=other/image:2 /b /b\nCOPY --from=0 /c /c\n",
+      {{"TAG", "13"}});
+  EXPECT_THAT(facts.bases, ElementsAre("tiltyard/debian:13", "tools/x:1", "other/image:2"));
+  EXPECT_THAT(facts.stages, ElementsAre("build", "middle", ""));
+  EXPECT_EQ(facts.runs, 1);
+  EXPECT_EQ(read_dockerfile("FROM $NOTHING\n", {}).fault, "FROM $NOTHING names no image; give its ARG a default");
+  EXPECT_EQ(read_dockerfile("RUN x\n", {}).fault, "it has no FROM");
+}
+
+TEST(R1_3, DockerignoreIsReadAsTheBuilderDoes) {
+  const IgnorePatterns ignore(
+      "# note\n*.log\n/build\n**/node_modules\nsecret/*\n!secret/keep\ndir/**/deep\n[ab]?.txt\n");
+  for (const char* path : {"x.log", "build", "build/x/y", "node_modules", "a/b/node_modules/c", "secret/x", "dir/deep",
+                           "dir/a/b/deep", "a1.txt"}) {
+    EXPECT_TRUE(ignore.ignored(path)) << path;
+  }
+  for (const char* path : {"a/x.log", "src/build", "secret/keep", "secret", "dir", "c1.txt", "a12.txt"})
+    EXPECT_FALSE(ignore.ignored(path)) << path;
+}
+
+}  // namespace
+}  // namespace tiltyard::templates
