@@ -1,0 +1,254 @@
+#include "gateway/event_loop.h"
+
+#include <boost/asio/post.hpp>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace tiltyard::gateway {
+
+namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(100);
+// A turn ends after so many events, so that a published route never waits long behind traffic.
+constexpr int kEventsPerRound = 64;
+constexpr int kRoundsPerTurn = 2;
+
+int make_epoll() {
+  int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  return fd;
+}
+
+}  // namespace
+
+IoResult Stream::read(char* to, std::size_t size) {
+  while (true) {
+    auto got = ::recv(fd, to, size, 0);
+    if (got > 0) {
+      // Less than asked for means that nothing is left (epoll(7)); the end of the stream is still to be read though.
+      if (static_cast<std::size_t>(got) < size && !peer_ended) readable = false;
+      return {Io::kOk, static_cast<std::size_t>(got)};
+    }
+    if (got == 0) {
+      readable = false;
+      peer_ended = true;
+      return {Io::kEnd, 0};
+    }
+    if (errno == EINTR) continue;
+    readable = false;
+    if (errno == EAGAIN) return {Io::kBlocked, 0};
+    broken = true;
+    return {Io::kBroken, 0};
+  }
+}
+
+IoResult Stream::write(std::span<const iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  while (true) {
+    auto sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent >= 0) {
+      std::size_t wanted = 0;
+      for (const auto& piece : pieces) wanted += piece.iov_len;
+      if (static_cast<std::size_t>(sent) < wanted) writable = false;
+      return {Io::kOk, static_cast<std::size_t>(sent)};
+    }
+    if (errno == EINTR) continue;
+    writable = false;
+    if (errno == EAGAIN) return {Io::kBlocked, 0};
+    broken = true;
+    return {Io::kBroken, 0};
+  }
+}
+
+bool Stream::has_bytes() const {
+  char byte;
+  return fd >= 0 && ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void Stream::shutdown_write() {
+  if (fd >= 0) ::shutdown(fd, SHUT_WR);
+}
+
+void Stream::close() {
+  if (fd >= 0) ::close(fd);
+  fd = -1;
+  readable = writable = false;
+}
+
+void Stream::reset() {
+  if (fd >= 0) {
+    linger hard{1, 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  }
+  close();
+}
+
+EventLoop::EventLoop(asio::any_io_executor executor)
+    : executor_(std::move(executor)), epoll_(executor_, make_epoll()), ticker_(executor_), start_(Clock::now()), now_(start_) {}
+
+EventLoop::~EventLoop() = default;
+
+void EventLoop::start() { arm(); }
+
+void EventLoop::stop() {
+  stopped_ = true;
+  boost::system::error_code ignored;
+  epoll_.cancel(ignored);
+  ticker_.cancel();
+  end_turn();
+}
+
+bool EventLoop::watch(Stream& stream, Watcher& watcher) {
+  stream.watcher = &watcher;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &stream;
+  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, stream.fd, &event) == 0;
+}
+
+bool EventLoop::watch_accept(Stream& stream, Watcher& watcher) {
+  stream.watcher = &watcher;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &stream;
+  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, stream.fd, &event) == 0;
+}
+
+void EventLoop::unwatch(Stream& stream) {
+  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, stream.fd, nullptr);
+}
+
+void EventLoop::again(Watcher& watcher) {
+  again_.push_back(&watcher);
+  if (turn_posted_) return;
+  turn_posted_ = true;
+  asio::post(executor_, [self = shared_from_this()] {
+    self->turn_posted_ = false;
+    if (!self->stopped_) self->turn();
+  });
+}
+
+void EventLoop::forget(Watcher& watcher) { std::replace(again_.begin(), again_.end(), &watcher, static_cast<Watcher*>(nullptr)); }
+
+void EventLoop::arm() {
+  epoll_.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](boost::system::error_code error) {
+    if (error || self->stopped_) return;
+    try {
+      self->turn();
+    } catch (...) {
+      // Out of memory, or a bug: the loop's owner logs it; the other connections go on.
+      if (!self->stopped_) self->arm();
+      throw;
+    }
+    if (!self->stopped_) self->arm();
+  });
+}
+
+void EventLoop::turn() {
+  begin_turn();
+  run_again();
+  std::array<epoll_event, kEventsPerRound> events;
+  for (int round = 0; round < kRoundsPerTurn; ++round) {
+    int count = ::epoll_wait(epoll_.native_handle(), events.data(), kEventsPerRound, 0);
+    for (int i = 0; i < count; ++i) dispatch(*static_cast<Stream*>(events[i].data.ptr), events[i].events);
+    if (count < kEventsPerRound) break;
+  }
+  end_turn();
+}
+
+void EventLoop::dispatch(Stream& stream, std::uint32_t events) {
+  if (!stream.open()) return;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) stream.readable = true;
+  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) stream.writable = true;
+  if (events & EPOLLRDHUP) stream.peer_ended = true;
+  if (events & (EPOLLERR | EPOLLHUP)) stream.broken = true;
+  stream.watcher->on_ready(stream);
+}
+
+void EventLoop::run_again() {
+  std::vector<Watcher*> watchers;
+  watchers.swap(again_);
+  // Swapped out so that those who ask anew wait for the next turn. `forget` does not reach these: one that closes in this
+  // very turn is buried only at its end, and ignores the call.
+  while (!watchers.empty()) {
+    auto* watcher = watchers.back();
+    watchers.pop_back();
+    if (watcher) watcher->on_turn();
+  }
+}
+
+void EventLoop::end_turn() {
+  // The last of a session may be the last of its endpoint, which then buries its idle connections.
+  while (!graveyard_.empty()) {
+    std::vector<std::unique_ptr<Mortal>> dead;
+    dead.swap(graveyard_);
+  }
+}
+
+std::uint64_t EventLoop::tick_of(Instant instant) const {
+  return static_cast<std::uint64_t>((instant - start_) / kTick) + 1;
+}
+
+void EventLoop::set_deadline(Timed& timed, Instant deadline) {
+  timed.deadline_ = deadline;
+  // A later deadline is found out when its old slot comes up; only an earlier one moves now.
+  if (timed.is_linked() && timed.slot_tick_ <= tick_of(deadline)) return;
+  timed.unlink();
+  if (!ticking_) done_ticks_ = tick_of(now_) - 1;  // the wheel is empty and stood still
+  place(timed);
+  arm_tick();
+}
+
+void EventLoop::place(Timed& timed) {
+  auto tick = std::clamp(tick_of(timed.deadline_), done_ticks_ + 1, done_ticks_ + kSlots - 1);
+  timed.slot_tick_ = tick;
+  wheel_[tick % kSlots].push_back(timed);
+}
+
+void EventLoop::arm_tick() {
+  if (ticking_ || stopped_) return;
+  ticking_ = true;
+  ticker_.expires_after(kTick);
+  ticker_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (error || self->stopped_) return;
+    self->tick();
+  });
+}
+
+void EventLoop::tick() {
+  begin_turn();
+  auto current = static_cast<std::uint64_t>((now_ - start_) / kTick);
+  while (done_ticks_ < current) {
+    ++done_ticks_;
+    Slot due;
+    due.swap(wheel_[done_ticks_ % kSlots]);
+    while (!due.empty()) {
+      auto& timed = due.front();
+      timed.unlink();
+      if (timed.deadline_ == Instant::max()) continue;
+      if (timed.deadline_ <= now_) {
+        timed.deadline_ = Instant::max();
+        timed.on_deadline();
+      } else {
+        place(timed);
+      }
+    }
+  }
+  end_turn();
+  // Nothing waits: no more ticks until somebody does, so that an idle server sleeps.
+  ticking_ = false;
+  for (const auto& slot : wheel_) {
+    if (!slot.empty()) return arm_tick();
+  }
+}
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,231 @@
+// The home side: publishes and withdraws, and knows nothing of the bytes.
+#include "gateway/gateway.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "gateway/gateway_state.h"
+#include "gateway/report.h"
+#include "gateway/sockets.h"
+#include "observe/log.h"
+
+namespace tiltyard::gateway {
+
+namespace {
+
+std::string lower_case(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& instance,
+                                                             const std::vector<Route>& routes) const {
+  auto publication = std::make_shared<Publication>();
+  publication->instance = instance;
+  for (const auto& route : routes) {
+    auto machine = socket_address(route.address, route.machine_port);
+    if (!machine) return fail(std::move(machine.error()));
+    PublishedRoute made{route.kind, {}, route.port, *machine};
+    for (const auto& host : route.hosts) made.hosts.push_back(lower_case(host));
+    publication->routes.push_back(std::move(made));
+  }
+  return publication;
+}
+
+Result<> Gateway::State::open_ports(const Publication& publication, const std::set<std::uint16_t>& have,
+                                    OpenedPorts& opened) const {
+  for (const auto& route : publication.routes) {
+    if (route.kind != RouteKind::kTcp || have.contains(route.port) || opened.fds.contains(route.port)) continue;
+    auto address = socket_address(shared->options.tcp_address, route.port);
+    if (!address) return fail(std::move(address.error()));
+    auto fd = open_listener(*address, false);
+    if (!fd) return fail(std::move(fd.error()).with("port", std::to_string(route.port)));
+    opened.fds.emplace(route.port, *fd);
+  }
+  return {};
+}
+
+std::size_t Gateway::State::route_count() const {
+  std::lock_guard lock(mutex);
+  std::size_t count = 0;
+  for (const auto& [id, entry] : published) count += entry.routes;
+  return count;
+}
+
+Gateway::Gateway(net::Loops& loops, Options options) : state_(std::make_shared<State>()) {
+  state_->home = loops.home();
+  options.domain = lower_case(std::move(options.domain));
+  options.head_limit = std::clamp<std::size_t>(options.head_limit, 1024, 64 * 1024);
+  state_->shared->options = std::move(options);
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    state_->shards.push_back(std::make_shared<Shard>(loops.net(i), i, state_->shared));
+    state_->shared->shards.push_back(state_->shards.back());
+  }
+}
+
+Gateway::~Gateway() {
+  if (!state_->started || state_->shut) return;
+  // Not stopped in order: each loop cuts its own connections; the handlers keep the shards alive until then.
+  for (auto& shard : state_->shards) shard->post([](Shard& s) { s.shut(); });
+}
+
+Result<> Gateway::start() {
+  state_->listen_for_wakes();
+  auto& options = state_->shared->options;
+  auto address = parse_listen(options.listen);
+  if (!address) return fail(std::move(address.error()));
+  // splice(2) has no MSG_NOSIGNAL.
+  if (auto before = std::signal(SIGPIPE, SIG_IGN); before != SIG_DFL && before != SIG_IGN) std::signal(SIGPIPE, before);
+  // SO_REUSEPORT would let a second server of the same user take half of the connections unnoticed: one plain bind first.
+  auto probe = open_listener(*address, false);
+  if (!probe) return fail(std::move(probe.error()).with("address", options.listen));
+  state_->port = bound_port(*probe);
+  ::close(*probe);
+  reinterpret_cast<std::uint16_t*>(&address->storage)[1] = static_cast<std::uint16_t>(state_->port << 8 | state_->port >> 8);
+  std::vector<int> listeners;
+  for (std::size_t i = 0; i < state_->shards.size(); ++i) {
+    auto fd = open_listener(*address, true);
+    if (!fd) {
+      for (int opened : listeners) ::close(opened);
+      return fail(std::move(fd.error()).with("address", options.listen));
+    }
+    listeners.push_back(*fd);
+  }
+  state_->started = true;
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    state_->shards[i]->post([fd = listeners[i]](Shard& shard) { shard.start(fd); });
+  }
+  report_metrics(state_, [](const void* state) {
+    const auto& self = *static_cast<const State*>(state);
+    return Totals::of(self.shards, self.route_count());
+  });
+  log::info("gateway", "gateway listens", {{"address", options.listen}, {"domain", options.domain}, {"port", static_cast<int>(state_->port)}});
+  return {};
+}
+
+std::uint16_t Gateway::port() const { return state_->port; }
+
+bool Gateway::port_free(std::uint16_t port) const {
+  auto address = socket_address(state_->shared->options.tcp_address, port);
+  if (!address) return false;
+  auto fd = open_listener(*address, false);
+  if (!fd) return false;
+  ::close(*fd);
+  return true;
+}
+
+asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Route> routes) {
+  auto state = state_;
+  if (state->stopping) co_return fail(Code::kUnavailable, "shutting-down", "The gateway is shutting down.");
+  auto publication = state->prepare(instance, routes);
+  if (!publication) co_return fail(std::move(publication.error()));
+  State::Published entry;
+  {
+    std::lock_guard lock(state->mutex);
+    if (auto found = state->published.find(instance); found != state->published.end()) entry = found->second;
+  }
+  OpenedPorts opened;
+  if (auto ready = state->open_ports(**publication, entry.ports, opened); !ready) co_return fail(std::move(ready.error()));
+  if (!entry.traffic) entry.traffic = std::make_shared<InstanceTraffic>(state->shards.size());
+  (*publication)->traffic = entry.traffic;
+  auto before = std::exchange(entry.ports, {});
+  for (const auto& route : routes) {
+    if (route.kind == RouteKind::kTcp) entry.ports.insert(route.port);
+  }
+  entry.routes = routes.size();
+  {
+    std::lock_guard lock(state->mutex);
+    state->published[instance] = entry;
+  }
+  std::shared_ptr<const Publication> shown = *publication;
+  auto jobs = state->everywhere([shown](Shard& shard) { shard.publish(shown); });
+  co_await run_jobs(std::move(jobs));
+  // Ports open only now, when every loop knows where their connections go.
+  jobs = {};
+  for (auto port : before) {
+    if (entry.ports.contains(port)) continue;
+    jobs.push_back({state->shard_of(port), [port](Shard& shard) { shard.close_tcp(port); }});
+  }
+  for (auto [port, fd] : std::exchange(opened.fds, {})) {
+    jobs.push_back({state->shard_of(port), [port, fd](Shard& shard) { shard.listen_tcp(port, fd); }});
+  }
+  co_await run_jobs(std::move(jobs));
+  co_return Result<>{};
+}
+
+asio::awaitable<void> Gateway::withdraw(InstanceId instance) {
+  auto state = state_;
+  State::Published entry;
+  {
+    std::lock_guard lock(state->mutex);
+    auto found = state->published.find(instance);
+    if (found == state->published.end()) co_return;
+    entry = std::move(found->second);
+    state->published.erase(found);
+  }
+  if (state->shut) co_return;
+  auto jobs = state->everywhere([instance, ports = entry.ports](Shard& shard) {
+    for (auto port : ports) shard.close_tcp(port);
+    shard.withdraw(instance);
+  });
+  co_await run_jobs(std::move(jobs));
+}
+
+std::vector<std::string> Gateway::published() const {
+  std::lock_guard lock(state_->mutex);
+  std::vector<std::string> ids;
+  for (const auto& [id, entry] : state_->published) ids.push_back(id.str());
+  return ids;
+}
+
+std::optional<Traffic> Gateway::traffic(const InstanceId& instance) const {
+  std::lock_guard lock(state_->mutex);
+  auto found = state_->published.find(instance);
+  if (found == state_->published.end()) return std::nullopt;
+  Traffic sum;
+  for (const auto& loop : found->second.traffic->per_loop) {
+    sum.connections += loop.connections.get();
+    sum.open += loop.open.get();
+    sum.bytes_in += loop.bytes_in.get();
+    sum.bytes_out += loop.bytes_out.get();
+    sum.waiting += loop.waiting.get();
+    auto last = std::chrono::steady_clock::duration(loop.last_activity.get());
+    sum.last_activity = std::max(sum.last_activity, std::chrono::steady_clock::time_point(last));
+  }
+  sum.waiting += found->second.traffic->held.load(std::memory_order_relaxed);
+  return sum;
+}
+
+asio::awaitable<void> Gateway::stop(std::chrono::milliseconds grace) {
+  auto state = state_;
+  if (std::exchange(state->stopping, true) || !state->started) co_return;
+  co_await state->wakes.close();
+  auto executor = co_await asio::this_coro::executor;
+  auto timer = std::make_shared<asio::steady_timer>(executor, grace);
+  auto left = std::make_shared<std::atomic<std::size_t>>(state->shards.size());
+  auto empty = [timer, left, executor] {
+    if (left->fetch_sub(1) == 1) asio::post(executor, [timer] { timer->cancel(); });
+  };
+  // The wait must have begun before a shard may end it: the jobs are posted, so their answer comes behind this coroutine.
+  for (auto& shard : state->shards) shard->post([empty](Shard& s) { s.drain(empty); });
+  boost::system::error_code ignored;
+  co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  auto jobs = state->everywhere([](Shard& shard) { shard.shut(); });
+  co_await run_jobs(std::move(jobs));
+  state->shut = true;
+}
+
+}  // namespace tiltyard::gateway

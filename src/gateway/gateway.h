@@ -1,0 +1,89 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "net/loops.h"
+
+namespace tiltyard::gateway {
+
+namespace asio = boost::asio;
+
+enum class RouteKind { kHttp, kTcp };
+
+/// How the gateway gets to one endpoint. HTTP routes are found by host label ("{instance}" for the first HTTP endpoint,
+/// "{endpoint}--{instance}" for all), TCP routes by the port that the gateway listens on.
+struct Route {
+  RouteKind kind = RouteKind::kHttp;
+  std::string endpoint;
+  std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP)
+  std::uint16_t port = 0;          ///< of the gateway (TCP)
+  std::string address;             ///< of the machine
+  std::uint16_t machine_port = 0;
+};
+
+/// Live counts of one instance, for the idle clock and the usage report.
+struct Traffic {
+  std::uint64_t connections = 0, open = 0, bytes_in = 0, bytes_out = 0;
+  std::uint64_t waiting = 0;  ///< requests whose answer has not begun, and what is held until the instance is awake
+  std::chrono::steady_clock::time_point last_activity{};  ///< the last new connection or byte, whoever sent it
+};
+
+struct Options {
+  std::string listen = "127.0.0.1:8080";
+  std::string domain = "localhost";
+  std::string tcp_address = "127.0.0.1";  ///< where raw TCP ports are opened
+  std::uint16_t first_port = 20000, last_port = 29999;
+  std::string public_host;                ///< what players are told; empty: the domain
+  std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000}, answer_timeout{120'000};
+  std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections; 0: none
+  std::size_t head_limit = 32 * 1024;     ///< bytes, at most 64 KiB
+  std::size_t max_connections = 20'000;
+  std::size_t max_connections_per_instance = 512;
+  std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
+  std::size_t max_held_per_instance = 1'000;
+};
+
+/// Sends players' bytes to machines. `publish` and `withdraw` are called on the home loop; the data plane runs on the net
+/// loops and never asks anybody for a route that is in the table. When `publish` has completed, every loop serves the
+/// routes; when `withdraw` has completed, no new connection is made and the open ones are cut.
+class Gateway {
+ public:
+  Gateway(net::Loops& loops, Options options);
+  ~Gateway();
+  Result<> start();
+  std::uint16_t port() const;
+  /// Whether a raw TCP port could be opened now: the probe for `Lanes`. Ports that the gateway itself has open are not free.
+  bool port_free(std::uint16_t port) const;
+  /// Replaces all routes of the instance. `port-busy` (Conflict) if a TCP port cannot be opened: choose another one.
+  asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes);
+  asio::awaitable<void> withdraw(InstanceId instance);
+  std::vector<std::string> published() const;  ///< instance ids
+
+  /// From when `set_asleep(…, true)` has completed, nothing more is sent to the instance's machines: new connections and
+  /// requests are held, and so is what comes on open ones. The first of them has the instance woken. `set_asleep(…, false)`
+  /// lets all of them go on. `instance-unknown` when it is not published.
+  asio::awaitable<Result<>> set_asleep(InstanceId instance, bool asleep);
+  /// How a sleeping instance is woken; called on the home loop, once for all who wait. Its success ends the sleep, its
+  /// failure (or 10 s without an answer) ends those who wait: HTTP with a 503, TCP with a reset. Set before anything sleeps.
+  using Wake = std::function<asio::awaitable<Result<>>(InstanceId)>;
+  void on_wake(Wake wake);
+
+  std::optional<Traffic> traffic(const InstanceId& instance) const;
+  asio::awaitable<void> stop(std::chrono::milliseconds grace);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "base/gate.h"
+#include "gateway/shard.h"
+
+namespace tiltyard::gateway {
+
+struct Job {
+  std::shared_ptr<Shard> shard;
+  std::function<void(Shard&)> work;
+};
+
+/// Runs each job on its shard's loop, all side by side; completes on the caller's executor when all have run.
+asio::awaitable<void> run_jobs(std::vector<Job> jobs);
+
+/// Opened ports that are closed again unless they are handed over.
+struct OpenedPorts {
+  std::map<std::uint16_t, int> fds;
+  OpenedPorts() = default;
+  OpenedPorts(const OpenedPorts&) = delete;
+  OpenedPorts& operator=(const OpenedPorts&) = delete;
+  ~OpenedPorts() {
+    for (auto [port, fd] : fds) ::close(fd);
+  }
+};
+
+/// What the home loop knows.
+struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
+  struct Published {
+    std::shared_ptr<InstanceTraffic> traffic;
+    std::set<std::uint16_t> ports;
+    std::size_t routes = 0;
+    bool asleep = false, waking = false;  ///< of the home loop alone
+  };
+
+  std::shared_ptr<Shared> shared = std::make_shared<Shared>();
+  std::vector<std::shared_ptr<Shard>> shards;
+  asio::any_io_executor home;
+  Wake wake;
+  Gate wakes{"gateway wakes"};
+  std::uint16_t port = 0;
+  bool started = false, stopping = false, shut = false;
+  mutable std::mutex mutex;  ///< of `published`, which the metrics read from another thread
+  std::map<InstanceId, Published> published;
+
+  std::vector<Job> everywhere(std::function<void(Shard&)> work) const {
+    std::vector<Job> jobs;
+    for (const auto& shard : shards) jobs.push_back({shard, work});
+    return jobs;
+  }
+  /// A TCP port's listener lives on one loop.
+  const std::shared_ptr<Shard>& shard_of(std::uint16_t tcp_port) const { return shards[tcp_port % shards.size()]; }
+  Result<std::shared_ptr<Publication>> prepare(const InstanceId& instance, const std::vector<Route>& routes) const;
+  Result<> open_ports(const Publication& publication, const std::set<std::uint16_t>& have, OpenedPorts& opened) const;
+  std::size_t route_count() const;
+
+  /// Has the shards tell the home loop of whom they want woken.
+  void listen_for_wakes();
+  void want_awake(const InstanceId& instance);
+  static asio::awaitable<void> run_wake(std::shared_ptr<State> state, InstanceId instance);
+  /// What is told to all shards of this instance, unless it has been withdrawn meanwhile.
+  Published* find(const InstanceId& instance);
+};
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,361 @@
+#include "gateway/head.h"
+
+#include <cstring>
+
+namespace tiltyard::gateway {
+
+namespace {
+
+using Table = std::array<bool, 256>;
+
+constexpr Table make_token_table() {
+  Table table{};
+  for (int c = '0'; c <= '9'; ++c) table[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 32] = true;
+  for (char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) table[c] = true;
+  return table;
+}
+
+// RFC 9110 section 5.5: HTAB, SP, visible characters and obs-text; so no CR, LF or NUL.
+constexpr Table make_value_table() {
+  Table table{};
+  table['\t'] = true;
+  for (int c = 0x20; c <= 0xff; ++c) table[c] = c != 0x7f;
+  return table;
+}
+
+// Any visible byte but '#': machines are there to be probed with odd paths, and none of these bytes can end the line.
+constexpr Table make_target_table() {
+  Table table{};
+  for (int c = 0x21; c <= 0xff; ++c) table[c] = c != 0x7f && c != '#';
+  return table;
+}
+
+constexpr Table make_host_table() {
+  Table table{};
+  for (int c = '0'; c <= '9'; ++c) table[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 32] = true;
+  table['-'] = table['.'] = table['_'] = true;
+  return table;
+}
+
+constexpr Table kToken = make_token_table();
+constexpr Table kValue = make_value_table();
+constexpr Table kTarget = make_target_table();
+constexpr Table kHostName = make_host_table();
+
+bool all_of(const Table& table, std::string_view text) {
+  for (unsigned char c : text) {
+    if (!table[c]) return false;
+  }
+  return true;
+}
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+/// Calls `visit` with each element of a comma-separated list.
+template <class Visit>
+void each_token(std::string_view list, Visit visit) {
+  while (!list.empty()) {
+    auto comma = list.find(',');
+    auto token = trim(list.substr(0, comma));
+    if (!token.empty()) visit(token);
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+  }
+}
+
+bool parse_number(std::string_view text, std::uint64_t& value) {
+  if (text.empty() || text.size() > 18) return false;
+  value = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return true;
+}
+
+/// uri-host [":" port] (RFC 9110 section 7.2); percent-encoded names are refused: no name of ours needs them.
+bool split_authority(std::string_view authority, std::string_view& name) {
+  std::string_view rest;
+  if (!authority.empty() && authority.front() == '[') {
+    auto close = authority.find(']');
+    if (close == std::string_view::npos || close < 3) return false;
+    name = authority.substr(0, close + 1);
+    for (char c : name.substr(1, close - 1)) {
+      bool hex = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'f');
+      if (!hex && c != ':' && c != '.') return false;
+    }
+    rest = authority.substr(close + 1);
+  } else {
+    auto colon = authority.find(':');
+    name = authority.substr(0, colon);
+    if (name.empty() || name.size() > 253 || !all_of(kHostName, name)) return false;
+    if (colon != std::string_view::npos) rest = authority.substr(colon);
+  }
+  if (rest.empty()) return true;
+  std::uint64_t port = 0;
+  return rest.front() == ':' && rest.size() <= 6 && (rest.size() == 1 || (parse_number(rest.substr(1), port) && port <= 65535));
+}
+
+/// What the fields say about framing while they are read one by one.
+struct FramingFields {
+  int lengths = 0, codings = 0;
+  std::uint64_t length = 0;
+  bool chunked = false;
+};
+
+std::optional<Refusal> note_field(const Field& field, MessageHead& head, FramingFields& framing) {
+  switch (field.kind) {
+    case FieldKind::kContentLength:
+      if (++framing.lengths > 1) return Refusal{400, "There is more than one Content-Length."};
+      if (!parse_number(field.value, framing.length)) return Refusal{400, "The Content-Length is not a number."};
+      break;
+    case FieldKind::kTransferEncoding:
+      if (++framing.codings > 1) return Refusal{400, "There is more than one Transfer-Encoding."};
+      framing.chunked = same_text(field.value, "chunked");
+      if (!framing.chunked) return Refusal{501, "The only transfer coding understood here is chunked."};
+      break;
+    case FieldKind::kConnection:
+      each_token(field.value, [&head](std::string_view token) {
+        if (same_text(token, "close")) head.close = true;
+        else if (same_text(token, "keep-alive")) head.keep_alive = true;
+        else if (same_text(token, "upgrade")) head.connection_upgrade = true;
+        else head.connection_names = true;
+      });
+      break;
+    case FieldKind::kUpgrade:
+      head.upgrade = field.value;
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+/// Reads the field lines up to the empty line.
+std::optional<Refusal> parse_fields(std::string_view bytes, MessageHead& head, FramingFields& framing) {
+  head.count = 0;
+  while (true) {
+    if (bytes.starts_with("\r\n")) return std::nullopt;
+    auto feed = bytes.find('\n');
+    if (feed == std::string_view::npos || feed == 0 || bytes[feed - 1] != '\r') {
+      return Refusal{400, "A line of the head does not end with CR LF."};
+    }
+    if (head.count == kMaxFields) return Refusal{431, "There are more than 100 header fields."};
+    auto line = bytes.substr(0, feed + 1);
+    bytes.remove_prefix(feed + 1);
+    if (line.front() == ' ' || line.front() == '\t') return Refusal{400, "A header field is folded over several lines."};
+    std::size_t colon = 0;
+    while (kToken[static_cast<unsigned char>(line[colon])]) ++colon;
+    if (colon == 0 || line[colon] != ':') return Refusal{400, "A header field's name is malformed."};
+    auto value = line.substr(colon + 1, line.size() - colon - 3);
+    if (!all_of(kValue, value)) return Refusal{400, "A header field's value has control characters."};
+    auto& field = head.fields[head.count++];
+    field = {line.substr(0, colon), trim(value), line, field_kind(line.substr(0, colon))};
+    if (auto refusal = note_field(field, head, framing)) return refusal;
+  }
+}
+
+/// "HTTP/1.0" or "HTTP/1.1"
+std::optional<Refusal> parse_version(std::string_view text, int& minor) {
+  if (text == "HTTP/1.1") minor = 1;
+  else if (text == "HTTP/1.0") minor = 0;
+  else if (text.size() == 8 && text.starts_with("HTTP/")) return Refusal{505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."};
+  else return Refusal{400, "The first line is not one of HTTP."};
+  return std::nullopt;
+}
+
+/// Brings the four forms of RFC 9112 section 3.2 down to origin form; `authority` is set by the absolute form only.
+std::optional<Refusal> parse_target(RequestHead& head, std::string_view& authority) {
+  auto& target = head.target;
+  if (head.method == "CONNECT") return Refusal{405, "This is no forward proxy: there is no CONNECT."};
+  if (target.empty() || !all_of(kTarget, target)) return Refusal{400, "The request target is malformed."};
+  if (target.front() == '/') return std::nullopt;
+  if (target == "*" && head.method == "OPTIONS") return std::nullopt;
+  constexpr std::string_view kScheme = "http://";
+  if (target.size() <= kScheme.size() || !same_text(target.substr(0, kScheme.size()), kScheme)) {
+    return Refusal{400, "The request target is neither a path nor an http address."};
+  }
+  target.remove_prefix(kScheme.size());
+  auto path = target.find_first_of("/?");
+  authority = target.substr(0, path);
+  if (authority.empty()) return Refusal{400, "The request target has no host."};
+  target = path == std::string_view::npos ? std::string_view{} : target.substr(path);
+  head.empty_path = target.empty() || target.front() == '?';
+  return std::nullopt;
+}
+
+std::optional<Refusal> parse_request_line(std::string_view line, RequestHead& head, std::string_view& authority) {
+  auto first = line.find(' ');
+  if (first == std::string_view::npos) return Refusal{400, "The first line is not one of HTTP."};
+  head.method = line.substr(0, first);
+  if (head.method.empty() || head.method.size() > 32 || !all_of(kToken, head.method)) {
+    return Refusal{400, "The method is malformed."};
+  }
+  auto second = line.find(' ', first + 1);
+  if (second == std::string_view::npos) return Refusal{400, "The first line is not one of HTTP."};
+  head.target = line.substr(first + 1, second - first - 1);
+  if (auto refusal = parse_version(line.substr(second + 1), head.minor)) return refusal;
+  return parse_target(head, authority);
+}
+
+std::optional<Refusal> settle_host(RequestHead& head, std::string_view authority) {
+  const Field* host = nullptr;
+  for (const auto& field : head) {
+    if (field.kind == FieldKind::kAccept) head.accept = field.value;
+    if (field.kind != FieldKind::kHost) continue;
+    if (host) return Refusal{400, "There is more than one Host."};
+    host = &field;
+  }
+  if (!host && head.minor == 1) return Refusal{400, "There is no Host."};
+  if (host) head.host = host->value;
+  // RFC 9112 section 3.2.2: the authority of an absolute target counts, whatever Host says; but Host must be sound.
+  if (host && !split_authority(head.host, head.host_name)) return Refusal{400, "The Host is malformed."};
+  if (!authority.empty()) head.host = authority;
+  if (head.host.empty() && !host) return std::nullopt;
+  if (!split_authority(head.host, head.host_name)) return Refusal{400, "The host of the request target is malformed."};
+  return std::nullopt;
+}
+
+std::optional<Refusal> settle_request_framing(RequestHead& head, const FramingFields& framing) {
+  if (framing.codings > 0) {
+    if (framing.lengths > 0) return Refusal{400, "There are both a Content-Length and a Transfer-Encoding."};
+    if (head.minor == 0) return Refusal{400, "HTTP/1.0 has no Transfer-Encoding."};
+    head.framing = {Framing::Kind::kChunked, 0};
+  } else if (framing.lengths > 0) {
+    head.framing = {Framing::Kind::kLength, framing.length};
+  } else {
+    head.framing = {};
+  }
+  head.websocket = head.minor == 1 && head.connection_upgrade && same_text(head.upgrade, "websocket") &&
+                   head.method == "GET" && framing.codings == 0 && (framing.lengths == 0 || framing.length == 0);
+  return std::nullopt;
+}
+
+void clear(MessageHead& head) {
+  head.count = 0;
+  head.framing = {};
+  head.close = head.keep_alive = head.connection_upgrade = head.connection_names = false;
+  head.upgrade = {};
+}
+
+}  // namespace
+
+bool same_text(std::string_view left, std::string_view right) {
+  if (left.size() != right.size()) return false;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (lower(left[i]) != lower(right[i])) return false;
+  }
+  return true;
+}
+
+FieldKind field_kind(std::string_view name) {
+  auto is = [name](std::string_view other) { return same_text(name, other); };
+  switch (name.size()) {
+    case 2: return is("te") ? FieldKind::kHopByHop : FieldKind::kOther;
+    case 3: return is("via") ? FieldKind::kForwarding : FieldKind::kOther;
+    case 4: return is("host") ? FieldKind::kHost : FieldKind::kOther;
+    case 6:
+      if (is("accept")) return FieldKind::kAccept;
+      return is("expect") ? FieldKind::kExpect : FieldKind::kOther;
+    case 7:
+      if (is("upgrade")) return FieldKind::kUpgrade;
+      return is("trailer") ? FieldKind::kHopByHop : FieldKind::kOther;
+    case 9:
+      if (is("forwarded")) return FieldKind::kForwarding;
+      return is("x-real-ip") ? FieldKind::kForwarding : FieldKind::kOther;
+    case 10:
+      if (is("connection")) return FieldKind::kConnection;
+      return is("keep-alive") ? FieldKind::kHopByHop : FieldKind::kOther;
+    case 14: return is("content-length") ? FieldKind::kContentLength : FieldKind::kOther;
+    default: break;
+  }
+  if (is("transfer-encoding")) return FieldKind::kTransferEncoding;
+  if (is("proxy-connection") || is("proxy-authorization") || is("proxy-authenticate") ||
+      is("proxy-authentication-info")) {
+    return FieldKind::kHopByHop;
+  }
+  if (name.size() > 12 && same_text(name.substr(0, 12), "x-forwarded-")) return FieldKind::kForwarding;
+  return FieldKind::kOther;
+}
+
+bool MessageHead::named_by_connection(std::string_view name) const {
+  bool named = false;
+  for (const auto& field : *this) {
+    if (field.kind != FieldKind::kConnection) continue;
+    each_token(field.value, [&](std::string_view token) { named = named || same_text(token, name); });
+  }
+  return named;
+}
+
+HeadEnd::State HeadEnd::find(std::string_view bytes) {
+  while (scanned_ < bytes.size()) {
+    const void* found = std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_);
+    if (!found) {
+      scanned_ = bytes.size();
+      return State::kMore;
+    }
+    auto feed = static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+    if (feed == line_ || bytes[feed - 1] != '\r') return State::kBareLineFeed;
+    bool empty = feed == line_ + 1;
+    line_ = scanned_ = feed + 1;
+    if (!empty) continue;
+    if (feed == start_ + 1) {
+      start_ = line_;
+      continue;
+    }
+    end_ = line_;
+    return State::kFound;
+  }
+  return State::kMore;
+}
+
+std::optional<Refusal> parse_request(std::string_view bytes, RequestHead& head) {
+  clear(head);
+  head.host = head.host_name = head.accept = {};
+  head.websocket = head.empty_path = false;
+  auto end = bytes.find("\r\n");
+  if (end == std::string_view::npos) return Refusal{400, "The first line is not one of HTTP."};
+  std::string_view authority;
+  if (auto refusal = parse_request_line(bytes.substr(0, end), head, authority)) return refusal;
+  FramingFields framing;
+  if (auto refusal = parse_fields(bytes.substr(end + 2), head, framing)) return refusal;
+  if (auto refusal = settle_host(head, authority)) return refusal;
+  return settle_request_framing(head, framing);
+}
+
+std::optional<Refusal> parse_response(std::string_view bytes, bool to_head, ResponseHead& head) {
+  clear(head);
+  auto end = bytes.find("\r\n");
+  if (end == std::string_view::npos) return Refusal{502, "The first line is not one of HTTP."};
+  auto line = bytes.substr(0, end);
+  if (line.size() < 12 || line[8] != ' ') return Refusal{502, "The status line is malformed."};
+  if (auto refusal = parse_version(line.substr(0, 8), head.minor)) return Refusal{502, refusal->why};
+  std::uint64_t status = 0;
+  if (!parse_number(line.substr(9, 3), status) || status < 100 || status > 599) {
+    return Refusal{502, "The status is not one of HTTP."};
+  }
+  head.status = static_cast<int>(status);
+  head.reason = line.size() > 12 ? line.substr(13) : std::string_view{};
+  if ((line.size() > 12 && line[12] != ' ') || !all_of(kValue, head.reason)) {
+    return Refusal{502, "The status line is malformed."};
+  }
+  FramingFields framing;
+  if (auto refusal = parse_fields(bytes.substr(end + 2), head, framing)) return Refusal{502, refusal->why};
+  if (framing.codings > 0 && (framing.lengths > 0 || head.minor == 0)) {
+    return Refusal{502, "The answer's framing is ambiguous."};
+  }
+  if (to_head || head.status < 200 || head.status == 204 || head.status == 304) head.framing = {};
+  else if (framing.codings > 0) head.framing = {Framing::Kind::kChunked, 0};
+  else if (framing.lengths > 0) head.framing = {Framing::Kind::kLength, framing.length};
+  else head.framing = {Framing::Kind::kUntilClose, 0};
+  return std::nullopt;
+}
+
+}  // namespace tiltyard::gateway

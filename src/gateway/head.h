@@ -1,0 +1,107 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+/// Reading of HTTP/1.1 heads for forwarding: strict, and without allocation. Everything that two parties could frame
+/// differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can be hidden in another.
+namespace tiltyard::gateway {
+
+constexpr std::size_t kMaxFields = 100;
+
+/// The fields that a forwarder has to know; all others are passed on as they are.
+enum class FieldKind : std::uint8_t {
+  kOther,
+  kHost,
+  kConnection,
+  kContentLength,
+  kTransferEncoding,
+  kUpgrade,
+  kExpect,
+  kAccept,
+  kHopByHop,    ///< Keep-Alive, Proxy-Connection, Proxy-Authorization, Proxy-Authenticate, TE, Trailer (RFC 9110 7.6.1)
+  kForwarding,  ///< Via, Forwarded, X-Forwarded-*, X-Real-IP: what we say ourselves
+};
+
+FieldKind field_kind(std::string_view name);
+/// Compares ASCII texts without regard to case.
+bool same_text(std::string_view left, std::string_view right);
+
+struct Field {
+  std::string_view name, value;  ///< the value without surrounding white space
+  std::string_view line;         ///< with its CRLF, as it came
+  FieldKind kind = FieldKind::kOther;
+};
+
+/// How the end of a body is found (RFC 9112 section 6.3).
+struct Framing {
+  enum class Kind : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
+  Kind kind = Kind::kNone;
+  std::uint64_t length = 0;  ///< bytes, of kLength
+};
+
+/// Why a head is refused: an HTTP status for the client (400, 405, 431, 501, 505) and a fixed English sentence.
+struct Refusal {
+  int status = 400;
+  std::string_view why;
+};
+
+/// What request and response heads have in common. All views point into the parsed bytes.
+struct MessageHead {
+  int minor = 1;  ///< of HTTP/1.x
+  std::array<Field, kMaxFields> fields;
+  std::size_t count = 0;
+  Framing framing;
+  bool close = false;             ///< "Connection: close"
+  bool keep_alive = false;        ///< "Connection: keep-alive"
+  bool connection_upgrade = false;
+  bool connection_names = false;  ///< Connection names further fields, which are hop-by-hop then
+  std::string_view upgrade;       ///< value of Upgrade
+
+  const Field* begin() const { return fields.data(); }
+  const Field* end() const { return fields.data() + count; }
+  /// Whether the connection may carry another message afterwards (RFC 9112 section 9.3).
+  bool persistent() const { return !close && (minor == 1 || keep_alive); }
+  /// Whether a Connection field names this field.
+  bool named_by_connection(std::string_view name) const;
+};
+
+struct RequestHead : MessageHead {
+  std::string_view method;
+  std::string_view target;     ///< in origin form ("/path?query") or "*"
+  std::string_view host;       ///< authority: name or literal with optional port; empty only in HTTP/1.0
+  std::string_view host_name;  ///< the same without the port
+  std::string_view accept;
+  bool websocket = false;      ///< asks for the upgrade to WebSocket (RFC 6455 section 4.1)
+  bool empty_path = false;     ///< the target was absolute without a path; `target` then is a query or empty
+};
+
+struct ResponseHead : MessageHead {
+  int status = 0;
+  std::string_view reason;
+};
+
+/// Finds the end of a head in bytes that arrive piece by piece, looking at each byte once. A line that ends without CR
+/// is refused at once. Call `reset` for the next head.
+class HeadEnd {
+ public:
+  enum class State { kMore, kFound, kBareLineFeed };
+  /// `bytes` begin with the head; each call gets at least the bytes of the call before.
+  State find(std::string_view bytes);
+  std::size_t start() const { return start_; }  ///< after empty lines before the first line (RFC 9112 section 2.2)
+  std::size_t end() const { return end_; }      ///< after the empty line; valid when found
+  void reset() { *this = HeadEnd(); }
+
+ private:
+  std::size_t start_ = 0, line_ = 0, scanned_ = 0, end_ = 0;
+};
+
+/// `bytes` are a whole head with its empty line, without leading empty lines. Nothing: `head` is filled in.
+std::optional<Refusal> parse_request(std::string_view bytes, RequestHead& head);
+/// `to_head`: the request was HEAD, so that there is no body whatever the fields say. The framing of 101 is kNone.
+std::optional<Refusal> parse_response(std::string_view bytes, bool to_head, ResponseHead& head);
+
+}  // namespace tiltyard::gateway

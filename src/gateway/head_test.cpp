@@ -1,0 +1,229 @@
+#include "gateway/head.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gateway/body.h"
+#include "gateway/rewrite.h"
+
+namespace tiltyard::gateway {
+namespace {
+
+struct Malformed {
+  const char* name;
+  std::string bytes;
+  int status;
+};
+
+std::string request(std::string_view fields) { return "POST / HTTP/1.1\r\n" + std::string(fields) + "\r\n"; }
+
+// What two parties could read differently, or what is no HTTP at all.
+const Malformed kMalformed[] = {
+    {"length and chunked", request("Host: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"), 400},
+    {"chunked and length", request("Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n"), 400},
+    {"two lengths", request("Host: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n"), 400},
+    {"two equal lengths", request("Host: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n"), 400},
+    {"a list of lengths", request("Host: a\r\nContent-Length: 3, 3\r\n"), 400},
+    {"a signed length", request("Host: a\r\nContent-Length: +3\r\n"), 400},
+    {"a negative length", request("Host: a\r\nContent-Length: -3\r\n"), 400},
+    {"a hexadecimal length", request("Host: a\r\nContent-Length: 0x3\r\n"), 400},
+    {"an empty length", request("Host: a\r\nContent-Length: \r\n"), 400},
+    {"a length beyond 64 bits", request("Host: a\r\nContent-Length: 99999999999999999999\r\n"), 400},
+    {"a length with a space within", request("Host: a\r\nContent-Length: 1 2\r\n"), 400},
+    {"an unknown coding", request("Host: a\r\nTransfer-Encoding: gzip\r\n"), 501},
+    {"chunked not last", request("Host: a\r\nTransfer-Encoding: chunked, gzip\r\n"), 501},
+    {"chunked twice", request("Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400},
+    {"chunked in a list", request("Host: a\r\nTransfer-Encoding: identity, chunked\r\n"), 501},
+    {"a coding with a vertical tab", request("Host: a\r\nTransfer-Encoding: \vchunked\r\n"), 400},
+    {"a coding of HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+    {"a folded field", request("Host: a\r\nX: 1\r\n 2\r\n"), 400},
+    {"a folded first field", request(" Host: a\r\n"), 400},
+    {"a bare CR in a value", request("Host: a\r\nX: 1\rY: 2\r\n"), 400},
+    {"a bare CR before the end", request("Host: a\r\nX: 1\r\r\n"), 400},
+    {"a NUL in a value", request(std::string("Host: a\r\nX: 1\0002\r\n", 16)), 400},
+    {"a space before the colon", request("Host: a\r\nContent-Length : 3\r\n"), 400},
+    {"a tab before the colon", request("Host: a\r\nContent-Length\t: 3\r\n"), 400},
+    {"no colon", request("Host: a\r\nContent-Length 3\r\n"), 400},
+    {"an empty name", request("Host: a\r\n: 3\r\n"), 400},
+    {"a name with a parenthesis", request("Host: a\r\nX(: 3\r\n"), 400},
+    {"a name with a high byte", request("Host: a\r\nX\xc3: 3\r\n"), 400},
+    {"no host", request("X: 1\r\n"), 400},
+    {"two hosts", request("Host: a\r\nHost: b\r\n"), 400},
+    {"two equal hosts", request("Host: a\r\nHost: a\r\n"), 400},
+    {"an empty host", request("Host: \r\n"), 400},
+    {"a host with a path", request("Host: a/b\r\n"), 400},
+    {"a host with user information", request("Host: me@a\r\n"), 400},
+    {"a host with a space", request("Host: a b\r\n"), 400},
+    {"a host with a comma", request("Host: a,b\r\n"), 400},
+    {"a host with a markup sign", request("Host: <a>\r\n"), 400},
+    {"a host with a bad port", request("Host: a:99999\r\n"), 400},
+    {"a host with a word for a port", request("Host: a:b\r\n"), 400},
+    {"an open bracket", request("Host: [::1\r\n"), 400},
+    {"no method", " / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a method with a slash", "G/T / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a method that never ends", std::string(40, 'A') + " / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405},
+    {"no target", "GET  HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a relative target", "GET index HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a target with a fragment", "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a target with a control character", "GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a target with a space", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a target of another scheme", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"an absolute target without a host", "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"an absolute target with user information", "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"an asterisk for GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"HTTP/0.9", "GET /\r\n\r\n", 400},
+    {"HTTP/2.0", "PRI * HTTP/2.0\r\n\r\n", 505},
+    {"HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505},
+    {"lower-case http", "GET / http/1.1\r\nHost: a\r\n\r\n", 400},
+    {"a space behind the version", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
+    {"tabs in the first line", "GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"101 fields", request("Host: a\r\n" + [] {
+       std::string fields;
+       for (int i = 0; i < 100; ++i) fields += "X: 1\r\n";
+       return fields;
+     }()), 431},
+};
+
+TEST(R2_1, MalformedRequestHeadsAreRefused) {
+  for (const auto& bad : kMalformed) {
+    RequestHead head;
+    auto refusal = parse_request(bad.bytes, head);
+    ASSERT_TRUE(refusal) << bad.name;
+    EXPECT_EQ(refusal->status, bad.status) << bad.name << ": " << refusal->why;
+  }
+}
+
+TEST(R2_1, WellFormedRequestHeadsAreUnderstood) {
+  RequestHead head;
+  ASSERT_FALSE(parse_request("GET /a?b=c HTTP/1.1\r\nhOST: X.Test:80\r\nAccept:\t*/* \r\n\r\n", head));
+  EXPECT_EQ(head.method, "GET");
+  EXPECT_EQ(head.target, "/a?b=c");
+  EXPECT_EQ(head.host, "X.Test:80");
+  EXPECT_EQ(head.host_name, "X.Test");
+  EXPECT_EQ(head.accept, "*/*");
+  EXPECT_TRUE(head.persistent());
+  EXPECT_EQ(head.framing.kind, Framing::Kind::kNone);
+
+  ASSERT_FALSE(parse_request("POST http://other.test:8080/x HTTP/1.1\r\nHost: a\r\nContent-Length: 007\r\n\r\n", head));
+  EXPECT_EQ(head.target, "/x");
+  EXPECT_EQ(head.host_name, "other.test");
+  EXPECT_EQ(head.framing.length, 7u);
+
+  ASSERT_FALSE(parse_request("GET http://other.test?q HTTP/1.1\r\nHost: a\r\n\r\n", head));
+  EXPECT_TRUE(head.empty_path);
+  std::string out;
+  write_request_head(head, "192.0.2.1", false, out);
+  EXPECT_TRUE(out.starts_with("GET /?q HTTP/1.1\r\nHost: other.test\r\n")) << out;
+
+  ASSERT_FALSE(parse_request("OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n", head));
+  EXPECT_EQ(head.host_name, "[::1]");
+  EXPECT_FALSE(head.persistent());
+
+  ASSERT_FALSE(parse_request("GET / HTTP/1.0\r\n\r\n", head));
+  EXPECT_FALSE(head.persistent());
+  EXPECT_TRUE(head.host.empty());
+
+  std::string most = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 99; ++i) most += "X: 1\r\n";
+  EXPECT_FALSE(parse_request(most + "\r\n", head));
+  EXPECT_EQ(head.count, 100u);
+}
+
+TEST(R2_1, HopByHopFieldsEndHereAndForwardingFieldsAreOurs) {
+  RequestHead head;
+  ASSERT_FALSE(parse_request("GET / HTTP/1.1\r\nA: 1\r\nConnection: keep-alive, X-Hop, Upgrade\r\nHost: a.test\r\nX-Hop: 1\r\n"
+                             "Keep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nTE: trailers\r\nTrailer: x\r\n"
+                             "Upgrade: h2c\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n"
+                             "Forwarded: for=evil\r\nVia: 1.1 evil\r\nX-Real-IP: 10.0.0.1\r\nB: 2\r\nC: 3\r\n\r\n",
+                             head));
+  EXPECT_FALSE(head.websocket);
+  std::string out;
+  write_request_head(head, "2001:db8::1", true, out);
+  EXPECT_EQ(out,
+            "GET / HTTP/1.1\r\nHost: a.test\r\nA: 1\r\nB: 2\r\nC: 3\r\n"
+            "X-Forwarded-For: 2001:db8::1\r\nX-Real-IP: 2001:db8::1\r\nX-Forwarded-Proto: https\r\n"
+            "X-Forwarded-Host: a.test\r\nForwarded: for=\"[2001:db8::1]\";host=\"a.test\";proto=https\r\n"
+            "Via: 1.1 tiltyard\r\n\r\n");
+}
+
+TEST(R2_1, ConnectionCannotTakeTheFramingAway) {
+  RequestHead head;
+  ASSERT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: a\r\nConnection: Content-Length, Host\r\nContent-Length: 5\r\n\r\n", head));
+  std::string out;
+  write_request_head(head, "192.0.2.1", false, out);
+  EXPECT_TRUE(out.starts_with("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")) << out;
+}
+
+TEST(R2_1, AmbiguousAnswersAreRefused) {
+  ResponseHead head;
+  for (std::string bad : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                          "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n",
+                          "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n",
+                          "HTTP/1.1 2000 X\r\n\r\n", "HTTP/1.1  200 X\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n"}) {
+    auto refusal = parse_response(bad, false, head);
+    ASSERT_TRUE(refusal) << bad;
+    EXPECT_EQ(refusal->status, 502) << bad;
+  }
+  EXPECT_FALSE(parse_response("HTTP/1.1 200\r\n\r\n", false, head));
+  EXPECT_EQ(head.framing.kind, Framing::Kind::kUntilClose);
+  EXPECT_FALSE(parse_response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", true, head));
+  EXPECT_EQ(head.framing.kind, Framing::Kind::kNone);
+  EXPECT_FALSE(parse_response("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", false, head));
+  EXPECT_EQ(head.framing.kind, Framing::Kind::kNone);
+}
+
+TEST(R2_1, TheEndOfAHeadIsFoundHoweverItComes) {
+  std::string bytes = "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
+  HeadEnd scan;
+  for (std::size_t i = 0; i < bytes.size() - 5; ++i) {
+    EXPECT_EQ(scan.find(std::string_view(bytes).substr(0, i)), HeadEnd::State::kMore) << i;
+  }
+  EXPECT_EQ(scan.find(bytes), HeadEnd::State::kFound);
+  EXPECT_EQ(bytes.substr(scan.end()), "rest");
+  EXPECT_EQ(scan.start(), 4u);
+  for (std::string bad : {"GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nHost: a\n\n", "\nGET", "GET / HTTP/1.1\r\n\n"}) {
+    HeadEnd other;
+    EXPECT_EQ(other.find(bad), HeadEnd::State::kBareLineFeed) << bad;
+  }
+}
+
+/// Feeds `bytes` in pieces of `piece`; what is passed on, or "invalid".
+std::string pass(std::string bytes, std::size_t piece, bool decode, std::string* rest = nullptr) {
+  BodyFilter filter;
+  filter.begin({Framing::Kind::kChunked, 0}, decode);
+  std::string out;
+  std::size_t at = 0;
+  while (at < bytes.size() && !filter.done()) {
+    auto size = std::min(piece, bytes.size() - at);
+    auto step = filter.filter(bytes.data() + at, size, bytes.data() + at);
+    if (!step.valid) return "invalid";
+    out.append(bytes.data() + at, step.produced);
+    at += step.consumed;
+  }
+  if (!filter.done()) return "unfinished";
+  if (rest) *rest = bytes.substr(at);
+  return out;
+}
+
+TEST(R2_1, ChunkedBodiesAreCheckedAndCleaned) {
+  const std::string body = "5;ext=\"a;b\"\r\nhello\r\n00A ; x\r\n0123456789\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\nGET /next";
+  for (std::size_t piece : {1, 2, 3, 7, 1000}) {
+    std::string rest;
+    EXPECT_EQ(pass(body, piece, false, &rest), "5\r\nhello\r\n00A\r\n0123456789\r\n0\r\n\r\n");
+    EXPECT_EQ(rest, "GET /next");
+    EXPECT_EQ(pass(body, piece, true), "hello0123456789");
+  }
+  for (std::string bad : {"g\r\n", "\r\n", "5 \r\nhello\r\n", "5\nhello", "5\r\nhelloX\r\n", "5\r\nhello\n", "-1\r\n", "0x5\r\n",
+                          "5;a\nb\r\n", "5\r\r\n", "1000000000000000\r\n", " 5\r\n", "0\r\nX: a\nb\r\n\r\n", "0\r\nX: \x01\r\n\r\n",
+                          "5;\rhello\r\n", "0\r\n\rX"}) {
+    EXPECT_EQ(pass(bad, 1000, false), "invalid") << bad;
+    EXPECT_EQ(pass(bad, 1, false), "invalid") << bad;
+  }
+  EXPECT_EQ(pass("5;" + std::string(20'000, 'x') + "\r\nhello\r\n0\r\n\r\n", 1000, false), "invalid");
+}
+
+}  // namespace
+}  // namespace tiltyard::gateway

@@ -1,0 +1,388 @@
+// The life of a client's connection: heads, routing, pages, the end. What passes in an exchange: http_exchange.cpp.
+#include "gateway/http_session.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "gateway/rewrite.h"
+
+namespace tiltyard::gateway {
+
+namespace {
+
+// How long a connection is read on after its last answer, so that the client gets to see that answer (RFC 9112, 9.6).
+constexpr auto kLinger = std::chrono::seconds(2);
+// A client that has closed its direction may only have sent all it had (`nc -N`), or may have gone: so long it gets.
+constexpr auto kHalfClosedGrace = std::chrono::seconds(5);
+// Steps before other connections get their turn.
+constexpr int kStepsPerTurn = 48;
+
+std::string address_text(const SocketAddress& peer) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (peer.storage.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer.storage);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+    std::string_view mapped(text.data());
+    if (mapped.starts_with("::ffff:") && mapped.find('.') != mapped.npos) return std::string(mapped.substr(7));
+  } else {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer.storage);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+  }
+  return text.data();
+}
+
+bool idempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+}
+
+}  // namespace
+
+void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer) {
+  auto* session = new HttpSession(shard);  // owned by the shard's list until `remove` buries it
+  shard.add(*session);
+  session->client_.fd = fd;
+  session->client_address_ = address_text(peer);
+  if (!shard.loop().watch(session->client_, *session)) return session->end();
+  shard.loop().set_deadline(*session, shard.loop().now() + shard.options().head_timeout);
+}
+
+void HttpSession::refuse(int fd) {
+  static const std::string answer = render_page({Page::kTooMany, 503, {}, {}}, false, false, false);
+  (void)::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  ::close(fd);
+}
+
+void HttpSession::on_ready(Stream&) { advance(); }
+void HttpSession::on_turn() { advance(); }
+
+void HttpSession::advance() {
+  for (int i = 0; i < kStepsPerTurn; ++i) {
+    if (state_ == State::kClosed || !step()) return;
+  }
+  if (state_ != State::kClosed) shard_.loop().again(*this);
+}
+
+bool HttpSession::step() {
+  if (held()) {
+    if (client_.broken) end();
+    return false;
+  }
+  switch (state_) {
+    case State::kHead: return read_head();
+    case State::kConnect: return finish_connect();
+    case State::kExchange: return exchange();
+    case State::kTunnel: return tunnel();
+    case State::kPage: return write_page();
+    case State::kLinger: return linger();
+    case State::kClosed: return false;
+  }
+  return false;
+}
+
+bool HttpSession::read_head() {
+  auto bytes = in_.raw();
+  auto limit = shard_.options().head_limit;
+  auto found = bytes.empty() ? HeadEnd::State::kMore : in_scan_.find(bytes);
+  if (found == HeadEnd::State::kBareLineFeed) {
+    refuse_request({400, "A line of the head does not end with CR LF."});
+    return true;
+  }
+  bool too_long = found == HeadEnd::State::kFound ? in_scan_.end() > limit : bytes.size() >= limit;
+  if (too_long) {
+    refuse_request({431, "The head of the request is too long."});
+    return true;
+  }
+  if (found == HeadEnd::State::kMore) return read_more_head();
+  begin_exchange(bytes.substr(in_scan_.start(), in_scan_.end() - in_scan_.start()));
+  return true;
+}
+
+bool HttpSession::read_more_head() {
+  if (!client_.readable) return false;
+  bool first = in_.raw().empty();
+  auto [to, size] = in_.room();
+  auto got = client_.read(to, size);
+  if (got.state == Io::kOk) {
+    in_.received(got.size);
+    if (first) shard_.loop().set_deadline(*this, shard_.loop().now() + shard_.options().head_timeout);
+    return true;
+  }
+  if (got.state == Io::kBlocked) {
+    if (first) in_.clear();
+    return false;
+  }
+  end();
+  return false;
+}
+
+void HttpSession::begin_exchange(std::string_view bytes) {
+  static thread_local RequestHead head;
+  auto refusal = parse_request(bytes, head);
+  if (refusal) return refuse_request(*refusal);
+  exchange_ = {};
+  exchange_.head_only = head.method == "HEAD";
+  exchange_.http10 = head.minor == 0;
+  exchange_.keep_alive = head.persistent() && !shard_.draining();
+  exchange_.websocket = head.websocket;
+  bool bodiless = head.framing.kind == Framing::Kind::kNone ||
+                  (head.framing.kind == Framing::Kind::kLength && head.framing.length == 0);
+  exchange_.retryable = bodiless && idempotent(head.method);
+  exchange_.problem = wants_problem(head.accept);
+  in_body_.begin(head.framing);
+  up_head_.clear();
+  up_sent_ = 0;
+  route(head);
+  // The views of `head` end here.
+  in_.skip(in_scan_.end());
+  in_scan_.reset();
+  if (state_ == State::kExchange) use_machine();
+}
+
+/// The instance sleeps: what there is of the request waits here until it is awake.
+void HttpSession::wait_for_machine() {
+  if (!hold()) answer_page(Page::kTooMany, 503);
+}
+
+void HttpSession::fell_asleep() {
+  if (state_ == State::kExchange || state_ == State::kTunnel) advance();
+}
+
+void HttpSession::woke(bool good) {
+  if (!held()) return;
+  let_go();
+  if (!good) return give_up_waiting();
+  if (state_ == State::kExchange && !machine_) use_machine();
+  else touch();
+  advance();
+}
+
+void HttpSession::give_up_waiting() {
+  let_go();
+  if (state_ == State::kTunnel) return cut();
+  answer_page(Page::kAsleep, 503);
+  advance();
+}
+
+/// Whether the instance sleeps and this connection needs it: for an answer, or for more that the client has to say.
+bool HttpSession::must_wait() {
+  if (!asleep()) return false;
+  bool needed = state_ == State::kTunnel ? client_.has_bytes() : !exchange_.head_done || !request_sent();
+  if (!needed) return false;
+  if (hold()) return true;
+  if (state_ == State::kTunnel) cut();
+  else answer_page(Page::kTooMany, 503);
+  return true;
+}
+
+void HttpSession::route(const RequestHead& head) {
+  std::array<char, 256> lowered;
+  auto size = std::min(head.host_name.size(), lowered.size());
+  std::transform(head.host_name.begin(), head.host_name.begin() + static_cast<std::ptrdiff_t>(size), lowered.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::string_view host(lowered.data(), size);
+  if (host.ends_with('.')) host.remove_suffix(1);
+  std::string_view domain = shard_.options().domain;
+  if (host == domain) return answer_page(Page::kWelcome, 200);
+  const Target* target = nullptr;
+  if (host.size() > domain.size() && host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.') {
+    target = shard_.find_host(host.substr(0, host.size() - domain.size() - 1));
+  }
+  if (!target) return answer_page(Page::kUnknownHost, 404, head.host);
+  endpoint_ = target->endpoint;
+  if (!attach(target->instance)) {
+    endpoint_.reset();
+    return answer_page(Page::kTooMany, 503, head.host);
+  }
+  write_request_head(head, client_address_, false, up_head_);
+  state_ = State::kExchange;
+  await_answer(true);
+}
+
+void HttpSession::use_machine() {
+  if (asleep()) return wait_for_machine();
+  out_scan_.reset();
+  down_head_.clear();
+  down_sent_ = 0;
+  machine_ = endpoint_->take_idle();
+  // What cannot be sent twice looks first whether the machine has just closed the connection.
+  while (machine_ && !exchange_.retryable && machine_->has_ended()) {
+    drop_machine();
+    machine_ = endpoint_->take_idle();
+  }
+  if (!machine_) return connect_machine();
+  machine_->stream.watcher = this;
+  touch();
+}
+
+void HttpSession::connect_machine() {
+  machine_ = endpoint_->connect(*this);
+  if (!machine_) {
+    shard_.totals().upstream_errors.add();
+    return answer_page(Page::kNoAnswer, 502);
+  }
+  state_ = State::kConnect;
+  shard_.loop().set_deadline(*this, shard_.loop().now() + shard_.options().connect_timeout);
+}
+
+bool HttpSession::finish_connect() {
+  if (client_.broken) {
+    end();
+    return false;
+  }
+  auto& stream = machine_->stream;
+  if (!stream.writable && !stream.broken) return false;
+  if (connect_error(stream) != 0) {
+    shard_.totals().upstream_errors.add();
+    answer_page(Page::kNoAnswer, 502);
+    return true;
+  }
+  state_ = State::kExchange;
+  touch();
+  return true;
+}
+
+void HttpSession::refuse_request(const Refusal& refusal) {
+  exchange_ = {};
+  in_body_.begin({});
+  in_.clear();
+  in_scan_.reset();
+  up_head_.clear();
+  up_sent_ = 0;
+  answer_page(Page::kRefused, refusal.status, {}, refusal.why);
+}
+
+void HttpSession::answer_page(Page page, int status, std::string_view host, std::string_view detail) {
+  await_answer(false);
+  // Once the client has part of another answer, the cut connection is the only honest sign.
+  if (exchange_.head_done) return cut();
+  bool request_over = in_body_.done() && in_.ready().empty();
+  exchange_.keep_alive = exchange_.keep_alive && request_over && !shard_.draining();
+  exchange_.status = status;
+  drop_machine();
+  out_.clear();
+  // An interim answer may be on its way; it goes out first.
+  down_head_.erase(0, down_sent_);
+  down_sent_ = 0;
+  PageText text{page, status, host, detail};
+  down_head_ += render_page(text, exchange_.problem, exchange_.keep_alive, exchange_.head_only);
+  state_ = State::kPage;
+  touch();
+}
+
+bool HttpSession::write_page() {
+  if (!client_.writable) return false;
+  iovec piece{down_head_.data() + down_sent_, down_head_.size() - down_sent_};
+  auto sent = client_.write({&piece, 1});
+  if (sent.state == Io::kBlocked) return false;
+  if (sent.state != Io::kOk) {
+    end();
+    return false;
+  }
+  down_sent_ += sent.size;
+  count(0, sent.size);
+  if (down_sent_ < down_head_.size()) return true;
+  shard_.totals().requests[static_cast<std::size_t>(exchange_.status / 100)].add();
+  if (exchange_.keep_alive) next_request();
+  else begin_linger();
+  return true;
+}
+
+void HttpSession::next_request() {
+  if (shard_.draining()) return begin_linger();
+  state_ = State::kHead;
+  down_head_.clear();
+  down_sent_ = 0;
+  auto idle = shard_.options().idle_timeout;
+  if (!in_.raw().empty()) idle = shard_.options().head_timeout;
+  if (idle.count() > 0) shard_.loop().set_deadline(*this, shard_.loop().now() + idle);
+  else shard_.loop().clear_deadline(*this);
+}
+
+void HttpSession::begin_linger() {
+  // Closing over unread bytes makes the kernel reset the connection, and the client may lose the answer.
+  if (client_.peer_ended && !client_.readable) return end();
+  in_.clear();
+  client_.shutdown_write();
+  state_ = State::kLinger;
+  shard_.loop().set_deadline(*this, shard_.loop().now() + kLinger);
+}
+
+bool HttpSession::linger() {
+  if (!client_.readable) return false;
+  auto [to, size] = in_.room();
+  auto got = client_.read(to, size);
+  in_.clear();
+  if (got.state == Io::kOk) return true;
+  if (got.state != Io::kBlocked) end();
+  return false;
+}
+
+void HttpSession::touch() {
+  const auto& options = shard_.options();
+  auto wait = options.idle_timeout;
+  bool waits_for_answer = state_ == State::kExchange && !exchange_.answered && request_sent();
+  if (waits_for_answer) wait = options.answer_timeout;
+  if (exchange_.client_ended && (wait.count() == 0 || wait > kHalfClosedGrace)) wait = kHalfClosedGrace;
+  if (wait.count() > 0) shard_.loop().set_deadline(*this, shard_.loop().now() + wait);
+  else shard_.loop().clear_deadline(*this);
+}
+
+void HttpSession::on_deadline() {
+  if (held()) return give_up_waiting();
+  switch (state_) {
+    case State::kHead:
+      if (in_.raw().empty()) return end();
+      refuse_request({408, "The head of the request did not come in time."});
+      return advance();
+    case State::kConnect:
+      shard_.totals().upstream_errors.add();
+      answer_page(Page::kNoAnswer, 502);
+      return advance();
+    case State::kExchange:
+      if (exchange_.client_ended || !request_sent() || exchange_.head_done) return cut();
+      shard_.totals().upstream_errors.add();
+      answer_page(Page::kTooSlow, 504);
+      return advance();
+    case State::kTunnel:
+    case State::kPage:
+      return cut();
+    case State::kLinger:
+    case State::kClosed:
+      return end();
+  }
+}
+
+void HttpSession::drain() {
+  exchange_.keep_alive = false;
+  if (state_ == State::kHead && in_.raw().empty()) end();
+}
+
+void HttpSession::drop_machine() {
+  if (!machine_) return;
+  machine_->stream.close();
+  shard_.loop().bury(std::move(machine_));
+}
+
+void HttpSession::cut() {
+  if (state_ == State::kClosed) return;
+  client_.reset();
+  end();
+}
+
+void HttpSession::end() {
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kExchange || state_ == State::kConnect) shard_.totals().requests[0].add();
+  state_ = State::kClosed;
+  client_.close();
+  drop_machine();
+  detach();
+  shard_.remove(*this);
+}
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "gateway/body.h"
+#include "gateway/head.h"
+#include "gateway/pages.h"
+#include "gateway/shard.h"
+
+namespace tiltyard::gateway {
+
+/// A player's HTTP/1.1 connection: reads a head, finds the machine, lets request and answer pass side by side, and goes on
+/// with the next request. A state machine that moves when a socket is ready; nothing is allocated per request once the
+/// strings have grown. Pipelined requests wait in the buffer until the answer before them has been sent.
+class HttpSession final : public Session {
+ public:
+  static void begin(Shard& shard, int fd, const SocketAddress& peer);
+  /// Over the limit of connections: a short 503, then closed.
+  static void refuse(int fd);
+
+  void on_ready(Stream& stream) override;
+  void on_turn() override;
+  void cut() override;
+  void drain() override;
+  void fell_asleep() override;
+  void woke(bool good) override;
+
+ private:
+  enum class State : std::uint8_t { kHead, kConnect, kExchange, kTunnel, kPage, kLinger, kClosed };
+
+  /// One request and its answer.
+  struct Exchange {
+    bool head_only = false;       ///< HEAD
+    bool http10 = false;          ///< the client speaks HTTP/1.0
+    bool keep_alive = false;      ///< the client's connection may stay
+    bool websocket = false;       ///< an upgrade was asked for
+    bool retryable = false;       ///< may be sent twice: idempotent and without a body
+    bool retried = false;
+    bool problem = false;         ///< the client prefers JSON
+    bool request_lost = false;    ///< the machine takes no more of the request
+    bool answered = false;        ///< a byte of an answer has come
+    bool head_done = false;       ///< the final answer's head has been read
+    bool machine_keeps = false;   ///< the machine's connection can be used again
+    bool client_ended = false;    ///< the client has closed its direction
+    int status = 0;
+  };
+
+  explicit HttpSession(Shard& shard) : Session(shard), in_(shard.blocks()), out_(shard.blocks()) {}
+  void on_deadline() override;
+
+  // Each does one step and tells whether another may follow at once.
+  void advance();
+  bool step();
+  bool read_head();
+  bool read_more_head();
+  bool finish_connect();
+  bool exchange();
+  bool tunnel();
+  bool write_page();
+  bool linger();
+
+  // The request's way.
+  void begin_exchange(std::string_view head);
+  void route(const RequestHead& head);
+  void use_machine();
+  void wait_for_machine();
+  bool must_wait();
+  void give_up_waiting();
+  void connect_machine();
+  bool send_request();
+  bool read_body();
+  bool filter_request();
+
+  // The answer's way.
+  bool pass_answer();
+  bool flush_answer();
+  bool read_answer_head();
+  bool take_answer_head(std::string_view bytes);
+  bool take_interim(const ResponseHead& head);
+  void begin_tunnel();
+  bool read_machine();
+  bool filter_answer();
+  bool machine_gone(bool properly);
+  void finish_exchange();
+
+  void answer_page(Page page, int status, std::string_view host = {}, std::string_view detail = {});
+  void refuse_request(const Refusal& refusal);
+  void drop_machine();
+  void next_request();
+  void begin_linger();
+  void touch();
+  void end();
+  bool request_sent() const { return in_body_.done() && up_sent_ == up_head_.size() && in_.ready().empty(); }
+
+  State state_ = State::kHead;
+  Exchange exchange_;
+  Stream client_;
+  std::string client_address_;
+  Buffer in_, out_;             ///< from the client, from the machine
+  HeadEnd in_scan_, out_scan_;
+  BodyFilter in_body_, out_body_;
+  std::string up_head_, down_head_;  ///< to the machine, to the client
+  std::size_t up_sent_ = 0, down_sent_ = 0;
+  std::unique_ptr<Upstream> machine_;
+  std::optional<Relay> tunnel_;
+  std::uint64_t counted_in_ = 0, counted_out_ = 0;
+};
+
+}  // namespace tiltyard::gateway

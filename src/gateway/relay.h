@@ -1,0 +1,82 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gateway/event_loop.h"
+
+namespace tiltyard::gateway {
+
+/// A kernel pipe, for splice(2). Kept in a pool: making one costs two system calls.
+struct Pipe {
+  int read_end = -1, write_end = -1;
+};
+
+class PipePool {
+ public:
+  PipePool() = default;
+  ~PipePool();
+  PipePool(const PipePool&) = delete;
+  PipePool& operator=(const PipePool&) = delete;
+
+  /// False: no descriptors are left; the caller copies instead.
+  bool take(Pipe& pipe);
+  /// Only empty pipes come back.
+  void give_back(Pipe pipe);
+  static void close(Pipe pipe);
+
+ private:
+  std::vector<Pipe> free_;
+};
+
+/// One direction of a raw connection. Bytes go from socket to pipe to socket without being copied through this process;
+/// where the kernel cannot splice, they are copied. Holds at most one pipe (256 KB), and only while bytes wait in it.
+class OneWay {
+ public:
+  enum class Step { kIdle, kMoved, kBroken };
+
+  OneWay(PipePool& pipes, Stream& from, Stream& to) : pipes_(pipes), from_(from), to_(to) {}
+  ~OneWay();
+
+  /// Bytes that go before all others (what was read together with a head).
+  void begin_with(std::string bytes) { first_ = std::move(bytes); }
+  /// Moves what can be moved now; `kMoved` when more may follow at once.
+  Step step();
+  /// The end was read and passed on.
+  bool finished() const { return finished_; }
+  std::uint64_t moved() const { return moved_; }
+
+ private:
+  Step flush_first();
+  Step fill();
+  Step drain();
+  Step copy();
+
+  PipePool& pipes_;
+  Stream& from_;
+  Stream& to_;
+  std::string first_;
+  std::size_t first_sent_ = 0;
+  Pipe pipe_;
+  std::size_t in_pipe_ = 0;
+  std::uint64_t moved_ = 0;
+  bool end_read_ = false, finished_ = false, cannot_splice_ = false;
+};
+
+/// Both directions between two sockets, each closed on its own (half-close): a client that has sent everything still
+/// gets its answer.
+class Relay {
+ public:
+  enum class State { kOpen, kFinished, kBroken };
+
+  Relay(PipePool& pipes, Stream& client, Stream& machine) : in_(pipes, client, machine), out_(pipes, machine, client) {}
+  OneWay& in() { return in_; }
+  OneWay& out() { return out_; }
+  /// Moves what can be moved, up to a fair share; `more` tells that it stopped for fairness only.
+  State run(bool& progress, bool& more);
+
+ private:
+  OneWay in_, out_;
+};
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,75 @@
+#include "gateway/report.h"
+
+#include <mutex>
+#include <string>
+
+#include "gateway/shard.h"
+#include "observe/metrics.h"
+
+namespace tiltyard::gateway {
+
+namespace {
+
+constexpr std::array<const char*, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+/// The metrics count up only, so each exposition adds what came since the one before.
+class Reporter {
+ public:
+  Reporter() {
+    for (const auto* name : kClasses) {
+      requests_.push_back(metrics::counter("tiltyard_gateway_requests_total",
+                                           "HTTP requests by the class of the answer's status", {{"code", name}}));
+    }
+  }
+
+  void report(const Totals& now) {
+    std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < requests_.size(); ++i) add(requests_[i], now.requests[i], before_.requests[i]);
+    add(in_, now.bytes_in, before_.bytes_in);
+    add(out_, now.bytes_out, before_.bytes_out);
+    add(errors_, now.upstream_errors, before_.upstream_errors);
+    open_.set(static_cast<double>(now.connections));
+    routes_.set(static_cast<double>(now.routes));
+    before_ = now;
+  }
+
+ private:
+  static void add(const metrics::Counter& counter, std::uint64_t now, std::uint64_t before) {
+    if (now > before) counter.add(static_cast<double>(now - before));
+  }
+
+  std::mutex mutex_;
+  Totals before_;
+  std::vector<metrics::Counter> requests_;
+  metrics::Counter in_ = metrics::counter("tiltyard_gateway_bytes_total", "Bytes passed on", {{"direction", "in"}});
+  metrics::Counter out_ = metrics::counter("tiltyard_gateway_bytes_total", "Bytes passed on", {{"direction", "out"}});
+  metrics::Counter errors_ = metrics::counter("tiltyard_gateway_upstream_errors_total",
+                                              "Machines that refused, broke off, were too slow or made no sense");
+  metrics::Gauge open_ = metrics::gauge("tiltyard_gateway_connections_open", "Open connections of players");
+  metrics::Gauge routes_ = metrics::gauge("tiltyard_gateway_routes", "Published routes");
+};
+
+}  // namespace
+
+Totals Totals::of(const std::vector<std::shared_ptr<Shard>>& shards, std::size_t routes) {
+  Totals sum;
+  sum.routes = routes;
+  for (const auto& shard : shards) {
+    const auto& mine = shard->totals();
+    for (std::size_t i = 0; i < sum.requests.size(); ++i) sum.requests[i] += mine.requests[i].get();
+    sum.connections += mine.connections.get();
+    sum.bytes_in += mine.bytes_in.get();
+    sum.bytes_out += mine.bytes_out.get();
+    sum.upstream_errors += mine.upstream_errors.get();
+  }
+  return sum;
+}
+
+void report_metrics(std::weak_ptr<void> state, std::function<Totals(const void*)> totals_of) {
+  auto reporter = std::make_shared<Reporter>();
+  metrics::on_collect([state = std::move(state), totals_of = std::move(totals_of), reporter] {
+    if (auto alive = state.lock()) reporter->report(totals_of(alive.get()));
+  });
+}
+
+}  // namespace tiltyard::gateway

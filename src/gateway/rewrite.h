@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "gateway/head.h"
+
+namespace tiltyard::gateway {
+
+/// Writes the head that goes to the machine (RFC 9110 section 7.6, RFC 7239): Host as the client said it, hop-by-hop
+/// fields left out, framing said anew, Via, Forwarded and X-Forwarded-* set by us whatever the client claimed.
+/// `client`: the client's address without port. `secure`: it came over TLS.
+void write_request_head(const RequestHead& head, std::string_view client, bool secure, std::string& out);
+
+/// What the client is told about the connection and the body.
+struct AnswerShape {
+  int client_minor = 1;
+  bool keep_alive = true;    ///< the connection to the client stays
+  bool upgraded = false;     ///< 101: Upgrade and Connection are passed on
+};
+
+/// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients.
+void write_response_head(const ResponseHead& head, AnswerShape shape, std::string& out);
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,355 @@
+#include "gateway/shard.h"
+
+#include <boost/asio/post.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "gateway/http_session.h"
+#include "gateway/tcp_session.h"
+
+namespace tiltyard::gateway {
+
+namespace {
+
+constexpr int kAcceptsPerTurn = 64;
+// Out of descriptors: look again after this time instead of spinning.
+constexpr auto kAcceptPause = std::chrono::milliseconds(200);
+
+/// A descriptor on its way to another loop: closed if the loop has ended meanwhile.
+struct TravellingSocket {
+  int fd;
+  explicit TravellingSocket(int socket) : fd(socket) {}
+  ~TravellingSocket() {
+    if (fd >= 0) ::close(fd);
+  }
+  int release() { return std::exchange(fd, -1); }
+};
+
+}  // namespace
+
+Session::~Session() = default;
+
+bool Session::attach(std::shared_ptr<Instance> instance) {
+  if (instance_ == instance) return true;
+  detach();
+  auto& traffic = *instance->publication->traffic;
+  if (traffic.open.fetch_add(1, std::memory_order_relaxed) >= shard_.options().max_connections_per_instance) {
+    traffic.open.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  instance_ = std::move(instance);
+  instance_->sessions.push_back(*this);
+  auto& mine = traffic.per_loop[shard_.index()];
+  mine.connections.add();
+  mine.open.add();
+  count(0, 0);
+  return true;
+}
+
+void Session::detach() {
+  if (!instance_) return;
+  let_go();
+  await_answer(false);
+  auto& traffic = *instance_->publication->traffic;
+  traffic.open.fetch_sub(1, std::memory_order_relaxed);
+  traffic.per_loop[shard_.index()].open.sub();
+  intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink>::unlink();
+  instance_.reset();
+}
+
+LoopTraffic* Session::traffic() const {
+  return instance_ ? &instance_->publication->traffic->per_loop[shard_.index()] : nullptr;
+}
+
+void Session::count(std::uint64_t in, std::uint64_t out) {
+  shard_.totals().bytes_in.add(in);
+  shard_.totals().bytes_out.add(out);
+  if (auto* mine = traffic()) {
+    mine->bytes_in.add(in);
+    mine->bytes_out.add(out);
+    mine->last_activity.set(static_cast<std::uint64_t>(shard_.loop().now().time_since_epoch().count()));
+  }
+}
+
+bool Session::asleep() const { return instance_ && instance_->asleep; }
+
+bool Session::hold() {
+  if (held_) return true;
+  auto& held = instance_->publication->traffic->held;
+  if (held.fetch_add(1, std::memory_order_relaxed) >= shard_.options().max_held_per_instance) {
+    held.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  held_ = true;
+  count(0, 0);
+  shard_.loop().set_deadline(*this, shard_.loop().now() + shard_.options().wake_timeout);
+  shard_.ask_to_wake(*instance_);
+  return true;
+}
+
+void Session::let_go() {
+  if (!held_) return;
+  held_ = false;
+  instance_->publication->traffic->held.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Session::await_answer(bool awaited) {
+  if (!instance_ || awaited == awaits_answer_) return;
+  awaits_answer_ = awaited;
+  if (awaited) traffic()->waiting.add();
+  else traffic()->waiting.sub();
+}
+
+Listener::Listener(EventLoop& loop, int fd, Accepted accepted) : loop_(loop), accepted_(std::move(accepted)) {
+  stream_.fd = fd;
+}
+
+bool Listener::start() { return loop_.watch_accept(stream_, *this); }
+
+void Listener::on_ready(Stream&) {
+  for (int i = 0; i < kAcceptsPerTurn && stream_.open(); ++i) {
+    SocketAddress peer;
+    peer.size = sizeof peer.storage;
+    int fd = ::accept4(stream_.fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      accepted_(fd, peer);
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      loop_.unwatch(stream_);
+      loop_.set_deadline(*this, loop_.now() + kAcceptPause);
+    }
+    if (errno != EINTR && errno != ECONNABORTED) return;
+  }
+}
+
+void Listener::on_deadline() {
+  if (stream_.open()) start();
+}
+
+Shard::Shard(asio::any_io_executor executor, std::size_t index, std::shared_ptr<Shared> shared)
+    : shared_(std::move(shared)),
+      index_(index),
+      loop_(std::make_shared<EventLoop>(std::move(executor))),
+      blocks_(std::max<std::size_t>(shared_->options.head_limit, 64 * 1024)) {}
+
+Shard::~Shard() { shut(); }
+
+void Shard::start(int http_listener) {
+  loop_->start();
+  if (http_listener < 0) return;
+  http_listener_ = std::make_unique<Listener>(
+      *loop_, http_listener, [this](int fd, const SocketAddress& peer) { accept_http(fd, peer); });
+  http_listener_->start();
+}
+
+void Shard::post(std::function<void(Shard&)> work) {
+  asio::post(loop_->executor(), [self = shared_from_this(), work = std::move(work)] {
+    self->loop_->enter([&] { work(*self); });
+  });
+}
+
+void Shard::publish(std::shared_ptr<const Publication> publication) {
+  auto& slot = instances_[publication->instance.str()];
+  auto old = slot;
+  auto next = std::make_shared<Instance>(publication);
+  for (const auto& route : publication->routes) {
+    std::shared_ptr<Endpoint> endpoint;
+    // The same way to the same machine goes on: its connections stay.
+    for (std::size_t i = 0; old && i < old->endpoints.size(); ++i) {
+      const auto& before = old->publication->routes[i];
+      if (before.kind == route.kind && before.machine == route.machine && before.port == route.port) {
+        endpoint = old->endpoints[i];
+      }
+    }
+    if (!endpoint) endpoint = std::make_shared<Endpoint>(*loop_, route.machine);
+    next->endpoints.push_back(std::move(endpoint));
+  }
+  if (old) {
+    forget_routes(*old);
+    for (auto& endpoint : old->endpoints) {
+      if (std::ranges::find(next->endpoints, endpoint) == next->endpoints.end()) endpoint->retire();
+    }
+  }
+  if (old) next->asleep = old->asleep;
+  slot = next;
+  for (std::size_t i = 0; i < publication->routes.size(); ++i) {
+    const auto& route = publication->routes[i];
+    Target target{next, next->endpoints[i]};
+    for (const auto& host : route.hosts) hosts_.insert_or_assign(host, target);
+    if (route.kind == RouteKind::kTcp) ports_.insert_or_assign(route.port, target);
+  }
+  if (!old) return;
+  // Sessions whose endpoint has gone are cut; the others keep the instance object that counts them.
+  for (auto it = old->sessions.begin(); it != old->sessions.end();) {
+    auto& session = *it++;
+    auto* used = session.endpoint();
+    bool stays = used && std::ranges::any_of(next->endpoints, [&](const auto& e) { return e.get() == used; });
+    if (!stays) session.cut();
+  }
+  next->sessions.splice(next->sessions.end(), old->sessions);
+  for (auto& session : next->sessions) session.move_to(next);
+}
+
+void Shard::forget_routes(Instance& instance) {
+  for (const auto& route : instance.publication->routes) {
+    for (const auto& host : route.hosts) {
+      auto found = hosts_.find(host);
+      if (found != hosts_.end() && found->second.instance.get() == &instance) hosts_.erase(found);
+    }
+    auto found = ports_.find(route.port);
+    if (route.kind == RouteKind::kTcp && found != ports_.end() && found->second.instance.get() == &instance) {
+      ports_.erase(found);
+    }
+  }
+}
+
+void Shard::withdraw(const InstanceId& id) {
+  auto found = instances_.find(id.str());
+  if (found == instances_.end()) return;
+  auto instance = std::move(found->second);
+  instances_.erase(found);
+  forget_routes(*instance);
+  for (auto& endpoint : instance->endpoints) endpoint->retire();
+  while (!instance->sessions.empty()) instance->sessions.front().cut();
+}
+
+void Shard::set_asleep(const InstanceId& id, bool asleep) {
+  auto found = instances_.find(id.str());
+  if (found == instances_.end()) return;
+  auto instance = found->second;
+  instance->asleep = asleep;
+  instance->wake_asked = false;
+  // While it sleeps its programs cannot close what they no longer want; a kept connection would be a trap for the first.
+  for (auto& endpoint : instance->endpoints) {
+    if (asleep) endpoint->close_idle();
+  }
+  for (auto it = instance->sessions.begin(); it != instance->sessions.end();) {
+    auto& session = *it++;
+    if (asleep) session.fell_asleep();
+    else session.woke(true);
+  }
+}
+
+void Shard::give_up_waking(const InstanceId& id) {
+  auto found = instances_.find(id.str());
+  if (found == instances_.end()) return;
+  auto instance = found->second;
+  instance->wake_asked = false;
+  for (auto it = instance->sessions.begin(); it != instance->sessions.end();) (it++)->woke(false);
+}
+
+void Shard::ask_to_wake(Instance& instance) {
+  if (instance.wake_asked || !shared_->want_awake) return;
+  instance.wake_asked = true;
+  shared_->want_awake(instance.publication->instance);
+}
+
+void Shard::listen_tcp(std::uint16_t port, int fd) {
+  auto listener = std::make_unique<Listener>(*loop_, fd,
+                                             [this, port](int socket, const SocketAddress&) { accept_tcp(port, socket); });
+  listener->start();
+  tcp_listeners_.insert_or_assign(port, std::move(listener));
+}
+
+void Shard::close_tcp(std::uint16_t port) {
+  auto found = tcp_listeners_.find(port);
+  if (found == tcp_listeners_.end()) return;
+  found->second->close();
+  loop_->bury(std::move(found->second));
+  tcp_listeners_.erase(found);
+}
+
+void Shard::accept_http(int fd, const SocketAddress& peer) {
+  // Over the limit nothing is promised: the socket is closed, the client may come again.
+  if (shared_->open.load(std::memory_order_relaxed) >= shared_->options.max_connections) {
+    HttpSession::refuse(fd);
+    return;
+  }
+  set_no_delay(fd);
+  HttpSession::begin(*this, fd, peer);
+}
+
+void Shard::accept_tcp(std::uint16_t port, int fd) {
+  // A port's listener lives on one loop; its connections are dealt out to all in turn.
+  auto& shards = shared_->shards;
+  auto chosen = shards[next_shard_++ % shards.size()].lock();
+  if (!chosen || chosen.get() == this) {
+    open_tcp(port, fd);
+    return;
+  }
+  auto socket = std::make_shared<TravellingSocket>(fd);
+  chosen->post([port, socket](Shard& shard) { shard.open_tcp(port, socket->release()); });
+}
+
+void Shard::open_tcp(std::uint16_t port, int fd) {
+  const auto* target = find_port(port);
+  bool full = shared_->open.load(std::memory_order_relaxed) >= shared_->options.max_connections;
+  if (!target || draining_ || full) {
+    Stream refused;
+    refused.fd = fd;
+    refused.reset();
+    return;
+  }
+  set_no_delay(fd);
+  TcpSession::begin(*this, fd, *target);
+}
+
+const Target* Shard::find_host(std::string_view label) const {
+  auto found = hosts_.find(label);
+  return found == hosts_.end() ? nullptr : &found->second;
+}
+
+const Target* Shard::find_port(std::uint16_t port) const {
+  auto found = ports_.find(port);
+  return found == ports_.end() ? nullptr : &found->second;
+}
+
+void Shard::add(Session& session) {
+  sessions_.push_back(session);
+  totals_.connections.add();
+  shared_->open.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Shard::remove(Session& session) {
+  loop_->forget(session);
+  loop_->clear_deadline(session);
+  intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>& hook = session;
+  hook.unlink();
+  totals_.connections.sub();
+  shared_->open.fetch_sub(1, std::memory_order_relaxed);
+  loop_->bury(std::unique_ptr<Mortal>(&session));
+  check_empty();
+}
+
+void Shard::drain(std::function<void()> on_empty) {
+  draining_ = true;
+  on_empty_ = std::move(on_empty);
+  if (http_listener_) http_listener_->close();
+  for (auto& [port, listener] : tcp_listeners_) listener->close();
+  for (auto it = sessions_.begin(); it != sessions_.end();) (it++)->drain();
+  check_empty();
+}
+
+void Shard::check_empty() {
+  if (!draining_ || !sessions_.empty() || !on_empty_) return;
+  auto tell = std::exchange(on_empty_, nullptr);
+  tell();
+}
+
+void Shard::shut() {
+  draining_ = true;
+  if (http_listener_) http_listener_->close();
+  for (auto& [port, listener] : tcp_listeners_) listener->close();
+  while (!sessions_.empty()) sessions_.front().cut();
+  for (auto& [id, instance] : instances_) {
+    for (auto& endpoint : instance->endpoints) endpoint->retire();
+  }
+  loop_->stop();
+}
+
+}  // namespace tiltyard::gateway

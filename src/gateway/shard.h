@@ -1,0 +1,201 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "gateway/buffer.h"
+#include "gateway/counters.h"
+#include "gateway/event_loop.h"
+#include "gateway/gateway.h"
+#include "gateway/relay.h"
+#include "gateway/upstream.h"
+
+namespace tiltyard::gateway {
+
+/// One endpoint as the home loop hands it to the shards; never changed afterwards.
+struct PublishedRoute {
+  RouteKind kind;
+  std::vector<std::string> hosts;  ///< lower case
+  std::uint16_t port;
+  SocketAddress machine;
+};
+
+struct Publication {
+  InstanceId instance;
+  std::vector<PublishedRoute> routes;
+  std::shared_ptr<InstanceTraffic> traffic;
+};
+
+struct AllHook;
+struct InstanceHook;
+using AutoUnlink = intrusive::link_mode<intrusive::auto_unlink>;
+
+class Instance;
+class Shard;
+
+/// One player's connection, on one loop for its whole life. Ends with `close`, which buries it.
+class Session : public Watcher,
+                public Timed,
+                public Mortal,
+                public intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>,
+                public intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink> {
+ public:
+  explicit Session(Shard& shard) : shard_(shard) {}
+  ~Session() override;
+
+  /// Cuts the connection at once, so that the client sees that it was cut.
+  virtual void cut() = 0;
+  /// Shutting down: closes if nothing is under way, otherwise after what is under way.
+  virtual void drain() = 0;
+  /// The instance sleeps from now on: what needs it must have it woken.
+  virtual void fell_asleep() = 0;
+  /// What was held goes on, or ends because nobody could wake the instance.
+  virtual void woke(bool good) = 0;
+  /// Which of the instance's endpoints is in use; null: none now.
+  Endpoint* endpoint() const { return endpoint_.get(); }
+  /// The instance was published anew and this connection stays.
+  void move_to(std::shared_ptr<Instance> instance) { instance_ = std::move(instance); }
+
+ protected:
+  /// Counts the connection to the instance. False: the instance has as many as it may.
+  bool attach(std::shared_ptr<Instance> instance);
+  void detach();
+  LoopTraffic* traffic() const;
+  void count(std::uint64_t in, std::uint64_t out);
+  bool asleep() const;
+  /// Has the instance woken and waits for `woke`, at most `wake_timeout`: then the deadline comes. False: too many wait.
+  bool hold();
+  bool held() const { return held_; }
+  void let_go();
+  /// Whether an answer is awaited: a machine that is at work for somebody is not idle.
+  void await_answer(bool awaited);
+
+  Shard& shard_;
+  std::shared_ptr<Instance> instance_;
+  std::shared_ptr<Endpoint> endpoint_;
+
+ private:
+  bool held_ = false, awaits_answer_ = false;
+};
+
+/// An instance as one loop knows it.
+class Instance {
+ public:
+  explicit Instance(std::shared_ptr<const Publication> publication) : publication(std::move(publication)) {}
+
+  std::shared_ptr<const Publication> publication;
+  std::vector<std::shared_ptr<Endpoint>> endpoints;  ///< one per route, in the same order
+  bool asleep = false, wake_asked = false;
+  intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink>>,
+                  intrusive::constant_time_size<false>>
+      sessions;
+};
+
+/// A route found: the instance and the way to its machine.
+struct Target {
+  std::shared_ptr<Instance> instance;
+  std::shared_ptr<Endpoint> endpoint;
+};
+
+/// A listening socket on one loop.
+class Listener final : public Watcher, public Mortal, public Timed {
+ public:
+  using Accepted = std::function<void(int fd, const SocketAddress& peer)>;
+  Listener(EventLoop& loop, int fd, Accepted accepted);
+  bool start();
+  void close() { stream_.close(); }
+  void on_ready(Stream&) override;
+  void on_deadline() override;
+
+ private:
+  EventLoop& loop_;
+  Stream stream_;
+  Accepted accepted_;
+};
+
+/// What the shards of one gateway share.
+struct Shared {
+  Options options;
+  std::atomic<std::size_t> open{0};  ///< connections of players, over all loops
+  std::vector<std::weak_ptr<Shard>> shards;  ///< filled before the first starts, then never changed
+  std::function<void(const InstanceId&)> want_awake;  ///< from any loop; set before the first starts
+};
+
+/// The gateway's part on one net loop: its routes, connections and counters. Everything on the loop's thread, unless said
+/// otherwise; other threads post.
+class Shard : public std::enable_shared_from_this<Shard> {
+ public:
+  Shard(asio::any_io_executor executor, std::size_t index, std::shared_ptr<Shared> shared);
+  ~Shard();
+
+  EventLoop& loop() { return *loop_; }
+  BlockPool& blocks() { return blocks_; }
+  PipePool& pipes() { return pipes_; }
+  const Options& options() const { return shared_->options; }
+  std::size_t index() const { return index_; }
+  LoopTotals& totals() { return totals_; }
+  bool draining() const { return draining_; }
+
+  void start(int http_listener);
+  void publish(std::shared_ptr<const Publication> publication);
+  /// Opens a published TCP port, once all shards know its route.
+  void listen_tcp(std::uint16_t port, int fd);
+  void withdraw(const InstanceId& instance);
+  void set_asleep(const InstanceId& instance, bool asleep);
+  /// The instance stays asleep, and nobody who waits for it is kept any longer.
+  void give_up_waking(const InstanceId& instance);
+  void ask_to_wake(Instance& instance);
+  void close_tcp(std::uint16_t port);
+  /// Stops listening and lets connections end; `on_empty` is called when none is left.
+  void drain(std::function<void()> on_empty);
+  /// Cuts all connections and ends the loop's part.
+  void shut();
+
+  const Target* find_host(std::string_view label) const;
+  const Target* find_port(std::uint16_t port) const;
+  void add(Session& session);
+  /// Takes a session out and buries it.
+  void remove(Session& session);
+  /// Executes `work` on this shard's loop, inside a turn. From any thread.
+  void post(std::function<void(Shard&)> work);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
+  void accept_http(int fd, const SocketAddress& peer);
+  void accept_tcp(std::uint16_t port, int fd);
+  void open_tcp(std::uint16_t port, int fd);
+  void forget_routes(Instance& instance);
+  void check_empty();
+
+  std::shared_ptr<Shared> shared_;
+  std::size_t index_;
+  std::shared_ptr<EventLoop> loop_;
+  BlockPool blocks_;
+  PipePool pipes_;
+  LoopTotals totals_;
+  std::unordered_map<std::string, Target, Hash, std::equal_to<>> hosts_;
+  std::unordered_map<std::uint16_t, Target> ports_;
+  std::unordered_map<std::string, std::shared_ptr<Instance>, Hash, std::equal_to<>> instances_;
+  std::unordered_map<std::uint16_t, std::unique_ptr<Listener>> tcp_listeners_;
+  std::unique_ptr<Listener> http_listener_;
+  intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>>,
+                  intrusive::constant_time_size<false>>
+      sessions_;
+  std::size_t next_shard_ = 0;
+  bool draining_ = false;
+  std::function<void()> on_empty_;
+};
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "gateway/upstream.h"
+
+namespace tiltyard::gateway {
+
+/// A numeric IPv4 or IPv6 address (brackets allowed); `invalid-address` otherwise.
+Result<SocketAddress> socket_address(std::string_view address, std::uint16_t port);
+/// "address:port" or "[v6]:port".
+Result<SocketAddress> parse_listen(std::string_view listen);
+
+/// A listening socket, non-blocking. `shared`: several sockets on one port share its connections (SO_REUSEPORT).
+/// `port-busy` (Conflict) if somebody has the port, `invalid-address` if the address is not ours.
+Result<int> open_listener(const SocketAddress& address, bool shared);
+std::uint16_t bound_port(int fd);
+
+}  // namespace tiltyard::gateway

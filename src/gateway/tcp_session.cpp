@@ -1,0 +1,108 @@
+#include "gateway/tcp_session.h"
+
+#include <sys/socket.h>
+
+namespace tiltyard::gateway {
+
+void TcpSession::begin(Shard& shard, int fd, const Target& target) {
+  auto* session = new TcpSession(shard);  // owned by the shard's list until `remove` buries it
+  shard.add(*session);
+  session->client_.fd = fd;
+  // A peer that vanished without a word is found out even where no idle time is set.
+  int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  if (!session->attach(target.instance) || !shard.loop().watch(session->client_, *session)) {
+    session->cut();
+    return;
+  }
+  session->endpoint_ = target.endpoint;
+  if (!session->asleep()) session->connect();
+  else if (!session->hold()) session->cut();
+}
+
+void TcpSession::connect() {
+  machine_ = endpoint_->connect(*this);
+  if (!machine_) {
+    shard_.totals().upstream_errors.add();
+    cut();
+    return;
+  }
+  shard_.loop().set_deadline(*this, shard_.loop().now() + shard_.options().connect_timeout);
+}
+
+void TcpSession::on_ready(Stream&) {
+  if (closed_) return;
+  if (held() && client_.broken) return cut();
+  advance();
+}
+
+void TcpSession::woke(bool good) {
+  if (!held()) return;
+  let_go();
+  if (!good) return cut();
+  if (!machine_) return connect();
+  touch();
+  advance();
+}
+
+/// Bytes for a machine that sleeps stay where they are until it is awake. An end goes on without it: the kernel takes it.
+bool TcpSession::must_wait() {
+  if (!asleep() || !client_.has_bytes()) return false;
+  if (!hold()) cut();
+  return true;
+}
+
+void TcpSession::advance() {
+  if (closed_ || held()) return;
+  if (!relay_) {
+    if (!machine_->stream.writable && !machine_->stream.broken) return;
+    if (connect_error(machine_->stream) != 0) {
+      shard_.totals().upstream_errors.add();
+      cut();
+      return;
+    }
+    machine_->stream.broken = false;
+    relay_.emplace(shard_.pipes(), client_, machine_->stream);
+    touch();
+  }
+  if (must_wait()) return;
+  bool progress = false, more = false;
+  auto state = relay_->run(progress, more);
+  auto in = relay_->in().moved(), out = relay_->out().moved();
+  if (progress) {
+    // They came between the look and the relay.
+    if (asleep() && in > counted_in_) shard_.ask_to_wake(*instance_);
+    count(in - counted_in_, out - counted_out_);
+    counted_in_ = in;
+    counted_out_ = out;
+    touch();
+  }
+  if (state == Relay::State::kBroken) return cut();
+  if (state == Relay::State::kFinished) return end();
+  if (more) shard_.loop().again(*this);
+}
+
+void TcpSession::touch() {
+  auto idle = shard_.options().tcp_idle_timeout;
+  if (idle.count() > 0) shard_.loop().set_deadline(*this, shard_.loop().now() + idle);
+  else shard_.loop().clear_deadline(*this);
+}
+
+void TcpSession::on_deadline() { cut(); }
+
+void TcpSession::cut() {
+  if (closed_) return;
+  client_.reset();
+  if (machine_) machine_->stream.reset();
+  end();
+}
+
+void TcpSession::end() {
+  closed_ = true;
+  client_.close();
+  if (machine_) machine_->stream.close();
+  detach();
+  shard_.remove(*this);
+}
+
+}  // namespace tiltyard::gateway

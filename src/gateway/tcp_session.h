@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+
+#include "gateway/shard.h"
+
+namespace tiltyard::gateway {
+
+/// A raw TCP connection of a player: connects to the machine, then relays until both sides have ended.
+class TcpSession final : public Session {
+ public:
+  static void begin(Shard& shard, int fd, const Target& target);
+
+  void on_ready(Stream& stream) override;
+  void on_turn() override { advance(); }
+  void cut() override;
+  void drain() override {}
+  void fell_asleep() override { advance(); }
+  void woke(bool good) override;
+
+ private:
+  using Session::Session;
+  void on_deadline() override;
+  void connect();
+  void advance();
+  bool must_wait();
+  void touch();
+  void end();
+
+  Stream client_;
+  std::unique_ptr<Upstream> machine_;
+  std::optional<Relay> relay_;
+  std::uint64_t counted_in_ = 0, counted_out_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace tiltyard::gateway

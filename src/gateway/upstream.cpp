@@ -1,0 +1,102 @@
+#include "gateway/upstream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace tiltyard::gateway {
+
+namespace {
+
+constexpr auto kIdleFor = std::chrono::seconds(15);
+constexpr std::size_t kMaxIdle = 64;
+
+}  // namespace
+
+bool SocketAddress::operator==(const SocketAddress& other) const {
+  return size == other.size && std::memcmp(&storage, &other.storage, size) == 0;
+}
+
+int connect_error(const Stream& stream) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(stream.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+void set_no_delay(int fd) {
+  int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+bool Upstream::has_ended() const {
+  char byte;
+  return ::recv(stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+// Idle: whatever happens on it (the machine closed it, or speaks unasked) makes it useless.
+void Upstream::on_ready(Stream& ready) {
+  if (ready.readable || ready.peer_ended || ready.broken) home_.discard(*this);
+}
+
+void Upstream::on_deadline() { home_.discard(*this); }
+
+std::unique_ptr<Upstream> Endpoint::take_idle() {
+  if (idle_.empty()) return nullptr;
+  auto upstream = std::move(idle_.back());
+  idle_.pop_back();
+  loop_.clear_deadline(*upstream);
+  upstream->reused = true;
+  return upstream;
+}
+
+std::unique_ptr<Upstream> Endpoint::connect(Watcher& watcher) {
+  auto upstream = std::make_unique<Upstream>(*this);
+  auto& stream = upstream->stream;
+  stream.fd = ::socket(address_.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (stream.fd < 0) return nullptr;
+  set_no_delay(stream.fd);
+  if (::connect(stream.fd, address_.get(), address_.size) != 0 && errno != EINPROGRESS) return nullptr;
+  if (!loop_.watch(stream, watcher)) return nullptr;
+  return upstream;
+}
+
+void Endpoint::keep(std::unique_ptr<Upstream> upstream) {
+  auto& stream = upstream->stream;
+  if (retired_ || idle_.size() >= kMaxIdle || stream.readable || stream.peer_ended || stream.broken) {
+    stream.close();
+    loop_.bury(std::move(upstream));
+    return;
+  }
+  stream.watcher = upstream.get();
+  loop_.set_deadline(*upstream, loop_.now() + kIdleFor);
+  idle_.push_back(std::move(upstream));
+}
+
+void Endpoint::discard(Upstream& upstream) {
+  for (auto& kept : idle_) {
+    if (kept.get() != &upstream) continue;
+    upstream.stream.close();
+    std::swap(kept, idle_.back());
+    loop_.bury(std::move(idle_.back()));
+    idle_.pop_back();
+    return;
+  }
+}
+
+void Endpoint::retire() {
+  retired_ = true;
+  close_idle();
+}
+
+void Endpoint::close_idle() {
+  for (auto& kept : idle_) {
+    kept->stream.close();
+    loop_.bury(std::move(kept));
+  }
+  idle_.clear();
+}
+
+}  // namespace tiltyard::gateway

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <memory>
+#include <vector>
+
+#include "gateway/event_loop.h"
+
+namespace tiltyard::gateway {
+
+/// A socket address in the kernel's form.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  bool operator==(const SocketAddress& other) const;
+};
+
+class Endpoint;
+
+/// One connection to a machine. In use it is owned and watched by a session, idle by its endpoint.
+class Upstream final : public Watcher, public Timed, public Mortal {
+ public:
+  explicit Upstream(Endpoint& home) : home_(home) {}
+
+  Stream stream;
+  bool reused = false;  ///< it has carried an exchange before: the machine may just be closing it
+
+  /// Asks the kernel: closed by the machine, or with bytes that nobody asked for.
+  bool has_ended() const;
+  void on_ready(Stream& ready) override;
+  void on_deadline() override;
+
+ private:
+  Endpoint& home_;
+};
+
+/// One port of a machine on one loop, with the connections to it that are kept open (15 s, 64 of them).
+class Endpoint {
+ public:
+  Endpoint(EventLoop& loop, SocketAddress address) : loop_(loop), address_(address) {}
+  ~Endpoint() { close_idle(); }
+
+  const SocketAddress& address() const { return address_; }
+  /// An idle connection, or null.
+  std::unique_ptr<Upstream> take_idle();
+  /// Begins to connect: it is done when the stream becomes writable. Null: the kernel refused at once.
+  std::unique_ptr<Upstream> connect(Watcher& watcher);
+  void keep(std::unique_ptr<Upstream> upstream);
+  void discard(Upstream& upstream);
+  /// From now on nothing is kept: the address may soon belong to somebody else.
+  void retire();
+  void close_idle();
+
+ private:
+  EventLoop& loop_;
+  SocketAddress address_;
+  bool retired_ = false;
+  std::vector<std::unique_ptr<Upstream>> idle_;
+};
+
+/// The error of a connect that was under way; 0: connected.
+int connect_error(const Stream& stream);
+void set_no_delay(int fd);
+
+}  // namespace tiltyard::gateway
