@@ -1,0 +1,34 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include "features/features.h"
+
+namespace soci {
+class session;
+}
+
+namespace tiltyard::features {
+
+struct Service::State {
+  State(store::Store& s, const Clock& c) : store(s), clock(c) {}
+  store::Store& store;
+  const Clock& clock;
+  std::map<std::string, Feature, std::less<>> all;
+};
+
+inline constexpr std::size_t kMostFeatures = 500;
+inline constexpr std::size_t kMostTargets = 10'000;  ///< users, and teams, of one feature
+
+boost::json::object to_json(const Feature& feature);
+/// `invalid-body` names what is wrong.
+Result<Feature> from_json(std::string name, const boost::json::object& body);
+
+namespace sql {
+Result<std::vector<Feature>> read_all(soci::session& session);
+/// With the event, in the caller's transaction.
+Result<> write(soci::session& session, const Feature& feature);
+Result<> remove(soci::session& session, const std::string& name, const std::string& actor, TimePoint at);
+}  // namespace sql
+
+}  // namespace tiltyard::features

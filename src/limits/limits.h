@@ -1,0 +1,115 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/gate.h"
+#include "bus/redis.h"
+#include "limits/limiters.h"
+#include "limits/memory.h"
+#include "limits/shared.h"
+#include "net/router.h"
+#include "store/store.h"
+
+namespace tiltyard::limits {
+
+/// Whose shares a request is charged to. Without a team the user counts for it; where nobody is signed in, the address
+/// counts for all of them.
+struct Caller {
+  std::string user, team, token, name;
+  std::string address;  ///< see address_share()
+  /// How much more than others: the admin token belongs to scripts and monitoring, not to a person.
+  std::int64_t factor = 1;
+};
+
+/// What counts as one address: IPv4 as it is, IPv6 its /64, written as a text.
+std::string address_share(const asio::ip::address& address);
+
+struct Options {
+  double factor = 1;                    ///< all burst, rates and days are multiplied by it
+  std::size_t capacity = 1 << 18;       ///< keys counted in memory
+  std::string prefix = "tiltyard";      ///< of keys in Redis
+  std::chrono::milliseconds retry{500};  ///< how often Redis is tried while it is away
+  std::function<std::int64_t()> micros;  ///< a clock that never goes back; empty: the steady one
+};
+
+std::vector<store::Migration> migrations();
+
+/// The limiters at work: which route has which, what each allows now, and where it is counted: in Redis when there is one and
+/// it answers, else in this process. While Redis is away there is one warning and `tiltyard_limits_degraded` is 1.
+class Service {
+ public:
+  /// `redis` may be null; it must outlive this, as the store must.
+  Service(asio::any_io_executor home, Options options, store::Store& store, bus::Redis* redis);
+  ~Service();
+
+  /// What staff have changed earlier.
+  asio::awaitable<Result<>> load();
+  /// Takes up the limiters of all routes of the table, which does not change after it. Throws std::logic_error for a name
+  /// that no limiter has: a bug.
+  void bind(const http::Router& router);
+
+  /// Before anybody knows who asks: the route's limiters by address, in this process alone, cheaply. Thread-safe. The
+  /// refusal is a whole answer.
+  std::optional<http::Response> guard(std::size_t route, std::string_view address);
+  /// Once it is known: everything else, and by address again where servers share their counts. Adds the RateLimit fields to
+  /// `request.answer_fields`. `rate-limited` with `limiter` and `retry_after_s`. On the home loop.
+  asio::awaitable<Result<>> pass(std::size_t route, http::Request& request, Caller caller);
+  /// Whether a limiter of the route counts by `key`; what costs something to find out is asked only then.
+  bool counts(std::size_t route, Key key) const;
+
+  // What staff see and change. On the home loop.
+  Rates rates(std::size_t limiter) const;  ///< without the factor
+  bool changed(std::size_t limiter) const { return changes_.contains(limiter); }
+  /// At once and for good; nullopt: as declared. `actor` is who did it, for the record.
+  asio::awaitable<Result<>> change(std::size_t limiter, std::optional<Rates> rates, std::string actor);
+  /// "memory", "redis" or "memory, because Redis is away".
+  std::string_view counted_in() const;
+
+  asio::awaitable<void> close();
+
+ private:
+  /// What a limiter allows now, read by all loops. A reader may see one number of a change before the other.
+  struct Live {
+    std::atomic<std::int64_t> interval{0}, tolerance{0}, day_interval{0}, day_tolerance{0};
+  };
+  struct Route {
+    std::vector<std::size_t> early, late;  ///< limiters by address, and the others
+    bool open = false;
+  };
+  struct Charges;
+
+  void set(std::size_t limiter, const Rates& rates);
+  void add(Charges& to, std::size_t limiter, std::string_view subject, std::int64_t factor) const;
+  asio::awaitable<Outcome> take(const Charges& charges, std::size_t first_late);
+  void degrade(const Error& error);
+  static asio::awaitable<void> recover(Service* self);
+
+  asio::any_io_executor home_;
+  Options options_;
+  store::Store& store_;
+  Memory memory_;
+  bus::Redis* redis_;
+  std::optional<Shared> shared_;
+  std::vector<Live> live_;
+  std::vector<Route> routes_;
+  std::map<std::size_t, Rates> changes_;
+  bool degraded_ = false, recovering_ = false;
+  Gate gate_{"limits"};
+};
+
+/// GET and PATCH /api/v1/admin/limits. `actor` tells who asks; `free` is which routes have no limiter, and why.
+void add_routes(http::Router& router, Service& service, std::function<std::string(const http::Request&)> actor,
+                std::vector<std::pair<std::string, std::string>> free);
+
+}  // namespace tiltyard::limits
