@@ -1,0 +1,199 @@
+// /api/v1/auth/register, reset and password: how an account is made, and come back to, without being signed in.
+#include <boost/asio/this_coro.hpp>
+#include <fmt/core.h>
+
+#include "bus/event_log.h"
+#include "identity/names.h"
+#include "identity/secrets.h"
+#include "identity/state.h"
+#include "observe/log.h"
+
+namespace tiltyard::identity {
+namespace {
+
+namespace json = boost::json;
+
+using Answered = Result<http::Response>;
+
+constexpr Duration kResetFor = std::chrono::minutes{30};
+
+std::unexpected<Error> invitation_wrong() {
+  return fail(Code::kForbidden, "invitation-wrong", "This invitation's code is mistyped, used up or too old. Ask for a new one.");
+}
+
+struct Wanted {
+  std::string name, email, code_hash;
+  Secret password;
+};
+
+Result<Wanted> read_wanted(const Service::State& state, const json::object& body) {
+  if (auto known = check_keys(body, {"name", "password", "email", "code"}); !known) return fail(std::move(known.error()));
+  Wanted wanted;
+  auto name = text_field(body, "name");
+  if (!name) return fail(std::move(name.error()));
+  if (auto good = check_name("name", *name); !good) return fail(std::move(good.error()));
+  wanted.name = std::move(*name);
+  auto password = text_field(body, "password");
+  if (!password) return fail(std::move(password.error()));
+  wanted.password = Secret(std::move(*password));
+  if (auto good = check_password(wanted.password.reveal(), wanted.name, state.options.password_min); !good) return fail(std::move(good.error()));
+  auto email = optional_text(body, "email");
+  if (!email) return fail(std::move(email.error()));
+  wanted.email = email->value_or(std::nullopt).value_or("");
+  if (!wanted.email.empty()) {
+    if (auto good = check_email(wanted.email); !good) return fail(std::move(good.error()));
+  }
+  auto code = optional_text(body, "code");
+  if (!code) return fail(std::move(code.error()));
+  const auto typed = code->value_or(std::nullopt).value_or("");
+  if (!typed.empty()) wanted.code_hash = code_hash(typed);
+  return wanted;
+}
+
+/// The account, in the transaction that opens its first session.
+Result<sql::User> make_account(soci::session& sql, const Wanted& wanted, const std::string& hash, const bus::Actor& from, TimePoint now) {
+  sql::User user;
+  user.id = new_ulid();
+  user.name = wanted.name;
+  user.password_hash = hash;
+  user.created_at = now;
+  std::string invitation;
+  if (!wanted.code_hash.empty()) {
+    const auto invited = sql::use_invitation(sql, "account", wanted.code_hash, now);
+    if (!invited) return invitation_wrong();
+    user.role = invited->role;
+    user.team_id = invited->team_id;
+    invitation = invited->id;
+  }
+  // An address that somebody has already is left out without a word: the answer must not tell who is here.
+  if (!wanted.email.empty() && sql::email_free(sql, wanted.email, "")) user.email = wanted.email;
+  if (auto made = sql::insert_user(sql, user); !made) return fail(std::move(made.error()));
+  auto event = event_of(bus::kind("user.registered"), bus::Actor(user.name, user.id, from.address), user.id,
+                        {{"role", to_string(user.role)}, {"invitation", invitation}});
+  if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
+  auto fresh = sql::user_by_id(sql, user.id);
+  return fresh ? Result<sql::User>(*fresh) : fail(Code::kInternal, "user-lost", "The account could not be read back.");
+}
+
+asio::awaitable<Answered> register_account(StatePtr state, http::Request request) {
+  if (auto ours = check_same_origin(request); !ours) co_return fail(std::move(ours.error()));
+  if (state->options.registration == Registration::kOff || !state->on("local")) {
+    co_return fail(Code::kForbidden, "registration-off", "Accounts are made by the staff here; ask them for one.");
+  }
+  auto body = parse_body(request);
+  if (!body) co_return fail(std::move(body.error()));
+  auto wanted = read_wanted(*state, *body);
+  if (!wanted) co_return fail(std::move(wanted.error()));
+  auto visitor = visitor_of(*state, request);
+  const auto attempt = "register|" + visitor.address;
+  if (wanted->code_hash.empty()) {
+    if (state->options.registration == Registration::kInvite) {
+      co_return fail(Code::kForbidden, "invitation-needed", "Making an account needs the code of an invitation.");
+    }
+  } else if (auto free = state->outside_attempts.begin(attempt, state->clock.now()); !free) {
+    co_return fail(std::move(free.error()));
+  }
+  const auto hash = co_await state->hasher.hash(wanted->password);
+  if (!hash) co_return fail(hash.error());
+  Admission admission;
+  admission.admit = [wanted = *wanted, hash = *hash, actor = actor_of(*state, request), now = state->clock.now()](soci::session& sql) {
+    return make_account(sql, wanted, hash, actor, now);
+  };
+  auto work = open_session_for(state, std::move(admission), "local", std::move(visitor));
+  auto done = co_await std::move(work);
+  if (!done) co_return fail(std::move(done.error()));
+  if (!wanted->code_hash.empty()) state->outside_attempts.succeeded(attempt);
+  auto me = co_await me_json(state, done->principal);
+  auto response = json_answer(201, me);
+  response.headers.add("Set-Cookie", std::move(done->cookie));
+  response.headers.set("Cache-Control", "no-store");
+  co_return response;
+}
+
+/// The letter, if there is somebody to write to. Nobody waits for it: neither the answer nor its time tells.
+asio::awaitable<void> send_reset(StatePtr state, std::string email, std::string site, bus::Actor actor) {
+  const auto link = new_random_value();
+  const auto now = state->clock.now();
+  auto work = [email, hash = fingerprint(link.reveal()), now, actor](soci::session& sql) -> Result<std::optional<sql::User>> {
+    auto user = sql::user_by_email(sql, email);
+    // Only who has a password can have forgotten it: another provider's account is not opened by a letter.
+    if (!user || user->password_hash.empty() || user->disabled_at != sql::kNever) return std::nullopt;
+    sql::insert_link(sql, hash, user->id, now, now + kResetFor, sql::kResetLink);
+    if (auto recorded = bus::record(sql, event_of(bus::kind("user.link"), actor, user->id, {{"by", "e-mail"}})); !recorded) {
+      return fail(std::move(recorded.error()));
+    }
+    return user;
+  };
+  const auto user = co_await state->store.write(std::move(work));
+  if (!user || !*user) co_return;
+  Letter letter;
+  letter.to = (*user)->email;
+  letter.subject = "A new password for " + state->options.site_name;
+  letter.text = fmt::format(
+      "Somebody, probably you, asked for a new password for the account \"{}\" at {}.\n\n"
+      "Choose one here within 30 minutes:\n\n{}/reset#{}\n\n"
+      "If it was not you, do nothing: the old password goes on working.\n",
+      (*user)->name, site, site, link.reveal());
+  const auto sent = co_await state->options.mail(std::move(letter));
+  if (!sent) log::warn("identity", "a letter could not be handed over", {{"reason", sent.error().reason}});
+}
+
+asio::awaitable<Answered> ask_reset(StatePtr state, http::Request request) {
+  if (auto ours = check_same_origin(request); !ours) co_return fail(std::move(ours.error()));
+  if (!state->options.mail || !state->on("local")) {
+    co_return fail(Code::kForbidden, "mail-off", "This server sends no mail. Ask the staff for a sign-in link.");
+  }
+  const auto body = parse_body(request);
+  if (!body) co_return fail(body.error());
+  auto email = text_field(*body, "email");
+  if (!email) co_return fail(std::move(email.error()));
+  if (auto good = check_email(*email); !good) co_return fail(std::move(good.error()));
+  // A mailbox is not flooded, whoever asks; and that it is not is not told either.
+  if (state->attempts.begin("reset|" + fold_case(*email), state->clock.now())) {
+    const auto executor = co_await asio::this_coro::executor;
+    state->gate.spawn(executor, "reset letter", send_reset(state, std::move(*email), site_url(*state, request), actor_of(*state, request)));
+  }
+  co_return http::Response::empty(202);
+}
+
+asio::awaitable<Answered> reset_password(StatePtr state, http::Request request) {
+  if (auto ours = check_same_origin(request); !ours) co_return fail(std::move(ours.error()));
+  const auto body = parse_body(request);
+  if (!body) co_return fail(body.error());
+  if (auto known = check_keys(*body, {"token", "new"}); !known) co_return fail(std::move(known.error()));
+  auto token = text_field(*body, "token");
+  if (!token) co_return fail(std::move(token.error()));
+  auto typed = text_field(*body, "new");
+  if (!typed) co_return fail(std::move(typed.error()));
+  const Secret fresh(std::move(*typed));
+  if (!looks_like_random_value(*token)) co_return credentials_wrong("not a link");
+  const auto link = fingerprint(*token);
+  auto peek = [link, now = state->clock.now()](soci::session& sql) { return sql::user_of_link(sql, link, now, sql::kResetLink); };
+  const auto user = co_await state->store.read(std::move(peek));
+  if (!user) co_return fail(user.error());
+  if (!*user) co_return credentials_wrong("link unknown, used or expired");
+  if (auto good = check_password(fresh.reveal(), (*user)->name, state->options.password_min); !good) co_return fail(std::move(good.error()));
+  const auto hash = co_await state->hasher.hash(fresh);
+  if (!hash) co_return fail(hash.error());
+  auto work = [link, old_hash = (*user)->password_hash, hash = *hash, now = state->clock.now(), actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
+    const auto id = sql::use_link(sql, link, now, sql::kResetLink);
+    if (!id || !sql::replace_password(sql, *id, old_hash, hash)) return credentials_wrong("link used meanwhile");
+    sql::end_sessions(sql, *id, "");
+    return bus::record(sql, event_of(bus::kind("user.password"), actor, *id, {{"by", "e-mail"}}));
+  };
+  const auto done = co_await state->store.write(std::move(work));
+  if (!done) co_return fail(done.error());
+  state->cache.forget_user(UserId((*user)->id));
+  log::info("identity", "password set by a letter's link", {{"user", (*user)->id}});
+  co_return http::Response::empty(204);
+}
+
+}  // namespace
+
+void add_account_routes(StatePtr state, http::Router& router) {
+  add_route(state, router, "POST", "/api/v1/auth/register", register_account);
+  add_route(state, router, "POST", "/api/v1/auth/reset", ask_reset);
+  add_route(state, router, "PUT", "/api/v1/auth/password", reset_password);
+}
+
+}  // namespace tiltyard::identity

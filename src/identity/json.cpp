@@ -1,0 +1,117 @@
+// What comes in and goes out as JSON.
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "identity/fields.h"
+#include "identity/permissions.h"
+#include "identity/state.h"
+
+namespace tiltyard::identity {
+namespace {
+
+namespace json = boost::json;
+
+std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "invalid-body", std::move(message)); }
+
+}  // namespace
+
+std::string text_of(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+Result<json::object> parse_body(const http::Request& request) {
+  boost::system::error_code error;
+  auto value = json::parse(request.body, error);
+  if (error) return invalid("The body is not JSON: " + error.message() + ".");
+  auto* object = value.if_object();
+  if (object == nullptr) return invalid("The body must be a JSON object.");
+  return std::move(*object);
+}
+
+Result<std::string> text_field(const json::object& body, std::string_view name) {
+  const auto* value = body.if_contains(name);
+  if (value == nullptr) return invalid(fmt::format("The body has no \"{}\".", name));
+  if (!value->is_string()) return invalid(fmt::format("\"{}\" must be a text.", name));
+  return std::string(value->get_string());
+}
+
+Result<std::optional<std::optional<std::string>>> optional_text(const json::object& body, std::string_view name) {
+  using Found = std::optional<std::optional<std::string>>;
+  const auto* value = body.if_contains(name);
+  if (value == nullptr) return Found();
+  if (value->is_null()) return Found(std::optional<std::string>());
+  auto text = text_field(body, name);
+  if (!text) return fail(std::move(text.error()));
+  return Found(std::optional<std::string>(std::move(*text)));
+}
+
+Result<> check_keys(const json::object& body, std::initializer_list<std::string_view> known) {
+  for (const auto& field : body) {
+    const std::string_view key(field.key());
+    if (std::ranges::find(known, key) == known.end()) return invalid(fmt::format("\"{}\" is not known here.", key.substr(0, 100)));
+  }
+  return {};
+}
+
+json::value time_json(TimePoint time) {
+  if (time == sql::kNever) return nullptr;
+  return json::value(to_rfc3339(time));
+}
+
+json::value team_json(const std::string& id, const std::string& name) {
+  if (id.empty()) return nullptr;
+  return json::object{{"id", id}, {"name", name}};
+}
+
+json::array roles_json(Role role) {
+  json::array roles;
+  for (const Role each : {Role::kPlayer, Role::kAuthor, Role::kOperator, Role::kAdmin}) {
+    if (each <= role) roles.emplace_back(to_string(each));
+  }
+  return roles;
+}
+
+json::array scopes_json(unsigned scopes) {
+  json::array names;
+  for (const Scope scope : {Scope::kRead, Scope::kInstances, Scope::kFlags, Scope::kAccount, Scope::kAdmin}) {
+    if ((scopes & static_cast<unsigned>(scope)) != 0) names.emplace_back(to_string(scope));
+  }
+  return names;
+}
+
+asio::awaitable<json::object> me_json(StatePtr state, Principal principal) {
+  const auto limits = state->options.limits ? state->options.limits(principal) : Limits{};
+  const auto teams = co_await teams_are_on(state);
+  const bool needed = teams && *teams && !principal.team && !principal.at_least(Role::kAuthor);
+  json::object me;
+  me["id"] = principal.user.str();
+  me["name"] = principal.name;
+  me["kind"] = principal.kind;
+  me["roles"] = roles_json(principal.role);
+  me["scopes"] = scopes_json(principal.scopes);
+  me["team"] = team_json(principal.team ? principal.team->str() : std::string(), principal.team_name);
+  me["teams"] = teams && *teams;
+  me["team_missing"] = needed;
+  me["strategy"] = principal.strategy;
+  me["limits"] = json::object{{"instances", limits.instances}, {"running", limits.running}};
+  me["has_password"] = principal.has_password;
+  me["email"] = principal.email.empty() ? json::value(nullptr) : json::value(principal.email);
+  co_return me;
+}
+
+http::Response json_answer(int status, const json::object& body) { return http::Response::json(status, json::serialize(body)); }
+
+void add_route(StatePtr state, http::Router& router, std::string method, std::string pattern, Answer answer) {
+  http::Route route;
+  route.access = access_of(method, pattern);
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.handler = [state = std::move(state), answer](http::Request request) { return answer(state, std::move(request)); };
+  router.add(std::move(route));
+}
+
+}  // namespace tiltyard::identity

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+struct evp_pkey_st;
+
+/// ID tokens of OpenID providers: signed JSON (RFC 7519), public keys (RFC 7517) and what must be true of the claims
+/// (OpenID Connect Core 1.0, 3.1.3.7). Verification is OpenSSL's; see docs/decisions/0013. Every refusal is
+/// `token-invalid`, the reason for the log in its cause.
+namespace tiltyard::identity::jwt {
+
+/// A token taken apart. Nothing in it is to be believed before `verify`.
+struct Token {
+  boost::json::object header, claims;
+  std::string signed_part, signature;
+
+  std::string algorithm() const;
+  std::string key_id() const;
+};
+
+Result<Token> parse(std::string_view compact);
+
+/// A provider's public key: RSA of at least 2048 bits, P-256 or Ed25519.
+struct Key {
+  std::string id;
+  std::string algorithm;  ///< the only one it may be used with; empty: any that fits its kind
+  std::string kind;       ///< RSA, EC, OKP
+  std::shared_ptr<evp_pkey_st> key;
+};
+
+/// The keys of a key set that can check signatures; others are left out.
+std::vector<Key> read_keys(const boost::json::object& key_set);
+
+/// RS256, PS256, ES256 and EdDSA (RFC 7518, RFC 8037); every other algorithm, "none" and the shared-secret ones above
+/// all, is refused before a key is looked for.
+bool known_algorithm(std::string_view algorithm);
+Result<> verify(const Token& token, const Key& key);
+
+struct Expected {
+  std::string issuer, client, nonce;
+  std::string access_token;  ///< at_hash must be its hash, if the token has one
+  TimePoint now;
+};
+
+/// Issuer, audience and authorised party, nonce, times (60 s of skew), at_hash.
+Result<> check_claims(const Token& token, const Expected& expected);
+
+std::string base64url(std::string_view bytes);
+/// Without padding, nothing else than the alphabet (RFC 7515, 2).
+Result<std::string> from_base64url(std::string_view text);
+/// SHA-256, 32 bytes.
+std::string sha256(std::string_view bytes);
+
+}  // namespace tiltyard::identity::jwt

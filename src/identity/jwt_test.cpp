@@ -1,0 +1,254 @@
+// Tokens of OpenID providers, good and forged: keys of our own, every algorithm, every claim.
+#include "identity/jwt.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rsa.h>
+
+#include "identity/identity.h"
+#include "identity/oidc.h"
+
+namespace tiltyard::identity {
+namespace {
+
+namespace json = boost::json;
+using jwt::base64url;
+
+constexpr auto kNow = 1'767'225'600;
+const TimePoint kClock = from_micros(kNow * 1'000'000LL);
+
+using KeyRef = std::shared_ptr<EVP_PKEY>;
+
+KeyRef rsa(int bits = 2048) { return {EVP_RSA_gen(bits), EVP_PKEY_free}; }
+KeyRef curve() { return {EVP_EC_gen("P-256"), EVP_PKEY_free}; }
+KeyRef edwards() { return {EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free}; }
+
+std::string number(EVP_PKEY* key, const char* name) {
+  BIGNUM* value = nullptr;
+  EVP_PKEY_get_bn_param(key, name, &value);
+  std::string bytes(BN_num_bytes(value), '\0');
+  BN_bn2bin(value, reinterpret_cast<unsigned char*>(bytes.data()));
+  BN_free(value);
+  return bytes;
+}
+
+json::object jwk(const KeyRef& key, const std::string& id, const std::string& kind) {
+  json::object out{{"kid", id}, {"use", "sig"}, {"kty", kind}};
+  if (kind == "RSA") {
+    out["n"] = base64url(number(key.get(), "n"));
+    out["e"] = base64url(number(key.get(), "e"));
+  } else if (kind == "EC") {
+    const auto padded = [](std::string bytes) { return std::string(32 - bytes.size(), '\0') + bytes; };
+    out["crv"] = "P-256";
+    out["x"] = base64url(padded(number(key.get(), "qx")));
+    out["y"] = base64url(padded(number(key.get(), "qy")));
+  } else {
+    std::string raw(32, '\0');
+    std::size_t size = raw.size();
+    EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(raw.data()), &size);
+    out["crv"] = "Ed25519";
+    out["x"] = base64url(raw);
+  }
+  return out;
+}
+
+std::string signature(const KeyRef& key, const std::string& algorithm, const std::string& text) {
+  EVP_MD_CTX* digest = EVP_MD_CTX_new();
+  EVP_PKEY_CTX* context = nullptr;
+  EVP_DigestSignInit(digest, &context, algorithm == "EdDSA" ? nullptr : EVP_sha256(), nullptr, key.get());
+  if (algorithm == "PS256") {
+    EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING);
+    EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST);
+  }
+  std::size_t size = 1024;
+  std::string out(size, '\0');
+  EVP_DigestSign(digest, reinterpret_cast<unsigned char*>(out.data()), &size, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  out.resize(size);
+  EVP_MD_CTX_free(digest);
+  if (algorithm != "ES256") return out;
+  const auto* in = reinterpret_cast<const unsigned char*>(out.data());
+  ECDSA_SIG* pair = d2i_ECDSA_SIG(nullptr, &in, static_cast<long>(out.size()));
+  std::string raw(64, '\0');
+  BN_bn2binpad(ECDSA_SIG_get0_r(pair), reinterpret_cast<unsigned char*>(raw.data()), 32);
+  BN_bn2binpad(ECDSA_SIG_get0_s(pair), reinterpret_cast<unsigned char*>(raw.data()) + 32, 32);
+  ECDSA_SIG_free(pair);
+  return raw;
+}
+
+json::object good_claims() {
+  return {{"iss", "https://id.example"}, {"sub", "42"}, {"aud", "range"}, {"nonce", "n"}, {"iat", kNow}, {"exp", kNow + 300}};
+}
+
+std::string unsigned_part(const json::object& header, const json::object& claims) {
+  return base64url(json::serialize(header)) + "." + base64url(json::serialize(claims));
+}
+
+std::string make(const KeyRef& key, const std::string& algorithm, const json::object& claims = good_claims()) {
+  const auto part = unsigned_part({{"alg", algorithm}, {"kid", "k"}}, claims);
+  return part + "." + base64url(signature(key, algorithm, part));
+}
+
+jwt::Key only_key(const KeyRef& key, const std::string& kind) {
+  auto keys = jwt::read_keys({{"keys", json::array{jwk(key, "k", kind)}}});
+  EXPECT_EQ(keys.size(), 1U);
+  return keys.front();
+}
+
+jwt::Expected expected() { return {"https://id.example", "range", "n", "access", kClock}; }
+
+/// Why the claims are refused; empty: they are not.
+std::string complaint(const json::object& claims) {
+  const auto token = jwt::parse(make(edwards(), "EdDSA", claims));
+  if (!token) return token.error().cause;
+  const auto checked = jwt::check_claims(*token, expected());
+  return checked ? std::string() : checked.error().cause;
+}
+
+json::object with(std::string_view name, json::value value) {
+  auto claims = good_claims();
+  claims[name] = std::move(value);
+  return claims;
+}
+
+json::object without(std::string_view name) {
+  auto claims = good_claims();
+  claims.erase(name);
+  return claims;
+}
+
+TEST(R7_1, EveryAlgorithmVerifiesItsOwnAndNothingElse) {
+  const auto big = rsa();
+  const auto p256 = curve();
+  const auto ed = edwards();
+  const std::vector<std::tuple<std::string, KeyRef, std::string>> all = {
+      {"RS256", big, "RSA"}, {"PS256", big, "RSA"}, {"ES256", p256, "EC"}, {"EdDSA", ed, "OKP"}};
+  for (const auto& [algorithm, key, kind] : all) {
+    auto token = jwt::parse(make(key, algorithm));
+    ASSERT_TRUE(token) << algorithm;
+    for (const auto& [other, other_key, other_kind] : all) {
+      EXPECT_EQ(bool(jwt::verify(*token, only_key(other_key, other_kind))), other_kind == kind) << algorithm << " by a key of " << other;
+    }
+    token->signed_part.back() ^= 1;
+    EXPECT_FALSE(jwt::verify(*token, only_key(key, kind))) << algorithm << ": changed after signing";
+  }
+  // A key that says what it is for is used for nothing else.
+  auto narrow = only_key(big, "RSA");
+  narrow.algorithm = "PS256";
+  EXPECT_FALSE(jwt::verify(*jwt::parse(make(big, "RS256")), narrow));
+  EXPECT_TRUE(jwt::verify(*jwt::parse(make(big, "PS256")), narrow));
+  EXPECT_FALSE(jwt::verify(*jwt::parse(make(rsa(), "RS256")), only_key(big, "RSA"))) << "somebody else's key";
+}
+
+TEST(R7_1, AlgorithmConfusionIsRefused) {
+  const auto key = rsa();
+  const auto known = only_key(key, "RSA");
+  for (const auto* algorithm : {"none", "None", "HS256", "HS512", "RS1", "", "ES256K"}) {
+    EXPECT_FALSE(jwt::known_algorithm(algorithm)) << algorithm;
+    const auto part = unsigned_part({{"alg", algorithm}, {"kid", "k"}}, good_claims());
+    // The classic: the public key as the shared secret.
+    const auto secret = number(key.get(), "n");
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(part.data()), part.size(), mac, &size);
+    const auto token = jwt::parse(part + "." + base64url(std::string(reinterpret_cast<char*>(mac), size)));
+    ASSERT_TRUE(token);
+    EXPECT_FALSE(jwt::verify(*token, known)) << algorithm;
+  }
+  const auto part = unsigned_part({{"alg", "none"}}, good_claims());
+  EXPECT_FALSE(jwt::parse(part + ".")) << "no signature at all";
+  EXPECT_FALSE(jwt::parse(part));
+  const auto critical = unsigned_part({{"alg", "RS256"}, {"crit", json::array{"x"}}}, good_claims());
+  EXPECT_FALSE(jwt::parse(critical + "." + base64url(signature(key, "RS256", critical))));
+  EXPECT_FALSE(jwt::parse(std::string(20'000, 'a') + ".a.a")) << "too long";
+}
+
+TEST(R7_1, WeakAndForeignKeysAreLeftOut) {
+  auto encrypting = jwk(rsa(), "e", "RSA");
+  encrypting["use"] = "enc";
+  const json::object set{{"keys", json::array{jwk(rsa(1024), "weak", "RSA"), encrypting, json::object{{"kty", "oct"}, {"k", "c2VjcmV0"}}, 7}}};
+  EXPECT_TRUE(jwt::read_keys(set).empty());
+  EXPECT_TRUE(jwt::read_keys({}).empty());
+}
+
+TEST(R7_1, ClaimsOfAnotherSignInAreRefused) {
+  EXPECT_EQ(complaint(good_claims()), "");
+  EXPECT_EQ(complaint(with("iss", "https://evil.example")), "iss is another issuer");
+  EXPECT_EQ(complaint(with("iss", "https://id.example/")), "iss is another issuer") << "to the letter";
+  EXPECT_EQ(complaint(with("aud", "other")), "aud is another client");
+  EXPECT_EQ(complaint(without("aud")), "no aud");
+  EXPECT_EQ(complaint(with("aud", json::array{"other"})), "aud is another client");
+  EXPECT_EQ(complaint(with("aud", json::array{"other", "range"})), "several audiences and no azp");
+  auto party = with("aud", json::array{"other", "range"});
+  party["azp"] = "range";
+  EXPECT_EQ(complaint(party), "");
+  EXPECT_EQ(complaint(with("azp", "other")), "azp is another client");
+  EXPECT_EQ(complaint(with("nonce", "m")), "the nonce is not the one of this sign-in");
+  EXPECT_EQ(complaint(without("nonce")), "the nonce is not the one of this sign-in");
+  EXPECT_NE(complaint(without("sub")), "");
+  EXPECT_EQ(complaint(with("at_hash", "x")), "at_hash is of another access token");
+}
+
+TEST(R7_1, TimesAreHeldToWithAMinuteOfSkew) {
+  EXPECT_EQ(complaint(with("exp", kNow - 59)), "");
+  EXPECT_EQ(complaint(with("exp", kNow - 60)), "expired");
+  EXPECT_EQ(complaint(with("iat", kNow + 60)), "");
+  EXPECT_EQ(complaint(with("iat", kNow + 61)), "issued in the future");
+  EXPECT_EQ(complaint(with("nbf", kNow + 60)), "");
+  EXPECT_EQ(complaint(with("nbf", kNow + 61)), "not valid yet");
+  EXPECT_EQ(complaint(with("nbf", "soon")), "not valid yet");
+  EXPECT_EQ(complaint(without("exp")), "no exp or no iat");
+  EXPECT_EQ(complaint(with("exp", "never")), "no exp or no iat");
+}
+
+TEST(R7_1, TheCookieOfASignInCannotBeForgedNorKept) {
+  const Secret master("0123456789abcdef0123"), other("another-server's-token");
+  const auto flow = oidc::new_flow("main", "/all?q=x", kClock);
+  const auto sealed = oidc::seal(flow, master);
+  const auto back = oidc::unseal(sealed, master, kClock + std::chrono::minutes{9});
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->state, flow.state);
+  EXPECT_EQ(back->verifier, flow.verifier);
+  EXPECT_EQ(back->back, "/all?q=x");
+  EXPECT_FALSE(sealed.contains(flow.verifier));
+  EXPECT_FALSE(oidc::unseal(sealed, master, kClock + oidc::kFlowFor)) << "too old";
+  EXPECT_FALSE(oidc::unseal(sealed, other, kClock)) << "another server's";
+  auto bent = sealed;
+  bent[40] = bent[40] == 'A' ? 'B' : 'A';
+  EXPECT_FALSE(oidc::unseal(bent, master, kClock));
+  EXPECT_FALSE(oidc::unseal("", master, kClock));
+}
+
+TEST(R7_1, ComingBackStaysOnTheSite) {
+  for (const auto* path : {"/", "/all?sort=-state", "/account#tokens"}) EXPECT_EQ(oidc::safe_path(path), path);
+  for (const auto* path : {"", "all", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "/a b", "\\\\evil"}) {
+    EXPECT_EQ(oidc::safe_path(path), "/") << path;
+  }
+}
+
+TEST(R7_1, ClaimsBecomeRoleAndTeam) {
+  OidcProvider options;
+  options.role_claim = "realm.roles";
+  options.roles = {{"staff", "operator"}, {"boss", "admin"}};
+  options.team_claim = "team";
+  const auto person = [&](const char* claims) { return oidc::person_of(json::parse(claims).get_object(), options); };
+  const auto boss = person(R"({"sub":"1","preferred_username":"ada","realm":{"roles":["staff","boss"]},"team":"Red","email":"a@b.example","email_verified":true})");
+  EXPECT_EQ(boss.role, Role::kAdmin) << "the highest counts";
+  EXPECT_EQ(boss.name, "ada");
+  EXPECT_EQ(boss.email, "a@b.example");
+  EXPECT_EQ((*boss.team)->name, "Red");
+  const auto nobody = person(R"({"sub":"2","name":"Bob","realm":{"roles":["admin"]},"email":"b@b.example"})");
+  EXPECT_EQ(nobody.role, Role::kPlayer) << "only what is mapped";
+  EXPECT_EQ(nobody.name, "Bob");
+  EXPECT_EQ(nobody.email, "") << "an address that nobody confirmed is not believed";
+  EXPECT_FALSE(nobody.team->has_value());
+  options.teams = {{"r", "Red"}};
+  EXPECT_EQ((*person(R"({"sub":"1","team":["x","r"]})").team)->name, "Red");
+  EXPECT_FALSE(person(R"({"sub":"1","team":"x"})").team->has_value());
+}
+
+}  // namespace
+}  // namespace tiltyard::identity

@@ -1,0 +1,136 @@
+// The sealed cookie, and what claims mean.
+#include "identity/oidc.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <sodium.h>
+
+#include <algorithm>
+
+#include "identity/fields.h"
+#include "identity/secrets.h"
+
+namespace tiltyard::identity::oidc {
+namespace {
+
+namespace json = boost::json;
+
+using SealKey = std::array<unsigned char, crypto_secretbox_KEYBYTES>;
+
+SealKey seal_key(const Secret& master) {
+  static constexpr std::string_view kPurpose = "tiltyard oidc flow 1";
+  SealKey key{};
+  const auto& text = master.reveal();
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, reinterpret_cast<const unsigned char*>(kPurpose.data()), kPurpose.size(), key.size());
+  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  crypto_generichash_final(&state, key.data(), key.size());
+  return key;
+}
+
+std::unexpected<Error> bad_state(std::string cause) {
+  return fail(Code::kUnauthenticated, "oidc-state", "This sign-in was not begun in this browser, or too long ago. Begin again.", std::move(cause));
+}
+
+/// The values of a claim: a text is one, a list of texts several. A dot goes into objects ("realm_access.roles").
+std::vector<std::string> values_of(const json::object& claims, const std::string& name) {
+  const auto* value = claims.if_contains(name);
+  const auto dot = name.find('.');
+  if (value == nullptr && dot != std::string::npos) {
+    const auto* inner = claims.if_contains(name.substr(0, dot));
+    if (inner != nullptr && inner->is_object()) return values_of(inner->get_object(), name.substr(dot + 1));
+  }
+  std::vector<std::string> values;
+  if (value == nullptr) return values;
+  if (value->is_string()) values.emplace_back(value->get_string());
+  if (const auto* list = value->if_array()) {
+    for (const auto& one : *list) {
+      if (one.is_string()) values.emplace_back(one.get_string());
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+Flow new_flow(std::string provider, std::string back, TimePoint now) {
+  return {std::move(provider), new_random_value().reveal(), new_random_value().reveal(), new_random_value().reveal(),
+          safe_path(back), now + kFlowFor};
+}
+
+std::string seal(const Flow& flow, const Secret& master) {
+  const auto text = json::serialize(json::object{{"p", flow.provider}, {"s", flow.state}, {"n", flow.nonce}, {"v", flow.verifier},
+                                                 {"b", flow.back}, {"e", to_micros(flow.ends)}});
+  const auto key = seal_key(master);
+  std::string box(crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + text.size(), '\0');
+  auto* out = reinterpret_cast<unsigned char*>(box.data());
+  randombytes_buf(out, crypto_secretbox_NONCEBYTES);
+  crypto_secretbox_easy(out + crypto_secretbox_NONCEBYTES, reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, key.data());
+  return jwt::base64url(box);
+}
+
+Result<Flow> unseal(std::string_view sealed, const Secret& master, TimePoint now) {
+  constexpr std::size_t kOverhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
+  const auto box = sealed.size() > 4096 ? Result<std::string>(bad_state("too long")) : jwt::from_base64url(sealed);
+  if (!box || box->size() < kOverhead) return bad_state("no cookie of a sign-in");
+  const auto key = seal_key(master);
+  const auto* in = reinterpret_cast<const unsigned char*>(box->data());
+  std::string text(box->size() - kOverhead, '\0');
+  if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(text.data()), in + crypto_secretbox_NONCEBYTES,
+                                 box->size() - crypto_secretbox_NONCEBYTES, in, key.data()) != 0) {
+    return bad_state("the cookie is not of ours");
+  }
+  boost::system::error_code error;
+  const auto value = json::parse(text, error);
+  if (error || !value.is_object()) return bad_state("the cookie has no object in it");
+  const auto& object = value.get_object();
+  const auto* ends = object.if_contains("e");
+  Flow flow{text_of(object, "p"), text_of(object, "s"), text_of(object, "n"), text_of(object, "v"), safe_path(text_of(object, "b")), {}};
+  if (ends != nullptr && ends->is_int64()) flow.ends = from_micros(ends->get_int64());
+  if (now >= flow.ends) return bad_state("begun too long ago");
+  return flow;
+}
+
+std::string safe_path(std::string_view wanted) {
+  // "//host" and "/\host" are other sites to a browser; a control character may be dropped by it.
+  const bool ours = wanted.starts_with('/') && !wanted.starts_with("//") && wanted.size() <= 500 &&
+                    std::ranges::all_of(wanted, [](unsigned char c) { return c > 0x20 && c < 0x7F && c != '\\'; });
+  return ours ? std::string(wanted) : "/";
+}
+
+bool lacks(const json::object& claims, const OidcProvider& options) {
+  for (const auto& name : {options.name_claim, options.role_claim, options.team_claim}) {
+    if (!name.empty() && values_of(claims, name).empty()) return true;
+  }
+  return false;
+}
+
+Person person_of(const json::object& claims, const OidcProvider& options) {
+  Person person;
+  person.subject = text_of(claims, "sub");
+  const auto* verified = claims.if_contains("email_verified");
+  if (verified != nullptr && verified->is_bool() && verified->get_bool()) person.email = text_of(claims, "email");
+  const auto names = values_of(claims, options.name_claim);
+  person.name = names.empty() ? text_of(claims, "name") : names.front();
+  if (!options.role_claim.empty()) {
+    person.role = Role::kPlayer;
+    for (const auto& value : values_of(claims, options.role_claim)) {
+      const auto mapped = options.roles.find(value);
+      if (mapped == options.roles.end()) continue;
+      const auto role = parse_role(mapped->second);
+      if (role) person.role = std::max(*person.role, *role);
+    }
+  }
+  if (!options.team_claim.empty()) {
+    person.team = std::optional<Person::Team>();
+    for (const auto& value : values_of(claims, options.team_claim)) {
+      const auto mapped = options.teams.find(value);
+      if (!options.teams.empty() && mapped == options.teams.end()) continue;
+      person.team = options.teams.empty() ? Person::Team{value, value} : Person::Team{mapped->second, {}};
+      break;
+    }
+  }
+  return person;
+}
+
+}  // namespace tiltyard::identity::oidc
