@@ -1,0 +1,598 @@
+// Flags: their texts, where they go, and the files of instances, over the fake engine with the real store.
+#include "flags/flags.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "base/parallel.h"
+#include "bus/event_log.h"
+#include "engine/fake/fake_engine.h"
+#include "flags/folder_scan.h"
+#include "flags/packing.h"
+#include "flags/placing.h"
+#include "flags/step.h"
+#include "flags/tar_test.h"
+#include "net/loops.h"
+
+namespace tiltyard::flags {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::MatchesRegex;
+using testing::Not;
+using testing_tar::Entry;
+using testing_tar::image_of;
+using testing_tar::tar_of;
+using Kind = Entry::Kind;
+
+std::string read(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+class Folder : public testing::Test {
+ protected:
+  Folder() {
+    char name[] = "/tmp/flags-test-XXXXXX";
+    folder_ = ::mkdtemp(name);
+  }
+  ~Folder() override { fs::remove_all(folder_); }
+  void write(const std::string& name, const std::string& content) const {
+    fs::create_directories((folder_ / name).parent_path());
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+  }
+  fs::path folder_;
+};
+
+class R5_1 : public Folder {
+ protected:
+  std::string base(const FolderLimits& limits = {}) const {
+    const auto found = find_base(folder_.string(), "FLAG", limits);
+    return found ? found->text + " in " + found->file : "none";
+  }
+};
+
+TEST_F(R5_1, FlagsHaveTheShapeOfTheRow) {
+  EXPECT_THAT(draw_flag({"FLAG", "base", "0123456789abcdef"}).reveal(), MatchesRegex("FLAG\\{base_[0-9a-f]+\\}"));
+  EXPECT_EQ(draw_flag({"FLAG", "base", "0123456789abcdef"}).reveal().size(), 5 + 4 + 1 + 16 + 1);
+  EXPECT_THAT(draw_flag({"HTB", std::nullopt, "ab"}).reveal(), MatchesRegex("HTB\\{[ab]+\\}"));
+  EXPECT_EQ(draw_flag({"HTB", std::nullopt, "ab"}).reveal().size(), 4 + 32 + 1);
+  std::set<char> seen;
+  std::set<std::string> flags;
+  for (int i = 0; i < 200; ++i) {
+    const auto flag = draw_flag({"F", std::nullopt, "xyz"}).reveal();
+    flags.insert(flag);
+    seen.insert(flag.begin() + 2, flag.end() - 1);
+  }
+  EXPECT_EQ(seen, (std::set<char>{'x', 'y', 'z'}));
+  EXPECT_EQ(flags.size(), 200u);
+}
+
+TEST_F(R5_1, TheBaseIsCutUntilFlagsFit) {
+  const Shape shape{"FLAG", "a-long-base", "0123456789abcdef"};
+  EXPECT_EQ(fit(shape, 100)->base, "a-long-base");
+  EXPECT_EQ(fit(shape, shape.length() - 3)->base, "a-long-b");
+  EXPECT_EQ(fit(shape, 23)->base, "");
+  EXPECT_THAT(draw_flag(*fit(shape, 23)).reveal(), MatchesRegex("FLAG\\{_[0-9a-f]+\\}"));
+  EXPECT_EQ(fit(shape, 22), std::nullopt);
+}
+
+TEST_F(R5_1, OnlyPrintableTextInBracesIsAPlaceholder) {
+  EXPECT_THAT(find_placeholders("x FLAG{one} FLAG{two} FLAG{one}", "FLAG"), ElementsAre("FLAG{one}", "FLAG{two}"));
+  EXPECT_THAT(find_placeholders("FLAG{} FLAG{a\nb} FLAG{FLAG{in}} FLAG{never", "FLAG"), ElementsAre("FLAG{in}"));
+  EXPECT_THAT(find_placeholders("FLAG{" + std::string(101, 'x') + "}", "FLAG"), IsEmpty());
+  EXPECT_THAT(find_placeholders("FLAG{a\0b} FLAG{c}"s, "FLAG"), ElementsAre("FLAG{c}"));
+  EXPECT_THAT(find_placeholders("${FLAG} FLAG", "FLAG"), IsEmpty());
+}
+
+TEST_F(R5_1, FlagFilesComeFirstThenConfigurationThenSources) {
+  write("src/main.py", "FLAG{source}");
+  EXPECT_EQ(base(), "FLAG{source} in src/main.py");
+  write("deep/down/settings.yml", "FLAG{settings}");
+  EXPECT_EQ(base(), "FLAG{settings} in deep/down/settings.yml");
+  write("Dockerfile", "ENV A=FLAG{docker}");
+  EXPECT_EQ(base(), "FLAG{docker} in Dockerfile");
+  write("the-flag-of-it.md", "FLAG{named}");
+  EXPECT_EQ(base(), "FLAG{named} in the-flag-of-it.md");
+  write("web/flag.txt", "FLAG{file}\n");
+  EXPECT_EQ(base(), "FLAG{file} in web/flag.txt");
+  write("flag", "nothing here");
+  EXPECT_EQ(base(), "FLAG{file} in web/flag.txt");
+}
+
+TEST_F(R5_1, LinksAndWhatIsTooMuchAreNotRead) {
+  write("../" + folder_.filename().string() + "-outside", "FLAG{outside}");
+  const fs::path outside = folder_.string() + "-outside";
+  fs::create_symlink(outside, folder_ / "flag.txt");
+  fs::create_symlink("/", folder_ / "root");
+  EXPECT_EQ(base(), "none");
+  write("big.py", std::string(2000, 'x') + "FLAG{big}");
+  FolderLimits limits;
+  limits.file_bytes = 1000;
+  EXPECT_EQ(base(limits), "none");
+  EXPECT_EQ(base(), "FLAG{big} in big.py");
+  limits = {};
+  limits.depth = 1;
+  fs::remove(folder_ / "big.py");
+  write("a/b/c.py", "FLAG{deep}");
+  EXPECT_EQ(base(limits), "none");
+  fs::remove(outside);
+}
+
+/// The service with everything below it, and a template of one machine whose image holds what a test puts in.
+class Flags : public Folder {
+ protected:
+  Flags() {
+    engine::FakeOptions options;
+    options.images = {"test/one:1", "test/two:1"};
+    engine_ = std::make_unique<engine::FakeEngine>(loops_.home(), options);
+    store_ = std::move(*store::open("sqlite:" + (folder_ / "t.db").string()));
+    auto schema = migrations();
+    const auto log = bus::migrations();
+    schema.insert(schema.end(), log.begin(), log.end());
+    EXPECT_TRUE(store_->migrate(schema));
+    fs::create_directories(folder_ / "templates" / "box");
+    templates::Options where;
+    where.path = (folder_ / "templates").string();
+    where.watch = false;
+    where.bounds = templates::standard_bounds();
+    catalogue_ = std::make_unique<templates::Catalogue>(where, *engine_, bus_, clock_, loops_.home());
+    open();
+    tmpl_ = std::make_shared<templates::Template>();
+    tmpl_->id = TemplateId("box");
+    tmpl_->folder = (folder_ / "templates" / "box").string();
+    tmpl_->hash = "1";
+    add_service("main", "test/one:1");
+    tmpl_->flag.machine = "main";
+  }
+  ~Flags() override {
+    close();
+    run(catalogue_->close());
+    run(engine_->close());
+    store_->close();
+    loops_.stop();
+  }
+
+  void open() {
+    service_ = std::make_unique<Service>(
+        Options{"FLAG", (folder_ / "flags").string()},
+        Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
+    step_ = flags_step(*service_, (folder_ / "instances").string());
+  }
+  void close() {
+    run(service_->close());
+    step_.reset();
+    service_.reset();
+  }
+  void reopen() {
+    close();
+    open();
+  }
+
+  void add_service(const std::string& name, const std::string& image) {
+    templates::Service service;
+    service.name = name;
+    service.machine.image = image;
+    service.build.emplace();
+    tmpl_->services.push_back(std::move(service));
+  }
+  templates::Service& main() { return tmpl_->services[0]; }
+  void image(const std::vector<Entry>& entries, const std::string& reference = "test/one:1") {
+    engine_->set_image_tar(reference, image_of({tar_of(entries)}));
+  }
+
+  template <class T>
+  T run(asio::awaitable<T> work) {
+    return asio::co_spawn(loops_.home(), std::move(work), asio::use_future).get();
+  }
+
+  Result<std::string> flag_of(const std::string& owner) {
+    auto flag = run(service_->flag_of(owner, tmpl_));
+    if (!flag) return fail(flag.error());
+    return flag->reveal();
+  }
+  std::shared_ptr<const Plan> plan() {
+    auto found = run(service_->plan_of(tmpl_));
+    EXPECT_TRUE(found) << (found ? "" : found.error().reason + " " + found.error().message);
+    return found ? *found : std::make_shared<const Plan>();
+  }
+  std::vector<std::string> targets() {
+    std::vector<std::string> out;
+    for (const auto& patch : plan()->patches) out.push_back(patch.service + ":" + patch.target);
+    return out;
+  }
+  std::string problem() {
+    auto found = run(service_->plan_of(tmpl_));
+    if (!found) return found.error().message;
+    return (*found)->problems.empty() ? "" : (*found)->problems.back().message;
+  }
+
+  labs::LiveRef instance(const std::string& id, const std::string& owner, labs::PoolRole pool = labs::PoolRole::kNone) {
+    auto live = std::make_shared<labs::Live>(loops_.home());
+    live->instance.id = InstanceId(id);
+    live->instance.owner = owner;
+    live->instance.pool = pool;
+    live->tmpl = tmpl_;
+    return live;
+  }
+  fs::path file_of(const labs::LiveRef& live, const std::string& target, const std::string& service = "main") {
+    for (const auto& mount : live->additions[service].mounts) {
+      if (mount.target == target) return mount.source;
+    }
+    return {};
+  }
+
+  net::Loops loops_{1};
+  WorkerPool files_{"files", 2};
+  bus::Bus bus_;
+  SystemClock clock_;
+  std::unique_ptr<engine::FakeEngine> engine_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<templates::Catalogue> catalogue_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<labs::Step> step_;
+  std::shared_ptr<templates::Template> tmpl_;
+};
+
+class R5_1_Kept : public Flags {};
+
+TEST_F(R5_1_Kept, TheSameOwnerAndTemplateAlwaysGetTheSame) {
+  write("templates/box/flag.txt", "FLAG{box}");
+  image({{"flag.txt", Kind::kFile, "FLAG{box}"}});
+  const auto mine = flag_of("me");
+  ASSERT_TRUE(mine) << mine.error().reason << ": " << mine.error().message << " " << mine.error().cause;
+  EXPECT_THAT(*mine, MatchesRegex("FLAG\\{box_[0-9a-f]+\\}"));
+  EXPECT_NE(*flag_of("you"), *mine);
+  EXPECT_EQ(*flag_of("me"), *mine);
+  reopen();
+  EXPECT_EQ(*flag_of("me"), *mine);
+  tmpl_->hash = "2";
+  tmpl_->flag_prefix = "OTHER";
+  EXPECT_EQ(*flag_of("me"), *mine) << "a flag that was given stays";
+  const auto found = run(service_->owner_of(*mine));
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ((*found)->owner, "me");
+  EXPECT_EQ((*found)->tmpl, tmpl_->id);
+  EXPECT_EQ(*run(service_->owner_of("FLAG{box_0000000000000000}")), std::nullopt);
+  EXPECT_EQ(flag_of("").error().reason, "owner-missing");
+}
+
+asio::awaitable<Result<>> ask(Service* service, std::shared_ptr<const templates::Template> tmpl, std::set<std::string>* out) {
+  auto flag = co_await service->flag_of("me", tmpl);
+  if (!flag) co_return fail(std::move(flag.error()));
+  out->insert(flag->reveal());
+  co_return Result<>{};
+}
+
+TEST_F(R5_1_Kept, ManyAtOnceGetTheSame) {
+  std::set<std::string> seen;
+  std::vector<asio::awaitable<Result<>>> works;
+  for (int i = 0; i < 20; ++i) works.push_back(ask(service_.get(), tmpl_, &seen));
+  for (const auto& result : run(all_of(std::move(works)))) EXPECT_TRUE(result);
+  EXPECT_EQ(seen.size(), 1u);
+  EXPECT_EQ(engine_->calls("export_image"), 1);
+}
+
+TEST_F(R5_1_Kept, WithoutABaseThereAre32) {
+  EXPECT_THAT(*flag_of("me"), MatchesRegex("FLAG\\{[0-9a-f]+\\}"));
+  EXPECT_EQ(flag_of("me")->size(), 4 + 2 + 32);
+  tmpl_->id = TemplateId("other");
+  tmpl_->flag_prefix = "HTB";
+  tmpl_->flag.alphabet = "xy";
+  tmpl_->flag.base = "given";
+  EXPECT_THAT(*flag_of("me"), MatchesRegex("HTB\\{given_[xy]+\\}"));
+}
+
+TEST_F(R5_1_Kept, TheBaseMayBeInAnImageOnly) {
+  image({{"a.txt", Kind::kFile, "FLAG{first}"}, {"srv/flag", Kind::kFile, "FLAG{named}"}});
+  EXPECT_THAT(*flag_of("me"), HasSubstr("FLAG{named_"));
+}
+
+TEST_F(R5_1_Kept, SwitchedOffItIsTheTextItself) {
+  write("templates/box/flag.txt", "FLAG{box}");
+  image({{"flag.txt", Kind::kFile, "FLAG{box}"}});
+  tmpl_->dynamic_flags = false;
+  EXPECT_EQ(*flag_of("me"), "FLAG{box}");
+  EXPECT_THAT(targets(), IsEmpty());
+  fs::remove(folder_ / "templates/box/flag.txt");
+  tmpl_->id = TemplateId("bare");
+  engine_->set_image_tar("test/one:1", "");
+  tmpl_->services[0].machine.image = "test/two:1";
+  EXPECT_EQ(*flag_of("me"), "");
+}
+
+TEST_F(R5_1_Kept, AnAlphabetThatIsUsedUpIsAnError) {
+  auto twice = [](const char* owner, FlagStore store) -> asio::awaitable<Result<Secret>> {
+    co_return co_await store.find_or_insert(owner, TemplateId("t"), [] { return Secret("FLAG{one}"); }, "", TimePoint{});
+  };
+  EXPECT_TRUE(run(twice("a", FlagStore(*store_))));
+  EXPECT_TRUE(run(twice("a", FlagStore(*store_)))) << "the same owner's is read, not made";
+  EXPECT_EQ(run(twice("b", FlagStore(*store_))).error().reason, "flags-used-up");
+}
+
+class R5_2_Plan : public Flags {};
+
+TEST_F(R5_2_Plan, HoldersBindsAndVariablesOfEveryMachine) {
+  write("templates/box/flag.txt", "FLAG{box}");
+  write("templates/box/conf/a.conf", "FLAG{box}");
+  write("templates/box/conf/b.conf", "nothing");
+  add_service("back", "test/two:1");
+  image({{"one", Kind::kFile, "FLAG{box}"}, {"hidden/two", Kind::kFile, "FLAG{box}"}, {"three", Kind::kFile, "FLAG{other}"}});
+  image({{"four", Kind::kFile, "FLAG{box}"}}, "test/two:1");
+  main().binds.push_back({"conf", "/hidden", true, -1, {}});
+  main().binds.push_back({"inline", "/run/secrets/flag", true, 0400, "is FLAG{box}"});
+  main().machine.environment = {"A=FLAG{box}", "B=none"};
+  EXPECT_THAT(targets(), ElementsAre("main:/one", "main:/hidden/a.conf", "main:/run/secrets/flag", "back:/four"));
+  EXPECT_EQ(plan()->environment.at("main").size(), 1u);
+  EXPECT_EQ(problem(), "");
+  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kNone);
+}
+
+TEST_F(R5_2_Plan, VolumesKeepWhatTheyHold) {
+  tmpl_->flag.base = "box";
+  image({{"data/flag", Kind::kFile, "FLAG{box}"}, {"data2", Kind::kFile, "FLAG{box}"}});
+  main().volumes.push_back({"v", "/data/", false});
+  EXPECT_THAT(targets(), ElementsAre("main:/data2"));
+  EXPECT_THAT(problem(), HasSubstr("/data/flag of main"));
+}
+
+TEST_F(R5_2_Plan, TheSmallestBinaryDecidesForAll) {
+  write("templates/box/flag.txt", "FLAG{long-base}");
+  image({{"text", Kind::kFile, "FLAG{long-base}"}, {"bin", Kind::kFile, "\0FLAG{long-base}\0\0\0\0\0\0\0\0\0\0\0x"s, 0755}, {"wide", Kind::kFile, "\0FLAG{long-base}"s + std::string(90, '\0')}});
+  EXPECT_EQ(plan()->shape.length(), 15u + 10);
+  EXPECT_THAT(*flag_of("me"), MatchesRegex("FLAG\\{lo_[0-9a-f]+\\}"));
+  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kCreated) << "a program that runs cannot be written to";
+  tmpl_->hash = "2";
+  tmpl_->services[0].machine.image = "test/two:1";
+  image({{"srv/bin", Kind::kFile, "\0FLAG{long-base}\0x"s}}, "test/two:1");
+  EXPECT_THAT(problem(), testing::AllOf(HasSubstr("/srv/bin of main"), HasSubstr("at least 23")));
+  EXPECT_EQ(run(service_->plan_of(tmpl_)).error().reason, "flags-broken");
+}
+
+TEST_F(R5_2_Plan, APromiseThatNothingKeepsIsNoticed) {
+  write("templates/box/flag.txt", "FLAG{box}");
+  EXPECT_THAT(problem(), HasSubstr("promises the flag FLAG{box}"));
+  tmpl_->hash = "2";
+  main().machine.environment = {"A=${FLAG}"};
+  EXPECT_EQ(problem(), "");
+  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kNone);
+}
+
+TEST_F(R5_2_Plan, TheFlagFileMustBeAFile) {
+  image({{"dir/", Kind::kFolder, {}}, {"out", Kind::kSymlink, "../../x"}, {"real/flag", Kind::kFile, "x", 0600, 5, 6}, {"to", Kind::kSymlink, "real/flag"}});
+  const auto with = [&](const std::string& file) {
+    tmpl_->flag.file = file;
+    tmpl_->hash += "+";
+    return problem();
+  };
+  EXPECT_THAT(with("/dir"), HasSubstr("is a folder"));
+  EXPECT_THAT(with("/out"), HasSubstr("leaves the image"));
+  EXPECT_EQ(with("/to"), "");
+  EXPECT_THAT(targets(), ElementsAre("main:/real/flag"));
+  EXPECT_EQ(plan()->patches[0].facts.uid, 5u);
+  EXPECT_EQ(with("/new/flag"), "");
+  EXPECT_EQ(plan()->patches[0].facts.mode, 0444u);
+  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kRunning);
+  tmpl_->flag.read_at_start = true;
+  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kCreated);
+}
+
+TEST_F(R5_2_Plan, AnImageIsLookedIntoOnceAlsoAfterARestart) {
+  tmpl_->flag.base = "box";
+  image({{"flag", Kind::kFile, "FLAG{box}", 0640, 1, 2, 77}});
+  const auto before = plan();
+  reopen();
+  EXPECT_EQ(plan()->patches.at(0).facts, before->patches.at(0).facts);
+  EXPECT_EQ(engine_->calls("export_image"), 1);
+  reopen();
+  fs::remove_all(folder_ / "flags");
+  EXPECT_THAT(targets(), ElementsAre("main:/flag"));
+  EXPECT_EQ(engine_->calls("export_image"), 2) << "what is gone is looked for again";
+}
+
+TEST_F(R5_2_Plan, AnImageThatGotAnotherIdIsLookedIntoAgain) {
+  tmpl_->flag.base = "box";
+  main().build.reset();
+  image({{"flag", Kind::kFile, "FLAG{box}"}});
+  EXPECT_THAT(targets(), ElementsAre("main:/flag"));
+  engine_->add_image("test/one:1");
+  image({{"other", Kind::kFile, "FLAG{box}"}});
+  EXPECT_THAT(targets(), ElementsAre("main:/other"));
+}
+
+TEST_F(R5_2_Plan, AStreamThatIsCutIsTriedAgain) {
+  tmpl_->flag.base = "box";
+  image({{"flag", Kind::kFile, "FLAG{box}"}});
+  engine_->fail_next("export_image", Error{Code::kUnavailable, "engine-lost", "Cut.", {}, {}});
+  EXPECT_EQ(run(service_->plan_of(tmpl_)).error().reason, "engine-lost");
+  EXPECT_THAT(targets(), ElementsAre("main:/flag"));
+}
+
+class R5_2_Files : public Flags {};
+
+TEST_F(R5_2_Files, OwnerModeTimesAndCapabilityAreKept) {
+  const std::string capability("\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+  tmpl_->flag.base = "box";
+  image({{"flag", Kind::kFile, "a FLAG{box} b FLAG{box}", 04750, 1234, 2345, 981173106, capability}});
+  const auto live = instance("i1", "me");
+  ASSERT_TRUE(run(step_->make(live)));
+  const auto path = file_of(live, "/flag");
+  const auto flag = *flag_of("me");
+  EXPECT_EQ(live->flag->reveal(), flag);
+  EXPECT_EQ(read(path), "a " + flag + " b " + flag);
+  struct stat facts{};
+  ASSERT_EQ(::stat(path.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_uid, 1234u);
+  EXPECT_EQ(facts.st_gid, 2345u);
+  EXPECT_EQ(facts.st_mode & 07777, 04750u);
+  EXPECT_EQ(facts.st_mtim.tv_sec, 981173106);
+  char value[64];
+  EXPECT_EQ(::getxattr(path.c_str(), "security.capability", value, sizeof value), 20);
+  ASSERT_TRUE(run(step_->undo(live)));
+  EXPECT_FALSE(fs::exists(folder_ / "instances" / "i1"));
+  ASSERT_TRUE(run(step_->undo(live)));
+}
+
+TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
+  tmpl_->flag.base = "box";
+  image({{"text", Kind::kFile, "x FLAG{box} y", 0640, 12, 34, 981173106}, {"bin", Kind::kFile, "\0FLAG{box}"s + std::string(40, '\0') + "end"}});
+  auto live = instance("i2", "", labs::PoolRole::kWaiting);
+  ASSERT_TRUE(run(step_->make(live)));
+  const auto nobodys = live->flag->reveal();
+  EXPECT_EQ(nobodys.size(), flag_of("me")->size());
+  EXPECT_NE(nobodys, *flag_of("me"));
+  EXPECT_EQ(*run(service_->owner_of(nobodys)), std::nullopt);
+  struct stat before{}, after{};
+  ::stat(file_of(live, "/text").c_str(), &before);
+  reopen();
+  const auto again = instance("i2", "", labs::PoolRole::kWaiting);
+  ASSERT_TRUE(run(step_->make(again)));
+  EXPECT_EQ(again->flag->reveal(), nobodys) << "also after a restart";
+
+  live->instance.owner = "me";
+  live->instance.pool = labs::PoolRole::kClaimed;
+  for (int times = 0; times < 2; ++times) {
+    ASSERT_TRUE(run(step_->claim(live)));
+    const auto flag = *flag_of("me");
+    EXPECT_EQ(live->flag->reveal(), flag);
+    EXPECT_EQ(read(file_of(live, "/text")), "x " + flag + " y");
+    EXPECT_EQ(read(file_of(live, "/bin")), "\0"s + flag + std::string(49 - flag.size(), '\0') + "end");
+    ::stat(file_of(live, "/text").c_str(), &after);
+    EXPECT_EQ(after.st_ino, before.st_ino);
+    EXPECT_EQ(after.st_mtim.tv_sec, 981173106);
+    EXPECT_EQ(after.st_mode, before.st_mode);
+  }
+  EXPECT_EQ(live->additions["main"].mounts.size(), 2u) << "a repeated step adds nothing twice";
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "instances" / "i2")) {
+    if (entry.is_regular_file()) EXPECT_FALSE(read(entry.path()).contains(nobodys)) << entry.path();
+  }
+}
+
+TEST_F(R5_2_Files, WhatAPlayerWroteStays) {
+  tmpl_->flag.base = "box";
+  image({{"text", Kind::kFile, "FLAG{box}"}, {"more", Kind::kFile, "FLAG{box}"}});
+  const auto live = instance("i3", "me");
+  ASSERT_TRUE(run(step_->make(live)));
+  std::ofstream(file_of(live, "/text")) << "mine";
+  fs::remove(file_of(live, "/more"));
+  live->instance.started_at = clock_.now();
+  ASSERT_TRUE(run(step_->make(live)));
+  EXPECT_EQ(read(file_of(live, "/text")), "mine");
+  EXPECT_EQ(read(file_of(live, "/more")), *flag_of("me"));
+}
+
+TEST_F(R5_2_Files, AFlagInTheEnvironmentIsNotClaimed) {
+  tmpl_->flag.variable = "THE_FLAG";
+  const auto live = instance("i4", "me");
+  ASSERT_TRUE(run(step_->make(live)));
+  EXPECT_THAT(live->additions["main"].environment, ElementsAre("THE_FLAG=" + *flag_of("me")));
+  EXPECT_EQ(run(step_->claim(live)).error().reason, "flag-in-environment");
+}
+
+TEST_F(R5_2_Files, ARemoteEngineGetsThemAsAnArchive) {
+  engine::FakeOptions options;
+  options.images = {"test/one:1", "test/two:1"};
+  options.local = false;
+  close();
+  auto local = std::exchange(engine_, std::make_unique<engine::FakeEngine>(loops_.home(), options));
+  open();
+  tmpl_->flag.file = "/flag";
+  const auto live = instance("i5", "me");
+  ASSERT_TRUE(run(step_->make(live)));
+  EXPECT_THAT(live->additions["main"].mounts, IsEmpty());
+  EXPECT_THAT(live->additions["main"].archive, HasSubstr(*flag_of("me")));
+  const auto waits = instance("i6", "", labs::PoolRole::kWaiting);
+  ASSERT_TRUE(run(step_->make(waits)));
+  EXPECT_THAT(waits->additions["main"].archive, Not(HasSubstr(*flag_of("me"))));
+  engine::MachineSpec spec;
+  spec.name = "i6-main";
+  spec.image = "test/one:1";
+  ASSERT_TRUE(run(engine_->create(spec)));
+  waits->instance.plan.machines.push_back({"main", spec.name, {}});
+  waits->instance.owner = "me";
+  waits->instance.pool = labs::PoolRole::kClaimed;
+  ASSERT_TRUE(run(step_->claim(waits)));
+  auto sent = run(engine_->get_archive(engine::Handle{1, spec.name}, "/flag"));
+  ASSERT_TRUE(sent) << sent.error().message;
+  auto piece = run((*sent)->read());
+  ASSERT_TRUE(piece);
+  EXPECT_THAT(*piece, HasSubstr(*flag_of("me")));
+  close();
+  run(engine_->close());
+  engine_ = std::move(local);
+  open();
+}
+
+TEST(R5_2_Pack, OwnerModeTimeCapabilityAndHardLinksAreKept) {
+  Plan plan;
+  plan.placeholder = "FLAG{box}";
+  Patch patch;
+  patch.service = "main";
+  patch.target = "/srv/a flag";
+  patch.facts = {1234, 99, 04640, 981173106, 5, std::string("\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)};
+  patch.content = "it is FLAG{box}\n";
+  plan.patches.push_back(patch);
+  patch.target = "/srv/link";
+  plan.patches.push_back(patch);
+  patch.service = "other";
+  plan.patches.push_back(patch);
+  const auto packed = pack_files(plan, "FLAG{mine}");
+  ASSERT_TRUE(packed);
+  ASSERT_EQ(packed->size(), 2u);
+  const auto& tar = packed->at("main");
+  const std::unique_ptr<archive, decltype(&archive_read_free)> reader(archive_read_new(), archive_read_free);
+  archive_read_support_format_tar(reader.get());
+  ASSERT_EQ(archive_read_open_memory(reader.get(), tar.data(), tar.size()), ARCHIVE_OK);
+  archive_entry* entry = nullptr;
+  ASSERT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_OK);
+  EXPECT_STREQ(archive_entry_pathname(entry), "srv/a flag");
+  EXPECT_EQ(archive_entry_uid(entry), 1234);
+  EXPECT_EQ(archive_entry_gid(entry), 99);
+  EXPECT_EQ(archive_entry_perm(entry), 04640u);
+  EXPECT_EQ(archive_entry_mtime(entry), 981173106);
+  ASSERT_GE(archive_entry_xattr_reset(entry), 1);
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  archive_entry_xattr_next(entry, &name, &value, &size);
+  EXPECT_STREQ(name, "security.capability");
+  EXPECT_EQ(std::string(static_cast<const char*>(value), size), patch.facts.capability);
+  std::string content(static_cast<std::size_t>(archive_entry_size(entry)), '\0');
+  archive_read_data(reader.get(), content.data(), content.size());
+  EXPECT_EQ(content, "it is FLAG{mine}\n");
+  ASSERT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_OK);
+  EXPECT_STREQ(archive_entry_pathname(entry), "srv/link");
+  EXPECT_STREQ(archive_entry_hardlink(entry), "srv/a flag");
+  EXPECT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_EOF);
+}
+
+TEST_F(R5_2_Files, AFlagThatDoesNotFitTheBinaryIsAnError) {
+  std::string content = "\0FLAG{box}\0\0\0x"s;
+  EXPECT_EQ(replace_binary(content, "FLAG{box}", "FLAG{much-too-long}").error().reason, "flag-does-not-fit");
+  ASSERT_TRUE(replace_binary(content, "FLAG{box}", "FLAG{12345}"));
+  EXPECT_EQ(content, "\0FLAG{12345}\0x"s);
+  content = "FLAG{box}FLAG{box}\0"s;
+  ASSERT_TRUE(replace_binary(content, "FLAG{box}", "F{1}"));
+  EXPECT_EQ(content, "F{1}\0\0\0\0\0F{1}\0\0\0\0\0\0"s);
+}
+
+}  // namespace
+}  // namespace tiltyard::flags

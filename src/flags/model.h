@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "flags/image_scan.h"
+#include "flags/text.h"
+#include "labs/model.h"
+#include "templates/model.h"
+
+namespace tiltyard::flags {
+
+/// A file of a machine that every instance has its own of.
+struct Patch {
+  std::string service;
+  std::string target;  ///< absolute in the machine
+  int file = 0;        ///< number of the instance's own file; names of one hard link share it
+  FileFacts facts;
+  bool binary = false;
+  std::size_t room = 0;  ///< binary: the longest flag that fits
+  bool read_only = false;
+  std::string source;                  ///< host path of the original; empty: `content` is it
+  std::optional<std::string> content;  ///< nullopt with an empty source: the flag and a line end
+};
+
+/// Where a template's flag goes (row 5.2): found once per template and image.
+struct Plan {
+  TemplateId tmpl;
+  std::string hash;
+  bool dynamic = true;
+  std::string placeholder;  ///< "PREFIX{base}", which stands where the flag shall be; empty: there is none
+  std::string found_in;     ///< where the placeholder was seen first, for people
+  Shape shape;
+  std::vector<Patch> patches;
+  std::map<std::string, std::vector<std::string>> environment;  ///< "NAME=value" by service, with kFlagMark for the flag
+  std::map<std::string, std::string> images;                    ///< reference → id
+  std::vector<std::string> retaggable;                          ///< references that somebody else may point elsewhere
+  std::vector<templates::Problem> problems;
+
+  bool broken() const;
+};
+
+/// Stands for the flag in Plan::environment; no template can hold it, for it has a NUL.
+inline constexpr std::string_view kFlagMark{"\0flag", 5};
+
+/// A flag in the environment is fixed when a machine is made: no pool. A flag that is read when the program starts, or
+/// that is inside the program: machines wait created, not started.
+labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan);
+
+/// An image as a plan needs it.
+struct ImageFacts {
+  std::string reference, id;
+  std::vector<std::string> environment;  ///< "NAME=value"
+  std::vector<std::string> volumes;      ///< paths
+  const ImageScan* scan = nullptr;       ///< null: it was not looked into
+  std::string folder;                    ///< of the kept contents
+};
+
+struct PlanInput {
+  std::string prefix;                     ///< the server's
+  std::optional<std::string> placeholder; ///< found in the folder
+  std::string found_in;
+  std::vector<ImageFacts> images;         ///< one per service, in their order
+};
+
+/// Lays out where the flag goes, and what is wrong with that. Blocking: reads the template's bound files.
+Plan make_plan(const templates::Template& tmpl, PlanInput input);
+
+}  // namespace tiltyard::flags

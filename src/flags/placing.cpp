@@ -1,0 +1,119 @@
+#include "flags/placing.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <set>
+#include <system_error>
+
+namespace tiltyard::flags {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Closes a descriptor at its end.
+class File {
+ public:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  ~File() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int get() const { return descriptor_; }
+  bool open() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+std::unexpected<Error> refused(const std::string& path, const char* what) {
+  const int why = errno;
+  const bool full = why == ENOSPC || why == EDQUOT;
+  return fail(full ? Code::kExhausted : Code::kInternal, full ? "disk-full" : "flag-file-refused",
+              "A file with the flag could not be written for the instance.", fmt::format("{} {}: {}", what, path, ::strerror(why)));
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status{};
+  if (!file.open() || ::fstat(file.get(), &status) != 0) {
+    return fail(Code::kInternal, "flag-file-missing", "The original of a file with a flag is gone; read the template again.", path);
+  }
+  std::string out(static_cast<std::size_t>(status.st_size), '\0');
+  std::size_t filled = 0;
+  while (filled < out.size()) {
+    const auto got = ::read(file.get(), out.data() + filled, out.size() - filled);
+    if (got <= 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  out.resize(filled);
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> patched(const Patch& patch, std::string_view placeholder, std::string_view flag) {
+  if (patch.source.empty() && !patch.content) return std::string(flag) + "\n";
+  std::string content;
+  if (patch.content) {
+    content = *patch.content;
+  } else {
+    auto original = read_file(patch.source);
+    if (!original) return original;
+    content = std::move(*original);
+  }
+  if (!patch.binary) return replace_text(content, placeholder, flag);
+  auto replaced = replace_binary(content, placeholder, flag);
+  if (!replaced) return fail(std::move(replaced.error()).with("file", patch.target));
+  return content;
+}
+
+Result<> write_in_place(const std::string& path, std::string_view content, const FileFacts& facts) {
+  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.open()) return refused(path, "open");
+  for (std::size_t done = 0; done < content.size();) {
+    const auto wrote = ::pwrite(file.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return refused(path, "write");
+    done += static_cast<std::size_t>(wrote);
+  }
+  if (::ftruncate(file.get(), static_cast<off_t>(content.size())) != 0) return refused(path, "truncate");
+  // Owner first: it takes setuid bits and capabilities away.
+  if (::fchown(file.get(), facts.uid, facts.gid) != 0) return refused(path, "chown");
+  if (::fchmod(file.get(), facts.mode) != 0) return refused(path, "chmod");
+  if (!facts.capability.empty() &&
+      ::fsetxattr(file.get(), "security.capability", facts.capability.data(), facts.capability.size(), 0) != 0) {
+    return refused(path, "setxattr");
+  }
+  const struct timespec time{facts.seconds, static_cast<long>(facts.nanos)};
+  const struct timespec times[2] = {time, time};
+  if (::futimens(file.get(), times) != 0) return refused(path, "utimens");
+  return {};
+}
+
+Result<> place_files(const Plan& plan, std::string_view flag, const std::string& folder, Place which) {
+  if (plan.patches.empty()) return {};
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) return fail(Code::kInternal, "flag-file-refused", "The instance's folder could not be made.", failure.message());
+  std::set<int> done;
+  for (const auto& patch : plan.patches) {
+    if (!done.insert(patch.file).second) continue;
+    const auto path = fmt::format("{}/{}", folder, patch.file);
+    if (which == Place::kMissing && fs::exists(path, failure)) continue;
+    auto content = patched(patch, plan.placeholder, flag);
+    if (!content) return fail(std::move(content.error()));
+    auto written = write_in_place(path, *content, patch.facts);
+    if (!written) return written;
+  }
+  return {};
+}
+
+}  // namespace tiltyard::flags

@@ -1,0 +1,322 @@
+// From what the folder and the images hold to what every instance gets.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "flags/model.h"
+
+namespace tiltyard::flags {
+namespace {
+
+namespace fs = std::filesystem;
+using templates::Problem;
+
+constexpr std::size_t kMostBoundFiles = 2000;
+constexpr std::int64_t kMostBoundBytes = 32LL * 1024 * 1024;
+constexpr std::size_t kMostPatches = 256;
+
+bool is_below(std::string_view path, std::string_view folder) {
+  while (folder.size() > 1 && folder.ends_with('/')) folder.remove_suffix(1);
+  return path == folder || (path.starts_with(folder) && (folder == "/" || path[folder.size()] == '/'));
+}
+
+bool uses_flag_variable(std::string_view text) { return text.contains("${FLAG}") || text.contains("${DYNAMIC_FLAG}"); }
+
+FileFacts facts_of(const struct stat& status) {
+  FileFacts out;
+  out.uid = status.st_uid;
+  out.gid = status.st_gid;
+  out.mode = status.st_mode & 07777;
+  out.seconds = status.st_mtim.tv_sec;
+  out.nanos = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
+  return out;
+}
+
+std::string name_of(const std::string& variable) { return variable.substr(0, variable.find('=') + 1); }
+
+/// Makes one plan; lives only as long.
+class Planner {
+ public:
+  Planner(const templates::Template& tmpl, PlanInput input) : tmpl_(tmpl), input_(std::move(input)) {
+    plan_.tmpl = tmpl.id;
+    plan_.hash = tmpl.hash;
+    plan_.dynamic = tmpl.dynamic_flags;
+  }
+
+  Plan make() {
+    settle_placeholder();
+    for (std::size_t i = 0; i < tmpl_.services.size(); ++i) {
+      const auto& image = input_.images[i];
+      const auto& service = tmpl_.services[i];
+      plan_.images[image.reference] = image.id;
+      if (!service.build) plan_.retaggable.push_back(image.reference);
+      if (plan_.dynamic && !plan_.placeholder.empty()) {
+        add_holders(service, image);
+        add_binds(service);
+        add_environment(service, image);
+      }
+      if (service.name == tmpl_.flag.machine) add_own(service, image);
+    }
+    settle_shape();
+    judge();
+    return std::move(plan_);
+  }
+
+ private:
+  void settle_placeholder() {
+    plan_.shape.prefix = input_.prefix;
+    plan_.shape.alphabet = tmpl_.flag.alphabet;
+    if (!tmpl_.flag.base.empty()) {
+      plan_.placeholder = fmt::format("{}{{{}}}", input_.prefix, tmpl_.flag.base);
+      plan_.found_in = "instance.toml";
+    } else if (input_.placeholder) {
+      plan_.placeholder = *input_.placeholder;
+      plan_.found_in = input_.found_in;
+    } else {
+      find_in_images();
+    }
+    if (!plan_.placeholder.empty()) plan_.shape.base = std::string(base_of(plan_.placeholder, input_.prefix));
+  }
+
+  /// Files named for a flag before the others; then the images' environment.
+  void find_in_images() {
+    for (const bool named : {true, false}) {
+      for (const auto& image : input_.images) {
+        if (!image.scan) continue;
+        for (const auto& holder : image.scan->holders) {
+          const bool for_flag = fs::path(holder.path).filename().string().contains("flag");
+          if (for_flag != named) continue;
+          plan_.placeholder = holder.texts.front().text;
+          plan_.found_in = fmt::format("{} of {}", holder.path, image.reference);
+          return;
+        }
+      }
+    }
+    for (const auto& image : input_.images) {
+      for (const auto& variable : image.environment) {
+        auto found = find_placeholders(variable, input_.prefix, 1);
+        if (found.empty()) continue;
+        plan_.placeholder = found.front();
+        plan_.found_in = fmt::format("the environment of {}", image.reference);
+        return;
+      }
+    }
+  }
+
+  /// What hides the image's own file at `path`; `volume`: with a copy of it.
+  static const std::string* mounted_over(const templates::Service& service, const ImageFacts& image, const std::string& path,
+                                         bool& volume) {
+    volume = false;
+    for (const auto& bind : service.binds) {
+      if (is_below(path, bind.target)) return &bind.target;
+    }
+    for (const auto& mount : service.machine.mounts) {
+      if (is_below(path, mount.target)) return &mount.target;
+    }
+    volume = true;
+    for (const auto& use : service.volumes) {
+      if (is_below(path, use.target)) return &use.target;
+    }
+    for (const auto& target : image.volumes) {
+      if (is_below(path, target)) return &target;
+    }
+    return nullptr;
+  }
+
+  void add_holders(const templates::Service& service, const ImageFacts& image) {
+    if (!image.scan) return;
+    std::map<int, int> files;  // content → the instance's own file
+    for (const auto& holder : image.scan->holders) {
+      const auto held = std::ranges::find(holder.texts, plan_.placeholder, &HeldText::text);
+      if (held == holder.texts.end()) continue;
+      bool volume = false;
+      if (const auto* hidden = mounted_over(service, image, holder.path, volume)) {
+        if (volume) {
+          warn(fmt::format("{} of {} holds {} and lies in the volume {}: what is in volumes stays as the image has it; let the "
+                           "program put the flag there when it starts",
+                           holder.path, service.name, plan_.placeholder, *hidden));
+        }
+        continue;
+      }
+      const auto [own, fresh] = files.try_emplace(holder.content, next_);
+      if (fresh) ++next_;
+      Patch patch;
+      patch.service = service.name;
+      patch.target = holder.path;
+      patch.file = own->second;
+      patch.facts = holder.facts;
+      patch.binary = holder.binary;
+      patch.room = held->room;
+      patch.read_only = service.machine.read_only;
+      patch.source = image.folder + "/" + std::to_string(holder.content);
+      plan_.patches.push_back(std::move(patch));
+    }
+  }
+
+  void add_binds(const templates::Service& service) {
+    for (const auto& bind : service.binds) {
+      if (bind.content) {
+        FileFacts facts;
+        facts.seconds = 0;
+        add_bound(service, bind, bind.target, {}, *bind.content, facts);
+        continue;
+      }
+      const std::string path = bind.path.starts_with('/') ? bind.path : tmpl_.folder + "/" + bind.path;
+      std::error_code failure;
+      if (fs::is_directory(fs::symlink_status(path, failure))) add_bound_folder(service, bind, path);
+      else add_bound_file(service, bind, bind.target, path);
+    }
+  }
+
+  void add_bound_folder(const templates::Service& service, const templates::BindSource& bind, const std::string& path) {
+    std::error_code failure;
+    std::vector<std::string> below;
+    for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end; entry.increment(failure)) {
+      std::error_code ignored;
+      if (fs::is_regular_file(entry->symlink_status(ignored))) below.push_back(entry->path().string());
+      if (below.size() >= kMostBoundFiles) break;
+    }
+    std::ranges::sort(below);
+    for (const auto& file : below) add_bound_file(service, bind, bind.target + file.substr(path.size()), file);
+  }
+
+  void add_bound_file(const templates::Service& service, const templates::BindSource& bind, const std::string& target,
+                      const std::string& path) {
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kMostBoundBytes) return;
+    std::ifstream in(path, std::ios::binary);
+    const std::string content(std::istreambuf_iterator<char>(in), {});
+    add_bound(service, bind, target, path, content, facts_of(status));
+  }
+
+  void add_bound(const templates::Service& service, const templates::BindSource& bind, const std::string& target, std::string source,
+                 const std::string& content, FileFacts facts) {
+    const auto room = room_for(content, plan_.placeholder);
+    if (!room) return;
+    Patch patch;
+    patch.service = service.name;
+    patch.target = target;
+    patch.file = next_++;
+    patch.facts = std::move(facts);
+    if (bind.mode >= 0) patch.facts.mode = static_cast<std::uint32_t>(bind.mode);
+    patch.binary = is_binary(content);
+    patch.room = *room;
+    patch.read_only = bind.read_only;
+    if (source.empty()) patch.content = content;
+    patch.source = std::move(source);
+    plan_.patches.push_back(std::move(patch));
+  }
+
+  void add_environment(const templates::Service& service, const ImageFacts& image) {
+    const auto& own = service.machine.environment;
+    const auto add = [&](const std::string& variable) {
+      if (!variable.contains(plan_.placeholder)) return;
+      plan_.environment[service.name].push_back(replace_text(variable, plan_.placeholder, kFlagMark));
+    };
+    for (const auto& variable : image.environment) {
+      const auto name = name_of(variable);
+      if (std::ranges::none_of(own, [&](const auto& other) { return name_of(other) == name; })) add(variable);
+    }
+    for (const auto& variable : own) add(variable);
+  }
+
+  /// [flag] file and variable.
+  void add_own(const templates::Service& service, const ImageFacts& image) {
+    if (!plan_.dynamic && plan_.placeholder.empty()) return;  // no text that could be everybody's
+    if (!tmpl_.flag.variable.empty()) {
+      auto& variables = plan_.environment[service.name];
+      std::erase_if(variables, [&](const auto& other) { return name_of(other) == tmpl_.flag.variable + "="; });
+      variables.push_back(tmpl_.flag.variable + "=" + std::string(kFlagMark));
+    }
+    if (tmpl_.flag.file.empty() || !image.scan) return;
+    const auto& watched = image.scan->watched;
+    switch (watched.kind) {
+      case Watched::Kind::kFolder: return error(fmt::format("flag.file: {} is a folder in the image of {}", tmpl_.flag.file, service.name));
+      case Watched::Kind::kOutside:
+        return error(fmt::format("flag.file: {} is a link that leaves the image of {}", tmpl_.flag.file, service.name));
+      case Watched::Kind::kOther:
+        return error(fmt::format("flag.file: {} leads to {} in the image of {}, which is no file", tmpl_.flag.file, watched.path, service.name));
+      default: break;
+    }
+    std::erase_if(plan_.patches, [&](const Patch& other) { return other.service == service.name && other.target == watched.path; });
+    Patch patch;
+    patch.service = service.name;
+    patch.target = watched.path;
+    patch.file = next_++;
+    patch.facts = watched.facts;
+    if (watched.kind == Watched::Kind::kAbsent) patch.facts.mode = 0444;
+    patch.read_only = service.machine.read_only;
+    plan_.patches.push_back(std::move(patch));
+  }
+
+  /// One text for all places: as long as the narrowest lets it be.
+  void settle_shape() {
+    if (!plan_.dynamic) return;
+    const Patch* narrowest = nullptr;
+    for (const auto& patch : plan_.patches) {
+      if (patch.binary && (!narrowest || patch.room < narrowest->room)) narrowest = &patch;
+    }
+    if (!narrowest) return;
+    auto fitting = fit(plan_.shape, narrowest->room);
+    if (fitting) {
+      plan_.shape = std::move(*fitting);
+      return;
+    }
+    error(fmt::format("{} of {} is a binary file with room for {} characters in place of {}; a flag needs at least {}: fill the "
+                      "text up, or put NUL bytes behind it",
+                      narrowest->target, narrowest->service, narrowest->room, plan_.placeholder,
+                      plan_.shape.prefix.size() + 3 + kDigitsAfterBase));
+  }
+
+  void judge() {
+    if (plan_.patches.size() > kMostPatches) error(fmt::format("more than {} files hold {}", kMostPatches, plan_.placeholder));
+    if (!plan_.dynamic || plan_.placeholder.empty() || !plan_.patches.empty() || !plan_.environment.empty()) return;
+    for (const auto& service : tmpl_.services) {
+      if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) return;
+    }
+    warn(fmt::format("{} promises the flag {}, but no image, bound file or variable holds it: nobody will find it. Copy the file into "
+                     "the image, or say [flag] file or variable; what is loaded into a database when its image is built cannot be replaced",
+                     plan_.found_in, plan_.placeholder));
+  }
+
+  void warn(std::string message) { plan_.problems.push_back({Problem::Severity::kWarning, "", 0, std::move(message)}); }
+  void error(std::string message) { plan_.problems.push_back({Problem::Severity::kError, "", 0, std::move(message)}); }
+
+  const templates::Template& tmpl_;
+  PlanInput input_;
+  Plan plan_;
+  int next_ = 0;
+};
+
+}  // namespace
+
+bool Plan::broken() const {
+  return std::ranges::any_of(problems, [](const Problem& problem) { return problem.severity == Problem::Severity::kError; });
+}
+
+labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {
+  if (!tmpl.dynamic_flags) return {};
+  std::string holder = tmpl.flag.variable.empty() ? std::string{} : tmpl.flag.machine;
+  for (const auto& service : tmpl.services) {
+    if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) holder = service.name;
+  }
+  if (!plan.environment.empty()) holder = plan.environment.begin()->first;
+  if (!holder.empty()) {
+    return {labs::PoolKind::kNone, fmt::format("the flag is in the environment of '{}', which is fixed when the machine is made", holder)};
+  }
+  if (tmpl.flag.read_at_start) return {labs::PoolKind::kCreated, "its program reads the flag once, when it starts (flag.read = \"start\")"};
+  for (const auto& patch : plan.patches) {
+    if (patch.binary && (patch.facts.mode & 0111) != 0) {
+      return {labs::PoolKind::kCreated, fmt::format("the flag is inside the program {} of '{}'", patch.target, patch.service)};
+    }
+  }
+  return {};
+}
+
+Plan make_plan(const templates::Template& tmpl, PlanInput input) { return Planner(tmpl, std::move(input)).make(); }
+
+}  // namespace tiltyard::flags

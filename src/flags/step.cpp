@@ -1,0 +1,219 @@
+#include "flags/step.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "engine/engine.h"
+#include "flags/packing.h"
+#include "flags/placing.h"
+
+namespace tiltyard::flags {
+namespace {
+
+namespace fs = std::filesystem;
+using labs::LiveRef;
+using PlanRef = std::shared_ptr<const Plan>;
+
+void add_mount(labs::Additions& additions, engine::Mount mount) {
+  std::erase_if(additions.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
+  additions.mounts.push_back(std::move(mount));
+}
+
+void add_variable(labs::Additions& additions, std::string variable) {
+  const auto name = variable.substr(0, variable.find('=') + 1);
+  std::erase_if(additions.environment, [&](const std::string& other) { return other.starts_with(name); });
+  additions.environment.push_back(std::move(variable));
+}
+
+/// The flag of an instance that waits: kept beside its files, so that it is the same after a restart. Blocking.
+Result<Secret> waiting_flag(const std::string& folder, const Shape& shape) {
+  const std::string path = folder + "/waiting";
+  std::ifstream known(path);
+  std::string text;
+  if (std::getline(known, text) && text.size() == shape.length()) return Secret(std::move(text));
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  Secret flag = draw_flag(shape);
+  FileFacts facts;
+  facts.uid = ::geteuid();
+  facts.gid = ::getegid();
+  facts.mode = 0600;
+  auto written = write_in_place(path, flag.reveal() + "\n", facts);
+  if (!written) return fail(std::move(written.error()));
+  return flag;
+}
+
+class FlagsStep final : public labs::Step {
+ public:
+  FlagsStep(Service& flags, std::string folder) : flags_(flags), folder_(std::move(folder)) {}
+
+  std::string name() const override { return "flags"; }
+
+  asio::awaitable<Result<>> make(LiveRef live) override {
+    const auto tmpl = live->tmpl;
+    if (!tmpl) co_return Result<>{};  // it ran before, with what it has
+    auto plan = co_await flags_.plan_of(tmpl);
+    if (!plan) co_return fail(std::move(plan.error()));
+    auto flag = co_await flag_for(live, *plan);
+    if (!flag) co_return fail(std::move(flag.error()));
+    auto shared = co_await flags_.engine_shares_files();
+    if (!shared) co_return fail(std::move(shared.error()));
+    // What has run belongs to its player: only what is gone is made again.
+    const bool has_run = live->instance.started_at.has_value();
+    if (*shared) {
+      auto placed = co_await place(live, *plan, *flag, has_run ? Place::kMissing : Place::kAll);
+      if (!placed) co_return placed;
+      add_mounts(*live, **plan);
+    } else if (!has_run) {
+      auto packed = co_await pack(live, *plan, *flag);
+      if (!packed) co_return fail(std::move(packed.error()));
+      for (auto& [service, tar] : *packed) live->additions[service].archive = std::move(tar);
+    }
+    add_text(*live, **plan, *flag);
+    if (live->instance.pool == labs::PoolRole::kWaiting) waiting_.insert_or_assign(live->instance.id, *plan);
+    co_return Result<>{};
+  }
+
+  /// The owner's flag is made, or found, while the claim is being written.
+  asio::awaitable<Result<>> prepare_claim(LiveRef live, std::string owner) override {
+    const auto tmpl = live->tmpl;
+    if (!tmpl) co_return Result<>{};
+    auto plan = co_await plan_at_make(live);
+    if (!plan) co_return fail(std::move(plan.error()));
+    auto flag = co_await flags_.flag_of(std::move(owner), tmpl, *plan);
+    if (!flag) co_return fail(std::move(flag.error()));
+    co_return Result<>{};
+  }
+
+  asio::awaitable<Result<>> claim(LiveRef live) override {
+    const auto tmpl = live->tmpl;
+    if (!tmpl) co_return claimed_before(folder_of(*live));
+    auto plan = co_await plan_at_make(live);
+    if (!plan) co_return fail(std::move(plan.error()));
+    if ((*plan)->dynamic && !(*plan)->environment.empty()) {
+      co_return fail(Code::kConflict, "flag-in-environment", "The flag is in the environment, which is fixed when a machine is made.");
+    }
+    auto flag = co_await flags_.flag_of(live->instance.owner, tmpl, *plan);
+    if (!flag) co_return fail(std::move(flag.error()));
+    auto shared = co_await flags_.engine_shares_files();
+    if (!shared) co_return fail(std::move(shared.error()));
+    auto placing = *shared ? place(live, *plan, *flag, Place::kAll) : send(live, *plan, *flag);
+    auto placed = co_await std::move(placing);
+    if (!placed) co_return placed;
+    waiting_.erase(live->instance.id);
+    if (*shared) add_mounts(*live, **plan);
+    add_text(*live, **plan, *flag);
+    co_return Result<>{};
+  }
+
+  asio::awaitable<Result<>> undo(LiveRef live) override {
+    waiting_.erase(live->instance.id);
+    const auto target = folder_of(*live);
+    std::error_code none;
+    if (!fs::exists(target, none)) co_return Result<>{};
+    auto work = [target]() -> Result<> {
+      std::error_code error;
+      fs::remove_all(target, error);
+      if (error) return fail(Code::kInternal, "files-stay", "The instance's files could not be removed.", error.message());
+      fs::remove(fs::path(target).parent_path(), error);  // only if nothing else is in it
+      return {};
+    };
+    co_return co_await offload(flags_.files(), std::move(work));
+  }
+
+ private:
+  /// Of a template that has changed since: a claim that was cut before the flag was written cannot be made good any more.
+  static Result<> claimed_before(const std::string& folder) {
+    std::error_code none;
+    if (!fs::exists(folder + "/waiting", none)) return {};
+    return fail(Code::kConflict, "template-changed", "The template changed while the instance was being handed over; start it again.");
+  }
+
+  std::string folder_of(const labs::Live& live) const { return fmt::format("{}/{}/flags", folder_, live.instance.id.str()); }
+
+  asio::awaitable<Result<Secret>> flag_for(LiveRef live, PlanRef plan) {
+    const bool waits = live->instance.pool == labs::PoolRole::kWaiting;
+    if (!waits || !plan->dynamic) {
+      const std::string owner = waits ? "nobody" : live->instance.owner;
+      co_return co_await flags_.flag_of(owner, live->tmpl, plan);
+    }
+    auto draw = [folder = folder_of(*live), shape = plan->shape] { return waiting_flag(folder, shape); };
+    co_return co_await offload(flags_.files(), std::move(draw));
+  }
+
+  /// A claim writes the files that the machines were made with, whatever the template's images are by now.
+  asio::awaitable<Result<PlanRef>> plan_at_make(LiveRef live) {
+    const auto known = waiting_.find(live->instance.id);
+    if (known != waiting_.end()) co_return known->second;
+    co_return co_await flags_.plan_of(live->tmpl);
+  }
+
+  asio::awaitable<Result<>> place(LiveRef live, PlanRef plan, Secret flag, Place which) {
+    const bool waits = live->instance.pool == labs::PoolRole::kWaiting;
+    auto work = [plan, flag, folder = folder_of(*live), which, waits] {
+      auto placed = place_files(*plan, flag.reveal(), folder, which);
+      if (placed && !waits) wait_no_more(folder);
+      return placed;
+    };
+    co_return co_await offload(flags_.files(), std::move(work));
+  }
+
+  static void wait_no_more(const std::string& folder) {
+    std::error_code none;
+    fs::remove(folder + "/waiting", none);
+  }
+
+  asio::awaitable<Result<std::map<std::string, std::string>>> pack(LiveRef live, PlanRef plan, Secret flag) {
+    auto work = [plan, flag] { return pack_files(*plan, flag.reveal()); };
+    co_return co_await offload(flags_.files(), std::move(work));
+  }
+
+  /// Into machines of an engine on another host, whether they run or not.
+  asio::awaitable<Result<>> send(LiveRef live, PlanRef plan, Secret flag) {
+    auto packed = co_await pack(live, plan, flag);
+    if (!packed) co_return fail(std::move(packed.error()));
+    for (const auto& machine : live->instance.plan.machines) {
+      const auto tar = packed->find(machine.service);
+      if (tar == packed->end()) continue;
+      auto put = co_await flags_.engine().put_archive(engine::Handle{1, machine.name}, "/", std::move(tar->second));
+      if (!put) co_return put;
+    }
+    wait_no_more(folder_of(*live));
+    co_return Result<>{};
+  }
+
+  void add_mounts(labs::Live& live, const Plan& plan) const {
+    for (const auto& patch : plan.patches) {
+      engine::Mount mount;
+      mount.kind = engine::Mount::Kind::kBind;
+      mount.source = fmt::format("{}/{}", folder_of(live), patch.file);
+      mount.target = patch.target;
+      mount.read_only = patch.read_only;
+      add_mount(live.additions[patch.service], std::move(mount));
+    }
+  }
+
+  static void add_text(labs::Live& live, const Plan& plan, const Secret& flag) {
+    if (!flag.empty()) live.flag = flag;
+    for (const auto& [service, variables] : plan.environment) {
+      for (const auto& variable : variables) add_variable(live.additions[service], replace_text(variable, kFlagMark, flag.reveal()));
+    }
+  }
+
+  Service& flags_;
+  std::string folder_;
+  std::map<InstanceId, PlanRef> waiting_;
+};
+
+}  // namespace
+
+std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder) {
+  return std::make_unique<FlagsStep>(flags, std::move(folder));
+}
+
+}  // namespace tiltyard::flags

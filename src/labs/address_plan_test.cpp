@@ -1,0 +1,145 @@
+#include "labs/address_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+namespace tiltyard::labs {
+namespace {
+
+templates::Template single(bool egress = false) {
+  templates::Template tmpl;
+  tmpl.egress = egress;
+  tmpl.services.resize(1);
+  tmpl.services[0].name = "main";
+  return tmpl;
+}
+
+templates::Template stack(int machines) {
+  templates::Template tmpl;
+  tmpl.networks.push_back({"inner", true});
+  for (int i = 0; i < machines; ++i) {
+    templates::Service service;
+    service.name = "m" + std::to_string(i);
+    service.networks.push_back({"inner", {}});
+    tmpl.services.push_back(service);
+  }
+  return tmpl;
+}
+
+TEST(R1_5, SinglesShareABridgeAndNeverAnAddress) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  ASSERT_TRUE(plan);
+  std::set<std::string> addresses, networks;
+  for (int i = 0; i < 1500; ++i) {
+    Plan one;
+    ASSERT_TRUE(plan->place(single(), InstanceId("a-b-" + std::to_string(i)), one));
+    ASSERT_EQ(one.machines.size(), 1u);
+    EXPECT_TRUE(addresses.insert(one.machines[0].attachments[0].address).second);
+    networks.insert(one.networks[0].spec.name);
+    EXPECT_LE(one.networks[0].spec.bridge.size(), 15u);
+    EXPECT_TRUE(one.networks[0].spec.bridge.starts_with("tys"));
+    EXPECT_TRUE(one.networks[0].spec.shared);
+  }
+  // A Linux bridge takes 1,023 ports: the 1,500 are on two.
+  EXPECT_EQ(networks.size(), 2u);
+}
+
+TEST(R1_5, EgressHasNetworksOfItsOwn) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  Plan closed, open;
+  ASSERT_TRUE(plan->place(single(false), InstanceId("a"), closed));
+  ASSERT_TRUE(plan->place(single(true), InstanceId("b"), open));
+  EXPECT_NE(closed.networks[0].spec.subnet, open.networks[0].spec.subnet);
+  EXPECT_TRUE(open.networks[0].spec.bridge.starts_with("tyse"));
+  EXPECT_FALSE(closed.networks[0].spec.bridge.starts_with("tyse"));
+}
+
+TEST(R1_5, AnAddressJustGivenBackIsTheLastToBeUsedAgain) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  Plan first, second;
+  ASSERT_TRUE(plan->place(single(), InstanceId("a"), first));
+  plan->release(first);
+  ASSERT_TRUE(plan->place(single(), InstanceId("b"), second));
+  EXPECT_NE(first.machines[0].attachments[0].address, second.machines[0].attachments[0].address);
+}
+
+TEST(R1_5, StacksGetNetworksThatDoNotOverlapAndAreFoundByName) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  std::set<std::string> subnets;
+  for (int i = 0; i < 1000; ++i) {
+    Plan one;
+    ASSERT_TRUE(plan->place(stack(3), InstanceId("s-" + std::to_string(i)), one));
+    EXPECT_TRUE(subnets.insert(one.networks[0].spec.subnet).second);
+    EXPECT_LE(one.networks[0].spec.bridge.size(), 15u);
+    EXPECT_EQ(one.machines[2].attachments[0].aliases.back(), "m2");
+  }
+}
+
+TEST(R1_5, TooManyMachinesAreRefusedAndNothingIsKept) {
+  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard");
+  for (int i = 0; i < 5000; ++i) {
+    Plan one;
+    const auto placed = plan->place(stack(40), InstanceId("big"), one);
+    ASSERT_FALSE(placed);
+    ASSERT_EQ(placed.error().reason, "stack-too-large");
+  }
+  Plan one;
+  EXPECT_TRUE(plan->place(stack(28), InstanceId("fits"), one));
+}
+
+TEST(R1_5, AUsedUpPoolSaysSo) {
+  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard");
+  Result<> placed;
+  int given = 0;
+  for (; placed && given < 3000; ++given) {
+    Plan one;
+    placed = plan->place(stack(2), InstanceId("s" + std::to_string(given)), one);
+  }
+  ASSERT_FALSE(placed);
+  EXPECT_EQ(placed.error().reason, "addresses-exhausted");
+  EXPECT_GT(given, 1900);
+}
+
+/// Whatever is placed, given back and restored in whatever order: no two live plans share an address.
+TEST(R1_13, RandomUseAndRestartsNeverGiveAnAddressTwice) {
+  std::mt19937 random(20260101);
+  std::map<int, Plan> live;
+  auto plan = AddressPlan::make("10.64.0.0/14", "tiltyard");
+  const auto check = [&] {
+    std::set<std::string> seen;
+    for (const auto& [id, one] : live) {
+      for (const auto& machine : one.machines) {
+        for (const auto& attachment : machine.attachments) ASSERT_TRUE(seen.insert(attachment.address).second);
+      }
+    }
+  };
+  for (int round = 0; round < 3000; ++round) {
+    const int dice = static_cast<int>(random() % 100);
+    if (dice < 55 || live.empty()) {
+      Plan one;
+      const auto tmpl = random() % 2 ? single(random() % 2) : stack(1 + static_cast<int>(random() % 5) + 1);
+      if (plan->place(tmpl, InstanceId("i" + std::to_string(round)), one)) live[round] = one;
+    } else if (dice < 98) {
+      auto victim = live.begin();
+      std::advance(victim, static_cast<long>(random() % live.size()));
+      plan->release(victim->second);
+      live.erase(victim);
+    } else {
+      plan = AddressPlan::make("10.64.0.0/14", "tiltyard");
+      for (const auto& [id, one] : live) plan->restore(one);
+    }
+    if (round % 100 == 0) check();
+  }
+  check();
+}
+
+TEST(R1_5, PoolsThatMakeNoSenseAreRefused) {
+  for (const auto* pool : {"", "10.0.0.0", "10.0.0.0/24", "10.0.0.0/4", "300.0.0.0/12", "fd00::/12"}) {
+    EXPECT_FALSE(AddressPlan::make(pool, "t")) << pool;
+  }
+}
+
+}  // namespace
+}  // namespace tiltyard::labs

@@ -1,0 +1,255 @@
+#include "labs/http.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace tiltyard::labs {
+namespace {
+
+namespace json = boost::json;
+using http::Access;
+using http::Request;
+using http::Response;
+using identity::principal_of;
+using PartsRef = std::shared_ptr<const HttpParts>;
+
+std::unexpected<Error> invalid_body(std::string message) {
+  return fail(Code::kInvalid, "invalid-body", std::move(message));
+}
+
+/// "Prefer: wait=30" (RFC 7240), at most a minute; 0 without it.
+std::chrono::milliseconds wait_of(const Request& request) {
+  const std::string_view prefer = request.headers.get("Prefer");
+  const auto at = prefer.find("wait=");
+  int seconds = 0;
+  if (at != std::string_view::npos) std::from_chars(prefer.data() + at + 5, prefer.data() + prefer.size(), seconds);
+  return std::chrono::seconds{std::clamp(seconds, 0, 60)};
+}
+
+Response instance_answer(const HttpParts& parts, int status, const Instance& instance) {
+  auto response = Response::json(status, json::serialize(instance_view(parts.service, instance, parts.address)));
+  if (status == 201 || status == 202) response.headers.set("Location", "/api/v1/instances/" + instance.id.str());
+  return response;
+}
+
+struct NewInstance {
+  TemplateId tmpl;
+  std::string context;
+};
+
+Result<NewInstance> parse_new_instance(const std::string& body) {
+  boost::system::error_code error;
+  json::parse_options options;
+  options.max_depth = 8;
+  const auto value = json::parse(body, error, {}, options);
+  if (error || !value.is_object()) return invalid_body(R"(The body must be a JSON object like {"template": "hello-web"}.)");
+  NewInstance wanted;
+  for (const auto& item : value.get_object()) {
+    const bool known = item.key() == "template" || item.key() == "context";
+    if (!known) return invalid_body(fmt::format("Unknown member '{}'; known are template and context.", std::string(item.key()).substr(0, 40)));
+    if (!item.value().is_string()) return invalid_body(fmt::format("'{}' must be a text.", std::string(item.key())));
+    if (item.value().get_string().size() > 100) return invalid_body(fmt::format("'{}' is too long.", std::string(item.key())));
+    const std::string text(item.value().get_string());
+    if (item.key() == "template") wanted.tmpl = TemplateId(text);
+    else wanted.context = text;
+  }
+  if (wanted.tmpl.empty()) return invalid_body("The member 'template' is missing: which template shall be started?");
+  return wanted;
+}
+
+asio::awaitable<Result<Response>> create(PartsRef parts, Request request) {
+  auto wanted = parse_new_instance(request.body);
+  if (!wanted) co_return fail(std::move(wanted.error()));
+  auto made = co_await parts->service.request(principal_of(request), wanted->tmpl, wanted->context, request.client_address);
+  if (!made) co_return fail(std::move(made.error()));
+  const auto limit = wait_of(request);
+  if (limit > std::chrono::milliseconds{0}) {
+    auto waited = co_await parts->service.wait(made->id, limit, false);
+    if (waited && *waited) *made = std::move(**waited);
+  }
+  const bool there = made->state == InstanceState::kRunning || is_final(made->state);
+  co_return instance_answer(*parts, there ? 201 : 202, *made);
+}
+
+/// "running" or several, "queued,starting,running".
+Result<std::vector<std::string>> parse_states(std::string text) {
+  std::vector<std::string> states;
+  while (!text.empty()) {
+    const auto comma = text.find(',');
+    auto word = text.substr(0, comma);
+    if (!parse_state(word)) {
+      return fail(Code::kInvalid, "invalid-query",
+                  "state must be one or more of queued, preparing, starting, running, paused, stopping, stopped, failed, with commas between.");
+    }
+    states.push_back(std::move(word));
+    text.erase(0, comma == std::string::npos ? comma : comma + 1);
+  }
+  return states;
+}
+
+Result<InstanceFilter> parse_filter(const Request& request) {
+  const auto& who = principal_of(request);
+  InstanceFilter filter;
+  const auto owner = request.query_value("owner");
+  if (owner == "all") {
+    if (!who.staff()) return fail(Code::kForbidden, "forbidden", "Only staff see everybody's instances.");
+  } else if (owner.empty() || owner == "me") {
+    filter.owner = who.owner();
+  } else {
+    return fail(Code::kInvalid, "invalid-query", "owner must be 'me' or 'all'.");
+  }
+  auto states = parse_states(request.query_value("state"));
+  if (!states) return fail(std::move(states.error()));
+  filter.states = std::move(*states);
+  filter.after = request.query_value("cursor");
+  if (const auto limit = request.query_value("limit"); !limit.empty()) {
+    const auto [end, error] = std::from_chars(limit.data(), limit.data() + limit.size(), filter.limit);
+    if (error != std::errc{} || end != limit.data() + limit.size() || filter.limit < 1 || filter.limit > 500) {
+      return fail(Code::kInvalid, "invalid-query", "limit must be a number from 1 to 500.");
+    }
+  }
+  return filter;
+}
+
+json::value next_cursor(const std::vector<Instance>& rows, int limit) {
+  if (rows.size() < static_cast<std::size_t>(limit)) return nullptr;
+  return json::value(fmt::format("{}/{}", to_micros(rows.back().created_at), rows.back().id.str()));
+}
+
+/// Whether what is on disk says all there is to say: nothing is under way, and memory is not ahead.
+bool settled(const Service& service, const Instance& row) {
+  const bool at_rest = row.state == InstanceState::kRunning || row.state == InstanceState::kPaused || is_final(row.state);
+  const auto live = service.live(row.id);
+  return at_rest && (!live || (live->instance.state == row.state && live->instance.expires_at == row.expires_at));
+}
+
+/// Pages ask for their own list again and again: a list at rest is the text that was sent before.
+asio::awaitable<Result<Response>> list_own(PartsRef parts, std::string owner) {
+  auto own = co_await parts->service.store().own(std::move(owner));
+  if (!own) co_return fail(std::move(own.error()));
+  OwnList& list = **own;
+  const bool rest = std::ranges::all_of(list.rows, [&](const Instance& row) { return settled(parts->service, row); });
+  if (rest && !list.text.empty()) co_return Response::json(200, list.text);
+  json::array items;
+  for (const auto& row : list.rows) {
+    const auto live = parts->service.live(row.id);
+    items.push_back(instance_view(parts->service, live ? live->instance : row, parts->address));
+  }
+  auto text = json::serialize(json::object{{"items", std::move(items)}, {"next", next_cursor(list.rows, InstanceFilter{}.limit)}});
+  if (rest) list.text = text;
+  co_return Response::json(200, std::move(text));
+}
+
+asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
+  auto filter = parse_filter(request);
+  if (!filter) co_return fail(std::move(filter.error()));
+  if (request.query.empty() || request.query == "owner=me") co_return co_await list_own(parts, std::move(filter->owner));
+  auto rows = co_await parts->service.store().list(*filter);
+  if (!rows) co_return fail(std::move(rows.error()));
+  json::array items;
+  for (const auto& row : *rows) {
+    // Memory is ahead of the disk in what needs no commit: progress and the step it is at.
+    const auto live = parts->service.live(row.id);
+    items.push_back(instance_view(parts->service, live ? live->instance : row, parts->address));
+  }
+  const auto next = next_cursor(*rows, filter->limit);
+  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", next}}));
+}
+
+asio::awaitable<Result<Response>> show(PartsRef parts, Request request) {
+  auto instance = co_await visible_instance(parts, request);
+  if (!instance) co_return fail(std::move(instance.error()));
+  co_return instance_answer(*parts, 200, *instance);
+}
+
+asio::awaitable<Result<Response>> extend_lease(PartsRef parts, Request request) {
+  auto instance = co_await visible_instance(parts, request);
+  if (!instance) co_return fail(std::move(instance.error()));
+  if (is_final(instance->state)) co_return fail(Code::kConflict, "lease-ended", "The lease has already ended; start a new instance.");
+  auto longer = co_await parts->service.extend(instance->id, actor_of(request));
+  if (!longer) co_return fail(std::move(longer.error()));
+  co_return instance_answer(*parts, 200, *longer);
+}
+
+asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
+  auto instance = co_await visible_instance(parts, request);
+  if (!instance) co_return fail(std::move(instance.error()));
+  const auto& who = principal_of(request);
+  const std::string cause = who.owner() == instance->owner ? "user" : "admin";
+  auto stopping = co_await parts->service.stop(instance->id, cause, actor_of(request));
+  if (!stopping) co_return fail(std::move(stopping.error()));
+  const auto limit = wait_of(request);
+  if (limit > std::chrono::milliseconds{0}) {
+    auto waited = co_await parts->service.wait(instance->id, limit, true);
+    if (waited && *waited) *stopping = std::move(**waited);
+  }
+  co_return instance_answer(*parts, is_final(stopping->state) ? 200 : 202, *stopping);
+}
+
+asio::awaitable<Result<Response>> list_templates(PartsRef parts, Request request) {
+  const bool staff = principal_of(request).at_least(identity::Role::kAuthor);
+  json::array items;
+  for (const auto& entry : parts->catalogue.list()) {
+    // Players see what they can start now or soon; what is switched off or broken is for those who can mend it.
+    const auto tmpl = parts->service.overridden(entry.tmpl);
+    if (!staff && !tmpl->active) continue;
+    items.push_back(template_view(parts->service, entry, staff));
+  }
+  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+}
+
+asio::awaitable<Result<Response>> show_template(PartsRef parts, Request request) {
+  const bool staff = principal_of(request).at_least(identity::Role::kAuthor);
+  const auto entry = parts->catalogue.find(TemplateId(std::string(request.param("id"))));
+  if (!entry) co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
+  co_return Response::json(200, json::serialize(template_view(parts->service, *entry, staff)));
+}
+
+}  // namespace
+
+bus::Actor actor_of(const http::Request& request) {
+  const auto& who = principal_of(request);
+  return {who.name, who.user.str(), request.client_address};
+}
+
+bool owns(const identity::Principal& who, const Instance& instance) {
+  return who.staff() || who.owner() == instance.owner;
+}
+
+asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpParts> parts, http::Request request) {
+  auto found = co_await parts->service.find(InstanceId(std::string(request.param("id"))));
+  if (!found) co_return fail(std::move(found.error()));
+  // Somebody else's answers as one that does not exist: ids tell nothing.
+  if (!*found || !owns(principal_of(request), **found)) {
+    co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
+  }
+  co_return std::move(**found);
+}
+
+void add_instance_routes(http::Router& router, PartsRef parts) {
+  const auto add = [&](std::string method, std::string pattern, auto handler) {
+    router.add({std::move(method), std::move(pattern), Access::kSignedIn,
+                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
+  };
+  add("GET", "/api/v1/templates", list_templates);
+  add("GET", "/api/v1/templates/{id}", show_template);
+  add("POST", "/api/v1/instances", create);
+  add("GET", "/api/v1/instances", list);
+  add("GET", "/api/v1/instances/{id}", show);
+  add("POST", "/api/v1/instances/{id}/extend", extend_lease);
+  add("DELETE", "/api/v1/instances/{id}", remove);
+}
+
+void add_routes(http::Router& router, HttpParts parts) {
+  auto shared = std::make_shared<const HttpParts>(std::move(parts));
+  add_instance_routes(router, shared);
+  add_machine_routes(router, shared);
+  add_event_routes(router, shared);
+  add_staff_routes(router, shared);
+}
+
+}  // namespace tiltyard::labs

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "labs/service.h"
+#include "labs/view.h"
+#include "net/router.h"
+
+namespace tiltyard::labs {
+
+/// What the routes need; all outlive the router.
+struct HttpParts {
+  Service& service;
+  templates::Catalogue& catalogue;
+  engine::Engine& engine;
+  bus::Bus& bus;
+  const Clock& clock;
+  PublicAddress address;
+};
+
+/// Registers /api/v1/templates, instances, events and the staff's routes of labs.
+void add_routes(http::Router& router, HttpParts parts);
+
+// The slices of it, one file each.
+void add_instance_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);  // http.cpp
+void add_machine_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);   // http_machines.cpp
+void add_event_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);     // http_events.cpp
+void add_staff_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);     // http_staff.cpp
+
+/// The instance that the path names, if the caller may see it; `instance-unknown` otherwise, also for somebody else's.
+asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpParts> parts, http::Request request);
+/// The caller as the event log names them.
+bus::Actor actor_of(const http::Request& request);
+/// Whether this caller may see and touch the instance.
+bool owns(const identity::Principal& who, const Instance& instance);
+
+}  // namespace tiltyard::labs

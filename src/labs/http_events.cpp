@@ -1,0 +1,120 @@
+// What changes, as it changes: server-sent events (WHATWG HTML, "text/event-stream").
+#include <boost/json.hpp>
+
+#include <boost/asio/this_coro.hpp>
+
+#include <map>
+#include <set>
+
+#include "base/parallel.h"
+#include "labs/http.h"
+
+namespace tiltyard::labs {
+namespace {
+
+namespace json = boost::json;
+using http::Access;
+using http::Request;
+using http::Response;
+using PartsRef = std::shared_ptr<const HttpParts>;
+
+constexpr std::chrono::seconds kHeartbeat{15};
+constexpr std::size_t kStreamsPerPerson = 16;
+
+/// One open page. Changes are kept as names only, so that a slow reader costs no memory: it gets each thing's newest
+/// picture once, however often it changed.
+struct Feed {
+  Feed(asio::any_io_executor home, identity::Principal principal) : wake(std::move(home)), who(std::move(principal)) {}
+
+  Signal wake;
+  identity::Principal who;
+  std::set<std::string> instances, templates;
+};
+
+std::string frame(std::string_view event, const std::string& data) {
+  std::string out = "event: ";
+  out.append(event).append("\ndata: ").append(data).append("\n\n");
+  return out;
+}
+
+void notice(Feed& feed, const bus::Event& event) {
+  if (event.kind.starts_with("instance.")) {
+    if (event.owner != feed.who.owner()) return;
+    feed.instances.insert(event.subject);
+  } else if (event.kind.starts_with("template.")) {
+    feed.templates.insert(event.subject);
+  } else {
+    return;
+  }
+  feed.wake.pulse();
+}
+
+std::string template_frame(const HttpParts& parts, const Feed& feed, const std::string& id) {
+  const auto entry = parts.catalogue.find(TemplateId(id));
+  const bool staff = feed.who.at_least(identity::Role::kAuthor);
+  const bool shown = entry && (staff || parts.service.overridden(entry->tmpl)->active);
+  if (!shown) return frame("gone", json::serialize(json::object{{"id", id}}));
+  return frame("template", json::serialize(template_view(parts.service, *entry, staff)));
+}
+
+asio::awaitable<std::string> news(PartsRef parts, std::shared_ptr<Feed> feed) {
+  std::string out;
+  const auto templates = std::exchange(feed->templates, {});
+  for (const auto& id : templates) out += template_frame(*parts, *feed, id);
+  const auto instances = std::exchange(feed->instances, {});
+  for (const auto& id : instances) {
+    auto found = co_await parts->service.find(InstanceId(id));
+    if (found && *found) {
+      out += frame("instance", json::serialize(instance_view(parts->service, **found, parts->address)));
+    }
+  }
+  co_return out;
+}
+
+asio::awaitable<void> serve(PartsRef parts, identity::Principal who, std::shared_ptr<std::size_t> open,
+                            std::shared_ptr<http::BodyWriter> writer) {
+  struct Leave {
+    std::shared_ptr<std::size_t> count;
+    ~Leave() { --*count; }
+  } leave{open};
+  const auto home = co_await asio::this_coro::executor;
+  auto feed = std::make_shared<Feed>(home, std::move(who));
+  const auto subscription = parts->bus.subscribe([feed](const bus::Event& event) { notice(*feed, event); });
+  // The whole picture first; what changes meanwhile is noticed already.
+  for (const auto& entry : parts->catalogue.list()) feed->templates.insert(entry.tmpl->id.str());
+  for (const auto& live : parts->service.all_live()) {
+    if (live->instance.owner == feed->who.owner()) feed->instances.insert(live->instance.id.str());
+  }
+  std::string first = co_await news(parts, feed);
+  auto written = co_await writer->write("retry: 2000\n\n" + std::move(first));
+  while (written) {
+    const bool changed = !feed->instances.empty() || !feed->templates.empty() || co_await feed->wake.wait_for(kHeartbeat);
+    std::string text = changed ? co_await news(parts, feed) : std::string(": still here\n\n");
+    if (!text.empty()) written = co_await writer->write(std::move(text));
+  }
+}
+
+}  // namespace
+
+void add_event_routes(http::Router& router, PartsRef parts) {
+  auto open = std::make_shared<std::map<std::string, std::shared_ptr<std::size_t>>>();
+  auto handler = [parts, open](Request request) -> asio::awaitable<Result<Response>> {
+    const auto who = identity::principal_of(request);
+    auto& count = (*open)[who.user.str()];
+    if (!count) count = std::make_shared<std::size_t>(0);
+    if (*count >= kStreamsPerPerson) {
+      co_return fail(Code::kLimited, "limit-reached", "Too many pages of yours follow the news already; close one.");
+    }
+    ++*count;
+    Response response;
+    response.headers.set("Content-Type", "text/event-stream");
+    response.headers.set("Cache-Control", "no-store");
+    response.stream = [parts, who, count](std::shared_ptr<http::BodyWriter> writer) {
+      return serve(parts, who, count, std::move(writer));
+    };
+    co_return response;
+  };
+  router.add({"GET", "/api/v1/events", Access::kSignedIn, std::move(handler)});
+}
+
+}  // namespace tiltyard::labs

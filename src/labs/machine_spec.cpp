@@ -1,0 +1,147 @@
+#include "labs/machine_spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tiltyard::labs {
+namespace {
+
+/// What a spawn-time placeholder stands for in this instance; the reader has let no other name through.
+std::string value_of(const std::string& name, const Live& live) {
+  const Instance& instance = live.instance;
+  if (name == "FLAG" || name == "DYNAMIC_FLAG") return live.flag ? live.flag->reveal() : "";
+  if (name == "INSTANCE_ID") return instance.id.str();
+  if (name == "DOCKER_NETWORK") {
+    return instance.plan.networks.empty() ? "" : instance.plan.networks.front().spec.name;
+  }
+  if (name.starts_with("PORT_")) {
+    // The port that players use: the gateway's for raw TCP, the machine's own behind a host name.
+    const std::string wanted = name.substr(5);
+    for (const auto& endpoint : instance.plan.endpoints) {
+      if (std::to_string(endpoint.machine_port) != wanted) continue;
+      return std::to_string(endpoint.port != 0 ? endpoint.port : endpoint.machine_port);
+    }
+    return wanted;
+  }
+  return "";
+}
+
+std::string expand(const std::string& text, const Live& live) {
+  std::string out;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto open = text.find("${", at);
+    const auto close = open == std::string::npos ? open : text.find('}', open);
+    if (close == std::string::npos) break;
+    const std::string name = text.substr(open + 2, close - open - 2);
+    const bool ours = name == "INSTANCE_ID" || name == "DOCKER_NETWORK" || name == "FLAG" || name == "DYNAMIC_FLAG" ||
+                      name.starts_with("PORT_");
+    out.append(text, at, open - at);
+    if (ours) out += value_of(name, live);
+    else out.append(text, open, close + 1 - open);
+    at = close + 1;
+  }
+  return out.append(text, at);
+}
+
+std::string address_of(const Instance& instance, const std::string& service, const PlannedMachine& from) {
+  for (const auto& machine : instance.plan.machines) {
+    if (machine.service != service) continue;
+    for (const auto& theirs : machine.attachments) {
+      for (const auto& ours : from.attachments) {
+        if (theirs.network == ours.network) return theirs.address;
+      }
+    }
+  }
+  return {};
+}
+
+void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templates::Template& tmpl,
+                const templates::Service& service, const std::string& files_folder) {
+  for (const auto& bind : service.binds) {
+    engine::Mount mount;
+    mount.kind = engine::Mount::Kind::kBind;
+    const bool own_copy = needs_own_copy(bind);
+    mount.source = own_copy ? fmt::format("{}/{}", files_of(files_folder, instance.id), copy_name(bind))
+                            : (bind.path.starts_with('/') ? bind.path : fmt::format("{}/{}", tmpl.folder, bind.path));
+    mount.target = bind.target;
+    mount.read_only = bind.read_only;
+    spec.mounts.push_back(std::move(mount));
+  }
+  for (const auto& use : service.volumes) {
+    engine::Mount mount;
+    mount.kind = engine::Mount::Kind::kVolume;
+    mount.target = use.target;
+    mount.read_only = use.read_only;
+    for (const auto& [key, name] : instance.plan.volumes) {
+      if (key == use.volume) mount.source = name;
+    }
+    spec.mounts.push_back(std::move(mount));
+  }
+}
+
+/// What other capabilities' steps want. A mount of theirs takes the place of the template's at the same path.
+void add_additions(engine::MachineSpec& spec, const Live& live, const std::string& service) {
+  const auto found = live.additions.find(service);
+  if (found == live.additions.end()) return;
+  for (const auto& mount : found->second.mounts) {
+    std::erase_if(spec.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
+    spec.mounts.push_back(mount);
+  }
+  for (const auto& variable : found->second.environment) {
+    const auto name = variable.substr(0, variable.find('=') + 1);
+    std::erase_if(spec.environment, [&](const std::string& other) { return other.starts_with(name); });
+    spec.environment.push_back(variable);
+  }
+}
+
+}  // namespace
+
+bool needs_own_copy(const templates::BindSource& bind) {
+  return !bind.read_only || bind.mode >= 0 || bind.content.has_value();
+}
+
+std::string copy_name(const templates::BindSource& bind) {
+  return bind.mode < 0 ? bind.path : fmt::format("mode-{:04o}/{}", bind.mode, bind.path);
+}
+
+std::string files_of(const std::string& folder, const InstanceId& instance) {
+  return fmt::format("{}/{}", folder, instance.str());
+}
+
+engine::Labels labels_of(const Instance& instance) {
+  // What was made for a pool had no owner then, and an engine's labels stay as they are.
+  const bool pooled = instance.pool != PoolRole::kNone;
+  return {{engine::kLabelInstance, instance.id.str()},
+          {engine::kLabelTemplate, instance.tmpl.str()},
+          {engine::kLabelOwner, pooled ? "" : instance.owner},
+          {engine::kLabelCostCentre, instance.cost_centre}};
+}
+
+engine::MachineSpec machine_spec(const Live& live, const templates::Service& service, const PlannedMachine& planned,
+                                 const std::string& files_folder) {
+  const Instance& instance = live.instance;
+  engine::MachineSpec spec = service.machine;
+  spec.name = planned.name;
+  if (spec.hostname.empty()) spec.hostname = service.name;
+  for (auto& variable : spec.environment) variable = expand(variable, live);
+  for (const auto& [key, value] : labels_of(instance)) spec.labels[key] = value;
+  spec.labels[engine::kLabelMachine] = service.name;
+  spec.networks = planned.attachments;
+  add_mounts(spec, instance, *live.tmpl, service, files_folder);
+  add_additions(spec, live, service.name);
+  for (const auto& [name, target] : service.extra_hosts) {
+    const auto address = address_of(instance, target, planned);
+    spec.extra_hosts.push_back(fmt::format("{}:{}", name, address.empty() ? target : address));
+  }
+  for (const auto& endpoint : instance.plan.endpoints) {
+    if (endpoint.machine == service.name &&
+        std::find(spec.exposed.begin(), spec.exposed.end(), endpoint.machine_port) == spec.exposed.end()) {
+      spec.exposed.push_back(endpoint.machine_port);
+    }
+  }
+  return spec;
+}
+
+}  // namespace tiltyard::labs

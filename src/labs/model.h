@@ -1,0 +1,109 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "engine/spec.h"
+#include "templates/model.h"
+
+namespace tiltyard::labs {
+
+/// The life of an instance (row 1.6). Stored as the words of `to_string`.
+enum class InstanceState { kQueued, kPreparing, kStarting, kRunning, kPaused, kStopping, kStopped, kFailed };
+
+std::string_view to_string(InstanceState state);
+std::optional<InstanceState> parse_state(std::string_view text);
+/// Stopped and failed are final: nothing of the instance exists any more, and its names are free.
+inline bool is_final(InstanceState state) { return state == InstanceState::kStopped || state == InstanceState::kFailed; }
+
+/// Why it ended or is about to: `user`, `admin`, `expiry`, `abuse`, `engine-loss`, or the reason of an error.
+struct Reason {
+  std::string code;
+  std::string text;
+};
+
+/// One network that the instance uses, from our own address plan.
+struct PlannedNetwork {
+  std::string key;  ///< the template's name for it; empty: the shared network of single machines
+  engine::NetworkSpec spec;
+};
+
+struct PlannedMachine {
+  std::string service;  ///< the template's name for it
+  std::string name;     ///< the engine's, derived from the instance id
+  std::vector<engine::Attachment> attachments;
+};
+
+struct PlannedEndpoint {
+  std::string name;
+  std::string machine;  ///< service
+  std::string address;  ///< of the machine
+  std::uint16_t machine_port = 0;
+  templates::EndpointKind kind = templates::EndpointKind::kHttp;
+  std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP)
+  std::uint16_t port = 0;          ///< of the gateway (TCP)
+};
+
+/// Every name and address that an instance will use. Written with the instance's row before anything is made, so that
+/// whatever exists has a name that is already on disk; undoing needs nothing else.
+struct Plan {
+  std::vector<PlannedNetwork> networks;
+  std::vector<PlannedMachine> machines;
+  std::vector<std::pair<std::string, std::string>> volumes;  ///< the template's name → the engine's
+  std::vector<PlannedEndpoint> endpoints;
+};
+
+/// Whether an instance belongs to a warm pool (row 1.14). Waiting: nobody's yet, its owner is empty; claimed: it waited once.
+enum class PoolRole { kNone, kWaiting, kClaimed };
+
+std::string_view to_string(PoolRole role);
+
+/// What can wait for an owner. Running: machines that have answered, handed over in milliseconds. Created: machines that
+/// are started at the claim, because their program reads the flag when it starts. None: the flag is in the environment,
+/// which is fixed when a machine is created.
+enum class PoolKind { kNone, kCreated, kRunning };
+
+struct PoolChoice {
+  PoolKind kind = PoolKind::kRunning;
+  std::string reason;  ///< for people: why not "running"
+};
+
+std::string_view to_string(PoolKind kind);
+
+struct Instance {
+  InstanceId id;
+  TemplateId tmpl;
+  std::string template_name;
+  std::string template_hash;
+  std::string owner;  ///< the team's id in team mode, else the user's
+  std::string owner_name;
+  UserId user;  ///< who pressed start
+  std::string team;
+  std::string cost_centre;
+  InstanceState state = InstanceState::kQueued;
+  PoolRole pool = PoolRole::kNone;
+  std::optional<Reason> reason;
+  TimePoint created_at{};
+  std::optional<TimePoint> started_at, ended_at, expires_at;
+  templates::LeasePolicy lease;
+  std::string context;  ///< picks the first lease's length where the policy has contexts
+  int extensions = 0;
+  std::chrono::seconds added{0};
+  Plan plan;
+  std::optional<std::pair<std::string, std::string>> credentials;
+  /// What each part of the spawn took, in order ("network", "machines", "ready", "routes", "total").
+  std::vector<std::pair<std::string, std::chrono::microseconds>> timings;
+  double cpu_seconds = 0;
+  double memory_gib_hours = 0;
+
+  bool live() const { return !is_final(state); }
+};
+
+}  // namespace tiltyard::labs

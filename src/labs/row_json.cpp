@@ -1,0 +1,227 @@
+#include "labs/row_json.h"
+
+#include <boost/json.hpp>
+
+namespace tiltyard::labs {
+namespace {
+
+namespace json = boost::json;
+
+std::string text_of(const json::object& from, std::string_view key) {
+  const auto* value = from.if_contains(key);
+  return value && value->is_string() ? std::string(value->get_string()) : std::string{};
+}
+
+std::int64_t number_of(const json::object& from, std::string_view key) {
+  const auto* value = from.if_contains(key);
+  if (!value) return 0;
+  if (value->is_int64()) return value->get_int64();
+  return value->is_double() ? static_cast<std::int64_t>(value->get_double()) : 0;
+}
+
+bool flag_of(const json::object& from, std::string_view key) {
+  const auto* value = from.if_contains(key);
+  return value && value->is_bool() && value->get_bool();
+}
+
+std::vector<std::string> texts_of(const json::object& from, std::string_view key) {
+  std::vector<std::string> out;
+  const auto* value = from.if_contains(key);
+  if (!value || !value->is_array()) return out;
+  for (const auto& item : value->get_array()) {
+    if (item.is_string()) out.emplace_back(item.get_string());
+  }
+  return out;
+}
+
+/// Calls `use` with each object of the array `key`.
+template <class Use>
+void for_each_object(const json::object& from, std::string_view key, Use use) {
+  const auto* value = from.if_contains(key);
+  if (!value || !value->is_array()) return;
+  for (const auto& item : value->get_array()) {
+    if (item.is_object()) use(item.get_object());
+  }
+}
+
+json::array array_of(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const auto& text : texts) out.emplace_back(text);
+  return out;
+}
+
+Result<json::object> parse_object(std::string_view text) {
+  boost::system::error_code error;
+  auto value = json::parse(text, error);
+  if (error || !value.is_object()) {
+    return fail(Code::kInternal, "row-damaged", "A stored row could not be read.", error ? error.message() : "no object");
+  }
+  return std::move(value.get_object());
+}
+
+json::object network_json(const PlannedNetwork& network) {
+  return {{"key", network.key},           {"name", network.spec.name},       {"bridge", network.spec.bridge},
+          {"subnet", network.spec.subnet}, {"gateway", network.spec.gateway}, {"shared", network.spec.shared},
+          {"egress", network.spec.egress}};
+}
+
+json::object machine_json(const PlannedMachine& machine) {
+  json::array attachments;
+  for (const auto& at : machine.attachments) {
+    attachments.push_back(json::object{{"network", at.network}, {"address", at.address}, {"aliases", array_of(at.aliases)}});
+  }
+  return {{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
+}
+
+json::object endpoint_json(const PlannedEndpoint& endpoint) {
+  return {{"name", endpoint.name},
+          {"machine", endpoint.machine},
+          {"address", endpoint.address},
+          {"machine_port", endpoint.machine_port},
+          {"http", endpoint.kind == templates::EndpointKind::kHttp},
+          {"hosts", array_of(endpoint.hosts)},
+          {"port", endpoint.port}};
+}
+
+}  // namespace
+
+std::string to_json(const Plan& plan) {
+  json::array networks, machines, volumes, endpoints;
+  for (const auto& network : plan.networks) networks.push_back(network_json(network));
+  for (const auto& machine : plan.machines) machines.push_back(machine_json(machine));
+  for (const auto& [key, name] : plan.volumes) volumes.push_back(json::object{{"key", key}, {"name", name}});
+  for (const auto& endpoint : plan.endpoints) endpoints.push_back(endpoint_json(endpoint));
+  const json::object all{{"networks", std::move(networks)},
+                         {"machines", std::move(machines)},
+                         {"volumes", std::move(volumes)},
+                         {"endpoints", std::move(endpoints)}};
+  return json::serialize(all);
+}
+
+Result<Plan> parse_plan(std::string_view text) {
+  auto root = parse_object(text);
+  if (!root) return fail(std::move(root.error()));
+  Plan plan;
+  for_each_object(*root, "networks", [&](const json::object& from) {
+    PlannedNetwork network;
+    network.key = text_of(from, "key");
+    network.spec.name = text_of(from, "name");
+    network.spec.bridge = text_of(from, "bridge");
+    network.spec.subnet = text_of(from, "subnet");
+    network.spec.gateway = text_of(from, "gateway");
+    network.spec.shared = flag_of(from, "shared");
+    network.spec.egress = flag_of(from, "egress");
+    plan.networks.push_back(std::move(network));
+  });
+  for_each_object(*root, "machines", [&](const json::object& from) {
+    PlannedMachine machine{text_of(from, "service"), text_of(from, "name"), {}};
+    for_each_object(from, "at", [&](const json::object& at) {
+      machine.attachments.push_back({text_of(at, "network"), text_of(at, "address"), texts_of(at, "aliases")});
+    });
+    plan.machines.push_back(std::move(machine));
+  });
+  for_each_object(*root, "volumes", [&](const json::object& from) {
+    plan.volumes.emplace_back(text_of(from, "key"), text_of(from, "name"));
+  });
+  for_each_object(*root, "endpoints", [&](const json::object& from) {
+    PlannedEndpoint endpoint;
+    endpoint.name = text_of(from, "name");
+    endpoint.machine = text_of(from, "machine");
+    endpoint.address = text_of(from, "address");
+    endpoint.machine_port = static_cast<std::uint16_t>(number_of(from, "machine_port"));
+    endpoint.kind = flag_of(from, "http") ? templates::EndpointKind::kHttp : templates::EndpointKind::kTcp;
+    endpoint.hosts = texts_of(from, "hosts");
+    endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
+    plan.endpoints.push_back(std::move(endpoint));
+  });
+  return plan;
+}
+
+std::string to_json(const templates::LeasePolicy& lease) {
+  json::object contexts;
+  for (const auto& [context, length] : lease.by_context) contexts[context] = length.count();
+  const json::object all{{"name", lease.name},
+                         {"timeout", lease.timeout.count()},
+                         {"extend_by", lease.extend_by.count()},
+                         {"extend_after", lease.extend_after.count()},
+                         {"extend_within", lease.extend_within.count()},
+                         {"max_extensions", lease.max_extensions},
+                         {"max_added", lease.max_added.count()},
+                         {"max_total", lease.max_total.count()},
+                         {"by_context", std::move(contexts)},
+                         {"sweep_at", lease.sweep_at},
+                         {"grace", lease.grace.count()}};
+  return json::serialize(all);
+}
+
+Result<templates::LeasePolicy> parse_lease(std::string_view text) {
+  auto root = parse_object(text);
+  if (!root) return fail(std::move(root.error()));
+  templates::LeasePolicy lease;
+  lease.name = text_of(*root, "name");
+  lease.timeout = std::chrono::seconds{number_of(*root, "timeout")};
+  lease.extend_by = std::chrono::seconds{number_of(*root, "extend_by")};
+  lease.extend_after = std::chrono::seconds{number_of(*root, "extend_after")};
+  lease.extend_within = std::chrono::seconds{number_of(*root, "extend_within")};
+  lease.max_extensions = static_cast<int>(number_of(*root, "max_extensions"));
+  lease.max_added = std::chrono::seconds{number_of(*root, "max_added")};
+  lease.max_total = std::chrono::seconds{number_of(*root, "max_total")};
+  if (const auto* contexts = root->if_contains("by_context"); contexts && contexts->is_object()) {
+    for (const auto& item : contexts->get_object()) {
+      lease.by_context[std::string(item.key())] = std::chrono::seconds{number_of(contexts->get_object(), item.key())};
+    }
+  }
+  lease.sweep_at = text_of(*root, "sweep_at");
+  lease.grace = std::chrono::seconds{number_of(*root, "grace")};
+  return lease;
+}
+
+std::string to_json(const Override& change) {
+  json::object out;
+  if (change.active) out["active"] = *change.active;
+  if (change.max_instances) out["max_instances"] = *change.max_instances;
+  if (change.pool_min) out["pool_min"] = *change.pool_min;
+  if (change.pool_max) out["pool_max"] = *change.pool_max;
+  if (change.cpus) out["cpus"] = *change.cpus;
+  if (change.memory) out["memory"] = *change.memory;
+  if (change.pids) out["pids"] = *change.pids;
+  if (change.timeout) out["timeout"] = change.timeout->count();
+  if (change.extend_by) out["extend_by"] = change.extend_by->count();
+  return json::serialize(out);
+}
+
+Result<Override> parse_override(std::string_view text) {
+  auto root = parse_object(text);
+  if (!root) return fail(std::move(root.error()));
+  Override change;
+  if (root->contains("active")) change.active = flag_of(*root, "active");
+  if (root->contains("max_instances")) change.max_instances = static_cast<int>(number_of(*root, "max_instances"));
+  if (root->contains("pool_min")) change.pool_min = static_cast<int>(number_of(*root, "pool_min"));
+  if (root->contains("pool_max")) change.pool_max = static_cast<int>(number_of(*root, "pool_max"));
+  if (const auto* cpus = root->if_contains("cpus"); cpus && cpus->is_number()) change.cpus = cpus->to_number<double>();
+  if (root->contains("memory")) change.memory = number_of(*root, "memory");
+  if (root->contains("pids")) change.pids = number_of(*root, "pids");
+  if (root->contains("timeout")) change.timeout = std::chrono::seconds{number_of(*root, "timeout")};
+  if (root->contains("extend_by")) change.extend_by = std::chrono::seconds{number_of(*root, "extend_by")};
+  return change;
+}
+
+std::string timings_json(const std::vector<std::pair<std::string, std::chrono::microseconds>>& timings) {
+  json::array out;
+  for (const auto& [name, took] : timings) out.push_back(json::object{{"name", name}, {"us", took.count()}});
+  return json::serialize(out);
+}
+
+std::vector<std::pair<std::string, std::chrono::microseconds>> parse_timings(std::string_view text) {
+  std::vector<std::pair<std::string, std::chrono::microseconds>> out;
+  boost::system::error_code error;
+  const auto value = json::parse(text, error);
+  if (error || !value.is_array()) return out;
+  for (const auto& item : value.get_array()) {
+    if (!item.is_object()) continue;
+    out.emplace_back(text_of(item.get_object(), "name"), std::chrono::microseconds{number_of(item.get_object(), "us")});
+  }
+  return out;
+}
+
+}  // namespace tiltyard::labs

@@ -1,0 +1,295 @@
+// The way of one instance: steps forward, or all the way back (docs/life-of-a-spawn.md).
+#include <fmt/format.h>
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+
+#include "base/failpoint.h"
+#include "labs/lease.h"
+#include "labs/service.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+
+namespace tiltyard::labs {
+
+using std::chrono::microseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr int kMovesAtMost = 8;
+
+/// One walk through the steps: who is done, so that those behind may begin.
+struct Course {
+  explicit Course(asio::any_io_executor home) : changed(home) {}
+
+  Signal changed;
+  std::vector<std::string> done;
+  bool failed = false;
+
+  bool has(const std::vector<std::string>& names) const {
+    return std::all_of(names.begin(), names.end(), [this](const std::string& name) {
+      return std::find(done.begin(), done.end(), name) != done.end();
+    });
+  }
+};
+
+namespace {
+
+const metrics::Histogram& spawn_seconds() {
+  static const auto histogram = metrics::histogram("tiltyard_spawn_seconds", "From admission (or leaving the queue) to running",
+                                                   {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60});
+  return histogram;
+}
+
+void count_end(const char* what) {
+  metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", what}}).add();
+}
+
+/// Whether it is worth to wait for the engine and try the step again.
+bool engine_trouble(const Error& error) { return error.reason == "engine-away" || error.reason == "engine-lost"; }
+
+}  // namespace
+
+void Service::begin(LiveRef live, std::string what, asio::awaitable<void> work) {
+  live->busy = true;
+  gate_.spawn(parts_.home, what + " " + live->instance.id.str(), see_through(live, std::move(work)));
+}
+
+/// Whatever ran, a stop that was asked for meanwhile is carried out before the instance is free for others.
+asio::awaitable<void> Service::see_through(LiveRef live, asio::awaitable<void> work) {
+  co_await std::move(work);
+  // A machine that ended meanwhile was not looked at, because somebody was busy with the instance: now it is.
+  while (live->look_again && !live->stop_requested &&
+         (live->instance.state == InstanceState::kRunning || live->instance.state == InstanceState::kPaused)) {
+    live->look_again = false;
+    const bool waits = live->instance.pool == PoolRole::kWaiting;
+    auto look = waits ? shelve_again(live) : mend(live);
+    co_await std::move(look);
+  }
+  const bool still_there = this->live(live->instance.id) == live;
+  if (still_there && live->stop_requested) co_await unmake(live, InstanceState::kStopped);
+  live->busy = false;
+  live->changed.pulse();
+}
+
+void Service::spawn_ended() {
+  --spawning_;
+  pump();
+}
+
+/// From "preparing" to "running", or back to nothing. The row is on disk.
+asio::awaitable<void> Service::spawn(LiveRef live) {
+  Instance& instance = live->instance;
+  spawn_begun(instance);
+  auto made = co_await make_somewhere(live);
+  if (made && !live->stop_requested) {
+    const auto took = std::chrono::duration_cast<microseconds>(SteadyClock::now() - live->step_clock);
+    auto before = co_await failpoint("labs.spawn.commit.before");
+    made = before ? co_await commit_running(live, took) : std::move(before);
+    if (made) {
+      co_await failpoint("labs.spawn.commit.after");
+      spawn_seconds().observe(static_cast<double>(took.count()) / 1e6);
+      count_end("spawned");
+      auto& usual = usual_[instance.tmpl];
+      usual = usual.count() == 0 ? took : (usual * 7 + took * 3) / 10;
+      lease_changed_.pulse();
+      spawn_done(instance, true);
+      spawn_ended();
+      gate_.spawn(parts_.home, "note a start", note_start(instance.tmpl, usual));
+      co_return;
+    }
+  }
+  const bool wanted = live->stop_requested;
+  if (!made && !wanted) {
+    const Error& error = made.error();
+    log::warn("labs", "a spawn failed", {{"instance", instance.id.str()}, {"reason", error.reason},
+                                          {"message", error.message}, {"cause", error.cause}});
+    instance.reason = Reason{error.reason, error.message};
+    count_end("failed");
+  }
+  co_await unmake(live, wanted ? InstanceState::kStopped : InstanceState::kFailed);
+  spawn_done(instance, false);
+  spawn_ended();
+}
+
+/// Nobody sees "running" before it is on disk: a copy is written first, and taken over once that has been answered.
+asio::awaitable<Result<>> Service::commit_running(LiveRef live, std::chrono::microseconds took) {
+  Instance& instance = live->instance;
+  Instance next = instance;
+  next.state = InstanceState::kRunning;
+  next.timings.emplace_back("total", took);
+  next.started_at = parts_.clock.now();
+  if (!next.expires_at) next.expires_at = *next.started_at + first_lease(next.lease, next.context);
+  auto saved = co_await rows_.update(next, event_of(next, "instance.running", ""));
+  if (!saved) co_return saved;
+  instance.state = next.state;
+  instance.timings = std::move(next.timings);
+  instance.started_at = next.started_at;
+  instance.expires_at = next.expires_at;
+  announce(*live, "instance.running", "");
+  co_return Result<>{};
+}
+
+/// Makes all, with other addresses as often as somebody else turns out to use ours.
+asio::awaitable<Result<>> Service::make_somewhere(LiveRef live) {
+  auto made = co_await make_all(live);
+  for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->stop_requested; ++moves) {
+    made = co_await move_addresses(live);
+    if (made) made = co_await make_all(live);
+  }
+  co_return made;
+}
+
+/// Somebody else on this engine uses one of our ranges: another plan, on disk before anything is made of it.
+asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
+  log::warn("labs", "an address range is taken by somebody else; trying the next", {{"instance", live->instance.id.str()}});
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, step->get());
+  for (const auto& network : live->instance.plan.networks) addresses_->avoid(network.spec);
+  release(*live);
+  live->instance.plan = Plan{};
+  live->instance.timings.clear();
+  live->instance.state = InstanceState::kPreparing;
+  auto planned = co_await plan(live);
+  if (!planned) co_return planned;
+  co_return co_await save(live, "instance.preparing", "");
+}
+
+asio::awaitable<Result<>> Service::make_all(LiveRef live) {
+  live->steps_done = 0;
+  live->steps_total = 0;
+  const bool waits = live->instance.pool == PoolRole::kWaiting;
+  auto course = std::make_unique<Course>(parts_.home);
+  std::vector<asio::awaitable<Result<>>> works;
+  for (const auto& step : steps_) {
+    if (waits && !step->in_pool()) continue;
+    ++live->steps_total;
+    works.push_back(make_one(live, step.get(), course.get()));
+  }
+  auto results = co_await all_of(std::move(works));
+  for (auto& result : results) {
+    if (!result && result.error().reason != "not-reached") co_return std::move(result);
+  }
+  co_return first_error(std::move(results));
+}
+
+asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* course) {
+  const auto after = step->after();
+  while (!course->failed && !course->has(after)) co_await course->changed.wait();
+  if (course->failed || live->stop_requested) {
+    course->failed = true;
+    course->changed.pulse();
+    co_return fail(Code::kCancelled, "not-reached", "An earlier step failed.");
+  }
+  const auto name = step->name();
+  if (name == "machines" && live->instance.state == InstanceState::kPreparing) {
+    live->instance.state = InstanceState::kStarting;
+  }
+  live->step = name;
+  announce(*live, "instance.progress", "");
+  const auto begun = SteadyClock::now();
+  auto made = co_await failpoint("labs.spawn." + name + ".before");
+  for (int tries = 0; made; ++tries) {
+    made = co_await step->make(live);
+    if (made || !engine_trouble(made.error()) || tries == 5 || live->stop_requested) break;
+    const bool back = co_await engine_back(live);
+    if (!back) break;
+    made = Result<>{};
+  }
+  if (made) made = co_await failpoint("labs.spawn." + name + ".after");
+  const auto took = std::chrono::duration_cast<microseconds>(SteadyClock::now() - begun);
+  live->instance.timings.emplace_back(name, took);
+  if (made) {
+    course->done.push_back(name);
+    ++live->steps_done;
+  } else {
+    course->failed = true;
+  }
+  course->changed.pulse();
+  co_return made;
+}
+
+/// Waits for an engine that went away in the middle of a spawn, at most two minutes.
+asio::awaitable<bool> Service::engine_back(LiveRef live) {
+  const auto limit = SteadyClock::now() + std::chrono::minutes{2};
+  // "engine-lost" may come before the engine is known to be away: give that a moment.
+  co_await sleep_for(std::chrono::milliseconds{100});
+  while (parts_.engine.away() && SteadyClock::now() < limit && !live->stop_requested) {
+    co_await engine_changed_.wait_for(std::chrono::milliseconds{500});
+  }
+  co_return !parts_.engine.away();
+}
+
+/// Undoes all steps in reverse order, each until it succeeds, and only then says `end`: the names are free again.
+asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
+  Instance& instance = live->instance;
+  live->step = "stopping";
+  live->step_clock = SteadyClock::now();
+  live->steps_done = 0;
+  live->steps_total = steps_.size();
+  if (instance.state != InstanceState::kStopping) {
+    instance.state = InstanceState::kStopping;
+    co_await save_surely(live, "instance.stopping");
+  }
+  co_await failpoint("labs.stop.begin");
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+    co_await undo_one(live, step->get());
+    ++live->steps_done;
+  }
+  instance.state = end;
+  instance.ended_at = parts_.clock.now();
+  co_await failpoint("labs.stop.commit.before");
+  co_await save_surely(live, end == InstanceState::kFailed ? "instance.failed" : "instance.stopped");
+  co_await failpoint("labs.stop.commit.after");
+  if (end == InstanceState::kStopped && instance.pool != PoolRole::kWaiting) count_end("stopped");
+  release(*live);
+  forget(live);
+}
+
+asio::awaitable<void> Service::undo_one(LiveRef live, Step* step) {
+  const auto name = step->name();
+  auto delay = std::chrono::milliseconds{50};
+  for (int tries = 1;; ++tries) {
+    auto undone = co_await failpoint("labs.stop." + name + ".before");
+    if (undone) undone = co_await step->undo(live);
+    if (undone) undone = co_await failpoint("labs.stop." + name + ".after");
+    if (undone) co_return;
+    if (tries == 1 || tries % 20 == 0) {
+      log::warn("labs", "an undo must be repeated", {{"instance", live->instance.id.str()}, {"step", name}, {"tries", tries},
+                                                      {"reason", undone.error().reason}, {"cause", undone.error().cause}});
+    }
+    co_await engine_changed_.wait_for(delay);
+    delay = std::min(delay * 2, std::chrono::milliseconds{10'000});
+  }
+}
+
+/// Only an estimate for people: nobody waits for it, and a lost one is no harm.
+asio::awaitable<void> Service::note_start(TemplateId tmpl, std::chrono::microseconds usual) {
+  co_await rows_.note_start(std::move(tmpl), usual);
+}
+
+asio::awaitable<Result<>> Service::save(LiveRef live, std::string kind, bus::Actor actor) {
+  const bool waits = live->instance.pool == PoolRole::kWaiting;
+  auto event = waits ? bus::Event{} : event_of(live->instance, kind, actor);
+  auto saved = co_await rows_.update(live->instance, std::move(event));
+  if (saved) announce(*live, kind, actor);
+  co_return saved;
+}
+
+/// For changes that must not be lost: a store that cannot write right now is asked again until it can.
+asio::awaitable<void> Service::save_surely(LiveRef live, std::string kind) {
+  while (true) {
+    // What nobody ever owned leaves no history.
+    const bool gone = live->instance.pool == PoolRole::kWaiting && !live->instance.live();
+    auto saved = gone ? co_await rows_.remove(live->instance.id) : co_await save(live, kind, "");
+    if (saved) co_return;
+    if (saved.error().reason == "shutting-down") {
+      throw boost::system::system_error(asio::error::operation_aborted);
+    }
+    log::error("labs", "a state could not be saved; trying again",
+               {{"instance", live->instance.id.str()}, {"kind", kind}, {"cause", saved.error().cause}});
+    co_await sleep_for(std::chrono::seconds{1});
+  }
+}
+
+}  // namespace tiltyard::labs

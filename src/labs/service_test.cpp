@@ -1,0 +1,244 @@
+// An instance's way through the service, over the fake engine.
+#include "labs/range_test.h"
+
+namespace tiltyard::labs {
+namespace {
+
+using R1_6_Service = Range;
+using R1_7_Service = Range;
+using R1_8_Service = Range;
+using R1_5_Service = Range;
+using R1_13_Service = Range;
+
+TEST_F(R1_6_Service, AnInstanceLivesAndLeavesNothing) {
+  open();
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(wait(made->id).state, InstanceState::kRunning);
+  EXPECT_EQ(engine_->machine_count(), 1u);
+  ASSERT_TRUE(run(service_->stop(made->id, "user", "ann")));
+  const auto ended = wait(made->id, true);
+  EXPECT_EQ(ended.state, InstanceState::kStopped);
+  EXPECT_EQ(ended.reason->code, "user");
+  EXPECT_EQ(engine_->machine_count(), 0u);
+  EXPECT_TRUE(gateway_->published().empty());
+}
+
+TEST_F(R1_6_Service, TheListInMemoryIsNeverOlderThanTheLastAnswer) {
+  open();
+  const auto own = [&](const char* owner) { return *run(service_->store().own(owner)); };
+  const auto becomes = [&](InstanceState state) {
+    for (int i = 0; i < 500; ++i) {
+      const auto list = own("ann");
+      if (list->rows.size() == 1 && list->rows.front().state == state) return true;
+      std::this_thread::sleep_for(10ms);
+    }
+    return false;
+  };
+  EXPECT_TRUE(own("ann")->rows.empty());
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(own("ann")->rows.size(), 1u) << "what was answered is in the list";
+  wait(made->id);
+  EXPECT_TRUE(becomes(InstanceState::kRunning));
+  EXPECT_EQ(own("ann"), own("ann")) << "nothing was written: no look at the disk";
+  own("ann")->text = "kept";
+  ASSERT_TRUE(ask("ben", "one"));
+  EXPECT_EQ(own("ann")->text, "kept") << "somebody else's writes are no matter";
+  ASSERT_TRUE(stop(made->id));
+  wait(made->id, true);
+  EXPECT_TRUE(becomes(InstanceState::kStopped));
+  EXPECT_TRUE(own("ann")->text.empty());
+}
+
+TEST_F(R1_6_Service, WhatTheEngineRefusesFailsWithItsReasonAndIsUndone) {
+  open();
+  for (const auto* reason : {"engine-out-of-disk", "machine-did-not-start", "image-missing"}) {
+    engine_->fail_next("start", Error{Code::kExhausted, reason, "No.", "", {}});
+    auto made = ask("ann", "one");
+    ASSERT_TRUE(made);
+    const auto ended = wait(made->id, true);
+    EXPECT_EQ(ended.state, InstanceState::kFailed);
+    EXPECT_EQ(ended.reason->code, reason);
+    EXPECT_EQ(engine_->machine_count(), 0u);
+  }
+}
+
+TEST_F(R1_6_Service, AMachineThatNeverAnswersFailsInTime) {
+  add_template("deaf", "name = \"Deaf\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\nport = 9999\ninterval = 50\ntimeout = 1\n");
+  open();
+  auto made = ask("ann", "deaf");
+  ASSERT_TRUE(made);
+  const auto ended = wait(made->id, true);
+  EXPECT_EQ(ended.reason->code, "not-ready");
+  EXPECT_EQ(engine_->machine_count(), 0u);
+}
+
+TEST_F(R1_7_Service, OfTwoClicksAtOnceOneWins) {
+  open();
+  std::vector<std::future<Result<Instance>>> asked;
+  for (int i = 0; i < 5; ++i) {
+    asked.push_back(asio::co_spawn(loops_.home(), service_->request(person("ann"), TemplateId("one"), ""), asio::use_future));
+  }
+  int won = 0;
+  for (auto& one : asked) {
+    auto result = one.get();
+    won += result ? 1 : 0;
+    if (!result) EXPECT_EQ(result.error().reason, "instance-exists");
+  }
+  EXPECT_EQ(won, 1);
+}
+
+TEST_F(R1_7_Service, LimitsAreKeptAndGivenBack) {
+  Options options;
+  options.instances_per_owner = 1;
+  open(options);
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(ask("ann", "two").error().reason, "limit-reached");
+  EXPECT_TRUE(ask("bob", "two"));
+  wait(made->id);
+  ASSERT_TRUE(run(service_->stop(made->id, "user", "ann")));
+  wait(made->id, true);
+  EXPECT_TRUE(ask("ann", "two"));
+}
+
+TEST_F(R1_7_Service, TheQueueIsServedInOrderAndSaysWhereOneStands) {
+  Options options;
+  options.spawns_at_once = 1;
+  open(options);
+  home([&] { engine_->hold("start"); });
+  std::vector<InstanceId> ids;
+  for (int i = 0; i < 4; ++i) {
+    auto made = ask("person" + std::to_string(i), "one");
+    ASSERT_TRUE(made);
+    ids.push_back(made->id);
+    EXPECT_EQ(made->state, i == 0 ? InstanceState::kPreparing : InstanceState::kQueued);
+  }
+  const auto place_of = [this](InstanceId id) -> asio::awaitable<std::size_t> {
+    const auto place = service_->queue_place(id);
+    co_return place ? place->position : 0;
+  };
+  for (std::size_t i = 1; i < ids.size(); ++i) EXPECT_EQ(run(place_of(ids[i])), i);
+  // The second leaves; the third moves up.
+  ASSERT_TRUE(run(service_->stop(ids[1], "user", "")));
+  EXPECT_EQ(wait(ids[1], true).state, InstanceState::kStopped);
+  EXPECT_EQ(run(place_of(ids[2])), 1u);
+  home([&] { engine_->release("start"); });
+  for (const std::size_t i : {0u, 2u, 3u}) EXPECT_EQ(wait(ids[i]).state, InstanceState::kRunning);
+}
+
+TEST_F(R1_8_Service, AnEndedLeaseEndsTheInstance) {
+  Options options;
+  options.expiry_interval = 1s;
+  open(options);
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  wait(made->id);
+  clock_.advance(3601s);
+  const auto ended = wait(made->id, true);
+  EXPECT_EQ(ended.state, InstanceState::kStopped);
+  EXPECT_EQ(ended.reason->code, "expiry");
+}
+
+TEST_F(R1_5_Service, WithoutIsolationNothingStarts) {
+  open();
+  engine_->set_isolation(false);
+  engine_->fail_next("ensure_isolation", Error{Code::kUnavailable, "isolation-missing", "No.", "", {}}, 100);
+  EXPECT_EQ(ask("ann", "one").error().reason, "isolation-unavailable");
+  EXPECT_EQ(engine_->calls("create"), 0);
+}
+
+TEST_F(R1_5_Service, IsolationThatGoesAwayAfterAdmissionStopsTheStart) {
+  open();
+  run(arm_after_admission());
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  const auto ended = wait(made->id, true);
+  EXPECT_EQ(ended.state, InstanceState::kFailed);
+  EXPECT_EQ(ended.reason->code, "isolation-missing");
+  EXPECT_EQ(engine_->calls("create"), 0);
+  subscription_.reset();
+}
+
+TEST_F(R1_5_Service, ARangeThatSomebodyElseUsesIsLeftAlone) {
+  open();
+  engine_->fail_next("create_network", Error{Code::kConflict, "address-taken", "Taken.", "", {}}, 2);
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(wait(made->id).state, InstanceState::kRunning);
+}
+
+TEST_F(R1_13_Service, ALostAnswerMakesNothingTwice) {
+  open();
+  for (const auto* verb : {"create", "start", "create_network"}) {
+    engine_->lose_answer(verb);
+    auto made = ask("ann", "one");
+    ASSERT_TRUE(made);
+    EXPECT_EQ(wait(made->id).state, InstanceState::kRunning) << verb;
+    EXPECT_EQ(engine_->machine_count(), 1u) << verb;
+    ASSERT_TRUE(run(service_->stop(made->id, "user", "ann")));
+    wait(made->id, true);
+  }
+}
+
+TEST_F(R1_13_Service, ARestartTakesRunningAndQueuedInstancesUpAgain) {
+  Options options;
+  options.spawns_at_once = 1;
+  open(options);
+  auto running = ask("ann", "one");
+  ASSERT_TRUE(running);
+  const auto before = wait(running->id);
+  close();
+  open(options);
+  const auto after = wait(running->id);
+  EXPECT_EQ(after.state, InstanceState::kRunning);
+  EXPECT_EQ(after.expires_at, before.expires_at);
+  EXPECT_EQ(after.plan.endpoints[0].address, before.plan.endpoints[0].address);
+  EXPECT_EQ(engine_->machine_count(), 1u);
+  EXPECT_EQ(ask("ann", "one").error().reason, "instance-exists");
+  // Its address is not given to anybody else.
+  auto other = ask("bob", "one");
+  ASSERT_TRUE(other);
+  EXPECT_NE(wait(other->id).plan.endpoints[0].address, before.plan.endpoints[0].address);
+}
+
+TEST_F(R1_13_Service, AMachineGoneForGoodEndsTheInstanceOneThatEndedIsMended) {
+  open();
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  const auto instance = wait(made->id);
+  home([&] { engine_->end_machine(instance.plan.machines[0].name, 137); });
+  EXPECT_TRUE(run(runs_again(instance.plan.machines[0].name)));
+  home([&] { engine_->lose_machine(instance.plan.machines[0].name); });
+  const auto ended = wait(made->id, true);
+  EXPECT_EQ(ended.state, InstanceState::kFailed);
+  EXPECT_EQ(ended.reason->code, "engine-loss");
+}
+
+TEST_F(R1_13_Service, WhatAnEngineRefusesWhileItStopsCostsNoInstance) {
+  open();
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  const auto name = wait(made->id).plan.machines[0].name;
+  const Error closing{Code::kInvalid, "engine-refused", "The engine refused: database not open", "", {}};
+  home([&] {
+    engine_->fail_next("start", closing, 2);
+    engine_->end_machine(name, 0);
+  });
+  EXPECT_TRUE(run(runs_again(name)));
+  EXPECT_EQ(wait(made->id).state, InstanceState::kRunning);
+}
+
+TEST_F(R1_7_Service, AnEngineThatIsAwayRefusesAndAllGoesOnWhenItIsBack) {
+  open();
+  home([&] { engine_->go_away(); });
+  EXPECT_EQ(ask("ann", "one").error().reason, "engine-unavailable");
+  home([&] { engine_->come_back(); });
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(wait(made->id).state, InstanceState::kRunning);
+}
+
+}  // namespace
+}  // namespace tiltyard::labs

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "engine/spec.h"
+#include "labs/idle.h"
+#include "labs/model.h"
+
+namespace tiltyard::labs {
+
+namespace asio = boost::asio;
+
+/// What the steps of other capabilities add to a machine before it is created; filled by their `make`.
+struct Additions {
+  std::vector<engine::Mount> mounts;
+  std::vector<std::string> environment;  ///< "NAME=value"; replaces a variable of that name
+  std::string archive;                   ///< a tar that is unpacked at "/" before the machine starts; empty: nothing
+};
+
+/// An instance while this process looks after it. Lives on the home loop; steps hold it across their awaits.
+struct Live {
+  explicit Live(asio::any_io_executor home) : changed(home) {}
+
+  Instance instance;
+  std::shared_ptr<const templates::Template> tmpl;  ///< null after a restart when the template has changed or gone
+  std::map<std::string, Additions> additions;  ///< by service
+  std::optional<Secret> flag;  ///< what ${FLAG} stands for in this instance
+  Signal changed;              ///< pulsed at each change of state or progress
+  bool stop_requested = false;
+  bool created_only = false;   ///< waits in a pool with machines that are not started
+  bool frozen = false;         ///< waits in a pool with paused machines
+  std::string claimant;        ///< who is being given it from a pool right now
+  std::shared_ptr<Use> use = std::make_shared<Use>();
+  std::shared_ptr<Waking> waking;  ///< while it is being woken
+  bool dozing = false;         ///< is being paused
+  bool busy = false;           ///< a saga (spawn, stop, repair) is under way
+  bool look_again = false;     ///< the engine told of a machine that ended while a saga was under way
+  std::string step;            ///< what the saga does now, for people
+  std::size_t steps_done = 0, steps_total = 0;
+  std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
+  int repairs = 0;             ///< times that dead machines were started again
+  std::chrono::steady_clock::time_point last_repair{};
+};
+using LiveRef = std::shared_ptr<Live>;
+
+/// One part of a spawn. `make` and `undo` can be repeated at will, and `undo` also works when `make` never ran or was cut
+/// in the middle, in this process or in an earlier one: it finds everything by the names in the plan.
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual std::string name() const = 0;
+  /// Names of the steps that must be done before; steps that do not need each other run side by side.
+  virtual std::vector<std::string> after() const { return {}; }
+  virtual asio::awaitable<Result<>> make(LiveRef live) = 0;
+  virtual asio::awaitable<Result<>> undo(LiveRef live) = 0;
+  /// Whether it is done for an instance that waits in a pool; otherwise only at the claim.
+  virtual bool in_pool() const { return true; }
+  /// What a claim for `owner` will need and can be had before it is certain; runs beside the commit, so that both wait for the
+  /// disk once. Nothing that anybody sees.
+  virtual asio::awaitable<Result<>> prepare_claim(LiveRef live, std::string owner) {
+    co_return Result<>{};
+  }
+  /// Gives what `make` made for a pool to the owner who is in the row by now. Repeated at will, like `make`.
+  virtual asio::awaitable<Result<>> claim(LiveRef live) {
+    co_return Result<>{};
+  }
+  /// Whether what `make` made is still there and well, for an instance that runs. `machine-missing`: gone for good;
+  /// any other error: `make` can mend it.
+  virtual asio::awaitable<Result<>> check(LiveRef live) {
+    co_return Result<>{};
+  }
+};
+
+using Steps = std::vector<std::unique_ptr<Step>>;
+
+}  // namespace tiltyard::labs

@@ -1,0 +1,246 @@
+// The step that creates and starts an instance's machines, in the order of what they depend on.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "labs/machine_spec.h"
+#include "labs/steps.h"
+
+namespace tiltyard::labs {
+namespace {
+
+using templates::DependsOn;
+using std::chrono::milliseconds;
+
+/// How far one machine of a spawn has come; others wait for it.
+struct Progress {
+  explicit Progress(asio::any_io_executor home) : changed(home) {}
+
+  Signal changed;
+  bool started = false, healthy = false, completed = false, failed = false;
+};
+using ProgressMap = std::map<std::string, std::shared_ptr<Progress>>;
+
+class MachinesStep final : public Step {
+ public:
+  MachinesStep(engine::Engine& engine, std::string files_folder, std::string runtime, milliseconds stop_grace,
+               std::vector<std::string> also_after)
+      : engine_(engine), files_folder_(std::move(files_folder)), runtime_(std::move(runtime)), stop_grace_(stop_grace),
+        after_(std::move(also_after)) {
+    after_.insert(after_.end(), {"network", "files", "volumes"});
+  }
+
+  std::string name() const override { return "machines"; }
+  std::vector<std::string> after() const override { return after_; }
+
+  asio::awaitable<Result<>> make(LiveRef live) override {
+    // What ran once is only ever started again: a machine that is gone took its owner's work along, and a fresh one in its
+    // place would hide that.
+    if (live->instance.started_at) co_return co_await start_again(live);
+    const auto home = co_await asio::this_coro::executor;
+    auto progress = std::make_shared<ProgressMap>();
+    for (const auto& service : live->tmpl->services) progress->emplace(service.name, std::make_shared<Progress>(home));
+    std::vector<asio::awaitable<Result<>>> works;
+    for (std::size_t i = 0; i < live->tmpl->services.size(); ++i) works.push_back(bring_up(live, i, progress));
+    auto results = co_await all_of(std::move(works));
+    // The one that failed first tells why; those that waited for it only say that they did.
+    for (auto& result : results) {
+      if (!result && result.error().reason != "dependency-failed") co_return std::move(result);
+    }
+    co_return first_error(std::move(results));
+  }
+
+  asio::awaitable<Result<>> undo(LiveRef live) override {
+    std::vector<asio::awaitable<Result<>>> works;
+    for (const auto& machine : live->instance.plan.machines) works.push_back(remove(machine.name, grace_of(*live, machine.service)));
+    auto results = co_await all_of(std::move(works));
+    co_return first_error(std::move(results));
+  }
+
+  asio::awaitable<Result<>> check(LiveRef live) override {
+    std::vector<asio::awaitable<Result<>>> works;
+    for (const auto& machine : live->instance.plan.machines) works.push_back(check_one(live, machine));
+    auto results = co_await all_of(std::move(works));
+    // A machine that is gone for good weighs more than one that only stands still.
+    for (auto& result : results) {
+      if (!result && result.error().reason == "machine-missing") co_return std::move(result);
+    }
+    co_return first_error(std::move(results));
+  }
+
+ private:
+  /// The machines of an instance that has run are there, with their files, and only have to go on.
+  asio::awaitable<Result<>> start_again(LiveRef live) {
+    std::vector<asio::awaitable<Result<>>> works;
+    for (const auto& machine : live->instance.plan.machines) {
+      if (!runs_once(live, machine.service)) works.push_back(engine_.start(engine::Handle{1, machine.name}));
+    }
+    auto results = co_await all_of(std::move(works));
+    co_return first_error(std::move(results));
+  }
+
+  asio::awaitable<Result<>> bring_up(LiveRef live, std::size_t index, std::shared_ptr<ProgressMap> progress) {
+    const auto& service = live->tmpl->services[index];
+    const auto own = progress->at(service.name);
+    auto done = co_await create_and_start(live, index, progress);
+    if (!done) own->failed = true;
+    own->changed.pulse();
+    co_return done;
+  }
+
+  asio::awaitable<Result<>> create_and_start(LiveRef live, std::size_t index, std::shared_ptr<ProgressMap> progress) {
+    const auto tmpl = live->tmpl;
+    const auto& service = tmpl->services[index];
+    const auto& planned = live->instance.plan.machines[index];
+    auto spec = machine_spec(*live, service, planned, files_folder_);
+    if (spec.runtime.empty()) spec.runtime = runtime_;
+    auto handle = co_await engine_.create(std::move(spec));
+    if (!handle) co_return fail(std::move(handle.error()));
+    if (const auto more = live->additions.find(service.name); more != live->additions.end() && !more->second.archive.empty()) {
+      auto put = co_await engine_.put_archive(*handle, "/", more->second.archive);
+      if (!put) co_return put;
+      more->second.archive.clear();
+    }
+    if (live->created_only) co_return Result<>{};
+
+    const auto depends = service.depends_on;
+    for (const auto& [other, condition] : depends) {
+      const auto found = progress->find(other);
+      if (found == progress->end()) continue;
+      auto met = co_await wait_for(live, other, condition, found->second);
+      const bool optional = std::find(service.optional_depends.begin(), service.optional_depends.end(), other) !=
+                            service.optional_depends.end();
+      if (!met && !optional) co_return met;
+    }
+    if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    auto started = co_await engine_.start(*handle);
+    if (!started) co_return started;
+    const auto own = progress->at(service.name);
+    own->started = true;
+    own->changed.pulse();
+    co_return Result<>{};
+  }
+
+  /// Waits until `other` is as far as `condition` asks. Whoever waits does the polling: a machine whose health nobody
+  /// needs is never asked.
+  asio::awaitable<Result<>> wait_for(LiveRef live, std::string other, DependsOn condition,
+                                     std::shared_ptr<Progress> state) {
+    while (!state->started && !state->failed) co_await state->changed.wait_for(std::chrono::seconds{60});
+    if (state->failed) co_return dependency_failed(other);
+    if (condition == DependsOn::kStarted) co_return Result<>{};
+    milliseconds delay{10};
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
+    while (std::chrono::steady_clock::now() < limit) {
+      if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      auto status = co_await engine_.inspect(engine_handle(live, other));
+      if (status) {
+        auto verdict = judge(*status, other, condition);
+        if (!verdict) co_return fail(std::move(verdict.error()));
+        if (*verdict) co_return Result<>{};
+      } else if (status.error().code != Code::kUnavailable) {
+        co_return fail(std::move(status.error()));
+      }
+      co_await sleep_for(delay);
+      delay = std::min(delay * 3 / 2, milliseconds{500});
+    }
+    co_return fail(Code::kTimeout, "dependency-failed",
+                   fmt::format("Machine '{}' was not ready for those that need it within 10 minutes.", other));
+  }
+
+  /// Whether the condition is met; an error: it never will be.
+  static Result<bool> judge(const engine::MachineStatus& status, const std::string& other, DependsOn condition) {
+    const bool ended = status.state == engine::MachineState::kExited || status.state == engine::MachineState::kDead;
+    if (condition == DependsOn::kCompleted) {
+      if (!ended) return false;
+      if (status.exit_code == 0) return true;
+      return fail(Code::kInvalid, "machine-exited",
+                  fmt::format("Machine '{}' should have completed, but ended with exit code {}.", other, status.exit_code));
+    }
+    if (ended) {
+      return fail(Code::kInvalid, "machine-exited",
+                  fmt::format("Machine '{}' ended with exit code {} before it was healthy.", other, status.exit_code));
+    }
+    if (status.health == engine::Health::kUnhealthy) {
+      return fail(Code::kInvalid, "machine-unhealthy", fmt::format("Machine '{}' reports that it is unhealthy.", other));
+    }
+    return status.health == engine::Health::kHealthy || status.health == engine::Health::kNone;
+  }
+
+  static Result<> dependency_failed(const std::string& other) {
+    return fail(Code::kInvalid, "dependency-failed", fmt::format("Machine '{}', which others need, did not start.", other));
+  }
+
+  static engine::Handle engine_handle(const LiveRef& live, const std::string& service) {
+    for (const auto& machine : live->instance.plan.machines) {
+      if (machine.service == service) return engine::Handle{1, machine.name};
+    }
+    return {};
+  }
+
+  /// How long the machine may take to end by itself; zero for one that never ran for anybody.
+  milliseconds grace_of(const Live& live, const std::string& service) const {
+    if (!live.instance.started_at) return milliseconds{0};
+    if (live.tmpl) {
+      for (const auto& known : live.tmpl->services) {
+        if (known.name == service && known.machine.stop_grace) return *known.machine.stop_grace;
+      }
+    }
+    return stop_grace_;
+  }
+
+  asio::awaitable<Result<>> remove(std::string name, milliseconds grace) {
+    auto handle = co_await engine_.recover(name);
+    if (!handle) co_return fail(std::move(handle.error()));
+    if (!*handle) co_return Result<>{};
+    if (grace > milliseconds{0}) {
+      // Only a courtesy: what cannot be asked is removed all the same.
+      auto asked = co_await engine_.stop(**handle, grace);
+      if (!asked && asked.error().code == Code::kUnavailable) co_return asked;
+    }
+    co_return co_await engine_.destroy(**handle);
+  }
+
+  asio::awaitable<Result<>> check_one(LiveRef live, PlannedMachine machine) {
+    auto status = co_await engine_.inspect(engine::Handle{1, machine.name});
+    if (!status) co_return fail(std::move(status.error()));
+    switch (status->state) {
+      case engine::MachineState::kAbsent:
+        co_return fail(Code::kNotFound, "machine-missing", fmt::format("Machine '{}' is gone.", machine.service));
+      case engine::MachineState::kRunning:
+      case engine::MachineState::kPaused:
+      case engine::MachineState::kRestarting:
+        co_return Result<>{};
+      default:
+        break;
+    }
+    if (runs_once(live, machine.service)) co_return Result<>{};
+    if (live->created_only && status->state == engine::MachineState::kCreated) co_return Result<>{};
+    co_return fail(Code::kUnavailable, "machine-exited",
+                   fmt::format("Machine '{}' ended with exit code {}.", machine.service, status->exit_code));
+  }
+
+  /// A machine that others wait for until it has completed does its work once and ends.
+  static bool runs_once(const LiveRef& live, const std::string& service) {
+    if (!live->tmpl) return false;
+    for (const auto& other : live->tmpl->services) {
+      const auto found = other.depends_on.find(service);
+      if (found != other.depends_on.end() && found->second == DependsOn::kCompleted) return true;
+    }
+    return false;
+  }
+
+  engine::Engine& engine_;
+  std::string files_folder_, runtime_;
+  milliseconds stop_grace_;
+  std::vector<std::string> after_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> machines_step(engine::Engine& engine, std::string files_folder, std::string runtime,
+                                    milliseconds stop_grace, std::vector<std::string> also_after) {
+  return std::make_unique<MachinesStep>(engine, std::move(files_folder), std::move(runtime), stop_grace, std::move(also_after));
+}
+
+}  // namespace tiltyard::labs

@@ -1,0 +1,224 @@
+// The steps that open an instance to its owner: it answers, and the gateway knows the way.
+#include <fmt/format.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include "labs/steps.h"
+
+namespace tiltyard::labs {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+using asio::ip::tcp;
+
+/// What has to answer before the instance counts as ready.
+struct Probe {
+  std::string machine, address;
+  std::uint16_t port = 0;
+  std::string path;  ///< empty: an open connection is enough
+};
+
+/// One try: connects, and for HTTP asks for the path. Closing the socket at the deadline ends whatever still waits.
+asio::awaitable<bool> answers(Probe probe, milliseconds deadline) {
+  const auto executor = co_await asio::this_coro::executor;
+  auto socket = std::make_shared<tcp::socket>(executor);
+  auto timer = std::make_shared<asio::steady_timer>(executor, deadline);
+  timer->async_wait([socket](const boost::system::error_code& error) {
+    boost::system::error_code ignored;
+    if (!error) socket->close(ignored);
+  });
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(probe.address, error);
+  if (error) co_return false;
+  co_await socket->async_connect(tcp::endpoint(address, probe.port), asio::redirect_error(asio::use_awaitable, error));
+  bool good = !error;
+  if (good && !probe.path.empty()) {
+    const auto request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tiltyard-ready\r\nConnection: close\r\n\r\n",
+                                     probe.path, probe.machine);
+    co_await asio::async_write(*socket, asio::buffer(request), asio::redirect_error(asio::use_awaitable, error));
+    // "HTTP/1.1 200": a status under 500 means that the application is up, whatever it thinks of the path.
+    std::array<char, 12> head{};
+    std::size_t got = 0;
+    if (!error) {
+      got = co_await asio::async_read(*socket, asio::buffer(head), asio::redirect_error(asio::use_awaitable, error));
+    }
+    good = got == head.size() && std::string_view(head.data(), 7) == "HTTP/1." && head[9] >= '1' && head[9] <= '4';
+  }
+  timer->cancel();
+  co_return good;
+}
+
+class ReadyStep final : public Step {
+ public:
+  explicit ReadyStep(engine::Engine& engine) : engine_(engine) {}
+
+  std::string name() const override { return "ready"; }
+  std::vector<std::string> after() const override { return {"machines"}; }
+
+  asio::awaitable<Result<>> make(LiveRef live) override {
+    if (live->created_only) co_return Result<>{};  // its machines start at the claim
+    const auto probes = probes_of(*live);
+    const auto ready = ready_of(*live);
+    auto limit = std::chrono::duration_cast<milliseconds>(ready.timeout);
+    if (limit <= milliseconds{0}) {
+      limit = milliseconds{120'000};
+      if (live->tmpl) limit = std::max(live->tmpl->expected_boot * 10, limit);
+    }
+    const auto end = Clock::now() + limit;
+    std::vector<asio::awaitable<Result<>>> works;
+    for (const auto& probe : probes) works.push_back(until_it_answers(live, probe, end));
+    auto results = co_await all_of(std::move(works));
+    co_return first_error(std::move(results));
+  }
+
+  asio::awaitable<Result<>> undo(LiveRef) override { co_return Result<>{}; }
+
+ private:
+  static templates::Ready ready_of(const Live& live) { return live.tmpl ? live.tmpl->ready : templates::Ready{}; }
+
+  static std::vector<Probe> probes_of(const Live& live) {
+    const auto ready = ready_of(live);
+    std::vector<Probe> probes;
+    for (const auto& endpoint : live.instance.plan.endpoints) {
+      const bool named = ready.port != 0 && ready.port == endpoint.machine_port &&
+                         (ready.machine.empty() || ready.machine == endpoint.machine);
+      const bool http = endpoint.kind == templates::EndpointKind::kHttp;
+      std::string path;
+      if (named || (http && ready.port == 0)) path = ready.path.empty() && http ? "/" : ready.path;
+      probes.push_back({endpoint.machine, endpoint.address, endpoint.machine_port, http ? path : std::string{}});
+    }
+    if (live.tmpl && ready.port != 0) add_named(live, probes);
+    return probes;
+  }
+
+  /// `[ready]` may name a port that is no endpoint.
+  static void add_named(const Live& live, std::vector<Probe>& probes) {
+    const auto& ready = live.tmpl->ready;
+    for (const auto& machine : live.instance.plan.machines) {
+      if (!ready.machine.empty() ? machine.service != ready.machine : machine.service != live.tmpl->services[0].name) continue;
+      if (machine.attachments.empty()) continue;
+      const auto& address = machine.attachments.front().address;
+      const bool known = std::any_of(probes.begin(), probes.end(), [&](const Probe& probe) {
+        return probe.machine == machine.service && probe.port == ready.port;
+      });
+      if (!known) probes.push_back({machine.service, address, ready.port, ready.path});
+    }
+  }
+
+  /// Tries at short intervals first (most machines answer within milliseconds), then at the template's.
+  asio::awaitable<Result<>> until_it_answers(LiveRef live, Probe probe, Clock::time_point end) {
+    const auto interval = ready_of(*live).interval;
+    milliseconds delay{1};
+    auto next_look = Clock::now() + milliseconds{200};
+    while (true) {
+      const bool good = co_await answers(probe, milliseconds{2000});
+      if (good) co_return Result<>{};
+      if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (Clock::now() >= end) co_return not_ready(probe);
+      if (Clock::now() >= next_look) {
+        auto alive = co_await still_runs(live, probe.machine);
+        if (!alive) co_return alive;
+        next_look = Clock::now() + milliseconds{1000};
+      }
+      co_await sleep_for(delay);
+      delay = std::min(delay * 3 / 2 + milliseconds{1}, interval);
+    }
+  }
+
+  static Result<> not_ready(const Probe& probe) {
+    return fail(Code::kTimeout, "not-ready",
+                fmt::format("Machine '{}' runs, but did not answer on port {} in time.", probe.machine, probe.port));
+  }
+
+  asio::awaitable<Result<>> still_runs(LiveRef live, std::string service) {
+    for (const auto& machine : live->instance.plan.machines) {
+      if (machine.service != service) continue;
+      auto status = co_await engine_.inspect(engine::Handle{1, machine.name});
+      // An engine that is away for a moment says nothing about the machine.
+      if (!status) co_return Result<>{};
+      const auto state = status->state;
+      if (state == engine::MachineState::kExited || state == engine::MachineState::kDead ||
+          state == engine::MachineState::kAbsent) {
+        co_return fail(Code::kInvalid, "machine-exited",
+                       fmt::format("Machine '{}' ended with exit code {}{} before it answered.", service, status->exit_code,
+                                   status->out_of_memory ? " (out of memory)" : ""));
+      }
+    }
+    co_return Result<>{};
+  }
+
+  engine::Engine& engine_;
+};
+
+class RoutesStep final : public Step {
+ public:
+  RoutesStep(gateway::Gateway& gateway, gateway::Lanes& lanes) : gateway_(gateway), lanes_(lanes) {}
+
+  std::string name() const override { return "routes"; }
+  std::vector<std::string> after() const override { return {"ready"}; }
+  bool in_pool() const override { return false; }
+
+  asio::awaitable<Result<>> make(LiveRef live) override {
+    for (int tries = 0;; ++tries) {
+      auto published = co_await gateway_.publish(live->instance.id, routes_of(live->instance));
+      if (published || published.error().reason != "port-busy" || tries == 3) co_return published;
+      auto moved = move_ports(live->instance);
+      if (!moved) co_return moved;
+    }
+  }
+
+  asio::awaitable<Result<>> undo(LiveRef live) override {
+    co_await gateway_.withdraw(live->instance.id);
+    co_return Result<>{};
+  }
+
+ private:
+  static std::vector<gateway::Route> routes_of(const Instance& instance) {
+    std::vector<gateway::Route> routes;
+    for (const auto& endpoint : instance.plan.endpoints) {
+      gateway::Route route;
+      route.kind = endpoint.kind == templates::EndpointKind::kHttp ? gateway::RouteKind::kHttp : gateway::RouteKind::kTcp;
+      route.endpoint = endpoint.name;
+      route.hosts = endpoint.hosts;
+      route.port = endpoint.port;
+      route.address = endpoint.address;
+      route.machine_port = endpoint.machine_port;
+      routes.push_back(std::move(route));
+    }
+    return routes;
+  }
+
+  /// Somebody outside took one of the ports between the probe and the bind: all of the instance's move on.
+  Result<> move_ports(Instance& instance) {
+    for (auto& endpoint : instance.plan.endpoints) {
+      if (endpoint.kind != templates::EndpointKind::kTcp) continue;
+      auto port = lanes_.allocate(instance.owner, instance.tmpl.str(), endpoint.machine_port, std::nullopt);
+      if (!port) return fail(std::move(port.error()));
+      lanes_.release(endpoint.port);
+      endpoint.port = *port;
+    }
+    return {};
+  }
+
+  gateway::Gateway& gateway_;
+  gateway::Lanes& lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> ready_step(engine::Engine& engine) { return std::make_unique<ReadyStep>(engine); }
+std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::Lanes& lanes) {
+  return std::make_unique<RoutesStep>(gateway, lanes);
+}
+
+}  // namespace tiltyard::labs

@@ -1,0 +1,138 @@
+// The step that lets the author's own solver try an instance before a player gets it (row 1.17).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "labs/machine_spec.h"
+#include "labs/steps.h"
+#include "observe/log.h"
+
+namespace tiltyard::labs {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kLinesShown = 20;
+constexpr std::size_t kBytesShown = 2000;
+
+std::string upper(std::string_view name) {
+  std::string out;
+  for (const char c : name) out.push_back(std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : '_');
+  return out;
+}
+
+/// What the solver is told: TILTYARD_FLAG is what it has to find; TILTYARD_HOST and TILTYARD_PORT say where the first
+/// endpoint is, TILTYARD_{ENDPOINT}_HOST and _PORT where each is.
+std::vector<std::string> told(const Live& live) {
+  std::vector<std::string> out;
+  if (live.flag) out.push_back("TILTYARD_FLAG=" + live.flag->reveal());
+  for (const auto& endpoint : live.instance.plan.endpoints) {
+    if (&endpoint == &live.instance.plan.endpoints.front()) {
+      out.push_back("TILTYARD_HOST=" + endpoint.address);
+      out.push_back(fmt::format("TILTYARD_PORT={}", endpoint.machine_port));
+    }
+    out.push_back(fmt::format("TILTYARD_{}_HOST={}", upper(endpoint.name), endpoint.address));
+    out.push_back(fmt::format("TILTYARD_{}_PORT={}", upper(endpoint.name), endpoint.machine_port));
+  }
+  return out;
+}
+
+class SolveStep final : public Step {
+ public:
+  SolveStep(engine::Engine& engine, std::string prefix) : engine_(engine), prefix_(std::move(prefix)) {}
+
+  std::string name() const override { return "solve"; }
+  std::vector<std::string> after() const override { return {"ready"}; }
+
+  asio::awaitable<Result<>> make(LiveRef live) override {
+    const bool asked = live->instance.pool == PoolRole::kWaiting && !live->created_only && live->tmpl && live->tmpl->solver;
+    if (!asked) co_return Result<>{};
+    const auto tmpl = live->tmpl;
+    auto handle = co_await engine_.create(solver_spec(*live, *tmpl));
+    if (!handle) co_return fail(std::move(handle.error()));
+    auto done = co_await engine_.start(*handle);
+    if (done) done = co_await verdict(live, *handle, tmpl->solver->timeout);
+    auto removed = co_await engine_.destroy(*handle);
+    if (done && !removed) co_return removed;
+    co_return done;
+  }
+
+  /// For one that was cut in the middle; nobody else has a solver's machine.
+  asio::awaitable<Result<>> undo(LiveRef live) override {
+    if (live->instance.pool == PoolRole::kNone || (live->tmpl && !live->tmpl->solver)) co_return Result<>{};
+    auto handle = co_await engine_.recover(name_of(live->instance));
+    if (!handle) co_return fail(std::move(handle.error()));
+    if (!*handle) co_return Result<>{};
+    co_return co_await engine_.destroy(**handle);
+  }
+
+ private:
+  std::string name_of(const Instance& instance) const { return fmt::format("{}-{}-solve", prefix_, instance.id.str()); }
+
+  /// It sees the network as the first endpoint's machine does, and no more: no network of its own, no file of the host.
+  engine::MachineSpec solver_spec(const Live& live, const templates::Template& tmpl) const {
+    engine::MachineSpec spec = tmpl.solver->service.machine;
+    spec.name = name_of(live.instance);
+    spec.labels = labels_of(live.instance);
+    spec.labels[engine::kLabelMachine] = "solve";
+    spec.exposed.clear();
+    for (auto& variable : told(live)) spec.environment.push_back(std::move(variable));
+    const auto& plan = live.instance.plan;
+    const auto target = plan.endpoints.empty() ? plan.machines.front().service : plan.endpoints.front().machine;
+    for (const auto& machine : plan.machines) {
+      if (machine.service == target) spec.network_of = machine.name;
+    }
+    return spec;
+  }
+
+  asio::awaitable<Result<>> verdict(LiveRef live, engine::Handle handle, std::chrono::seconds timeout) {
+    const auto end = Clock::now() + timeout;
+    milliseconds delay{20};
+    while (Clock::now() < end) {
+      if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      auto status = co_await engine_.inspect(handle);
+      if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
+      const bool ended = status && (status->state == engine::MachineState::kExited || status->state == engine::MachineState::kDead);
+      if (ended && status->exit_code == 0) co_return Result<>{};
+      if (ended) {
+        const auto said = co_await output_of(handle);
+        co_return fail(Code::kInvalid, "solver-failed",
+                       fmt::format("The template's solver ended with exit code {}. {}", status->exit_code, said));
+      }
+      co_await sleep_for(delay);
+      delay = std::min(delay * 3 / 2, milliseconds{500});
+    }
+    const auto said = co_await output_of(handle);
+    co_return fail(Code::kTimeout, "solver-failed",
+                   fmt::format("The template's solver did not end within {} s. {}", timeout.count(), said));
+  }
+
+  asio::awaitable<std::string> output_of(engine::Handle handle) {
+    engine::LogOptions options;
+    options.tail = kLinesShown;
+    auto stream = co_await engine_.logs(handle, options);
+    if (!stream) co_return "Its output could not be read.";
+    std::string text;
+    while (text.size() < 64 * 1024) {
+      auto part = co_await (*stream)->read();
+      if (!part || part->empty()) break;
+      text += *part;
+    }
+    (*stream)->close();
+    if (text.size() > kBytesShown) text.erase(0, text.size() - kBytesShown);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    co_return text.empty() ? std::string("It said nothing.") : "It said: " + text;
+  }
+
+  engine::Engine& engine_;
+  std::string prefix_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> solve_step(engine::Engine& engine, std::string prefix) {
+  return std::make_unique<SolveStep>(engine, std::move(prefix));
+}
+
+}  // namespace tiltyard::labs

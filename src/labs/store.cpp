@@ -1,0 +1,531 @@
+#include "labs/store.h"
+
+#include <fmt/format.h>
+#include <soci/soci.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "bus/event_log.h"
+#include "labs/row_json.h"
+
+namespace tiltyard::labs {
+namespace {
+
+/// The columns as SOCI takes and gives them: text and 64-bit integers only, so that every database means the same.
+struct Row {
+  std::string id, tmpl, template_name, template_hash, owner, owner_name, user_id, team, cost_centre, state, reason_code,
+      reason_text, context, lease, plan, timings, login, password, pool;
+  long long created_at = 0, started_at = 0, ended_at = 0, expires_at = 0, extensions = 0, added = 0;
+  double cpu_seconds = 0, memory_gib_hours = 0;
+};
+
+constexpr char kColumns[] =
+    "id, template, template_name, template_hash, owner, owner_name, user_id, team, cost_centre, state, reason_code, "
+    "reason_text, context, lease, plan, timings, login, password, created_at, started_at, ended_at, expires_at, "
+    "extensions, added, cpu_seconds, memory_gib_hours, pool";
+
+long long micros(const std::optional<TimePoint>& time) { return time ? to_micros(*time) : 0; }
+std::optional<TimePoint> time_of(long long micros) {
+  return micros == 0 ? std::nullopt : std::optional(from_micros(micros));
+}
+
+Row to_row(const Instance& instance) {
+  Row row;
+  row.id = instance.id.str();
+  row.tmpl = instance.tmpl.str();
+  row.template_name = instance.template_name;
+  row.template_hash = instance.template_hash;
+  row.owner = instance.owner;
+  row.owner_name = instance.owner_name;
+  row.user_id = instance.user.str();
+  row.team = instance.team;
+  row.cost_centre = instance.cost_centre;
+  row.state = to_string(instance.state);
+  if (instance.reason) {
+    row.reason_code = instance.reason->code;
+    row.reason_text = instance.reason->text;
+  }
+  row.context = instance.context;
+  row.lease = to_json(instance.lease);
+  row.plan = to_json(instance.plan);
+  row.timings = timings_json(instance.timings);
+  if (instance.credentials) {
+    row.login = instance.credentials->first;
+    row.password = instance.credentials->second;
+  }
+  row.created_at = to_micros(instance.created_at);
+  row.started_at = micros(instance.started_at);
+  row.ended_at = micros(instance.ended_at);
+  row.expires_at = micros(instance.expires_at);
+  row.extensions = instance.extensions;
+  row.added = instance.added.count();
+  row.cpu_seconds = instance.cpu_seconds;
+  row.memory_gib_hours = instance.memory_gib_hours;
+  row.pool = to_string(instance.pool);
+  return row;
+}
+
+Result<Instance> from_row(const Row& row) {
+  Instance instance;
+  auto plan = parse_plan(row.plan);
+  if (!plan) return fail(std::move(plan.error()));
+  auto lease = parse_lease(row.lease);
+  if (!lease) return fail(std::move(lease.error()));
+  instance.id = InstanceId(row.id);
+  instance.tmpl = TemplateId(row.tmpl);
+  instance.template_name = row.template_name;
+  instance.template_hash = row.template_hash;
+  instance.owner = row.owner;
+  instance.owner_name = row.owner_name;
+  instance.user = UserId(row.user_id);
+  instance.team = row.team;
+  instance.cost_centre = row.cost_centre;
+  instance.state = parse_state(row.state).value_or(InstanceState::kFailed);
+  if (!row.reason_code.empty()) instance.reason = Reason{row.reason_code, row.reason_text};
+  instance.context = row.context;
+  instance.plan = std::move(*plan);
+  instance.lease = std::move(*lease);
+  instance.timings = parse_timings(row.timings);
+  if (!row.login.empty()) instance.credentials = std::pair(row.login, row.password);
+  instance.created_at = from_micros(row.created_at);
+  instance.started_at = time_of(row.started_at);
+  instance.ended_at = time_of(row.ended_at);
+  instance.expires_at = time_of(row.expires_at);
+  instance.extensions = static_cast<int>(row.extensions);
+  instance.added = std::chrono::seconds{row.added};
+  instance.cpu_seconds = row.cpu_seconds;
+  instance.memory_gib_hours = row.memory_gib_hours;
+  if (row.pool == "waiting") instance.pool = PoolRole::kWaiting;
+  if (row.pool == "claimed") instance.pool = PoolRole::kClaimed;
+  return instance;
+}
+
+/// Runs a select of kColumns; `bind` adds the statement's parameters.
+template <class Bind>
+Result<std::vector<Instance>> select(soci::session& sql, const std::string& where, Bind bind) {
+  Row row;
+  soci::statement query(sql);
+  query.exchange(soci::into(row.id));
+  query.exchange(soci::into(row.tmpl));
+  query.exchange(soci::into(row.template_name));
+  query.exchange(soci::into(row.template_hash));
+  query.exchange(soci::into(row.owner));
+  query.exchange(soci::into(row.owner_name));
+  query.exchange(soci::into(row.user_id));
+  query.exchange(soci::into(row.team));
+  query.exchange(soci::into(row.cost_centre));
+  query.exchange(soci::into(row.state));
+  query.exchange(soci::into(row.reason_code));
+  query.exchange(soci::into(row.reason_text));
+  query.exchange(soci::into(row.context));
+  query.exchange(soci::into(row.lease));
+  query.exchange(soci::into(row.plan));
+  query.exchange(soci::into(row.timings));
+  query.exchange(soci::into(row.login));
+  query.exchange(soci::into(row.password));
+  query.exchange(soci::into(row.created_at));
+  query.exchange(soci::into(row.started_at));
+  query.exchange(soci::into(row.ended_at));
+  query.exchange(soci::into(row.expires_at));
+  query.exchange(soci::into(row.extensions));
+  query.exchange(soci::into(row.added));
+  query.exchange(soci::into(row.cpu_seconds));
+  query.exchange(soci::into(row.memory_gib_hours));
+  query.exchange(soci::into(row.pool));
+  bind(query);
+  query.alloc();
+  query.prepare(fmt::format("SELECT {} FROM instances {}", kColumns, where));
+  query.define_and_bind();
+  std::vector<Instance> out;
+  for (bool more = query.execute(true); more; more = query.fetch()) {
+    auto instance = from_row(row);
+    if (!instance) return fail(std::move(instance.error()));
+    out.push_back(std::move(*instance));
+  }
+  return out;
+}
+
+/// What the log keeps of an instance's news, by its name on the bus; empty: nothing. What the server does on the way, it does
+/// not tell; that an instance is being stopped, only when somebody did it, because the end says why it came.
+std::string_view kept_kind(const bus::Event& event, const Instance& instance) {
+  static const std::map<std::string_view, std::string_view> kKept{
+      {"instance.queued", bus::kind("instance.asked")},         {"instance.preparing", bus::kind("instance.asked")},
+      {"instance.stopping", bus::kind("instance.stopping")},    {"instance.stop-requested", bus::kind("instance.stopping")},
+      {"instance.running", bus::kind("instance.running")},      {"instance.failed", bus::kind("instance.failed")},
+      {"instance.extended", bus::kind("instance.extended")},    {"instance.paused", bus::kind("instance.paused")},
+      {"instance.resumed", bus::kind("instance.resumed")}};
+  if (event.kind == "instance.stopped") {
+    const bool expired = instance.reason && instance.reason->code == "expiry";
+    return expired ? bus::kind("instance.expired") : bus::kind("instance.stopped");
+  }
+  const auto found = kKept.find(event.kind);
+  if (found == kKept.end()) return {};
+  const bool by_somebody = found->second == "instance.asked" || found->second == "instance.stopping";
+  return by_somebody && event.actor.name.empty() ? std::string_view() : found->second;
+}
+
+std::string detail_of(const Instance& instance) {
+  boost::json::object detail{{"template", instance.tmpl.str()}, {"template_name", instance.template_name},
+                             {"owner_name", instance.owner_name}, {"state", to_string(instance.state)}};
+  if (instance.reason) {
+    detail["reason"] = instance.reason->code;
+    detail["reason_text"] = instance.reason->text;
+  }
+  if (instance.expires_at) detail["expires_at"] = to_rfc3339(*instance.expires_at);
+  if (instance.pool != PoolRole::kNone) detail["from_pool"] = true;
+  return boost::json::serialize(detail);
+}
+
+/// Keeps what happened to the instance, in the transaction that changes its row.
+Result<> keep(soci::session& sql, const Instance& instance, bus::Event event) {
+  event.kind = kept_kind(event, instance);
+  if (event.kind.empty()) return {};
+  event.detail = detail_of(instance);
+  return bus::record(sql, event);
+}
+
+void insert_row(soci::session& sql, const Row& row) {
+  sql << fmt::format(
+             "INSERT INTO instances ({}) VALUES (:id, :template, :template_name, :template_hash, :owner, :owner_name, "
+             ":user_id, :team, :cost_centre, :state, :reason_code, :reason_text, :context, :lease, :plan, :timings, "
+             ":login, :password, :created_at, :started_at, :ended_at, :expires_at, :extensions, :added, :cpu_seconds, "
+             ":memory_gib_hours, :pool)",
+             kColumns),
+      soci::use(row.id), soci::use(row.tmpl), soci::use(row.template_name), soci::use(row.template_hash),
+      soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id), soci::use(row.team),
+      soci::use(row.cost_centre), soci::use(row.state), soci::use(row.reason_code), soci::use(row.reason_text),
+      soci::use(row.context), soci::use(row.lease), soci::use(row.plan), soci::use(row.timings), soci::use(row.login),
+      soci::use(row.password), soci::use(row.created_at), soci::use(row.started_at), soci::use(row.ended_at),
+      soci::use(row.expires_at), soci::use(row.extensions), soci::use(row.added), soci::use(row.cpu_seconds),
+      soci::use(row.memory_gib_hours), soci::use(row.pool);
+}
+
+/// Whether the owner has no live instance of the template; inside the transaction that makes one.
+Result<> no_twin(soci::session& sql, const Row& row) {
+  std::string twin;
+  sql << "SELECT id FROM instances WHERE owner = :owner AND template = :template AND state NOT IN ('stopped', 'failed') "
+         "AND pool <> 'waiting'",
+      soci::use(row.owner), soci::use(row.tmpl), soci::into(twin);
+  if (!sql.got_data()) return {};
+  Error exists{Code::kConflict, "instance-exists", "You already run this template; stop that instance first.", {}, {}};
+  return fail(std::move(exists).with("instance_id", twin));
+}
+
+/// Remembers the gateway's ports, so that the same owner gets the same ones again.
+void remember_ports(soci::session& sql, const Instance& instance) {
+  for (const auto& endpoint : instance.plan.endpoints) {
+    if (endpoint.port == 0) continue;
+    const std::string tmpl = instance.tmpl.str();
+    const int machine_port = endpoint.machine_port, port = endpoint.port;
+    sql << "DELETE FROM ports WHERE owner = :owner AND template = :template AND machine_port = :machine_port",
+        soci::use(instance.owner), soci::use(tmpl), soci::use(machine_port);
+    sql << "INSERT INTO ports (owner, template, machine_port, port) VALUES (:owner, :template, :machine_port, :port)",
+        soci::use(instance.owner), soci::use(tmpl), soci::use(machine_port), soci::use(port);
+  }
+}
+
+}  // namespace
+
+std::vector<store::Migration> migrations() {
+  return {{1, "instances",
+           "CREATE TABLE instances ("
+           "id TEXT PRIMARY KEY, template TEXT NOT NULL, template_name TEXT NOT NULL, template_hash TEXT NOT NULL, "
+           "owner TEXT NOT NULL, owner_name TEXT NOT NULL, user_id TEXT NOT NULL, team TEXT NOT NULL, "
+           "cost_centre TEXT NOT NULL, state TEXT NOT NULL, reason_code TEXT NOT NULL, reason_text TEXT NOT NULL, "
+           "context TEXT NOT NULL, lease TEXT NOT NULL, plan TEXT NOT NULL, timings TEXT NOT NULL, "
+           "login TEXT NOT NULL, password TEXT NOT NULL, "
+           "created_at BIGINT NOT NULL, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, "
+           "extensions BIGINT NOT NULL, added BIGINT NOT NULL, "
+           "cpu_seconds DOUBLE PRECISION NOT NULL, memory_gib_hours DOUBLE PRECISION NOT NULL);\n"
+           "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) WHERE state NOT IN ('stopped', 'failed');\n"
+           "CREATE INDEX instances_live ON instances (state) WHERE state NOT IN ('stopped', 'failed');\n"
+           "CREATE INDEX instances_owner ON instances (owner, created_at);\n"
+           "CREATE INDEX instances_created ON instances (created_at);\n"
+           "CREATE TABLE ports (owner TEXT NOT NULL, template TEXT NOT NULL, machine_port INTEGER NOT NULL, "
+           "port INTEGER NOT NULL, PRIMARY KEY (owner, template, machine_port));\n"
+           "CREATE TABLE template_overrides (template TEXT PRIMARY KEY, change TEXT NOT NULL);\n"
+           "CREATE TABLE template_starts (template TEXT PRIMARY KEY, usual BIGINT NOT NULL);\n"
+           "CREATE TABLE events (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL, "
+           "actor TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
+           "CREATE INDEX events_at ON events (at)"},
+          {2, "pool",
+           "ALTER TABLE instances ADD COLUMN pool TEXT NOT NULL DEFAULT '';\n"
+           "DROP INDEX instances_twin;\n"
+           "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) "
+           "WHERE state NOT IN ('stopped', 'failed') AND pool <> 'waiting'"},
+          {3, "pace", "CREATE TABLE spawn_pace (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"}};
+}
+
+/// Forgets an owner's list when a write has come back, whatever came of it, also when its caller was cancelled meanwhile.
+/// Whoever asks before gets what was there before the write, which nobody was told of yet.
+struct LabsStore::Forgetting {
+  LabsStore& store;
+  std::string owner;  ///< empty: everybody's
+
+  ~Forgetting() {
+    ++store.writes_;
+    if (owner.empty()) store.own_.clear();
+    else store.own_.erase(owner);
+  }
+};
+
+asio::awaitable<Result<std::shared_ptr<OwnList>>> LabsStore::own(std::string owner) {
+  // Enough for a busy hall; a list with more rows is rare and read again each time.
+  constexpr std::size_t kMostOwners = 2000, kMostRows = 20;
+  if (const auto known = own_.find(owner); known != own_.end()) co_return known->second;
+  const auto writes = writes_;
+  InstanceFilter filter;
+  filter.owner = owner;
+  auto rows = co_await list(std::move(filter));
+  if (!rows) co_return fail(std::move(rows.error()));
+  auto read = std::make_shared<OwnList>();
+  read->rows = std::move(*rows);
+  // What was read beside a write may be from before it.
+  if (writes == writes_ && read->rows.size() <= kMostRows) {
+    if (own_.size() >= kMostOwners) own_.clear();
+    own_.insert_or_assign(std::move(owner), read);
+  }
+  co_return read;
+}
+
+asio::awaitable<Result<>> LabsStore::insert(Instance instance, bus::Event event) {
+  const Forgetting after{*this, instance.owner};
+  auto work = [instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
+    const Row row = to_row(instance);
+    auto alone = instance.pool == PoolRole::kWaiting ? Result<>{} : no_twin(sql, row);
+    if (!alone) return alone;
+    insert_row(sql, row);
+    remember_ports(sql, instance);
+    return keep(sql, instance, event);
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) {
+  const Forgetting after{*this, instance.owner};
+  auto work = [instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
+    const Row row = to_row(instance);
+    auto alone = no_twin(sql, row);
+    if (!alone) return alone;
+    soci::statement change =
+        (sql.prepare << "UPDATE instances SET pool = :pool, owner = :owner, owner_name = :owner_name, user_id = :user_id, team = :team, "
+                        "context = :context, lease = :lease, login = :login, password = :password, plan = :plan, "
+                        "timings = :timings, state = :state, created_at = :created_at, started_at = :started_at, "
+                        "expires_at = :expires_at WHERE id = :id AND pool = 'waiting' AND state = 'running'",
+         soci::use(row.pool), soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id), soci::use(row.team),
+         soci::use(row.context), soci::use(row.lease), soci::use(row.login), soci::use(row.password), soci::use(row.plan),
+         soci::use(row.timings), soci::use(row.state), soci::use(row.created_at), soci::use(row.started_at),
+         soci::use(row.expires_at), soci::use(row.id));
+    change.execute(true);
+    if (change.get_affected_rows() != 1) {
+      return fail(Code::kConflict, "claim-lost", "The instance was given to somebody else, or has gone; press start again.");
+    }
+    remember_ports(sql, instance);
+    // A claim that hands over a running instance is the asking as well.
+    auto asked = event;
+    asked.kind = "instance.preparing";
+    if (auto kept = keep(sql, instance, asked); !kept || event.kind == asked.kind) return kept;
+    return keep(sql, instance, event);
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::remove(InstanceId id) {
+  const Forgetting after{*this, {}};
+  auto work = [key = id.str()](soci::session& sql) -> Result<> {
+    sql << "DELETE FROM instances WHERE id = :id", soci::use(key);
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event) {
+  const Forgetting after{*this, instance.owner};
+  auto work = [instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
+    const Row row = to_row(instance);
+    sql << "UPDATE instances SET state = :state, reason_code = :reason_code, reason_text = :reason_text, plan = :plan, "
+           "timings = :timings, started_at = :started_at, ended_at = :ended_at, expires_at = :expires_at, "
+           "extensions = :extensions, added = :added, cpu_seconds = :cpu_seconds, memory_gib_hours = :memory_gib_hours, "
+           "template_hash = :template_hash, lease = :lease WHERE id = :id",
+        soci::use(row.state), soci::use(row.reason_code), soci::use(row.reason_text), soci::use(row.plan),
+        soci::use(row.timings), soci::use(row.started_at), soci::use(row.ended_at), soci::use(row.expires_at),
+        soci::use(row.extensions), soci::use(row.added), soci::use(row.cpu_seconds), soci::use(row.memory_gib_hours),
+        soci::use(row.template_hash), soci::use(row.lease), soci::use(row.id);
+    if (instance.state == InstanceState::kPreparing || instance.state == InstanceState::kRunning) {
+      remember_ports(sql, instance);
+    }
+    return keep(sql, instance, event);
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<std::vector<Instance>>> LabsStore::live() {
+  auto work = [](soci::session& sql) {
+    return select(sql, "WHERE state NOT IN ('stopped', 'failed') ORDER BY created_at", [](soci::statement&) {});
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<std::optional<Instance>>> LabsStore::find(InstanceId id) {
+  auto work = [key = id.str()](soci::session& sql) -> Result<std::optional<Instance>> {
+    auto found = select(sql, "WHERE id = :id", [&](soci::statement& query) { query.exchange(soci::use(key)); });
+    if (!found) return fail(std::move(found.error()));
+    if (found->empty()) return std::optional<Instance>{};
+    return std::optional<Instance>(std::move(found->front()));
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<std::vector<Instance>>> LabsStore::list(InstanceFilter filter) {
+  auto work = [filter = std::move(filter)](soci::session& sql) {
+    std::string where = "WHERE pool <> 'waiting'";
+    long long before = 0;
+    std::string before_id;
+    if (!filter.owner.empty()) where += " AND owner = :owner";
+    for (std::size_t i = 0; i < filter.states.size(); ++i) {
+      where += fmt::format("{} :state{}", i == 0 ? " AND state IN (" : ",", i);
+    }
+    if (!filter.states.empty()) where += ")";
+    if (const auto slash = filter.after.find('/'); slash != std::string::npos) {
+      before = std::atoll(filter.after.c_str());
+      before_id = filter.after.substr(slash + 1);
+      where += " AND (created_at < :before OR (created_at = :before_too AND id < :before_id))";
+    }
+    where += fmt::format(" ORDER BY created_at DESC, id DESC LIMIT {}", filter.limit);
+    return select(sql, where, [&](soci::statement& query) {
+      if (!filter.owner.empty()) query.exchange(soci::use(filter.owner));
+      for (const auto& state : filter.states) query.exchange(soci::use(state));
+      if (!before_id.empty()) {
+        query.exchange(soci::use(before));
+        query.exchange(soci::use(before));
+        query.exchange(soci::use(before_id));
+      }
+    });
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<std::uint16_t>> LabsStore::remembered_port(std::string owner, TemplateId tmpl,
+                                                                  std::uint16_t machine_port) {
+  auto work = [owner = std::move(owner), key = tmpl.str(), machine_port](soci::session& sql) -> Result<std::uint16_t> {
+    int port = 0;
+    const int wanted = machine_port;
+    sql << "SELECT port FROM ports WHERE owner = :owner AND template = :template AND machine_port = :machine_port",
+        soci::use(owner), soci::use(key), soci::use(wanted), soci::into(port);
+    return static_cast<std::uint16_t>(sql.got_data() ? port : 0);
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<std::map<TemplateId, Override>>> LabsStore::overrides() {
+  auto work = [](soci::session& sql) -> Result<std::map<TemplateId, Override>> {
+    std::map<TemplateId, Override> out;
+    soci::rowset<soci::row> rows = (sql.prepare << "SELECT template, change FROM template_overrides");
+    for (const auto& row : rows) {
+      auto change = parse_override(row.get<std::string>(1));
+      if (!change) return fail(std::move(change.error()));
+      out.emplace(TemplateId(row.get<std::string>(0)), std::move(*change));
+    }
+    return out;
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::set_override(TemplateId tmpl, Override change, bus::Event event) {
+  auto work = [key = tmpl.str(), text = to_json(change), event = std::move(event)](soci::session& sql) -> Result<> {
+    sql << "DELETE FROM template_overrides WHERE template = :template", soci::use(key);
+    sql << "INSERT INTO template_overrides (template, change) VALUES (:template, :change)", soci::use(key), soci::use(text);
+    auto told = event;
+    told.detail = text;
+    return bus::record(sql, told);
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<std::map<TemplateId, std::chrono::microseconds>>> LabsStore::usual_starts() {
+  auto work = [](soci::session& sql) -> Result<std::map<TemplateId, std::chrono::microseconds>> {
+    std::map<TemplateId, std::chrono::microseconds> out;
+    std::string tmpl;
+    long long usual = 0;
+    soci::statement query = (sql.prepare << "SELECT template, usual FROM template_starts", soci::into(tmpl), soci::into(usual));
+    for (bool more = query.execute(true); more; more = query.fetch()) {
+      out.emplace(TemplateId(tmpl), std::chrono::microseconds{usual});
+    }
+    return out;
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::note_start(TemplateId tmpl, std::chrono::microseconds usual) {
+  auto work = [key = tmpl.str(), value = static_cast<long long>(usual.count())](soci::session& sql) -> Result<> {
+    sql << "DELETE FROM template_starts WHERE template = :template", soci::use(key);
+    sql << "INSERT INTO template_starts (template, usual) VALUES (:template, :usual)", soci::use(key), soci::use(value);
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<std::map<std::string, double>>> LabsStore::pace() {
+  auto work = [](soci::session& sql) -> Result<std::map<std::string, double>> {
+    std::map<std::string, double> out;
+    std::string name;
+    double value = 0;
+    soci::statement query = (sql.prepare << "SELECT name, value FROM spawn_pace", soci::into(name), soci::into(value));
+    for (bool more = query.execute(true); more; more = query.fetch()) out.emplace(name, value);
+    return out;
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::note_pace(std::map<std::string, double> values) {
+  auto work = [values = std::move(values)](soci::session& sql) -> Result<> {
+    for (const auto& [name, value] : values) {
+      sql << "DELETE FROM spawn_pace WHERE name = :name", soci::use(name);
+      sql << "INSERT INTO spawn_pace (name, value) VALUES (:name, :value)", soci::use(name), soci::use(value);
+    }
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<std::vector<UsageRow>>> LabsStore::usage(std::string by, TimePoint from, TimePoint to) {
+  // The column's name comes from this list, never from the outside.
+  const std::string column = by == "template" ? "template" : by == "owner" ? "owner_name" : "cost_centre";
+  auto work = [column, start = static_cast<long long>(to_micros(from)),
+               end = static_cast<long long>(to_micros(to))](soci::session& sql) -> Result<std::vector<UsageRow>> {
+    std::vector<UsageRow> out;
+    UsageRow row;
+    long long instances = 0;
+    const std::string text = fmt::format(
+        "SELECT {0}, COUNT(*), "
+        "SUM((CASE WHEN ended_at = 0 OR ended_at > :end1 THEN :end2 ELSE ended_at END "
+        "- CASE WHEN started_at < :start1 THEN :start2 ELSE started_at END) / 3600000000.0), "
+        "SUM(cpu_seconds), SUM(memory_gib_hours) FROM instances "
+        "WHERE started_at > 0 AND started_at < :end3 AND (ended_at = 0 OR ended_at > :start3) GROUP BY {0} ORDER BY 3 DESC",
+        column);
+    soci::statement query =
+        (sql.prepare << text, soci::use(end), soci::use(end), soci::use(start), soci::use(start), soci::use(end),
+         soci::use(start), soci::into(row.key), soci::into(instances), soci::into(row.instance_hours),
+         soci::into(row.cpu_seconds), soci::into(row.memory_gib_hours));
+    for (bool more = query.execute(true); more; more = query.fetch()) {
+      row.instances = instances;
+      out.push_back(row);
+    }
+    return out;
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::add_usage(InstanceId id, double cpu_seconds, double memory_gib_hours) {
+  auto work = [key = id.str(), cpu_seconds, memory_gib_hours](soci::session& sql) -> Result<> {
+    sql << "UPDATE instances SET cpu_seconds = :cpu, memory_gib_hours = :memory WHERE id = :id", soci::use(cpu_seconds),
+        soci::use(memory_gib_hours), soci::use(key);
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::note(bus::Event event) { co_return co_await bus::record(store_, std::move(event)); }
+
+}  // namespace tiltyard::labs
