@@ -1,0 +1,89 @@
+#include "notices/notices.h"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+
+#include "base/id.h"
+#include "bus/event_kinds.h"
+#include "notices/state.h"
+#include "observe/log.h"
+
+namespace tiltyard::notices {
+
+namespace json = boost::json;
+
+Service::Service(Options options, asio::any_io_executor home, store::Store& store, const Clock& clock)
+    : state_(std::make_shared<State>(std::move(options), std::move(home), store, clock)) {}
+
+Service::~Service() = default;
+
+Result<> Service::prepare() {
+  auto& state = *state_;
+  for (const auto* kinds : {&state.options.discord_kinds, &state.options.mail_kinds}) {
+    for (const auto& kind : *kinds) {
+      if (bus::find_kind(kind) == nullptr) return fail(Code::kInvalid, "notices-invalid", "notices: there is no kind of event \"" + kind + "\".");
+    }
+  }
+  if (!state.options.discord_url.empty()) {
+    auto target = webhook_of(state.options);
+    if (!target) return fail(std::move(target.error()));
+    state.webhook.emplace(std::move(*target));
+  }
+  if (!state.options.smtp_url.empty()) {
+    auto server = mail_server_of(state.options);
+    if (!server) return fail(std::move(server.error()));
+    state.mail_server = std::move(*server);
+    auto seal = Seal::open(state.options.data_folder);
+    if (!seal) return fail(std::move(seal.error()));
+    state.seal = std::move(*seal);
+  }
+  return {};
+}
+
+void Service::run() {
+  auto& state = *state_;
+  if (state.wants_events()) state.gate.spawn(state.home, "notices of events", state.feed_loop());
+  if (state.webhook) state.gate.spawn(state.home, "webhook", state.discord_loop());
+  if (state.mail_server) state.gate.spawn(state.home, "mail", state.mail_loop());
+}
+
+asio::awaitable<void> Service::close() {
+  const auto state = state_;
+  co_await state->gate.close();
+}
+
+bool Service::has_mail() const { return state_->mail_server.has_value(); }
+
+asio::awaitable<Result<>> Service::mail(Mail letter) {
+  const auto state = state_;
+  if (!state->mail_server) co_return fail(Code::kConflict, "mail-off", "This server sends no mail.");
+  if (auto good = check(letter); !good) co_return good;
+  Notice notice;
+  notice.id = new_ulid();
+  notice.channel = kMail;
+  notice.mark = "letter-" + notice.id;
+  notice.payload = state->sealed(letter);
+  notice.created_at = notice.next_at = state->clock.now();
+  auto queued = co_await state->queue.put(std::move(notice));
+  if (queued) state->news.pulse();
+  co_return queued;
+}
+
+std::string Service::State::sealed(const Mail& letter) const {
+  return seal->close(json::serialize(json::object{{"to", letter.to}, {"subject", letter.subject}, {"text", letter.text}}));
+}
+
+std::optional<Mail> Service::State::unsealed(const std::string& payload) const {
+  const auto text = seal->open_text(payload);
+  if (!text) return std::nullopt;
+  boost::system::error_code error;
+  const auto value = json::parse(text->reveal(), error);
+  if (error || !value.is_object()) return std::nullopt;
+  const auto& object = value.get_object();
+  return Mail{std::string(object.at("to").as_string()), std::string(object.at("subject").as_string()), std::string(object.at("text").as_string())};
+}
+
+}  // namespace tiltyard::notices

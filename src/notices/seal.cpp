@@ -1,0 +1,71 @@
+#include "notices/seal.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace tiltyard::notices {
+namespace {
+
+constexpr std::size_t kNonce = crypto_secretbox_NONCEBYTES, kMac = crypto_secretbox_MACBYTES, kKey = crypto_secretbox_KEYBYTES;
+
+unsigned char* bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+const unsigned char* bytes(const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+
+std::unexpected<Error> broken(const std::string& path, const char* what) {
+  return fail(Code::kInternal, "notices-key", "The key file " + path + " " + what + ".", std::strerror(errno));
+}
+
+}  // namespace
+
+Result<Seal> Seal::open(const std::string& folder) {
+  const auto path = (std::filesystem::path(folder) / "notices.key").string();
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string key(kKey, '\0');
+  if (file < 0 && errno == ENOENT) {
+    // Only one server has the data folder, so nobody else makes the file meanwhile.
+    file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return broken(path, "cannot be made");
+    randombytes_buf(key.data(), key.size());
+    const bool written = ::write(file, key.data(), key.size()) == static_cast<ssize_t>(key.size()) && ::fsync(file) == 0;
+    ::close(file);
+    if (!written) {
+      ::unlink(path.c_str());
+      return broken(path, "cannot be written");
+    }
+    return Seal(Secret(std::move(key)));
+  }
+  if (file < 0) return broken(path, "cannot be read");
+  const bool whole = ::read(file, key.data(), key.size()) == static_cast<ssize_t>(key.size());
+  ::fchmod(file, 0600);
+  ::close(file);
+  if (!whole) return broken(path, "is too short; remove it (mail that waits is lost)");
+  return Seal(Secret(std::move(key)));
+}
+
+std::string Seal::close(const std::string& text) const {
+  std::string sealed(kNonce + kMac + text.size(), '\0');
+  randombytes_buf(sealed.data(), kNonce);
+  crypto_secretbox_easy(bytes(sealed) + kNonce, bytes(text), text.size(), bytes(sealed), bytes(key_.reveal()));
+  std::string out(sealed.size() * 2 + 1, '\0');
+  sodium_bin2hex(out.data(), out.size(), bytes(sealed), sealed.size());
+  out.pop_back();
+  return out;
+}
+
+std::optional<Secret> Seal::open_text(const std::string& sealed) const {
+  std::string raw(sealed.size() / 2, '\0');
+  std::size_t length = 0;
+  if (sodium_hex2bin(bytes(raw), raw.size(), sealed.data(), sealed.size(), nullptr, &length, nullptr) != 0) return std::nullopt;
+  if (length < kNonce + kMac) return std::nullopt;
+  std::string text(length - kNonce - kMac, '\0');
+  if (crypto_secretbox_open_easy(bytes(text), bytes(raw) + kNonce, length - kNonce, bytes(raw), bytes(key_.reveal())) != 0) return std::nullopt;
+  return Secret(std::move(text));
+}
+
+}  // namespace tiltyard::notices

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/secret.h"
+#include "net/client.h"
+#include "notices/smtp.h"
+
+namespace tiltyard::notices {
+
+namespace asio = boost::asio;
+
+/// Where the webhook is. The address is a secret: whoever knows it can write there.
+struct WebhookTarget {
+  http::Target target;
+  Secret path;
+};
+
+/// https, or http to the loopback where that is allowed. `notices-invalid`, without the address.
+Result<WebhookTarget> webhook_of(const Options& options);
+
+struct Posted {
+  Delivery outcome = Delivery::kLater;
+  int status = 0;                                  ///< 0: no answer
+  std::optional<std::chrono::milliseconds> pause;  ///< the other side asks us to wait so long
+  std::string cause;
+};
+
+/// One message to the webhook. A redirect is not followed: it would lead the server to wherever a stranger likes.
+class Webhook {
+ public:
+  explicit Webhook(WebhookTarget to);
+  asio::awaitable<Posted> post(std::string body);
+
+ private:
+  Secret path_;
+  http::Client client_;
+};
+
+}  // namespace tiltyard::notices
