@@ -1,0 +1,149 @@
+// templates, and templates lint, which needs no server.
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/context.h"
+#include "config/settings.h"
+#include "templates/templates.h"
+
+namespace tiltyard::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+std::string state_text(const json::value& tmpl) {
+  const auto& build = member(tmpl, "build");
+  if (!build.is_object()) return text_of(tmpl, "state");
+  return fmt::format("{} {}/{}", text_of(tmpl, "state"), number_of(build, "step"), number_of(build, "steps"));
+}
+
+std::string endpoints_text(const json::value& tmpl) {
+  std::string out;
+  for (const auto& endpoint : items_of(tmpl, "endpoints")) {
+    out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", text_of(endpoint, "name"), text_of(endpoint, "kind"));
+  }
+  return out;
+}
+
+bool template_folder(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto* file : {"instance.toml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "Dockerfile"}) {
+    if (fs::exists(folder / file, ignored)) return true;
+  }
+  return false;
+}
+
+/// The folder itself, or the folders of templates in it.
+std::vector<fs::path> folders_of(const fs::path& path) {
+  if (template_folder(path)) return {path};
+  std::vector<fs::path> out;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    if (entry.is_directory() && !entry.path().filename().string().starts_with('.')) out.push_back(entry.path());
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+/// What this site allows and limits, so that lint says what its server will say.
+templates::Options options_of(const config::Settings& settings) {
+  templates::Options options;
+  options.path = settings.templates.path;
+  for (const auto& [id, keys] : settings.templates.allow) options.allow[id].keys = keys;
+  options.allow_pull = settings.templates.allow_pull;
+  options.bounds.defaults.cpus = settings.limits.cpus;
+  options.bounds.defaults.memory = static_cast<std::int64_t>(settings.limits.memory);
+  options.bounds.defaults.memory_swap = options.bounds.defaults.memory;
+  options.bounds.defaults.pids = settings.limits.pids;
+  options.bounds.ceiling.cpus = settings.limits.max_cpus;
+  options.bounds.ceiling.memory = static_cast<std::int64_t>(settings.limits.max_memory);
+  options.bounds.ceiling.memory_swap = options.bounds.ceiling.memory;
+  options.bounds.ceiling.pids = settings.limits.max_pids;
+  return options;
+}
+
+struct Count {
+  int errors = 0, warnings = 0, templates = 0;
+};
+
+json::object problem_json(const std::string& id, const templates::Problem& problem) {
+  const bool error = problem.severity == templates::Problem::Severity::kError;
+  return {{"template", id}, {"severity", error ? "error" : "warning"}, {"file", problem.file}, {"line", problem.line}, {"message", problem.message}};
+}
+
+void lint_one(const Context& context, const fs::path& folder, const templates::Options& options, Count& count, json::array& items) {
+  const auto read = templates::read_folder(fs::absolute(folder).lexically_normal().string(), options);
+  ++count.templates;
+  for (const auto& problem : read.problems) {
+    const bool error = problem.severity == templates::Problem::Severity::kError;
+    ++(error ? count.errors : count.warnings);
+    if (context.json) {
+      items.push_back(problem_json(read.id.str(), problem));
+      continue;
+    }
+    // As compilers print it, so that editors find the place.
+    const auto file = problem.file.empty() ? folder.string() : (folder / problem.file).lexically_normal().string();
+    const auto place = problem.line > 0 ? fmt::format("{}:{}", file, problem.line) : file;
+    print(fmt::format("{}: {}: {}\n", harmless(place), painted(error ? "error" : "warning", error ? Colour::kRed : Colour::kYellow, context.colours),
+                      harmless(problem.message)));
+  }
+}
+
+}  // namespace
+
+int list_templates(Context& context) {
+  const auto list = context.api().list("/templates");
+  if (!list) return complain(context, list.error());
+  if (context.json) {
+    print_json(*list);
+    return kOk;
+  }
+  Table table({"ID", "NAME", "CATEGORY", "STATE", "ENDPOINTS", "LEASE"}, context.colours);
+  for (const auto& tmpl : items_of(*list)) {
+    const auto lease = number_of(member(tmpl, "lease"), "timeout_s");
+    table.add({text_of(tmpl, "id"), text_of(tmpl, "name"), text_of(tmpl, "category"), {state_text(tmpl), colour_of_state(text_of(tmpl, "state"))},
+               endpoints_text(tmpl), lease > 0 ? duration_text(std::chrono::seconds(lease)) : std::string("-")});
+  }
+  if (table.empty() && context.out_is_terminal) {
+    note("There are no templates. Put a folder with a compose file into the server's templates folder.");
+    return kOk;
+  }
+  print(table.text());
+  for (const auto& tmpl : items_of(*list)) {
+    const auto reason = text_of(tmpl, "reason");
+    if (!reason.empty() && text_of(tmpl, "state") != "ready" && context.out_is_terminal) note(harmless(text_of(tmpl, "id") + ": " + reason));
+  }
+  return kOk;
+}
+
+int lint_templates(Context& context, const std::string& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    note(fmt::format("tiltyard: {} is no folder. Name a template's folder, or the folder that has them.", path));
+    return kNotFound;
+  }
+  const auto settings = config::load(config_path(context), config::process_environment());
+  if (!settings) return complain(context, settings.error());
+  const auto options = options_of(*settings);
+  const auto folders = folders_of(path);
+  if (folders.empty()) {
+    note(fmt::format("tiltyard: {} has no template in it: no compose file, no Dockerfile, no instance.toml.", path));
+    return kNotFound;
+  }
+  Count count;
+  json::array items;
+  for (const auto& folder : folders) lint_one(context, folder, options, count, items);
+  if (context.json) {
+    print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
+  } else {
+    note(fmt::format("{} template{}: {} error{}, {} warning{}", count.templates, count.templates == 1 ? "" : "s", count.errors,
+                     count.errors == 1 ? "" : "s", count.warnings, count.warnings == 1 ? "" : "s"));
+  }
+  return count.errors == 0 ? kOk : kFailed;
+}
+
+}  // namespace tiltyard::cli

@@ -1,0 +1,318 @@
+// The command line from its words to its exit code, against a real HTTP server: row 11.4.
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include "cli/commands.h"
+#include "net/server.h"
+
+namespace tiltyard::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+using Answered = asio::awaitable<Result<http::Response>>;
+
+/// A folder that goes away with the test; the working directory meanwhile, so that no tiltyard.toml is found by chance.
+class Folder {
+ public:
+  Folder() : before_(fs::current_path()) {
+    auto pattern = (fs::temp_directory_path() / "cli-test-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+    fs::current_path(path_);
+  }
+  ~Folder() {
+    fs::current_path(before_);
+    fs::remove_all(path_);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name) << text;
+  }
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path before_, path_;
+};
+
+struct Outcome {
+  int code = 0;
+  std::string out, error;
+};
+
+Outcome run(std::vector<std::string> words, std::map<std::string, std::string> environment = {}) {
+  Context context;
+  context.environment = std::move(environment);
+  Outcome outcome;
+  context.serve = [](const std::string& config) { return config == "given.toml" ? 42 : 43; };
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  outcome.code = Commands(context).run(words);
+  outcome.out = ::testing::internal::GetCapturedStdout();
+  outcome.error = ::testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+/// What the commands are to the server: the requests it saw.
+struct Seen {
+  std::string method, target, authorization, body;
+};
+
+class CommandLine : public ::testing::Test {
+ protected:
+  CommandLine() : loops_(1), router_(loops_.home()) {}
+
+  void answer(const std::string& method, const std::string& pattern, std::function<http::Response(const http::Request&)> make) {
+    http::Route route;
+    route.method = method;
+    route.pattern = "/api/v1" + pattern;
+    route.handler = [this, make = std::move(make)](http::Request request) -> Answered { return reply(make, std::move(request)); };
+    router_.add(std::move(route));
+  }
+  void answer_json(const std::string& method, const std::string& pattern, int status, const std::string& body) {
+    answer(method, pattern, [=](const http::Request&) { return http::Response::json(status, body); });
+  }
+  Outcome ask(std::vector<std::string> words) {
+    if (!server_) {
+      server_ = std::make_unique<http::Server>(loops_, router_, http::ServerOptions{});
+      EXPECT_TRUE(server_->start());
+    }
+    return run(std::move(words), {{"TILTYARD_URL", "http://127.0.0.1:" + std::to_string(server_->port())}, {"TILTYARD_TOKEN", "ty_test"}});
+  }
+  void TearDown() override {
+    if (server_) asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), asio::use_future).get();
+    loops_.stop();
+  }
+  const Seen& last() const { return seen_.back(); }
+
+  std::vector<Seen> seen_;
+
+ private:
+  Answered reply(std::function<http::Response(const http::Request&)> make, http::Request request) {
+    seen_.push_back({request.method, request.target, std::string(request.headers.get("Authorization")), request.body});
+    co_return make(request);
+  }
+
+  Folder folder_;
+  net::Loops loops_;
+  http::Router router_;
+  std::unique_ptr<http::Server> server_;
+};
+
+using R11_4_CommandLine = CommandLine;
+
+constexpr auto kRunning = R"({"id":"i1","template":"web","state":"running","endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"}],
+  "expires_at":"2999-01-01T00:00:00.000Z"})";
+
+TEST_F(R11_4_CommandLine, SpawnSaysWhereTheMachineIs) {
+  answer_json("POST", "/instances", 202, R"({"id":"i1","template":"web","state":"starting"})");
+  answer_json("GET", "/instances/{id}", 200, kRunning);
+  const auto done = ask({"spawn", "web", "--wait", "--context", "exam"});
+  EXPECT_EQ(done.code, kOk) << done.error;
+  EXPECT_NE(done.out.find("http://i1.localhost:8080/"), std::string::npos);
+  EXPECT_EQ(done.error, "") << "no progress where nobody looks";
+  EXPECT_EQ(seen_.front().authorization, "Bearer ty_test");
+  EXPECT_EQ(json::parse(seen_.front().body), (json::value{{"template", "web"}, {"context", "exam"}}));
+  const auto piped = ask({"spawn", "web", "--wait", "--json"});
+  EXPECT_EQ(json::parse(piped.out), json::parse(kRunning));
+}
+
+TEST_F(R11_4_CommandLine, FailedSpawnIsAFailure) {
+  answer_json("POST", "/instances", 202, R"({"id":"i1","state":"failed","reason":{"code":"engine-unavailable","text":"The engine is away."}})");
+  const auto done = ask({"spawn", "web"});
+  EXPECT_EQ(done.code, kFailed);
+  EXPECT_NE(done.out.find("The engine is away."), std::string::npos);
+}
+
+TEST_F(R11_4_CommandLine, ListsReadAllPages) {
+  answer("GET", "/instances", [](const http::Request& request) {
+    const bool second = request.query_value("cursor") == "a b";
+    return http::Response::json(200, second ? R"({"items":[{"id":"i2","template":"web","state":"queued","queue":{"position":2}}],"next":null})"
+                                            : std::string(R"({"items":[)") + kRunning + R"(],"next":"a b"})");
+  });
+  const auto table = ask({"ls"});
+  EXPECT_EQ(table.code, kOk) << table.error;
+  EXPECT_NE(table.out.find("i1  web       running"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("i2  web       queued   place 2"), std::string::npos) << table.out;
+  const auto piped = json::parse(ask({"ls", "--json", "--all"}).out);
+  EXPECT_EQ(piped.at("items").as_array().size(), 2U);
+  EXPECT_NE(last().target.find("owner=all"), std::string::npos);
+}
+
+TEST_F(R11_4_CommandLine, ErrorsSayWhatToTypeNextAndHaveTheirCode) {
+  struct Case {
+    int status;
+    const char* reason;
+    int code;
+    const char* advice;
+  };
+  const Case cases[] = {{404, "instance-unknown", kNotFound, "tiltyard ls"},
+                        {404, "template-unknown", kNotFound, "tiltyard templates"},
+                        {409, "instance-exists", kFailed, "tiltyard show i7"},
+                        {429, "limit-reached", kFailed, "tiltyard stop ID"},
+                        {401, "not-signed-in", kFailed, "TILTYARD_TOKEN"},
+                        {503, "engine-unavailable", kFailed, "tiltyard doctor"}};
+  const Case* now = nullptr;
+  answer("GET", "/instances/{id}", [&](const http::Request&) {
+    const json::value problem{{"type", std::string("urn:tiltyard:error:") + now->reason}, {"status", now->status}, {"title", "t"}, {"detail", "It did not work."}, {"instance_id", "i7"}};
+    return http::Response::json(now->status, json::serialize(problem));
+  });
+  for (const auto& each : cases) {
+    now = &each;
+    const auto done = ask({"show", "x"});
+    EXPECT_EQ(done.code, each.code) << each.reason;
+    EXPECT_TRUE(done.error.starts_with("tiltyard: It did not work.\n")) << done.error;
+    EXPECT_NE(done.error.find(each.advice), std::string::npos) << done.error;
+    EXPECT_EQ(done.out, "");
+  }
+}
+
+TEST_F(R11_4_CommandLine, ExecPassesOnOutputAndExitCode) {
+  answer_json("POST", "/instances/{id}/exec", 200, R"({"exit_code":7,"stdout":"out\n","stderr":"err\n"})");
+  const auto done = ask({"exec", "i1", "--machine", "box", "--", "sh", "-c", "ls --json", "--machine"});
+  EXPECT_EQ(done.code, 7);
+  EXPECT_EQ(done.out, "out\n");
+  EXPECT_EQ(done.error, "err\n");
+  const auto body = json::parse(last().body);
+  EXPECT_EQ(json::serialize(body.at("command")), R"(["sh","-c","ls --json","--machine"])");
+  EXPECT_EQ(body.at("machine"), json::value("box"));
+  EXPECT_EQ(ask({"exec", "i1", "--", "ls"}).code, 7) << "a command may have the name of one of ours";
+}
+
+TEST_F(R11_4_CommandLine, LogsStream) {
+  answer("GET", "/instances/{id}/logs", [](const http::Request&) {
+    auto response = http::Response::text(200, "");
+    response.stream = [](std::shared_ptr<http::BodyWriter> writer) -> asio::awaitable<void> {
+      for (int i = 0; i < 3; ++i) {
+        std::string line = "line " + std::to_string(i) + "\n";
+        co_await writer->write(std::move(line));
+      }
+    };
+    return response;
+  });
+  const auto done = ask({"logs", "i1", "-f", "--tail", "5", "--machine", "a b"});
+  EXPECT_EQ(done.code, kOk) << done.error;
+  EXPECT_EQ(done.out, "line 0\nline 1\nline 2\n");
+  EXPECT_EQ(last().target, "/api/v1/instances/i1/logs?tail=5&follow=1&machine=a%20b");
+  EXPECT_EQ(ask({"logs", "i1", "--tail", "-1"}).code, kUsage);
+}
+
+TEST_F(R11_4_CommandLine, StopGoesOnWithTheOthers) {
+  answer("DELETE", "/instances/{id}", [](const http::Request& request) {
+    if (request.param("id") == "gone") return http::problem({Code::kNotFound, "instance-unknown", "There is no such instance.", {}, {}});
+    return http::Response::json(202, R"({"id":"i2","state":"stopping"})");
+  });
+  const auto done = ask({"stop", "gone", "i2"});
+  EXPECT_EQ(done.code, kNotFound);
+  EXPECT_EQ(done.out, "i2 stopping\n");
+}
+
+TEST_F(R11_4_CommandLine, PeopleAndTokens) {
+  answer_json("POST", "/admin/users", 201, R"({"id":"u1","name":"zoë","roles":["player","author"],"sign_in_url":"http://x/signin#abc"})");
+  answer_json("POST", "/me/tokens", 201, R"({"id":"t1","name":"ci","token":"ty_secret"})");
+  answer("DELETE", "/me/tokens/{id}", [](const http::Request&) { return http::Response::empty(204); });
+  EXPECT_EQ(ask({"users", "add", "zoë", "--role", "author", "--team", "Red"}).out, "u1 zoë (author)\nhttp://x/signin#abc\n");
+  EXPECT_EQ(json::parse(last().body), (json::value{{"name", "zoë"}, {"role", "author"}, {"team", "Red"}}));
+  EXPECT_EQ(ask({"token", "create", "ci", "--expires", "30d"}).out, "ty_secret\n");
+  EXPECT_EQ(json::parse(last().body), (json::value{{"name", "ci"}, {"expires_in_s", 2592000}}));
+  EXPECT_EQ(ask({"token", "create", "ci", "--expires", "soon"}).code, kUsage);
+  EXPECT_EQ(ask({"token", "revoke", "t1"}).code, kOk);
+  EXPECT_EQ(ask({"users", "add", "x", "--role", "king"}).code, kUsage);
+}
+
+TEST_F(R11_4_CommandLine, CompletionKnowsTheServersIds) {
+  answer_json("GET", "/templates", 200, R"({"items":[{"id":"web"},{"id":"wifi"},{"id":"pwn"}],"next":null})");
+  ask({"templates"});
+  Context context;
+  context.environment = {{"TILTYARD_URL", "http://127.0.0.1:1"}};
+  EXPECT_EQ(Commands(context).complete({"spawn", "w"}), std::vector<std::string>{}) << "no server, no waiting";
+  EXPECT_EQ(Commands(context).complete({"s"}), (std::vector<std::string>{"serve", "show", "spawn", "stop"}));
+  EXPECT_EQ(Commands(context).complete({"config", ""}), (std::vector<std::string>{"check", "example", "schema"}));
+  EXPECT_EQ(Commands(context).complete({"spawn", "--w"}), (std::vector<std::string>{"--wait"}));
+  EXPECT_EQ(Commands(context).complete({"completion", ""}), (std::vector<std::string>{"bash", "zsh"}));
+}
+
+TEST(R11_4, NoServerIsAnExitCodeOfItsOwn) {
+  const Folder folder;
+  const auto done = run({"ls"}, {{"TILTYARD_URL", "http://127.0.0.1:1"}});
+  EXPECT_EQ(done.code, kServerAway);
+  EXPECT_NE(done.error.find("tiltyard serve --config"), std::string::npos) << done.error;
+  EXPECT_EQ(run({"ls"}, {{"TILTYARD_URL", "not a url"}}).code, kUsage);
+}
+
+TEST(R11_4, WrongWordsAreUsageErrors) {
+  const Folder folder;
+  const std::vector<std::vector<std::string>> wrong = {{}, {"fly"}, {"spawn"}, {"show"}, {"ls", "--fast"}, {"exec"}, {"exec", "i1"},
+                                                       {"config"}, {"completion", "fish"}, {"usage", "--by", "moon"}};
+  for (const auto& words : wrong) {
+    const auto done = run(words, {{"TILTYARD_URL", "http://127.0.0.1:1"}});
+    EXPECT_EQ(done.code, kUsage) << (words.empty() ? "" : words[0]);
+    EXPECT_NE(done.error.find("tiltyard"), std::string::npos);
+  }
+  EXPECT_EQ(run({"--help"}).code, kOk);
+  EXPECT_NE(run({"--help"}).out.find("Exit codes"), std::string::npos);
+  EXPECT_EQ(run({"--version"}).code, kOk);
+  EXPECT_EQ(run({"serve", "--config", "given.toml"}).code, 42);
+}
+
+TEST(R11_4, TheAdminTokenStaysOnThisMachine) {
+  for (const auto* here : {"http://127.0.0.1:8000", "http://localhost", "https://[::1]:8000/x", "http://127.9.9.9/", "unix:///run/x"}) EXPECT_TRUE(leads_to_this_machine(here)) << here;
+  for (const auto* away : {"http://ctf.example", "http://127.0.0.1.example.org", "http://127.0.0.1@evil.example", "http://localhost.example", "", "127.0.0.1"}) {
+    EXPECT_FALSE(leads_to_this_machine(away)) << away;
+  }
+  const Folder folder;
+  folder.write("site/tiltyard.toml", "[server]\nlisten = \"127.0.0.1:8123\"\n");
+  folder.write("site/data/admin.token", "the-admin-token-of-this-site\n");
+  Context context;
+  context.config = folder.file("site/tiltyard.toml");
+  auto where = find_server(context);
+  EXPECT_EQ(where.url, "http://127.0.0.1:8123");
+  EXPECT_EQ(where.token.reveal(), "the-admin-token-of-this-site");
+  context.environment["TILTYARD_URL"] = "http://ctf.example";
+  EXPECT_TRUE(find_server(context).token.empty());
+  context.environment["TILTYARD_TOKEN"] = "mine";
+  EXPECT_EQ(find_server(context).token.reveal(), "mine");
+}
+
+TEST(R11_4, ConfigurationWithoutAServer) {
+  const Folder folder;
+  folder.write("good.toml", "[server]\nlisten = \"127.0.0.1:9000\"\n");
+  folder.write("bad.toml", "[server]\nlisten = 7\nlisen = \"x\"\n");
+  EXPECT_EQ(run({"config", "check", "--config", "good.toml"}).code, kOk);
+  const auto bad = run({"config", "check", "--config", "bad.toml"});
+  EXPECT_EQ(bad.code, kFailed);
+  EXPECT_NE(bad.error.find("bad.toml:3"), std::string::npos) << bad.error;
+  const auto schema = json::parse(run({"config", "schema", "--json"}).out);
+  EXPECT_GT(schema.at("items").as_array().size(), 20U);
+  EXPECT_NE(run({"config", "example"}).out.find("[server]"), std::string::npos);
+}
+
+TEST(R11_4, LintNamesFileAndLine) {
+  const Folder folder;
+  folder.write("templates/good/Dockerfile", "FROM tiltyard/busybox:1\n");
+  folder.write("templates/good/instance.toml", "name = \"Good\"\nports = [8000]\n");
+  folder.write("templates/bad/Dockerfile", "FROM tiltyard/busybox:1\n");
+  folder.write("templates/bad/instance.toml", "name = \"Bad\"\nports = [8000]\ntimeot = 5\n");
+  const auto good = run({"templates", "lint", "templates/good"});
+  EXPECT_EQ(good.code, kOk) << good.out << good.error;
+  const auto all = run({"templates", "lint", "templates"});
+  EXPECT_EQ(all.code, kFailed);
+  EXPECT_NE(all.out.find("templates/bad/instance.toml:3: error: "), std::string::npos) << all.out;
+  EXPECT_NE(all.error.find("2 templates: 1 error"), std::string::npos) << all.error;
+  const auto piped = json::parse(run({"templates", "lint", "templates", "--json"}).out);
+  EXPECT_EQ(piped.at("items").at(0).at("line"), json::value(3));
+  EXPECT_EQ(run({"templates", "lint", "nowhere"}).code, kNotFound);
+}
+
+}  // namespace
+}  // namespace tiltyard::cli

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "cli/api.h"
+#include "cli/cli.h"
+#include "cli/terminal_text.h"
+
+namespace tiltyard::cli {
+
+/// What a command works with. `environment` and the flags come from main(); tests make their own.
+struct Context {
+  std::map<std::string, std::string> environment;
+  bool out_is_terminal = false;
+  bool error_is_terminal = false;
+  bool colours = false;  ///< a terminal, and NO_COLOR is not set (https://no-color.org)
+  std::string config;    ///< --config; empty: see config_path()
+  bool json = false;
+  std::function<int(const std::string& config)> serve;
+  SystemClock clock;
+
+  /// Made at the first use.
+  Api& api();
+  std::string variable(const std::string& name) const;
+
+ private:
+  std::unique_ptr<Api> api_;
+};
+
+/// The process's environment, terminals and locale.
+void fill_from_process(Context& context);
+
+/// The file that --config names, else ./tiltyard.toml, else /etc/tiltyard/tiltyard.toml; empty when there is none.
+std::string config_path(const Context& context);
+/// TILTYARD_URL, else the address that the configuration listens on; TILTYARD_TOKEN, else, for a server on this machine,
+/// the admin token's file if we may read it.
+Where find_server(const Context& context);
+/// Whether a URL leads to this machine: only there the admin token's file may be sent.
+bool leads_to_this_machine(std::string_view url);
+
+/// Writes to standard output; a reader that has gone away (`| head`) ends the command quietly.
+void print(std::string_view text);
+/// One line on standard error.
+void note(std::string_view text);
+/// What went wrong and what to type next on standard error; the exit code for it.
+int complain(const Context& context, const Error& error);
+/// What to type next after an error; empty when there is nothing to say.
+std::string advice(const Context& context, const Error& error);
+int exit_code_of(const Error& error);
+
+/// JSON for programs: one line.
+void print_json(const boost::json::value& value);
+
+// Reading the server's objects; a member that is missing or of another type is empty or 0.
+std::string text_of(const boost::json::value& value, std::string_view key);
+std::int64_t number_of(const boost::json::value& value, std::string_view key);
+double real_of(const boost::json::value& value, std::string_view key);
+const boost::json::value& member(const boost::json::value& value, std::string_view key);
+const boost::json::array& items_of(const boost::json::value& value, std::string_view key = "items");
+
+// The commands, by file.
+struct SpawnOptions {
+  std::string tmpl, context;
+  bool wait = false;
+};
+struct ListOptions {
+  bool everybody = false, ended = false;
+};
+struct ExecOptions {
+  std::string id, machine;
+  bool terminal = false;
+  std::vector<std::string> command;
+};
+struct LogsOptions {
+  std::string id, machine;
+  int tail = 200;
+  bool follow = false;
+};
+struct UserOptions {
+  std::string name, role, team;
+  bool password_from_input = false;
+};
+int spawn(Context& context, SpawnOptions options);
+int list_instances(Context& context, ListOptions options);
+int show_instance(Context& context, const std::string& id);
+int extend_instance(Context& context, const std::string& id);
+int stop_instances(Context& context, const std::vector<std::string>& ids, bool wait);
+int exec(Context& context, ExecOptions options);
+int open_terminal(Context& context, const ExecOptions& options);
+int logs(Context& context, LogsOptions options);
+int list_templates(Context& context);
+int lint_templates(Context& context, const std::string& path);
+int usage(Context& context, const std::string& by, const std::string& from, const std::string& to);
+int add_user(Context& context, UserOptions options);
+int list_users(Context& context);
+int create_token(Context& context, const std::string& name, const std::string& lives);
+int list_tokens(Context& context);
+int revoke_token(Context& context, const std::string& id);
+int whoami(Context& context);
+int doctor(Context& context);
+int config_schema(Context& context, bool markdown);
+int config_check(Context& context);
+int config_example(Context& context);
+
+}  // namespace tiltyard::cli

@@ -1,0 +1,235 @@
+// spawn, ls, show, extend, stop.
+#include "cli/instances.h"
+
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
+
+#include <thread>
+
+#include "cli/context.h"
+
+namespace tiltyard::cli {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kLive = "queued,preparing,starting,running,paused,stopping";
+constexpr std::chrono::milliseconds kLookEvery{250};
+
+bool arrived(const std::string& state) { return state == "running" || state == "failed" || state == "stopped"; }
+
+std::string seconds_text(double ms) { return ms < 10'000 ? fmt::format("{:.1f} s", ms / 1000) : duration_text(std::chrono::seconds(static_cast<std::int64_t>(ms / 1000))); }
+
+std::string path_of(const std::string& id) { return "/instances/" + encoded(id); }
+
+Result<json::value> post(Api& api, std::string path, std::optional<json::value> body = {}) {
+  Api::Call call;
+  call.method = "POST";
+  call.path = std::move(path);
+  call.body = std::move(body);
+  return api.call(std::move(call));
+}
+
+/// Rewrites one line of standard error while something takes its time.
+class Progress {
+ public:
+  explicit Progress(bool on) : on_(on) {}
+  ~Progress() { show(""); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void show(const std::string& text) {
+    if (!on_ || text == last_) return;
+    last_ = text;
+    fmt::print(stderr, "\r\x1b[K{}", harmless(text));
+    std::fflush(stderr);
+  }
+
+ private:
+  bool on_;
+  std::string last_;
+};
+
+/// Looks until the instance has arrived somewhere.
+Result<json::value> follow(Context& context, json::value instance) {
+  Progress progress(context.error_is_terminal);
+  const auto path = path_of(text_of(instance, "id"));
+  while (!arrived(text_of(instance, "state"))) {
+    progress.show(progress_text(instance));
+    std::this_thread::sleep_for(kLookEvery);
+    auto next = context.api().get(path);
+    if (!next) return next;
+    instance = std::move(*next);
+  }
+  return instance;
+}
+
+int show(Context& context, const json::value& instance) {
+  if (context.json) {
+    print_json(instance);
+  } else {
+    print(instance_page(instance, context.clock.now(), context.colours));
+  }
+  return text_of(instance, "state") == "failed" ? kFailed : kOk;
+}
+
+std::string reason_text(const json::value& instance) {
+  const auto& reason = member(instance, "reason");
+  const auto text = text_of(reason, "text");
+  return text.empty() ? text_of(reason, "code") : text;
+}
+
+std::string timings_text(const json::value& instance) {
+  const auto* timings = member(instance, "timings_ms").if_object();
+  std::string out;
+  if (timings == nullptr) return out;
+  for (const auto& [step, value] : *timings) {
+    if (value.is_number()) out += fmt::format("{}{} {:.0f} ms", out.empty() ? "" : ", ", std::string_view(step), value.to_number<double>());
+  }
+  return out;
+}
+
+Result<json::value> stop_one(Context& context, const std::string& id, bool wait) {
+  Api::Call call;
+  call.method = "DELETE";
+  call.path = path_of(id);
+  call.deadline = std::chrono::seconds{90};
+  if (wait) call.prefer = "wait=60";
+  return context.api().call(std::move(call));
+}
+
+}  // namespace
+
+std::string endpoint_text(const json::value& endpoint) {
+  if (const auto url = text_of(endpoint, "url"); !url.empty()) return url;
+  const auto host = text_of(endpoint, "host");
+  return host.empty() ? std::string() : fmt::format("tcp {}:{}", host, number_of(endpoint, "port"));
+}
+
+std::string left_text(const json::value& instance, TimePoint now) {
+  const auto state = text_of(instance, "state");
+  if (state == "queued" && member(instance, "queue").is_object()) return fmt::format("place {}", number_of(member(instance, "queue"), "position"));
+  if (state == "failed" || state == "stopped") return reason_text(instance);
+  const auto ends = parse_rfc3339(text_of(instance, "expires_at"));
+  if (!ends) return "";
+  return duration_text(std::chrono::duration_cast<std::chrono::seconds>(*ends - now));
+}
+
+std::string progress_text(const json::value& instance) {
+  auto text = text_of(instance, "state");
+  if (const auto& queue = member(instance, "queue"); queue.is_object()) {
+    text += fmt::format(", place {}", number_of(queue, "position"));
+    if (const auto eta = real_of(queue, "eta_ms"); eta > 0) text += ", about " + seconds_text(eta);
+  }
+  if (const auto& progress = member(instance, "progress"); progress.is_object()) {
+    text += fmt::format(": {} {} of {}, {}", text_of(progress, "step"), number_of(progress, "done"), number_of(progress, "total"),
+                        seconds_text(real_of(progress, "elapsed_ms")));
+    if (const auto usual = real_of(progress, "expected_ms"); usual > 0) text += " of about " + seconds_text(usual);
+  }
+  return text;
+}
+
+std::string instance_page(const json::value& instance, TimePoint now, bool colours) {
+  std::string out;
+  const auto line = [&](std::string_view name, const std::string& text, Colour colour = Colour::kNone) {
+    if (!text.empty()) out += fmt::format("{:<12} {}\n", name, painted(harmless(text), colour, colours));
+  };
+  const auto state = text_of(instance, "state");
+  line("id", text_of(instance, "id"));
+  line("template", text_of(instance, "template"));
+  line("state", arrived(state) ? state : progress_text(instance), colour_of_state(state));
+  line("why", reason_text(instance));
+  for (const auto& endpoint : items_of(instance, "endpoints")) line(text_of(endpoint, "name"), endpoint_text(endpoint), Colour::kBold);
+  if (const auto& credentials = member(instance, "credentials"); credentials.is_object()) {
+    line("user", text_of(credentials, "user"));
+    line("password", text_of(credentials, "password"));
+  }
+  line("owner", text_of(member(instance, "owner"), "name"));
+  line("started", relative_text(text_of(instance, "started_at"), now));
+  line("ended", relative_text(text_of(instance, "ended_at"), now));
+  if (!arrived(state) || state == "running") line("ends", relative_text(text_of(instance, "expires_at"), now));
+  if (state == "running" && !text_of(instance, "extendable_at").empty()) {
+    const auto from = parse_rfc3339(text_of(instance, "extendable_at"));
+    const auto by = duration_text(std::chrono::seconds(number_of(instance, "extend_s")));
+    line("extend", from && *from > now ? fmt::format("by {}, {}", by, relative_text(text_of(instance, "extendable_at"), now)) : fmt::format("by {}, now", by));
+  }
+  for (const auto& machine : items_of(instance, "machines")) {
+    const auto health = text_of(machine, "health");
+    line("machine", fmt::format("{} {}{}", text_of(machine, "name"), text_of(machine, "state"), health.empty() ? "" : ", " + health));
+  }
+  line("timings", timings_text(instance));
+  return out;
+}
+
+int spawn(Context& context, SpawnOptions options) {
+  json::object body{{"template", options.tmpl}};
+  if (!options.context.empty()) body["context"] = options.context;
+  auto instance = post(context.api(), "/instances", json::value(std::move(body)));
+  if (instance && options.wait) instance = follow(context, std::move(*instance));
+  if (!instance) return complain(context, instance.error());
+  return show(context, *instance);
+}
+
+int list_instances(Context& context, ListOptions options) {
+  auto path = fmt::format("/instances?owner={}", options.everybody ? "all" : "me");
+  if (!options.ended) path += fmt::format("&state={}", kLive);
+  const auto list = context.api().list(path);
+  if (!list) return complain(context, list.error());
+  if (context.json) {
+    print_json(*list);
+    return kOk;
+  }
+  std::vector<std::string> headings{"ID", "TEMPLATE", "STATE", "LEFT", "ENDPOINT"};
+  if (options.everybody) headings.insert(headings.begin() + 1, "OWNER");
+  Table table(std::move(headings), context.colours);
+  for (const auto& instance : items_of(*list)) {
+    const auto state = text_of(instance, "state");
+    const auto& endpoints = items_of(instance, "endpoints");
+    std::vector<Table::Cell> row{text_of(instance, "id"), text_of(instance, "template"), {state, colour_of_state(state)},
+                                 left_text(instance, context.clock.now()), endpoints.empty() ? std::string() : endpoint_text(endpoints.front())};
+    if (options.everybody) row.insert(row.begin() + 1, Table::Cell(text_of(member(instance, "owner"), "name")));
+    table.add(std::move(row));
+  }
+  if (table.empty() && context.out_is_terminal) {
+    note("Nothing runs. Start something: tiltyard spawn TEMPLATE (tiltyard templates lists them)");
+  } else {
+    print(table.text());
+  }
+  return kOk;
+}
+
+int show_instance(Context& context, const std::string& id) {
+  const auto instance = context.api().get(path_of(id));
+  if (!instance) return complain(context, instance.error());
+  show(context, *instance);
+  return kOk;
+}
+
+int extend_instance(Context& context, const std::string& id) {
+  const auto instance = post(context.api(), path_of(id) + "/extend");
+  if (!instance) return complain(context, instance.error());
+  if (context.json) {
+    print_json(*instance);
+  } else {
+    print(fmt::format("{} ends {}\n", harmless(text_of(*instance, "id")), relative_text(text_of(*instance, "expires_at"), context.clock.now())));
+  }
+  return kOk;
+}
+
+int stop_instances(Context& context, const std::vector<std::string>& ids, bool wait) {
+  int worst = kOk;
+  for (const auto& id : ids) {
+    const auto instance = stop_one(context, id, wait);
+    if (!instance) {
+      worst = complain(context, instance.error());
+      if (worst == kServerAway) return worst;
+    } else if (context.json) {
+      print_json(*instance);
+    } else {
+      print(fmt::format("{} {}\n", harmless(text_of(*instance, "id")), harmless(text_of(*instance, "state"))));
+    }
+  }
+  return worst;
+}
+
+}  // namespace tiltyard::cli

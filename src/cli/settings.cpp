@@ -1,0 +1,55 @@
+// config schema, check, example.
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
+
+#include "cli/context.h"
+#include "config/keys.h"
+#include "config/settings.h"
+
+namespace tiltyard::cli {
+
+namespace json = boost::json;
+
+int config_schema(Context& context, bool markdown) {
+  if (markdown) {
+    print(config::markdown());
+    return kOk;
+  }
+  config::Settings defaults;
+  const auto keys = config::keys_of(defaults);
+  if (context.json) {
+    json::array items;
+    for (const auto& key : keys) {
+      items.push_back(json::object{{"key", key.dotted()}, {"variable", key.variable()}, {"prose", std::string(key.prose)},
+                                   {"default", config::value_text(key)}, {"range", config::range_text(key)},
+                                   {"live", key.apply == config::Apply::kLive}, {"secret", key.secret()}});
+    }
+    print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
+    return kOk;
+  }
+  Table table({"KEY", "DEFAULT", "VALUES", "LIVE", "VARIABLE"}, context.colours);
+  for (const auto& key : keys) {
+    table.add({key.dotted(), config::value_text(key), config::range_text(key), key.apply == config::Apply::kLive ? "yes" : "restart", key.variable()});
+  }
+  print(table.text());
+  return kOk;
+}
+
+int config_check(Context& context) {
+  const auto path = config_path(context);
+  const auto settings = config::load(path, config::process_environment());
+  if (!settings) {
+    note(settings.error().message);
+    note("tiltyard config schema lists every key; tiltyard config example prints a file to begin with.");
+    return kFailed;
+  }
+  print(path.empty() ? std::string("no file: the defaults are good\n") : path + " is good\n");
+  return kOk;
+}
+
+int config_example(Context&) {
+  print(config::example_toml());
+  return kOk;
+}
+
+}  // namespace tiltyard::cli
