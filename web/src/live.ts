@@ -1,0 +1,212 @@
+// Keeps the picture true: server-sent events, and polling where they do not get through.
+import { call, Failure, listAll, serverNow } from './api';
+import { isAsked, isLive } from './state';
+import { current, dispatch, say } from './store';
+import { endWords, instanceLook } from './words';
+import type { Instance, Template } from './types';
+
+const POLL_MS = 2000;
+const RECONNECT_MS = 10_000;
+// HTTP/1.1 browsers open six connections to a server; tabs in the background must not hold them.
+const HIDDEN_MS = 30_000;
+
+// Over in a moment, and about one request only: whoever made it is told, the page as a whole is well.
+const BUSY = new Set(['queue-full', 'too-many-connections', 'store-busy']);
+
+let events: EventSource | null = null;
+let pollTimer: ReturnType<typeof setTimeout> | undefined;
+let reconnectTimer: ReturnType<typeof setTimeout> | undefined;
+let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
+let troubleTimer: ReturnType<typeof setTimeout> | undefined;
+let running = false;
+
+/** Tells a screen reader about a change that nobody clicked for just now. */
+function announce(before: Instance | undefined, after: Instance): void {
+  if (before?.state === after.state) return;
+  if (!before && !isLive(after)) return;
+  const name = after.template_name;
+  if (after.state === 'failed') say(`${name} failed. ${after.reason?.text ?? ''}`);
+  else if (after.state === 'stopped') say(`${name}: ${endWords(after)}.`);
+  else if (after.state === 'queued' && after.queue) say(`${name} is queued, place ${after.queue.position}.`);
+  else say(`${name} is ${instanceLook(after.state).word.toLowerCase()}.`);
+}
+
+export function learnInstance(instance: Instance): void {
+  announce(current().instances[instance.id], instance);
+  dispatch({ type: 'instance', instance, now: serverNow() });
+}
+
+/** Fetches everything. Answers whether it worked; what went wrong is shown. */
+export async function refresh(): Promise<boolean> {
+  const askedAt = serverNow();
+  try {
+    const [templates, instances] = await Promise.all([
+      listAll<Template>('/templates'),
+      listAll<Instance>('/instances?owner=me&limit=100', 3),
+    ]);
+    const before = current();
+    if (!before.me) return true;
+    if (before.loaded) for (const one of instances) announce(before.instances[one.id], one);
+    dispatch({ type: 'snapshot', templates, instances, askedAt, now: serverNow() });
+    if (current().trouble?.reason === 'unreachable') dispatch({ type: 'trouble', trouble: null });
+    return true;
+  } catch (error) {
+    noteFailure(error);
+    return false;
+  }
+}
+
+/** Something is away or the session has ended: shows it once, for the whole page. Other failures are the caller's. */
+export function noteFailure(error: unknown): void {
+  if (!(error instanceof Failure)) return;
+  if (error.status === 401 && error.reason !== 'credentials-wrong') {
+    void askSession();
+  } else if (error.status === 0 || ((error.status === 502 || error.status === 504) && error.reason.startsWith('http-'))) {
+    dispatch({ type: 'trouble', trouble: { reason: 'unreachable', text: 'The server cannot be reached. What runs keeps running; this page shows what it last knew.' } });
+    watchTrouble();
+  } else if (error.status === 503 && !BUSY.has(error.reason)) {
+    dispatch({ type: 'trouble', trouble: { reason: error.reason, text: error.message } });
+    watchTrouble(error.retryAfterS);
+  }
+}
+
+/** A 401 may be the late answer to a request with the cookie of before, as after a new password: who is signed in now decides. */
+async function askSession(): Promise<void> {
+  if (await whoAmI().catch(() => true)) return;
+  stopLive();
+  if (current().me) dispatch({ type: 'signed-out' });
+}
+
+interface Readiness {
+  status: string;
+  checks?: { name: string; status: string; detail?: string }[];
+}
+
+/** Asks until the server is ready again, then takes the banner away. */
+function watchTrouble(retryAfterS: number | null = null): void {
+  clearTimeout(troubleTimer);
+  troubleTimer = setTimeout(askReady, Math.min(30, Math.max(1, retryAfterS ?? 3)) * 1000);
+}
+
+export async function askReady(): Promise<void> {
+  clearTimeout(troubleTimer);
+  if (!current().trouble) return;
+  try {
+    const response = await fetch('/readyz', { headers: { accept: 'application/json' } });
+    if (response.ok) {
+      dispatch({ type: 'trouble', trouble: null });
+      say('The server is ready again.');
+      if (running) void connect();
+      return;
+    }
+    const body = (await response.json()) as Readiness;
+    const bad = (body.checks ?? []).find((check) => check.status !== 'ok' && check.detail);
+    dispatch({ type: 'trouble', trouble: { reason: 'not-ready', text: bad?.detail ? `${bad.name}: ${bad.detail}` : 'The server is not ready yet.' } });
+  } catch {
+    // Still away; the banner says so already.
+  }
+  watchTrouble();
+}
+
+function parse<T>(event: Event): T | null {
+  try {
+    return JSON.parse((event as MessageEvent<string>).data) as T;
+  } catch {
+    return null;
+  }
+}
+
+async function connect(): Promise<void> {
+  clearTimeout(reconnectTimer);
+  events?.close();
+  if (!running) return;
+  const source = new EventSource('/api/v1/events');
+  events = source;
+  // Until the stream is open the page asks by itself, so that something between us that swallows streams costs nothing.
+  poll();
+  source.addEventListener('open', () => {
+    clearTimeout(pollTimer);
+    pollTimer = undefined;
+    dispatch({ type: 'link', link: 'live' });
+    // The stream starts with what there is; only a list tells what is no longer there.
+    void refresh();
+  });
+  source.addEventListener('instance', (event) => {
+    const instance = parse<Instance>(event);
+    if (instance) learnInstance(instance);
+  });
+  source.addEventListener('template', (event) => {
+    const template = parse<Template>(event);
+    if (template) dispatch({ type: 'template', template, now: serverNow() });
+  });
+  source.addEventListener('gone', (event) => {
+    const gone = parse<{ id: string }>(event);
+    if (gone) dispatch({ type: 'gone', id: gone.id });
+  });
+  source.addEventListener('error', () => {
+    if (source !== events) return;
+    source.close();
+    events = null;
+    if (current().link === 'live') dispatch({ type: 'link', link: 'polling' });
+    poll();
+    clearTimeout(reconnectTimer);
+    reconnectTimer = setTimeout(() => void connect(), RECONNECT_MS);
+  });
+}
+
+/** Asks every two seconds for as long as there is no stream. */
+function poll(): void {
+  if (pollTimer !== undefined) return;
+  let turns = 0;
+  const turn = async (): Promise<void> => {
+    const worked = await refresh();
+    if (!running || events?.readyState === EventSource.OPEN) {
+      pollTimer = undefined;
+      return;
+    }
+    if (!worked) dispatch({ type: 'link', link: 'offline' });
+    else if (++turns > 1 || current().link !== 'connecting') dispatch({ type: 'link', link: 'polling' });
+    pollTimer = setTimeout(() => void turn(), POLL_MS);
+  };
+  pollTimer = setTimeout(() => void turn(), 0);
+}
+
+export function startLive(): void {
+  if (running) return;
+  running = true;
+  void connect();
+}
+
+export function stopLive(): void {
+  running = false;
+  events?.close();
+  events = null;
+  clearTimeout(pollTimer);
+  clearTimeout(reconnectTimer);
+  pollTimer = undefined;
+}
+
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hiddenTimer);
+  if (!running) return;
+  if (document.hidden) {
+    hiddenTimer = setTimeout(() => {
+      const busy = Object.values(current().instances).some((one) => isLive(one) && one.state !== 'running' && !isAsked(one));
+      if (!busy) events?.close();
+    }, HIDDEN_MS);
+  } else if (!events || events.readyState === EventSource.CLOSED) {
+    void connect();
+  }
+});
+
+addEventListener('online', () => void askReady());
+
+/** Who is signed in, as the server says; null when nobody is. Throws when it cannot be asked. */
+export async function whoAmI<T>(): Promise<T | null> {
+  try {
+    return await call<T>('/me');
+  } catch (error) {
+    if (error instanceof Failure && error.status === 401) return null;
+    throw error;
+  }
+}

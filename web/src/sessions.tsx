@@ -1,0 +1,73 @@
+import { useEffect, useState } from 'react';
+import { call, Failure } from './api';
+import { noteFailure } from './live';
+import { Notice, When } from './parts';
+import { toast } from './store';
+import type { List, Session } from './types';
+
+/** "Chrome on Linux" of what a browser calls itself; other programs by their first word. */
+function program(agent: string): string {
+  if (!agent) return 'unknown';
+  const browser = /Firefox\//.test(agent) ? 'Firefox' : /Edg\//.test(agent) ? 'Edge' : /Chrome\//.test(agent) ? 'Chrome' : /Safari\//.test(agent) ? 'Safari' : null;
+  const system = /Windows/.test(agent) ? 'Windows' : /Android/.test(agent) ? 'Android' : /iPhone|iPad/.test(agent) ? 'iOS' : /Mac OS/.test(agent) ? 'macOS' : /Linux/.test(agent) ? 'Linux' : null;
+  return browser ? `${browser}${system ? ` on ${system}` : ''}` : agent.split(/[\s/]/)[0] ?? 'unknown';
+}
+
+/** Where somebody is signed in: oneself (`mine`), or a user that staff look at. */
+export function Sessions({ path, mine = false }: { path: string; mine?: boolean }) {
+  const [sessions, setSessions] = useState<Session[] | null>(null);
+  const [trouble, setTrouble] = useState('');
+  const load = async (): Promise<void> => {
+    try {
+      setSessions((await call<List<Session>>(path)).items);
+    } catch (error) {
+      noteFailure(error);
+      setTrouble((error as Failure).message);
+    }
+  };
+  useEffect(() => void load(), [path]);
+  const end = async (which: string, what: string): Promise<void> => {
+    try {
+      await call(`${path}${which}`, { method: 'DELETE' });
+      toast(what);
+      await load();
+    } catch (error) {
+      setTrouble((error as Failure).message);
+    }
+  };
+  const others = (sessions ?? []).filter((one) => !one.current);
+  return (
+    <section aria-labelledby="sessions-title">
+      <div className="section-head">
+        <h2 id="sessions-title">{mine ? 'Where you are signed in' : 'Sessions'}</h2>
+        <span className="spring" />
+        {others.length > 0 && (
+          <button type="button" onClick={() => void end('', mine ? 'You are signed out everywhere else.' : 'Every session has ended.')}>{mine ? 'Sign out everywhere else' : 'End all'}</button>
+        )}
+      </div>
+      {sessions && sessions.length === 0 && <p className="muted">Nowhere.</p>}
+      {sessions && sessions.length > 0 && (
+        <div className="table-frame">
+          <table>
+            <thead><tr><th>Browser</th><th>Address</th><th>By</th><th>Since</th><th>Last used</th><th><span className="offscreen">End</span></th></tr></thead>
+            <tbody>
+              {sessions.map((one) => (
+                <tr key={one.id}>
+                  <td title={one.agent}>{program(one.agent)}{one.current && <b> (this one)</b>}</td>
+                  <td>{one.address || 'unknown'}</td>
+                  <td>{one.strategy}</td>
+                  <td><When at={one.created_at} /></td>
+                  <td><When at={one.last_seen_at} /></td>
+                  <td className="act">
+                    {!one.current && <button type="button" className="quiet" onClick={() => void end(`/${one.id}`, 'The session has ended.')} aria-label={`End the session of ${program(one.agent)}`}>End</button>}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {trouble && <Notice tone="bad">{trouble}</Notice>}
+    </section>
+  );
+}
