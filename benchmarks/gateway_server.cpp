@@ -1,0 +1,69 @@
+// A gateway of its own for the benchmark: one loop unless said otherwise, ROUTES routes to one machine, until SIGTERM.
+// gateway_server HTTP_LISTEN TCP_PORT MACHINE_ADDRESS MACHINE_PORT TCP_MACHINE_PORT ROUTES [LOOPS]
+// Prints one line when it serves: microseconds that one more publication took (median and worst of 1000).
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "gateway/gateway.h"
+#include "observe/log.h"
+
+namespace asio = boost::asio;
+using namespace tiltyard;
+
+int main(int argc, char** argv) {
+  if (argc < 7) {
+    std::fprintf(stderr, "usage: gateway_server LISTEN TCP_PORT ADDRESS PORT TCP_MACHINE_PORT ROUTES [LOOPS]\n");
+    return 2;
+  }
+  auto number = [&](int i) { return static_cast<std::uint16_t>(std::atoi(argv[i])); };
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  log::set_level(log::Level::kWarn);
+  net::Loops loops(argc > 7 ? number(7) : 1);
+  gateway::Options options;
+  options.listen = argv[1];
+  options.domain = "bench.test";
+  options.max_connections_per_instance = 100'000;
+  gateway::Gateway gateway(loops, options);
+  auto started = gateway.start();
+  if (!started) {
+    std::fprintf(stderr, "%s\n", started.error().message.c_str());
+    return 1;
+  }
+  auto publish = [&](const std::string& id, std::vector<gateway::Route> routes) {
+    auto done = asio::co_spawn(loops.home(), gateway.publish(InstanceId(id), std::move(routes)), asio::use_future).get();
+    if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str());
+    return done.has_value();
+  };
+  std::vector<long> took;
+  int routes = std::atoi(argv[6]);
+  for (int i = 0; i < routes + 1000; ++i) {
+    auto id = "i" + std::to_string(i);
+    auto begin = std::chrono::steady_clock::now();
+    if (!publish(id, {{gateway::RouteKind::kHttp, "web", {id, "web--" + id}, 0, argv[3], number(4)}})) return 1;
+    if (i >= routes) {
+      took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());
+      auto gone = asio::co_spawn(loops.home(), gateway.withdraw(InstanceId(id)), asio::use_future);
+      gone.get();
+    }
+  }
+  if (!publish("raw", {{gateway::RouteKind::kTcp, "raw", {}, number(2), argv[3], number(5)}})) return 1;
+  std::sort(took.begin(), took.end());
+  std::printf("%ld %ld\n", took[took.size() / 2], took.back());
+  std::fflush(stdout);
+  int signal = 0;
+  sigwait(&ends, &signal);
+  asio::co_spawn(loops.home(), gateway.stop(std::chrono::milliseconds(0)), asio::use_future).get();
+}

@@ -1,0 +1,243 @@
+// The Docker driver: the contract, hardening as seen from inside and outside, absences.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/id.h"
+#include "engine/docker/docker_engine.h"
+#include "engine_docker_bench.h"
+#include "net/client.h"
+
+namespace tiltyard::engine::contract {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+INSTANTIATE_TEST_SUITE_P(Docker, R14_2, testing::Values(&make_docker), backend_name);
+INSTANTIATE_TEST_SUITE_P(Docker, R1_12, testing::Values(&make_docker), backend_name);
+INSTANTIATE_TEST_SUITE_P(Docker, R1_13, testing::Values(&make_docker), backend_name);
+INSTANTIATE_TEST_SUITE_P(Docker, R1_15, testing::Values(&make_docker), backend_name);
+INSTANTIATE_TEST_SUITE_P(Docker, R1_15_Docker, testing::Values(&make_docker), backend_name);
+INSTANTIATE_TEST_SUITE_P(Docker, R14_2_Docker, testing::Values(&make_docker), backend_name);
+INSTANTIATE_TEST_SUITE_P(Docker, R1_5_Docker, testing::Values(&make_docker), backend_name);
+
+/// The value behind "name:" in a file of lines, without blanks.
+std::string line_of(const std::string& text, const std::string& name) {
+  auto at = text.find(name + ":");
+  if (at == std::string::npos) return {};
+  at = text.find_first_not_of(" \t", at + name.size() + 1);
+  return text.substr(at, text.find('\n', at) - at);
+}
+
+TEST_P(R1_5_Docker, MachineIsHardenedAsSeenFromInside) {
+  MachineSpec spec = machine("m");
+  spec.read_only = true;
+  spec.resources.ulimits = {{"nofile", 1024, 1024}};
+  spec.mounts = {{Mount::Kind::kTmpfs, "", "/scratch", false, 1 << 20, 01777}};
+  const Handle handle = running(spec);
+  const std::string status = run(handle, {"cat", "/proc/self/status"}).out;
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+    EXPECT_EQ(line_of(status, set), "0000000000000000") << set;
+  }
+  EXPECT_EQ(line_of(status, "NoNewPrivs"), "1");
+  EXPECT_EQ(line_of(status, "Seccomp"), "2");
+  EXPECT_THAT(run(handle, {"cat", "/proc/self/limits"}).out, testing::ContainsRegex("Max open files +1024 +1024"));
+  EXPECT_NE(run(handle, {"sh", "-c", "echo x > /file"}).exit_code, 0) << "the root file system is read-only";
+  EXPECT_EQ(run(handle, {"sh", "-c", "echo x > /scratch/file"}).exit_code, 0);
+  const Ran pids = run(handle, {"sh", "-c", "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max"});
+  EXPECT_EQ(pids.out, "64\n");
+  const Ran memory = run(handle, {"sh", "-c",
+                                  "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"});
+  EXPECT_EQ(memory.out, "67108864\n");
+}
+
+TEST_P(R1_5_Docker, OnlyTheNamedCapabilitiesAreKept) {
+  MachineSpec spec = machine("m");
+  spec.capabilities = {"CHOWN", "NET_BIND_SERVICE"};
+  const Handle handle = running(spec);
+  EXPECT_EQ(line_of(run(handle, {"cat", "/proc/self/status"}).out, "CapBnd"), "0000000000000401");
+}
+
+TEST_P(R1_5_Docker, MachineIsHardenedAsSeenByInspect) {
+  const Handle handle = running(machine("m"));
+  http::Target target;
+  target.unix_path = daemon_socket();
+  http::Client client(target);
+  http::Request request;
+  request.target = "/containers/" + handle.data + "/json";
+  const auto answer = await(client.send(request, 5s));
+  ASSERT_TRUE(ok(answer));
+  const std::string& body = answer->body;
+  for (const char* said : {R"("Privileged":false)", R"("CapDrop":["ALL"])", R"("SecurityOpt":["no-new-privileges"])",
+                           R"("PidsLimit":64)", R"("Memory":67108864)", R"("MemorySwap":67108864)", R"("NanoCpus":500000000)",
+                           R"("NetworkMode":"none")", R"("PublishAllPorts":false)", R"("PortBindings":null)",
+                           R"("max-size":"10485760")", R"("IpcMode":"private")", R"("PidMode":"")", R"("Binds":null)",
+                           R"("Devices":null)", R"("Type":"json-file")"}) {
+    EXPECT_THAT(body, HasSubstr(said));
+  }
+  EXPECT_THAT(body, Not(HasSubstr("seccomp=unconfined")));
+}
+
+TEST_P(R1_5_Docker, ForkBombStaysInItsLimit) {
+  const Handle handle = running(machine("m"));
+  const Ran bomb = run(handle, {"sh", "-c", "i=0; while [ $i -lt 300 ]; do sleep 20 & i=$((i+1)); done; echo all"});
+  EXPECT_THAT(bomb.out, Not(HasSubstr("all")));
+  EXPECT_LE(await(engine().stats(handle)).value().pids, 64);
+  EXPECT_TRUE(ok(await(engine().destroy(handle))));
+}
+
+TEST_P(R1_5_Docker, MemoryHogIsKilledAndSaid) {
+  MachineSpec spec = machine("m");
+  spec.resources.memory = 16 << 20;
+  spec.init = false;
+  spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"};
+  const Handle handle = running(spec);
+  MachineStatus status;
+  ASSERT_TRUE(loop_.until([&] {
+    status = await(engine().inspect(handle)).value();
+    return status.state == MachineState::kExited;
+  }, 30s));
+  EXPECT_TRUE(status.out_of_memory);
+  EXPECT_EQ(status.exit_code, 137);
+}
+
+TEST_P(R1_15_Docker, AFrozenMachineUsesNoCpuAndThawsWhileTheDaemonIsBusy) {
+  MachineSpec spec = machine("m");
+  spec.init = false;
+  spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "while true; do :; done"};
+  const Handle handle = running(spec);
+  const auto cpu = [&] { return await(engine().stats(handle)).value().cpu_nanos; };
+  const auto grows_from = [&](std::int64_t before) { return loop_.until([&] { return cpu() > before; }, 5s); };
+  ASSERT_TRUE(grows_from(cpu()));
+  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  const auto frozen = cpu();
+  loop_.turn(300ms);
+  EXPECT_EQ(cpu(), frozen);
+  relay().freeze(true);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_TRUE(ok(await(engine().thaw(handle)))) << "the daemon is not asked";
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 20ms);
+  relay().freeze(false);
+  EXPECT_TRUE(grows_from(frozen));
+  EXPECT_TRUE(ok(await(engine().resume(handle))));
+  EXPECT_TRUE(grows_from(cpu())) << "the daemon's view is up to date, and the machine was not left frozen";
+}
+
+TEST_P(R1_15_Docker, AnotherProcessThawsAndResumesWhatThisOnePaused) {
+  const Handle handle = running(machine("m"));
+  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  DockerOptions options;
+  options.endpoint = "unix://" + daemon_socket();
+  options.name_space = bench_->name_space();
+  auto next = DockerEngine::make(loop_.executor(), options);
+  ASSERT_TRUE(ok(next));
+  EXPECT_TRUE(ok(await((*next)->thaw(handle))));
+  // A third one knows nothing of the thaw, and finds the daemon and the group at odds.
+  EXPECT_EQ(await(engine().inspect(handle)).value().state, MachineState::kPaused);
+  auto last = DockerEngine::make(loop_.executor(), options);
+  EXPECT_TRUE(ok(await((*last)->resume(handle))));
+  EXPECT_EQ(run(handle, {"echo", "awake"}).out, "awake\n");
+  EXPECT_TRUE(ok(await(engine().resume(handle))));
+  for (auto* each : {next->get(), last->get()}) await(each->close());
+}
+
+TEST_P(R14_2_Docker, ASpawnOpensNoNewConnection) {
+  // One connection, kept open, is enough for a spawn after the first call.
+  ASSERT_TRUE(ok(await(engine().find_image(bench_->image()))));
+  const int before = docker().relay().connections();
+  running(machine("m"));
+  EXPECT_EQ(docker().relay().connections(), before) << "connections are kept open";
+}
+
+TEST_P(R14_2_Docker, DaemonThatHangsIsNoticedAndComesBack) {
+  engine().run();
+  ASSERT_TRUE(ok(await(engine().list())));
+  docker().relay().freeze(true);
+  EXPECT_TRUE(loop_.until([this] { return engine().away().has_value(); }, 10s));
+  EXPECT_EQ(reason(await(engine().list())), "engine-away");
+  docker().relay().freeze(false);
+  EXPECT_TRUE(loop_.until([this] { return !engine().away(); }, 15s));
+}
+
+TEST_P(R14_2_Docker, EngineThatWasNeverThereIsAway) {
+  DockerOptions options;
+  options.endpoint = "unix:///tmp/no-such-engine-" + random_hex(4) + ".sock";
+  auto made = DockerEngine::make(loop_.executor(), options);
+  ASSERT_TRUE(ok(made));
+  EXPECT_EQ(reason(await((*made)->fingerprint())), "engine-away");
+  EXPECT_EQ(reason(await((*made)->create(machine("m")))), "engine-away");
+  EXPECT_TRUE((*made)->away());
+  await((*made)->close());
+  options.endpoint = "nonsense";
+  EXPECT_FALSE(DockerEngine::make(loop_.executor(), options));
+}
+
+TEST_P(R14_2_Docker, OnlyOurOwnTemporaryTerminalLogsAreRaw) {
+  MachineSpec spec = machine("m");
+  spec.terminal = true;
+  spec.entrypoint = std::vector<std::string>{"/bin/echo", "through a terminal"};
+  const Handle handle = running(spec);
+  ASSERT_TRUE(loop_.until([&] { return await(engine().inspect(handle)).value().state == MachineState::kExited; }, 10s));
+  auto stream = await(engine().logs(handle, {}));
+  ASSERT_TRUE(ok(stream));
+  EXPECT_EQ(read_all(**stream), "through a terminal\r\n");
+}
+
+TEST_P(R14_2_Docker, ErrorOutputIsToldApart) {
+  const Handle handle = running(machine("m"));
+  const Ran ran = run(handle, {"sh", "-c", "echo out; echo err >&2"});
+  EXPECT_EQ(ran.out, "out\n");
+  EXPECT_EQ(ran.err, "err\n");
+}
+
+TEST_P(R14_2_Docker, BindOfOneFileIsRewrittenInPlace) {
+  const std::string path = (std::filesystem::temp_directory_path() / ("flag-" + random_hex(6))).string();
+  std::ofstream(path) << "before";
+  MachineSpec spec = machine("m");
+  spec.mounts = {{Mount::Kind::kBind, path, "/etc/flag", true, 0, 0}};
+  const Handle handle = running(spec);
+  EXPECT_EQ(run(handle, {"cat", "/etc/flag"}).out, "before");
+  std::ofstream(path, std::ios::in | std::ios::out) << "behind";
+  EXPECT_EQ(run(handle, {"cat", "/etc/flag"}).out, "behind");
+  EXPECT_NE(run(handle, {"sh", "-c", "echo x > /etc/flag"}).exit_code, 0);
+  std::filesystem::remove(path);
+}
+
+TEST_P(R14_2_Docker, HealthIsReported) {
+  MachineSpec spec = machine("m");
+  HealthCheck check;
+  check.test = {"CMD", "/bin/true"};
+  check.interval = 1s;
+  spec.health = check;
+  const Handle handle = running(spec);
+  EXPECT_TRUE(loop_.until([&] { return await(engine().inspect(handle)).value().health == Health::kHealthy; }, 15s));
+}
+
+TEST_P(R14_2_Docker, BridgeNamesMustSayWhatTheNetworkIs) {
+  NetworkSpec spec = network("n", 0, true);
+  spec.egress = true;
+  EXPECT_EQ(reason(await(engine().create_network(spec))), "engine-refused");
+  spec = network("n", 0, false);
+  spec.bridge = "docker9";
+  EXPECT_EQ(reason(await(engine().create_network(spec))), "engine-refused");
+}
+
+TEST_P(R14_2_Docker, LinkOutOfTheContextIsRefused) {
+  const auto folder = std::filesystem::temp_directory_path() / ("context-" + random_hex(6));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "Dockerfile") << "FROM scratch\nCOPY . /\n";
+  std::filesystem::create_symlink("../../etc/shadow", folder / "inside");
+  BuildSpec spec;
+  spec.context = folder.string();
+  spec.tag = unique("leak") + ":1";
+  const auto built = await(engine().build(spec, {}));
+  EXPECT_EQ(reason(built), "build-failed");
+  EXPECT_THAT(built.error().message, HasSubstr("leaves the build context"));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace tiltyard::engine::contract
