@@ -28,6 +28,7 @@ class Reporter:
         self.farm = farm
         self.open = {}
         self.changed = threading.Condition()
+        self.idle = False
         self.stopping = False
         self.counts = collections.Counter()
         self.thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -38,11 +39,13 @@ class Reporter:
             self.open[lease.id] = Open(lease)
 
     def add(self, lease, verdict):
-        with self.changed:
-            entry = self.open.get(lease.id)
-            if entry:
-                entry.verdicts.append(verdict)
-                self.changed.notify()
+        entry = self.open.get(lease.id)
+        if entry:
+            entry.verdicts.append(verdict)
+            # The lock is only worth its time when the thread waits; it says so before it looks for the last time.
+            if self.idle:
+                with self.changed:
+                    self.changed.notify()
 
     def finish(self, lease, limited=False, retry_after=None):
         with self.changed:
@@ -70,12 +73,12 @@ class Reporter:
         backoff = Backoff()
         while True:
             with self.changed:
-                work = self._next()
-                while work is None:
+                self.idle = True
+                while (work := self._next()) is None:
                     if self.stopping and not self.open:
                         return
                     self.changed.wait(0.25)
-                    work = self._next()
+                self.idle = False
             try:
                 work()
                 backoff.reset()
@@ -99,7 +102,7 @@ class Reporter:
         with self.changed:
             count = min(len(entry.verdicts), MOST)
             verdicts = [entry.verdicts[i] for i in range(count)]
-            last = entry.done and count == len(entry.verdicts)
+            last = entry.done and count == len(entry.verdicts)  # nothing is added after `finish`
         try:
             receipt = self.farm.report(entry.lease.id, verdicts, last and entry.limited, entry.retry_after, last)
         except FarmRefused as error:

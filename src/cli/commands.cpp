@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/attack.h"
+
 namespace tiltyard::cli {
 
 /// The values that the options and arguments of all commands fill in, and the command itself.
@@ -19,6 +21,7 @@ struct Commands::Asked {
   ExecOptions exec;
   LogsOptions logs;
   UserOptions user;
+  AttackOptions attack;
   std::string id, path, name, lives, shell;
   std::string by = "cost_centre", from, to;
   std::vector<std::string> ids;
@@ -31,6 +34,31 @@ constexpr auto kFooter = R"(Who and where: TILTYARD_URL (default: what the confi
 and TILTYARD_TOKEN (default, on the server itself: its data/admin.token).
 Exit codes: 0 done, 1 it did not work, 2 the command line is wrong, 3 there is no such thing,
 4 no server answers. exec ends with its command's own code.)";
+
+constexpr auto kAttackFooter = R"(The address comes first among the program's arguments, or where they say {host}; {team} and {ids} (flag ids as JSON) are
+replaced too. Its environment has TILTYARD_TEAM, TILTYARD_HOST, TILTYARD_ROUND, TILTYARD_FLAG_IDS and TILTYARD_FLAG_IDS_FILE.
+The farm's token: --token-file, or TILTYARD_FARM_TOKEN. Ctrl-C sends what was found; what cannot be sent stays on disk.)";
+
+/// tiltyard attack SPLOIT: what it takes.
+void add_attack(CLI::App& app, AttackOptions& options) {
+  app.add_option("sploit", options.sploit, "Any program; it is given a team's address and prints flags")->required()->type_name("");
+  app.add_option("arguments", options.arguments, "Its arguments, after --")->type_name("");
+  app.add_option("-u,--farm", options.farm, "The farm's address (default: TILTYARD_URL)")->type_name("URL");
+  app.add_option("--token-file", options.token_file, "A file with the farm's token")->type_name("FILE");
+  app.add_option("-a,--name", options.name, "The sploit's name in the farm (default: the file's)")->type_name("NAME");
+  app.add_option("--interpreter", options.interpreter, "What to run it with, where it is not executable")->type_name("PROGRAM");
+  app.add_option("--pool", options.pool, "How many at a time")->check(CLI::Range(1, 10'000))->type_name("N");
+  app.add_option("--period", options.period, "Seconds from one round to the next")->check(CLI::Range(0.1, 86'400.0))->type_name("S");
+  app.add_option("--timeout", options.timeout, "Seconds for one program (default: what fits into the period)")->check(CLI::Range(0.0, 86'400.0))->type_name("S");
+  app.add_option("--rounds", options.rounds, "End after so many (default: Ctrl-C)")->check(CLI::Range(0, 1'000'000))->type_name("N");
+  app.add_option("-v,--verbose", options.verbose, "Show the output of the first N rounds")->check(CLI::Range(0, 1'000'000))->type_name("N");
+  app.add_option("--memory", options.memory, "Address space for each of its processes: 512MB, 2GB (default: no limit)")->transform(CLI::AsSizeValue(false))->type_name("SIZE");
+  app.add_option("--state", options.state, "Where what is not yet sent is kept (default: ~/.local/state/tiltyard/attack)")->type_name("FOLDER");
+  auto* all = app.add_flag("--all,--not-per-team", options.all, "One program for all teams instead of one for each");
+  app.add_option("--distribute", options.distribute, "Only part K of N of the teams, as start_sploit.py divides them")->type_name("K/N")->excludes(all);
+  app.add_flag("-e,--endless", options.endless, "Programs run for ever; what ends is started again");
+  app.footer(kAttackFooter);
+}
 
 }  // namespace
 
@@ -100,6 +128,10 @@ Commands::Commands(Context& context)
   logs_command->add_option("--tail", a->logs.tail, "How many of the last lines")->check(CLI::Range(0, 10000))->type_name("N");
   logs_command->add_flag("-f,--follow", a->logs.follow, "Go on with what comes");
   does(logs_command, [a, c] { return logs(*c, a->logs); });
+
+  auto* attack_command = app.add_subcommand("attack", "Run an exploit against all teams and hand its flags to the farm");
+  add_attack(*attack_command, a->attack);
+  does(attack_command, [a, c] { return attack(*c, a->attack); });
 
   auto* users = app.add_subcommand("users", "Who can sign in (admins)");
   users->require_subcommand(1);

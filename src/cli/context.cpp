@@ -132,7 +132,7 @@ void note(std::string_view text) { write_all(STDERR_FILENO, std::string(text) + 
 
 int exit_code_of(const Error& error) {
   if (error.reason == "server-away") return kServerAway;
-  if (error.reason == "invalid-url") return kUsage;
+  if (error.reason == "invalid-url" || error.reason == "usage") return kUsage;
   return error.code == Code::kNotFound ? kNotFound : kFailed;
 }
 
