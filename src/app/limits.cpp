@@ -18,7 +18,7 @@ struct RouteLimits {
   Names limits;
 };
 
-/// Which limiters a request to a route passes, beside "address", which everything under /api passes.
+/// Which limiters a request to a route passes, beside "address", which everything under /api passes that "farm" does not count.
 const std::vector<RouteLimits>& table() {
   static const std::vector<RouteLimits> rows = {
       {"GET", "/api/v1/auth", {"sign-in-page"}},
@@ -90,6 +90,23 @@ const std::vector<RouteLimits>& table() {
       {"PUT", "/api/v1/admin/features/{name}", {"admin-change"}},
       {"DELETE", "/api/v1/admin/features/{name}", {"admin-change"}},
 
+      {"POST", "/api/v1/farm/flags", {"farm"}},
+      {"POST", "/api/v1/farm/flags/text", {"farm"}},
+      {"POST", "/api/v1/farm/lease", {"farm"}},
+      {"POST", "/api/v1/farm/lease/{lease}/extend", {"farm"}},
+      {"POST", "/api/v1/farm/verdicts", {"farm"}},
+      {"GET", "/api/v1/farm/teams", {"farm"}},
+      {"GET", "/api/v1/farm/attack-data", {"farm"}},
+      {"GET", "/api/v1/farm/attack-data/{part}", {"farm"}},
+      {"GET", "/api/get_config", {"farm"}},
+      {"POST", "/api/post_flags", {"farm"}},
+      {"GET", "/api/v1/farm/flags", {"admin-read"}},
+      {"GET", "/api/v1/farm/flags/{id}", {"admin-read"}},
+      {"GET", "/api/v1/farm/stats", {"admin-read"}},
+      {"GET", "/api/v1/farm/series", {"admin-read"}},
+      {"GET", "/api/v1/farm/config", {"admin-read"}},
+      {"PUT", "/api/v1/farm/config", {"admin-change"}},
+
       {"GET", "/openapi.json", {"document"}},
   };
   return rows;
@@ -116,7 +133,7 @@ Names limits_of(const http::Route& route) {
     if (names.empty() && row.method == route.method && row.pattern == route.pattern) names = row.limits;
   }
   if (names.empty()) names.push_back(route.access == http::Access::kOpen ? "other-open" : "other");
-  if (route.pattern.starts_with("/api/")) names.push_back("address");
+  if (route.pattern.starts_with("/api/") && std::ranges::find(names, "farm") == names.end()) names.push_back("address");
   return names;
 }
 
@@ -143,6 +160,7 @@ struct Parts {
   identity::Service& identity;
   limits::Service& limits;
   identity::Networks trusted;
+  Credential credential;
 };
 
 std::string share_of(const Parts& parts, const http::Request& request) {
@@ -165,8 +183,19 @@ limits::Caller caller_of(const Parts& parts, std::size_t place, const http::Rout
   return caller;
 }
 
+/// Who carries a capability's own credential is known by it; everybody else is identity's matter.
+asio::awaitable<Result<>> authorise(std::shared_ptr<const Parts> parts, http::Request* request, const http::Route* route) {
+  if (auto who = parts->credential(*request, *route)) {
+    const auto address = identity::client_address(*request, parts->trusted);
+    request->client_address = address ? address->to_string() : std::string();
+    identity::set_principal(*request, std::move(who));
+    co_return Result<>{};
+  }
+  co_return co_await parts->identity.authorise(*request, *route);
+}
+
 asio::awaitable<Result<>> filter(std::shared_ptr<const Parts> parts, http::Request* request, const http::Route* route) {
-  auto allowed = co_await parts->identity.authorise(*request, *route);
+  auto allowed = co_await authorise(parts, request, route);
   if (!allowed) co_return allowed;
   const std::size_t place = parts->router.place(*route);
   auto caller = caller_of(*parts, place, *route, *request);
@@ -181,14 +210,15 @@ std::vector<std::pair<std::string, std::string>> free_routes() {
   return out;
 }
 
-void connect_limits(http::Router& router, identity::Service& identity, limits::Service& limits, const std::vector<std::string>& trusted_proxies) {
+void connect_limits(http::Router& router, identity::Service& identity, limits::Service& limits, const std::vector<std::string>& trusted_proxies,
+                    Credential credential) {
   for (std::size_t i = 0; i < router.routes().size(); ++i) {
     const auto& route = router.routes()[i];
     if (!is_free(route)) router.set_limits(i, limits_of(route));
   }
   limits.bind(router);
   auto trusted = identity::Networks::parse(trusted_proxies);
-  const auto parts = std::make_shared<const Parts>(Parts{router, identity, limits, trusted ? std::move(*trusted) : identity::Networks{}});
+  const auto parts = std::make_shared<const Parts>(Parts{router, identity, limits, trusted ? std::move(*trusted) : identity::Networks{}, std::move(credential)});
   router.set_guard([parts](const http::Request& request, const http::Route& route) {
     return parts->limits.guard(parts->router.place(route), share_of(*parts, request));
   });

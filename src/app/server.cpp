@@ -18,6 +18,7 @@
 #include "bus/event_log.h"
 #include "engine/docker/docker_engine.h"
 #include "engine/fake/fake_engine.h"
+#include "farm/farm.h"
 #include "features/features.h"
 #include "flags/step.h"
 #include "gateway/gateway.h"
@@ -102,6 +103,7 @@ struct Server::Parts {
   std::unique_ptr<identity::Service> identity;
   std::unique_ptr<flags::Service> flags;
   std::unique_ptr<labs::Service> labs;
+  std::unique_ptr<farm::Service> farm;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<bus::Redis> redis;
   std::unique_ptr<limits::Service> limits;
@@ -204,6 +206,7 @@ void Server::make_services() {
   parts.flags = std::make_unique<flags::Service>(
       flags::Options{settings_.flags.prefix, flags_folder},
       flags::Parts{*parts.store, *parts.engine, *parts.catalogue, parts.bus, parts.files, parts.clock, loops_.home()});
+  parts.farm = std::make_unique<farm::Service>(farm::Options{}, farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files});
   labs::Steps steps;
   steps.push_back(labs::network_step(*parts.engine));
   steps.push_back(labs::files_step(parts.files, files));
@@ -262,8 +265,10 @@ void Server::make_routes() {
   };
   parts.router->add({"GET", "/openapi.json", http::Access::kOpen, document});
   parts.features->add_routes(*parts.router);
+  parts.farm->add_routes(*parts.router);
   limits::add_routes(*parts.router, *parts.limits, [](const http::Request& request) { return identity::principal_of(request).name; }, free_routes());
-  connect_limits(*parts.router, *parts.identity, *parts.limits, settings_.server.trusted_proxies);
+  connect_limits(*parts.router, *parts.identity, *parts.limits, settings_.server.trusted_proxies,
+                 [farm = parts.farm.get()](const http::Request& request, const http::Route& route) { return farm->principal(request, route); });
 }
 
 asio::awaitable<Result<>> Server::start() {

@@ -92,6 +92,24 @@ constexpr std::array kPermissions = {
     Permission{"PATCH", "/api/v1/admin/templates/{id}", Access::kOperator, Scope::kAdmin},
     Permission{"POST", "/api/v1/admin/templates/{id}/rebuild", Access::kOperator, Scope::kAdmin},
 
+    // The flag farm. Its own token opens these as well, but for the configuration (app/limits.cpp); the old clients' two routes know nothing else.
+    Permission{"POST", "/api/v1/farm/flags", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/flags", Access::kAuthor, Scope::kFlags},
+    Permission{"POST", "/api/v1/farm/flags/text", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/flags/{id}", Access::kAuthor, Scope::kFlags},
+    Permission{"POST", "/api/v1/farm/lease", Access::kOperator, Scope::kFlags},
+    Permission{"POST", "/api/v1/farm/lease/{lease}/extend", Access::kOperator, Scope::kFlags},
+    Permission{"POST", "/api/v1/farm/verdicts", Access::kOperator, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/stats", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/series", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/teams", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/attack-data", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/attack-data/{part}", Access::kAuthor, Scope::kFlags},
+    Permission{"GET", "/api/v1/farm/config", Access::kOperator, Scope::kAdmin},
+    Permission{"PUT", "/api/v1/farm/config", Access::kOperator, Scope::kAdmin},
+    Permission{"GET", "/api/get_config", Access::kOpen},
+    Permission{"POST", "/api/post_flags", Access::kOpen},
+
     // Outside of the API; /metrics has a token of its own
     Permission{"GET", "/healthz", Access::kOpen},
     Permission{"GET", "/readyz", Access::kOpen},

@@ -45,6 +45,9 @@ constexpr std::array kLimiters = {
     Limiter{"terminal-open", "Opening a shell in a machine", Key::kUser, {15, 20, 1000}, kMinute},
     Limiter{"logs-read", "Reading a machine's output", Key::kUser, {30, 60, 10'000}, kMinute},
 
+    // Machines among themselves, many of them behind one address; what the farm can take is far above people's measure.
+    Limiter{"farm", "Flags in, leases, verdicts, and all that exploits and senders ask of the flag farm", Key::kAddress, {100'000, 1'000'000, 0}, kMinute},
+
     Limiter{"admin-read", "Staff reading lists and figures", Key::kUser, {300, 600, 0}, kMinute},
     Limiter{"admin-change", "Staff changing settings", Key::kUser, {60, 120, 10'000}, kMinute},
     Limiter{"people-change", "Staff making, changing and removing users and teams", Key::kUser, {300, 300, 20'000}, kMinute},

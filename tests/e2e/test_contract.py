@@ -82,6 +82,7 @@ def test_R11_5_every_operation_answers_as_documented(server, contract, checked, 
     player.post(f"/instances/{identity}/extend").expect(409, "not-extendable-yet")
 
     walk_people(server, contract, checked, player)
+    walk_farm(contract, checked)
     checked.get("/admin/usage", query={"by": "template"}).expect(200)
     user = checked.post("/admin/users", {"name": "walked", "role": "author", "team": "walkers"}).expect(201).json
     assert "/signin#" in user["sign_in_url"]
@@ -112,6 +113,16 @@ def test_R11_5_every_operation_answers_as_documented(server, contract, checked, 
     contract.called.add(("GET", "/api/v1/instances/{id}/terminal"))
     server.admin().wait_template("tcp")
     assert contract.operations() - contract.called == set()
+
+
+def walk_farm(contract, checked):
+    """Every route of the flag farm on a server that has none; with one they are walked in test_farm.py."""
+    paths = [(method, path) for method, path in contract.operations() if path.startswith("/api/v1/farm/") or path in ("/api/get_config", "/api/post_flags")]
+    assert len(paths) == 16
+    for method, path in paths:
+        for name, value in (("{id}", "1"), ("{lease}", "nothing"), ("{part}", "raw")):
+            path = path.replace(name, value)
+        checked.call(method, path, {"lease": "nothing", "flags": [], "text": ""} if method != "GET" else None).expect(404, "farm-off")
 
 
 def walk_people(server, contract, checked, player):

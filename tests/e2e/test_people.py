@@ -64,7 +64,8 @@ def cast(site):
 
 
 def fill(path, instance):
-    names = {"id": instance if path.startswith("/api/v1/instances") else "nobody", "user": "nobody", "session": "nobody", "name": "nothing", "provider": "nobody"}
+    names = {"id": instance if path.startswith("/api/v1/instances") else "nobody", "user": "nobody", "session": "nobody", "name": "nothing", "provider": "nobody",
+             "lease": "nothing", "part": "raw"}
     return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path)
 
 
