@@ -18,6 +18,9 @@ find_package(prometheus-cpp CONFIG QUIET)
 find_library(PROMETHEUS_CORE prometheus-cpp-core REQUIRED)
 find_library(SOCI_CORE soci_core REQUIRED)
 find_library(SOCI_SQLITE soci_sqlite3 REQUIRED)
+find_library(SOCI_POSTGRESQL soci_postgresql REQUIRED)
+find_library(LIBPQ pq REQUIRED)
+find_path(LIBPQ_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
 find_path(SOCI_INCLUDE soci/soci.h REQUIRED)
 
 # Asio, Beast and JSON are compiled once, here; both macros are PUBLIC so that no file sees the inline bodies (an ODR matter).
@@ -27,8 +30,8 @@ target_compile_definitions(tiltyard_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION 
 target_link_libraries(tiltyard_asio PUBLIC Boost::headers Boost::json Boost::url OpenSSL::SSL Threads::Threads)
 
 add_library(tiltyard_soci INTERFACE)
-target_include_directories(tiltyard_soci SYSTEM INTERFACE ${SOCI_INCLUDE} ${SOCI_INCLUDE}/soci)
-target_link_libraries(tiltyard_soci INTERFACE ${SOCI_SQLITE} ${SOCI_CORE} SQLite::SQLite3)
+target_include_directories(tiltyard_soci SYSTEM INTERFACE ${SOCI_INCLUDE} ${SOCI_INCLUDE}/soci ${LIBPQ_INCLUDE})
+target_link_libraries(tiltyard_soci INTERFACE ${SOCI_SQLITE} ${SOCI_POSTGRESQL} ${SOCI_CORE} SQLite::SQLite3 ${LIBPQ})
 
 add_library(tiltyard_prometheus INTERFACE)
 target_link_libraries(tiltyard_prometheus INTERFACE ${PROMETHEUS_CORE} ZLIB::ZLIB)

@@ -40,6 +40,8 @@ Connection::Connection(const std::string& path, Use use) : session_(soci::sqlite
     if (auto done = execute(sql); !done) throw soci::soci_error(done.error().cause);
   }
   sqlite::sqlite3_set_authorizer(handle_, &Connection::authorize, this);
+  if (use != Use::kWrite) return;
+  sqlite::sqlite3_create_function(handle_, "pg_notify", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, this, &Connection::keep_news, nullptr, nullptr);
 }
 
 Connection::~Connection() { sqlite::sqlite3_set_authorizer(handle_, nullptr, nullptr); }
@@ -47,6 +49,15 @@ Connection::~Connection() { sqlite::sqlite3_set_authorizer(handle_, nullptr, nul
 int Connection::authorize(void* self, int action, const char*, const char*, const char*, const char*) {
   const bool guarded = static_cast<Connection*>(self)->guarded_;
   return guarded && action == SQLITE_TRANSACTION ? SQLITE_DENY : SQLITE_OK;
+}
+
+void Connection::keep_news(sqlite::sqlite3_context* call, int, sqlite::sqlite3_value** arguments) {
+  const auto text = [](sqlite::sqlite3_value* value) {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite::sqlite3_value_text(value));
+    return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite::sqlite3_value_bytes(value)));
+  };
+  auto* self = static_cast<Connection*>(sqlite::sqlite3_user_data(call));
+  self->said_.emplace_back(text(arguments[0]), text(arguments[1]));
 }
 
 Result<> Connection::execute(const char* sql) {

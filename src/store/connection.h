@@ -4,6 +4,8 @@
 #include <soci/sqlite3/soci-sqlite3.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "store/store.h"
@@ -34,6 +36,10 @@ class Connection {
   int last_code() const;
   Error last_error(std::string cause) const;
 
+  /// What the open transaction has said so far (channel, payload), to be told once it is committed. Only for kWrite.
+  using Said = std::vector<std::pair<std::string, std::string>>;
+  Said& said() { return said_; }
+
   /// While it lives, statements that begin or end a transaction are refused: the work does not own the transaction that
   /// it runs in.
   class Guarded {
@@ -49,10 +55,12 @@ class Connection {
 
  private:
   static int authorize(void* self, int action, const char*, const char*, const char*, const char*);
+  static void keep_news(sqlite::sqlite3_context* call, int count, sqlite::sqlite3_value** arguments);
 
   soci::session session_;
   sqlite::sqlite3* handle_ = nullptr;
   bool guarded_ = false;
+  Said said_;
 };
 
 /// `store-full` (no space), `store-busy` (locked by somebody for too long) or `store-failed`, from SQLite's result code.

@@ -1,10 +1,3 @@
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/execution/outstanding_work.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -14,10 +7,11 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/clock.h"
 #include "observe/log.h"
 #include "store/migrate.h"
 #include "store/reader.h"
+#include "store/sqlite_store.h"
+#include "store/submit.h"
 #include "store/writer.h"
 
 namespace tiltyard::store {
@@ -28,38 +22,6 @@ constexpr std::size_t kQueueLimit = 10'000;
 /// Bounds how long the first write of a group waits for the last.
 constexpr std::size_t kGroupLimit = 1024;
 
-using Answer = void(Result<Store::AnyValue>);
-
-/// The way back: the answer is posted to the caller's executor, which must not run out of work meanwhile.
-template <class Handler>
-std::move_only_function<Answer> answer_on_callers_executor(Handler handler) {
-  asio::any_io_executor executor = asio::get_associated_executor(handler);
-  asio::any_io_executor working = asio::prefer(executor, asio::execution::outstanding_work.tracked);
-  return [handler = std::move(handler), working = std::move(working)](Result<Store::AnyValue> outcome) mutable {
-    asio::post(working, [handler = std::move(handler), outcome = std::move(outcome)]() mutable {
-      std::move(handler)(std::move(outcome));
-    });
-  };
-}
-
-asio::awaitable<Result<Store::AnyValue>> submit(JobQueue& queue, Store::AnyWork work) {
-  auto start = [&queue](auto handler, Store::AnyWork job_work) {
-    Job job{std::move(job_work), answer_on_callers_executor(std::move(handler)), std::chrono::steady_clock::now()};
-    switch (queue.push(job)) {
-      case JobQueue::Admission::kTaken: return;
-      case JobQueue::Admission::kFull:
-        job.complete(fail(Code::kUnavailable, "store-busy", "Too much waits for the database. Try again."));
-        return;
-      case JobQueue::Admission::kClosed:
-        job.complete(fail(Code::kUnavailable, "shutting-down", "The server is stopping."));
-        return;
-    }
-  };
-  Result<Store::AnyValue> outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, Answer>(
-      std::move(start), asio::use_awaitable, std::move(work));
-  co_return outcome;
-}
-
 /// See store.h. The threads start in `open` and end in `close`.
 class SqliteStore final : public Store {
  public:
@@ -67,7 +29,7 @@ class SqliteStore final : public Store {
       : path_(std::move(path)),
         writes_(kQueueLimit),
         reads_(kQueueLimit),
-        writer_(path_),
+        writer_(path_, hub_),
         writes_waiting_(metrics::gauge("tiltyard_store_queue", "Work that waits for the store.", {{"kind", "write"}})),
         reads_waiting_(metrics::gauge("tiltyard_store_queue", "Work that waits for the store.", {{"kind", "read"}})) {
     threads_.emplace_back([this] { write_loop(); });
@@ -75,17 +37,19 @@ class SqliteStore final : public Store {
   }
   ~SqliteStore() override { close(); }
 
+  Dialect dialect() const override { return Dialect::kSqlite; }
+
+  std::unique_ptr<Listener> listen(std::string channel, asio::any_io_executor executor, Listener::Told told) override {
+    return hub_.listen(std::move(channel), std::move(executor), std::move(told));
+  }
+
   Result<> migrate(const std::vector<Migration>& migrations) override { return migrate_sqlite(path_, migrations); }
 
+  /// One server per file: the lock of the data folder sees to it.
+  Result<> claim(std::function<void()>) override { return {}; }
+
   asio::awaitable<Result<>> check() override {
-    const long long now = to_micros(SystemClock().now());
-    auto beat = [now](soci::session& sql) -> Result<> {
-      sql << "INSERT INTO store_heartbeat (id, beat_at) VALUES (1, :now) "
-             "ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at",
-          soci::use(now, "now");
-      return {};
-    };
-    co_return co_await write(beat);
+    co_return co_await beat(*this);
   }
 
   asio::awaitable<Result<>> backup(std::string to) override {
@@ -108,7 +72,7 @@ class SqliteStore final : public Store {
 
  protected:
   asio::awaitable<Result<Store::AnyValue>> run_read(AnyWork work) override { return submit(reads_, std::move(work)); }
-  asio::awaitable<Result<Store::AnyValue>> run_write(AnyWork work) override { return submit(writes_, std::move(work)); }
+  asio::awaitable<Result<Store::AnyValue>> run_write(AnyWork work, Order) override { return submit(writes_, std::move(work)); }
 
  private:
   void write_loop() {
@@ -135,6 +99,7 @@ class SqliteStore final : public Store {
   const std::string path_;
   JobQueue writes_;
   JobQueue reads_;
+  Hub hub_;
   Writer writer_;
   metrics::Gauge writes_waiting_;
   metrics::Gauge reads_waiting_;
@@ -167,12 +132,12 @@ Result<> create_own_tables(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open(const std::string& url) {
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& url) {
   constexpr std::string_view kScheme = "sqlite:";
   const std::string path = url.starts_with(kScheme) ? url.substr(kScheme.size()) : "";
   // SOCI takes the path in quotes; SQLite would take ":memory:" and "file:" for something else than a path.
   if (path.empty() || path.starts_with(':') || path.starts_with("file:") || path.contains('"')) {
-    return fail(Code::kInvalid, "store-url", "A database is named sqlite:PATH, not \"" + url + "\".");
+    return fail(Code::kInvalid, "store-url", "A database is named sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE.");
   }
   if (auto created = create_file(path); !created) return fail(created.error());
   try {

@@ -6,8 +6,9 @@
 
 namespace tiltyard::store {
 
-Writer::Writer(std::string path)
+Writer::Writer(std::string path, Hub& hub)
     : path_(std::move(path)),
+      hub_(hub),
       connection_(std::make_unique<Connection>(path_, Connection::Use::kWrite)),
       write_seconds_(metrics::histogram("tiltyard_store_write_seconds",
                                         "From the moment a write is asked for until it is on disk.",
@@ -30,6 +31,7 @@ void Writer::run(std::vector<Job> jobs) {
 Writer::Outcomes Writer::attempt(const Group& group) {
   if (auto ready = reconnect_if_lost(); !ready) return all_fail(group.size(), ready.error());
   if (auto begun = connection_->execute("BEGIN IMMEDIATE"); !begun) return all_fail(group.size(), begun.error());
+  connection_->said().clear();
   Outcomes outcomes;
   outcomes.reserve(group.size());
   for (Job* job : group) {
@@ -44,6 +46,7 @@ Writer::Outcomes Writer::attempt(const Group& group) {
   if (committed) {
     commits_.add();
     group_size_.observe(static_cast<double>(group.size()));
+    tell_news();
     return outcomes;
   }
   const bool constraint = connection_->last_code() == SQLITE_CONSTRAINT;
@@ -69,9 +72,11 @@ Writer::Outcomes Writer::attempt_singly(const Group& group) {
 
 Result<Store::AnyValue> Writer::run_in_savepoint(Job& job) {
   if (auto begun = connection_->execute("SAVEPOINT work"); !begun) return fail(begun.error());
+  const std::size_t said_before = connection_->said().size();
   Result<Store::AnyValue> outcome = run_guarded(*connection_, job.work);
   if (!connection_->in_transaction()) return outcome;
   if (!outcome) {
+    connection_->said().resize(said_before);
     // A failed undo would let half a write into the commit: the whole transaction goes instead, and the others rerun.
     if (!connection_->execute("ROLLBACK TO work")) roll_back();
   }
@@ -82,6 +87,11 @@ Result<Store::AnyValue> Writer::run_in_savepoint(Job& job) {
     return fail(released.error());
   }
   return outcome;
+}
+
+void Writer::tell_news() {
+  for (auto& [channel, payload] : connection_->said()) hub_.tell(channel, {std::move(payload), false});
+  connection_->said().clear();
 }
 
 Result<> Writer::reconnect_if_lost() {

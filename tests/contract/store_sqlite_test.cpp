@@ -268,7 +268,7 @@ TEST_P(R14_1_Sqlite, ConnectionsAreSetUpForDurability) {
 }
 
 TEST_P(R14_1_Sqlite, OtherUrlsAndPlacesAreRefused) {
-  for (const char* url : {"", "sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory", "postgresql://x", "x.db", "sqlite:a\"b"}) {
+  for (const char* url : {"", "sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory", "mysql://x", "x.db", "sqlite:a\"b"}) {
     const auto refused = open(url);
     ASSERT_FALSE(refused) << url;
     EXPECT_EQ(refused.error().reason, "store-url") << url;
