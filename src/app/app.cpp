@@ -78,7 +78,7 @@ asio::awaitable<int> run(Server& server, asio::signal_set& signals) {
   std::fflush(stdout);
   const int number = co_await signals.async_wait(asio::use_awaitable);
   log::info("app", "shutting down", {{"signal", number}});
-  co_return 0;
+  co_return server.replaced() ? 1 : 0;
 }
 
 asio::awaitable<void> stop(Server& server) { co_await server.stop(); }

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "app/assets.h"
@@ -149,7 +150,13 @@ Result<> Server::open_store() {
   migrations.insert(migrations.end(), more.begin(), more.end());
   more = notices::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
-  return parts_->store->migrate(migrations);
+  if (auto migrated = parts_->store->migrate(migrations); !migrated) return migrated;
+  // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking our
+  // instances for dead because its engine does not have them.
+  return parts_->store->claim([this] {
+    replaced_ = true;
+    ::kill(::getpid(), SIGTERM);
+  });
 }
 
 Result<> Server::make_engine() {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,8 @@ class Server {
   std::string url() const;
   /// The one-time sign-in link for the first admin; empty once an admin has signed in.
   const std::string& sign_in_link() const { return sign_in_link_; }
+  /// Whether another server has taken the database over while this one was cut off from it; then this one has sent itself SIGTERM.
+  bool replaced() const { return replaced_; }
 
  private:
   struct Parts;
@@ -42,6 +45,7 @@ class Server {
   net::Loops& loops_;
   std::unique_ptr<Parts> parts_;
   std::string sign_in_link_;
+  std::atomic<bool> replaced_ = false;
 };
 
 }  // namespace tiltyard::app

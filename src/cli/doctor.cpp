@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "cli/context.h"
+#include "config/keys.h"
 #include "config/settings.h"
 #include "engine/docker/nft.h"
 #include "net/client.h"
@@ -109,7 +110,7 @@ fs::path existing(fs::path path) {
 
 Check check_store(const config::Settings& settings) {
   constexpr std::string_view kScheme = "sqlite:";
-  if (!settings.store.url.starts_with(kScheme)) return {Verdict::kWarn, "store", settings.store.url + " was not looked at", {}};
+  if (!settings.store.url.starts_with(kScheme)) return {Verdict::kWarn, "store", config::without_password(settings.store.url) + " was not looked at", {}};
   const fs::path file(settings.store.url.substr(kScheme.size()));
   std::error_code ignored;
   const auto place = fs::exists(file, ignored) ? file : existing(file.parent_path());

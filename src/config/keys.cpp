@@ -61,7 +61,10 @@ void gateway_keys(Gateway& g, std::vector<Key>& keys) {
 }
 
 void storage_keys(Store& s, Data& d, std::vector<Key>& keys) {
-  keys.push_back({"store", "url", "The database: sqlite:PATH.", kRestart, Text{&s.url, Text::Form::kStoreUrl}});
+  keys.push_back({"store", "url",
+                  "The database: sqlite:PATH, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE with libpq's options (?sslmode=verify-full). The "
+                  "password may also come from PGPASSWORD or PGPASSFILE.",
+                  kRestart, Text{&s.url, Text::Form::kStoreUrl}});
   keys.push_back({"data", "path", "The folder of what the server makes itself: the admin token, flag files of instances.",
                   kRestart, Text{&d.path, Text::Form::kPath}});
 }

@@ -87,6 +87,8 @@ std::string_view prose_of_section(std::string_view section);
 
 /// The key's present value as TOML; a secret is `"***"`, or `""` where there is none.
 std::string value_text(const Key& key);
+/// A database's URL as it may be shown: the password, in its usual place or as an option, is "***".
+std::string without_password(std::string url);
 /// What values the key takes: "1 to 64", "docker or fake"; empty where every text will do.
 std::string range_text(const Key& key);
 

@@ -248,7 +248,7 @@ void Loading::resolve_paths() {
     std::string& value = *text->value;
     if (text->form == Text::Form::kPath) value = resolve(value);
     if (text->form == Text::Form::kLogFile && value != "stderr") value = resolve(value);
-    if (text->form == Text::Form::kStoreUrl) value = std::string(kScheme) + resolve(value.substr(kScheme.size()));
+    if (text->form == Text::Form::kStoreUrl && value.starts_with(kScheme)) value = std::string(kScheme) + resolve(value.substr(kScheme.size()));
   }
 }
 

@@ -287,6 +287,21 @@ TEST(R15_1, RelativePathsStartFromTheFilesFolder) {
   EXPECT_EQ(settings->server.tls_key, "");
 }
 
+TEST(R14_1, TheDatabaseMayBePostgresAndItsPasswordIsNeverShown) {
+  const Folder folder;
+  const std::string url = "postgresql://range:s3cret@db.example:5432/range?sslmode=verify-full";
+  const auto settings = load(folder.write("tiltyard.toml", "[store]\nurl = \"" + url + "\"\n"), {});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->store.url, url) << "it is no path";
+  EXPECT_EQ(without_password(url), "postgresql://range:***@db.example:5432/range?sslmode=verify-full");
+  EXPECT_EQ(without_password("postgresql://db/range?user=a&password=s3cret&port=1"), "postgresql://db/range?user=a&password=***&port=1");
+  EXPECT_EQ(without_password("postgresql://a:s3/c@ret@db/range"), "postgresql://a:***@db/range");
+  for (const char* plain : {"sqlite:data/a@b.db", "postgresql://db/range", "postgresql://a@db:5432/range"}) EXPECT_EQ(without_password(plain), plain);
+  Settings shown = *settings;
+  for (const Key& key : keys_of(shown)) EXPECT_FALSE(value_text(key).contains("s3cret")) << key.dotted();
+  EXPECT_FALSE(error_in("[store]\nurl = \"postgre://a:s3cret@db/range\"\n").contains("s3cret"));
+}
+
 /// With every default uncommented the example still says what the defaults are.
 TEST(R15_1, TheExampleFileSaysTheDefaults) {
   std::istringstream example(example_toml());

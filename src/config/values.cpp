@@ -69,7 +69,7 @@ std::string what_text(const Text& text) {
     case Text::Form::kUrl: return "a URL with http:// or https://";
     case Text::Form::kEngineUrl: return "unix:///PATH or tcp://HOST:PORT";
     case Text::Form::kPath: return "a path";
-    case Text::Form::kStoreUrl: return "sqlite:PATH";
+    case Text::Form::kStoreUrl: return "sqlite:PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
     case Text::Form::kLogFile: return "\"stderr\" or a path";
     case Text::Form::kNamespace: return "1 to 16 of a-z, 0-9 and -";
     case Text::Form::kFlagPrefix: return "1 to 32 letters, digits, \"_\", \".\" and \"-\"";
@@ -88,7 +88,8 @@ bool fits(const Text& target, const std::string& text) {
     case Text::Form::kHost: return text.empty() || is_host(text);
     case Text::Form::kUrl: return text.empty() || is_web_url(text);
     case Text::Form::kEngineUrl: return is_engine_url(text);
-    case Text::Form::kStoreUrl: return text.starts_with("sqlite:") && text.size() > 7;
+    case Text::Form::kStoreUrl:
+      return (text.starts_with("sqlite:") && text.size() > 7) || text.starts_with("postgresql://") || text.starts_with("postgres://");
     case Text::Form::kLogFile: return !text.empty();
     case Text::Form::kNamespace:
       return !text.empty() && text.size() <= 16 && std::ranges::all_of(text, name_char) && !text.starts_with('-');
@@ -256,7 +257,9 @@ Problem assign(const Key& key, const Raw& raw) {
   // A provider has keys of its own: what is wrong is told of them.
   if (const auto* oidc = std::get_if<Oidc>(&key.target)) return read_oidc(raw, *oidc->value);
   if (std::visit([&](const auto& target) { return put(target, raw); }, key.target)) return std::nullopt;
-  const std::string value = key.secret() ? "not usable" : raw_text(raw);
+  const auto* text = std::get_if<Text>(&key.target);
+  const bool has_password = text != nullptr && text->form == Text::Form::kStoreUrl;
+  const std::string value = key.secret() ? "not usable" : has_password ? without_password(raw_text(raw)) : raw_text(raw);
   return fmt::format("{} is {}; it takes {}.", key.dotted(), value, range_text(key));
 }
 
@@ -283,9 +286,23 @@ Raw from_variable(const Key& key, const std::string& text) {
       key.target);
 }
 
+std::string without_password(std::string url) {
+  constexpr std::string_view kParameter = "password=";
+  if (const auto begin = url.find(kParameter); begin != std::string::npos) {
+    const auto value = begin + kParameter.size();
+    url.replace(value, std::min(url.find('&', value), url.size()) - value, "***");
+  }
+  const auto scheme = url.find("://");
+  const auto at = url.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos) return url;
+  const auto colon = url.find(':', scheme + 3);
+  return colon < at ? url.replace(colon + 1, at - colon - 1, "***") : url;
+}
+
 std::string value_text(const Key& key) {
   return std::visit(
-      Overload{[](const Text& t) { return quoted(*t.value); }, [](const Number& t) { return std::to_string(*t.value); },
+      Overload{[](const Text& t) { return quoted(t.form == Text::Form::kStoreUrl ? without_password(*t.value) : *t.value); },
+               [](const Number& t) { return std::to_string(*t.value); },
                [](const Real& t) { return fmt::format("{}", *t.value); },
                [](const Bytes& t) { return quoted(bytes_text(*t.value)); },
                [](const Seconds& t) { return quoted(fmt::format("{}s", t.value->count())); },
