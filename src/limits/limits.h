@@ -71,7 +71,7 @@ class Service {
   // What staff see and change. On the home loop.
   Rates rates(std::size_t limiter) const;  ///< without the factor
   bool changed(std::size_t limiter) const { return changes_.contains(limiter); }
-  /// At once and for good; nullopt: as declared. `actor` is who did it, for the record.
+  /// At once, on every server of the database, and for good; nullopt: as declared. `actor` is who did it, for the record.
   asio::awaitable<Result<>> change(std::size_t limiter, std::optional<Rates> rates, std::string actor);
   /// "memory", "redis" or "memory, because Redis is away".
   std::string_view counted_in() const;
@@ -89,6 +89,8 @@ class Service {
   };
   struct Charges;
 
+  asio::awaitable<Result<>> read_changes();
+  static asio::awaitable<void> read_changes_of_others(Service* self);
   void set(std::size_t limiter, const Rates& rates);
   void add(Charges& to, std::size_t limiter, std::string_view subject, std::int64_t factor) const;
   asio::awaitable<Outcome> take(const Charges& charges, std::size_t first_late);
@@ -105,6 +107,7 @@ class Service {
   std::vector<Route> routes_;
   std::map<std::size_t, Rates> changes_;
   bool degraded_ = false, recovering_ = false;
+  std::unique_ptr<store::Listener> listener_;  ///< hears of changes, also of those that other servers of the database make
   Gate gate_{"limits"};
 };
 

@@ -16,6 +16,8 @@
 namespace tiltyard::limits {
 namespace {
 
+constexpr const char* kChanged = "limits_changed";
+
 std::int64_t steady_micros() {
   using namespace std::chrono;
   return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
@@ -105,21 +107,33 @@ Rates Service::rates(std::size_t limiter) const {
 }
 
 asio::awaitable<Result<>> Service::load() {
+  listener_ = store_.listen(kChanged, home_, [this](const store::News&) { gate_.spawn(home_, "read changed limits", read_changes_of_others(this)); });
+  co_return co_await read_changes();
+}
+
+asio::awaitable<void> Service::read_changes_of_others(Service* self) {
+  auto read = co_await self->read_changes();
+  if (!read) log::warn("limits", "changed limits could not be read", {{"reason", read.error().reason}, {"cause", read.error().cause}});
+}
+
+asio::awaitable<Result<>> Service::read_changes() {
   auto kept = co_await store_.read(sql::read_changes);
   if (!kept) co_return fail(std::move(kept.error()));
+  changes_.clear();
   for (const auto& [name, rates] : *kept) {
     // A limiter that an older version had is no trouble.
-    const auto place = find_limiter(name);
-    if (!place) continue;
-    changes_[*place] = rates;
-    set(*place, rates);
+    if (const auto place = find_limiter(name)) changes_[*place] = rates;
   }
+  for (std::size_t limiter = 0; limiter < limiters().size(); ++limiter) set(limiter, rates(limiter));
   co_return Result<>{};
 }
 
 asio::awaitable<Result<>> Service::change(std::size_t limiter, std::optional<Rates> rates, std::string actor) {
   const std::string name(limiters()[limiter].name);
-  auto work = [name, rates, actor](soci::session& session) -> Result<> { return sql::write_change(session, name, rates, actor); };
+  auto work = [name, rates, actor](soci::session& session) -> Result<> {
+    store::notify(session, kChanged, name);
+    return sql::write_change(session, name, rates, actor);
+  };
   auto written = co_await store_.write(std::move(work));
   if (!written) co_return written;
   if (rates) changes_[limiter] = *rates;
@@ -271,6 +285,9 @@ std::string_view Service::counted_in() const {
   return degraded_ ? "memory, because Redis is away" : "redis";
 }
 
-asio::awaitable<void> Service::close() { co_await gate_.close(); }
+asio::awaitable<void> Service::close() {
+  listener_.reset();
+  co_await gate_.close();
+}
 
 }  // namespace tiltyard::limits

@@ -203,6 +203,22 @@ TEST_F(Limits, R7_6_ChangesCountAtOnceAndStay) {
   EXPECT_FALSE(service_->changed(place));
 }
 
+asio::awaitable<Rates> rates_at_home(Service& service, std::size_t limiter) { co_return service.rates(limiter); }
+
+TEST_F(Limits, R14_1_AChangeCountsOnTheOtherServersToo) {
+  const auto place = *find_limiter("list-read");
+  auto other = std::make_unique<Service>(loops_.home(), Options{}, *store_, nullptr);
+  ASSERT_TRUE(run(loops_, other->load()));
+  const auto comes_to = [&](const Rates& rates) {
+    return eventually([&] { return run(loops_, rates_at_home(*other, place)) == rates; });
+  };
+  ASSERT_TRUE(run(loops_, service_->change(place, Rates{130, 300, 1000}, "staff")));
+  EXPECT_TRUE(comes_to(Rates{130, 300, 1000}));
+  ASSERT_TRUE(run(loops_, service_->change(place, std::nullopt, "staff")));
+  EXPECT_TRUE(comes_to(limiters()[place].standard));
+  asio::co_spawn(loops_.home(), other->close(), asio::use_future).get();
+}
+
 TEST_F(Limits, R7_6_TheFactorMovesAll) {
   open(nullptr, 0.5);
   EXPECT_EQ(how_many(0, player("ann")), 60);
