@@ -1,6 +1,5 @@
 """The event log (row 9.4): written with what it tells of, read by page and filter, exported while it grows, kept for a time."""
 import json
-import sqlite3
 import threading
 import urllib.request
 
@@ -38,14 +37,12 @@ def fill(server, count, **columns):
     base = {"kind": "'instance.running'", "subject": "'web-' || n", "owner": "'owner-' || (n % 1000)", "actor": "'player ' || (n % 1000)",
             "actor_id": "'id-' || (n % 1000)", "address": "'10.0.0.' || (n % 250)", "at": "1700000000000000 + n * 1000000", "detail": "'{}'"}
     base.update(columns)
-    with sqlite3.connect(server.data / "tiltyard.db") as db:
-        first = db.execute("SELECT last FROM event_sequence").fetchone()[0]
-        db.execute(f"WITH RECURSIVE count(n) AS (SELECT {first + 1} UNION ALL SELECT n + 1 FROM count WHERE n < {first + count}) "
-                   f"INSERT INTO events (seq, {', '.join(base)}) SELECT n, {', '.join(base.values())} FROM count")
-        # What the server itself wrote before has another time: say so, as it would have.
-        db.execute("UPDATE event_sequence SET last = (SELECT MAX(seq) FROM events), disorder = (SELECT MAX(at) - MIN(at) FROM events), "
-                   "latest_at = (SELECT MAX(at) FROM events)")
-    db.close()
+    first = server.rows("SELECT last FROM event_sequence")[0][0]
+    server.change(f"WITH RECURSIVE count(n) AS (SELECT {first + 1} UNION ALL SELECT n + 1 FROM count WHERE n < {first + count}) "
+                  f"INSERT INTO events (seq, {', '.join(base)}) SELECT n, {', '.join(base.values())} FROM count")
+    # What the server itself wrote before has another time: say so, as it would have.
+    server.change("UPDATE event_sequence SET last = (SELECT MAX(seq) FROM events), disorder = (SELECT MAX(at) - MIN(at) FROM events), "
+                  "latest_at = (SELECT MAX(at) FROM events)")
 
 
 def test_R9_4_the_life_of_an_instance_is_told_with_who_and_from_where(ground):
@@ -75,8 +72,7 @@ def test_R9_4_flags_are_told_without_the_flag(make_server, docker):
     created = until(lambda: events(server.admin(), kind="flag.created"), "the flag's event", 20)
     assert created[0]["subject"] == "flagged" and created[0]["owner"] == player.get("/me").json["id"]
     assert "{" not in json.dumps(created[0]["detail"]).strip("{}"), created[0]
-    with sqlite3.connect(server.data / "tiltyard.db") as db:
-        flag = db.execute("SELECT flag FROM flags").fetchone()[0]
+    flag = server.rows("SELECT flag FROM flags")[0][0]
     assert flag not in json.dumps(events(server.admin()))
     admin = server.admin()
     admin.delete(f"/admin/users/{player.get('/me').json['id']}").expect(204)
@@ -107,18 +103,15 @@ def test_R9_4_an_event_stands_if_and_only_if_its_change_does(make_server):
     with pytest.raises(OSError):
         player.start("web", wait=0)
     server.wait_dead()
-    with sqlite3.connect(server.data / "tiltyard.db") as db:
-        rows = [row[0] for row in db.execute("SELECT id FROM instances")]
-        told = [row[0] for row in db.execute("SELECT subject FROM events WHERE kind = 'instance.asked'")]
-    assert len(rows) == 1 and rows == told
+    rows = server.rows("SELECT id FROM instances")
+    assert len(rows) == 1 and rows == server.rows("SELECT subject FROM events WHERE kind = 'instance.asked'")
     # Killed right before: neither.
     server.start(failpoints="labs.admit.commit.before=kill")
     server.admin().stop_all()
     with pytest.raises(OSError):
         server.admin().start("web", wait=0)
     server.wait_dead()
-    with sqlite3.connect(server.data / "tiltyard.db") as db:
-        assert db.execute("SELECT COUNT(*) FROM instances").fetchone()[0] == db.execute("SELECT COUNT(*) FROM events WHERE kind = 'instance.asked'").fetchone()[0] == 1
+    assert server.rows("SELECT COUNT(*) FROM instances") == server.rows("SELECT COUNT(*) FROM events WHERE kind = 'instance.asked'") == [(1,)]
     server.start()
 
 

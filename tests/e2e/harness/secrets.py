@@ -2,6 +2,8 @@
 import contextlib
 import sqlite3
 
+from . import postgres
+
 SECRET_KEYS = {("admin", "token"), ("metrics", "token"), ("notices", "discord_url"), ("notices", "smtp_password"), ("redis", "url"), ("auth", "ctfd_token")}
 
 
@@ -11,8 +13,10 @@ def known(server):
     with contextlib.suppress(OSError):
         found.append(("the admin token", server.token))
     found += [("a password", password) for password in getattr(server, "passwords", [])]
-    with contextlib.suppress(sqlite3.Error), sqlite3.connect(f"file:{server.data}/tiltyard.db?mode=ro", uri=True) as database:
-        found += [("a flag", flag) for flag, in database.execute("SELECT flag FROM flags")]
+    found.append(("the database's password", postgres.PASSWORD))
+    # A server that never started has no database, or an empty one.
+    with contextlib.suppress(sqlite3.Error, AssertionError):
+        found += [("a flag", flag) for flag, in server.rows("SELECT flag FROM flags")]
     return [(what, text) for what, text in found if text and len(text) >= 8]
 
 

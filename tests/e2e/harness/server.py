@@ -7,11 +7,13 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
+from . import postgres
 from .api import Api
 from .wait import until
 
@@ -68,7 +70,7 @@ class Server:
             # Two servers on one engine must not share addresses.
             "network": {"pool": f"10.{64 + (os.getpid() + Server.counter) % 128}.0.0/16"},
             "labs": {"instances_per_owner": 50},
-            "store": {"url": "sqlite:data/tiltyard.db"},
+            "store": {"url": postgres.shared().fresh() if postgres.wanted() else "sqlite:data/tiltyard.db"},
             "templates": {"path": "templates"},
             "auth": {"strategies": ["local", "token", "address"]},
             # Tests do in a second what people do in an hour; test_limits.py has the real limits.
@@ -200,6 +202,23 @@ class Server:
         caller = Api(self.url, contract=contract)
         caller.sign_in(strategy="local", name=name, password=body["password"]).expect(201)
         return caller
+
+    def rows(self, sql):
+        """The rows of a SELECT straight from the database, whichever it is."""
+        url = self.config["store"]["url"]
+        if url.startswith("postgresql:"):
+            return postgres.shared().rows(url.rsplit("/", 1)[1], sql)
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/tiltyard.db?mode=ro", uri=True)) as database:
+            return database.execute(sql).fetchall()
+
+    def change(self, sql):
+        """Changes the database of a server that is stopped, behind its back."""
+        url = self.config["store"]["url"]
+        if url.startswith("postgresql:"):
+            postgres.shared().change(url.rsplit("/", 1)[1], sql)
+            return
+        with contextlib.closing(sqlite3.connect(self.data / "tiltyard.db")) as database, database:
+            database.execute(sql)
 
     def open_files(self):
         """How many file descriptors the process holds."""
