@@ -36,7 +36,9 @@ def free_port():
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, durable=False):
+        # Killed processes lose nothing that the kernel has: tests need no flushes, benchmarks do.
+        self.durable = durable
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
         assert programs, "PostgreSQL is not there: apt-get install postgresql"
         self.programs = pathlib.Path(programs[-1]).parent
@@ -63,7 +65,7 @@ class Postgres:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
-                 "-c", "fsync=off", "-c", "shared_buffers=32MB"], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.user)
+                 "-c", f"fsync={'on' if self.durable else 'off'}", "-c", "shared_buffers=32MB"], cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.user)
         until(lambda: subprocess.run([self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode == 0,
               "PostgreSQL to be ready", 60)
 
