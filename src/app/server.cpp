@@ -150,6 +150,8 @@ Result<> Server::open_store() {
   migrations.insert(migrations.end(), more.begin(), more.end());
   more = notices::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
+  more = farm::migrations();
+  migrations.insert(migrations.end(), more.begin(), more.end());
   if (auto migrated = parts_->store->migrate(migrations); !migrated) return migrated;
   // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking our
   // instances for dead because its engine does not have them.
@@ -213,7 +215,7 @@ void Server::make_services() {
   parts.flags = std::make_unique<flags::Service>(
       flags::Options{settings_.flags.prefix, flags_folder},
       flags::Parts{*parts.store, *parts.engine, *parts.catalogue, parts.bus, parts.files, parts.clock, loops_.home()});
-  parts.farm = std::make_unique<farm::Service>(farm::Options{}, farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files});
+  parts.farm = std::make_unique<farm::Service>(farm::Options{settings_.farm.config, settings_.data.path}, farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files});
   labs::Steps steps;
   steps.push_back(labs::network_step(*parts.engine));
   steps.push_back(labs::files_step(parts.files, files));
@@ -302,6 +304,8 @@ asio::awaitable<Result<>> Server::start() {
   co_await parts.flags->recall();
   auto labs_started = co_await parts.labs->start();
   if (!labs_started) co_return labs_started;
+  auto farm_started = co_await parts.farm->start();
+  if (!farm_started) co_return farm_started;
   auto limited = co_await make_limits();
   if (!limited) co_return limited;
   make_routes();
@@ -314,6 +318,7 @@ asio::awaitable<Result<>> Server::start() {
   if (!listening) co_return listening;
   parts.catalogue->run();
   parts.flags->run();
+  parts.farm->run();
   auto link = co_await parts.identity->setup_link();
   if (link && *link) sign_in_link_ = url() + "/signin#" + (*link)->reveal();
   co_return Result<>{};
@@ -330,8 +335,10 @@ std::string Server::url() const {
 
 asio::awaitable<void> Server::stop() {
   auto& parts = *parts_;
+  if (parts.farm) parts.farm->stop_waiting();
   if (parts.http) co_await parts.http->stop(std::chrono::seconds{2});
   co_await parts.gate.close();
+  if (parts.farm) co_await parts.farm->close();
   if (parts.labs) co_await parts.labs->close();
   if (parts.flags) co_await parts.flags->close();
   if (parts.catalogue) co_await parts.catalogue->close();

@@ -142,6 +142,13 @@ void flag_keys(Flags& f, std::vector<Key>& keys) {
                   Text{&f.prefix, Text::Form::kFlagPrefix}});
 }
 
+void farm_keys(Farm& f, std::vector<Key>& keys) {
+  keys.push_back({"farm", "config",
+                  "The flag farm's own file, farm.toml (docs/farm.md): the game, the opponents, the jury. What stands in it is taken "
+                  "up while the server runs. Empty: there is no farm.",
+                  kRestart, Text{&f.config, Text::Form::kPath}});
+}
+
 void limit_keys(Limits& l, std::vector<Key>& keys) {
   keys.push_back({"limits", "memory", "Memory of a machine whose template names none.", kRestart,
                   Bytes{&l.memory, 6 * kMiB, kTiB}});
@@ -245,7 +252,7 @@ void observe_keys(Log& l, Metrics& m, std::vector<Key>& keys) {
                   SecretText{&m.token, 16}});
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 18> kSections = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kSections = {{
     {"server", "The page and the API."},
     {"gateway", "The way from players to their machines."},
     {"store", "The database."},
@@ -255,6 +262,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> kSection
     {"network", "The machines' addresses."},
     {"labs", "Starting, limiting and clearing up instances."},
     {"flags", "What players look for."},
+    {"farm", "Attack/defence: stolen flags on their way to the jury."},
     {"limits", "What a machine gets, and may get."},
     {"admin", "The operator's own access."},
     {"auth", "How people sign in."},
@@ -283,6 +291,7 @@ std::vector<Key> keys_of(Settings& s) {
   engine_keys(s.engine, s.network, keys);
   labs_keys(s.labs, keys);
   flag_keys(s.flags, keys);
+  farm_keys(s.farm, keys);
   limit_keys(s.limits, keys);
   people_keys(s.admin, s.auth, keys);
   rate_keys(s.rates, s.redis, keys);

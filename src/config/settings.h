@@ -87,6 +87,10 @@ struct Flags {
   std::string prefix = "FLAG";
 };
 
+struct Farm {
+  std::string config;  ///< farm.toml; empty: no farm
+};
+
 struct Limits {
   std::uint64_t memory = 256ULL << 20;  ///< bytes
   double cpus = 0.5;
@@ -181,6 +185,7 @@ struct Settings {
   Network network;
   Labs labs;
   Flags flags;
+  Farm farm;
   Limits limits;
   Admin admin;
   Auth auth;

@@ -56,7 +56,9 @@ class Service {
   void run();
   /// /api/v1/farm/…, /api/get_config and /api/post_flags.
   void add_routes(http::Router& router);
-  /// Ends what waits, writes what is left.
+  /// Answers those who wait for flags, so that the server can stop at once.
+  void stop_waiting();
+  /// Ends everything, writes what is left.
   asio::awaitable<void> close();
 
   bool on() const;

@@ -1,0 +1,118 @@
+// The routes of what the farm knows of the game: configuration, teams, attack data.
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include "farm/format.h"
+#include "farm/routes.h"
+#include "net/problem.h"
+
+namespace tiltyard::farm {
+namespace {
+
+namespace json = boost::json;
+
+Response config_answer(const Service::State& state) {
+  const auto& config = *state.config;
+  boost::system::error_code error;
+  json::object out{{"text", blank_secrets(config.text)}, {"version", config.version}, {"config", json::parse(config.json, error)}, {"path", state.options.config_file}};
+  out["trouble"] = state.config_trouble ? json::value(json::string(state.config_trouble->message)) : json::value(nullptr);
+  return Response::json(200, json::serialize(out));
+}
+
+asio::awaitable<Result<Response>> show_config(FarmRef farm, Request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
+  co_return config_answer(*farm.state);
+}
+
+asio::awaitable<Result<Response>> put_config(FarmRef farm, Request request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
+  boost::system::error_code error;
+  const auto body = json::parse(request.body, error);
+  const auto* text = !error && body.is_object() ? body.get_object().if_contains("text") : nullptr;
+  if (text == nullptr || !text->is_string()) co_return fail(Code::kInvalid, "invalid-body", R"(The body must be like {"text": "the whole farm.toml"}.)");
+  std::optional<std::uint64_t> version;
+  if (const auto* value = body.get_object().if_contains("version"); value != nullptr && !value->is_null()) {
+    if (!value->is_int64() || value->get_int64() < 0) co_return fail(Code::kInvalid, "invalid-body", "'version' must be the number that came with the configuration.");
+    version = static_cast<std::uint64_t>(value->get_int64());
+  }
+  auto replaced = replace_config(*farm.state, std::string(text->get_string()), version);
+  if (replaced) co_return config_answer(*farm.state);
+  // The request is well-formed, what it carries is not (RFC 9110, 15.5.21).
+  if (replaced.error().reason == "farm-config-invalid") co_return http::problem_with_status(422, replaced.error());
+  co_return fail(std::move(replaced.error()));
+}
+
+asio::awaitable<Result<Response>> teams(FarmRef farm, Request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
+  const auto& config = *farm.state->config;
+  json::array items;
+  for (const auto& team : config.teams) items.push_back(json::object{{"name", team.name}, {"address", team.address}});
+  const json::object out{{"items", std::move(items)},
+                         {"next", nullptr},
+                         {"flag_format", config.format->python()},
+                         {"flag_lifetime_s", static_cast<double>(config.flag_lifetime.count()) / 1000},
+                         {"submit_period_s", static_cast<double>(config.submit_period.count()) / 1000},
+                         {"version", config.version}};
+  co_return Response::json(200, json::serialize(out));
+}
+
+/// A team's data, by the name that the jury uses, or by the configuration's name for the same address.
+const json::value* team_of(const json::object& teams, const Config& config, const std::string& wanted) {
+  if (const auto* found = teams.if_contains(wanted)) return found;
+  const auto named = std::ranges::find(config.teams, wanted, &Team::name);
+  return named == config.teams.end() ? nullptr : teams.if_contains(named->address);
+}
+
+json::object chosen(const Service::State& state, const std::string& service, const std::string& team) {
+  json::object out;
+  for (const auto& item : state.attack.services()) {
+    if (!service.empty() && item.key() != service) continue;
+    if (team.empty()) {
+      out[item.key()] = item.value();
+    } else if (const auto* found = team_of(item.value().get_object(), *state.config, team)) {
+      out[item.key()] = json::object{{team, *found}};
+    }
+  }
+  return out;
+}
+
+asio::awaitable<Result<Response>> attack_data(FarmRef farm, Request request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
+  const auto& cache = farm.state->attack;
+  const auto& part = cache.flag_ids();
+  json::object out{{"services", chosen(*farm.state, request.query_value("service"), request.query_value("team"))},
+                   {"stale", cache.stale(part, farm.state->parts.clock.now())}};
+  out["fetched_at"] = part.fetched_at ? json::value(json::string(to_rfc3339(*part.fetched_at))) : json::value(nullptr);
+  out["error"] = part.trouble.empty() ? json::value(nullptr) : json::value(json::string(part.trouble));
+  co_return Response::json(200, json::serialize(out));
+}
+
+asio::awaitable<Result<Response>> attack_part(FarmRef farm, Request request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
+  const auto& cache = farm.state->attack;
+  const auto name = request.param("part");
+  const auto* part = name == "raw" ? &cache.flag_ids() : name == "teams" ? &cache.teams() : name == "credentials" ? &cache.credentials() : nullptr;
+  if (part == nullptr) co_return fail(Code::kNotFound, "route-unknown", "There are raw, teams and credentials.");
+  if (!part->fetched_at) co_return fail(Code::kNotFound, "attack-data-missing", part->trouble.empty() ? "Nothing was fetched from the jury yet." : "Nothing could be fetched from the jury yet: " + part->trouble);
+  const auto now = farm.state->parts.clock.now();
+  Response response = Response::json(200, part->text);
+  response.headers.set("X-Stale", cache.stale(*part, now) ? "true" : "false");
+  response.headers.set("Age", std::to_string(std::max<std::int64_t>(0, (now - *part->fetched_at) / std::chrono::seconds{1})));
+  co_return response;
+}
+
+}  // namespace
+
+void add_game_routes(http::Router& router, FarmRef farm) {
+  const auto add = [&](std::string method, std::string pattern, Access access, auto handler, std::size_t body_limit = 64 * 1024) {
+    router.add({std::move(method), std::move(pattern), access, [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
+  };
+  add("GET", "/api/v1/farm/config", Access::kOperator, show_config);
+  add("PUT", "/api/v1/farm/config", Access::kOperator, put_config, 2 * 1024 * 1024);
+  add("GET", "/api/v1/farm/teams", Access::kAuthor, teams);
+  add("GET", "/api/v1/farm/attack-data", Access::kAuthor, attack_data);
+  add("GET", "/api/v1/farm/attack-data/{part}", Access::kAuthor, attack_part);
+}
+
+}  // namespace tiltyard::farm

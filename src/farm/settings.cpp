@@ -1,0 +1,133 @@
+// The configuration while the server runs: read, watched, replaced.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/id.h"
+#include "farm/state.h"
+#include "observe/log.h"
+
+namespace tiltyard::farm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kLookEvery{500};
+
+/// What changes when a file does: an editor writes into it, or puts another in its place.
+std::string stamp_of(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return {};
+  return fmt::format("{}:{}:{}.{}", info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) return fail(Code::kInvalid, "farm-config-invalid", fmt::format("{} cannot be read: {}.", path, std::strerror(errno)));
+  return text.str();
+}
+
+/// The whole text under the name at once, or not at all, also after a power cut.
+Result<> write_file(const std::string& path, std::string_view text, mode_t mode) {
+  const auto failed = [&](const char* what) {
+    return fail(Code::kInternal, "farm-config-unwritable", fmt::format("{} cannot be written.", path), fmt::format("{}: {}", what, std::strerror(errno)));
+  };
+  const std::string beside = path + ".new";
+  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  if (fd < 0) return failed("open");
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  ::close(fd);
+  if (!written) return failed("write");
+  if (::rename(beside.c_str(), path.c_str()) != 0) return failed("rename");
+  const int folder = ::open(fs::path(path).parent_path().empty() ? "." : fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) {
+    ::fsync(folder);
+    ::close(folder);
+  }
+  return {};
+}
+
+void put_in_force(Service::State& state, Config config) {
+  // Grows over restarts too: nobody changes a configuration more than once a second for long.
+  const auto seconds = static_cast<std::uint64_t>(to_micros(state.parts.clock.now()) / 1'000'000);
+  config.version = std::max(state.config->version + 1, seconds);
+  state.config = std::make_shared<const Config>(std::move(config));
+  const auto& now = *state.config;
+  state.books.set_rules({now.flag_lifetime, now.lease_time, now.retry_after});
+  state.rate.configure(now.jury.calls_per_second, now.jury.flags_per_second);
+  state.team_names.clear();
+  for (const auto& team : now.teams) state.team_names.emplace(team.address, team.name);
+  state.attack.configure(state.config);
+  state.config_trouble.reset();
+  state.changed = true;
+  state.work.pulse();
+}
+
+}  // namespace
+
+Result<> load_config(Service::State& state) {
+  const auto& path = state.options.config_file;
+  state.config_stamp = stamp_of(path);
+  auto text = read_file(path);
+  if (!text) return fail(std::move(text.error()));
+  auto config = parse_config(*text);
+  if (!config) {
+    Error error = std::move(config.error());
+    const auto line = std::ranges::find(error.fields, "line", &std::pair<std::string, std::string>::first);
+    error.message = fmt::format("{}{}: {}", path, line == error.fields.end() ? "" : ":" + line->second, error.message);
+    return fail(std::move(error));
+  }
+  put_in_force(state, std::move(*config));
+  return {};
+}
+
+asio::awaitable<void> watch_config(StatePtr state) {
+  while (true) {
+    co_await sleep_for(kLookEvery);
+    const auto stamp = stamp_of(state->options.config_file);
+    if (stamp.empty() || stamp == state->config_stamp) continue;
+    auto loaded = load_config(*state);
+    if (loaded) {
+      log::info("farm", "the farm's configuration has changed", {{"file", state->options.config_file}});
+    } else {
+      log::warn("farm", "the farm's configuration is not valid; the old one stays in force", {{"message", loaded.error().message}});
+      state->config_trouble = std::move(loaded.error());
+    }
+  }
+}
+
+Result<> replace_config(Service::State& state, std::string text, std::optional<std::uint64_t> version) {
+  if (version && *version != state.config->version) {
+    return fail(Code::kConflict, "farm-config-changed", "Somebody else has changed the configuration meanwhile. Load it again, and make your change in that.");
+  }
+  auto config = parse_config(fill_blanks(text, state.config->text));
+  if (!config) return fail(std::move(config.error()));
+  struct stat info {};
+  const bool there = ::stat(state.options.config_file.c_str(), &info) == 0;
+  if (auto written = write_file(state.options.config_file, config->text, there ? info.st_mode & 0777 : 0600); !written) return written;
+  state.config_stamp = stamp_of(state.options.config_file);
+  put_in_force(state, std::move(*config));
+  return {};
+}
+
+Result<Secret> load_token(const std::string& folder) {
+  const std::string path = folder + "/farm.token";
+  if (auto text = read_file(path)) {
+    while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+    if (!text->empty()) return Secret(std::move(*text));
+  }
+  std::string token = random_hex(16);
+  if (auto written = write_file(path, token + "\n", 0600); !written) return fail(std::move(written.error()));
+  return Secret(std::move(token));
+}
+
+}  // namespace tiltyard::farm

@@ -1,0 +1,87 @@
+#include "farm/table.h"
+
+#include <sodium.h>
+
+namespace tiltyard::farm {
+namespace {
+
+constexpr std::size_t kFirstSlots = 1 << 12;
+
+}  // namespace
+
+FlagTable::FlagTable() : slots_(kFirstSlots) { randombytes_buf(key_.data(), key_.size()); }
+
+std::uint64_t FlagTable::hash(std::string_view text) const {
+  static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == sizeof(std::uint64_t));
+  std::uint64_t value = 0;
+  crypto_shorthash(reinterpret_cast<unsigned char*>(&value), reinterpret_cast<const unsigned char*>(text.data()), text.size(), key_.data());
+  return value;
+}
+
+std::size_t FlagTable::slot_of(std::string_view wanted, std::uint64_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t place = hash >> 32 & mask;
+  for (; slots_[place] != 0; place = (place + 1) & mask) {
+    const Slot slot = slots_[place];
+    if (slot >> 32 == hash >> 32 && text(static_cast<std::uint32_t>(slot) - 1) == wanted) return place;
+  }
+  return place;
+}
+
+std::optional<std::uint32_t> FlagTable::find(std::string_view text) const {
+  const Slot slot = slots_[slot_of(text, hash(text))];
+  if (slot == 0) return std::nullopt;
+  return static_cast<std::uint32_t>(slot) - 1;
+}
+
+FlagTable::Added FlagTable::add(std::string_view text, const Entry& entry, std::uint32_t row) {
+  const std::uint64_t hashed = hash(text);
+  const std::size_t place = slot_of(text, hashed);
+  if (slots_[place] != 0) return {static_cast<std::uint32_t>(slots_[place]) - 1, false};
+  const std::uint32_t flag = end_;
+  if (chunks_.empty()) first_chunk_ = flag / kChunk;
+  if (flag / kChunk - first_chunk_ == chunks_.size()) {
+    if (!chunks_.empty()) chunks_.back()->text.shrink_to_fit();
+    chunks_.push_back(std::make_unique<Chunk>());
+    chunks_.back()->first_row = row;
+  }
+  Chunk& into = *chunks_.back();
+  Entry& kept = into.entries[flag % kChunk];
+  kept = entry;
+  kept.text = static_cast<std::uint32_t>(into.text.size());
+  kept.size = static_cast<std::uint16_t>(text.size());
+  into.text += text;
+  ++end_;
+  slots_[place] = hashed >> 32 << 32 | (flag + 1);
+  if (size() * 10 > slots_.size() * 7) rebuild(slots_.size() * 2);
+  return {flag, true};
+}
+
+void FlagTable::put(Slot slot) {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t place = slot >> 32 & mask;
+  while (slots_[place] != 0) place = (place + 1) & mask;
+  slots_[place] = slot;
+}
+
+void FlagTable::rebuild(std::size_t slots) {
+  std::vector<Slot> before(slots);
+  before.swap(slots_);
+  for (const Slot slot : before) {
+    if (slot != 0 && static_cast<std::uint32_t>(slot) > first_) put(slot);
+  }
+}
+
+void FlagTable::forget_before(std::uint32_t flag) {
+  if (flag <= first_) return;
+  first_ = flag;
+  while (!chunks_.empty() && first_chunk_ < flag / kChunk) {
+    chunks_.pop_front();
+    ++first_chunk_;
+  }
+  std::size_t slots = slots_.size();
+  while (slots > kFirstSlots && size() * 10 < slots * 3) slots /= 2;
+  rebuild(slots);
+}
+
+}  // namespace tiltyard::farm
