@@ -1,23 +1,27 @@
 import { createHash } from 'node:crypto';
 import { defineConfig } from 'vite';
 
-// The file names stay the same from build to build, so that the server can embed a fixed list; the query carries a
-// hash of the content, so that a browser never runs an old script with a new page.
-const contentHashInQuery = {
-  name: 'content-hash-in-query',
+// The file names stay the same from build to build, so that the server can embed a fixed list; the query carries a hash of
+// the whole build, so that a browser never runs an old script with a new page. One hash for all files, because a script that
+// is reached under two addresses would be two scripts.
+const buildHashInQuery = {
+  name: 'build-hash-in-query',
   enforce: 'post',
   generateBundle(_options, bundle) {
     const page = bundle['index.html'];
-    for (const file of Object.values(bundle)) {
-      if (file === page) continue;
-      const hash = createHash('sha256').update(file.code ?? file.source).digest('hex').slice(0, 10);
-      page.source = page.source.replace(`"/${file.fileName}"`, `"/${file.fileName}?v=${hash}"`);
+    const files = Object.values(bundle).filter((file) => file !== page).sort((a, b) => (a.fileName < b.fileName ? -1 : 1));
+    const hash = createHash('sha256');
+    for (const file of files) hash.update(file.fileName).update(file.code ?? file.source);
+    const version = hash.digest('hex').slice(0, 10);
+    for (const { fileName } of files) {
+      page.source = page.source.replace(`"/${fileName}"`, `"/${fileName}?v=${version}"`);
+      for (const file of files) if (file.code) file.code = file.code.replaceAll(`"./${fileName}"`, `"./${fileName}?v=${version}"`);
     }
   },
 };
 
 export default defineConfig({
-  plugins: [contentHashInQuery],
+  plugins: [buildHashInQuery],
   esbuild: { jsx: 'automatic', legalComments: 'none' },
   build: {
     target: 'es2020',
@@ -28,8 +32,9 @@ export default defineConfig({
     reportCompressedSize: true,
     rollupOptions: {
       output: {
-        inlineDynamicImports: true,
         entryFileNames: 'app.js',
+        // What few people open is loaded when they do: the terminal, and the plots of the staff's boards.
+        chunkFileNames: '[name].js',
         assetFileNames: (asset) => (asset.names?.[0]?.endsWith('.css') ? 'app.css' : '[name][extname]'),
       },
     },

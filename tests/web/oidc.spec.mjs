@@ -1,29 +1,19 @@
 // Sign-in through a real OpenID provider (npm oidc-provider) in Chromium. The server here is one of the test's own, whose
 // settings name the provider; it runs no machines.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import Provider from 'oidc-provider';
+import { freePort, ownServer } from './server.mjs';
 import { launch, open, pictures, until } from './support.mjs';
 
 const PEOPLE = {
   ada: { preferred_username: 'ada', groups: ['range-staff'], team: 'Red' },
   bob: { preferred_username: 'bob', groups: [], team: 'Blue' },
 };
-const folder = mkdtempSync(join(tmpdir(), 'tiltyard-oidc-'));
-const binary = process.env.TILTYARD_BIN ?? join(dirname(fileURLToPath(import.meta.url)), '../../build/tiltyard');
 let browser, server, provider, site, issuer;
-
-const freePort = () => new Promise((resolve) => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => resolve(port)); });
-});
 
 function key(id, algorithm) {
   const made = algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -52,19 +42,9 @@ function provide(port, algorithm, id) {
 const closed = (what) => new Promise((resolve) => { what.closeAllConnections(); what.close(resolve); });
 
 before(async () => {
-  const [page, gateway, providing] = [await freePort(), await freePort(), await freePort()];
-  site = `http://127.0.0.1:${page}`;
+  const providing = await freePort();
   issuer = `http://127.0.0.1:${providing}`;
-  provider = await provide(providing, 'RS256', 'first');
-  mkdirSync(join(folder, 'templates'));
-  writeFileSync(join(folder, 'tiltyard.toml'), `
-[server]
-listen = "127.0.0.1:${page}"
-[gateway]
-listen = "127.0.0.1:${gateway}"
-ports = "41000-41099"
-[engine]
-kind = "fake"
+  server = await ownServer(`
 [auth]
 strategies = ["local", "oidc"]
 [auth.oidc.school]
@@ -77,17 +57,15 @@ role_claim = "groups"
 roles = ["range-staff=operator"]
 team_claim = "team"
 `);
-  server = spawn(binary, ['serve', '--config', join(folder, 'tiltyard.toml')], { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
-  await until('the server to be ready', async () => (await fetch(`${site}/readyz`).catch(() => null))?.ok, 30_000);
+  site = server.site;
+  provider = await provide(providing, 'RS256', 'first');
   browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
-  server?.kill('SIGTERM');
-  if (server && server.exitCode === null) await new Promise((resolve) => { server.once('exit', resolve); setTimeout(() => server.kill('SIGKILL'), 15_000).unref(); });
+  await server?.stop();
   if (provider) await closed(provider);
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function through(page, who) {
@@ -160,7 +138,7 @@ test('R7.1 the provider changes its key and its algorithm', async () => {
 });
 
 test('R7.2 sessions, tokens with scopes and the team on the account page; people for staff', async () => {
-  const token = readFileSync(join(folder, 'data/admin.token'), 'utf8').trim();
+  const { token } = server;
   const call = (method, path, body) => fetch(`${site}/api/v1${path}`, {
     method, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: body && JSON.stringify(body),
   });

@@ -1,11 +1,11 @@
-import { Component, useEffect, useRef, useState, type MouseEvent, type ReactNode } from 'react';
+import { Component, lazy, Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
 import { Account } from './account';
 import { call } from './api';
-import { Home, isStaff } from './home';
+import { Home, isStaff, seesProblems } from './home';
 import { KEYS, onKey } from './keys';
 import { askReady, noteFailure, startLive, stopLive, whoAmI } from './live';
 import { Empty, Icon } from './parts';
-import { go, usePath } from './route';
+import { go, Link, usePath } from './route';
 import { OPEN_PAGES, SignIn } from './signin';
 import { AllMachines, Usage } from './staff';
 import { Events } from './staff_events';
@@ -17,16 +17,9 @@ import { current, dispatch, useSaid, useStore, useTenths } from './store';
 import { Team } from './team';
 import type { AuthInfo, Me } from './types';
 
-/** A link inside the page: no reload, but a real address that opens in a new tab. */
-function Link({ to, children, className }: { to: string; children: ReactNode; className?: string }) {
-  const path = usePath();
-  const follow = (event: MouseEvent): void => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
-    event.preventDefault();
-    go(to);
-  };
-  return <a href={to} className={className} aria-current={path === to ? 'page' : undefined} onClick={follow}>{children}</a>;
-}
+const Terminal = lazy(() => import('./terminal'));
+const Farm = lazy(() => import('./farm'));
+const Jobs = lazy(() => import('./jobs'));
 
 const LINK_WORDS = {
   connecting: 'Connecting',
@@ -44,6 +37,8 @@ function Header({ me, showKeys }: { me: Me; showKeys: () => void }) {
         <Link to="/">Machines</Link>
         {isStaff(me) && <Link to="/all">All<span className="wide-only"> machines</span></Link>}
         {isStaff(me) && <Link to="/usage">Usage</Link>}
+        {seesProblems(me) && <Link to="/farm" within>Farm</Link>}
+        {isStaff(me) && <Link to="/jobs">Jobs</Link>}
         {isStaff(me) && <Link to="/people">People</Link>}
         {isStaff(me) && <Link to="/events">Events</Link>}
         {isStaff(me) && <Link to="/limits">Limits</Link>}
@@ -112,6 +107,9 @@ function View({ me, path }: { me: Me; path: string }) {
   if ((path === '/' || OPEN_PAGES.includes(path)) && me.team_missing) return <div className="narrow"><Team me={me} /></div>;
   if (path === '/' || OPEN_PAGES.includes(path)) return <Home me={me} />;
   if (path === '/account') return <Account me={me} />;
+  if (path.startsWith('/terminal/')) return <Terminal />;
+  if ((path === '/farm' || path.startsWith('/farm/')) && seesProblems(me)) return <Farm me={me} />;
+  if (path === '/jobs' && isStaff(me)) return <Jobs />;
   if (path === '/all' && isStaff(me)) return <AllMachines />;
   if (path === '/usage' && isStaff(me)) return <Usage />;
   if (path === '/people' && isStaff(me)) return <People me={me} />;
@@ -180,7 +178,7 @@ export function App() {
         <>
           <a className="skip" href="#main">To the content</a>
           <Header me={me} showKeys={() => setKeys(true)} />
-          <main id="main" tabIndex={-1}><Guard key={path}><View me={me} path={path} /></Guard></main>
+          <main id="main" tabIndex={-1}><Guard key={path.split('/')[1]}><Suspense fallback={<p className="muted">Loading…</p>}><View me={me} path={path} /></Suspense></Guard></main>
           <KeyList shown={keys} hide={() => setKeys(false)} />
         </>
       )}

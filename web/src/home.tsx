@@ -11,7 +11,7 @@ import { instanceLook, plural, sentence, stepWords, templateLook } from './words
 import type { Me, Problem, Template } from './types';
 
 export const isStaff = (me: Me): boolean => me.roles.some((role) => role === 'operator' || role === 'admin');
-const seesProblems = (me: Me): boolean => isStaff(me) || me.roles.includes('author');
+export const seesProblems = (me: Me): boolean => isStaff(me) || me.roles.includes('author');
 
 /** After a one-time link there is no password yet, and the link works only once. */
 function PasswordOffer({ me }: { me: Me }) {

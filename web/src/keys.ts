@@ -12,9 +12,13 @@ export const KEYS: [string, string][] = [
   ['Enter', 'Start it, or open it when it runs'],
   ['e', 'Extend'],
   ['s', 'Stop'],
+  ['t', 'Open a terminal'],
   ['u', 'Undo the last stop'],
+  ['p', 'Paste flags (on the farm)'],
   ['g h', 'Go to machines and catalogue'],
   ['g a', 'Go to your account'],
+  ['g f', 'Go to the farm'],
+  ['g j', 'Go to the jobs'],
   ['Esc', 'Leave the search, close this'],
   ['?', 'Show these keys'],
 ];
@@ -57,6 +61,9 @@ function typing(element: Element | null): boolean {
   return element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement || element instanceof HTMLSelectElement;
 }
 
+/** Where `g` and a letter lead. */
+const PLACES: Record<string, string> = { h: '/', a: '/account', f: '/farm', j: '/jobs' };
+
 let prefix = 0;
 
 /** Handles one key press; `showKeys` opens the list of keys. */
@@ -75,8 +82,9 @@ export function onKey(event: KeyboardEvent, showKeys: () => void): void {
   }
   const afterG = performance.now() - prefix < 1000;
   prefix = 0;
-  if (afterG && (event.key === 'h' || event.key === 'a')) {
-    go(event.key === 'h' ? '/' : '/account');
+  const place = afterG ? PLACES[event.key] : undefined;
+  if (place) {
+    go(place);
     event.preventDefault();
     return;
   }
@@ -96,6 +104,7 @@ export function onKey(event: KeyboardEvent, showKeys: () => void): void {
     case 'u': undoStop(); break;
     case 'e': if (instance) void extend(instance); break;
     case 's': if (instance) stop(instance); break;
+    case 't': if (instance) go(`/terminal/${instance.id}`); break;
     case 'Enter': {
       // On a button or link inside, Enter does what that says.
       const item = active as HTMLElement | null;
@@ -103,7 +112,12 @@ export function onKey(event: KeyboardEvent, showKeys: () => void): void {
       enter(item.dataset.template, current());
       break;
     }
-    default: return;
+    default: {
+      // A page names its own keys at the buttons that do the same.
+      const button = /^[a-z]$/.test(event.key) ? document.querySelector<HTMLElement>(`[data-key="${event.key}"]`) : null;
+      if (!button) return;
+      button.click();
+    }
   }
   event.preventDefault();
 }

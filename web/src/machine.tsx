@@ -6,6 +6,7 @@ import { useSeconds, useStore } from './store';
 import { countdown, duration, exact } from './time';
 import { CopyButton, Icon, LeaseLine, Left, Mark, Progress, When } from './parts';
 import { QueueWait } from './queue';
+import { go } from './route';
 import { endWords, instanceLook, plural, sentence, stepWords } from './words';
 import type { Endpoint, Instance } from './types';
 
@@ -171,6 +172,7 @@ export function MachineCard({ instance }: { instance: Instance }) {
               {running && page?.kind === 'http' && (
                 <a className="button primary" href={page.url} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
               )}
+              {running && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
               {running && <ExtendButton instance={instance} />}
               {instance.state !== 'stopping' && (
                 <button type="button" onClick={() => stop(instance)} title={`Destroys ${plural(instance.machines.length || 1, 'machine')}, network and files. Key: s`}>

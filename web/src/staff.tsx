@@ -1,91 +1,15 @@
 // For operators and admins: everybody's machines, and what was used.
-import { useEffect, useState, type ReactNode } from 'react';
 import { copy, stop, undoStop } from './actions';
-import { call, Failure, listAll, serverNow } from './api';
-import { noteFailure } from './live';
+import { call, listAll, serverNow } from './api';
 import { Empty, Icon, Left, Mark, Notice, When } from './parts';
+import { useRegular } from './regular';
 import { useQuery } from './route';
 import { isLive } from './state';
 import { toast, useStore } from './store';
+import { Table, type Column } from './table';
 import { amount } from './time';
 import { instanceLook } from './words';
 import type { Instance, List, Pool, UsageRow } from './types';
-
-interface Column<T> {
-  key: string;
-  title: string;
-  numeric?: boolean;
-  sort: (row: T) => string | number;
-  show: (row: T) => ReactNode;
-}
-
-/** A table that sorts by its heads; the URL holds by which (`sort=-key` is descending). */
-function Table<T>({ columns, rows, rowKey, first, act }: {
-  columns: Column<T>[]; rows: T[]; rowKey: (row: T) => string; first: string; act?: (row: T) => ReactNode;
-}) {
-  const [sort, setSort] = useQuery('sort', first);
-  const down = sort.startsWith('-');
-  const column = columns.find((each) => each.key === sort.replace(/^-/, '')) ?? columns[0];
-  const sorted = [...rows].sort((a, b) => {
-    if (!column) return 0;
-    const [left, right] = [column.sort(a), column.sort(b)];
-    const order = typeof left === 'number' && typeof right === 'number' ? left - right : String(left).localeCompare(String(right));
-    return down ? -order : order;
-  });
-  return (
-    <div className="table-frame">
-      <table>
-        <thead>
-          <tr>
-            {columns.map((each) => {
-              const mine = each === column;
-              return (
-                <th key={each.key} className={each.numeric ? 'number' : ''} aria-sort={mine ? (down ? 'descending' : 'ascending') : 'none'}>
-                  <button type="button" onClick={() => setSort(mine ? (down ? each.key : `-${each.key}`) : each.numeric ? `-${each.key}` : each.key)}>
-                    {each.title}<span aria-hidden="true" className="arrow">{mine ? (down ? '↓' : '↑') : ''}</span>
-                  </button>
-                </th>
-              );
-            })}
-            {act && <th><span className="offscreen">Action</span></th>}
-          </tr>
-        </thead>
-        <tbody>
-          {sorted.map((row) => (
-            <tr key={rowKey(row)}>
-              {columns.map((each) => <td key={each.key} className={each.numeric ? 'number' : ''}>{each.show(row)}</td>)}
-              {act && <td className="act">{act(row)}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-/** Loads something at once and again every `everyMs` while it is looked at. */
-function useRegular<T>(load: () => Promise<T>, everyMs: number, dependency: string): { value: T | null; trouble: string; again: () => void } {
-  const [value, setValue] = useState<T | null>(null);
-  const [trouble, setTrouble] = useState('');
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let over = false;
-    let timer: ReturnType<typeof setTimeout>;
-    const run = async (): Promise<void> => {
-      try {
-        const loaded = document.hidden && value ? value : await load();
-        if (!over) { setValue(loaded); setTrouble(''); }
-      } catch (error) {
-        noteFailure(error);
-        if (!over) setTrouble((error as Failure).message);
-      }
-      if (!over) timer = setTimeout(() => void run(), everyMs);
-    };
-    void run();
-    return () => { over = true; clearTimeout(timer); };
-  }, [dependency, turn]);
-  return { value, trouble, again: () => setTurn(turn + 1) };
-}
 
 const POOL_WORDS = { running: 'run already', created: 'made, start at the claim', none: 'no pool' };
 

@@ -59,6 +59,12 @@ export function exact(iso: string): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} ${zone}`;
 }
 
+/** The time of day to the millisecond, in the reader's own zone: `14:05:09.042`. */
+export function clock(iso: string): string {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? iso : `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
 /** Bytes in powers of 1024: `256 MB`, `1.5 GB`. */
 export function bytes(count: number): string {
   const units = ['B', 'KB', 'MB', 'GB', 'TB'];
@@ -79,3 +85,6 @@ export function amount(value: number): string {
   const places = value < 1 ? 3 : value < 10 ? 2 : value < 1000 ? 1 : 0;
   return value.toFixed(places).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
+
+/** `12 345`: a count, in thin groups. */
+export const count = (value: number): string => amount(Math.round(value));

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useSyncExternalStore, type MouseEvent, type ReactNode } from 'react';
 
 // The URL holds the view: the path names the page, the query its filters.
 const changed = 'tiltyard:route';
@@ -31,4 +31,16 @@ export function useQuery(name: string, fallback = ''): [string, (value: string) 
     go(location.pathname + (text ? `?${text}` : ''), true);
   };
   return [value, set];
+}
+
+/** A link inside the page: no reload, but a real address that opens in a new tab. With `within` it also stands for the pages below. */
+export function Link({ to, children, className, within }: { to: string; children: ReactNode; className?: string; within?: boolean }) {
+  const path = usePath();
+  const here = path === to || (within === true && path.startsWith(`${to}/`));
+  const follow = (event: MouseEvent): void => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    go(to);
+  };
+  return <a href={to} className={className} aria-current={here ? 'page' : undefined} onClick={follow}>{children}</a>;
 }

@@ -1,0 +1,93 @@
+// A server of a test's own, where the settings are what is tested; it runs no machines. And a mail server that keeps letters.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './support.mjs';
+
+const binary = process.env.TILTYARD_BIN ?? join(dirname(fileURLToPath(import.meta.url)), '../../build/tiltyard');
+
+export const freePort = () => new Promise((resolve) => {
+  const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => resolve(port)); });
+});
+
+/**
+ * Starts a server with `settings` (TOML) added to what every test needs, and `files` (name to text) beside it.
+ * Answers {site, token, folder, log(), stop()}.
+ */
+export async function ownServer(settings, files = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'tiltyard-web-server-'));
+  const [page, gateway, ports] = [await freePort(), await freePort(), await freePort()];
+  const site = `http://127.0.0.1:${page}`;
+  mkdirSync(join(folder, 'templates'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const first = 20000 + (ports % 200) * 100;
+  writeFileSync(join(folder, 'tiltyard.toml'), `
+[server]
+listen = "127.0.0.1:${page}"
+[gateway]
+listen = "127.0.0.1:${gateway}"
+ports = "${first}-${first + 99}"
+[engine]
+kind = "fake"
+${settings}
+`);
+  const process = spawn(binary, ['serve', '--config', join(folder, 'tiltyard.toml')], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [process.stdout, process.stderr]) stream.on('data', (piece) => { said = (said + piece).slice(-20_000); });
+  const gone = new Promise((resolve) => process.once('exit', resolve));
+  const stop = async () => {
+    const timer = setTimeout(() => process.kill('SIGKILL'), 15_000);
+    process.kill('SIGTERM');
+    await gone;
+    clearTimeout(timer);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await until('the server to be ready', async () => {
+      if (process.exitCode !== null) throw new Error(`the server ended with ${process.exitCode}: ${said}`);
+      return (await fetch(`${site}/readyz`).catch(() => null))?.ok;
+    }, 30_000);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const token = readFileSync(join(folder, 'data', 'admin.token'), 'utf8').trim();
+  return { site, token, folder, log: () => said, stop };
+}
+
+/** A mail server that takes everything and keeps it (RFC 5321, as much as a sender needs). Answers {port, letters, stop()}. */
+export function mailSink() {
+  const letters = [];
+  const server = net.createServer((socket) => {
+    let rest = '';
+    let body = null;
+    const answer = (line) => socket.write(`${line}\r\n`);
+    answer('220 sink ESMTP');
+    socket.on('error', () => {});
+    socket.on('data', (piece) => {
+      const lines = (rest + piece).split('\r\n');
+      rest = lines.pop();
+      for (const line of lines) {
+        if (body !== null) {
+          if (line !== '.') { body.push(line); continue; }
+          letters.push(body.join('\n'));
+          body = null;
+          answer('250 kept');
+        } else if (/^DATA/i.test(line)) {
+          body = [];
+          answer('354 go on');
+        } else if (/^QUIT/i.test(line)) {
+          socket.end('221 bye\r\n');
+        } else {
+          answer('250 sink');
+        }
+      }
+    });
+  });
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve({ port: server.address().port, letters, stop: () => new Promise((done) => server.close(done)) }));
+  });
+}
