@@ -25,7 +25,7 @@ constexpr int kStepsPerTurn = 48;
 
 std::string address_text(const SocketAddress& peer) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (peer.storage.ss_family == AF_INET6) {
+  if (peer.storage.sin6_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer.storage);
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
     std::string_view mapped(text.data());

@@ -154,8 +154,8 @@ void Shard::post(std::function<void(Shard&)> work) {
 }
 
 void Shard::publish(std::shared_ptr<const Publication> publication) {
-  auto& slot = instances_[publication->instance.str()];
-  auto old = slot;
+  const auto known = instances_.find(publication->instance.str());
+  const auto old = known == instances_.end() ? nullptr : known->second;
   auto next = std::make_shared<Instance>(publication);
   for (const auto& route : publication->routes) {
     std::shared_ptr<Endpoint> endpoint;
@@ -175,12 +175,18 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
       if (std::ranges::find(next->endpoints, endpoint) == next->endpoints.end()) endpoint->retire();
     }
   }
-  if (old) next->asleep = old->asleep;
-  slot = next;
+  if (old) {
+    next->asleep = old->asleep;
+    instances_.erase(known);
+  }
+  instances_.emplace(publication->instance.str(), next);
   for (std::size_t i = 0; i < publication->routes.size(); ++i) {
     const auto& route = publication->routes[i];
     Target target{next, next->endpoints[i]};
-    for (const auto& host : route.hosts) hosts_.insert_or_assign(host, target);
+    for (const auto& host : route.hosts) {
+      hosts_.erase(host);  // the name of whoever had it before goes with it
+      hosts_.emplace(host, target);
+    }
     if (route.kind == RouteKind::kTcp) ports_.insert_or_assign(route.port, target);
   }
   if (!old) return;

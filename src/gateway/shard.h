@@ -168,11 +168,6 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void post(std::function<void(Shard&)> work);
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-
   void accept_http(int fd, const SocketAddress& peer);
   void accept_tcp(std::uint16_t port, int fd);
   void open_tcp(std::uint16_t port, int fd);
@@ -185,9 +180,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
   BlockPool blocks_;
   PipePool pipes_;
   LoopTotals totals_;
-  std::unordered_map<std::string, Target, Hash, std::equal_to<>> hosts_;
+  std::unordered_map<std::string_view, Target> hosts_;  ///< names are the publication's, which the target holds
   std::unordered_map<std::uint16_t, Target> ports_;
-  std::unordered_map<std::string, std::shared_ptr<Instance>, Hash, std::equal_to<>> instances_;
+  std::unordered_map<std::string_view, std::shared_ptr<Instance>> instances_;  ///< by the publication's own id
   std::unordered_map<std::uint16_t, std::unique_ptr<Listener>> tcp_listeners_;
   std::unique_ptr<Listener> http_listener_;
   intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>>,

@@ -64,7 +64,7 @@ Result<SocketAddress> parse_listen(std::string_view listen) {
 }
 
 Result<int> open_listener(const SocketAddress& address, bool shared) {
-  int fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = ::socket(address.storage.sin6_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return socket_failure(address, errno);
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -55,7 +55,7 @@ std::unique_ptr<Upstream> Endpoint::take_idle() {
 std::unique_ptr<Upstream> Endpoint::connect(Watcher& watcher) {
   auto upstream = std::make_unique<Upstream>(*this);
   auto& stream = upstream->stream;
-  stream.fd = ::socket(address_.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  stream.fd = ::socket(address_.storage.sin6_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (stream.fd < 0) return nullptr;
   set_no_delay(stream.fd);
   if (::connect(stream.fd, address_.get(), address_.size) != 0 && errno != EINPROGRESS) return nullptr;

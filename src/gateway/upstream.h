@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -9,9 +10,10 @@
 
 namespace tiltyard::gateway {
 
-/// A socket address in the kernel's form.
+/// A socket address in the kernel's form, of IPv4 or IPv6: every route has one on every loop, and sockaddr_storage takes
+/// four times the room.
 struct SocketAddress {
-  sockaddr_storage storage{};
+  sockaddr_in6 storage{};
   socklen_t size = 0;
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
