@@ -30,6 +30,27 @@ constexpr Fixed kNoStore{"Cache-Control", "no-store"};
 
 bool for_api(std::string_view path) { return path == "/api" || path.starts_with("/api/"); }
 
+void append_field(std::string& out, const Fixed& field) {
+  out += field.name;
+  out += ": ";
+  out += field.value;
+  out += "\r\n";
+}
+
+/// kSecurity as it stands in nearly every answer.
+const std::string& security_lines() {
+  static const std::string lines = [] {
+    std::string all;
+    for (const Fixed& field : kSecurity) append_field(all, field);
+    return all;
+  }();
+  return lines;
+}
+
+bool says_otherwise(const Response& response) {
+  return std::ranges::any_of(kSecurity, [&](const Fixed& field) { return response.headers.has(field.name); });
+}
+
 template <class Use>
 void each_security_field(const Response& response, std::string_view path, bool secure, Use use) {
   for (const Fixed& field : kSecurity) {
@@ -41,10 +62,20 @@ void each_security_field(const Response& response, std::string_view path, bool s
 
 /// A field's text with everything that could end its line turned into a blank: no handler can be made to forge a line.
 void append_safe(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    out.push_back((byte < 0x20 && c != '\t') || byte == 0x7f ? ' ' : c);
+  const auto ends_line = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; };
+  const auto begin = static_cast<std::ptrdiff_t>(out.size());
+  out += text;
+  std::replace_if(out.begin() + begin, out.end(), ends_line, ' ');
+}
+
+void append_security(std::string& out, const Response& response, std::string_view path, bool secure) {
+  if (says_otherwise(response)) {
+    each_security_field(response, path, secure, [&out](const Fixed& field) { append_field(out, field); });
+    return;
   }
+  out += security_lines();
+  if (secure) append_field(out, kTransportSecurity);
+  if (for_api(path) && !response.headers.has(kNoStore.name)) append_field(out, kNoStore);
 }
 
 void append_date(std::string& out) {
@@ -102,12 +133,7 @@ std::string write_head(const Response& response, std::string_view path, Framing 
     append_safe(out, value);
     out += "\r\n";
   }
-  each_security_field(response, path, secure, [&out](const Fixed& field) {
-    out += field.name;
-    out += ": ";
-    out += field.value;
-    out += "\r\n";
-  });
+  append_security(out, response, path, secure);
   out += "\r\n";
   return out;
 }

@@ -147,7 +147,8 @@ void Connection::feed(RequestReader& reader) {
 asio::awaitable<bool> Connection::read_more(TimePoint deadline) {
   if (cut_) co_return false;
   const std::size_t had = input_.size();
-  input_.resize(had + kReadSize);
+  // Grown without clearing what the kernel is going to fill.
+  input_.resize_and_overwrite(had + kReadSize, [](char*, std::size_t size) { return size; });
   expired_ = false;
   deadline_ = deadline;
   auto [error, size] = co_await transport_->read_some(asio::mutable_buffer(input_.data() + had, kReadSize));

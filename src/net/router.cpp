@@ -1,7 +1,6 @@
 #include "net/router.h"
 
 #include <boost/system/system_error.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -74,6 +73,7 @@ struct Node {
 
 std::vector<std::string_view> split(std::string_view path) {
   std::vector<std::string_view> out;
+  out.reserve(8);
   while (!path.empty()) {
     path.remove_prefix(1);
     const auto segment = path.substr(0, path.find('/'));
@@ -189,7 +189,13 @@ std::string trace_id_of(const Headers& headers) {
     std::random_device seed;
     return static_cast<std::uint64_t>(seed()) << 32 | seed();
   }());
-  return fmt::format("{:016x}{:016x}", dice(), dice());
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string id(32, '0');
+  for (std::size_t half = 0; half < 2; ++half) {
+    std::uint64_t bits = dice();
+    for (std::size_t digit = 0; digit < 16; ++digit, bits >>= 4) id[half * 16 + digit] = kDigits[bits & 15];
+  }
+  return id;
 }
 
 void count_refused(std::string_view method, int status) { request_counter(method, "none", status / 100).add(); }
