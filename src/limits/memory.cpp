@@ -63,8 +63,14 @@ Outcome Memory::take(std::span<const Charge> charges, std::int64_t now) {
   std::array<Name, kMostCharges> names;
   std::array<bool, kMostCharges> charged{};
   for (std::size_t i = 0; i < charges.size(); ++i) {
-    const Quota quota = charges[i].quota;
     names[i] = name_of(charges[i]);
+    // Both lines of the key's set come while the next name is hashed, or the lock is taken.
+    const Set& set = sets_[names[i].set & mask_];
+    __builtin_prefetch(set.tags.data(), 1);
+    __builtin_prefetch(set.arrival.data(), 1);
+  }
+  for (std::size_t i = 0; i < charges.size(); ++i) {
+    const Quota quota = charges[i].quota;
     outcome.debt[i] = visit(names[i], now, [&](std::int64_t debt) {
       charged[i] = quota.affords(debt);
       return charged[i] ? quota.interval : 0;
