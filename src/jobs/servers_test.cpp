@@ -1,0 +1,121 @@
+// Several servers on one PostgreSQL.
+#include "jobs/testing.h"
+
+#include <future>
+#include <set>
+
+namespace tiltyard::jobs {
+namespace {
+
+using namespace testing;
+
+/// One of them, with a loop and connections of its own.
+struct Server {
+  Server(const Database& database, std::string name, Handler handler) : store(database.open()) {
+    Options options;
+    options.node = name;
+    options.look_every = 100ms;
+    options.lease = 700ms;
+    options.drain_for = 500ms;
+    service = std::make_unique<Service>(std::move(options), Parts{loops.home(), *store, clock});
+    Kind kind;
+    kind.name = "work";
+    kind.at_once = 4;
+    kind.handler = std::move(handler);
+    service->declare(std::move(kind));
+    EXPECT_TRUE(run(service->start()));
+  }
+  ~Server() {
+    run(service->close());
+    store->close();
+    loops.stop();
+  }
+  template <class T>
+  T run(asio::awaitable<T> work) {
+    return asio::co_spawn(loops.home(), std::move(work), asio::use_future).get();
+  }
+
+  net::Loops loops{1};
+  SystemClock clock;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<Service> service;
+};
+
+/// What they did, from all of their threads.
+struct Notes {
+  std::mutex mutex;
+  std::vector<std::pair<char, Firing>> fired;
+
+  Handler by(char server, std::chrono::milliseconds takes) {
+    return [this, server, takes](Firing firing) -> asio::awaitable<Result<Next>> {
+      {
+        const std::lock_guard lock(mutex);
+        fired.emplace_back(server, firing);
+      }
+      co_await sleep_for(takes);
+      co_return Next::done();
+    };
+  }
+  std::size_t count(char server) {
+    const std::lock_guard lock(mutex);
+    return static_cast<std::size_t>(std::ranges::count(fired, server, &std::pair<char, Firing>::first));
+  }
+};
+
+bool until(const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+TEST(R8_3, TwoServersShareTheWorkAndNothingRunsTwice) {
+  const Database database(Backend::kPostgresql);
+  Notes notes;
+  Server a(database, "a", notes.by('a', 2ms)), b(database, "b", notes.by('b', 2ms));
+  std::vector<NewJob> jobs(400, job("work"));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (i % 4 == 0) jobs[i].lane = "lane " + std::to_string(i % 3);
+  }
+  auto ids = a.run(a.service->enqueue_all(jobs));
+  ASSERT_TRUE(ids);
+  ASSERT_TRUE(until([&] { return notes.count('a') + notes.count('b') >= jobs.size(); }));
+  std::this_thread::sleep_for(300ms);
+  EXPECT_EQ(notes.count('a') + notes.count('b'), jobs.size());
+  EXPECT_GT(notes.count('a'), 0u);
+  EXPECT_GT(notes.count('b'), 0u) << "it hears of what the other one makes";
+  std::set<JobId> seen;
+  for (const auto& [server, firing] : notes.fired) EXPECT_TRUE(seen.insert(firing.id).second);
+}
+
+TEST(R8_3, ASilentServersJobsGoToTheOtherAndItsOwnEndChangesNothing) {
+  const Database database(Backend::kPostgresql);
+  Notes notes;
+  Server a(database, "a", notes.by('a', 1500ms));
+  auto id = a.run(a.service->enqueue(job("work", "x")));
+  ASSERT_TRUE(id);
+  ASSERT_TRUE(until([&] { return notes.count('a') == 1; }));
+  // Stands still as a machine that is paused: longer than its lease, until the other one has taken over.
+  std::promise<void> goes_on;
+  asio::post(a.loops.home(), [until = goes_on.get_future().share()] { until.wait(); });
+  Server b(database, "b", notes.by('b', 1ms));
+  const bool taken = until([&] { return notes.count('b') == 1; });
+  goes_on.set_value();
+  ASSERT_TRUE(taken);
+  const auto second = notes.fired.at(1).second;
+  EXPECT_EQ(second.id, *id);
+  EXPECT_EQ(second.attempt, 2);
+  EXPECT_TRUE(second.maybe_begun);
+  EXPECT_EQ(second.key, notes.fired.at(0).second.key);
+  ASSERT_TRUE(until([&] { return b.run(b.service->find(*id))->state == JobState::kDone; }));
+  // The first one wakes up, notices, and works on under another number.
+  auto next = a.run(a.service->enqueue(job("work", "y")));
+  ASSERT_TRUE(next);
+  ASSERT_TRUE(until([&] { return b.run(b.service->find(*next))->state == JobState::kDone; }));
+  EXPECT_EQ(b.run(b.service->find(*id))->firings.size(), 2u) << "the crash as it was taken, and the end";
+}
+
+}  // namespace
+}  // namespace tiltyard::jobs
