@@ -11,6 +11,7 @@
 #include "app/assets.h"
 #include "app/health.h"
 #include "app/limits.h"
+#include "app/node.h"
 #include "app/page.h"
 #include "app/people.h"
 #include "app/records.h"
@@ -24,6 +25,7 @@
 #include "flags/step.h"
 #include "gateway/gateway.h"
 #include "identity/identity.h"
+#include "jobs/http.h"
 #include "labs/http.h"
 #include "labs/machine_spec.h"
 #include "labs/service.h"
@@ -96,6 +98,7 @@ struct Server::Parts {
   WorkerPool hashing{"hashing", 2};
   int lock = -1;  ///< of data/lock: one server per data folder
   std::unique_ptr<store::Store> store;
+  std::unique_ptr<jobs::Service> jobs;
   std::unique_ptr<engine::Engine> engine;
   Records records;
   std::unique_ptr<gateway::Gateway> gateway;
@@ -147,6 +150,8 @@ Result<> Server::open_store() {
   more = flags::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
   more = bus::migrations();
+  migrations.insert(migrations.end(), more.begin(), more.end());
+  more = jobs::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
   more = notices::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
@@ -275,6 +280,10 @@ void Server::make_routes() {
   parts.router->add({"GET", "/openapi.json", http::Access::kOpen, document});
   parts.features->add_routes(*parts.router);
   parts.farm->add_routes(*parts.router);
+  jobs::add_routes(*parts.router, *parts.jobs, [](const http::Request& request) {
+    const auto& who = identity::principal_of(request);
+    return bus::Actor{who.name, who.user.str(), request.client_address};
+  });
   limits::add_routes(*parts.router, *parts.limits, [](const http::Request& request) { return identity::principal_of(request).name; }, free_routes());
   connect_limits(*parts.router, *parts.identity, *parts.limits, settings_.server.trusted_proxies,
                  [farm = parts.farm.get()](const http::Request& request, const http::Route& route) { return farm->principal(request, route); });
@@ -286,6 +295,11 @@ asio::awaitable<Result<>> Server::start() {
   auto made = make_engine();
   if (!made) co_return made;
   auto& parts = *parts_;
+  auto node = node_name(settings_.data.path);
+  if (!node) co_return fail(std::move(node.error()));
+  jobs::Options working_options;
+  working_options.node = std::move(*node);
+  parts.jobs = std::make_unique<jobs::Service>(std::move(working_options), jobs::Parts{loops_.home(), *parts.store, parts.clock});
   auto recording = parts.records.make(settings_, loops_.home(), *parts.store, parts.clock);
   if (!recording) co_return recording;
   make_services();
@@ -306,6 +320,8 @@ asio::awaitable<Result<>> Server::start() {
   if (!labs_started) co_return labs_started;
   auto farm_started = co_await parts.farm->start();
   if (!farm_started) co_return farm_started;
+  auto working = co_await parts.jobs->start();
+  if (!working) co_return working;
   auto limited = co_await make_limits();
   if (!limited) co_return limited;
   make_routes();
@@ -339,6 +355,7 @@ asio::awaitable<void> Server::stop() {
   if (parts.http) co_await parts.http->stop(std::chrono::seconds{2});
   co_await parts.gate.close();
   if (parts.farm) co_await parts.farm->close();
+  if (parts.jobs) co_await parts.jobs->close();
   if (parts.labs) co_await parts.labs->close();
   if (parts.flags) co_await parts.flags->close();
   if (parts.catalogue) co_await parts.catalogue->close();

@@ -93,6 +93,7 @@ def test_R11_5_every_operation_answers_as_documented(server, contract, checked, 
     checked.post("/admin/templates/tcp/rebuild").expect(202)
     checked.get("/admin/engines").expect(200)
     checked.get("/admin/pools").expect(200)
+    walk_jobs(checked)
     checked.get("/admin/limits").expect(200)
     checked.patch("/admin/limits", {"name": "document", "burst": 70}).expect(200)
     checked.put("/admin/features/walked", {"enabled": True, "percent": 10}).expect(201)
@@ -157,6 +158,23 @@ def walk_people(server, contract, checked, player):
     checked.delete(f"/admin/users/{user['id']}/sessions/nothing").expect(404, "session-unknown")
     checked.delete(f"/admin/users/{user['id']}/sessions").expect(204)
     checked.delete(f"/admin/users/{user['id']}").expect(204)
+
+
+def walk_jobs(checked):
+    """The board of jobs: what a fresh server has, and every action on what is not there."""
+    kinds = checked.get("/admin/jobs/kinds").expect(200).json["items"]
+    assert "jobs" in [kind["name"] for kind in kinds]
+    for state in ("waiting", "running", "failed", "done"):
+        checked.get("/admin/jobs", query={"state": state, "limit": 5}).expect(200)
+    checked.get("/admin/jobs", query={"state": "lost"}).expect(400, "invalid-query")
+    checked.get("/admin/jobs/minutes").expect(200)
+    checked.get("/admin/jobs/minutes", query={"kind": "no-such"}).expect(404, "kind-unknown")
+    checked.get("/admin/jobs/17").expect(404, "job-unknown")
+    for verb in ("cancel", "retry", "run-now"):
+        checked.post(f"/admin/jobs/17/{verb}").expect(404, "job-unknown")
+    assert checked.post("/admin/jobs/kinds/jobs/pause").expect(200).json["paused"] is True
+    assert checked.post("/admin/jobs/kinds/jobs/resume").expect(200).json["paused"] is False
+    checked.post("/admin/jobs/kinds/no-such/pause").expect(404, "kind-unknown")
 
 
 def first_event(server, caller):
