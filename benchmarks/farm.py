@@ -84,8 +84,8 @@ def full(load):
             for name, target, mark in (("a page of the list", "/api/v1/farm/flags?limit=100", "mark p99 30 ms"),
                                        ("a page deep inside", f"/api/v1/farm/flags?limit=100&cursor={total // 2}", "mark p99 30 ms"),
                                        ("a page of one sploit", "/api/v1/farm/flags?limit=100&sploit=sploit_a.py", "mark p99 30 ms"),
-                                       ("a substring that nothing has", "/api/v1/farm/flags?limit=100&flag=0no-such-flag0", "mark p99 100 ms (DestructiveFarm 175 ms at 140,000)"),
-                                       ("a substring of few", "/api/v1/farm/flags?limit=100&flag=00012", "mark p99 100 ms"),
+                                       ("a substring that nothing has", "/api/v1/farm/flags?limit=100&flag=NO0SUCH0FLAG", "mark p99 100 ms (DestructiveFarm 175 ms at 140,000)"),
+                                       ("a substring of few", "/api/v1/farm/flags?limit=100&flag=K7Q2", "mark p99 100 ms"),
                                        ("statistics", "/api/v1/farm/stats", "")):
                 got = run(load, "get", server.port, TOKEN, 200, target)
                 print(f"  {name:<30} p50 {got['p50']:7.2f} ms   p99 {got['p99']:7.2f} ms   {got['errors']:.0f} errors   {mark}")

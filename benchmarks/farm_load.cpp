@@ -49,24 +49,23 @@ int open_socket(int port, bool blocking) {
   return fd;
 }
 
-/// Makes flags that nobody has made before: a run's own letters, and a count.
+/// Makes flags that nobody has made before, and that look like a jury's: drawn, not counted.
 class FlagMaker {
  public:
-  FlagMaker() {
-    std::random_device dice;
-    for (char& c : run_) c = static_cast<char>('A' + dice() % 26);
-  }
+  FlagMaker() : dice_(std::random_device{}()) {}
   void append(std::string& body) {
     char flag[33] = "0000000000000000000000000000000=";
-    auto number = ++count_;
-    for (int i = 30; i >= 8; --i, number /= 36) flag[i] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number % 36];
-    std::memcpy(flag, run_, sizeof run_);
+    for (int i = 0; i < 31;) {
+      auto bits = dice_();
+      for (int digit = 0; digit < 12 && i < 31; ++digit, bits /= 36) flag[i++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[bits % 36];
+    }
+    ++count_;
     body.append(R"({"flag": ")").append(flag, 32).append(R"(", "sploit": "sploit_)").append(1, static_cast<char>('a' + count_ / 50 % 10));
     body.append(R"(.py", "team": "Team #)").append(std::to_string(count_ % 30 + 1)).append(R"("})");
   }
 
  private:
-  char run_[8];
+  std::mt19937_64 dice_;
   unsigned long long count_ = 0;
 };
 

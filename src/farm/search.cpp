@@ -5,7 +5,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <utility>
 
 namespace tiltyard::farm {
 namespace {
@@ -31,21 +33,39 @@ struct Either {
   char low, high;
 };
 
-/// The next place from `from` on where `part` begins. Looks for its first and last character at their distance, a block at a
-/// time: a loop that the compiler turns into vector instructions, and two characters that rarely run in a row (Mula,
-/// "SIMD-friendly algorithms for substring searching").
-std::size_t find_part(std::string_view text, std::string_view part, std::size_t from) {
+/// A text that is looked for, in lower case, and two of its places that are looked at first.
+struct Needle {
+  std::string part;
+  std::size_t one = 0, other = 0;
+
+  /// Takes the characters that are rarest in a sample of what is searched, so that few places need a second look.
+  Needle(std::string text, std::string_view sample) : part(std::move(text)) {
+    std::array<std::uint32_t, 256> seen{};
+    for (const char c : sample) ++seen[static_cast<unsigned char>(lower(c))];
+    const auto rarer = [&](std::size_t left, std::size_t right) { return seen[static_cast<unsigned char>(part[left])] < seen[static_cast<unsigned char>(part[right])]; };
+    if (part.size() > 1) other = 1;
+    for (std::size_t i = 1; i < part.size(); ++i) {
+      if (rarer(i, one)) other = std::exchange(one, i);
+      else if (i != other && rarer(i, other)) other = i;
+    }
+  }
+};
+
+/// The next place from `from` on where the needle begins. Looks for two of its characters at their distance, a block at a time:
+/// a loop that the compiler turns into vector instructions (after Mula, "SIMD-friendly algorithms for substring searching").
+std::size_t find_part(std::string_view text, const Needle& needle, std::size_t from) {
   constexpr std::size_t kBlock = 64;
-  const Either first(part.front()), last(part.back());
+  const auto& part = needle.part;
+  const Either one(part[needle.one]), other(part[needle.other]);
   const std::size_t end = text.size() < part.size() ? 0 : text.size() - part.size() + 1;
   while (from < end) {
     const std::size_t size = std::min(kBlock, end - from);
-    const char* head = text.data() + from;
-    const char* tail = head + part.size() - 1;
+    const char* ones = text.data() + from + needle.one;
+    const char* others = text.data() + from + needle.other;
     unsigned char any = 0;
-    for (std::size_t i = 0; i < size; ++i) any |= static_cast<unsigned char>(first.is(head[i]) & last.is(tail[i]));
+    for (std::size_t i = 0; i < size; ++i) any |= static_cast<unsigned char>(one.is(ones[i]) & other.is(others[i]));
     for (std::size_t i = 0; any != 0 && i < size; ++i) {
-      if ((first.is(head[i]) & last.is(tail[i])) != 0 && same(text.substr(from + i), part)) return from + i;
+      if ((one.is(ones[i]) & other.is(others[i])) != 0 && same(text.substr(from + i), part)) return from + i;
     }
     from += size;
   }
@@ -56,7 +76,7 @@ std::size_t find_part(std::string_view text, std::string_view part, std::size_t 
 struct Compiled {
   std::optional<Names::Number> sploit, team, service;
   unsigned statuses = 0;
-  std::string flag;
+  std::optional<Needle> flag;
   std::vector<bool> responses;  ///< which pass; empty: all
   bool nothing = false;         ///< can pass
 };
@@ -74,7 +94,8 @@ Compiled compile(const Books& books, const Filter& filter) {
   compile_name(books.teams(), filter.team, out.team, out.nothing);
   compile_name(books.services(), filter.service, out.service, out.nothing);
   out.statuses = filter.statuses;
-  out.flag = lower_case(filter.flag);
+  const auto& flags = books.flags();
+  if (!filter.flag.empty() && flags.size() > 0) out.flag.emplace(lower_case(filter.flag), flags.chunk_text((flags.end() - 1) / FlagTable::kChunk).substr(0, 8192));
   if (!filter.response.empty()) {
     const auto part = lower_case(filter.response);
     out.responses.resize(books.responses().size());
@@ -94,7 +115,7 @@ bool passes(const Compiled& filter, const Entry& entry) {
 /// Adds what passes of the flags [from, until), which lie in one chunk, the newest first.
 void search_chunk(const Books& books, const Compiled& filter, std::uint32_t from, std::uint32_t until, std::size_t most, std::vector<std::uint32_t>& out) {
   const auto& flags = books.flags();
-  if (filter.flag.empty()) {
+  if (!filter.flag) {
     for (auto flag = until; flag > from && out.size() < most; --flag) {
       if (passes(filter, flags[flag - 1])) out.push_back(flag - 1);
     }
@@ -104,13 +125,13 @@ void search_chunk(const Books& books, const Compiled& filter, std::uint32_t from
   std::vector<std::uint32_t> found;
   auto flag = from;
   std::size_t next = flags[from].text;
-  for (auto at = find_part(text, filter.flag, next); at != std::string_view::npos; at = find_part(text, filter.flag, next)) {
+  for (auto at = find_part(text, *filter.flag, next); at != std::string_view::npos; at = find_part(text, *filter.flag, next)) {
     next = at + 1;
     while (flag < until && flags[flag].text + flags[flag].size <= at) ++flag;
     if (flag == until) break;
     const Entry& entry = flags[flag];
     // Flags lie one after the other; a match that reaches over an end is none.
-    if (at + filter.flag.size() > entry.text + entry.size) continue;
+    if (at + filter.flag->part.size() > entry.text + entry.size) continue;
     if (passes(filter, entry)) found.push_back(flag);
     next = entry.text + entry.size;
   }
@@ -136,7 +157,9 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
-bool contains(std::string_view text, std::string_view part) { return part.empty() || find_part(text, part, 0) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return part.empty() || find_part(text, Needle(std::string(part), {}), 0) != std::string_view::npos;
+}
 
 asio::awaitable<std::vector<std::uint32_t>> search(const Books* books, Filter filter, std::uint32_t before, std::size_t most) {
   std::vector<std::uint32_t> out;

@@ -3,6 +3,7 @@ import http.client
 
 import pytest
 
+from harness import postgres
 from harness.farm import Caller, Posters, balanced, farm, flag
 from harness.wait import until
 
@@ -124,3 +125,24 @@ def test_R6_3_a_disk_that_fails_costs_an_answer_and_no_flag(make_server):
     server.kill9()
     server.start()
     assert set(known(caller)) == {flag(1), flag(2)}
+
+
+def test_R6_3_a_200_survives_kill_9_on_postgresql_too(make_server):
+    server = farm(make_server, store={"url": postgres.shared().fresh()})
+    posters = Posters(server)
+    try:
+        posters.wait_for(400)
+        server.kill9()
+    finally:
+        posters.stop()
+    server.start()
+    caller = Caller(server)
+    assert posters.safe <= set(known(caller))
+    lease = caller.take(most=5)
+    names = [one["flag"] for one in lease["flags"]]
+    caller.say(lease, "accepted", *names, message="gr\u00fc\u00dfe, it's \\ fine")
+    server.kill9()
+    server.start()
+    there = known(caller)
+    assert {there[name]["status"] for name in names} == {"accepted"} and there[names[0]]["response"] == "gr\u00fc\u00dfe, it's \\ fine"
+    balanced(caller.stats())
