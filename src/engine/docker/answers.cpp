@@ -41,6 +41,19 @@ constexpr std::array kTroubles{
     Phrase{"ttrpc: closed", Code::kUnavailable, "engine-lost", "The machine's supervisor ended in mid-call."},
 };
 
+// A registry's, when an image is fetched. The engine keeps no sign-ins of its own: they come with each call of its client.
+constexpr char kRegistryAway[] = "The registry does not answer.";
+constexpr char kRegistryDenied[] = "The registry wants a sign-in, which this server has none of: fetch the image on the engine's host (docker login, docker pull).";
+constexpr std::array kRegistry{
+    Phrase{"no basic auth credentials", Code::kForbidden, "registry-denied", kRegistryDenied},
+    Phrase{"unauthorized", Code::kForbidden, "registry-denied", kRegistryDenied},
+    Phrase{"connection refused", Code::kUnavailable, "registry-away", kRegistryAway},
+    Phrase{"no such host", Code::kUnavailable, "registry-away", kRegistryAway},
+    Phrase{"server misbehaving", Code::kUnavailable, "registry-away", kRegistryAway},
+    Phrase{"i/o timeout", Code::kUnavailable, "registry-away", kRegistryAway},
+    Phrase{"tls handshake timeout", Code::kUnavailable, "registry-away", kRegistryAway},
+};
+
 constexpr std::array kAddressTaken{
     Phrase{"pool overlaps", Code::kConflict, "address-taken", "Another network of the engine uses these addresses."},
     Phrase{"address already in use", Code::kConflict, "address-taken", "Another machine has this address."},
@@ -95,6 +108,9 @@ Error refusal(About about, int status, std::string_view body) {
   if (const Phrase* trouble = find_phrase(kTroubles, low)) return make(*trouble, words);
   if (about == About::kNetwork || about == About::kStart || about == About::kMachine) {
     if (const Phrase* taken = find_phrase(kAddressTaken, low)) return make(*taken, words);
+  }
+  if (about == About::kImage) {
+    if (const Phrase* registry = find_phrase(kRegistry, low)) return make(*registry, words);
   }
   if (says_image_missing(low)) return image_missing(words);
   if (status == 404 && about == About::kImage) return image_missing(words);

@@ -91,6 +91,9 @@ TEST(R14_2, WordsOfTheDaemonBecomeOurReasons) {
   EXPECT_EQ(said(About::kStart, 500, "rpc error: code = Unavailable desc = transport is closing"), "engine-lost");
   EXPECT_EQ(said(About::kStart, 400, "failed to create shim task: OCI runtime create failed: exec: \\\"x\\\": executable file not found in $PATH: unknown"),
             "machine-did-not-start");
+  EXPECT_EQ(said(About::kImage, 500, "Get \\\"http://127.0.0.1:5000/v2/\\\": dial tcp 127.0.0.1:5000: connect: connection refused"), "registry-away");
+  EXPECT_EQ(said(About::kImage, 500, "Get \\\"http://r/v2/x/manifests/1\\\": no basic auth credentials"), "registry-denied");
+  EXPECT_EQ(said(About::kMachine, 500, "connection refused"), "engine-refused") << "nobody's registry";
   EXPECT_EQ(said(About::kMachine, 500, "something new"), "engine-refused");
   EXPECT_EQ(refusal(About::kMachine, 500, "<html>").reason, "engine-refused");
   EXPECT_EQ(transport_error("e", {Code::kUnavailable, "connect-failed", "", "", {}}).reason, "engine-away");
