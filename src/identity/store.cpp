@@ -131,7 +131,7 @@ Result<> update_user(soci::session& sql, const User& user) {
     return fail(Code::kConflict, "email-exists", "Another user has this e-mail address.");
   }
   sql << R"sql(update users set name = :name, name_key = :key, role = :role, team_id = nullif(:team, ''),
-    password_hash = nullif(:hash, ''), disabled_at = nullif(:disabled, 0), email = nullif(:email, ''), email_key = nullif(:ekey, '')
+    password_hash = nullif(:hash, ''), disabled_at = nullif(cast(:disabled as bigint), 0), email = nullif(:email, ''), email_key = nullif(:ekey, '')
     where id = :id)sql",
       use(user.name, "name"), use(key, "key"), use(role, "role"), use(user.team_id, "team"), use(user.password_hash, "hash"),
       use(disabled, "disabled"), use(user.email, "email"), use(email_key, "ekey"), use(user.id, "id");

@@ -127,7 +127,7 @@ void insert_token(soci::session& sql, const Token& token) {
   const long long created = to_micros(token.created_at);
   const long long expires = to_micros(token.expires_at);
   sql << R"sql(insert into tokens (id, hash, user_id, name, created_at, expires_at, scopes)
-    values (:id, :hash, :user, :name, :created, nullif(:expires, 0), nullif(:scopes, '')))sql",
+    values (:id, :hash, :user, :name, :created, nullif(cast(:expires as bigint), 0), nullif(:scopes, '')))sql",
       use(token.id, "id"), use(token.hash, "hash"), use(token.user_id, "user"), use(token.name, "name"),
       use(created, "created"), use(expires, "expires"), use(token.scopes, "scopes");
 }

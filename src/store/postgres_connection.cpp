@@ -137,7 +137,7 @@ Result<std::string> PostgresConnection::execute(const std::string& sql) {
     const int columns = PQnfields(result.get());
     return PQntuples(result.get()) == 0 || columns == 0 ? std::string() : std::string(PQgetvalue(result.get(), 0, columns - 1));
   }
-  if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) return std::string();
+  if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) return std::string(PQcmdStatus(result.get()));
   const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
   const char* message = result ? PQresultErrorMessage(result.get()) : PQerrorMessage(handle_);
   return fail(error_of(state == nullptr ? "" : state, fmt::format("{}: {}", message, sql)));

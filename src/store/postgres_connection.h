@@ -55,7 +55,7 @@ class PostgresConnection {
   PGconn* handle() { return handle_; }
 
   /// Runs one or more statements in one round trip, and gives the last column of the last one's first row ("" when there is
-  /// none). The errors are those of `postgres_error`.
+  /// none), or what PostgreSQL calls it when it has no rows ("COMMIT"). The errors are those of `postgres_error`.
   Result<std::string> execute(const std::string& sql);
   /// Runs `work` and turns whatever it throws into an Error. Does not touch the transaction; statements that would, fail.
   Result<Store::AnyValue> run(const Store::AnyWork& work);

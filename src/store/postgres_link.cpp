@@ -24,12 +24,32 @@ bool PostgresShared::closed() const {
   return closed_;
 }
 
+bool PostgresShared::just_failed() const {
+  const std::lock_guard lock(mutex_);
+  return std::chrono::steady_clock::now() - failed_at_ < std::chrono::seconds{1};
+}
+
+void PostgresShared::note_failure() {
+  const std::lock_guard lock(mutex_);
+  failed_at_ = std::chrono::steady_clock::now();
+}
+
+namespace {
+
+std::unexpected<Error> away(std::string cause) {
+  return fail(Code::kUnavailable, "store-failed", "The database is away. Try again.", std::move(cause));
+}
+
+}  // namespace
+
 Result<> PostgresLink::ensure(std::chrono::steady_clock::time_point deadline) {
   if (connection_ != nullptr && connection_->lost()) {
     log::warn("store", "A connection to the database was lost.", {{"database", shared_.target.shown}});
     drop();
   }
   if (connection_ != nullptr) return {};
+  const bool in_haste = shared_.closed() || std::chrono::steady_clock::now() > deadline;
+  if (in_haste && shared_.just_failed()) return away("another connection has just failed");
   std::chrono::milliseconds pause{20};
   while (true) {
     auto connected = connect();
@@ -44,7 +64,8 @@ Result<> PostgresLink::connect() {
   try {
     connection_ = std::make_unique<PostgresConnection>(shared_.target, use_, shared_.watch);
   } catch (const std::exception& failure) {
-    return fail(Code::kUnavailable, "store-failed", "The database is away. Try again.", failure.what());
+    shared_.note_failure();
+    return away(failure.what());
   }
   if (had_one_) shared_.lost.add();
   had_one_ = true;

@@ -20,6 +20,9 @@ struct PostgresShared {
   void nap(std::chrono::milliseconds time);
   void close();
   bool closed() const;
+  /// Whether somebody tried in vain to connect within the last second.
+  bool just_failed() const;
+  void note_failure();
 
   const PostgresTarget target;
   Watch watch;
@@ -31,6 +34,7 @@ struct PostgresShared {
   mutable std::mutex mutex_;
   std::condition_variable closing_;
   bool closed_ = false;
+  std::chrono::steady_clock::time_point failed_at_{};
 };
 
 /// How long work waits for a database that is away, counted from when the work was asked for: a restart fits in, a person
@@ -43,7 +47,8 @@ class PostgresLink {
  public:
   PostgresLink(PostgresShared& shared, PostgresConnection::Use use) : shared_(shared), use_(use) {}
 
-  /// Makes sure that there is a connection; tries until `deadline`, at least once. `store-failed` (kUnavailable).
+  /// Makes sure that there is a connection; tries until `deadline`. What is late already, or must end because the store is
+  /// closed, is not held up by a database that has just been found away. `store-failed` (kUnavailable).
   Result<> ensure(std::chrono::steady_clock::time_point deadline);
   /// Only after `ensure`.
   PostgresConnection& operator*() { return *connection_; }

@@ -53,6 +53,8 @@ Result<PostgresTarget> postgres_target(const std::string& url) {
   }
   std::map<std::string, std::string> settings{{"connect_timeout", "5"},     {"keepalives_idle", "5"},      {"keepalives_interval", "2"},
                                               {"keepalives_count", "3"},    {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
+                                              // Of several hosts, or after a fail-over, the one that takes writes.
+                                              {"target_session_attrs", "read-write"},
                                               {"application_name", application_name()}};
   for (const auto* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) settings[option->keyword] = option->val;

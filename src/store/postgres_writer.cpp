@@ -22,6 +22,11 @@ Error claimed_by_another() {
   return {Code::kUnavailable, "store-claimed", "Another server has taken over the database; this one may not write any more.", {}, {}};
 }
 
+/// PostgreSQL answers the commit of a failed transaction without an error, but with another word.
+Error rolled_back_instead(const std::string& word) {
+  return {Code::kInternal, "store-failed", "The database could not do this.", "the commit was answered with " + word, {}};
+}
+
 SteadyTime patience_of(const std::vector<Job*>& group) { return group.front()->queued + kPostgresPatience; }
 
 }  // namespace
@@ -134,6 +139,7 @@ Result<Store::AnyValue> PostgresWriter::run_in_savepoint(Job& job) {
 
 PostgresWriter::Attempt PostgresWriter::commit(const Group& group, Outcomes outcomes) {
   auto committed = link_->execute(closing_ + "COMMIT");
+  if (committed && *committed != "COMMIT") committed = fail(rolled_back_instead(*committed));
   if (committed) {
     commits_.add();
     group_size_.observe(static_cast<double>(group.size()));
