@@ -49,7 +49,8 @@ Result<> PostgresLink::ensure(std::chrono::steady_clock::time_point deadline) {
   }
   if (connection_ != nullptr) return {};
   const bool in_haste = shared_.closed() || std::chrono::steady_clock::now() > deadline;
-  if (in_haste && shared_.just_failed()) return away("another connection has just failed");
+  // The first one is tried in any case: why it fails is what an operator needs to know.
+  if (had_one_ && in_haste && shared_.just_failed()) return away("another connection has just failed");
   std::chrono::milliseconds pause{20};
   while (true) {
     auto connected = connect();
