@@ -18,6 +18,7 @@ export function PasteDialog({ shown, hide, pasted }: { shown: boolean; hide: () 
       setReceipt(null);
       setTrouble('');
       dialog.current?.showModal();
+      dialog.current?.querySelector('textarea')?.focus();
     }
     if (!shown) dialog.current?.close();
   }, [shown]);
@@ -46,7 +47,7 @@ export function PasteDialog({ shown, hide, pasted }: { shown: boolean; hide: () 
     <dialog ref={dialog} className="paste" onClose={hide} onClick={(event) => { if (event.target === dialog.current) hide(); }} aria-labelledby="paste-title">
       <div className="section-head"><h2 id="paste-title">Paste flags</h2><span className="spring" /><button type="button" className="icon-button" onClick={hide} aria-label="Close"><Icon name="close" /></button></div>
       <form ref={form} onSubmit={(event) => void send(event)}>
-        <label>Any text with flags in it<textarea name="text" rows={8} required autoFocus spellCheck={false} onKeyDown={(event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.current?.requestSubmit(); }} /></label>
+        <label>Any text with flags in it<textarea name="text" rows={8} required spellCheck={false} onKeyDown={(event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.current?.requestSubmit(); }} /></label>
         <div className="line-form">
           <label>Sploit<input name="sploit" placeholder="manual" maxLength={100} autoComplete="off" /></label>
           <label>Team<input name="team" placeholder="not named" maxLength={100} autoComplete="off" /></label>
