@@ -1,6 +1,6 @@
 """Takes flags from the farm and hands them in to the jury, until it is told to stop.
 
-    python3 -m tiltyard_farm.sender --farm URL --token-file FILE [--name NAME]
+    python3 sender.pyz --farm URL --token-file FILE [--name NAME]
 
 The farm says which jury and where it is; a change of its configuration is taken up with the next lease.
 """
@@ -35,7 +35,6 @@ class Sender:
         self.leases = queue.Queue(maxsize=1)
         self.stopping = threading.Event()
         self.refused = None
-        self.most = 0
         self.jury, self.jury_is = None, None
         self.backoff = Backoff(0.1, 5.0)
 
@@ -72,7 +71,7 @@ class Sender:
         backoff = Backoff()
         while not self.stopping.is_set():
             try:
-                lease = self.asking.lease(self.name, self.most)
+                lease = self.asking.lease(self.name)
                 backoff.reset()
             except FarmAway as error:
                 if not self.stopping.is_set():
@@ -103,12 +102,10 @@ class Sender:
     # --- sending ---------------------------------------------------------------------------------
 
     def _work(self, lease):
-        jury = self._jury_for(lease)
         limited, retry_after = False, None
         left = list(lease.flags)
         try:
-            if jury is None:
-                raise NotSent(f"this sender knows no protocol {lease.protocol!r}")
+            jury = self._jury_for(lease)
             self.stopping.wait(max(0.0, lease.starts - time.monotonic()))
             # What had not been written when a connection was cut goes out on the next one.
             while left and self.reporter.ours(lease):
@@ -126,6 +123,9 @@ class Sender:
         except NotSent as error:
             log.warning("not sent: %s", error)
             self._unsent(lease, left, f"not sent: {error}")
+            self.stopping.wait(self.backoff.pause())
+        except Exception:  # a jury's module of somebody's own: its mistake costs an attempt, not the sender
+            log.exception("the module for %s failed; the outcome of %d flags is unknown", lease.protocol, len(left))
             self.stopping.wait(self.backoff.pause())
         self.reporter.finish(lease, limited, retry_after)
 
@@ -153,9 +153,14 @@ class Sender:
         if wanted != self.jury_is:
             if self.jury:
                 self.jury.close()
-            kind = self.juries.get(lease.protocol)
-            self.jury, self.jury_is = kind(lease.settings) if kind else None, wanted
-            self.most = getattr(self.jury, "batch", 0)
+            self.jury, self.jury_is = None, None
+            if lease.protocol not in self.juries:
+                raise NotSent(f"this sender knows no protocol {lease.protocol!r}")
+            try:
+                self.jury = self.juries[lease.protocol](lease.settings)
+            except (KeyError, TypeError, ValueError) as error:
+                raise NotSent(f"the settings of the jury cannot be used: {type(error).__name__} {error}") from error
+            self.jury_is = wanted
             self.backoff.reset()
         return self.jury
 

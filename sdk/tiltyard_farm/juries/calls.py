@@ -5,20 +5,22 @@ import select
 import urllib.parse
 
 from ..verdicts import Limited, Lost, NotSent
+from .settings import seconds
 
 
 class HttpJury:
     """The base of these juries. One connection is kept open; `send` makes as many calls as the jury's bounds need."""
 
     method, path, port = "PUT", "/flags", 80
-    batch, body_limit = 100, 10_000  # flags and bytes of a call
+    batch, body_limit = 100, 10_000  # flags and bytes of a call; `batch` of the settings goes first
 
     def __init__(self, settings):
         base = urllib.parse.urlsplit(settings.get("url") or f"http://{settings['host']}:{settings.get('port') or self.port}")
         self.secure, self.host, self.port = base.scheme == "https", base.hostname, base.port or (443 if base.scheme == "https" else 80)
         self.path = base.path if base.path not in ("", "/") else self.path
         self.token = settings.get("token", "")
-        self.timeout = float(settings.get("timeout") or 10)
+        self.timeout = seconds(settings, "timeout", 10.0)
+        self.batch = int(settings.get("batch") or self.batch)
         self.connection = None
 
     def read(self, flags, text):
@@ -93,13 +95,13 @@ def refuse(status, headers, body, unsent):
     so that a later `already submitted` is not held against the flag."""
     text = body.decode("utf-8", "replace").strip()[:200]
     if status == 429 or "RATE_LIMIT" in text:
-        raise Limited(f"{status} {text}", seconds(headers.get("Retry-After")))
+        raise Limited(f"{status} {text}", pause(headers.get("Retry-After")))
     if status >= 500:
         raise Lost(f"{status} {text}", unsent)
     raise NotSent(f"{status} {text}")
 
 
-def seconds(retry_after):
+def pause(retry_after):
     """A Retry-After in seconds; None for none, and for a date, which no known jury sends."""
     try:
         return max(0.0, float(retry_after))

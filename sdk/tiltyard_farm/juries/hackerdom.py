@@ -24,7 +24,7 @@ def read(flags, text):
 
 
 class Jury(HttpJury):
-    body_limit = 16_000
+    batch, body_limit = 200, 16_000
 
     def read(self, flags, text):
         return read(flags, text)

@@ -5,6 +5,7 @@ import socket
 import time
 
 from ..verdicts import INVALID, Lost, NotSent, Verdict
+from .settings import seconds
 
 WINDOW = 1000  # flags that wait for an answer at once; their bytes fit the sockets' buffers, so that neither side can block
 
@@ -52,14 +53,14 @@ class LineConnection:
 class LineJury:
     """The base of these juries. `send` yields verdicts as they come, over one connection that is kept for the next call."""
 
-    port, batch = 31337, 1000
+    port = 31337
     idle, lives = 240, float("inf")  # seconds after which a connection is not used again: since the last flag, since its start
     longest = 1000                   # bytes of a line that the jury takes
 
     def __init__(self, settings):
         self.address = settings["host"], int(settings.get("port") or self.port)
         self.token = settings.get("token", "")
-        self.timeout = float(settings.get("timeout") or 10)
+        self.timeout = seconds(settings, "timeout", 10.0)
         self.connection = None
 
     def introduce(self, connection):
