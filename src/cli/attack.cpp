@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "cli/attack_find.h"
 #include "cli/attack_runs.h"
 #include "cli/context.h"
 
@@ -205,7 +206,7 @@ void Attack::take(int id, std::string_view line) {
   auto& attempt = running_.at(id);
   const auto text = readable(line);
   std::vector<FoundFlag> fresh;
-  for (auto& flag : farm_.game()->finder.find(text)) {
+  for (auto& flag : find_flags(*farm_.game()->format, text)) {
     ++attempt.flags;
     if (seen_.size() >= kMostSeen) seen_.clear();
     if (!seen_.insert(std::hash<std::string>{}(flag)).second) continue;

@@ -96,9 +96,9 @@ Result<> FarmLink::look() {
 
 Result<std::shared_ptr<const Game>> FarmLink::read_game(const json::value& said, bool from_memory) const {
   const auto& teams = member(said, "teams");
-  auto finder = FlagFinder::make(text_of(teams, "flag_format"));
-  if (!finder) return fail(std::move(finder.error()));
-  auto game = std::make_shared<Game>(Game{{}, std::move(*finder), {}, {}, options_.state + ".ids.json", from_memory});
+  auto format = farm::FlagFormat::make(text_of(teams, "flag_format"));
+  if (!format) return fail(std::move(format.error()));
+  auto game = std::make_shared<Game>(Game{{}, std::move(*format), {}, {}, options_.state + ".ids.json", from_memory});
   for (const auto& team : items_of(teams)) game->teams.push_back({text_of(team, "name"), text_of(team, "address")});
   game->flag_lifetime = std::chrono::seconds(static_cast<std::int64_t>(real_of(teams, "flag_lifetime_s")));
   const auto& ids = member(said, "flag_ids");

@@ -14,7 +14,7 @@
 
 #include "cli/api.h"
 #include "cli/attack_backlog.h"
-#include "cli/attack_find.h"
+#include "farm/format.h"
 
 namespace tiltyard::cli {
 
@@ -26,7 +26,7 @@ struct Target {
 /// What the farm says of the game; immutable.
 struct Game {
   std::vector<Target> teams;
-  FlagFinder finder;
+  std::shared_ptr<const farm::FlagFormat> format;
   std::chrono::seconds flag_lifetime{0};
   boost::json::value flag_ids;  ///< {service: {team: [flag id, …]}}; empty when there are none
   std::string flag_ids_file;    ///< the same in a file
@@ -45,8 +45,8 @@ class FarmLink {
   FarmLink(Options options, Backlog& backlog);
   ~FarmLink();
 
-  /// The first look, then the thread. The farm may be away if it has been seen before. Errors: those of the calls,
-  /// `flag-format-unreadable`.
+  /// The first look, then the thread. The farm may be away if it has been seen before. Errors: those of the calls, and
+  /// `farm-config-invalid` for a flag format that we cannot read.
   Result<> open();
   std::shared_ptr<const Game> game() const;
   /// There is something in the backlog.

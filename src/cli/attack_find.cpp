@@ -1,10 +1,6 @@
 #include "cli/attack_find.h"
 
-#include <fmt/core.h>
-#include <re2/re2.h>
-
 #include <algorithm>
-#include <array>
 
 namespace tiltyard::cli {
 namespace {
@@ -41,28 +37,11 @@ std::string readable(std::string_view text) {
   return out;
 }
 
-Result<FlagFinder> FlagFinder::make(const std::string& format) {
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  auto compiled = std::make_shared<const re2::RE2>(format, options);
-  if (!compiled->ok()) {
-    return fail(Code::kInvalid, "flag-format-unreadable", fmt::format("The farm's flag format {} cannot be used: {}", format, compiled->error()));
-  }
-  return FlagFinder(std::move(compiled));
-}
-
-std::vector<std::string> FlagFinder::find(std::string_view text) const {
+std::vector<std::string> find_flags(const farm::FlagFormat& format, std::string_view text) {
   std::vector<std::string> out;
-  const int wanted = format_->NumberOfCapturingGroups() == 1 ? 1 : 0;
-  std::array<re2::StringPiece, 2> groups;
-  std::size_t at = 0;
-  while (at <= text.size() && format_->Match({text.data(), text.size()}, at, text.size(), re2::RE2::UNANCHORED, groups.data(), wanted + 1)) {
-    const auto& whole = groups[0];
-    const auto end = static_cast<std::size_t>(whole.data() - text.data()) + whole.size();
-    const auto& flag = groups[static_cast<std::size_t>(wanted)];
-    if (!flag.empty() && std::ranges::find(out, std::string_view(flag.data(), flag.size())) == out.end()) out.emplace_back(flag.data(), flag.size());
-    at = std::max(end, at + (whole.empty() ? 1 : 0));
-  }
+  format.find_all(text, [&](std::string_view flag) {
+    if (std::ranges::find(out, flag) == out.end()) out.emplace_back(flag);
+  });
   return out;
 }
 
