@@ -15,6 +15,16 @@ pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
 find_package(absl REQUIRED)
+
+# gRPC itself is linked from its archives: as shared libraries it costs every start of the command line 40 ms, wanted or not.
+# Abseil stays shared: others link it too, and there must be one copy of it only.
+pkg_check_modules(GRPC REQUIRED grpc++ protobuf)
+find_program(PROTOC protoc REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+set(GRPC_LINKS ${GRPC_STATIC_LIBRARIES})
+list(TRANSFORM GRPC_LINKS REPLACE "^(grpc.*|gpr|upb|address_sorting|protobuf)$" "-l:lib\\1.a")
+list(REMOVE_DUPLICATES GRPC_LINKS)
+
 find_package(prometheus-cpp CONFIG QUIET)
 find_library(PROMETHEUS_CORE prometheus-cpp-core REQUIRED)
 find_library(SOCI_CORE soci_core REQUIRED)

@@ -45,12 +45,13 @@ packages_of() {
       echo clang-19 lld-19 cmake ninja-build ccache pkgconf libboost$boost-dev libboost-json$boost-dev \
         libboost-url$boost-dev libfmt-dev libspdlog-dev libsoci-dev libsqlite3-dev libpq-dev \
         libtomlplusplus-dev libyaml-cpp-dev libcli11-dev libsodium-dev libre2-dev libarchive-dev libssl-dev \
-        prometheus-cpp-dev zlib1g-dev libhiredis-dev libcurl4-openssl-dev libabsl-dev ;;
+        prometheus-cpp-dev zlib1g-dev libhiredis-dev libcurl4-openssl-dev libabsl-dev libgrpc++-dev libprotobuf-dev \
+        protobuf-compiler protobuf-compiler-grpc ;;
     run) echo curl ca-certificates nftables iproute2 busybox-static mmdebstrap tzdata ;;
     # The engine finds its iptables by itself; git and the like are only recommended.
     engine) echo $docker iptables ;;
     unit) echo libgtest-dev libgmock-dev librapidcheck-dev redis-server postgresql ;;
-    e2e) echo python3 python3-pytest python3-hypothesis python3-aiosmtpd openssh-client openssl redis-server postgresql docker-registry ;;
+    e2e) echo python3 python3-pytest python3-hypothesis python3-grpcio python3-protobuf python3-aiosmtpd openssh-client openssl redis-server postgresql docker-registry ;;
     lint) echo python3 python3-pytest ;;
     web) echo chromium ;;
     node) echo nodejs ;;

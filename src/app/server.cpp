@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "app/assets.h"
+#include "app/farm_outside.h"
 #include "app/health.h"
 #include "app/limits.h"
 #include "app/node.h"
@@ -108,6 +109,7 @@ struct Server::Parts {
   std::unique_ptr<flags::Service> flags;
   std::unique_ptr<labs::Service> labs;
   std::unique_ptr<farm::Service> farm;
+  FarmOutside farm_outside;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<bus::Redis> redis;
   std::unique_ptr<limits::Service> limits;
@@ -335,6 +337,8 @@ asio::awaitable<Result<>> Server::start() {
   parts.catalogue->run();
   parts.flags->run();
   parts.farm->run();
+  auto outside = parts.farm_outside.start(settings_, *parts.farm, loops_.home(), url());
+  if (!outside) co_return outside;
   auto link = co_await parts.identity->setup_link();
   if (link && *link) sign_in_link_ = url() + "/signin#" + (*link)->reveal();
   co_return Result<>{};
@@ -351,6 +355,7 @@ std::string Server::url() const {
 
 asio::awaitable<void> Server::stop() {
   auto& parts = *parts_;
+  co_await parts.farm_outside.stop();
   if (parts.farm) parts.farm->stop_waiting();
   if (parts.http) co_await parts.http->stop(std::chrono::seconds{2});
   co_await parts.gate.close();

@@ -147,6 +147,9 @@ void farm_keys(Farm& f, std::vector<Key>& keys) {
                   "The flag farm's own file, farm.toml (docs/farm.md): the game, the opponents, the jury. What stands in it is taken "
                   "up while the server runs. Empty: there is no farm.",
                   kRestart, Text{&f.config, Text::Form::kPath}});
+  keys.push_back({"farm", "grpc_listen",
+                  "Where the farm also answers gRPC (api/proto/farm.proto), with the server's own TLS. Port 0 takes a free one. Empty: it does not.",
+                  kRestart, Text{&f.grpc_listen, Text::Form::kAddressOrNone}});
 }
 
 void limit_keys(Limits& l, std::vector<Key>& keys) {

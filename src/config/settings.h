@@ -88,7 +88,8 @@ struct Flags {
 };
 
 struct Farm {
-  std::string config;  ///< farm.toml; empty: no farm
+  std::string config;       ///< farm.toml; empty: no farm
+  std::string grpc_listen;  ///< empty: no gRPC
 };
 
 struct Limits {

@@ -65,6 +65,7 @@ std::string what_text(const Text& text) {
   switch (text.form) {
     case Text::Form::kAny: return "a text";
     case Text::Form::kAddress: return "ADDRESS:PORT with an IP address, such as \"127.0.0.1:8000\" or \"[::1]:8000\"";
+    case Text::Form::kAddressOrNone: return "ADDRESS:PORT with an IP address, or nothing";
     case Text::Form::kHost: return "a host name or an address";
     case Text::Form::kUrl: return "a URL with http:// or https://";
     case Text::Form::kEngineUrl: return "unix:///PATH or tcp://HOST:PORT";
@@ -85,6 +86,7 @@ bool fits(const Text& target, const std::string& text) {
     case Text::Form::kAny:
     case Text::Form::kPath: return true;
     case Text::Form::kAddress: return parse_address(text).has_value();
+    case Text::Form::kAddressOrNone: return text.empty() || parse_address(text).has_value();
     case Text::Form::kHost: return text.empty() || is_host(text);
     case Text::Form::kUrl: return text.empty() || is_web_url(text);
     case Text::Form::kEngineUrl: return is_engine_url(text);

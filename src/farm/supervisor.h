@@ -1,0 +1,60 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/gate.h"
+#include "base/process.h"
+#include "farm/farm.h"
+
+namespace tiltyard::farm {
+
+struct SupervisorOptions {
+  std::string farm_url;       ///< what senders are told
+  std::string data_folder;    ///< where the farm keeps its token when farm.toml names none
+  std::string_view program;   ///< the bytes of the sender that the server carries (a Python zip application)
+  std::string certificate;    ///< of our own TLS, which senders are to trust; empty: plain HTTP, or a certificate of a known authority
+  std::optional<Program::Account> account;  ///< whom senders run as; none: as we do
+};
+
+/// Keeps as many sender programs running as farm.toml says: starts them again with growing pauses, follows changes of the
+/// file, puts what they write into our log, and ends them with the server. A sender gets the farm's token and nothing else
+/// of ours: no other rights, files or variables. Lives on the home loop.
+class Supervisor {
+ public:
+  Supervisor(Service& farm, asio::any_io_executor home, SupervisorOptions options);
+  ~Supervisor();
+
+  void run();
+  /// Asks the senders to finish what is at the jury, and kills those that have not after five seconds. To be called while the
+  /// server still answers them.
+  asio::awaitable<void> close();
+  std::size_t running() const;
+
+ private:
+  struct Slot;
+  asio::awaitable<void> follow();
+  asio::awaitable<void> keep(std::shared_ptr<Slot> slot);
+  asio::awaitable<Result<>> live(Slot& slot);
+  Result<int> start(Slot& slot);
+  void adjust(const SenderPrograms& wanted);
+  void signal(int number) const;
+
+  Service& farm_;
+  const asio::any_io_executor home_;
+  const SupervisorOptions options_;
+  int file_ = -1;  ///< the program in memory, which senders get as their descriptor 3
+  SenderPrograms wanted_;
+  std::vector<std::shared_ptr<Slot>> slots_, leaving_;
+  Gate gate_{"farm-senders"};
+};
+
+/// Whom senders run as: `nobody` when we are root, else as we do.
+std::optional<Program::Account> sender_account();
+
+}  // namespace tiltyard::farm
