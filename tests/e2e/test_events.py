@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 
-from harness import templates
+from harness import postgres, templates
 from harness.api import Api
 from harness.wait import until
 
@@ -38,7 +38,7 @@ def fill(server, count, **columns):
             "actor_id": "'id-' || (n % 1000)", "address": "'10.0.0.' || (n % 250)", "at": "1700000000000000 + n * 1000000", "detail": "'{}'"}
     base.update(columns)
     first = server.rows("SELECT last FROM event_sequence")[0][0]
-    server.change(f"WITH RECURSIVE count(n) AS (SELECT {first + 1} UNION ALL SELECT n + 1 FROM count WHERE n < {first + count}) "
+    server.change(f"WITH RECURSIVE count(n) AS (SELECT CAST({first + 1} AS BIGINT) UNION ALL SELECT n + 1 FROM count WHERE n < {first + count}) "
                   f"INSERT INTO events (seq, {', '.join(base)}) SELECT n, {', '.join(base.values())} FROM count")
     # What the server itself wrote before has another time: say so, as it would have.
     server.change("UPDATE event_sequence SET last = (SELECT MAX(seq) FROM events), disorder = (SELECT MAX(at) - MIN(at) FROM events), "
@@ -218,6 +218,7 @@ def test_R9_4_the_export_is_whole_fixed_and_resumable_while_the_log_grows(make_s
     assert {json.loads(line)["kind"] for line in few} == {"system.started"}
 
 
+@pytest.mark.skipif(postgres.wanted(), reason="PostgreSQL keeps no text that is not UTF-8")
 def test_R9_4_no_name_can_forge_a_line(make_server):
     server = make_server(config={**FAKE, "log": {"level": "trace"}}).start()
     forged = 'x\n{"id":"1","kind":"login"}\r\n2026-01-01T00:00:00.000Z fatal app: forged\u2028\u202e\x1b[2J'
