@@ -115,6 +115,10 @@ const std::vector<RouteLimits>& table() {
       {"GET", "/api/v1/farm/series", {"admin-read"}},
       {"GET", "/api/v1/farm/config", {"admin-read"}},
       {"PUT", "/api/v1/farm/config", {"admin-change"}},
+      {"GET", "/socket.io/", {"realtime-open"}},
+      {"POST", "/socket.io/", {"realtime-open"}},
+      {"PUT", "/socket.io/", {"realtime-open"}},
+      {"OPTIONS", "/socket.io/", {"realtime-open"}},
 
       {"GET", "/openapi.json", {"document"}},
   };

@@ -15,6 +15,7 @@
 #include "app/node.h"
 #include "app/page.h"
 #include "app/people.h"
+#include "app/realtime.h"
 #include "app/records.h"
 #include "base/gate.h"
 #include "bus/bus.h"
@@ -113,6 +114,7 @@ struct Server::Parts {
   std::unique_ptr<features::Service> features;
   std::unique_ptr<bus::Redis> redis;
   std::unique_ptr<limits::Service> limits;
+  std::unique_ptr<realtime::Service> realtime;
   std::unique_ptr<http::Router> router;
   std::unique_ptr<http::Server> http;
   Gate gate{"app"};
@@ -158,6 +160,8 @@ Result<> Server::open_store() {
   more = notices::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
   more = farm::migrations();
+  migrations.insert(migrations.end(), more.begin(), more.end());
+  more = realtime::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
   if (auto migrated = parts_->store->migrate(migrations); !migrated) return migrated;
   // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking our
@@ -272,6 +276,10 @@ void Server::make_routes() {
   address.port = gateway.public_port != 0 ? static_cast<std::uint16_t>(gateway.public_port) : parts.gateway->port();
   address.scheme = gateway.public_port == 443 ? "https" : "http";
   labs::add_routes(*parts.router, {*parts.labs, *parts.catalogue, *parts.engine, parts.bus, parts.clock, address});
+  parts.realtime = std::make_unique<realtime::Service>(
+      realtime_options(settings_), realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity, *parts.limits, parts.clock});
+  add_rooms(*parts.realtime, {*parts.labs, *parts.catalogue, address});
+  parts.realtime->add_routes(*parts.router);
   auto health = std::make_shared<const HealthParts>(
       HealthParts{*parts.store, *parts.engine, *parts.labs, *parts.catalogue, settings_.metrics.token});
   add_health_routes(*parts.router, health);
@@ -327,6 +335,8 @@ asio::awaitable<Result<>> Server::start() {
   auto limited = co_await make_limits();
   if (!limited) co_return limited;
   make_routes();
+  auto following = co_await parts.realtime->start();
+  if (!following) co_return following;
   http::ServerOptions options;
   options.listen = settings_.server.listen;
   options.tls_certificate = settings_.server.tls_certificate;
@@ -357,7 +367,9 @@ asio::awaitable<void> Server::stop() {
   auto& parts = *parts_;
   co_await parts.farm_outside.stop();
   if (parts.farm) parts.farm->stop_waiting();
+  if (parts.realtime) parts.realtime->disconnect();
   if (parts.http) co_await parts.http->stop(std::chrono::seconds{2});
+  if (parts.realtime) co_await parts.realtime->close();
   co_await parts.gate.close();
   if (parts.farm) co_await parts.farm->close();
   if (parts.jobs) co_await parts.jobs->close();

@@ -7,7 +7,10 @@
 #include <cstddef>
 #include <memory>
 
+#include <boost/json/object.hpp>
+
 #include "base/clock.h"
+#include "bus/bus.h"
 #include "net/router.h"
 #include "store/store.h"
 
@@ -26,6 +29,9 @@ struct Parts {
   store::Store& store;
   const Clock& clock;
 };
+
+/// An event as the API shows it (api/openapi.yaml, Event).
+boost::json::object event_view(long long seq, const bus::Event& event);
 
 class Service {
  public:

@@ -126,6 +126,24 @@ json::object shown(const Row& row) {
           {"detail", std::move(detail)}};
 }
 
+}  // namespace
+
+json::object event_view(long long seq, const bus::Event& event) {
+  Row row;
+  row.seq = seq;
+  row.kind = event.kind;
+  row.subject = event.subject;
+  row.owner = event.owner;
+  row.actor = event.actor.name;
+  row.actor_id = event.actor.id;
+  row.address = event.actor.address;
+  row.at = event.at;
+  row.detail = event.detail;
+  return shown(row);
+}
+
+namespace {
+
 json::value or_null(const std::optional<long long>& seq) { return seq ? json::value(std::to_string(*seq)) : json::value(nullptr); }
 
 asio::awaitable<Result<Response>> list(StatePtr state, Request request) {

@@ -201,7 +201,7 @@ struct Redis::State : std::enable_shared_from_this<Redis::State> {
 template <class Handler>
 void Redis::State::begin(Handler handler, std::string bytes) {
   auto who = std::make_unique<Waiter::Of<Handler>>(std::move(handler));
-  if (!ready) return who->complete(fail(away("not connected")));
+  if (!ready || !options.channel.empty()) return who->complete(fail(away("not connected for commands")));
   if (waiting.size() >= options.queue_limit) {
     return who->complete(fail(Code::kUnavailable, "redis-busy", "Too many commands wait for Redis."));
   }
@@ -241,6 +241,11 @@ bool Redis::State::deliver(redisReader& reader) {
     if (redisReaderGetReply(&reader, &raw) != REDIS_OK) return false;
     if (raw == nullptr) return true;
     const auto reply = std::unique_ptr<redisReply, void (*)(void*)>(static_cast<redisReply*>(raw), freeReplyObject);
+    if (!options.channel.empty()) {
+      auto pushed = take_reply(*reply);
+      if (pushed.items.size() == 3 && pushed.items[0].text == "message") options.on_message(std::move(pushed.items[2].text));
+      continue;
+    }
     if (waiting.empty()) return false;
     auto waiter = std::move(waiting.front());
     waiting.pop_front();
@@ -344,6 +349,7 @@ asio::awaitable<Result<>> Redis::State::introduce(std::shared_ptr<Transport> lin
   if (!address.password.empty() && !address.user.empty()) commands.push_back({"AUTH", address.user, address.password});
   if (!address.db.empty()) commands.push_back({"SELECT", address.db});
   commands.push_back({"PING"});
+  if (!options.channel.empty()) commands.push_back({"SUBSCRIBE", options.channel});
   std::string bytes;
   for (const auto& words : commands) append_command(bytes, words);
   asio::steady_timer limit(loop, options.connect_within);
@@ -390,6 +396,7 @@ asio::awaitable<void> Redis::State::run(std::shared_ptr<State> self) {
       state.transport = *link;
       state.ready = true;
       state.heard = Clock::now();
+      if (state.options.on_connected) state.options.on_connected();
       why = co_await state.read(*link);
       state.drop(why);
     } else {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,12 @@ struct RedisOptions {
   std::chrono::milliseconds back_off{50};      ///< before the first attempt to connect again; doubles up to...
   std::chrono::milliseconds longest_back_off{2000};
   std::size_t queue_limit = 20'000;            ///< commands that may wait for their replies
+
+  /// A connection that listens to this channel instead of taking commands (Redis' pub/sub: what is published while it is
+  /// not connected is lost). Empty: a connection for commands.
+  std::string channel = {};
+  std::function<void(std::string)> on_message = {};
+  std::function<void()> on_connected = {};  ///< and whenever it is again
 };
 
 struct RedisReply {

@@ -215,6 +215,19 @@ void rate_keys(Rates& r, Redis& d, std::vector<Key>& keys) {
                   Text{&d.prefix, Text::Form::kNamespace}});
 }
 
+void realtime_keys(Realtime& r, std::vector<Key>& keys) {
+  keys.push_back({"realtime", "origins",
+                  "Pages of other origins that may connect to /socket.io/, with a token: \"https://scores.example\". \"*\": any. Our own pages always may.",
+                  kRestart, Texts{&r.origins, Texts::Form::kWords}});
+  keys.push_back({"realtime", "max_connections", "Connections that may be open at a time.", kRestart, Number{&r.max_connections, 1, 1'000'000}});
+  keys.push_back({"realtime", "connections_per_user", "Connections that one user may have open.", kRestart, Number{&r.connections_per_user, 1, 1'000'000}});
+  keys.push_back({"realtime", "backlog", "What may wait for a client that does not read; then it is disconnected.", kRestart,
+                  Bytes{&r.backlog, 16 * 1024, 1024 * kMiB}});
+  keys.push_back({"realtime", "history", "Messages that are kept of a chat room.", kRestart, Number{&r.history, 1, 100'000}});
+  keys.push_back({"realtime", "ping_interval", "How often a connection is asked whether it is still there.", kRestart, Seconds{&r.ping_interval, 1s, 1h}});
+  keys.push_back({"realtime", "ping_timeout", "How long its answer may take.", kRestart, Seconds{&r.ping_timeout, 1s, 1h}});
+}
+
 void notice_keys(Events& e, Notices& n, std::vector<Key>& keys) {
   keys.push_back({"events", "keep_days", "Days after which events are removed from the event log.", kRestart,
                   Number{&e.keep_days, 1, 3650}});
@@ -271,6 +284,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kSection
     {"auth", "How people sign in."},
     {"rates", "How often the API may be called."},
     {"redis", "What servers share."},
+    {"realtime", "Open connections of pages and programs."},
     {"events", "The record of who did what."},
     {"notices", "Word to staff and users outside of the page."},
     {"log", "What the server writes down."},
@@ -298,6 +312,7 @@ std::vector<Key> keys_of(Settings& s) {
   limit_keys(s.limits, keys);
   people_keys(s.admin, s.auth, keys);
   rate_keys(s.rates, s.redis, keys);
+  realtime_keys(s.realtime, keys);
   notice_keys(s.events, s.notices, keys);
   observe_keys(s.log, s.metrics, keys);
   return keys;

@@ -145,6 +145,17 @@ struct Redis {
   std::string prefix = "tiltyard";
 };
 
+/// Open connections of pages and programs.
+struct Realtime {
+  std::vector<std::string> origins;
+  int max_connections = 20'000;
+  int connections_per_user = 64;
+  std::uint64_t backlog = 1ULL << 20;
+  int history = 500;
+  std::chrono::seconds ping_interval{25};
+  std::chrono::seconds ping_timeout{20};
+};
+
 struct Events {
   int keep_days = 365;
 };
@@ -192,6 +203,7 @@ struct Settings {
   Auth auth;
   Rates rates;
   Redis redis;
+  Realtime realtime;
   Events events;
   Notices notices;
   Log log;

@@ -119,6 +119,12 @@ constexpr std::array kPermissions = {
     Permission{"GET", "/api/get_config", Access::kOpen},
     Permission{"POST", "/api/post_flags", Access::kOpen},
 
+    // The real-time transport; who is there is found out when a session opens, and what they may see is each room's rule
+    Permission{"GET", "/socket.io/", Access::kOpen},
+    Permission{"POST", "/socket.io/", Access::kOpen},
+    Permission{"PUT", "/socket.io/", Access::kOpen},
+    Permission{"OPTIONS", "/socket.io/", Access::kOpen},
+
     // Outside of the API; /metrics has a token of its own
     Permission{"GET", "/healthz", Access::kOpen},
     Permission{"GET", "/readyz", Access::kOpen},

@@ -36,6 +36,11 @@ constexpr std::array kLimiters = {
     Limiter{"item-read", "Reading one thing", Key::kUser, {200, 600, 0}, kMinute},
     Limiter{"stream-open", "Opening the stream of news", Key::kUser, {20, 30, 5000}, kMinute},
 
+    Limiter{"realtime-open", "Requests to the real-time transport from one address: polls, posts and WebSockets", Key::kAddress, {3000, 6000, 0}, kMinute},
+    Limiter{"realtime-connect", "Opening real-time connections", Key::kUser, {60, 60, 10'000}, kMinute},
+    Limiter{"realtime-act", "Joining and leaving rooms over a real-time connection", Key::kUser, {200, 300, 50'000}, kMinute},
+    Limiter{"chat-say", "Chat messages", Key::kUser, {10, 30, 2000}, kMinute},
+
     Limiter{"instance-start", "Starting instances", Key::kTeam, {10, 10, 0}, kMinute},
     Limiter{"instance-start-hourly", "Starting instances, over the hour and the day", Key::kTeam, {60, 60, 500}, kHour},
     Limiter{"instance-extend", "Extending leases", Key::kTeam, {20, 20, 0}, kMinute},

@@ -65,6 +65,9 @@ class Service {
   /// Once it is known: everything else, and by address again where servers share their counts. Adds the RateLimit fields to
   /// `request.answer_fields`. `rate-limited` with `limiter` and `retry_after_s`. On the home loop.
   asio::awaitable<Result<>> pass(std::size_t route, http::Request& request, Caller caller);
+  /// One act that is no request, such as a message over an open connection. `limiter` is a name of the table;
+  /// `rate-limited` as from `pass`.
+  asio::awaitable<Result<>> charge(std::string_view limiter, Caller caller);
   /// Whether a limiter of the route counts by `key`; what costs something to find out is asked only then.
   bool counts(std::size_t route, Key key) const;
 

@@ -252,6 +252,18 @@ asio::awaitable<Result<>> Service::pass(std::size_t route, http::Request& reques
   co_return fail(refusal(charges.all[place], outcome.debt[place]));
 }
 
+asio::awaitable<Result<>> Service::charge(std::string_view limiter, Caller caller) {
+  const auto place = find_limiter(limiter);
+  if (!place) throw std::logic_error(fmt::format("there is no limiter \"{}\"", limiter));
+  Charges charges;
+  add(charges, *place, subject_of(caller, limiters()[*place].key), caller.factor);
+  const Outcome outcome = co_await take(charges, 0);
+  if (outcome.allowed) co_return Result<>{};
+  const std::size_t longest = worst(charges.span(), outcome);
+  refusals(charges.limiter[longest]).add();
+  co_return fail(refusal(charges.all[longest], outcome.debt[longest]));
+}
+
 void Service::degrade(const Error& error) {
   if (!degraded_) {
     degraded_ = true;

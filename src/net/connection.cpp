@@ -113,7 +113,7 @@ void Connection::drain() {
 void Connection::cut() {
   if (cut_) return;
   cut_ = true;
-  transport_->close();
+  if (!transport_->taken()) transport_->close();
   cancel_.emit(asio::cancellation_type::terminal);
 }
 
@@ -126,7 +126,7 @@ asio::awaitable<void> Connection::run() {
   }
   bool again = true;
   while (again && !cut_) again = co_await serve_one();
-  transport_->close();
+  if (!transport_->taken()) transport_->close();
 }
 
 asio::awaitable<void> Connection::turn_away() {
@@ -372,7 +372,7 @@ asio::awaitable<bool> Connection::send_websocket(const Plan& plan, Response resp
   } catch (const std::exception& error) {
     if (!cut_) log::error("http", "a WebSocket failed", {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
   }
-  if (!cut_) co_await socket->close(1000, "");
+  if (!cut_ && !transport_->taken()) co_await socket->close(1000, "");
   endless_ = false;
   co_return false;
 }

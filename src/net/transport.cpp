@@ -103,6 +103,28 @@ void Transport::start_write(std::array<asio::const_buffer, 2> from, IoHandler ha
   else socket_.async_write_some(from, std::move(token));
 }
 
+Io Transport::read_now(asio::mutable_buffer into) {
+  if (!unread_.empty()) return {error_code{}, take_unread(into)};
+  const auto got = ::recv(socket_.native_handle(), into.data(), into.size(), MSG_DONTWAIT);
+  if (got > 0) return {error_code{}, static_cast<std::size_t>(got)};
+  if (got == 0) return {asio::error::eof, 0};
+  return {error_code(errno == EAGAIN ? EWOULDBLOCK : errno, boost::system::system_category()), 0};
+}
+
+Io Transport::write_now(const iovec* pieces, std::size_t count) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces);
+  message.msg_iovlen = count;
+  const auto sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0) return {error_code{}, static_cast<std::size_t>(sent)};
+  return {error_code(errno == EAGAIN ? EWOULDBLOCK : errno, boost::system::system_category()), 0};
+}
+
+void Transport::start_wait(bool to_write, IoHandler handler) {
+  socket_.async_wait(to_write ? Socket::wait_write : Socket::wait_read,
+                     [handler = std::move(handler)](error_code error) mutable { handler(error, 0); });
+}
+
 void Transport::unread(std::string bytes) { unread_.insert(0, bytes); }
 
 void Transport::cancel() {

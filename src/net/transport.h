@@ -15,6 +15,8 @@
 
 #include "base/result.h"
 
+struct iovec;
+
 namespace boost::asio::ssl {
 class context;
 }
@@ -73,6 +75,12 @@ class Transport {
   void start_read(asio::mutable_buffer into, IoHandler handler);
   void start_write(std::array<asio::const_buffer, 2> from, IoHandler handler);
 
+  /// Without waiting, for code that waits by itself; not under TLS. `would_block` when there is nothing to read, or no room.
+  Io read_now(asio::mutable_buffer into);
+  Io write_now(const iovec* pieces, std::size_t count);
+  /// Completes, with zero bytes, when one of these would do something.
+  void start_wait(bool to_write, IoHandler handler);
+
   /// Bytes that were read too far; the next reads give them first.
   void unread(std::string bytes);
 
@@ -88,6 +96,9 @@ class Transport {
   bool quiet();
   bool has_unread() const { return !unread_.empty(); }
   bool tls() const { return tls_ != nullptr; }
+  /// Whether somebody other than the connection that accepted it looks after it now; see take_frames().
+  bool taken() const { return taken_; }
+  void take() { taken_ = true; }
 
  private:
   struct Tls;
@@ -96,6 +107,7 @@ class Transport {
   Socket socket_;
   std::unique_ptr<Tls> tls_;
   std::string unread_;
+  bool taken_ = false;
 };
 
 /// A context that speaks TLS 1.2 and later with this certificate and key; `tls-invalid` names the file that is wrong.

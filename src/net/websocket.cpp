@@ -14,6 +14,7 @@
 #include <array>
 
 #include "base/run_on.h"
+#include "net/frame_socket.h"
 #include "net/text.h"
 
 namespace tiltyard::http {
@@ -127,6 +128,7 @@ class Socket final : public WebSocket, public std::enable_shared_from_this<Socke
   }
 
   Wire& wire() { return wire_; }
+  const std::shared_ptr<Transport>& transport() const { return transport_; }
 
   /// `idle` without a byte brings a ping at its half, and the end at its whole.
   void keep_alive(beast::role_type role, std::chrono::seconds idle) {
@@ -226,6 +228,24 @@ asio::awaitable<Result<std::shared_ptr<WebSocket>>> accept_websocket(std::shared
   auto [error] = co_await socket->wire().async_accept(head, kTuple);
   if (error) co_return socket_failure(error);
   co_return std::shared_ptr<WebSocket>(std::move(socket));
+}
+
+namespace {
+
+asio::awaitable<std::shared_ptr<FrameSocket>> take_here(std::shared_ptr<Socket> socket, FrameLimits limits) {
+  const auto& transport = socket->transport();
+  if (!transport->open()) co_return nullptr;
+  transport->take();
+  co_return std::make_shared<FrameSocket>(transport, limits);
+}
+
+}  // namespace
+
+asio::awaitable<std::shared_ptr<FrameSocket>> take_frames(std::shared_ptr<WebSocket> socket, FrameLimits limits) {
+  auto served = std::dynamic_pointer_cast<Socket>(std::move(socket));
+  const auto executor = served->transport()->executor();
+  auto work = take_here(std::move(served), limits);
+  co_return co_await run_on(executor, std::move(work));
 }
 
 namespace {

@@ -60,6 +60,7 @@ def test_R11_5_every_operation_answers_as_documented(server, contract, checked, 
     Api(server.url, contract=contract).get("/auth").expect(200)
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
         checked.get(path).expect(200)
+    walk_realtime(server, contract)
     checked.get("/me").expect(200)
     player.put("/me/password", {"old": "wrong horse, wrong battery", "new": "a better phrase than before"}).expect(401, "credentials-wrong")
     token = player.post("/me/tokens", {"name": "script", "expires_in_s": 3600}).expect(201).json
@@ -124,6 +125,19 @@ def walk_farm(contract, checked):
         for name, value in (("{id}", "1"), ("{lease}", "nothing"), ("{part}", "raw")):
             path = path.replace(name, value)
         checked.call(method, path, {"lease": "nothing", "flags": [], "text": ""} if method != "GET" else None).expect(404, "farm-off")
+
+
+def walk_realtime(server, contract):
+    """The transport under Socket.IO; its own tests talk over it."""
+    caller = Api(server.url, contract=contract)
+    asked = {"EIO": "4", "transport": "polling"}
+    session = json.loads(caller.get("/socket.io/", query=asked).expect(200).text[1:])["sid"]
+    caller.call("POST", "/socket.io/", raw=b"40", query={**asked, "sid": session}).expect(200)
+    caller.call("POST", "/socket.io/", raw=b"1", query={**asked, "sid": session}).expect(200)
+    caller.get("/socket.io/", query={**asked, "sid": session}).expect(400)
+    caller.put("/socket.io/", query=asked).expect(400)
+    caller.call("OPTIONS", "/socket.io/").expect(204)
+    caller.get("/socket.io/", query=asked, headers={"Origin": "https://elsewhere.example"}).expect(403)
 
 
 def walk_people(server, contract, checked, player):

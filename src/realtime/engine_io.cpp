@@ -1,0 +1,178 @@
+// The HTTP side of Engine.IO: who may open a session, and which request belongs to which.
+#include "realtime/engine_io.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/id.h"
+#include "net/text.h"
+#include "net/websocket.h"
+#include "realtime/engine_session.h"
+
+namespace tiltyard::realtime::engine_io {
+namespace {
+
+using http::Access;
+using http::Request;
+using http::Response;
+using StatePtr = std::shared_ptr<Server::State>;
+
+constexpr std::size_t kMostOrigin = 255;
+
+enum class Origin { kOurs, kAllowed, kForeign };
+
+/// Other programs than browsers say no Origin. Behind a proxy Host is what the browser has asked for.
+Origin origin_of(const Options& options, const Request& request) {
+  const auto origin = request.headers.get("Origin");
+  if (origin.empty()) return Origin::kOurs;
+  const auto scheme = origin.find("://");
+  if (scheme != std::string_view::npos && http::same_text(origin.substr(scheme + 3), request.headers.get("Host"))) return Origin::kOurs;
+  const bool allowed = origin.size() <= kMostOrigin && std::ranges::any_of(options.origins, [&](const std::string& one) {
+    return one == "*" || http::same_text(one, origin);
+  });
+  return allowed ? Origin::kAllowed : Origin::kForeign;
+}
+
+/// CORS for pages of allowed origins. Without credentials: a cookie of ours is never sent along, such pages bring a token.
+void allow_origin(const Options& options, const Request& request, Response& response) {
+  if (request.headers.has("Origin")) response.headers.set("Vary", "Origin");
+  if (origin_of(options, request) != Origin::kAllowed) return;
+  response.headers.set("Access-Control-Allow-Origin", std::string(request.headers.get("Origin")));
+}
+
+}  // namespace
+
+/// The numbers are those of the reference server.
+Response refusal(int code, std::string_view message) { return Response::json(code == 4 ? 403 : 400, fmt::format(R"({{"code":{},"message":"{}"}})", code, message)); }
+
+std::string Server::State::open_packet(const std::string& id, bool may_upgrade) const {
+  return fmt::format(R"(0{{"sid":"{}","upgrades":[{}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}})", id, may_upgrade ? R"("websocket")" : "",
+                     options.ping_interval.count(), options.ping_timeout.count(), options.max_payload);
+}
+
+SessionRef Server::State::open(Opening opening) {
+  auto session = std::make_shared<Session>(shared_from_this(), random_hex(16));
+  sessions.emplace(session->id(), session);
+  session->set_user(accept(session, std::move(opening)));
+  return session;
+}
+
+namespace {
+
+/// The session a request names, if it names one; null in it: there is none.
+std::optional<SessionRef> named_session(const Server::State& state, const Request& request) {
+  const auto id = request.query_value("sid");
+  if (id.empty()) return std::nullopt;
+  const auto found = state.sessions.find(id);
+  return found == state.sessions.end() ? nullptr : found->second;
+}
+
+asio::awaitable<void> carry(StatePtr state, SessionRef session, std::shared_ptr<http::WebSocket> socket) {
+  const http::FrameLimits limits{state->options.max_payload, state->options.backlog};
+  auto frames = co_await http::take_frames(std::move(socket), limits);
+  if (frames) connect_socket(state->home, std::move(session), std::move(frames));
+}
+
+Response socket_answer(StatePtr state, SessionRef session) {
+  Response response;
+  response.websocket = [state, session = std::move(session)](std::shared_ptr<http::WebSocket> socket) { return carry(state, session, std::move(socket)); };
+  return response;
+}
+
+asio::awaitable<Result<Response>> open_session(StatePtr state, Request request, bool with_socket) {
+  if (state->closed) co_return fail(Code::kUnavailable, "shutting-down", "The server is shutting down.");
+  if (state->sessions.size() >= state->options.max_sessions) {
+    co_return fail(Code::kUnavailable, "too-many-connections", "The server has no room for another real-time connection.");
+  }
+  Opening opening;
+  opening.address = request.client_address;
+  auto who = co_await state->greet(std::move(request));
+  if (!who) co_return fail(std::move(who.error()));
+  opening.greeting = std::move(*who);
+  auto session = state->open(std::move(opening));
+  if (with_socket) {
+    session->expect_socket();
+    co_return socket_answer(state, std::move(session));
+  }
+  Response response = Response::text(200, state->open_packet(session->id(), true));
+  response.headers.set("Cache-Control", "no-store");
+  co_return response;
+}
+
+asio::awaitable<Result<Response>> get(StatePtr state, Request request) {
+  if (request.query_value("EIO") != "4") co_return refusal(5, "Unsupported protocol version");
+  const auto transport = request.query_value("transport");
+  const bool socket = transport == "websocket";
+  if (!socket && transport != "polling") co_return refusal(0, "Transport unknown");
+  if (socket != http::wants_websocket(request)) co_return refusal(3, "Bad request");
+  const auto named = named_session(*state, request);
+  if (!named) co_return co_await open_session(state, std::move(request), socket);
+  if (!*named) co_return refusal(1, "Session ID unknown");
+  // A second socket for a session is let in and told: whoever opened it hears why.
+  if (socket) co_return socket_answer(state, *named);
+  if (!(*named)->polls()) co_return refusal(3, "Bad request");
+  co_return co_await (*named)->poll();
+}
+
+asio::awaitable<Result<Response>> post(StatePtr state, Request request) {
+  if (request.query_value("EIO") != "4") co_return refusal(5, "Unsupported protocol version");
+  if (request.query_value("transport") != "polling") co_return refusal(0, "Transport unknown");
+  const auto named = named_session(*state, request);
+  if (!named) co_return refusal(2, "Bad handshake method");
+  if (!*named) co_return refusal(1, "Session ID unknown");
+  if (!(*named)->polls()) co_return refusal(3, "Bad request");
+  co_return (*named)->take_payload(request.body);
+}
+
+asio::awaitable<Result<Response>> put(StatePtr, Request) { co_return refusal(2, "Bad handshake method"); }
+
+/// The browser's question before a page of another origin may send a header of its own (Fetch, "CORS protocol").
+asio::awaitable<Result<Response>> preflight(StatePtr, Request) {
+  Response response = Response::empty(204);
+  response.headers.set("Access-Control-Allow-Methods", "GET, POST");
+  response.headers.set("Access-Control-Allow-Headers", "Authorization, Content-Type");
+  response.headers.set("Access-Control-Max-Age", "600");
+  co_return response;
+}
+
+using Answer = asio::awaitable<Result<Response>> (*)(StatePtr, Request);
+
+asio::awaitable<Result<Response>> checked(StatePtr state, Request request, Answer answer) {
+  if (origin_of(state->options, request) == Origin::kForeign) co_return refusal(4, "Forbidden: pages of this origin may not connect");
+  Response marks;
+  allow_origin(state->options, request, marks);
+  auto work = answer(state, std::move(request));
+  auto response = co_await std::move(work);
+  if (!response) co_return response;
+  for (const auto& [name, value] : marks.headers) response->headers.set(name, value);
+  co_return response;
+}
+
+}  // namespace
+
+Server::Server(asio::any_io_executor home, Options options, Greet greet, Accept accept)
+    : state_(std::make_shared<State>(std::move(home), std::move(options), std::move(greet), std::move(accept))) {}
+
+Server::~Server() { close(); }
+
+void Server::add_routes(http::Router& router, const std::string& path) {
+  const auto add = [&](std::string method, Answer answer, std::size_t body_limit) {
+    auto handler = [state = state_, answer](Request request) { return checked(state, std::move(request), answer); };
+    router.add({std::move(method), path, Access::kOpen, std::move(handler), body_limit});
+  };
+  add("GET", get, 0);
+  add("POST", post, state_->options.max_payload);
+  add("PUT", put, state_->options.max_payload);
+  add("OPTIONS", preflight, 0);
+}
+
+std::size_t Server::sessions() const { return state_->sessions.size(); }
+
+void Server::close() {
+  state_->closed = true;
+  const auto all = state_->sessions;
+  for (const auto& [id, session] : all) session->close("server shutting down");
+}
+
+}  // namespace tiltyard::realtime::engine_io

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "base/parallel.h"
+#include "realtime/engine_io.h"
+#include "realtime/engine_packet.h"
+#include "realtime/heartbeat.h"
+
+namespace tiltyard::realtime::engine_io {
+
+class Session;
+using SessionRef = std::shared_ptr<Session>;
+
+/// What the sessions of a server share; home loop only.
+struct Server::State : std::enable_shared_from_this<Server::State> {
+  State(asio::any_io_executor h, Options o, Greet g, Accept a)
+      : home(std::move(h)), options(std::move(o)), greet(std::move(g)), accept(std::move(a)), heartbeat(home) {}
+
+  asio::any_io_executor home;
+  Options options;
+  Greet greet;
+  Accept accept;
+  Heartbeat heartbeat;
+  std::unordered_map<std::string, SessionRef> sessions;
+  bool closed = false;
+
+  std::string open_packet(const std::string& id, bool may_upgrade) const;
+  SessionRef open(Opening opening);
+};
+
+/// One client, from the handshake to the end. Lives on the home loop; its socket, when it has one, on a net loop.
+class Session final : public Channel, public Heartbeat::Beating, public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<Server::State> server, std::string id);
+  ~Session() override;
+
+  const std::string& id() const override { return id_; }
+  void send(ParcelRef parcel) override;
+  void close(std::string_view reason) override { end(reason, PacketType::kClose); }
+  bool closed() const override { return closed_; }
+  std::shared_ptr<http::FrameSocket> wire() const override { return wire_; }
+
+  void set_user(std::shared_ptr<ChannelUser> user) { user_ = std::move(user); }
+  bool polls() const { return !wire_ && !opens_with_socket_; }
+
+  /// Holds the answer until there is something to say.
+  asio::awaitable<http::Response> poll();
+  http::Response take_payload(std::string_view body);
+
+  /// A session that begins with a socket, and one that may go over to it.
+  void expect_socket() { opens_with_socket_ = true; }
+  void on_socket(std::shared_ptr<http::FrameSocket> socket);
+  void on_socket_messages(const std::shared_ptr<http::FrameSocket>& socket, std::vector<http::FrameEvent> messages);
+  void on_socket_end(const http::FrameSocket* socket, std::string_view why);
+
+  void on_beat() override;
+
+ private:
+  struct Polling;
+
+  void take(Packet packet);
+  void take_from_probe(const std::shared_ptr<http::FrameSocket>& socket, std::string_view text);
+  void upgrade(std::shared_ptr<http::FrameSocket> socket);
+  void send_control(std::string packet);
+  void buffer(std::string payload);
+  void flush_poll();
+  void end(std::string_view reason, PacketType last);
+  void await_ping();
+
+  std::shared_ptr<Server::State> server_;
+  const std::string id_;
+  std::shared_ptr<ChannelUser> user_;
+  std::shared_ptr<http::FrameSocket> wire_;     ///< what carries it, once it does
+  std::unique_ptr<Polling> polling_;            ///< until then
+  bool closed_ = false, ponging_ = false, opens_with_socket_ = false;
+};
+
+/// An answer as the reference server gives it: {"code", "message"} with status 400, or 403 for code 4.
+http::Response refusal(int code, std::string_view message);
+/// Takes up a socket that was just opened for `session`; on the home loop.
+void connect_socket(asio::any_io_executor home, SessionRef session, std::shared_ptr<http::FrameSocket> socket);
+/// Sends to a socket from the home loop.
+void send_to(const std::shared_ptr<http::FrameSocket>& socket, http::SharedBytes frames);
+void close_socket(const std::shared_ptr<http::FrameSocket>& socket, std::uint16_t code, std::string reason);
+
+}  // namespace tiltyard::realtime::engine_io
