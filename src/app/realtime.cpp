@@ -2,6 +2,7 @@
 
 #include "audit/audit.h"
 #include "bus/event_kinds.h"
+#include "farm/model.h"
 
 namespace tiltyard::app {
 namespace {
@@ -149,6 +150,30 @@ RoomKind chat() {
   return kind;
 }
 
+/// Whoever may read the farm's figures; while there is no farm, there is no room.
+asio::awaitable<Key> admit_to_farm(Sources sources, Principal who, std::string rest) {
+  if (!rest.empty() || !sources->farm.on()) co_return unknown();
+  if (!who.at_least(Role::kAuthor) || !who.may(identity::Scope::kFlags)) co_return forbidden();
+  co_return std::string();
+}
+
+asio::awaitable<Result<json::value>> farm_totals(Sources sources) {
+  const auto totals = sources->farm.totals();
+  json::object out{{"total", totals.total()}};
+  for (std::size_t i = 0; i < farm::kStatuses; ++i) out[farm::to_string(static_cast<farm::Status>(i))] = totals.by_status[i];
+  co_return out;
+}
+
+RoomKind farm_room(Sources sources) {
+  RoomKind kind;
+  kind.name = "farm";
+  kind.event = "snapshot";
+  kind.admit = [sources](Principal who, std::string rest) { return admit_to_farm(sources, std::move(who), std::move(rest)); };
+  kind.snapshot = [sources](std::string) { return farm_totals(sources); };
+  kind.pace = std::chrono::milliseconds{250};
+  return kind;
+}
+
 }  // namespace
 
 realtime::Options realtime_options(const config::Settings& from) {
@@ -171,6 +196,7 @@ void add_rooms(realtime::Service& service, RoomSources from) {
   service.add(templates_room(sources));
   service.add(events());
   service.add(chat());
+  service.add(farm_room(sources));
 }
 
 }  // namespace tiltyard::app

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/settings.h"
+#include "farm/farm.h"
 #include "labs/view.h"
 #include "realtime/realtime.h"
 #include "templates/templates.h"
@@ -13,6 +14,7 @@ realtime::Options realtime_options(const config::Settings& from);
 struct RoomSources {
   labs::Service& labs;
   templates::Catalogue& catalogue;
+  farm::Service& farm;
   labs::PublicAddress address;
 };
 

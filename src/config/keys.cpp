@@ -268,7 +268,7 @@ void observe_keys(Log& l, Metrics& m, std::vector<Key>& keys) {
                   SecretText{&m.token, 16}});
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kSections = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 20> kSections = {{
     {"server", "The page and the API."},
     {"gateway", "The way from players to their machines."},
     {"store", "The database."},

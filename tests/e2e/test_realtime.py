@@ -176,7 +176,7 @@ def test_R9_1_who_comes_back_gets_exactly_what_it_missed(ground):
     kinds = [one[1]["kind"] for one in events if one[0] == "instance"]
     assert kinds == ["instance.asked", "instance.running", "instance.stopping", "instance.stopped"]
     speaker.ask("say", "chat:lobby", {"text": "live again"})
-    assert third.event("message")[1]["text"] == "live again", "and the rooms go on"
+    third.event("message", lambda one: one["text"] == "live again")  # and the rooms go on
 
 
 def test_R9_1_recovery_survives_a_killed_server(make_server):
@@ -249,13 +249,14 @@ def gone_within(connection, seconds):
 def test_R9_1_a_lost_right_ends_the_connection_at_once(ground):
     admin = ground.admin()
     staff = ground.user("yuri", role="operator")
-    watcher = client(ground, staff)
+    token = staff.post("/me/tokens", {"name": "watch"}).expect(201).json["token"]
+    watcher = Sio(ground.port, {"token": token})
     watcher.join("events")
     bystander = client(ground, ground.user("zoe"))
     bystander.join("instances:mine")
     admin.patch(f"/admin/users/{staff.get('/me').json['id']}", {"role": "player"})
     assert gone_within(watcher, 5) < 2.5
-    again = client(ground, staff, pid=watcher.welcome["pid"])
+    again = Sio(ground.port, {"token": token, "pid": watcher.welcome["pid"]})
     assert again.welcome["pid"] != watcher.welcome["pid"], "a session with rooms that are no longer allowed is not given back"
     assert again.join("events")["error"]["reason"] == "forbidden"
     assert bystander.join("templates")["ok"], "others stay"

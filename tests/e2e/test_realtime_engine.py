@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.realtime import CLOSE, PING_INTERVAL, PING_TIMEOUT, Closed, Echo, Polling, Ws, request
+from harness.realtime import CLOSE, PING_INTERVAL, PING_TIMEOUT, Echo, Polling, Ws, request
 
 PATH = "/engine.io/"
 
@@ -258,3 +258,10 @@ def test_R9_1_a_websocket_ping_is_answered(echo):
     ws.send(b"hello", opcode=9)
     assert ws.receive() == b"hello"
     ws.close()
+
+
+def test_R9_1_hundreds_that_never_speak_are_let_go(echo):
+    silent = [Ws(echo.port, PATH) for _ in range(300)]
+    for ws in silent:
+        ws.until_closed(10)
+    assert polling(echo).poll() == (200, "2"), "and others are served meanwhile"
