@@ -26,7 +26,8 @@ async function waiting(line, options = {}) {
   const page = await open(browser, { storageState: signedIn, ...options });
   const { body: template } = await api('GET', `/templates/${TEMPLATE}`);
   const created = Date.now() - 6000;
-  await page.route('**/api/v1/events', (route) => route.abort());
+  await page.route('**/socket.io/**', (route) => route.abort());
+  await page.routeWebSocket('**/socket.io/**', (socket) => socket.close());
   await page.route((url) => url.pathname === '/api/v1/instances', (route) => {
     if (line.silent) return undefined;
     const instance = {

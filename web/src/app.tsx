@@ -24,7 +24,7 @@ const Jobs = lazy(() => import('./jobs'));
 const LINK_WORDS = {
   connecting: 'Connecting',
   live: 'Live',
-  polling: 'Asking every 2 s',
+  late: 'Late: asks every 2 s',
   offline: 'Offline',
 } as const;
 

@@ -21,7 +21,7 @@ const PAGES: [string, string, boolean][] = [
 export default function FarmPage({ me }: { me: Me }) {
   const path = usePath();
   const [pasting, setPasting] = useState(false);
-  const { value: stats, trouble, reason, again } = useRegular(() => call<FarmStats>('/farm/stats'), 1000, 'farm-stats');
+  const { value: stats, trouble, reason, again } = useRegular(() => call<FarmStats>('/farm/stats'), 1000, 'farm-stats', 'farm');
   if (reason === 'farm-off') return <FarmOff />;
   return (
     <section className="farm" aria-labelledby="farm-title">

@@ -7,7 +7,7 @@ import { STATUSES, type FarmAttempt, type FarmFlag, type FarmStats } from './far
 import { STATUS_LOOK, verdictWords } from './farm_words';
 import { noteFailure } from './live';
 import { CopyButton, Empty, Icon, Mark, Notice, When } from './parts';
-import { useRegular } from './regular';
+import { keepFresh, useRegular } from './regular';
 import { go, useQuery } from './route';
 import { clock, count, duration, exact } from './time';
 import type { List } from './types';
@@ -92,8 +92,7 @@ function useFlags(search: string, live: boolean): Listed {
   const loaded = rows !== null;
   useEffect(() => {
     if (!live || !loaded) return undefined;
-    const timer = setInterval(() => { if (!document.hidden) void look(); }, LOOK_MS);
-    return () => clearInterval(timer);
+    return keepFresh('farm', LOOK_MS, look);
   }, [search, live, loaded]);
   const showNew = (): void => {
     scrollTo({ top: 0 });

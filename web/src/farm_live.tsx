@@ -130,7 +130,7 @@ function Contributions({ stats }: { stats: FarmStats }) {
 }
 
 function Verdicts() {
-  const { value } = useRegular(() => call<List<FarmFlag>>('/farm/flags?status=accepted,rejected,skipped&limit=30'), 2000, 'verdicts');
+  const { value } = useRegular(() => call<List<FarmFlag>>('/farm/flags?status=accepted,rejected,skipped&limit=30'), 2000, 'verdicts', 'farm');
   const rows = [...(value?.items ?? [])].sort((a, b) => (b.decided_at ?? '').localeCompare(a.decided_at ?? '')).slice(0, 12);
   return (
     <section aria-labelledby="verdicts-title">

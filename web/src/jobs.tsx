@@ -103,7 +103,7 @@ function Kinds({ kinds, again }: { kinds: JobKind[]; again: () => void }) {
 
 export default function JobsPage() {
   const [chosen] = useQuery('kind');
-  const { value, trouble, again } = useRegular(async () => (await call<List<JobKind>>('/admin/jobs/kinds')).items, 1000, 'kinds');
+  const { value, trouble, again } = useRegular(async () => (await call<List<JobKind>>('/admin/jobs/kinds')).items, 1000, 'kinds', 'jobs');
   return (
     <section className="jobs" aria-labelledby="jobs-title">
       <div className="section-head"><h1 id="jobs-title">Jobs</h1><span className="muted">Everything that happens by time: leases, retries, sweeps, notices, images.</span></div>

@@ -141,7 +141,7 @@ export function JobList({ failed, changed }: { failed: boolean; changed: () => v
   const [limit, setLimit] = useState(PAGE);
   const state = JOB_STATES.find((one) => one === asked) ?? (failed ? 'failed' : 'waiting');
   const query = new URLSearchParams({ state, limit: String(limit), ...(kind ? { kind } : {}) });
-  const { value, trouble, again } = useRegular(() => call<List<Job>>(`/admin/jobs?${query}`), 2000, query.toString());
+  const { value, trouble, again } = useRegular(() => call<List<Job>>(`/admin/jobs?${query}`), 2000, query.toString(), 'jobs');
   const both = (): void => { again(); changed(); };
   const jobs = value?.items ?? [];
   return (

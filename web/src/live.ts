@@ -1,24 +1,21 @@
-// Keeps the picture true: server-sent events, and polling where they do not get through.
+// Keeps the picture true: news from the server's rooms, and asking every two seconds while they do not get through.
 import { call, Failure, listAll, serverNow } from './api';
-import { isAsked, isLive } from './state';
+import { closeRooms, follow, isJoined, openRooms, type News } from './rooms';
+import { isLive } from './state';
 import { current, dispatch, say } from './store';
 import { endWords, instanceLook } from './words';
 import type { Instance, Template } from './types';
 
 const POLL_MS = 2000;
-const RECONNECT_MS = 10_000;
-// HTTP/1.1 browsers open six connections to a server; tabs in the background must not hold them.
-const HIDDEN_MS = 30_000;
+const MINE = 'instances:mine';
 
 // Over in a moment, and about one request only: whoever made it is told, the page as a whole is well.
 const BUSY = new Set(['queue-full', 'too-many-connections', 'store-busy']);
 
-let events: EventSource | null = null;
 let pollTimer: ReturnType<typeof setTimeout> | undefined;
-let reconnectTimer: ReturnType<typeof setTimeout> | undefined;
-let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
 let troubleTimer: ReturnType<typeof setTimeout> | undefined;
 let running = false;
+let unfollow: (() => void)[] = [];
 
 /** Tells a screen reader about a change that nobody clicked for just now. */
 function announce(before: Instance | undefined, after: Instance): void {
@@ -96,7 +93,7 @@ export async function askReady(): Promise<void> {
     if (response.ok) {
       dispatch({ type: 'trouble', trouble: null });
       say('The server is ready again.');
-      if (running) void connect();
+      if (running && !isJoined(MINE)) connect();
       return;
     }
     const body = (await response.json()) as Readiness;
@@ -108,64 +105,51 @@ export async function askReady(): Promise<void> {
   watchTrouble();
 }
 
-function parse<T>(event: Event): T | null {
-  try {
-    return JSON.parse((event as MessageEvent<string>).data) as T;
-  } catch {
-    return null;
-  }
+/** From here on everything is told; the page stops asking. */
+function arrived(recovered: boolean): void {
+  clearTimeout(pollTimer);
+  pollTimer = undefined;
+  dispatch({ type: 'link', link: 'live' });
+  // What was missed has been told already; otherwise only a list says what is no longer there.
+  if (!recovered) void refresh();
 }
 
-async function connect(): Promise<void> {
-  clearTimeout(reconnectTimer);
-  events?.close();
-  if (!running) return;
-  const source = new EventSource('/api/v1/events');
-  events = source;
-  // Until the stream is open the page asks by itself, so that something between us that swallows streams costs nothing.
+function onInstance({ event, body }: News): void {
+  if (event === 'joined' || event === 'recovered') arrived(event === 'recovered');
+  else if (event === 'instance' && body.instance) learnInstance(body.instance as Instance);
+  else if (event === 'instance') dispatch({ type: 'gone', id: String(body.id) });
+}
+
+function onTemplate({ event, body }: News): void {
+  if (event === 'template' && body.template) dispatch({ type: 'template', template: body.template as Template, now: serverNow() });
+  else if (event === 'template') dispatch({ type: 'gone', id: String(body.id) });
+}
+
+function connect(): void {
+  openRooms({
+    down: () => {
+      if (!running) return;
+      if (current().link === 'live') dispatch({ type: 'link', link: 'late' });
+      poll();
+    },
+    refused: (reason) => { if (reason === 'not-signed-in' || reason === 'session-ended') void askSession(); },
+  });
+  // Until the room is joined the page asks by itself, so that something between us that swallows connections costs nothing.
   poll();
-  source.addEventListener('open', () => {
-    clearTimeout(pollTimer);
-    pollTimer = undefined;
-    dispatch({ type: 'link', link: 'live' });
-    // The stream starts with what there is; only a list tells what is no longer there.
-    void refresh();
-  });
-  source.addEventListener('instance', (event) => {
-    const instance = parse<Instance>(event);
-    if (instance) learnInstance(instance);
-  });
-  source.addEventListener('template', (event) => {
-    const template = parse<Template>(event);
-    if (template) dispatch({ type: 'template', template, now: serverNow() });
-  });
-  source.addEventListener('gone', (event) => {
-    const gone = parse<{ id: string }>(event);
-    if (gone) dispatch({ type: 'gone', id: gone.id });
-  });
-  source.addEventListener('error', () => {
-    if (source !== events) return;
-    source.close();
-    events = null;
-    if (current().link === 'live') dispatch({ type: 'link', link: 'polling' });
-    poll();
-    clearTimeout(reconnectTimer);
-    reconnectTimer = setTimeout(() => void connect(), RECONNECT_MS);
-  });
 }
 
-/** Asks every two seconds for as long as there is no stream. */
+/** Asks every two seconds for as long as no news comes by itself. */
 function poll(): void {
   if (pollTimer !== undefined) return;
   let turns = 0;
   const turn = async (): Promise<void> => {
     const worked = await refresh();
-    if (!running || events?.readyState === EventSource.OPEN) {
+    if (!running || isJoined(MINE)) {
       pollTimer = undefined;
       return;
     }
     if (!worked) dispatch({ type: 'link', link: 'offline' });
-    else if (++turns > 1 || current().link !== 'connecting') dispatch({ type: 'link', link: 'polling' });
+    else if (++turns > 1 || current().link !== 'connecting') dispatch({ type: 'link', link: 'late' });
     pollTimer = setTimeout(() => void turn(), POLL_MS);
   };
   pollTimer = setTimeout(() => void turn(), 0);
@@ -174,30 +158,17 @@ function poll(): void {
 export function startLive(): void {
   if (running) return;
   running = true;
-  void connect();
+  unfollow = [follow(MINE, onInstance), follow('templates', onTemplate)];
+  connect();
 }
 
 export function stopLive(): void {
   running = false;
-  events?.close();
-  events = null;
+  for (const stop of unfollow.splice(0)) stop();
+  closeRooms();
   clearTimeout(pollTimer);
-  clearTimeout(reconnectTimer);
   pollTimer = undefined;
 }
-
-document.addEventListener('visibilitychange', () => {
-  clearTimeout(hiddenTimer);
-  if (!running) return;
-  if (document.hidden) {
-    hiddenTimer = setTimeout(() => {
-      const busy = Object.values(current().instances).some((one) => isLive(one) && one.state !== 'running' && !isAsked(one));
-      if (!busy) events?.close();
-    }, HIDDEN_MS);
-  } else if (!events || events.readyState === EventSource.CLOSED) {
-    void connect();
-  }
-});
 
 addEventListener('online', () => void askReady());
 

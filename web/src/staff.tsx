@@ -43,7 +43,7 @@ const everybodys = (): Promise<Instance[]> => listAll<Instance>(`/instances?owne
 export function AllMachines() {
   const { stopping } = useStore();
   const [filter, setFilter] = useQuery('q');
-  const { value, trouble, again } = useRegular(everybodys, 3000, 'all');
+  const { value, trouble, again } = useRegular(everybodys, 3000, 'all', 'instances:all');
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = (value ?? []).filter(isLive).filter((one) => {
     const text = `${one.template_name} ${one.template} ${one.owner.name} ${one.owner.team?.name ?? ''} ${one.state} ${one.id}`.toLowerCase();

@@ -3,6 +3,7 @@ import { Fragment, useEffect, useRef, useState, type KeyboardEvent, type ReactNo
 import { call, type Failure } from './api';
 import { noteFailure } from './live';
 import { CopyButton, Empty, Icon, Mark, Notice, When } from './parts';
+import { keepFresh } from './regular';
 import { go, useQuery } from './route';
 import { exact } from './time';
 import type { List } from './types';
@@ -115,7 +116,7 @@ function useEvents(search: string, live: boolean) {
   useEffect(() => {
     if (!live) return undefined;
     const look = async (): Promise<void> => {
-      if (document.hidden || rows === null) return;
+      if (rows === null) return;
       const mine = turn.current;
       const query = queryOf(search);
       query.set('after', last.current);
@@ -132,8 +133,7 @@ function useEvents(search: string, live: boolean) {
         if (mine === turn.current) fail(error);
       }
     };
-    const timer = setInterval(() => void look(), POLL_MS);
-    return () => clearInterval(timer);
+    return keepFresh('events', POLL_MS, look);
   }, [search, live, rows === null]);
   return { rows, next, until, trouble, busy, older: () => void load(next) };
 }

@@ -1,7 +1,7 @@
 // What the page knows, and how it changes. Pure: every time comes in with the action.
 import type { AuthInfo, Instance, InstanceState, Me, Template } from './types';
 
-export type Link = 'connecting' | 'live' | 'polling' | 'offline';
+export type Link = 'connecting' | 'live' | 'late' | 'offline';
 
 export interface Toast {
   id: number;
