@@ -94,6 +94,7 @@ const std::map<std::string, Sample> kSamples = {
     {"labs.fills_at_once", {"3", "3"}},
     {"flags.prefix", {"CTF", R"("CTF")"}},
     {"farm.config", {"/etc/tiltyard/farm.toml", R"("/etc/tiltyard/farm.toml")"}},
+    {"farm.grpc_listen", {"127.0.0.1:50051", R"("127.0.0.1:50051")"}},
     {"labs.sweep_interval", {"60", "60"}},
     {"labs.sweep_window", {"0s", R"("0 s")"}},
     {"labs.expiry_interval", {"1h", R"("1h")"}},

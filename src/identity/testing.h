@@ -65,6 +65,8 @@ class Site {
   /// Every byte that the database has on disk.
   std::string database() const;
   const std::string& folder() const { return folder_; }
+  /// Completes when all that was asked to be written before is written, and whoever waited for it has gone on.
+  void settle();
   /// The server is started anew on the same folder, with other options.
   void restart(Options options);
 
