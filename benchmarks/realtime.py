@@ -69,7 +69,7 @@ def resident(pid):
 def idle_memory():
     """What 10,000 signed-in, silent WebSocket connections add to the whole server's memory, in MB."""
     folder = tempfile.mkdtemp()
-    server = Server(folder, {**templates.FAKE, "realtime": {"connections_per_user": IDLE + 10, "max_connections": IDLE + 10}, "rates": {"factor": 10_000}})
+    server = Server(folder, {**templates.FAKE, "realtime": {"connections_per_user": IDLE + 100, "max_connections": IDLE + 100}, "rates": {"factor": 10_000}})
     held = []
     try:
         server.start()
@@ -93,6 +93,7 @@ def idle_memory():
 
 def connect(port, token):
     ws = Ws(port, timeout=30)
+    assert ws.status == 101, ws.head
     ws.receive(30)
     ws.send(f'40{{"token":"{token}"}}')
     assert ws.receive(30).startswith("40{")

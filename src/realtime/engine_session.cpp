@@ -29,7 +29,7 @@ SharedBytes text_frame(std::string_view packet) { return std::make_shared<const 
 class SocketUser final : public FrameSocket::User {
  public:
   SocketUser(asio::any_io_executor home, SessionRef session, const std::shared_ptr<FrameSocket>& socket)
-      : home_(std::move(home)), session_(std::move(session)), socket_(socket) {}
+      : home_(std::move(home)), session_(std::move(session)), socket_(socket), which_(socket.get()) {}
 
   void on_messages(std::vector<FrameEvent> messages) override {
     asio::post(home_, [session = session_, weak = socket_, messages = std::move(messages)]() mutable {
@@ -42,16 +42,14 @@ class SocketUser final : public FrameSocket::User {
   }
 
   void on_end(std::string_view why) override {
-    asio::post(home_, [session = std::move(session_), weak = socket_, why = std::string(why)] {
-      if (const auto socket = weak.lock()) session->on_socket_end(socket.get(), why);
-      else session->on_socket_end(nullptr, why);
-    });
+    asio::post(home_, [session = std::move(session_), which = which_, why = std::string(why)] { session->on_socket_end(which, why); });
   }
 
  private:
   asio::any_io_executor home_;
   SessionRef session_;
   std::weak_ptr<FrameSocket> socket_;
+  const FrameSocket* which_;  ///< to be compared only: it may be gone when the session hears of its end
 };
 
 http::Response payload_answer(std::string body) {
@@ -239,8 +237,8 @@ void Session::upgrade(std::shared_ptr<FrameSocket> socket) {
 }
 
 void Session::on_socket_end(const FrameSocket* socket, std::string_view why) {
-  if (wire_ && (socket == nullptr || wire_.get() == socket)) return end(why, PacketType::kNoop);
-  if (polling_ && socket != nullptr && polling_->probe.get() == socket) {
+  if (wire_ && wire_.get() == socket) return end(why, PacketType::kNoop);
+  if (polling_ && polling_->probe.get() == socket) {
     polling_->probe.reset();
     polling_->probed = false;
   }

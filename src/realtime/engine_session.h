@@ -55,6 +55,7 @@ class Session final : public Channel, public Heartbeat::Beating, public std::ena
   void expect_socket() { opens_with_socket_ = true; }
   void on_socket(std::shared_ptr<http::FrameSocket> socket);
   void on_socket_messages(const std::shared_ptr<http::FrameSocket>& socket, std::vector<http::FrameEvent> messages);
+  /// `socket` may be gone already.
   void on_socket_end(const http::FrameSocket* socket, std::string_view why);
 
   void on_beat() override;

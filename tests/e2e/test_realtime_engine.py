@@ -214,6 +214,19 @@ def test_R9_1_after_the_upgrade_other_ways_to_the_session_are_shut(echo):
     ws.close()
 
 
+def test_R9_1_whoever_knocks_at_a_session_that_is_taken_does_not_end_it(echo):
+    for _ in range(10):
+        session, ws = upgraded(echo)
+        second = Ws(echo.port, PATH, sid=session.sid)
+        second.until_closed()
+        second.close()
+        ws.send("4still here")
+        while (message := ws.receive()) == "2":
+            ws.send("3")
+        assert message == "4still here"
+        ws.close()
+
+
 def test_R9_1_a_probe_that_fails_leaves_the_polling_session_alone(echo):
     session = polling(echo)
     ws = Ws(echo.port, PATH, sid=session.sid)
