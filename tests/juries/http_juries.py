@@ -133,7 +133,7 @@ class HttpJury:
 
 
 class Hackerdom(HttpJury):
-    body_limit, rate = 16 * 1024, 0.0
+    flags_limit, body_limit, rate = 1000, 16 * 1024, 0.0  # the bytes are the bound, not the flags
 
     def error(self, text):
         return as_json(400, {"status": False, "msg": text})
