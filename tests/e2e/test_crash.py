@@ -6,7 +6,7 @@ import pytest
 
 from harness import templates
 from harness.docker import Docker
-from harness.gateway import endpoint, fetch
+from harness.gateway import answers, endpoint, fetch
 from harness.own_engine import own_engine
 from harness.server import ROOT
 from harness.wait import until
@@ -202,7 +202,7 @@ def test_R1_13_running_instances_survive_a_kill_untouched(pair_server, docker):
     assert after["state"] == "running" and after["expires_at"] == instance["expires_at"]
     assert after["endpoints"] == instance["endpoints"]
     assert before.keys() == {c["Id"] for c in docker.containers(tiltyard__instance=instance["id"])}
-    until(lambda: fetch(endpoint(after)["url"])[0] == 200, "the route to be back", timeout=10)
+    until(lambda: answers(endpoint(after)["url"]), "the route to be back", timeout=10)
     pair_server.admin().stop(instance["id"])
     assert_gone(pair_server, docker)
 
@@ -248,7 +248,7 @@ def test_R1_13_a_machine_that_ended_is_started_again_as_it_was(pair_server, dock
     docker.call("POST", f"/containers/{front['Id']}/kill")
     until(lambda: docker.inspect(front["Id"])["State"]["Running"], "the machine to run again", timeout=30)
     assert docker.exec(front["Id"], "cat", "/kept.txt") == (0, "kept\n")
-    until(lambda: fetch(endpoint(instance)["url"])[0] == 200, "the endpoint to answer again", timeout=20)
+    until(lambda: answers(endpoint(instance)["url"]), "the endpoint to answer again", timeout=20)
     assert pair_server.admin().stop(instance["id"])["state"] == "stopped"
     assert_gone(pair_server, docker)
 
@@ -270,7 +270,7 @@ def test_R1_13_the_daemon_restarts_under_running_instances(make_server, monkeypa
         engine.start()
         for instance in instances:
             assert admin.wait_state(instance["id"], "running", timeout=60)["endpoints"] == instance["endpoints"]
-            until(lambda: fetch(endpoint(instance)["url"])[0] == 200, "the endpoint to answer again", timeout=60)
+            until(lambda: answers(endpoint(instance)["url"]), "the endpoint to answer again", timeout=60)
         assert docker.exec(docker.machine(instances[1]["id"])["Id"], "cat", "/tmp/kept.txt") == (0, "kept\n")
         # Isolation is in force again too: nothing starts without it, so a start proves it.
         for instance in instances:

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from harness import templates
-from harness.gateway import endpoint, fetch
+from harness.gateway import answers, endpoint, fetch
 from harness.wait import until
 
 FLAG = re.compile(rb"FLAG\{warm_[0-9a-f]{16}\}")
@@ -219,7 +219,7 @@ def test_R1_14_killed_in_a_claim(frozen, docker, point):
     assert len(mine) == 1, "it is hers from the commit on"
     running = ann.wait_state(mine[0]["id"], "running", "failed", timeout=30)
     assert running["state"] == "running", running
-    until(lambda: fetch(endpoint(running)["url"], "/flag.txt")[0] == 200, "her machine to answer")
+    until(lambda: answers(endpoint(running)["url"], "/flag.txt"), "her machine to answer")
     full(frozen, "warm", 2)
     theirs = bob.start("warm").expect(201).json
     assert theirs["id"] != running["id"] and flag_through(theirs) != flag_through(running)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.gateway import dial, endpoint, fetch, read_until
+from harness.gateway import answers, dial, endpoint, fetch, read_until
 from harness.wait import until
 
 # A web page, an echo for raw connections, and a program that would use all of a processor. Ends when it is asked to.
@@ -254,5 +254,5 @@ def test_R1_15_a_machine_that_died_in_its_sleep_is_started_again(nap, docker):
     instance = nap.running("nap")
     asleep(nap, docker, instance)
     docker.call("POST", f"/containers/{docker.machine(instance['id'])['Id']}/kill")
-    until(lambda: fetch(endpoint(instance, "web")["url"])[0] == 200, "the page to be there again", timeout=20)
+    until(lambda: answers(endpoint(instance, "web")["url"]), "the page to be there again", timeout=20)
     asleep(nap, docker, instance)

@@ -22,6 +22,14 @@ def fetch(url, path="/", method="GET", body=None, headers=None, timeout=20):
         connection.close()
 
 
+def answers(url, path="/"):
+    """Whether the endpoint answers with 200 now; a connection that is refused or cut is a no, for `until`."""
+    try:
+        return fetch(url, path)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def dial(tcp, timeout=20):
     """A socket to a TCP endpoint."""
     return socket.create_connection(("127.0.0.1", tcp["port"]), timeout=timeout)
