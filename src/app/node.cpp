@@ -3,11 +3,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <fstream>
 
 #include "base/id.h"
 
 namespace tiltyard::app {
+
+namespace fs = std::filesystem;
 
 Result<std::string> node_name(const std::string& data_folder) {
   const auto path = data_folder + "/node";
@@ -17,6 +20,8 @@ Result<std::string> node_name(const std::string& data_folder) {
   if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
   name = std::string(host[0] == '\0' ? "tiltyard" : host.data()) + "-" + random_hex(3);
   std::ofstream out(path);
+  std::error_code error;
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, error);
   out << name << std::endl;
   if (!out) return fail(Code::kInternal, "data-unwritable", "The name of this server cannot be written: " + path);
   return name;

@@ -65,7 +65,7 @@ def cast(site):
 
 def fill(path, instance):
     names = {"id": instance if path.startswith("/api/v1/instances") else "nobody", "user": "nobody", "session": "nobody", "name": "nothing", "provider": "nobody",
-             "lease": "nothing", "part": "raw"}
+             "lease": "nothing", "part": "raw", "kind": "nothing"}
     return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path)
 
 
