@@ -52,8 +52,10 @@ test('R3.1 a command is typed into a machine and its output read, from the card 
 
 test('R3.1 keys of the shell reach it: Tab, Ctrl+C, arrows', async () => {
   const page = await terminal();
-  await page.keyboard.type('sleep 600');
+  // Ctrl+C stops what runs: pressed while the shell still edits its line, it would only be one more character of it.
+  await page.keyboard.type('echo go""ing; sleep 600');
   await page.keyboard.press('Enter');
+  await until_printed(page, /^going/m);
   await page.keyboard.press('Control+c');
   await page.keyboard.type('echo st""ill-here; ls -d /ww');
   await page.keyboard.press('Tab');
