@@ -25,6 +25,8 @@ after(async () => {
 
 const printed = (page) => page.locator('.xterm-rows').innerText();
 const until_printed = (page, what) => until(`the terminal to print ${what}`, async () => what.test(await printed(page)));
+// The shell edits its line again: keys like Tab and the arrows mean something only then.
+const prompted = (page) => until('the prompt', async () => /[#$]$/.test((await printed(page)).trimEnd()));
 const connected = (page) => page.locator('.terminal[data-phase=open]').waitFor();
 
 async function terminal(options = {}) {
@@ -57,11 +59,13 @@ test('R3.1 keys of the shell reach it: Tab, Ctrl+C, arrows', async () => {
   await page.keyboard.press('Enter');
   await until_printed(page, /^going/m);
   await page.keyboard.press('Control+c');
+  await prompted(page);
   await page.keyboard.type('echo st""ill-here; ls -d /ww');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await until_printed(page, /^still-here/m);
   await until_printed(page, /^\/www\/?$/m);
+  await prompted(page);
   await page.keyboard.press('ArrowUp');
   await page.keyboard.press('Home');
   await page.keyboard.type('echo ag""ain; ');
@@ -161,13 +165,16 @@ for (const [name, options] of LOOKS) {
 test('R3.1 on a phone the keys that its keyboard lacks are on the page', async () => {
   const page = await terminal({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
   await page.locator('.xterm-helper-textarea').focus();
-  await page.keyboard.type('sleep 600');
+  await page.keyboard.type('echo go""ing; sleep 600');
   await page.keyboard.press('Enter');
+  await until_printed(page, /^going/m);
   await page.getByRole('button', { name: 'Ctrl' }).tap();
   await page.keyboard.type('c');
+  await prompted(page);
   await page.keyboard.type('echo fr""ee');
   await page.keyboard.press('Enter');
   await until_printed(page, /^free/m);
+  await prompted(page);
   await page.getByRole('button', { name: '↑' }).tap();
   await page.keyboard.press('Enter');
   await until_printed(page, /^free[\s\S]*^free/m);
