@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "base/id.h"
 #include "observe/log.h"
 #include "store/postgres_locks.h"
 
@@ -35,6 +36,8 @@ PostgresWriter::PostgresWriter(PostgresShared& shared, Order order)
     : shared_(shared),
       order_(order),
       link_(shared, PostgresConnection::Use::kWrite),
+      writer_(new_ulid()),
+      random_(std::random_device{}()),
       write_seconds_(metrics::histogram("tiltyard_store_write_seconds", "From the moment a write is asked for until it is on disk.",
                                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10})),
       group_size_(metrics::histogram("tiltyard_store_group_size", "Writes that were committed together.",
@@ -102,15 +105,15 @@ PostgresWriter::Attempt PostgresWriter::attempt(const Group& group, bool careful
 /// One round trip. Of several servers that have claimed the database, only the last may write.
 Result<> PostgresWriter::begin() {
   closing_.clear();
-  std::string sql = "BEGIN; ";
+  ++token_;
+  token_lock_ = static_cast<int>(random_());
+  std::string sql = fmt::format("BEGIN; SELECT pg_advisory_xact_lock({}, {}); ", kWriteLockClass, token_lock_);
   if (order_ == Order::kStrict) sql += fmt::format("SELECT pg_advisory_xact_lock({}, {}); ", kLockClass, kStrictLock);
-  sql += "SELECT (SELECT term FROM store_claim)::text || ' ' || pg_current_xact_id()::text";
+  sql += "SELECT term FROM store_claim";
   auto begun = link_->execute(sql);
   if (!begun) return fail(std::move(begun.error()));
-  const auto space = begun->find(' ');
-  transaction_ = begun->substr(space + 1);
   const long long ours = shared_.term;
-  if (ours != 0 && begun->substr(0, space) != std::to_string(ours)) return fail(claimed_by_another());
+  if (ours != 0 && *begun != std::to_string(ours)) return fail(claimed_by_another());
   return {};
 }
 
@@ -138,7 +141,11 @@ Result<Store::AnyValue> PostgresWriter::run_in_savepoint(Job& job) {
 }
 
 PostgresWriter::Attempt PostgresWriter::commit(const Group& group, Outcomes outcomes) {
-  auto committed = link_->execute(closing_ + "COMMIT");
+  // Our row says which transaction was the last; one that wrote nothing needs no word and no flush.
+  auto committed = link_->execute(fmt::format(
+      "{}INSERT INTO store_commits (writer, token) SELECT '{}', {} WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
+      " ON CONFLICT (writer) DO UPDATE SET token = excluded.token, at = excluded.at; COMMIT",
+      closing_, writer_, token_));
   if (committed && *committed != "COMMIT") committed = fail(rolled_back_instead(*committed));
   if (committed) {
     commits_.add();
@@ -158,19 +165,23 @@ PostgresWriter::Attempt PostgresWriter::commit(const Group& group, Outcomes outc
   return {End::kSettled, std::move(outcomes)};
 }
 
-/// The connection broke between "commit" and its answer: PostgreSQL still knows what became of the transaction.
+/// The connection broke between "commit" and its answer. Once nobody holds the transaction's lock it has ended one way or the
+/// other, and our row says which. (pg_xact_status would not do: a number that no flushed record holds is given again after a crash.)
 PostgresWriter::Attempt PostgresWriter::find_out(const Group& group, Outcomes outcomes, const Error& error) {
   const SteadyTime deadline = std::chrono::steady_clock::now() + kPostgresPatience;
-  std::string status;
+  const std::string lock = fmt::format("({}, {})", kWriteLockClass, token_lock_);
   do {
     if (!link_.ensure(deadline)) break;
-    auto answer = link_->execute(fmt::format("SELECT pg_xact_status('{}'::xid8)", transaction_));
-    status = answer ? *answer : "";
-    if (status == "committed") return {End::kSettled, std::move(outcomes)};
-    if (status == "aborted") return again(group, error);
-    shared_.nap(kAskPause);  // "in progress": its process has not noticed yet, and will commit or not
+    const auto ended = link_->execute("SELECT pg_try_advisory_lock" + lock);
+    if (ended && *ended == "t") {
+      const auto last = link_->execute(fmt::format("SELECT token FROM store_commits WHERE writer = '{}'", writer_));
+      (void)link_->execute("SELECT pg_advisory_unlock" + lock);
+      if (last && *last == std::to_string(token_)) return {End::kSettled, std::move(outcomes)};
+      if (last) return again(group, error);
+    }
+    shared_.nap(kAskPause);  // its process has not noticed yet, and will commit or not
   } while (!shared_.closed() && std::chrono::steady_clock::now() < deadline);
-  log::error("store", "It could not be found out whether a commit happened.", {{"writes", group.size()}, {"status", status}, {"cause", error.cause}});
+  log::error("store", "It could not be found out whether a commit happened.", {{"writes", group.size()}, {"cause", error.cause}});
   const Error unsure{Code::kUnavailable, "store-unsure", "The database went away while this was being saved: look whether it was.", error.cause, {}};
   for (auto& outcome : outcomes) {
     if (outcome) outcome = fail(unsure);

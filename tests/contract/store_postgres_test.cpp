@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <chrono>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
@@ -148,6 +149,31 @@ TEST_P(R1_13_Postgres, KillingPostgresLosesNothingAnsweredAndItGoesOnByItself) {
   // What was answered with an error is not there either, but for what was honestly called unsure.
   const auto found = load.failures().find("store-unsure");
   EXPECT_LE(there.size(), load.ids().size() + static_cast<std::size_t>(found == load.failures().end() ? 0 : found->second));
+}
+
+/// PostgreSQL is killed before anything of the transaction is on disk, and gives its number to others afterwards: their commit is not ours.
+TEST_P(R1_13_Postgres, AnothersCommitIsNotTakenForOurs) {
+  for (long long id = 1; id <= 3; ++id) {
+    std::promise<void> open, dead;
+    int runs = 0;
+    auto work = [&](soci::session& sql) {
+      auto done = inserting(id)(sql);
+      if (++runs > 1) return done;
+      open.set_value();
+      dead.get_future().wait();
+      return done;
+    };
+    Result<> written;
+    std::thread writer([&] { written = run(store_->write(work)); });
+    open.get_future().wait();
+    cluster().kill9();  // of this thread: PostgreSQL ends with the one that started it
+    cluster().start();
+    for (int other = 0; other < 20; ++other) cluster().ask("SELECT pg_current_xact_id()");
+    dead.set_value();
+    writer.join();
+    ASSERT_TRUE(written) << written.error().message;
+    ASSERT_EQ(count(), id) << "answered, and not there";
+  }
 }
 
 /// The transaction is on disk, but the connection breaks before PostgreSQL says so: it must be neither lost nor run again.
