@@ -193,6 +193,31 @@ TEST_P(R14_2_Docker, ErrorOutputIsToldApart) {
   EXPECT_EQ(ran.err, "err\n");
 }
 
+TEST_P(R14_2_Docker, AFullDiskIsToldAsSuchAndLeavesNothing) {
+  // A volume of 64 KiB, into which the engine has to copy what the image has in /bin.
+  http::Target target;
+  target.unix_path = daemon_socket();
+  http::Client client(target);
+  const std::string volume = unique("full");
+  http::Request make;
+  make.method = "POST";
+  make.target = "/volumes/create";
+  make.headers.add("Content-Type", "application/json");
+  make.body = R"({"Name":")" + volume + R"(","Driver":"local","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"size=64k"}})";
+  const auto made = await(client.send(make, 5s));
+  ASSERT_TRUE(ok(made));
+  ASSERT_EQ(made->status, 201) << made->body;
+  MachineSpec spec = machine("m");
+  spec.mounts = {{Mount::Kind::kVolume, volume, "/bin", false, 0, 0}};
+  auto created = await(engine().create(spec));
+  // Where the engine copies at the start, the start says it.
+  if (created) EXPECT_EQ(reason(await(engine().start(*created))), "engine-out-of-disk");
+  else EXPECT_EQ(reason(created), "engine-out-of-disk");
+  if (created) EXPECT_TRUE(ok(await(engine().destroy(*created))));
+  EXPECT_THAT(names(ResourceKind::kMachine), testing::IsEmpty());
+  EXPECT_TRUE(ok(await(engine().destroy_volume(volume))));
+}
+
 TEST_P(R14_2_Docker, BindOfOneFileIsRewrittenInPlace) {
   const std::string path = (std::filesystem::temp_directory_path() / ("flag-" + random_hex(6))).string();
   std::ofstream(path) << "before";

@@ -8,8 +8,11 @@ import subprocess
 import pytest
 
 from harness import templates
+from harness.docker import Docker
 from harness.gateway import dial, endpoint, fetch
 from harness.leaks import Leaks
+from harness.own_engine import own_engine
+from harness.server import ROOT
 from harness.wait import until
 from harness.world import HostService, World, host_addresses, host_reaches, nameserver
 
@@ -258,3 +261,39 @@ def test_R1_5_without_isolation_nothing_starts(make_server, docker):
         answer.expect(503, "isolation-unavailable")
     assert docker.containers(tiltyard__namespace=server.namespace) == []
     leaks.assert_none()
+
+
+# Arguments that need neither virtualisation in the processor nor a kernel that this release of gVisor knows the network files of.
+GVISOR = {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--platform=ptrace", "--network=host"]}}
+KERNEL = {
+    "instance.toml": 'name = "Kernel"\nports = [8000]\nexpected_boot = 2\n[ready]\ninterval = 50\n[limits]\nmemory = "128m"\npids = 256\n',
+    "Dockerfile": 'FROM tiltyard/busybox:1\nSTOPSIGNAL SIGKILL\n'
+                  'CMD ["sh", "-c", "mkdir /www && cp /proc/version /www/index.html && exec httpd -f -p 8000 -h /www"]\n',
+}
+
+
+def test_R1_5_a_machine_runs_on_gvisors_kernel(make_server, monkeypatch):
+    with own_engine(GVISOR) as engine:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket_path}")
+        subprocess.run([str(ROOT / "images" / "make"), "busybox"], check=True, capture_output=True)
+        docker = Docker()
+        server = make_server(config={"engine": {"runtime": "runsc"}}, kernel=KERNEL)
+        server.start()
+        admin = server.admin()
+        admin.wait_template("kernel")
+        instance = admin.running("kernel")
+        assert docker.machine(instance["id"])["HostConfig"]["Runtime"] == "runsc"
+        version = fetch(endpoint(instance)["url"])[2].decode()
+        with open("/proc/version") as host:
+            assert version.startswith("Linux version 4.4.0") and version != host.read()
+        service = HostService()
+        try:
+            container = docker.machine(instance["id"])
+            gateway = [network["Gateway"] for network in container["NetworkSettings"]["Networks"].values()][0]
+            assert host_reaches(gateway, service.port)
+            assert not reaches(docker, container["Id"], gateway, service.port), "the firewall holds for this runtime too"
+        finally:
+            service.close()
+        assert admin.stop(instance["id"])["state"] == "stopped"
+        assert docker.containers(tiltyard__namespace=server.namespace) == []
+        server.stop()

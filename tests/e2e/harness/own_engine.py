@@ -1,6 +1,7 @@
 """A Docker daemon of the test's own, which may be restarted: in its own network namespace, with its own data."""
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -21,10 +22,12 @@ def enter(namespace):
 
 
 class OwnEngine:
-    """`start`, `stop` and `kill` the daemon; `socket_path` is where it answers."""
+    """`start`, `stop` and `kill` the daemon; `socket_path` is where it answers. `runtimes` are the daemon's own words for them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, runtimes=None):
         self.folder = folder
+        with open(f"{folder}/daemon.json", "w") as config:
+            json.dump({"runtimes": runtimes or {}}, config)
         self.socket_path = f"{folder}/docker.sock"
         self.process = None
 
@@ -34,7 +37,7 @@ class OwnEngine:
         with contextlib.suppress(FileNotFoundError):
             os.remove(f"{self.folder}/docker.pid")
         self.process = subprocess.Popen(
-            ["dockerd", "--host", f"unix://{self.socket_path}", "--data-root", f"{self.folder}/data", "--exec-root",
+            ["dockerd", "--config-file", f"{self.folder}/daemon.json", "--host", f"unix://{self.socket_path}", "--data-root", f"{self.folder}/data", "--exec-root",
              f"{self.folder}/exec", "--pidfile", f"{self.folder}/docker.pid", "--containerd-namespace", "ty", "--containerd-plugins-namespace", "typ"],
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         until(self.answers, "the daemon to answer", timeout=60)
@@ -54,13 +57,13 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def own_engine():
+def own_engine(runtimes=None):
     """Inside, this thread, the daemon and the servers it starts live in a network namespace of their own."""
     # Not under pytest's folder: containerd refuses socket paths of more than 104 characters.
     folder = tempfile.mkdtemp(prefix="ty-engine-")
     name = f"tengine{os.getpid() % 10000}"
     subprocess.run(["ip", "netns", "add", name], check=True)
-    engine = OwnEngine(folder)
+    engine = OwnEngine(folder, runtimes)
     home = open("/proc/thread-self/ns/net")
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
