@@ -3,6 +3,8 @@
 #include "audit/audit.h"
 #include "bus/event_kinds.h"
 #include "farm/model.h"
+#include "identity/permissions.h"
+#include "jobs/http.h"
 
 namespace tiltyard::app {
 namespace {
@@ -16,12 +18,21 @@ using Sources = std::shared_ptr<const RoomSources>;
 using Key = Result<std::string>;
 
 constexpr std::string_view kAll = "all";
+constexpr std::chrono::milliseconds kFarmPace{250}, kBoardPace{500};
 constexpr std::size_t kMostShown = 1000;  ///< instances in one snapshot
 
 std::unexpected<Error> forbidden() { return fail(Code::kForbidden, "forbidden", "This room is for staff."); }
 std::unexpected<Error> unknown() { return fail(Code::kNotFound, "room-unknown", "There is no such room."); }
 
 bool staff(const Principal& who) { return who.staff() && who.may(identity::Scope::kAdmin); }
+
+/// Whoever may read what a room shows may be in it: as the permission table has it for the route with the same.
+bool may_read(const Principal& who, std::string_view pattern) {
+  const auto* needed = identity::permission_of("GET", pattern);
+  if (needed == nullptr) return false;
+  const auto least = identity::least_role(needed->access);
+  return (!least || who.at_least(*least)) && who.may(needed->scope);
+}
 
 /// "instances:mine", and for staff "instances:all".
 asio::awaitable<Key> admit_to_instances(Principal who, std::string rest) {
@@ -111,7 +122,7 @@ RoomKind templates_room(Sources sources) {
 /// The event log, as far as its reader may see it.
 asio::awaitable<Key> admit_to_events(Principal who, std::string rest) {
   if (!rest.empty()) co_return unknown();
-  if (!staff(who)) co_return forbidden();
+  if (!may_read(who, "/api/v1/admin/events")) co_return forbidden();
   co_return std::string(who.at_least(Role::kAdmin) ? "admins" : "operators");
 }
 
@@ -153,7 +164,7 @@ RoomKind chat() {
 /// Whoever may read the farm's figures; while there is no farm, there is no room.
 asio::awaitable<Key> admit_to_farm(Sources sources, Principal who, std::string rest) {
   if (!rest.empty() || !sources->farm.on()) co_return unknown();
-  if (!who.at_least(Role::kAuthor) || !who.may(identity::Scope::kFlags)) co_return forbidden();
+  if (!may_read(who, "/api/v1/farm/stats")) co_return forbidden();
   co_return std::string();
 }
 
@@ -170,7 +181,26 @@ RoomKind farm_room(Sources sources) {
   kind.event = "snapshot";
   kind.admit = [sources](Principal who, std::string rest) { return admit_to_farm(sources, std::move(who), std::move(rest)); };
   kind.snapshot = [sources](std::string) { return farm_totals(sources); };
-  kind.pace = std::chrono::milliseconds{250};
+  kind.pace = kFarmPace;
+  return kind;
+}
+
+asio::awaitable<Key> admit_to_jobs(Principal who, std::string rest) {
+  if (!rest.empty()) co_return unknown();
+  if (!may_read(who, "/api/v1/admin/jobs/kinds")) co_return forbidden();
+  co_return std::string();
+}
+
+asio::awaitable<Result<json::value>> board_of(Sources sources) { co_return json::object{{"kinds", jobs::kinds_json(sources->jobs)}}; }
+
+/// The board of jobs as this server sees it.
+RoomKind jobs_room(Sources sources) {
+  RoomKind kind;
+  kind.name = "jobs";
+  kind.event = "snapshot";
+  kind.admit = admit_to_jobs;
+  kind.snapshot = [sources](std::string) { return board_of(sources); };
+  kind.pace = kBoardPace;
   return kind;
 }
 
@@ -197,6 +227,7 @@ void add_rooms(realtime::Service& service, RoomSources from) {
   service.add(events());
   service.add(chat());
   service.add(farm_room(sources));
+  service.add(jobs_room(sources));
 }
 
 }  // namespace tiltyard::app

@@ -2,6 +2,7 @@
 
 #include "config/settings.h"
 #include "farm/farm.h"
+#include "jobs/jobs.h"
 #include "labs/view.h"
 #include "realtime/realtime.h"
 #include "templates/templates.h"
@@ -15,6 +16,7 @@ struct RoomSources {
   labs::Service& labs;
   templates::Catalogue& catalogue;
   farm::Service& farm;
+  jobs::Service& jobs;
   labs::PublicAddress address;
 };
 

@@ -278,7 +278,7 @@ void Server::make_routes() {
   labs::add_routes(*parts.router, {*parts.labs, *parts.catalogue, *parts.engine, parts.bus, parts.clock, address});
   parts.realtime = std::make_unique<realtime::Service>(
       realtime_options(settings_), realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity, *parts.limits, parts.clock});
-  add_rooms(*parts.realtime, {*parts.labs, *parts.catalogue, *parts.farm, address});
+  add_rooms(*parts.realtime, {*parts.labs, *parts.catalogue, *parts.farm, *parts.jobs, address});
   parts.realtime->add_routes(*parts.router);
   auto health = std::make_shared<const HealthParts>(
       HealthParts{*parts.store, *parts.engine, *parts.labs, *parts.catalogue, settings_.metrics.token});

@@ -124,9 +124,7 @@ Result<JobFilter> read_filter(const Request& request) {
 }
 
 asio::awaitable<Result<Response>> kinds(PartsRef parts, Request) {
-  json::array items;
-  for (const auto& kind : parts->service.kinds()) items.push_back(kind_json(kind));
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return Response::json(200, json::serialize(json::object{{"items", kinds_json(parts->service)}, {"next", nullptr}}));
 }
 
 asio::awaitable<Result<Response>> minutes(PartsRef parts, Request request) {
@@ -179,6 +177,12 @@ asio::awaitable<Result<Response>> pause(PartsRef parts, Request request, bool pa
 }
 
 }  // namespace
+
+json::array kinds_json(const Service& service) {
+  json::array items;
+  for (const auto& kind : service.kinds()) items.push_back(kind_json(kind));
+  return items;
+}
 
 void add_routes(http::Router& router, Service& service, std::function<bus::Actor(const Request&)> actor) {
   const auto parts = std::make_shared<const BoardParts>(BoardParts{service, std::move(actor)});

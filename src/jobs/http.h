@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/json/array.hpp>
+
 #include <functional>
 #include <string>
 
@@ -7,6 +9,9 @@
 #include "net/router.h"
 
 namespace tiltyard::jobs {
+
+/// All kinds as the board shows them, for rooms that show the same. On the home loop.
+boost::json::array kinds_json(const Service& service);
 
 /// The board: GET /api/v1/admin/jobs, …/{id}, …/kinds, …/minutes, and what staff do with them. `actor` names who asks. The service
 /// must outlive the router.

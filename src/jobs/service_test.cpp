@@ -1,5 +1,6 @@
 #include "jobs/testing.h"
 
+#include <fmt/format.h>
 #include <soci/soci.h>
 
 namespace tiltyard::jobs {
@@ -410,6 +411,38 @@ TEST_P(R8_4_Jobs, StaffCancelAndHurryJobs) {
   ASSERT_TRUE(until([&] { return gone(running); }));
   EXPECT_EQ(find(running).firings.at(0).error, "Cancelled by staff.");
   EXPECT_EQ(run(service_->find(first)).error().reason, "job-unknown");
+}
+
+TEST_P(R8_4_Jobs, WhatStaffDoIsInTheEventLogIfAndOnlyIfItIsDone) {
+  auto kind = noted("work", [&](Firing firing) -> asio::awaitable<Result<Next>> {
+    if (firing.payload == "long") co_await sleep_for(1h);
+    if (firing.payload == "bad") co_return Next::give_up("bad");
+    co_return Next::done();
+  });
+  make().declare(std::move(kind));
+  start();
+  auto later = job("work", "later");
+  later.due = clock_.now() + 1h;
+  const auto first = enqueue(later), second = enqueue(later), bad = enqueue(job("work", "bad")), running = enqueue(job("work", "long"));
+  const bus::Actor ann("ann", "u1", "198.51.100.7");
+  ASSERT_TRUE(until([&] { return find(bad).state == JobState::kFailed && find(running).state == JobState::kRunning; }));
+  EXPECT_TRUE(run(service_->cancel(first, ann)));
+  EXPECT_TRUE(run(service_->run_now(second, ann)));
+  EXPECT_TRUE(run(service_->retry(bad, ann)));
+  EXPECT_TRUE(run(service_->cancel(running, ann)));
+  EXPECT_TRUE(run(service_->pause("work", true, ann)));
+  EXPECT_TRUE(run(service_->pause("work", false, ann)));
+  EXPECT_FALSE(run(service_->cancel(first, ann))) << "it is gone";
+  EXPECT_FALSE(run(service_->retry(running, ann)));
+  EXPECT_FALSE(run(service_->pause("nothing", true, ann)));
+  const auto told = write([](soci::session& sql) -> Result<std::vector<std::string>> {
+    soci::rowset<std::string> rows = (sql.prepare << "SELECT kind || ' ' || subject || ' ' || actor || ' ' || actor_id || ' ' || address || ' ' || detail FROM events ORDER BY seq");
+    return std::vector<std::string>(rows.begin(), rows.end());
+  });
+  ASSERT_TRUE(told);
+  const auto one = [](std::string_view what, JobId id) { return fmt::format(R"(jobs.{} {} ann u1 198.51.100.7 {{"kind":"work"}})", what, id); };
+  EXPECT_EQ(*told, (std::vector<std::string>{one("cancelled", first), one("hurried", second), one("retried", bad), one("cancelled", running),
+                                             "jobs.paused work ann u1 198.51.100.7 {}", "jobs.resumed work ann u1 198.51.100.7 {}"}));
 }
 
 TEST_P(R8_4_Jobs, TheBoardCountsWhatHappens) {

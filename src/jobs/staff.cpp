@@ -1,8 +1,11 @@
 // What staff see and do of jobs that wait, run and failed.
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
 #include <soci/soci.h>
 
+#include "bus/event_log.h"
 #include "jobs/state.h"
-#include "observe/log.h"
 
 namespace tiltyard::jobs {
 namespace {
@@ -10,8 +13,14 @@ namespace {
 std::unexpected<Error> unknown_job() { return fail(Code::kNotFound, "job-unknown", "There is no such job any more."); }
 std::unexpected<Error> runs() { return fail(Code::kConflict, "job-running", "The job is running just now."); }
 
-void note(std::string_view what, const std::string& subject, const bus::Actor& actor) {
-  log::info("jobs", "staff changed something about jobs", {{"what", what}, {"subject", subject}, {"by", actor.name}});
+/// What staff did, in the transaction that does it: to a job of the kind or, without an id, to the kind.
+Result<> note(soci::session& sql, std::string_view what, const std::string& kind, JobId id, const bus::Actor& actor) {
+  bus::Event event;
+  event.kind = what;
+  event.subject = id == 0 ? kind : std::to_string(id);
+  event.actor = actor;
+  if (id != 0) event.detail = boost::json::serialize(boost::json::object{{"kind", kind}});
+  return bus::record(sql, event);
 }
 
 KindView view_of(const Line& line, TimePoint now) {
@@ -95,7 +104,7 @@ namespace {
 
 /// What a job was before staff laid hands on it.
 struct Was {
-  bool changed = false, dead = false;
+  bool dead = false;
   std::string kind;
 };
 
@@ -104,29 +113,34 @@ struct Was {
 asio::awaitable<Result<>> Service::cancel(JobId id, bus::Actor actor) {
   if (const auto run = state_->running.find(id); run != state_->running.end() && run->second->begun) {
     const auto held = run->second;
-    note("cancel", std::to_string(id), actor);
+    auto tell = [id, actor, kind = held->line->kind.name](soci::session& sql) { return note(sql, bus::kind("jobs.cancelled"), kind, id, actor); };
+    auto told = co_await state_->parts.store.write(std::move(tell));
+    if (!told) co_return told;
+    // Its handler may have ended meanwhile, and must not be asked any more.
+    const auto still = state_->running.find(id);
+    if (still == state_->running.end() || still->second != held) co_return Result<>{};
     held->cancelled = true;
     stop(*held);
     co_return Result<>{};
   }
-  auto work = [this, id](soci::session& sql) -> Result<Was> {
+  auto work = [this, id, actor](soci::session& sql) -> Result<Was> {
     const auto job = read_job(sql, id);
     if (!job || job->state == JobState::kDone) return unknown_job();
     // It would be back after the next start, to everybody's surprise.
     if (!job->schedule.empty()) return fail(Code::kConflict, "job-scheduled", "A schedule is not cancelled; pause its kind.");
     if (!cancel(sql, id)) return runs();
-    return Was{true, job->state == JobState::kFailed, job->kind};
+    if (auto told = note(sql, bus::kind("jobs.cancelled"), job->kind, id, actor); !told) return fail(std::move(told.error()));
+    return Was{job->state == JobState::kFailed, job->kind};
   };
   auto was = co_await state_->parts.store.write(std::move(work));
   if (!was) co_return fail(std::move(was.error()));
-  note("cancel", std::to_string(id), actor);
   if (was->dead) --state_->lineup.line(was->kind).dead;
   co_return Result<>{};
 }
 
 /// Also a dead letter's: it lives again, with all of its attempts before it.
 asio::awaitable<Result<>> Service::run_now(JobId id, bus::Actor actor) {
-  auto work = [id, now = state_->now()](soci::session& sql) -> Result<Was> {
+  auto work = [id, actor, now = state_->now()](soci::session& sql) -> Result<Was> {
     const auto job = read_job(sql, id);
     if (!job || job->state == JobState::kDone) return unknown_job();
     const bool dead = job->state == JobState::kFailed;
@@ -135,11 +149,11 @@ asio::awaitable<Result<>> Service::run_now(JobId id, bus::Actor actor) {
     }
     if (!rows::set_due(sql, id, now)) return runs();
     tell(sql, "due", id);
-    return Was{true, dead, job->kind};
+    if (auto told = note(sql, dead ? bus::kind("jobs.retried") : bus::kind("jobs.hurried"), job->kind, id, actor); !told) return fail(std::move(told.error()));
+    return Was{dead, job->kind};
   };
   auto was = co_await state_->parts.store.write(std::move(work));
   if (!was) co_return fail(std::move(was.error()));
-  note(was->dead ? "retry" : "run-now", std::to_string(id), actor);
   if (was->dead) --state_->lineup.line(was->kind).dead;
   co_return Result<>{};
 }
@@ -157,11 +171,10 @@ asio::awaitable<Result<>> Service::pause(std::string kind, bool paused, bus::Act
   auto work = [kind, paused, actor, now = state_->now()](soci::session& sql) -> Result<> {
     rows::set_paused(sql, kind, paused, actor.name, now);
     tell_kind(sql, kind, paused, actor.name);
-    return {};
+    return note(sql, paused ? bus::kind("jobs.paused") : bus::kind("jobs.resumed"), kind, 0, actor);
   };
   auto written = co_await state_->parts.store.write(std::move(work));
   if (!written) co_return written;
-  note(paused ? "pause" : "resume", kind, actor);
   lines.at(kind)->paused = paused;
   lines.at(kind)->paused_by = paused ? actor.name : std::string();
   state_->news.pulse();

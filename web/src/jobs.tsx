@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import { call, type Failure } from './api';
 import { JobList } from './jobs_list';
-import { JOB_LOOK, kindLook, late, type JobKind, type JobMinute, type JobState } from './jobs_types';
+import { BOARD, JOB_LOOK, kindLook, late, type JobKind, type JobMinute, type JobState } from './jobs_types';
 import { noteFailure } from './live';
 import { Icon, Mark, Notice } from './parts';
 import { Plot } from './plot';
@@ -28,8 +28,11 @@ function Totals({ kinds, chosen }: { kinds: JobKind[]; chosen: string }) {
   );
 }
 
+/** The plots hear of everything, and follow every few seconds. */
+const PLOTTED = { room: BOARD, gapMs: 5000 };
+
 function Plots({ kind }: { kind: string }) {
-  const { value } = useRegular(() => call<List<JobMinute>>(`/admin/jobs/minutes${kind ? `?${new URLSearchParams({ kind })}` : ''}`), 5000, `minutes ${kind}`);
+  const { value } = useRegular(() => call<List<JobMinute>>(`/admin/jobs/minutes${kind ? `?${new URLSearchParams({ kind })}` : ''}`), 5000, `minutes ${kind}`, PLOTTED);
   const drawn = useMemo(() => {
     const points = value?.items ?? [];
     // A minute in which nothing was due has no lateness; a line through zero would praise what was never tried.
@@ -103,7 +106,7 @@ function Kinds({ kinds, again }: { kinds: JobKind[]; again: () => void }) {
 
 export default function JobsPage() {
   const [chosen] = useQuery('kind');
-  const { value, trouble, again } = useRegular(async () => (await call<List<JobKind>>('/admin/jobs/kinds')).items, 1000, 'kinds', 'jobs');
+  const { value, trouble, again } = useRegular(async () => (await call<List<JobKind>>('/admin/jobs/kinds')).items, 1000, 'kinds', { room: BOARD, read: (board) => board.kinds as JobKind[] });
   return (
     <section className="jobs" aria-labelledby="jobs-title">
       <div className="section-head"><h1 id="jobs-title">Jobs</h1><span className="muted">Everything that happens by time: leases, retries, sweeps, notices, images.</span></div>

@@ -1,7 +1,7 @@
 // The jobs themselves: one state and, if wanted, one kind at a time; a job with its firings, and what can be done with it.
 import { Fragment, useRef, useState, type KeyboardEvent } from 'react';
 import { call, type Failure } from './api';
-import { JOB_LOOK, JOB_STATES, late, type Job, type JobDetail, type JobFiring, type JobState } from './jobs_types';
+import { BOARD, JOB_LOOK, JOB_STATES, late, type Job, type JobDetail, type JobFiring, type JobState } from './jobs_types';
 import { noteFailure } from './live';
 import { CopyButton, Empty, Mark, Notice, When } from './parts';
 import { useRegular } from './regular';
@@ -14,6 +14,8 @@ import { afterUndo } from './undo';
 const PAGE = 100;
 /** What one answer holds at most; more is found by asking for one kind. */
 const MOST = 500;
+/** Where there is much to do, numbers change all the time. */
+const LISTED = { room: BOARD, gapMs: 1000 };
 
 type Verb = 'cancel' | 'retry' | 'run-now';
 const DONE: Record<Verb, string> = { cancel: 'cancelled', retry: 'tried again', 'run-now': 'run now' };
@@ -61,7 +63,7 @@ function readable(payload: string): string {
 }
 
 function Detail({ id, state }: { id: string; state: JobState }) {
-  const { value, trouble } = useRegular(() => call<JobDetail>(`/admin/jobs/${encodeURIComponent(id)}`), 2000, `${id} ${state}`);
+  const { value, trouble } = useRegular(() => call<JobDetail>(`/admin/jobs/${encodeURIComponent(id)}`), 2000, `${id} ${state}`, LISTED);
   if (trouble) return <Notice tone="bad">{trouble}</Notice>;
   if (!value) return null;
   const lines = ([
@@ -124,7 +126,7 @@ function Rows({ jobs, changed }: { jobs: Job[]; changed: () => void }) {
 
 /** One job that a link names, when it is not among the rows. */
 function Named({ id, changed }: { id: string; changed: () => void }) {
-  const { value, trouble } = useRegular(() => call<JobDetail>(`/admin/jobs/${encodeURIComponent(id)}`), 2000, id);
+  const { value, trouble } = useRegular(() => call<JobDetail>(`/admin/jobs/${encodeURIComponent(id)}`), 2000, id, LISTED);
   if (trouble) return <Notice tone="plain">{trouble}</Notice>;
   return value && <div className="named"><Rows jobs={[value]} changed={changed} /></div>;
 }
@@ -141,7 +143,7 @@ export function JobList({ failed, changed }: { failed: boolean; changed: () => v
   const [limit, setLimit] = useState(PAGE);
   const state = JOB_STATES.find((one) => one === asked) ?? (failed ? 'failed' : 'waiting');
   const query = new URLSearchParams({ state, limit: String(limit), ...(kind ? { kind } : {}) });
-  const { value, trouble, again } = useRegular(() => call<List<Job>>(`/admin/jobs?${query}`), 2000, query.toString(), 'jobs');
+  const { value, trouble, again } = useRegular(() => call<List<Job>>(`/admin/jobs?${query}`), 2000, query.toString(), LISTED);
   const both = (): void => { again(); changed(); };
   const jobs = value?.items ?? [];
   return (

@@ -2,6 +2,9 @@
 import { duration } from './time';
 import type { Shape, Tone } from './words';
 
+/** The room that tells of all kinds of jobs, as soon as their numbers change. */
+export const BOARD = 'jobs';
+
 export const JOB_STATES = ['waiting', 'running', 'failed', 'done'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 

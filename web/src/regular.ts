@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react';
 import type { Failure } from './api';
 import { noteFailure } from './live';
-import { follow, isJoined } from './rooms';
+import { follow, isJoined, type News } from './rooms';
 
 export interface Regular<T> {
   value: T | null;
@@ -17,10 +17,10 @@ const GAP_MS = 400;
 const SELDOM = 15;
 
 /**
- * Calls `look` every `everyMs`, and soon after each news of `room` (empty: none); never twice at once, and not while nobody sees
- * the page. Answers how to end it.
+ * Calls `look` every `everyMs`, and at most `gapMs` after each news of `room` (empty: none) unless `take` has all of it from the
+ * news itself; never twice at once, and not while nobody sees the page. Answers how to end it.
  */
-export function keepFresh(room: string, everyMs: number, look: () => Promise<void>): () => void {
+export function keepFresh(room: string, everyMs: number, look: () => Promise<void>, gapMs = GAP_MS, take?: (news: News) => boolean): () => void {
   let over = false;
   let timer: ReturnType<typeof setTimeout>;
   let begunAt = Date.now();
@@ -36,14 +36,14 @@ export function keepFresh(room: string, everyMs: number, look: () => Promise<voi
     missed = document.hidden;
     if (!document.hidden) await look();
     busy = false;
-    if (!over) later(missed && !document.hidden ? begunAt + GAP_MS : Date.now() + everyMs * (room && isJoined(room) ? SELDOM : 1));
+    if (!over) later(missed && !document.hidden ? begunAt + gapMs : Date.now() + everyMs * (room && isJoined(room) ? SELDOM : 1));
   };
   const hear = (): void => {
     if (busy) missed = true;
-    else later(begunAt + GAP_MS);
+    else later(begunAt + gapMs);
   };
   const seen = (): void => { if (!document.hidden) hear(); };
-  const unfollow = room ? follow(room, hear) : undefined;
+  const unfollow = room ? follow(room, (news) => { if (!take?.(news)) hear(); }) : undefined;
   document.addEventListener('visibilitychange', seen);
   later(Date.now() + everyMs);
   return () => {
@@ -54,30 +54,54 @@ export function keepFresh(room: string, everyMs: number, look: () => Promise<voi
   };
 }
 
+/** A room that tells when there is something new. */
+export interface Heard<T> {
+  room: string;
+  /** News makes it be loaded anew, but not more often than this. */
+  gapMs?: number;
+  /** What the room's snapshots say of it: then it need not be loaded again. */
+  read?: (snapshot: Record<string, unknown>) => T;
+}
+
 /**
- * Loads something at once and again every `everyMs` while it is looked at; with a `room`, as soon as that has news, and then
- * seldom by the clock. Another `dependency` begins anew.
+ * Loads something at once and again every `everyMs` while it is looked at; where a room is heard, as soon as that has news, and
+ * then seldom by the clock. Another `dependency` begins anew.
  */
-export function useRegular<T>(load: () => Promise<T>, everyMs: number, dependency: string, room = ''): Regular<T> {
+export function useRegular<T>(load: () => Promise<T>, everyMs: number, dependency: string, heard: string | Heard<T> = ''): Regular<T> {
+  const { room, gapMs, read }: Heard<T> = typeof heard === 'string' ? { room: heard } : heard;
   const [value, setValue] = useState<T | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [turn, setTurn] = useState(0);
   const newest = useRef(load);
   newest.current = load;
+  const reader = useRef(read);
+  reader.current = read;
   useEffect(() => {
     let over = false;
+    let taken = 0;
     const look = async (): Promise<void> => {
       try {
+        const before = taken;
         const loaded = await newest.current();
-        if (!over) { setValue(loaded); setFailure(null); }
+        if (over) return;
+        // What the room has said meanwhile is newer.
+        if (before === taken) setValue(loaded);
+        setFailure(null);
       } catch (error) {
         noteFailure(error);
         if (!over) setFailure(error as Failure);
       }
     };
+    const take = ({ body }: News): boolean => {
+      if (over || !reader.current || typeof body.snapshot !== 'object' || body.snapshot === null) return false;
+      taken += 1;
+      setValue(reader.current(body.snapshot as Record<string, unknown>));
+      setFailure(null);
+      return true;
+    };
     void look();
-    const stop = keepFresh(room, everyMs, look);
+    const stop = keepFresh(room, everyMs, look, gapMs, take);
     return () => { over = true; stop(); };
-  }, [dependency, turn, everyMs, room]);
+  }, [dependency, turn, everyMs, room, gapMs]);
   return { value, trouble: failure?.message ?? '', reason: failure?.reason ?? '', again: () => setTurn((before) => before + 1) };
 }

@@ -3,7 +3,7 @@
 import { io, type Socket } from 'socket.io-client';
 
 export interface News {
-  /** `joined`: from here on everything is told; what was before must be asked for. Else the room's own word for it. */
+  /** `joined`: from here on everything is told; what was before is in `snapshot`, or must be asked for. Else the room's own word for it. */
   event: string;
   body: Record<string, unknown>;
 }
@@ -20,6 +20,7 @@ interface Answer {
   ok: boolean;
   recovered?: boolean;
   offset?: string;
+  snapshot?: unknown;
 }
 
 export interface Wire {
@@ -49,7 +50,7 @@ function join(name: string, room: Followed): void {
     room.joined = !error && answer.ok;
     if (!room.joined) return;
     room.offset = answer.offset ?? '';
-    if (!answer.recovered) tell(room, { event: 'joined', body: {} });
+    if (!answer.recovered) tell(room, { event: 'joined', body: { snapshot: answer.snapshot } });
   });
 }
 
