@@ -108,7 +108,12 @@ asio::awaitable<Result<Response>> get(StatePtr state, Request request) {
   if (socket != http::wants_websocket(request)) co_return refusal(3, "Bad request");
   const auto named = named_session(*state, request);
   if (!named) co_return co_await open_session(state, std::move(request), socket);
-  if (!*named) co_return refusal(1, "Session ID unknown");
+  if (!*named) {
+    const auto gone = state->farewells.find(request.query_value("sid"));
+    if (socket || gone == state->farewells.end()) co_return refusal(1, "Session ID unknown");
+    const auto session = gone->second;
+    co_return session->last_words();
+  }
   // A second socket for a session is let in and told: whoever opened it hears why.
   if (socket) co_return socket_answer(state, *named);
   if (!(*named)->polls()) co_return refusal(3, "Bad request");
@@ -173,6 +178,7 @@ void Server::close() {
   state_->closed = true;
   const auto all = state_->sessions;
   for (const auto& [id, session] : all) session->close("server shutting down");
+  state_->farewells.clear();
 }
 
 }  // namespace tiltyard::realtime::engine_io

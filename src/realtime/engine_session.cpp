@@ -13,6 +13,9 @@ using http::FrameEvent;
 using http::FrameSocket;
 using http::SharedBytes;
 
+constexpr std::string_view kByClient = "client";
+constexpr std::chrono::seconds kFarewell{1};
+
 const metrics::Gauge& open_sessions() {
   static const auto gauge = metrics::gauge("tiltyard_realtime_connections", "Open real-time connections");
   return gauge;
@@ -84,7 +87,11 @@ void Session::await_ping() {
 }
 
 void Session::on_beat() {
-  if (closed_) return;
+  if (closed_) {
+    const auto self = shared_from_this();
+    server_->farewells.erase(id_);
+    return;
+  }
   if (ponging_) return end("ping timeout", PacketType::kClose);
   if (!wire_ && opens_with_socket_) return end("never opened", PacketType::kClose);
   ponging_ = true;
@@ -143,6 +150,13 @@ asio::awaitable<http::Response> Session::poll() {
   co_return payload_answer(std::exchange(polling_->waiting, {}));
 }
 
+http::Response Session::last_words() {
+  const auto self = shared_from_this();
+  server_->heartbeat.clear(*this);
+  server_->farewells.erase(id_);
+  return payload_answer(std::exchange(polling_->waiting, {}));
+}
+
 http::Response Session::take_payload(std::string_view body) {
   const auto self = shared_from_this();
   auto packets = decode_payload(body);
@@ -164,7 +178,7 @@ void Session::take(Packet packet) {
     case PacketType::kPong:
       if (ponging_) await_ping();
       return;
-    case PacketType::kClose: return end("client", PacketType::kNoop);
+    case PacketType::kClose: return end(kByClient, PacketType::kNoop);
     case PacketType::kUpgrade:
     case PacketType::kNoop: return;
     case PacketType::kOpen:
@@ -263,6 +277,11 @@ void Session::end(std::string_view reason, PacketType last) {
     if (!polling_->waiting.empty()) polling_->waiting.push_back(kSeparator);
     polling_->waiting.push_back(static_cast<char>(last));
     flush_poll();
+    // A client polls while it says that it goes, on another connection: whichever of the two comes first, the poll has its answer.
+    if (reason == kByClient && !polling_->held && !server_->closed) {
+      server_->farewells.emplace(id_, self);
+      server_->heartbeat.set(*this, kFarewell);
+    }
   }
   if (const auto user = std::exchange(user_, nullptr)) user->on_closed(reason);
 }

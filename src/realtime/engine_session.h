@@ -26,6 +26,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   Accept accept;
   Heartbeat heartbeat;
   std::unordered_map<std::string, SessionRef> sessions;
+  std::unordered_map<std::string, SessionRef> farewells;  ///< closed by their clients, whose last poll may still be on its way
   bool closed = false;
 
   std::string open_packet(const std::string& id, bool may_upgrade) const;
@@ -50,6 +51,8 @@ class Session final : public Channel, public Heartbeat::Beating, public std::ena
   /// Holds the answer until there is something to say.
   asio::awaitable<http::Response> poll();
   http::Response take_payload(std::string_view body);
+  /// Of a session among the farewells: what was still to be said.
+  http::Response last_words();
 
   /// A session that begins with a socket, and one that may go over to it.
   void expect_socket() { opens_with_socket_ = true; }

@@ -166,6 +166,30 @@ def test_R9_1_a_client_closes_its_session(echo):
     ws.until_closed()
 
 
+def test_R9_1_a_poll_that_comes_after_its_session_was_closed_is_answered_once(echo):
+    session = polling(echo)
+    session.push("4hello")
+    session.push("1")
+    assert session.push("4more")[0] == 400
+    assert Ws(echo.port, PATH, sid=session.sid).status == 400
+    assert session.poll() == (200, "4hello\x1e6"), "as if it had come before"
+    assert session.poll()[0] == 400
+    late = polling(echo)
+    late.push("1")
+    time.sleep(1.5)
+    assert late.poll()[0] == 400, "nobody is waited for"
+
+
+def test_R9_1_a_poll_and_the_close_at_the_same_moment_have_one_outcome(echo):
+    for _ in range(50):
+        session = polling(echo)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            poll, push = pool.submit(session.poll), pool.submit(session.push, "1")
+            assert push.result() == (200, "ok")
+            assert poll.result() == (200, "6")
+        assert session.poll()[0] == 400
+
+
 def test_R9_1_a_close_frame_is_answered(echo):
     ws, _ = opened(echo)
     ws.send(b"\x03\xe8", opcode=CLOSE)
