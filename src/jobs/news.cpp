@@ -14,7 +14,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int kRowsAtOnce = 5'000;
+/// What the loop takes in without a pause.
+constexpr int kRowsAtOnce = 2'000;
 /// How long after a claim was refused the row is tried again, if it still looks free (an earlier one of its lane lives elsewhere).
 constexpr std::int64_t kRefusedPause = 1'000'000;
 
@@ -126,16 +127,27 @@ asio::awaitable<void> Service::State::read_again(std::vector<Waiting> refused) {
   news.pulse();
 }
 
-asio::awaitable<Result<>> Service::State::load() {
-  JobId after = 0;
-  while (true) {
+/// Learns of those that wait and have a number above `after` what is not known yet.
+asio::awaitable<Result<>> Service::State::read_after(JobId after) {
+  bool more = true;
+  while (more) {
     auto work = [after](soci::session& sql) -> Result<std::vector<rows::Brief>> { return rows::waiting_after(sql, after, kRowsAtOnce); };
     auto found = co_await parts.store.read(std::move(work));
     if (!found) co_return fail(std::move(found.error()));
-    for (const auto& job : *found) learn(job);
-    if (found->size() < static_cast<std::size_t>(kRowsAtOnce)) break;
-    after = found->back().id;
+    for (const auto& job : *found) {
+      const auto* known = lineup.find(job.id);
+      if (known == nullptr || known->due != job.due || known->priority != job.priority) learn(job);
+    }
+    more = found->size() == static_cast<std::size_t>(kRowsAtOnce);
+    if (more) after = found->back().id;
+    news.pulse();
   }
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<>> Service::State::load() {
+  auto read = co_await read_after(0);
+  if (!read) co_return read;
   auto work = [](soci::session& sql) -> Result<std::vector<rows::PausedKind>> { return rows::paused(sql); };
   auto paused = co_await parts.store.read(std::move(work));
   if (!paused) co_return fail(std::move(paused.error()));

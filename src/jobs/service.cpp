@@ -13,10 +13,11 @@ namespace {
 
 constexpr const char* kOwnKind = "jobs";
 constexpr std::chrono::seconds kPruneEvery{30};
-/// How far back a look reaches for jobs of other servers: longer than any write takes from its first statement to its commit.
-constexpr std::int64_t kLookBack = 20'000'000;
-/// Every so many looks, at everything.
-constexpr int kWholeLookEvery = 300;
+/// How far back a look reaches for jobs of other servers: longer than nearly every write takes from its first statement to its commit.
+constexpr std::int64_t kLookBack = 3'000'000;
+/// Every so many looks, further than any write takes; and at everything.
+constexpr std::int64_t kLongLookBack = 20'000'000;
+constexpr int kLongLookEvery = 10, kWholeLookEvery = 300;
 /// "For ever", for a server that has its database to itself.
 constexpr std::int64_t kNoEnd = 253'402'300'799'000'000;
 
@@ -174,14 +175,13 @@ asio::awaitable<Result<>> Service::State::look() {
   const bool whole = ++looks % kWholeLookEvery == 0;
   struct Seen {
     bool alive = false;
-    std::vector<rows::Brief> jobs;
+    std::size_t back = 0;
   };
-  auto work = [me = worker, at, until, node = options.node, tries, whole](soci::session& sql) -> Result<Seen> {
+  // A short write: whoever claims jobs waits for it.
+  auto work = [me = worker, at, until, node = options.node, tries](soci::session& sql) -> Result<Seen> {
     Seen seen;
     seen.alive = rows::heartbeat(sql, me, until);
-    if (!seen.alive) return seen;
-    const auto back = rows::give_back(sql, me, node, at, tries);
-    seen.jobs = rows::waiting_after(sql, whole || back > 0 ? 0 : number_at(at - kLookBack), 100'000);
+    if (seen.alive) seen.back = rows::give_back(sql, me, node, at, tries);
     return seen;
   };
   auto seen = co_await parts.store.write(std::move(work), store::Order::kLoose);
@@ -194,12 +194,8 @@ asio::awaitable<Result<>> Service::State::look() {
     co_return Result<>{};
   }
   seen_until = until;
-  for (const auto& job : seen->jobs) {
-    const auto* known = lineup.find(job.id);
-    if (known == nullptr || known->due != job.due) learn(job);
-  }
-  news.pulse();
-  co_return Result<>{};
+  const auto reach = looks % kLongLookEvery == 0 ? kLongLookBack : kLookBack;
+  co_return co_await read_after(whole || seen->back > 0 ? 0 : number_at(at - reach));
 }
 
 asio::awaitable<void> Service::State::start_over() {

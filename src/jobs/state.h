@@ -78,6 +78,7 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
   void learn(const rows::Brief& job);
   void count_waiting();
   void learn_again(const rows::Brief& job, std::int64_t not_before);
+  asio::awaitable<Result<>> read_after(JobId after);
   asio::awaitable<void> read_between(JobId first, JobId last);
   asio::awaitable<void> read_again(std::vector<Waiting> refused);
   asio::awaitable<void> reload();
