@@ -287,6 +287,65 @@ def test_R9_1_acts_are_limited_by_the_minute_and_said_so(make_server):
     assert sum(one["ok"] for one in joins) in range(195, 215), "a million joins are a few hundred"
 
 
+def test_R9_1_talk_is_limited_by_the_day_too(make_server):
+    server = make_server(config={**FAKE, "rates": {"factor": 1}}, web=templates.EMPTY).start()
+    server.admin().patch("/admin/limits", {"name": "chat-say", "burst": 3, "rate": 1000, "per_day": 5}).expect(200)
+    chatty = client(server, server.user("lou"))
+    assert chatty.join("chat:lobby")["ok"]
+    answers = []
+    for number in range(12):
+        answer = chatty.ask("say", "chat:lobby", {"text": str(number)})
+        while not answer["ok"] and int(answer["error"]["retry_after_s"]) < 60:
+            time.sleep(0.05)  # the minute's share comes back sixteen times a second
+            answer = chatty.ask("say", "chat:lobby", {"text": str(number)})
+        answers.append(answer)
+    assert [one["ok"] for one in answers] == [True] * 5 + [False] * 7
+    refused = answers[-1]["error"]
+    assert refused["reason"] == "rate-limited" and refused["limiter"] == "chat-say"
+    assert 3600 < int(refused["retry_after_s"]) <= 24 * 3600, "a fifth of a day"
+    assert len(client(server, server.user("mel")).join("chat:lobby")["messages"]) == 5
+
+
+def test_R9_1_two_thousand_silent_connections_cost_little_and_hold_nobody_up(make_server):
+    server = make_server(config={**FAKE, "realtime": {"connections_per_user": 3000}}, web=templates.EMPTY).start()
+    token = server.user("sid").post("/me/tokens", {"name": "t"}).expect(201).json["token"]
+    silent = [Sio(server.port, {"token": token}) for _ in range(20)]
+    before = server.memory()
+    silent += [Sio(server.port, {"token": token}) for _ in range(2000)]
+    grown = server.memory() - before
+    assert grown < 2000 * 8192, f"{grown / 2000:.0f} bytes each"
+    speaker = client(server, server.user("sam"))
+    assert speaker.join("chat:lobby")["ok"] and speaker.ask("say", "chat:lobby", {"text": "anybody?"})["ok"]
+    speaker.event("message", lambda one: one["text"] == "anybody?")
+    for one in silent:
+        one.close()
+    until(lambda: "tiltyard_realtime_connections 1\n" in request(server.port, "GET", "/metrics")[1], "all of them to be gone", 30)
+
+
+def test_R9_3_the_board_of_jobs_is_told_to_who_may_read_it(ground):
+    player, staff = ground.user("ned"), ground.user("ola", role="operator")
+    narrow = staff.post("/me/tokens", {"name": "narrow", "scopes": ["read"]}).expect(201).json["token"]
+    assert client(ground, player).join("jobs")["error"]["reason"] == "forbidden"
+    assert Sio(ground.port, {"token": narrow}).join("jobs")["error"]["reason"] == "forbidden"
+    board = client(ground, staff)
+    assert board.join("jobs:all")["error"]["reason"] == "room-unknown"
+    shown = board.join("jobs")["snapshot"]["kinds"]
+    listed = staff.get("/admin/jobs/kinds").expect(200).json["items"]
+    assert [set(one) for one in shown] == [set(one) for one in listed] and [one["name"] for one in shown] == [one["name"] for one in listed]
+
+    def told(paused):
+        def match(body):
+            return any(one["name"] == "jobs" and one["paused"] is paused for one in body["snapshot"]["kinds"])
+        return board.event("snapshot", match)[1]["snapshot"]["kinds"]
+
+    try:
+        staff.post("/admin/jobs/kinds/jobs/pause").expect(200)
+        assert next(one for one in told(True) if one["name"] == "jobs")["paused_by"] == "ola"
+    finally:
+        staff.post("/admin/jobs/kinds/jobs/resume").expect(200)
+    told(False)
+
+
 def test_R9_1_one_user_has_so_many_connections_and_rooms(make_server):
     server = make_server(config={**FAKE, "realtime": {"connections_per_user": 3}}, web=templates.EMPTY).start()
     player = server.user("max")

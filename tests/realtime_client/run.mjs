@@ -13,10 +13,13 @@ const opened = async (to, options) => {
   return socket;
 };
 
+/** It may have gone over before anybody looks. */
+const upgraded = async ({ io: { engine } }) => { if (engine.transport.name !== 'websocket') await once(engine, 'upgrade'); };
+
 // Both transports, and the way from one to the other.
 for (const transports of [['polling', 'websocket'], ['websocket'], ['polling']]) {
   const socket = await opened(echo, { transports });
-  if (transports.length === 2) await once(socket.io.engine, 'upgrade');
+  if (transports.length === 2) await upgraded(socket);
   const bytes = Buffer.from([1, 2, 3]);
   const answer = await socket.timeout(5000).emitWithAck('message-with-ack', 'text', bytes, { deep: [bytes] });
   socket.emit('message', 1, bytes);
@@ -53,6 +56,8 @@ await once(listener, 'connect');
 while (heard.length < 2) await once(listener, 'message');
 await speaker.emitWithAck('say', 'chat:lobby', { text: 'three' });
 while (heard.length < 3) await once(listener, 'message');
+await upgraded(speaker);
+say('carried', [speaker.io.engine.transport.name, listener.io.engine.transport.name]);
 say('recovered', { recovered: listener.recovered, heard });
 
 const nobody = io(url, { auth: { token: 'ty_wrong' }, forceNew: true });
