@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from harness import templates  # noqa: E402
 from harness.docker import Docker  # noqa: E402
-from harness.server import Server, free_port  # noqa: E402
+from harness.ports import free_port  # noqa: E402
+from harness.server import Server  # noqa: E402
 from limits import Redis  # noqa: E402
 
 SECONDS = int(float(os.environ.get("BENCH_SECONDS", "8")))

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <random>
 
 namespace tiltyard::gateway::testing {
 
@@ -214,10 +215,18 @@ std::uint16_t port_of(int fd) {
 }
 
 std::uint16_t free_port() {
-  int fd = listen_on(0);
-  auto port = port_of(fd);
-  ::close(fd);
-  return port;
+  std::random_device random;
+  while (true) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    // Below the ports that the kernel gives to outgoing connections, which could take it meanwhile.
+    address.sin_port = htons(static_cast<std::uint16_t>(10000 + random() % 10000));
+    const bool free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (free) return ntohs(address.sin_port);
+  }
 }
 
 std::string field_of(std::string_view head, std::string_view name) {

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from harness import templates
-from harness.server import ROOT, binary, free_port
+from harness.ports import free_port
+from harness.server import ROOT, binary
 from harness.wait import until
 
 

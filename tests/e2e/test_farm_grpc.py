@@ -10,7 +10,8 @@ import pytest
 
 from harness.farm_game import Farm
 from harness.jury import FLAG_FORMAT, Jury, flag
-from harness.server import ROOT, free_port
+from harness.ports import free_port
+from harness.server import ROOT
 from harness.wait import until
 
 grpc = pytest.importorskip("grpc")

@@ -18,7 +18,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from harness import templates
-from harness.server import free_port
+from harness.ports import free_port
 from harness.wait import until
 
 PATH = "/api/webhooks/4711/VerySecretWebhookToken_0815"

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.docker import EngineError
-from harness.server import free_port
+from harness.ports import free_port
 from harness.wait import until
 
 USER, PASSWORD = "range", "a registry's password"

@@ -129,9 +129,9 @@ test('R6.5 an empty farm teaches the first step, and what it teaches works', asy
   await page.getByRole('button', { name: 'Copy the command: by hand, or from any program' }).click();
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const [, body, url] = command.match(/-d '(.+)' (\S+)$/);
+  assert.ok((await page.locator('.first-steps').innerText()).includes(`--server-url ${server.site}`));
   const response = await fetch(url, { method: 'POST', headers: { 'x-token': TOKEN, 'content-type': 'application/json' }, body: body.replace('…', flagOf(1)) });
   assert.equal(response.status, 200, await response.text());
-  assert.ok((await page.locator('.first-steps').innerText()).includes(`--server-url ${server.site}`));
   // The page hears of it by itself.
   await page.locator('.totals-row').waitFor();
   assert.equal(await sum(page, 'All flags'), 1);

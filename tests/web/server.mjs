@@ -9,8 +9,10 @@ import { until } from './support.mjs';
 
 const binary = process.env.TILTYARD_BIN ?? join(dirname(fileURLToPath(import.meta.url)), '../../build/tiltyard');
 
+/** Below the ports that the kernel gives to outgoing connections, which could take it between two starts of one server. */
 export const freePort = () => new Promise((resolve) => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => resolve(port)); });
+  const port = 10000 + Math.floor(Math.random() * 10000);
+  const probe = net.createServer().once('error', () => resolve(freePort())).listen(port, '127.0.0.1', () => probe.close(() => resolve(port)));
 });
 
 /**
@@ -23,7 +25,7 @@ export async function ownServer(settings, files = {}) {
   const site = `http://127.0.0.1:${page}`;
   mkdirSync(join(folder, 'templates'));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const first = 20000 + (ports % 200) * 100;
+  const first = 20000 + (ports % 120) * 100;
   writeFileSync(join(folder, 'tiltyard.toml'), `
 [server]
 listen = "127.0.0.1:${page}"

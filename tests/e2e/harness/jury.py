@@ -6,7 +6,8 @@ import re
 import subprocess
 import sys
 
-from .server import ROOT, free_port
+from .ports import free_port
+from .server import ROOT
 from .wait import until
 
 PROGRAM = ROOT / "tests" / "juries" / "jury.py"

@@ -7,10 +7,10 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
+from .ports import free_port
 from .wait import until
 
 PASSWORD = "s3cret/p@ss-e2e"
@@ -27,12 +27,6 @@ def shared():
 def wanted():
     """Whether servers of the harness work on PostgreSQL (TILTYARD_TEST_STORE=postgresql) where a test does not say otherwise."""
     return os.environ.get("TILTYARD_TEST_STORE") == "postgresql"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Postgres:

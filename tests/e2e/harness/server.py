@@ -6,7 +6,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -15,6 +14,7 @@ import urllib.request
 
 from . import postgres
 from .api import Api
+from .ports import free_port
 from .wait import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -24,12 +24,6 @@ LINK = re.compile(r"(http\S+/signin#\S+)")
 
 def binary():
     return os.environ.get("TILTYARD_BIN", str(ROOT / "build" / "tiltyard"))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def toml(value):
