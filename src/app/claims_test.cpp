@@ -17,7 +17,7 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
  protected:
   R1_14_Claims() {
     auto schema = migrations();
-    for (const auto& more : {flags::migrations(), bus::migrations()}) schema.insert(schema.end(), more.begin(), more.end());
+    for (const auto& more : {flags::migrations(), bus::migrations(), jobs::migrations()}) schema.insert(schema.end(), more.begin(), more.end());
     EXPECT_TRUE(store_->migrate(schema));
     add_template("one", kPooled);
     before_machines_ = {"flags"};

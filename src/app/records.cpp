@@ -35,10 +35,10 @@ bus::Event server_event(std::string_view kind, const Clock& clock) {
 
 }  // namespace
 
-Result<> Records::make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock) {
+Result<> Records::make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock, jobs::Service& jobs) {
   events = std::make_unique<bus::EventLog>(home, store, clock);
-  audit = std::make_unique<audit::Service>(audit::Options{settings.events.keep_days}, audit::Parts{home, store, clock});
-  notices = std::make_unique<notices::Service>(notice_options(settings), home, store, clock);
+  audit = std::make_unique<audit::Service>(audit::Options{settings.events.keep_days}, audit::Parts{store, clock, jobs});
+  notices = std::make_unique<notices::Service>(notice_options(settings), store, clock, jobs);
   return notices->prepare();
 }
 
@@ -46,15 +46,11 @@ asio::awaitable<Result<>> Records::start(store::Store& store, const Clock& clock
   auto noted = co_await bus::record(store, server_event(bus::kind("system.started"), clock));
   if (!noted) co_return noted;
   events->run();
-  audit->run();
-  notices->run();
   co_return Result<>{};
 }
 
 asio::awaitable<void> Records::close(store::Store& store, const Clock& clock) {
   if (!events) co_return;
-  co_await notices->close();
-  co_await audit->close();
   co_await events->close();
   auto noted = co_await bus::record(store, server_event(bus::kind("system.stopped"), clock));
   if (!noted) log::warn("app", "the end could not be recorded", {{"reason", noted.error().reason}});

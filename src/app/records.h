@@ -20,9 +20,9 @@ struct Records {
   std::unique_ptr<audit::Service> audit;
   std::unique_ptr<notices::Service> notices;
 
-  Result<> make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock);
+  Result<> make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock, jobs::Service& jobs);
   void add_routes(http::Router& router) { audit->add_routes(router); }
-  /// Records that the server has started, and begins to deliver.
+  /// Records that the server has started.
   asio::awaitable<Result<>> start(store::Store& store, const Clock& clock);
   /// Records that it stops; nothing is recorded after it.
   asio::awaitable<void> close(store::Store& store, const Clock& clock);

@@ -220,13 +220,15 @@ void Server::make_services() {
   parts.lanes = std::make_unique<gateway::Lanes>(settings_.gateway.ports.first, settings_.gateway.ports.last,
                                                  [gateway](std::uint16_t port) { return gateway->port_free(port); });
   parts.catalogue = std::make_unique<templates::Catalogue>(template_options(settings_), *parts.engine, parts.bus, parts.clock, loops_.home());
+  parts.catalogue->declare_jobs(*parts.jobs);
   parts.identity = std::make_unique<identity::Service>(identity_options(settings_, parts.records), *parts.store, parts.clock, parts.hashing);
+  parts.identity->declare_jobs(*parts.jobs);
   const auto files = fs::absolute(settings_.data.path + "/instances").lexically_normal().string();
   const auto flags_folder = fs::absolute(settings_.data.path + "/flags").lexically_normal().string();
   parts.flags = std::make_unique<flags::Service>(
       flags::Options{settings_.flags.prefix, flags_folder},
       flags::Parts{*parts.store, *parts.engine, *parts.catalogue, parts.bus, parts.files, parts.clock, loops_.home()});
-  parts.farm = std::make_unique<farm::Service>(farm::Options{settings_.farm.config, settings_.data.path}, farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files});
+  parts.farm = std::make_unique<farm::Service>(farm::Options{settings_.farm.config, settings_.data.path}, farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files, *parts.jobs});
   labs::Steps steps;
   steps.push_back(labs::network_step(*parts.engine));
   steps.push_back(labs::files_step(parts.files, files));
@@ -237,7 +239,7 @@ void Server::make_services() {
   steps.push_back(labs::ready_step(*parts.engine));
   steps.push_back(labs::solve_step(*parts.engine, settings_.engine.name_space));
   steps.push_back(labs::routes_step(*parts.gateway, *parts.lanes));
-  labs::Parts needs{loops_.home(), *parts.store, *parts.engine, *parts.catalogue, *parts.lanes, parts.bus, parts.clock};
+  labs::Parts needs{loops_.home(), *parts.store, *parts.engine, *parts.catalogue, *parts.lanes, parts.bus, parts.clock, *parts.jobs};
   needs.presence.activity = [gateway](const InstanceId& id) -> std::optional<labs::Activity> {
     const auto traffic = gateway->traffic(id);
     if (!traffic) return std::nullopt;
@@ -310,7 +312,7 @@ asio::awaitable<Result<>> Server::start() {
   jobs::Options working_options;
   working_options.node = std::move(*node);
   parts.jobs = std::make_unique<jobs::Service>(std::move(working_options), jobs::Parts{loops_.home(), *parts.store, parts.clock});
-  auto recording = parts.records.make(settings_, loops_.home(), *parts.store, parts.clock);
+  auto recording = parts.records.make(settings_, loops_.home(), *parts.store, parts.clock, *parts.jobs);
   if (!recording) co_return recording;
   make_services();
   parts.engine->run();
@@ -346,7 +348,6 @@ asio::awaitable<Result<>> Server::start() {
   if (!listening) co_return listening;
   parts.catalogue->run();
   parts.flags->run();
-  parts.farm->run();
   auto outside = parts.farm_outside.start(settings_, *parts.farm, loops_.home(), url());
   if (!outside) co_return outside;
   auto link = co_await parts.identity->setup_link();
@@ -371,8 +372,8 @@ asio::awaitable<void> Server::stop() {
   if (parts.http) co_await parts.http->stop(std::chrono::seconds{2});
   if (parts.realtime) co_await parts.realtime->close();
   co_await parts.gate.close();
-  if (parts.farm) co_await parts.farm->close();
   if (parts.jobs) co_await parts.jobs->close();
+  if (parts.farm) co_await parts.farm->close();
   if (parts.labs) co_await parts.labs->close();
   if (parts.flags) co_await parts.flags->close();
   if (parts.catalogue) co_await parts.catalogue->close();

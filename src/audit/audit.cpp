@@ -8,13 +8,13 @@
 #include "audit/state.h"
 #include "base/parallel.h"
 #include "bus/event_log.h"
-#include "observe/log.h"
 
 namespace tiltyard::audit {
 namespace {
 
-constexpr std::chrono::seconds kFirstLook{5};
-constexpr std::chrono::hours kLookEvery{1};
+constexpr const char* kRetention = "events.retention";
+constexpr std::chrono::seconds kAfterStart{5};
+constexpr std::chrono::hours kEvery{1};
 /// A batch holds the writer for a few milliseconds; the pause lets the others in.
 constexpr int kBatch = 500;
 constexpr std::chrono::milliseconds kPause{50};
@@ -31,34 +31,25 @@ Result<std::size_t> remove_batch(soci::session& sql, TimePoint limit) {
 
 }  // namespace
 
-Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, std::move(parts))) {}
+Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, std::move(parts))) { state_->declare_jobs(); }
 
 Service::~Service() = default;
 
 void Service::add_routes(http::Router& router) { add_event_routes(state_, router); }
 
-void Service::run() { state_->gate.spawn(state_->parts.home, "remove old events", state_->retention_loop()); }
-
-asio::awaitable<void> Service::close() {
-  const auto state = state_;
-  co_await state->gate.close();
+void Service::State::declare_jobs() {
+  jobs::Kind kind;
+  kind.name = kRetention;
+  kind.about = "Removes events that are older than events.keep_days.";
+  kind.timeout = std::chrono::hours{1};
+  kind.at_once = 1;
+  kind.handler = [this](jobs::Firing) { return remove_old(); };
+  parts.jobs.declare(std::move(kind));
+  parts.jobs.declare(jobs::Service::Recurring{kRetention, "hourly", {}, *jobs::Schedule::every(kEvery), jobs::Keep::kDisk, kAfterStart});
 }
 
-asio::awaitable<Result<std::size_t>> Service::remove_old() {
-  const auto state = state_;
-  co_return co_await state->remove_old();
-}
-
-asio::awaitable<void> Service::State::retention_loop() {
-  co_await sleep_for(kFirstLook);
-  while (true) {
-    auto removed = co_await remove_old();
-    if (!removed) log::warn("audit", "old events could not be removed", {{"reason", removed.error().reason}, {"cause", removed.error().cause}});
-    co_await sleep_for(kLookEvery);
-  }
-}
-
-asio::awaitable<Result<std::size_t>> Service::State::remove_old() {
+/// In small transactions with pauses between, so that others can write meanwhile.
+asio::awaitable<Result<jobs::Next>> Service::State::remove_old() {
   const auto limit = parts.clock.now() - std::chrono::hours{24} * options.keep_days;
   std::size_t sum = 0;
   while (true) {
@@ -69,14 +60,14 @@ asio::awaitable<Result<std::size_t>> Service::State::remove_old() {
     if (*removed < kBatch) break;
     co_await sleep_for(kPause);
   }
-  if (sum == 0) co_return sum;
+  if (sum == 0) co_return jobs::Next::done();
   bus::Event event;
   event.kind = bus::kind("events.removed");
   event.at = parts.clock.now();
   event.detail = boost::json::serialize(boost::json::object{{"count", sum}, {"before", to_rfc3339(limit)}});
   auto noted = co_await bus::record(parts.store, std::move(event));
   if (!noted) co_return fail(std::move(noted.error()));
-  co_return sum;
+  co_return jobs::Next::done();
 }
 
 }  // namespace tiltyard::audit

@@ -1,16 +1,14 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
-#include <chrono>
-#include <cstddef>
 #include <memory>
 
 #include <boost/json/object.hpp>
 
 #include "base/clock.h"
 #include "bus/bus.h"
+#include "jobs/jobs.h"
 #include "net/router.h"
 #include "store/store.h"
 
@@ -25,9 +23,9 @@ struct Options {
 
 /// What the service uses. All outlive it.
 struct Parts {
-  asio::any_io_executor home;
   store::Store& store;
   const Clock& clock;
+  jobs::Service& jobs;
 };
 
 /// An event as the API shows it (api/openapi.yaml, Event).
@@ -35,18 +33,12 @@ boost::json::object event_view(long long seq, const bus::Event& event);
 
 class Service {
  public:
+  /// Declares the job that removes old events, every hour and soon after each start.
   Service(Options options, Parts parts);
   ~Service();
 
   /// GET /api/v1/admin/events, events/kinds and events/export.
   void add_routes(http::Router& router);
-  /// Removes old events every hour.
-  void run();
-  asio::awaitable<void> close();
-
-  /// Removes what is older than `keep_days`, in small transactions with pauses between, so that others can write
-  /// meanwhile. How many went.
-  asio::awaitable<Result<std::size_t>> remove_old();
 
   struct State;  ///< known only inside audit/
 

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "audit/audit.h"
-#include "base/gate.h"
 
 namespace tiltyard::audit {
 
@@ -13,10 +12,9 @@ struct Service::State {
 
   Options options;
   Parts parts;
-  Gate gate{"audit"};
 
-  asio::awaitable<void> retention_loop();
-  asio::awaitable<Result<std::size_t>> remove_old();
+  void declare_jobs();
+  asio::awaitable<Result<jobs::Next>> remove_old();
 };
 
 using StatePtr = std::shared_ptr<Service::State>;

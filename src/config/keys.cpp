@@ -130,7 +130,7 @@ void labs_keys(Labs& l, std::vector<Key>& keys) {
                   "What the engine has and the database does not is removed when it is older than this.", kRestart,
                   Seconds{&l.sweep_window, 0s, 24h}});
   keys.push_back({"labs", "expiry_interval",
-                  "How often instances past their lease are looked for, beside the timer that each of them has.", kRestart,
+                  "How often instances past their lease are looked for, beside the job that each of them has.", kRestart,
                   Seconds{&l.expiry_interval, 1s, 1h}});
   keys.push_back({"labs", "stop_grace", "How long a machine may take to stop before it is killed.", kRestart,
                   Seconds{&l.stop_grace, 0s, 5min}});

@@ -233,7 +233,6 @@ void AttackCache::configure(std::shared_ptr<const Config> config) {
     flag_ids_ = teams_ = credentials_ = Part{};
     services_.clear();
   }
-  changed_.pulse();
 }
 
 bool AttackCache::stale(const Part& part, TimePoint now) const {
@@ -261,16 +260,11 @@ asio::awaitable<void> AttackCache::round(const Clock& clock) {
   }
 }
 
-asio::awaitable<void> AttackCache::work(AttackCache* self, const Clock* clock) {
-  while (true) {
-    const auto config = self->config_;
-    if (config->attack.format.empty()) {
-      co_await self->changed_.wait();
-      continue;
-    }
-    co_await self->round(*clock);
-    if (self->config_ == config) co_await self->changed_.wait_for(config->attack.period);
-  }
+asio::awaitable<Result<jobs::Next>> AttackCache::fetch_all(const Clock& clock) {
+  const auto config = config_;
+  if (config->attack.format.empty()) co_return jobs::Next::done();
+  co_await round(clock);
+  co_return jobs::Next::again(config_ == config ? Duration(config->attack.period) : Duration{});
 }
 
 }  // namespace tiltyard::farm

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/json/object.hpp>
 
@@ -10,9 +9,9 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/parallel.h"
 #include "base/result.h"
 #include "farm/config.h"
+#include "jobs/model.h"
 
 namespace tiltyard::farm {
 
@@ -32,10 +31,8 @@ class AttackCache {
     std::string trouble;  ///< why the last attempt failed; empty: it did not
   };
 
-  explicit AttackCache(asio::any_io_executor home) : changed_(home) {}
-
-  /// Fetches for as long as the configuration says so; `configured` tells of a new one.
-  static asio::awaitable<void> work(AttackCache* self, const Clock* clock);
+  /// Fetches what the configuration names; says when to come again.
+  asio::awaitable<Result<jobs::Next>> fetch_all(const Clock& clock);
   void configure(std::shared_ptr<const Config> config);
 
   const Part& flag_ids() const { return flag_ids_; }
@@ -51,7 +48,6 @@ class AttackCache {
   std::shared_ptr<const Config> config_ = std::make_shared<const Config>();
   Part flag_ids_, teams_, credentials_;
   boost::json::object services_;
-  Signal changed_;
 };
 
 }  // namespace tiltyard::farm

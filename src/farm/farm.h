@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "farm/config.h"
 #include "farm/model.h"
 #include "identity/identity.h"
+#include "jobs/jobs.h"
 #include "net/router.h"
 #include "store/store.h"
 
@@ -36,6 +38,7 @@ struct Parts {
   bus::Bus& bus;
   const Clock& clock;
   WorkerPool& workers;  ///< parses what is large
+  jobs::Service& jobs;
 };
 
 /// Numbers 700 to 749 are ours.
@@ -50,10 +53,9 @@ class Service {
   Service(Options options, Parts parts);
   ~Service();
 
-  /// Reads the configuration (`farm-config-invalid` names file, line and reason) and the books from the store.
+  /// Reads the configuration (`farm-config-invalid` names file, line and reason) and the books from the store, and declares the
+  /// jobs that look after leases, expiry, the configuration file and attack data.
   asio::awaitable<Result<>> start();
-  /// Begins to look after leases, expiry, the configuration file and attack data.
-  void run();
   /// /api/v1/farm/…, /api/get_config and /api/post_flags.
   void add_routes(http::Router& router);
   /// Answers those who wait for flags, so that the server can stop at once.
@@ -64,6 +66,8 @@ class Service {
   bool on() const;
   /// What is in force; never null, but empty while the farm is off.
   std::shared_ptr<const Config> config() const;
+  /// Is called whenever another configuration has come into force; empty: nobody is. There is one.
+  void on_config(std::function<void()> hook);
   /// Whether this is the farm's token: what clients and senders show. Constant time.
   bool token_is(std::string_view text) const;
   /// Whether a request carries it, in `X-Token` or in `Authorization` (bare, or after "Bearer").

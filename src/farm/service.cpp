@@ -262,17 +262,11 @@ asio::awaitable<Result<>> Service::start() {
   if (!recalled) co_return recalled;
   state->on = true;
   state->journal.run();
+  declare_jobs(state);
   co_return Result<>{};
 }
 
-void Service::run() {
-  if (!state_->on) return;
-  const auto home = state_->parts.home;
-  state_->gate.spawn(home, "farm upkeep", keep_up(state_));
-  state_->gate.spawn(home, "farm forgets", forget(state_));
-  if (state_->options.watch) state_->gate.spawn(home, "watch farm.toml", watch_config(state_));
-  state_->gate.spawn(home, "attack data", AttackCache::work(&state_->attack, &state_->parts.clock));
-}
+void Service::on_config(std::function<void()> hook) { state_->on_config = std::move(hook); }
 
 void Service::stop_waiting() {
   state_->stopping = true;
@@ -281,7 +275,6 @@ void Service::stop_waiting() {
 
 asio::awaitable<void> Service::close() {
   stop_waiting();
-  co_await state_->gate.close();
   if (state_->on) co_await state_->journal.close();
   state_->on = false;
 }

@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kLookEvery{500};
 
 /// What changes when a file does: an editor writes into it, or puts another in its place.
 std::string stamp_of(const std::string& path) {
@@ -67,9 +66,11 @@ void put_in_force(Service::State& state, Config config) {
   state.team_names.clear();
   for (const auto& team : now.teams) state.team_names.emplace(team.address, team.name);
   state.attack.configure(state.config);
+  state.parts.jobs.poke(kAttackData);
   state.config_trouble.reset();
   state.changed = true;
   state.work.pulse();
+  if (state.on_config) state.on_config();
 }
 
 }  // namespace
@@ -90,19 +91,16 @@ Result<> load_config(Service::State& state) {
   return {};
 }
 
-asio::awaitable<void> watch_config(StatePtr state) {
-  while (true) {
-    co_await sleep_for(kLookEvery);
-    const auto stamp = stamp_of(state->options.config_file);
-    if (stamp.empty() || stamp == state->config_stamp) continue;
-    auto loaded = load_config(*state);
-    if (loaded) {
-      log::info("farm", "the farm's configuration has changed", {{"file", state->options.config_file}});
-    } else {
-      log::warn("farm", "the farm's configuration is not valid; the old one stays in force", {{"message", loaded.error().message}});
-      state->config_trouble = std::move(loaded.error());
-    }
+void look_at_config(Service::State& state) {
+  const auto stamp = stamp_of(state.options.config_file);
+  if (stamp.empty() || stamp == state.config_stamp) return;
+  auto loaded = load_config(state);
+  if (loaded) {
+    log::info("farm", "the farm's configuration has changed", {{"file", state.options.config_file}});
+    return;
   }
+  log::warn("farm", "the farm's configuration is not valid; the old one stays in force", {{"message", loaded.error().message}});
+  state.config_trouble = std::move(loaded.error());
 }
 
 Result<> replace_config(Service::State& state, std::string text, std::optional<std::uint64_t> version) {

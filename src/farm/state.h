@@ -1,12 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
-#include "base/gate.h"
 #include "base/parallel.h"
 #include "farm/attack.h"
 #include "farm/books.h"
@@ -21,7 +21,7 @@ namespace tiltyard::farm {
 /// All of the farm; on the home loop.
 struct Service::State {
   State(Options o, Parts p)
-      : options(std::move(o)), parts(std::move(p)), time(parts.clock), journal(parts.home, parts.store), work(parts.home), attack(parts.home) {}
+      : options(std::move(o)), parts(std::move(p)), time(parts.clock), journal(parts.home, parts.store), work(parts.home) {}
 
   /// A program that takes flags and reports verdicts.
   struct Sender {
@@ -48,7 +48,7 @@ struct Service::State {
   std::uint64_t invalid = 0;  ///< flags that did not match the format, since the start
   bool stopping = false;      ///< nobody waits for flags any more
   bool changed = false;       ///< since pages were told last
-  Gate gate{"farm"};
+  std::function<void()> on_config;
 
   const Secret& token() const { return config->token.empty() ? made_token : config->token; }
 };
@@ -61,8 +61,8 @@ Result<> check_on(const Service::State& state);
 // settings.cpp
 /// Reads the file that the options name; what it says is in force then.
 Result<> load_config(Service::State& state);
-/// Looks at the file every now and then, and takes it up when it has changed.
-asio::awaitable<void> watch_config(StatePtr state);
+/// Looks at the file, and takes it up when it has changed.
+void look_at_config(Service::State& state);
 /// Writes a new text to the file and puts it in force. `farm-config-invalid`, `farm-config-changed`.
 Result<> replace_config(Service::State& state, std::string text, std::optional<std::uint64_t> version);
 /// The token in the data folder, made at the first start.
@@ -71,9 +71,9 @@ Result<Secret> load_token(const std::string& folder);
 // upkeep.cpp
 /// Reads the log and puts the books together.
 asio::awaitable<Result<>> recall(StatePtr state);
-/// Leases end, flags expire, pages hear of changes.
-asio::awaitable<void> keep_up(StatePtr state);
-/// Forgets what is older than the configuration wants it.
-asio::awaitable<void> forget(StatePtr state);
+/// The jobs by which leases end, flags expire, pages hear of changes, the jury's attack data is fetched, a new configuration is
+/// taken up, and what is older than it wants is forgotten.
+void declare_jobs(StatePtr state);
+inline constexpr const char* kAttackData = "farm.attack-data";
 
 }  // namespace tiltyard::farm

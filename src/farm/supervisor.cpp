@@ -26,7 +26,6 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::chrono::seconds kLook{1};            ///< how often the configuration is looked at
 constexpr std::chrono::seconds kGrace{5};           ///< to finish, after SIGTERM
 constexpr std::chrono::milliseconds kFirstPause{500}, kLongestPause{30'000};
 constexpr std::chrono::seconds kLived{60};          ///< one that lived so long was not broken: it starts again soon
@@ -77,7 +76,10 @@ Supervisor::~Supervisor() {
   if (file_ >= 0) ::close(file_);
 }
 
-void Supervisor::run() { gate_.spawn(home_, "follow the senders' configuration", follow()); }
+void Supervisor::run() {
+  farm_.on_config([this] { follow(); });
+  follow();
+}
 
 std::size_t Supervisor::running() const {
   const auto lives = [](const auto& slot) { return slot->pid > 0; };
@@ -92,12 +94,9 @@ void Supervisor::signal(int number) const {
   }
 }
 
-asio::awaitable<void> Supervisor::follow() {
-  while (!gate_.closing()) {
-    const auto config = farm_.config();
-    if (!same(config->senders, wanted_)) adjust(config->senders);
-    co_await pause_for(kLook);
-  }
+void Supervisor::follow() {
+  const auto config = farm_.config();
+  if (!same(config->senders, wanted_)) adjust(config->senders);
 }
 
 void Supervisor::adjust(const SenderPrograms& wanted) {
@@ -205,6 +204,7 @@ asio::awaitable<Result<>> Supervisor::live(Slot& slot) {
 }
 
 asio::awaitable<void> Supervisor::close() {
+  farm_.on_config({});
   for (const auto& slot : slots_) {
     slot->retired = true;
     slot->changed.cancel();

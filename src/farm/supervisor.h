@@ -38,7 +38,7 @@ class Supervisor {
 
  private:
   struct Slot;
-  asio::awaitable<void> follow();
+  void follow();
   asio::awaitable<void> keep(std::shared_ptr<Slot> slot);
   asio::awaitable<Result<>> live(Slot& slot);
   Result<int> start(Slot& slot);

@@ -8,7 +8,8 @@
 namespace tiltyard::farm {
 namespace {
 
-constexpr std::chrono::milliseconds kTick{250};
+constexpr std::chrono::milliseconds kTick{250}, kLookAtConfigEvery{500};
+constexpr std::chrono::hours kLookAtAttackEvery{1};  ///< where the configuration names no attack data
 constexpr std::chrono::minutes kForgetEvery{10};
 constexpr int kRowsAtOnce = 16;
 
@@ -59,37 +60,61 @@ asio::awaitable<Result<>> recall(StatePtr state) {
   co_return Result<>{};
 }
 
-asio::awaitable<void> keep_up(StatePtr state) {
-  while (true) {
-    co_await sleep_for(kTick);
-    const auto before = state->books.totals();
-    const auto waiting = state->books.waiting();
-    state->books.advance(state->time.now(), state->journal.open());
-    state->journal.filled();
-    if (state->books.waiting() > waiting) state->work.pulse();
-    if (!std::ranges::equal(before.by_status, state->books.totals().by_status)) state->changed = true;
-    tell_pages(*state);
-    set_gauges(*state);
-  }
+namespace {
+
+void keep_up(Service::State& state) {
+  const auto before = state.books.totals();
+  const auto waiting = state.books.waiting();
+  state.books.advance(state.time.now(), state.journal.open());
+  state.journal.filled();
+  if (state.books.waiting() > waiting) state.work.pulse();
+  if (!std::ranges::equal(before.by_status, state.books.totals().by_status)) state.changed = true;
+  tell_pages(state);
+  set_gauges(state);
 }
 
-asio::awaitable<void> forget(StatePtr state) {
-  while (true) {
-    co_await sleep_for(kForgetEvery);
-    const auto keep = std::chrono::hours{24} * state->config->keep_days;
-    const auto first = state->books.forgettable(state->time.now(), keep);
-    if (first <= state->books.flags().first() || first >= state->books.flags().end()) continue;
-    const auto row = state->books.flags().first_row(first / FlagTable::kChunk);
-    auto remove = [row](soci::session& session) { return sql::remove_before(session, row); };
-    auto removed = co_await state->parts.store.write(std::move(remove));
-    if (!removed) {
-      log::warn("farm", "old flags could not be forgotten", {{"reason", removed.error().reason}, {"cause", removed.error().cause}});
-      continue;
-    }
-    log::info("farm", "old flags are forgotten", {{"flags", std::size_t{first - state->books.flags().first()}}});
-    state->books.forget_before(first);
-    state->changed = true;
-  }
+asio::awaitable<Result<jobs::Next>> forget(StatePtr state) {
+  const auto keep = std::chrono::hours{24} * state->config->keep_days;
+  const auto first = state->books.forgettable(state->time.now(), keep);
+  if (first <= state->books.flags().first() || first >= state->books.flags().end()) co_return jobs::Next::done();
+  const auto row = state->books.flags().first_row(first / FlagTable::kChunk);
+  auto remove = [row](soci::session& session) { return sql::remove_before(session, row); };
+  auto removed = co_await state->parts.store.write(std::move(remove));
+  if (!removed) co_return fail(std::move(removed.error()));
+  log::info("farm", "old flags are forgotten", {{"flags", std::size_t{first - state->books.flags().first()}}});
+  state->books.forget_before(first);
+  state->changed = true;
+  co_return jobs::Next::done();
+}
+
+jobs::Kind kind_of(const char* name, const char* about, std::function<asio::awaitable<Result<jobs::Next>>()> work) {
+  jobs::Kind kind;
+  kind.name = name;
+  kind.about = about;
+  kind.timeout = std::chrono::minutes{5};
+  kind.handler = [work = std::move(work)](jobs::Firing) { return work(); };
+  return kind;
+}
+
+/// A piece of work that waits for nothing.
+std::function<asio::awaitable<Result<jobs::Next>>()> at_once(StatePtr state, void (*work)(Service::State&)) {
+  return [state = std::move(state), work]() -> asio::awaitable<Result<jobs::Next>> {
+    work(*state);
+    co_return jobs::Next::done();
+  };
+}
+
+}  // namespace
+
+void declare_jobs(StatePtr state) {
+  auto& jobs = state->parts.jobs;
+  jobs.declare_poll(kind_of("farm.upkeep", "Ends leases and flags of the farm, and tells its pages.", at_once(state, keep_up)), kTick);
+  if (state->options.watch) jobs.declare_poll(kind_of("farm.config", "Takes up a changed farm.toml.", at_once(state, look_at_config)), kLookAtConfigEvery);
+  jobs.declare_poll(kind_of(kAttackData, "Fetches the jury's attack data.", [state] { return state->attack.fetch_all(state->parts.clock); }), kLookAtAttackEvery);
+  auto retention = kind_of("farm.retention", "Forgets flags that are older than keep_days.", [state] { return forget(state); });
+  retention.at_once = 1;
+  jobs.declare(std::move(retention));
+  jobs.declare(jobs::Service::Recurring{"farm.retention", "forget", {}, *jobs::Schedule::every(kForgetEvery)});
 }
 
 }  // namespace tiltyard::farm

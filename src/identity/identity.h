@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "bus/bus.h"
+#include "jobs/jobs.h"
 #include "net/router.h"
 #include "store/store.h"
 
@@ -129,6 +130,8 @@ class Service {
   /// The one-time sign-in link's token for the first admin (user "admin", made if missing), valid for 24 hours; nullopt
   /// once an admin has a password or has signed in. An unused earlier one is replaced.
   asio::awaitable<Result<std::optional<Secret>>> setup_link();
+  /// The job of `watch`.
+  void declare_jobs(jobs::Service& jobs);
   /// Router filter: finds the principal (bearer token, session cookie, admin token), checks the route's access and CSRF.
   asio::awaitable<Result<>> authorise(http::Request& request, const http::Route& route);
   /// /api/v1/auth, session, me and what is below it, admin/users, admin/teams, admin/invitations, admin/permissions.

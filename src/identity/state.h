@@ -8,12 +8,14 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/gate.h"
+#include "base/parallel.h"
 #include "bus/event_kinds.h"
 #include "identity/address.h"
 #include "identity/attempts.h"
@@ -25,6 +27,15 @@
 #include "identity/strategy.h"
 
 namespace tiltyard::identity {
+
+/// An answer or connection that lasts as long as the right of who asked. Lives on its connection's loop.
+struct Watched {
+  Watched(std::shared_ptr<const Principal> w, asio::any_io_executor l) : who(std::move(w)), loop(std::move(l)), over(loop) {}
+
+  const std::shared_ptr<const Principal> who;
+  const asio::any_io_executor loop;
+  Signal over;
+};
 
 /// Everything that identity keeps. Lives on the home loop, as long as the service or one of its requests.
 struct Service::State {
@@ -54,6 +65,8 @@ struct Service::State {
   std::vector<std::unique_ptr<Strategy>> strategies;  ///< those that are on
   std::unordered_map<std::string, OwnerName> names;
   std::vector<std::function<void(UserId)>> deleted_hooks;
+  std::mutex watched_mutex;
+  std::vector<std::weak_ptr<Watched>> watched;
 
   bool on(std::string_view strategy) const;
   Strategy* strategy(std::string_view name) const;

@@ -1,8 +1,10 @@
 // What answers for long ends with the right to it.
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "base/parallel.h"
+#include <map>
+
 #include "identity/state.h"
 
 namespace tiltyard::identity {
@@ -32,11 +34,12 @@ asio::awaitable<bool> still(StatePtr state, Who before) {
 
 /// Completes when the right is gone, or when it is cancelled.
 asio::awaitable<void> until_over(StatePtr state, Who who) {
-  bool good = true;
-  while (good) {
-    co_await sleep_for(kLookEvery);
-    good = co_await still(state, who);
+  const auto one = std::make_shared<Watched>(who, co_await asio::this_coro::executor);
+  {
+    const std::lock_guard lock(state->watched_mutex);
+    state->watched.push_back(one);
   }
+  co_await one->over.wait();
 }
 
 /// The same, never with an exception: in the race below, an end by exception would not count as one.
@@ -46,6 +49,25 @@ asio::awaitable<void> quiet(asio::awaitable<void> work, std::shared_ptr<std::exc
   } catch (...) {
     *failure = std::current_exception();
   }
+}
+
+/// Everybody who has something open is asked about once, however many pages that is.
+asio::awaitable<Result<jobs::Next>> look_at_watched(StatePtr state) {
+  std::map<std::string, std::vector<std::shared_ptr<Watched>>> people;
+  {
+    const std::lock_guard lock(state->watched_mutex);
+    std::erase_if(state->watched, [](const auto& one) { return one.expired(); });
+    for (const auto& weak : state->watched) {
+      const auto one = weak.lock();
+      if (one && !one->who->access.empty()) people[one->who->access + " " + one->who->owner() + " " + std::string(to_string(one->who->role))].push_back(one);
+    }
+  }
+  for (const auto& [key, theirs] : people) {
+    const bool good = co_await still(state, theirs.front()->who);
+    if (good) continue;
+    for (const auto& one : theirs) asio::post(one->loop, [one] { one->over.set(); });
+  }
+  co_return jobs::Next::done();
 }
 
 /// Runs `work`, and cuts it off when `over` completes first.
@@ -63,6 +85,14 @@ asio::awaitable<void> end_socket(StatePtr state, Who who, std::shared_ptr<http::
 }
 
 }  // namespace
+
+void Service::declare_jobs(jobs::Service& jobs) {
+  jobs::Kind kind;
+  kind.name = "identity.watch";
+  kind.about = "Ends answers and connections whose right is gone.";
+  kind.handler = [state = state_](jobs::Firing) { return look_at_watched(state); };
+  jobs.declare_poll(std::move(kind), kLookEvery);
+}
 
 asio::awaitable<Result<>> Service::watch(std::any principal, http::Response& response) {
   const auto state = state_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -57,6 +58,9 @@ class Service {
     std::optional<Duration> after_start = std::nullopt;  ///< fires that long after each start at the latest
   };
   void declare(Recurring recurring);
+  /// A kind that is one poll and nothing else: one firing at a time, in memory, the first one at the start. Its handler may say
+  /// with Next::again when it wants to look again, if `period` is not it.
+  void declare_poll(Kind kind, std::chrono::milliseconds period);
 
   /// Gives back what earlier processes held, learns what waits, and begins to run it.
   asio::awaitable<Result<>> start();
@@ -81,8 +85,9 @@ class Service {
   asio::awaitable<Result<JobId>> enqueue(NewJob job, IfTaken if_taken = IfTaken::kKeep);
   asio::awaitable<Result<std::vector<JobId>>> enqueue_all(std::vector<NewJob> jobs);
 
-  /// Has a schedule that was declared with Keep::kMemory fire now (once, however often it is asked before it does).
-  void poke(const std::string& kind, const std::string& name);
+  /// Has the schedules of the kind that were declared with Keep::kMemory fire now (once, however often it is asked before they
+  /// do). One that runs just now fires once more when it has ended.
+  void poke(std::string_view kind);
 
   // What staff do (docs/jobs.md, "The board"). `job-unknown`, `job-running`, `kind-unknown`.
   asio::awaitable<Result<>> cancel(JobId id, bus::Actor actor);

@@ -48,6 +48,15 @@ void Service::declare(Recurring recurring) {
   state_->recurring.push_back(std::move(recurring));
 }
 
+void Service::declare_poll(Kind kind, std::chrono::milliseconds period) {
+  const auto name = kind.name;
+  kind.at_once = 1;
+  declare(std::move(kind));
+  auto schedule = Schedule::every(period);
+  if (!schedule) throw std::logic_error(schedule.error().message);
+  declare(Recurring{name, name, {}, std::move(*schedule), Keep::kMemory, Duration{}});
+}
+
 /// What the service itself does by time.
 void Service::State::declare_own() {
   Kind own;
@@ -238,9 +247,9 @@ void Service::State::count_kinds() const {
   }
 }
 
-void Service::poke(const std::string& kind, const std::string& name) {
+void Service::poke(std::string_view kind) {
   for (auto& [id, own] : state_->light) {
-    if (own.recurring.kind != kind || own.recurring.name != name) continue;
+    if (own.recurring.kind != kind) continue;
     if (const auto* waits = state_->lineup.find(id)) {
       auto job = *waits;
       job.due = std::min(job.due, state_->now());

@@ -153,8 +153,27 @@ TEST_P(R8_1_Jobs, AShortPollHasNoRowAndCanBePoked) {
   start();
   EXPECT_TRUE(run(service_->list({"poll", JobState::kWaiting, 0, 100}))->jobs.empty());
   EXPECT_EQ(home([&] { return service_->kind("poll")->waiting; }), 1u);
-  home([&] { service_->poke("poll", ""); return true; });
+  home([&] { service_->poke("poll"); return true; });
   EXPECT_TRUE(until([&] { return fired().size() == 1; }));
+}
+
+TEST_P(R8_1_Jobs, APollFiresAtTheStartSetsItsOwnPaceAndAPokeWhileItRunsIsNotLost) {
+  Signal go(loops_.home());
+  make().declare_poll(noted("poll", [&](Firing) -> asio::awaitable<Result<Next>> {
+    if (fired().size() == 3) co_await go.wait();
+    co_return fired().size() < 3 ? Next::again(1ms) : Next::done();
+  }), 10min);
+  start();
+  ASSERT_TRUE(until([&] { return fired().size() == 3; })) << "at the start, and twice at its own pace";
+  home([&] { service_->poke("poll"); return true; });
+  EXPECT_EQ(fired().size(), 3u) << "one at a time";
+  home([&] { go.set(); return true; });
+  EXPECT_TRUE(until([&] { return fired().size() == 4; }));
+  EXPECT_TRUE(run(service_->pause("poll", true, "ann")));
+  home([&] { service_->poke("poll"); return true; });
+  EXPECT_FALSE(until([&] { return fired().size() > 4; }, 300ms));
+  EXPECT_TRUE(run(service_->pause("poll", false, "ann")));
+  EXPECT_TRUE(until([&] { return fired().size() == 5; }));
 }
 
 TEST_P(R8_2_Jobs, AOneShotFiresAtItsTimeAndThePastNow) {

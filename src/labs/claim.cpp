@@ -41,7 +41,7 @@ LiveRef Service::take(const templates::Template& tmpl) {
   live->busy = true;
   last_claim_ = SteadyClock::now();
   found->second.note_claim(tmpl.pool, last_claim_);
-  pool_changed_.pulse();
+  parts_.jobs.poke(kPools);
   return live;
 }
 
@@ -109,7 +109,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   claim_seconds().observe(std::chrono::duration<double>(took).count());
   live->instance.timings.emplace_back("claim", std::chrono::duration_cast<std::chrono::microseconds>(took));
   metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", "claimed"}}).add();
-  lease_changed_.pulse();
+  parts_.jobs.poke(kIdle);
   announce(*live, "instance.running", actor);
   begin(live, "settle a claim", settle_claim(live));
   co_return live->instance;

@@ -122,7 +122,7 @@ json::value next_cursor(const std::vector<Instance>& rows, int limit) {
 
 /// Whether what is on disk says all there is to say: nothing is under way, and memory is not ahead.
 bool settled(const Service& service, const Instance& row) {
-  const bool at_rest = row.state == InstanceState::kRunning || row.state == InstanceState::kPaused || is_final(row.state);
+  const bool at_rest = is_up(row.state) || is_final(row.state);
   const auto live = service.live(row.id);
   return at_rest && (!live || (live->instance.state == row.state && live->instance.expires_at == row.expires_at));
 }

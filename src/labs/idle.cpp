@@ -79,21 +79,20 @@ std::optional<SteadyClock::time_point> Service::sleeps_at(Live& live) const {
   return std::max(used, seen->last) + live.tmpl->pause_after;
 }
 
-asio::awaitable<void> Service::idle_loop() {
-  if (!parts_.presence.activity) co_return;
-  while (true) {
-    const auto now = SteadyClock::now();
-    SteadyClock::duration nearest = kLookAtLeastEvery;
-    std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& live : all_live()) {
-      const auto due = sleeps_at(*live);
-      if (!due || parts_.engine.away()) continue;
-      if (*due > now) nearest = std::min(nearest, *due - now);
-      else if (works.size() < kPausesAtOnce) works.push_back(put_to_sleep(live, true));
-    }
-    if (works.empty()) co_await lease_changed_.wait_for(std::max<SteadyClock::duration>(nearest, milliseconds{1}));
-    else co_await all_of(std::move(works));
+/// Looks again when the next one will have been idle for long enough.
+asio::awaitable<Result<jobs::Next>> Service::pause_idle() {
+  const auto now = SteadyClock::now();
+  SteadyClock::duration nearest = kLookAtLeastEvery;
+  std::vector<asio::awaitable<Result<>>> works;
+  for (const auto& live : all_live()) {
+    const auto due = sleeps_at(*live);
+    if (!due || parts_.engine.away()) continue;
+    if (*due > now) nearest = std::min(nearest, *due - now);
+    else if (works.size() < kPausesAtOnce) works.push_back(put_to_sleep(live, true));
   }
+  if (works.empty()) co_return jobs::Next::again(std::chrono::ceil<milliseconds>(nearest));
+  co_await all_of(std::move(works));
+  co_return jobs::Next::again({});
 }
 
 asio::awaitable<Result<>> Service::pause(InstanceId id) {
@@ -203,7 +202,7 @@ asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> wakin
       log::warn("labs", "the engine still takes an instance for paused",
                 {{"instance", live->instance.id.str()}, {"reason", resumed.error().reason}, {"cause", resumed.error().cause}});
     }
-    lease_changed_.pulse();
+    parts_.jobs.poke(kIdle);
   }
   live->waking.reset();
 }
@@ -268,7 +267,7 @@ asio::awaitable<void> Service::settle_sleep(LiveRef live) {
     }
     live->use->touch();
     if (paused) co_await tell_asleep(live, false);
-    lease_changed_.pulse();
+    parts_.jobs.poke(kIdle);
   }
   if (!settled) {
     log::warn("labs", "an instance is neither asleep nor awake as it should be",

@@ -67,4 +67,9 @@ TimePoint expiry_due(const templates::LeasePolicy& policy, TimePoint expires_at)
   return sweep >= expires_at ? sweep : sweep + std::chrono::days{1};
 }
 
+std::optional<TimePoint> lease_due(const Instance& instance) {
+  if (!instance.expires_at || !is_up(instance.state)) return std::nullopt;
+  return expiry_due(instance.lease, *instance.expires_at);
+}
+
 }  // namespace tiltyard::labs

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "labs/model.h"
 #include "templates/model.h"
 
 namespace tiltyard::labs {
@@ -34,5 +35,7 @@ Result<LeaseState> extend(const templates::LeasePolicy& policy, const LeaseState
 
 /// When an ended lease is acted upon: at once, or at the policy's daily sweep (UTC) that follows.
 TimePoint expiry_due(const templates::LeasePolicy& policy, TimePoint expires_at);
+/// When the instance is to be stopped because its lease has ended; nullopt: it is not up, or has no lease.
+std::optional<TimePoint> lease_due(const Instance& instance);
 
 }  // namespace tiltyard::labs

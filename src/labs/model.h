@@ -22,6 +22,8 @@ std::string_view to_string(InstanceState state);
 std::optional<InstanceState> parse_state(std::string_view text);
 /// Stopped and failed are final: nothing of the instance exists any more, and its names are free.
 inline bool is_final(InstanceState state) { return state == InstanceState::kStopped || state == InstanceState::kFailed; }
+/// Its machines are there, awake or asleep.
+inline bool is_up(InstanceState state) { return state == InstanceState::kRunning || state == InstanceState::kPaused; }
 
 /// Why it ended or is about to: `user`, `admin`, `expiry`, `abuse`, `engine-loss`, or the reason of an error.
 struct Reason {

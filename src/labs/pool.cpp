@@ -40,12 +40,10 @@ void Shelf::note_claim(const templates::PoolPolicy& policy, SteadyClock::time_po
   while (claims.size() > static_cast<std::size_t>(policy.max)) claims.pop_front();
 }
 
-asio::awaitable<void> Service::pool_loop() {
-  while (true) {
-    tend_pools();
-    const bool calm = SteadyClock::now() - last_claim_ >= kQuietAfterClaim;
-    co_await pool_changed_.wait_for(calm ? milliseconds{1000} : kQuietAfterClaim);
-  }
+asio::awaitable<Result<jobs::Next>> Service::look_at_pools() {
+  tend_pools();
+  const bool calm = SteadyClock::now() - last_claim_ >= kQuietAfterClaim;
+  co_return calm ? jobs::Next::done() : jobs::Next::again(kQuietAfterClaim);
 }
 
 /// Compares what waits with what should: puts away what is stale or too much, and starts what is missing.
@@ -196,7 +194,7 @@ asio::awaitable<void> Service::fill(LiveRef live) {
     }
   }
   spawn_ended();
-  pool_changed_.pulse();
+  parts_.jobs.poke(kPools);
 }
 
 void Service::note_trouble(Shelf& shelf, const Instance& instance, const Error& error) {

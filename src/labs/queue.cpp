@@ -57,20 +57,20 @@ void Service::pump() {
   places_at_ = {};
   if (queue_.empty() || queue_told_) return;
   queue_told_ = true;
-  gate_.spawn(parts_.home, "queue news", queue_news());
+  parts_.jobs.poke(kQueueNews);
 }
 
 /// Everybody behind has moved up: they are told, but not at each single move.
-asio::awaitable<void> Service::queue_news() {
-  for (int quiet = 0; !queue_.empty();) {
-    co_await sleep_for(std::max(kNewsEvery, kNewsPerHead * static_cast<int>(queue_.size())));
-    const bool moved = std::exchange(queue_moved_, false);
-    if (!moved && ++quiet < kQuietTurns) continue;
-    quiet = 0;
+asio::awaitable<Result<jobs::Next>> Service::tell_queue() {
+  queue_told_ = !queue_.empty();
+  const bool moved = std::exchange(queue_moved_, false);
+  if (moved || ++quiet_turns_ >= kQuietTurns) {
+    quiet_turns_ = 0;
     const std::vector<LiveRef> waiting(queue_.begin(), queue_.end());
     for (const auto& live : waiting) announce(*live, "instance.queued", "");
   }
-  queue_told_ = false;
+  if (!queue_told_) co_return jobs::Next::done();
+  co_return jobs::Next::again(std::max(kNewsEvery, kNewsPerHead * static_cast<int>(queue_.size())));
 }
 
 asio::awaitable<void> Service::leave_queue(LiveRef live) {

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -16,6 +17,7 @@
 #include "bus/event_log.h"
 #include "engine/fake/fake_engine.h"
 #include "gateway/gateway.h"
+#include "jobs/jobs.h"
 #include "labs/service.h"
 #include "labs/steps.h"
 
@@ -23,6 +25,18 @@ namespace tiltyard::labs {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+
+/// Goes on by itself, as jobs need it, and further when it is turned.
+class TurnedClock final : public Clock {
+ public:
+  TimePoint now() const override { return from_micros(kBegin + turned_.load()) + std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - started_); }
+  void advance(Duration by) { turned_ += by.count(); }
+
+ private:
+  static constexpr std::int64_t kBegin = 1'767'225'600'000'000;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::atomic<std::int64_t> turned_ = 0;
+};
 
 class Range : public testing::Test {
  protected:
@@ -38,6 +52,8 @@ class Range : public testing::Test {
     auto schema = migrations();
     const auto log = bus::migrations();
     schema.insert(schema.end(), log.begin(), log.end());
+    const auto work = jobs::migrations();
+    schema.insert(schema.end(), work.begin(), work.end());
     EXPECT_TRUE(store_->migrate(schema));
   }
 
@@ -76,7 +92,12 @@ class Range : public testing::Test {
     if (more_steps_) more_steps_(steps);
     steps.push_back(ready_step(*engine_));
     steps.push_back(routes_step(*gateway_, *lanes_));
-    Parts parts{loops_.home(), *store_, *engine_, *catalogue_, *lanes_, bus_, clock_};
+    jobs::Options working;
+    working.look_every = 10ms;  // a clock that was turned is seen at once
+    working.drain_for = 100ms;
+    jobs_ = std::make_unique<jobs::Service>(working, jobs::Parts{loops_.home(), *store_, clock_});
+    catalogue_->declare_jobs(*jobs_);
+    Parts parts{loops_.home(), *store_, *engine_, *catalogue_, *lanes_, bus_, clock_, *jobs_};
     auto* gateway = gateway_.get();
     parts.presence.activity = [gateway](const InstanceId& id) -> std::optional<Activity> {
       const auto traffic = gateway->traffic(id);
@@ -97,6 +118,7 @@ class Range : public testing::Test {
   void forget() {
     engine_->on_event({});
     service_.reset();
+    jobs_.reset();
     catalogue_.reset();
     gateway_.reset();
   }
@@ -111,6 +133,8 @@ class Range : public testing::Test {
     EXPECT_TRUE(loaded);
     auto started = co_await service_->start();
     EXPECT_TRUE(started);
+    auto working = co_await jobs_->start();
+    EXPECT_TRUE(working);
     catalogue_->run();
     // Images are looked for behind the scenes.
     for (int i = 0; i < 500; ++i) {
@@ -123,6 +147,7 @@ class Range : public testing::Test {
   }
 
   asio::awaitable<void> end() {
+    co_await jobs_->close();
     co_await service_->close();
     co_await catalogue_->close();
     co_await gateway_->stop(100ms);
@@ -195,7 +220,7 @@ class Range : public testing::Test {
 
   fs::path folder_;
   net::Loops loops_{1};
-  ManualClock clock_{from_micros(1'767'225'600'000'000)};
+  TurnedClock clock_;
   bus::Bus bus_;
   bus::Bus::Subscription subscription_;
   WorkerPool files_{"files", 1};
@@ -206,6 +231,7 @@ class Range : public testing::Test {
   std::unique_ptr<gateway::Lanes> lanes_;
   std::function<void(Steps&)> more_steps_;  ///< after the machines, or before them if they are named here:
   std::vector<std::string> before_machines_;
+  std::unique_ptr<jobs::Service> jobs_;
   std::unique_ptr<Service> service_;
 };
 

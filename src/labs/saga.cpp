@@ -60,8 +60,7 @@ void Service::begin(LiveRef live, std::string what, asio::awaitable<void> work) 
 asio::awaitable<void> Service::see_through(LiveRef live, asio::awaitable<void> work) {
   co_await std::move(work);
   // A machine that ended meanwhile was not looked at, because somebody was busy with the instance: now it is.
-  while (live->look_again && !live->stop_requested &&
-         (live->instance.state == InstanceState::kRunning || live->instance.state == InstanceState::kPaused)) {
+  while (live->look_again && !live->stop_requested && is_up(live->instance.state)) {
     live->look_again = false;
     const bool waits = live->instance.pool == PoolRole::kWaiting;
     auto look = waits ? shelve_again(live) : mend(live);
@@ -93,7 +92,7 @@ asio::awaitable<void> Service::spawn(LiveRef live) {
       count_end("spawned");
       auto& usual = usual_[instance.tmpl];
       usual = usual.count() == 0 ? took : (usual * 7 + took * 3) / 10;
-      lease_changed_.pulse();
+      parts_.jobs.poke(kIdle);
       spawn_done(instance, true);
       spawn_ended();
       gate_.spawn(parts_.home, "note a start", note_start(instance.tmpl, usual));

@@ -20,13 +20,11 @@ constexpr std::chrono::seconds kFinishAtMost{3};
 Service::Service(Options options, Parts parts, Steps steps)
     : options_(std::move(options)),
       parts_(std::move(parts)),
-      rows_(parts_.store),
+      rows_(parts_.store, parts_.jobs),
       steps_(std::move(steps)),
       gate_("labs"),
       pace_(options_.spawns_at_once),
-      lease_changed_(parts_.home),
-      engine_changed_(parts_.home),
-      pool_changed_(parts_.home) {}
+      engine_changed_(parts_.home) {}
 
 Service::~Service() = default;
 
@@ -36,17 +34,15 @@ asio::awaitable<Result<>> Service::start() {
   addresses_.emplace(std::move(*plan));
   auto loaded = co_await load();
   if (!loaded) co_return loaded;
+  declare_jobs();
+  auto kept = co_await keep_lease_ends();
+  if (!kept) co_return kept;
   parts_.engine.on_event([this](engine::EngineEvent event) { on_engine_event(std::move(event)); });
   if (parts_.engine.away()) {
     log::warn("labs", "the engine is away; instances are taken up again when it is back");
   } else {
     co_await reattach_all();
   }
-  gate_.spawn(parts_.home, "expiry", expiry_loop());
-  gate_.spawn(parts_.home, "sweep", sweep_loop());
-  gate_.spawn(parts_.home, "usage", usage_loop());
-  gate_.spawn(parts_.home, "idle", idle_loop());
-  gate_.spawn(parts_.home, "pools", pool_loop());
   co_return Result<>{};
 }
 
@@ -62,8 +58,7 @@ asio::awaitable<Result<Instance>> Service::extend(InstanceId id, bus::Actor acto
   const auto held = live(id);
   if (!held) co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
   Instance& instance = held->instance;
-  const bool leased = instance.state == InstanceState::kRunning || instance.state == InstanceState::kPaused;
-  if (!leased || !instance.started_at || !instance.expires_at) {
+  if (!is_up(instance.state) || !instance.started_at || !instance.expires_at) {
     co_return fail(Code::kConflict, "not-running", "Only a running instance can be extended.");
   }
   const LeaseState lease{*instance.started_at, *instance.expires_at, instance.extensions, instance.added};
@@ -82,7 +77,6 @@ asio::awaitable<Result<Instance>> Service::extend(InstanceId id, bus::Actor acto
     }
     co_return fail(std::move(saved.error()));
   }
-  lease_changed_.pulse();
   co_return instance;
 }
 
@@ -142,8 +136,7 @@ asio::awaitable<Result<std::optional<Instance>>> Service::wait(InstanceId id, st
                                                                bool until_final) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (const auto held = live(id)) {
-    const auto state = held->instance.state;
-    if (!until_final && (state == InstanceState::kRunning || state == InstanceState::kPaused)) break;
+    if (!until_final && is_up(held->instance.state)) break;
     const auto left = end - std::chrono::steady_clock::now();
     if (left <= std::chrono::steady_clock::duration::zero()) break;
     co_await held->changed.wait_for(left);
@@ -167,7 +160,7 @@ void Service::forget(const LiveRef& live) {
   live_.erase(live->instance.id);
   sampled_.erase(live->instance.id);
   one_less(live->instance.owner);
-  if (live->instance.pool == PoolRole::kWaiting) pool_changed_.pulse();
+  if (live->instance.pool == PoolRole::kWaiting) parts_.jobs.poke(kPools);
   live->changed.set();
 }
 

@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "gateway/lanes.h"
 #include "identity/identity.h"
+#include "jobs/jobs.h"
 #include "labs/address_plan.h"
 #include "labs/idle.h"
 #include "labs/pace.h"
@@ -31,6 +32,11 @@
 namespace tiltyard::labs {
 
 struct Course;
+
+/// Kinds of jobs that are poked when something has happened that they look for.
+inline constexpr const char* kPools = "labs.pools";
+inline constexpr const char* kIdle = "labs.idle";
+inline constexpr const char* kQueueNews = "labs.queue";
 
 struct Options {
   std::string prefix = "tiltyard";         ///< of engine names: the engine's namespace
@@ -57,6 +63,7 @@ struct Parts {
   gateway::Lanes& lanes;
   bus::Bus& bus;
   const Clock& clock;
+  jobs::Service& jobs;
   Presence presence{};
 };
 
@@ -68,10 +75,10 @@ class Service {
   Service(Options options, Parts parts, Steps steps);
   ~Service();
 
-  /// Reads the rows, lays them beside what the engine has, goes on where an earlier process stopped, and starts the
-  /// background work. When the engine is away, its part is done as soon as it is back.
+  /// Reads the rows, lays them beside what the engine has, goes on where an earlier process stopped, and declares its jobs,
+  /// which must not run before. When the engine is away, its part is done as soon as it is back.
   asio::awaitable<Result<>> start();
-  /// Leaves everything as it is (rows are durable, machines go on) and ends the background work.
+  /// Leaves everything as it is (rows are durable, machines go on) and ends the background work. Jobs must have ended.
   asio::awaitable<void> close();
 
   /// Admission (row 1.7); `address` is the client's, for the record. The instance is on its way, or in the queue, when this returns.
@@ -135,7 +142,7 @@ class Service {
   asio::awaitable<void> leave_queue(LiveRef live);
   void note_estimate(Live& live);
   void count_places() const;
-  asio::awaitable<void> queue_news();
+  asio::awaitable<Result<jobs::Next>> tell_queue();
   void spawn_begun(const Instance& instance);
   void spawn_done(const Instance& instance, bool success);
   asio::awaitable<void> save_pace();
@@ -158,7 +165,7 @@ class Service {
   asio::awaitable<bool> engine_back(LiveRef live);
 
   // pool.cpp
-  asio::awaitable<void> pool_loop();
+  asio::awaitable<Result<jobs::Next>> look_at_pools();
   void tend_pools();
   void thin_out(Shelf& shelf, const templates::Template* tmpl);
   bool room_to_fill() const;
@@ -195,13 +202,16 @@ class Service {
   void on_engine_event(engine::EngineEvent event);
 
   // clock.cpp
-  asio::awaitable<void> expiry_loop();
-  asio::awaitable<void> expire(LiveRef live);
-  asio::awaitable<void> sweep_loop();
-  asio::awaitable<void> usage_loop();
+  void declare_jobs();
+  asio::awaitable<Result<>> keep_lease_ends();
+  asio::awaitable<Result<jobs::Next>> end_lease(InstanceId id);
+  asio::awaitable<Result<jobs::Next>> check_leases();
+  asio::awaitable<Result<jobs::Next>> sweep_and_check();
+  asio::awaitable<Result<jobs::Next>> measure_usage();
+  asio::awaitable<void> sample(LiveRef live);
 
   // idle.cpp
-  asio::awaitable<void> idle_loop();
+  asio::awaitable<Result<jobs::Next>> pause_idle();
   using MachineVerb = asio::awaitable<Result<>> (engine::Engine::*)(engine::Handle);
   asio::awaitable<Result<>> each_machine(LiveRef live, MachineVerb verb, std::shared_ptr<bool> some_ended);
   asio::awaitable<Result<>> one_machine(std::string name, MachineVerb verb, std::shared_ptr<bool> some_ended);
@@ -214,8 +224,6 @@ class Service {
   asio::awaitable<Result<>> thaw_all(LiveRef live);
   asio::awaitable<void> quiet_moment(LiveRef live);
   asio::awaitable<void> settle_sleep(LiveRef live);
-
-  asio::awaitable<void> sample(LiveRef live);
 
   void announce(Live& live, const std::string& kind, const bus::Actor& actor);
   bus::Event event_of(const Instance& instance, std::string kind, bus::Actor actor) const;
@@ -235,6 +243,7 @@ class Service {
   Pace pace_;
   Pace::Known saved_pace_;
   bool pace_saving_ = false, queue_moved_ = false, queue_told_ = false;
+  int quiet_turns_ = 0;
   mutable std::unordered_map<InstanceId, QueuePlace> places_;  ///< counted once for all who wait, not once for each
   mutable std::chrono::steady_clock::time_point places_at_{};
   std::map<TemplateId, std::chrono::microseconds> usual_;
@@ -242,7 +251,7 @@ class Service {
   std::unordered_map<InstanceId, std::chrono::steady_clock::time_point> sampled_;
   std::map<TemplateId, Shelf> shelves_;
   std::chrono::steady_clock::time_point last_claim_{};
-  Signal lease_changed_, engine_changed_, pool_changed_;
+  Signal engine_changed_;
   bool closing_ = false;
 };
 

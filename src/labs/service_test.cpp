@@ -1,4 +1,6 @@
 // An instance's way through the service, over the fake engine.
+#include <soci/soci.h>
+
 #include "labs/range_test.h"
 
 namespace tiltyard::labs {
@@ -9,6 +11,7 @@ using R1_7_Service = Range;
 using R1_8_Service = Range;
 using R1_5_Service = Range;
 using R1_13_Service = Range;
+using R8_1_Service = Range;
 
 TEST_F(R1_6_Service, AnInstanceLivesAndLeavesNothing) {
   open();
@@ -139,6 +142,95 @@ TEST_F(R1_8_Service, AnEndedLeaseEndsTheInstance) {
   const auto ended = wait(made->id, true);
   EXPECT_EQ(ended.state, InstanceState::kStopped);
   EXPECT_EQ(ended.reason->code, "expiry");
+}
+
+TEST_F(R8_1_Service, TheEndOfALeaseIsAJobThatComesMovesAndGoesWithIt) {
+  open();
+  const auto ends = [this] {
+    auto page = run(jobs_->list({kLeaseEnd, jobs::JobState::kWaiting, 0, 100}));
+    EXPECT_TRUE(page);
+    return page ? page->jobs : std::vector<jobs::JobView>{};
+  };
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  const auto instance = wait(made->id);
+  ASSERT_EQ(ends().size(), 1u);
+  EXPECT_EQ(ends()[0].payload, instance.id.str());
+  EXPECT_EQ(ends()[0].due, *instance.expires_at);
+  clock_.advance(1801s);
+  const auto longer = run(service_->extend(instance.id, "ann"));
+  ASSERT_TRUE(longer) << longer.error().message;
+  ASSERT_EQ(ends().size(), 1u);
+  EXPECT_EQ(ends()[0].due, *longer->expires_at);
+  ASSERT_TRUE(stop(instance.id));
+  wait(instance.id, true);
+  EXPECT_TRUE(ends().empty());
+}
+
+TEST_F(R8_1_Service, ALeaseThatEndsWhileTheServerIsAwayEndsAtItsStart) {
+  open();
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  wait(made->id);
+  close();
+  clock_.advance(3601s);
+  open();
+  EXPECT_EQ(wait(made->id, true).reason->code, "expiry");
+}
+
+/// As left behind by a server that did not write ends down as jobs, and as after an operator who cancelled one.
+TEST_F(R8_1_Service, AnEndWithoutAJobIsFound) {
+  Options options;
+  options.expiry_interval = 1s;
+  const auto lose = [this] {
+    return run(store_->write([](soci::session& sql) -> Result<> {
+      sql << "DELETE FROM jobs WHERE kind = 'labs.lease-end'";
+      return {};
+    }));
+  };
+  open(options);
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  wait(made->id);
+  close();
+  ASSERT_TRUE(lose());
+  open(options);
+  auto page = run(jobs_->list({kLeaseEnd, jobs::JobState::kWaiting, 0, 100}));
+  ASSERT_TRUE(page);
+  ASSERT_EQ(page->jobs.size(), 1u);
+  ASSERT_TRUE(run(jobs_->cancel(page->jobs[0].id, "ann")));
+  clock_.advance(3610s);
+  EXPECT_EQ(wait(made->id, true).reason->code, "expiry");
+}
+
+TEST_F(R8_1_Service, AStoreThatRefusesTheEndIsAskedAgain) {
+  Options options;
+  options.sweep_interval = 24h;  // whose look at the instance would be in the way just then
+  open(options);
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  wait(made->id);
+  arm_failpoints("labs.stop.accept.before=error@1");
+  clock_.advance(3601s);
+  EXPECT_EQ(wait(made->id, true).reason->code, "expiry");
+  arm_failpoints("");
+  EXPECT_TRUE(until([this] { return jobs_->kind(kLeaseEnd)->measured == 2; })) << "the first attempt failed";
+}
+
+TEST_F(R8_1_Service, APausedSweepLeavesOrphansUntilItIsResumed) {
+  Options options;
+  options.sweep_interval = 1s;
+  options.sweep_window = 0s;
+  open(options);
+  const auto sweeps = [this] { return jobs_->kind("labs.sweep")->measured; };
+  ASSERT_TRUE(until([&] { return sweeps() >= 2; }));
+  ASSERT_TRUE(run(jobs_->pause("labs.sweep", true, "ann")));
+  ASSERT_TRUE(until([&] { return jobs_->kind("labs.sweep")->running == 0; }));
+  const auto before = home(sweeps);
+  clock_.advance(60s);
+  EXPECT_FALSE(until([&] { return sweeps() > before; }, 300ms));
+  ASSERT_TRUE(run(jobs_->pause("labs.sweep", false, "ann")));
+  EXPECT_TRUE(until([&] { return sweeps() > before; }));
 }
 
 TEST_F(R1_5_Service, WithoutIsolationNothingStarts) {

@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "bus/event_log.h"
+#include "labs/lease.h"
 #include "labs/row_json.h"
 
 namespace tiltyard::labs {
@@ -289,6 +290,33 @@ asio::awaitable<Result<std::shared_ptr<OwnList>>> LabsStore::own(std::string own
   co_return read;
 }
 
+/// It is there for as long as the instance is up.
+Result<> LabsStore::keep_lease_end(soci::session& sql, const Instance& instance) {
+  if (!instance.expires_at) return {};
+  const auto id = instance.id.str();
+  const auto due = lease_due(instance);
+  if (!due) {
+    jobs_.cancel(sql, kLeaseEnd, id);
+    return {};
+  }
+  jobs::NewJob job;
+  job.kind = kLeaseEnd;
+  job.payload = job.unique = id;
+  job.due = due;
+  auto kept = jobs_.enqueue(sql, std::move(job), jobs::IfTaken::kReplace);
+  return kept ? Result<>{} : Result<>(fail(std::move(kept.error())));
+}
+
+asio::awaitable<Result<>> LabsStore::keep_lease_ends(std::vector<Instance> instances) {
+  auto work = [this, instances = std::move(instances)](soci::session& sql) -> Result<> {
+    for (const auto& instance : instances) {
+      if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
+    }
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
 asio::awaitable<Result<>> LabsStore::insert(Instance instance, bus::Event event) {
   const Forgetting after{*this, instance.owner};
   auto work = [instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
@@ -304,7 +332,7 @@ asio::awaitable<Result<>> LabsStore::insert(Instance instance, bus::Event event)
 
 asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) {
   const Forgetting after{*this, instance.owner};
-  auto work = [instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
+  auto work = [this, instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
     const Row row = to_row(instance);
     auto alone = no_twin(sql, row);
     if (!alone) return alone;
@@ -322,6 +350,7 @@ asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) 
       return fail(Code::kConflict, "claim-lost", "The instance was given to somebody else, or has gone; press start again.");
     }
     remember_ports(sql, instance);
+    if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
     // A claim that hands over a running instance is the asking as well.
     auto asked = event;
     asked.kind = "instance.preparing";
@@ -342,7 +371,7 @@ asio::awaitable<Result<>> LabsStore::remove(InstanceId id) {
 
 asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event) {
   const Forgetting after{*this, instance.owner};
-  auto work = [instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
+  auto work = [this, instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
     const Row row = to_row(instance);
     sql << "UPDATE instances SET state = :state, reason_code = :reason_code, reason_text = :reason_text, plan = :plan, "
            "timings = :timings, started_at = :started_at, ended_at = :ended_at, expires_at = :expires_at, "
@@ -355,6 +384,7 @@ asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event)
     if (instance.state == InstanceState::kPreparing || instance.state == InstanceState::kRunning) {
       remember_ports(sql, instance);
     }
+    if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
     return keep(sql, instance, event);
   };
   co_return co_await store_.write(std::move(work));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bus/bus.h"
+#include "jobs/jobs.h"
 #include "labs/model.h"
 #include "store/store.h"
 
@@ -46,11 +47,14 @@ struct OwnList {
   std::string text;  ///< what somebody made of them, good as long as they are
 };
 
+/// The kind of the jobs that end leases, one for each instance that is up and has one.
+inline constexpr const char* kLeaseEnd = "labs.lease-end";
+
 /// The SQL of labs; each statement stands beside the function that uses it. A function that changes an instance writes
-/// the event that tells of it in the same transaction.
+/// the event that tells of it, and the job that ends its lease, in the same transaction.
 class LabsStore {
  public:
-  explicit LabsStore(store::Store& store) : store_(store) {}
+  LabsStore(store::Store& store, jobs::Service& jobs) : store_(store), jobs_(jobs) {}
 
   /// A new row. `instance-exists` if the owner has a live one of this template (field instance_id).
   asio::awaitable<Result<>> insert(Instance instance, bus::Event event);
@@ -60,6 +64,8 @@ class LabsStore {
   asio::awaitable<Result<>> remove(InstanceId id);
   /// The whole row anew.
   asio::awaitable<Result<>> update(Instance instance, bus::Event event);
+  /// Makes the jobs that end the leases of these instances, where they are not there or at another time.
+  asio::awaitable<Result<>> keep_lease_ends(std::vector<Instance> instances);
   asio::awaitable<Result<std::vector<Instance>>> live();
   asio::awaitable<Result<std::optional<Instance>>> find(InstanceId id);
   /// Newest first.
@@ -85,7 +91,10 @@ class LabsStore {
  private:
   struct Forgetting;
 
+  Result<> keep_lease_end(soci::session& sql, const Instance& instance);
+
   store::Store& store_;
+  jobs::Service& jobs_;
   std::map<std::string, std::shared_ptr<OwnList>, std::less<>> own_;
   std::uint64_t writes_ = 0;  ///< grows with every write of an instance
 };

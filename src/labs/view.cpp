@@ -144,7 +144,7 @@ json::value pool_view(const Service& service, const TemplateId& tmpl) {
 
 json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address) {
   json::array endpoints, machines;
-  const bool open = instance.state == InstanceState::kRunning || instance.state == InstanceState::kPaused;
+  const bool open = is_up(instance.state);
   if (open) {
     for (const auto& endpoint : instance.plan.endpoints) endpoints.push_back(endpoint_view(endpoint, address));
   }

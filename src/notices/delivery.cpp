@@ -22,7 +22,6 @@ namespace json = boost::json;
 constexpr int kEmbedsAtOnce = 10;
 constexpr std::size_t kCharactersAtOnce = 5'500;
 constexpr std::chrono::seconds kFirstDelay{2}, kLongestDelay{900};
-constexpr std::chrono::seconds kLookEvery{1};
 
 /// Twice as long each time, and a quarter more or less, so that those who failed together do not come back together.
 std::chrono::milliseconds delay_after(int tries) {
@@ -56,27 +55,25 @@ std::vector<Notice> message_full(std::vector<Notice> due) {
 
 }  // namespace
 
-asio::awaitable<void> Service::State::rest(std::string channel) {
-  auto waiting = co_await queue.waiting(channel);
-  if (waiting) {
+/// One message or letter; the next one follows at once.
+asio::awaitable<Result<jobs::Next>> Service::State::deliver(std::string channel) {
+  const auto now = clock.now();
+  if (const auto quiet = quiet_until[channel]; now < quiet) co_return jobs::Next::again(quiet - now);
+  auto due = co_await queue.due(channel, now, channel == kMail ? 1 : kEmbedsAtOnce);
+  if (!due) co_return fail(std::move(due.error()));
+  if (due->empty()) {
+    auto waiting = co_await queue.waiting(channel);
+    if (!waiting) co_return fail(std::move(waiting.error()));
     metrics::gauge("tiltyard_notices_waiting", "Notices that wait to be delivered.", {{"channel", channel}}).set(static_cast<double>(*waiting));
+    co_return jobs::Next::done();
   }
-  co_await news.wait_for(kLookEvery);
+  auto work = channel == kMail ? send_letter(std::move(due->front())) : post(message_full(std::move(*due)));
+  auto delivered = co_await std::move(work);
+  if (!delivered) co_return fail(std::move(delivered.error()));
+  co_return jobs::Next::again({});
 }
 
-asio::awaitable<void> Service::State::discord_loop() {
-  while (true) {
-    auto due = co_await queue.due(kDiscord, clock.now(), kEmbedsAtOnce);
-    if (!due || due->empty()) {
-      co_await rest(kDiscord);
-      continue;
-    }
-    auto batch = message_full(std::move(*due));
-    co_await post(std::move(batch));
-  }
-}
-
-asio::awaitable<void> Service::State::post(std::vector<Notice> batch) {
+asio::awaitable<Result<>> Service::State::post(std::vector<Notice> batch) {
   json::array embeds;
   for (const auto& notice : batch) {
     boost::system::error_code error;
@@ -89,33 +86,15 @@ asio::awaitable<void> Service::State::post(std::vector<Notice> batch) {
   if (posted.pause) {
     // Not our failure, and no try: the other side says when.
     counted(kDiscord, "paused").add();
-    const auto next = clock.now() + *posted.pause;
-    auto kept = co_await queue.again(ids_of(batch), next, false, false);
-    if (!kept) log::warn("notices", "a pause could not be noted", {{"reason", kept.error().reason}});
-    co_await sleep_for(*posted.pause);
-    co_return;
+    const auto next = quiet_until[kDiscord] = clock.now() + *posted.pause;
+    co_return co_await queue.again(ids_of(batch), next, false, false);
   }
   const bool one_is_bad = posted.status == 400 && batch.size() > 1;
-  if (one_is_bad) {
-    auto apart = co_await queue.again(ids_of(batch), clock.now(), false, true);
-    if (!apart) co_await sleep_for(kLookEvery);
-    co_return;
-  }
-  co_await settle(std::move(batch), posted.outcome, posted.cause);
+  if (one_is_bad) co_return co_await queue.again(ids_of(batch), clock.now(), false, true);
+  co_return co_await settle(std::move(batch), posted.outcome, posted.cause);
 }
 
-asio::awaitable<void> Service::State::mail_loop() {
-  while (true) {
-    auto due = co_await queue.due(kMail, clock.now(), 1);
-    if (!due || due->empty()) {
-      co_await rest(kMail);
-      continue;
-    }
-    co_await send_letter(std::move(due->front()));
-  }
-}
-
-asio::awaitable<void> Service::State::send_letter(Notice notice) {
+asio::awaitable<Result<>> Service::State::send_letter(Notice notice) {
   const auto letter = unsealed(notice.payload);
   Delivered sent{Delivery::kNever, "the letter cannot be opened: notices.key is another one"};
   if (letter) {
@@ -125,21 +104,16 @@ asio::awaitable<void> Service::State::send_letter(Notice notice) {
     if (sent.outcome == Delivery::kDone) co_await failpoint("notices.delivered");
   }
   std::vector<Notice> one{std::move(notice)};
-  co_await settle(std::move(one), sent.outcome, sent.cause);
+  co_return co_await settle(std::move(one), sent.outcome, sent.cause);
 }
 
 /// Writes down what became of the notices. Were it lost, they would come a second time, with the same marks.
-asio::awaitable<void> Service::State::settle(std::vector<Notice> batch, Delivery outcome, std::string cause) {
+asio::awaitable<Result<>> Service::State::settle(std::vector<Notice> batch, Delivery outcome, std::string cause) {
   const std::string channel = batch.front().channel;
   const auto now = clock.now();
   if (outcome == Delivery::kDone) {
     counted(channel, "delivered").add(static_cast<double>(batch.size()));
-    auto done = co_await queue.done(ids_of(batch));
-    if (!done) {
-      log::warn("notices", "a delivery could not be noted; it may come twice", {{"reason", done.error().reason}});
-      co_await sleep_for(kLookEvery);
-    }
-    co_return;
+    co_return co_await queue.done(ids_of(batch));
   }
   std::vector<std::string> lost;
   std::vector<bus::Event> told;
@@ -148,7 +122,7 @@ asio::awaitable<void> Service::State::settle(std::vector<Notice> batch, Delivery
       counted(channel, "retried").add();
       std::vector<std::string> id{notice.id};
       auto kept = co_await queue.again(std::move(id), now + delay_after(notice.tries), true, notice.alone);
-      if (!kept) co_await sleep_for(kLookEvery);
+      if (!kept) co_return kept;
       continue;
     }
     lost.push_back(notice.id);
@@ -160,10 +134,9 @@ asio::awaitable<void> Service::State::settle(std::vector<Notice> batch, Delivery
   }
   if (lost.empty()) {
     log::warn("notices", "a delivery failed; it is tried again", {{"channel", channel}, {"notices", batch.size()}, {"cause", cause}});
-    co_return;
+    co_return Result<>{};
   }
-  auto gone = co_await queue.give_up(std::move(lost), std::move(told));
-  if (!gone) co_await sleep_for(kLookEvery);
+  co_return co_await queue.give_up(std::move(lost), std::move(told));
 }
 
 }  // namespace tiltyard::notices

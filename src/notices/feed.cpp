@@ -17,7 +17,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::milliseconds kLookEvery{500};
 constexpr int kEventsAtOnce = 200;
 /// After a longer time nobody needs to be told any more.
 constexpr std::chrono::hours kFresh{24};
@@ -64,42 +63,36 @@ std::vector<Notice> Service::State::notices_of(const LoggedEvent& logged) const 
 
 /// The cursor on disk moves together with the notices, so that an event makes its notices once and none is missed. Where an
 /// event makes none, the cursor moves in memory only: after a crash it is looked at again, to no effect.
-asio::awaitable<void> Service::State::feed_loop() {
-  std::optional<long long> at;
-  while (true) {
-    if (!at) {
-      auto known = co_await queue.cursor();
-      if (known) at = *known;
-    }
-    std::vector<LoggedEvent> events;
-    if (at) {
-      auto read = co_await queue.events_after(*at, kEventsAtOnce);
-      if (read) events = std::move(*read);
-      else log::warn("notices", "events could not be read", {{"reason", read.error().reason}, {"cause", read.error().cause}});
-    }
-    std::vector<Notice> fresh;
-    for (const auto& logged : events) {
-      for (auto& notice : notices_of(logged)) fresh.push_back(std::move(notice));
-    }
-    bool fed = true;
-    if (!fresh.empty()) {
-      auto waiting = co_await queue.waiting(fresh.front().channel);
-      if (waiting && *waiting > kMostWaiting) {
-        log::warn("notices", "too many notices wait; these are left out", {{"notices", fresh.size()}});
-        metrics::counter("tiltyard_notices_total", "Notices by what became of them.", {{"channel", fresh.front().channel}, {"outcome", "dropped"}})
-            .add(static_cast<double>(fresh.size()));
-        fresh.clear();
-      }
-      co_await failpoint("notices.feed.before");
-      auto done = co_await queue.feed(std::move(fresh), events.back().seq);
-      co_await failpoint("notices.feed.after");
-      fed = done.has_value();
-      if (!fed) log::warn("notices", "notices could not be queued", {{"reason", done.error().reason}, {"cause", done.error().cause}});
-      news.pulse();
-    }
-    if (fed && !events.empty()) at = events.back().seq;
-    if (!fed || events.size() < static_cast<std::size_t>(kEventsAtOnce)) co_await sleep_for(kLookEvery);
+asio::awaitable<Result<jobs::Next>> Service::State::feed() {
+  if (!fed_until) {
+    auto known = co_await queue.cursor();
+    if (!known) co_return fail(std::move(known.error()));
+    fed_until = *known;
   }
+  auto events = co_await queue.events_after(*fed_until, kEventsAtOnce);
+  if (!events) co_return fail(std::move(events.error()));
+  if (events->empty()) co_return jobs::Next::done();
+  std::vector<Notice> fresh;
+  for (const auto& logged : *events) {
+    for (auto& notice : notices_of(logged)) fresh.push_back(std::move(notice));
+  }
+  if (!fresh.empty()) {
+    auto waiting = co_await queue.waiting(fresh.front().channel);
+    if (waiting && *waiting > kMostWaiting) {
+      log::warn("notices", "too many notices wait; these are left out", {{"notices", fresh.size()}});
+      metrics::counter("tiltyard_notices_total", "Notices by what became of them.", {{"channel", fresh.front().channel}, {"outcome", "dropped"}})
+          .add(static_cast<double>(fresh.size()));
+      fresh.clear();
+    }
+    co_await failpoint("notices.feed.before");
+    auto done = co_await queue.feed(std::move(fresh), events->back().seq);
+    co_await failpoint("notices.feed.after");
+    if (!done) co_return fail(std::move(done.error()));
+    jobs.poke(kDelivery);
+  }
+  fed_until = events->back().seq;
+  const bool more = events->size() == static_cast<std::size_t>(kEventsAtOnce);
+  co_return more ? jobs::Next::again({}) : jobs::Next::done();
 }
 
 }  // namespace tiltyard::notices

@@ -15,8 +15,12 @@ namespace tiltyard::notices {
 
 namespace json = boost::json;
 
-Service::Service(Options options, asio::any_io_executor home, store::Store& store, const Clock& clock)
-    : state_(std::make_shared<State>(std::move(options), std::move(home), store, clock)) {}
+namespace {
+constexpr std::chrono::milliseconds kFeedEvery{500}, kDeliverEvery{1'000};
+}
+
+Service::Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs)
+    : state_(std::make_shared<State>(std::move(options), store, clock, jobs)) {}
 
 Service::~Service() = default;
 
@@ -40,19 +44,30 @@ Result<> Service::prepare() {
     if (!seal) return fail(std::move(seal.error()));
     state.seal = std::move(*seal);
   }
+  state.declare_jobs();
   return {};
 }
 
-void Service::run() {
-  auto& state = *state_;
-  if (state.wants_events()) state.gate.spawn(state.home, "notices of events", state.feed_loop());
-  if (state.webhook) state.gate.spawn(state.home, "webhook", state.discord_loop());
-  if (state.mail_server) state.gate.spawn(state.home, "mail", state.mail_loop());
-}
-
-asio::awaitable<void> Service::close() {
-  const auto state = state_;
-  co_await state->gate.close();
+void Service::State::declare_jobs() {
+  if (wants_events()) {
+    jobs::Kind feed_kind;
+    feed_kind.name = "notices.feed";
+    feed_kind.about = "Looks in the event log for what is to be told.";
+    feed_kind.handler = [this](jobs::Firing) { return feed(); };
+    jobs.declare_poll(std::move(feed_kind), kFeedEvery);
+  }
+  if (!webhook && !mail_server) return;
+  jobs::Kind delivery;
+  delivery.name = kDelivery;
+  delivery.about = "Delivers the notices that wait.";
+  delivery.timeout = std::chrono::minutes{2};
+  delivery.at_once = 2;
+  delivery.handler = [this](jobs::Firing firing) { return deliver(std::move(firing.payload)); };
+  jobs.declare(std::move(delivery));
+  for (const auto* channel : {kDiscord, kMail}) {
+    const bool on = std::string_view(channel) == kMail ? mail_server.has_value() : webhook.has_value();
+    if (on) jobs.declare(jobs::Service::Recurring{kDelivery, channel, channel, *jobs::Schedule::every(kDeliverEvery), jobs::Keep::kMemory});
+  }
 }
 
 bool Service::has_mail() const { return state_->mail_server.has_value(); }
@@ -68,7 +83,7 @@ asio::awaitable<Result<>> Service::mail(Mail letter) {
   notice.payload = state->sealed(letter);
   notice.created_at = notice.next_at = state->clock.now();
   auto queued = co_await state->queue.put(std::move(notice));
-  if (queued) state->news.pulse();
+  if (queued) state->jobs.poke(kDelivery);
   co_return queued;
 }
 

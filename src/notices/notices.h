@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "jobs/jobs.h"
 #include "store/store.h"
 
 /// Notices (row 9.5): a webhook with Discord's embeds and e-mail, by a queue in the database.
@@ -48,14 +48,12 @@ struct Mail {
 /// a mark that is the same at each try (the Message-ID, the embed's footer), so that doubles can be told.
 class Service {
  public:
-  Service(Options options, asio::any_io_executor home, store::Store& store, const Clock& clock);
+  Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs);
   ~Service();
 
-  /// Reads or makes the key, and checks the options: `notices-invalid` says what is wrong.
+  /// Reads or makes the key, checks the options (`notices-invalid` says what is wrong), and declares the jobs that look for
+  /// what is to be told and deliver it.
   Result<> prepare();
-  /// Begins to deliver.
-  void run();
-  asio::awaitable<void> close();
 
   /// Whether mail can be sent at all.
   bool has_mail() const;

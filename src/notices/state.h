@@ -1,13 +1,10 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-
+#include <map>
 #include <memory>
 #include <optional>
 
-#include "base/gate.h"
 #include "base/offload.h"
-#include "base/parallel.h"
 #include "notices/notices.h"
 #include "notices/queue.h"
 #include "notices/seal.h"
@@ -19,16 +16,13 @@ namespace tiltyard::notices {
 
 /// Lives on the home loop.
 struct Service::State {
-  State(Options o, asio::any_io_executor h, store::Store& s, const Clock& c)
-      : options(std::move(o)), home(std::move(h)), queue(s), clock(c), news(home) {}
+  State(Options o, store::Store& s, const Clock& c, jobs::Service& j) : options(std::move(o)), queue(s), clock(c), jobs(j) {}
 
   Options options;
-  asio::any_io_executor home;
   Queue queue;
   const Clock& clock;
+  jobs::Service& jobs;
   WorkerPool pool{"mail", 1};
-  Gate gate{"notices"};
-  Signal news;  ///< something new waits
   std::optional<Seal> seal;
   std::optional<MailServer> mail_server;
   std::optional<Webhook> webhook;
@@ -37,22 +31,26 @@ struct Service::State {
   std::string sealed(const Mail& letter) const;
   std::optional<Mail> unsealed(const std::string& payload) const;
 
+  void declare_jobs();
+
   // feed.cpp
-  asio::awaitable<void> feed_loop();
+  std::optional<long long> fed_until;  ///< the last event that was looked at
+  asio::awaitable<Result<jobs::Next>> feed();
   std::vector<Notice> notices_of(const LoggedEvent& logged) const;
 
   // delivery.cpp
-  asio::awaitable<void> discord_loop();
-  asio::awaitable<void> mail_loop();
-  asio::awaitable<void> post(std::vector<Notice> batch);
-  asio::awaitable<void> send_letter(Notice notice);
-  asio::awaitable<void> settle(std::vector<Notice> batch, Delivery outcome, std::string cause);
-  asio::awaitable<void> rest(std::string channel);
+  std::map<std::string, TimePoint> quiet_until;  ///< the other side of a channel has asked for a pause
+  asio::awaitable<Result<jobs::Next>> deliver(std::string channel);
+  asio::awaitable<Result<>> post(std::vector<Notice> batch);
+  asio::awaitable<Result<>> send_letter(Notice notice);
+  asio::awaitable<Result<>> settle(std::vector<Notice> batch, Delivery outcome, std::string cause);
 };
 
 using StatePtr = std::shared_ptr<Service::State>;
 
 inline constexpr const char* kDiscord = "discord";
 inline constexpr const char* kMail = "mail";
+/// The kind of the jobs that deliver, one for each channel.
+inline constexpr const char* kDelivery = "notices.delivery";
 
 }  // namespace tiltyard::notices

@@ -298,7 +298,6 @@ void Catalogue::State_::publish(const TemplateId& id, bool gone) {
 void Catalogue::State_::run() {
   if (watching) gate.spawn(home, "watch", watch_loop());
   for (int i = 0; i < std::max(1, options.builds_at_once); ++i) gate.spawn(home, "build", build_loop());
-  gate.spawn(home, "look again", tick_loop());
 }
 
 asio::awaitable<void> Catalogue::State_::close() {
@@ -321,28 +320,23 @@ asio::awaitable<void> Catalogue::State_::watch_loop() {
   }
 }
 
-asio::awaitable<void> Catalogue::State_::tick_loop() {
+asio::awaitable<void> Catalogue::State_::look_again() {
   const auto self = shared_from_this();
-  asio::steady_timer timer(home);
-  while (true) {
-    timer.expires_after(std::chrono::seconds{2});
-    co_await timer.async_wait(asio::use_awaitable);
-    const bool away = engine.away().has_value();
-    const bool came_back = was_away && !away;
-    was_away = away;
-    if (away) continue;
-    std::vector<std::string> folders;
-    for (auto& [folder, item] : items) {
-      if (item.state == State::kWaiting || (came_back && !item.tmpl->broken())) {
-        if (came_back && item.build_failed) {
-          item.build_failed = false;
-          set_state(item, State::kBuilding, "is looked at again");
-        }
-        folders.push_back(folder);
+  const bool away = engine.away().has_value();
+  const bool came_back = was_away && !away;
+  was_away = away;
+  if (away) co_return;
+  std::vector<std::string> folders;
+  for (auto& [folder, item] : items) {
+    if (item.state == State::kWaiting || (came_back && !item.tmpl->broken())) {
+      if (came_back && item.build_failed) {
+        item.build_failed = false;
+        set_state(item, State::kBuilding, "is looked at again");
       }
+      folders.push_back(folder);
     }
-    for (const auto& folder : folders) co_await settle(folder);
   }
+  for (const auto& folder : folders) co_await settle(folder);
 }
 
 // The face
@@ -357,6 +351,20 @@ asio::awaitable<Result<>> Catalogue::load() {
 }
 void Catalogue::run() {
   state_->run();
+}
+asio::awaitable<void> Catalogue::look_again() {
+  return state_->look_again();
+}
+void Catalogue::declare_jobs(jobs::Service& jobs) {
+  jobs::Kind kind;
+  kind.name = "templates.look";
+  kind.about = "Looks again at templates that wait for an image, and at all when the engine has come back.";
+  kind.timeout = std::chrono::minutes{10};
+  kind.handler = [state = state_](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
+    co_await state->look_again();
+    co_return jobs::Next::done();
+  };
+  jobs.declare_poll(std::move(kind), std::chrono::seconds{2});
 }
 asio::awaitable<void> Catalogue::close() {
   return state_->close();

@@ -17,7 +17,7 @@ namespace tiltyard::templates {
 /// The catalogue's inside. Everything but the reading of folders happens on the home loop.
 ///
 /// An item's images are looked at by `settle` (what is missing, and can it be made?), which leaves it ready, waiting,
-/// or with builds to do; `build_loop` takes the smallest of those. `tick_loop` looks again at what waits, and at
+/// or with builds to do; `build_loop` takes the smallest of those. `look_again` looks again at what waits, and at
 /// everything when the engine has come back.
 struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   /// A template folder.
@@ -65,7 +65,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   // What runs in the background
   asio::awaitable<void> watch_loop();
   asio::awaitable<void> build_loop();
-  asio::awaitable<void> tick_loop();
+  asio::awaitable<void> look_again();
 
   const Options options;
   engine::Engine& engine;

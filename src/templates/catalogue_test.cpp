@@ -51,6 +51,13 @@ class CatalogueTest : public testing::Test {
     catalogue.reset();
   }
 
+  /// As the job does.
+  void look_again() {
+    bool looked = false;
+    asio::co_spawn(loop, catalogue->look_again(), [&looked](std::exception_ptr) { looked = true; });
+    until([&looked] { return looked; }, "the catalogue has looked again");
+  }
+
   void until(const std::function<bool()>& holds, const std::string& what) {
     const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{60};
     while (!holds()) {
@@ -202,11 +209,10 @@ TEST_F(R1_2_Catalogue, ABuildIsTriedAgainWhenTheEngineComesBack) {
   until_state("t", State::kBroken);
   EXPECT_THAT(reason_of("t"), HasSubstr("no room left"));
   engine.go_away();
-  asio::steady_timer timer(loop, std::chrono::milliseconds{2500});
-  bool passed = false;
-  timer.async_wait([&passed](boost::system::error_code) { passed = true; });
-  until([&passed] { return passed; }, "the catalogue to have seen it away");
+  look_again();
+  EXPECT_EQ(state_of("t"), State::kBroken);
   engine.come_back();
+  look_again();
   until_state("t", State::kReady);
 }
 

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "bus/bus.h"
 #include "engine/engine.h"
+#include "jobs/jobs.h"
 #include "templates/model.h"
 #include "templates/reader.h"
 
@@ -44,6 +45,10 @@ class Catalogue {
   asio::awaitable<Result<>> load();
   /// Starts watching and building in the background.
   void run();
+  /// The job that looks again.
+  void declare_jobs(jobs::Service& jobs);
+  /// Looks again at what waits for an image, and at everything when the engine has come back.
+  asio::awaitable<void> look_again();
   asio::awaitable<void> close();
 
   std::vector<Entry> list() const;  ///< by category and name
