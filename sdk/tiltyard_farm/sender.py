@@ -21,6 +21,9 @@ from .verdicts import RETRY, Limited, Lost, NotSent, Verdict
 
 log = logging.getLogger("tiltyard.sender")
 
+# Seconds that a question for flags waits. Cut short it could be answered on the way, and that lease would have to run out: a
+# sender that stops hears its last question to the end.
+ASK_FOR = 2
 SAY_EVERY = 30  # seconds between two lines about the numbers
 
 
@@ -41,7 +44,6 @@ class Sender:
     def stop(self):
         """May be called from a signal handler: what is on its way to the jury is finished and reported."""
         self.stopping.set()
-        self.asking.interrupt()
 
     def run(self):
         """Until `stop`; the exit code: 0, or 1 when the farm refuses us."""
@@ -71,7 +73,7 @@ class Sender:
         backoff = Backoff()
         while not self.stopping.is_set():
             try:
-                lease = self.asking.lease(self.name)
+                lease = self.asking.lease(self.name, wait=ASK_FOR)
                 backoff.reset()
             except FarmAway as error:
                 if not self.stopping.is_set():
@@ -91,8 +93,11 @@ class Sender:
                 self.leases.put(lease)
 
     def _give_back(self, asker):
-        """Leases that nobody has begun are the farm's again at once."""
+        """Leases that nobody has begun are the farm's again at once. A farm that does not answer is not waited for."""
+        patience = time.monotonic() + 2 * ASK_FOR
         while asker.is_alive() or not self.leases.empty():
+            if time.monotonic() > patience:
+                self.asking.interrupt()
             try:
                 self._unsent(lease := self.leases.get(timeout=0.05), lease.flags, "not sent: the sender stops")
                 self.reporter.finish(lease)
