@@ -189,6 +189,7 @@ TEST_F(R1_2_Catalogue, ABaseImageIsWaitedFor) {
   EXPECT_EQ(state_of("t"), State::kWaiting);
   EXPECT_THAT(reason_of("t"), HasSubstr("tiltyard/debian:12"));
   engine.add_image("tiltyard/debian:12");
+  look_again();
   until_state("t", State::kReady);
   EXPECT_EQ(engine.calls("build"), 1);
 }
