@@ -2,6 +2,7 @@
 import email.utils
 import http.client
 import json
+import math
 import random
 import select
 import socket
@@ -74,10 +75,7 @@ class Farm:
 
     def report(self, lease, verdicts, limited=False, retry_after=None, done=False):
         """Notes verdicts of a lease; on the farm's disk when it returns. `retry_after` in seconds, as the jury said."""
-        body = {"lease": lease, "done": done, "verdicts": [as_json(verdict) for verdict in verdicts]}
-        if limited:
-            body["limited"] = {} if retry_after is None else {"retry_after_ms": int(retry_after * 1000)}
-        return self.call("POST", "/api/v1/farm/verdicts", body)[0]
+        return self.call("POST", "/api/v1/farm/verdicts", report_body(lease, verdicts, limited, retry_after, done))[0]
 
     def extend(self, lease):
         """Another lease time for a Lease, from now."""
@@ -156,11 +154,19 @@ class Farm:
             pass
 
 
+def report_body(lease, verdicts, limited=False, retry_after=None, done=False):
+    body = {"lease": lease, "done": done, "verdicts": [as_json(verdict) for verdict in verdicts]}
+    if limited:
+        body["limited"] = {} if retry_after is None else {"retry_after_ms": int(retry_after * 1000)}
+    return body
+
+
 def as_json(verdict):
+    """A jury may write what JSON cannot carry, half a pair of surrogates or points without end: it costs the words, not the verdict."""
     out = {"flag": verdict.flag, "verdict": verdict.kind}
     if verdict.message:
-        out["message"] = verdict.message[:300]
-    if verdict.points is not None:
+        out["message"] = verdict.message[:300].encode("utf-8", "replace").decode()
+    if verdict.points is not None and math.isfinite(verdict.points):
         out["points"] = verdict.points
     return out
 

@@ -2,6 +2,7 @@
 import json
 import sys
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,8 @@ from harness.jury import ROOT, SDK, flag
 
 sys.path.insert(0, str(SDK))
 sys.path.insert(0, str(ROOT / "tests" / "juries"))
+sys.path.insert(0, str(ROOT / "fuzz"))
+import jury_parsers  # noqa: E402
 import texts  # noqa: E402
 from tiltyard_farm import KINDS, Limited, NotSent  # noqa: E402
 from tiltyard_farm.juries import ccit, faust, forcad_http, forcad_tcp, hackerdom, saarctf, themis  # noqa: E402
@@ -121,3 +124,29 @@ def test_R6_4_the_general_error_of_themis_is_about_no_flag():
         except kind:
             continue
         raise AssertionError(text)
+
+
+@pytest.mark.parametrize("path", sorted(jury_parsers.SEEDS.iterdir()), ids=lambda path: path.name)
+def test_R6_4_what_fuzzing_has_found_stays_mended(path):
+    jury_parsers.try_input(path.read_bytes())
+
+
+DEEP = """
+def read(data):
+    if data.startswith(b"{"):
+        if data.endswith(b"null"):
+            if b"[OK]" in data:
+                if b"points" in data:
+                    raise ValueError("found")
+"""
+
+
+def test_R6_4_the_fuzzer_is_led_by_what_it_reaches(tmp_path):
+    (tmp_path / "deep.py").write_text(DEEP)
+    deep = {}
+    exec(compile(DEEP, str(tmp_path / "deep.py"), "exec"), deep)
+    found, tries = jury_parsers.fuzz(deep["read"], [b""], 60, seed=1, folder=str(tmp_path))
+    assert found is not None, tries
+    # Without looking at what is reached, the same changes of the same beginning do not come to it in ten times as many.
+    blind, led_by_nothing = jury_parsers.fuzz(deep["read"], [b""], 60, seed=1, folder="/nowhere", most=tries * 10)
+    assert blind is None and led_by_nothing == tries * 10

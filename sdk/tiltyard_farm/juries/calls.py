@@ -7,6 +7,9 @@ import urllib.parse
 from ..verdicts import Limited, Lost, NotSent
 from .settings import seconds
 
+LONGEST_ANSWER = 4 << 20  # bytes; what is behind them is not read
+LONGEST_PAUSE = 3600.0    # seconds that a jury may ask for
+
 
 class HttpJury:
     """The base of these juries. One connection is kept open; `send` makes as many calls as the jury's bounds need."""
@@ -47,13 +50,14 @@ class HttpJury:
             connection.request(self.method, self.path, body, {"Content-Type": "application/json", "X-Team-Token": self.token})
             answer = connection.getresponse()
             try:
-                text, whole = answer.read(), True
+                text = answer.read(LONGEST_ANSWER)
+                whole = not answer.length
             except http.client.IncompleteRead as cut:
                 text, whole = cut.partial, False
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, OverflowError, http.client.HTTPException) as error:  # numbers without end in a head are http.client's to stumble over
             self.close()
             raise Lost(f"{type(error).__name__}: {error}", unsent) from error
-        if not whole or answer.will_close:
+        if not answer.isclosed() or answer.will_close:
             self.close()
         return answer.status, answer.headers, text, whole
 
@@ -104,7 +108,7 @@ def refuse(status, headers, body, unsent):
 def pause(retry_after):
     """A Retry-After in seconds; None for none, and for a date, which no known jury sends."""
     try:
-        return max(0.0, float(retry_after))
+        return min(max(0.0, float(retry_after)), LONGEST_PAUSE)
     except (TypeError, ValueError):
         return None
 

@@ -14,7 +14,7 @@ def general_error(text):
     """The number of an answer that is not a list, or None."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -22,9 +22,9 @@ def general_error(text):
 def read(flags, text):
     out = []
     for flag, code in zip(flags, complete_items(text)):
-        known = isinstance(code, int) and not isinstance(code, bool)
-        kind, words = CODES.get(code if known else None, (RETRY, "unknown code"))
-        out.append(Verdict(flag, kind, f"{code} {words}"))
+        known = isinstance(code, int) and not isinstance(code, bool) and code in CODES
+        kind, words = CODES[code] if known else (RETRY, "unknown code")
+        out.append(Verdict(flag, kind, f"{json.dumps(code)[:20]} {words}"))
     return out
 
 
