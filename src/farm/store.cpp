@@ -19,13 +19,15 @@ namespace sql {
 
 Result<> insert_row(soci::session& session, std::uint32_t row, const std::string& body) {
   const long long number = row;
+  soci::statement insert = (session.prepare << "insert into farm_log (row_number, body) values (:number, :body) on conflict do nothing",
+                            soci::use(number), soci::use(body));
+  insert.execute(true);
+  if (insert.get_affected_rows() == 1) return {};
   std::string there;
   session << "select body from farm_log where row_number = :number", soci::use(number), soci::into(there);
   // Ours already: the answer to an earlier attempt was lost.
-  if (session.got_data() && there == body) return {};
-  if (session.got_data()) return fail(Code::kUnavailable, "farm-elsewhere", "Another server keeps the farm's books in this database.");
-  session << "insert into farm_log (row_number, body) values (:number, :body)", soci::use(number), soci::use(body);
-  return {};
+  if (there == body) return {};
+  return fail(Code::kUnavailable, "farm-elsewhere", "Another server keeps the farm's books in this database.");
 }
 
 Result<std::vector<Row>> read_rows(soci::session& session, std::uint32_t after, int most) {

@@ -2,14 +2,19 @@
 
 #include <sodium.h>
 
+#include <utility>
+
 namespace tiltyard::farm {
 namespace {
 
-constexpr std::size_t kFirstSlots = 1 << 12;
+constexpr std::size_t kFirstSlots = 16;  // of each part
 
 }  // namespace
 
-FlagTable::FlagTable() : slots_(kFirstSlots) { randombytes_buf(key_.data(), key_.size()); }
+FlagTable::FlagTable() {
+  randombytes_buf(key_.data(), key_.size());
+  for (Part& part : parts_) part.slots.resize(kFirstSlots);
+}
 
 std::uint64_t FlagTable::hash(std::string_view text) const {
   static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == sizeof(std::uint64_t));
@@ -19,25 +24,28 @@ std::uint64_t FlagTable::hash(std::string_view text) const {
 }
 
 std::size_t FlagTable::slot_of(std::string_view wanted, std::uint64_t hash) const {
-  const std::size_t mask = slots_.size() - 1;
+  const auto& slots = parts_[part_of(hash)].slots;
+  const std::size_t mask = slots.size() - 1;
   std::size_t place = hash >> 32 & mask;
-  for (; slots_[place] != 0; place = (place + 1) & mask) {
-    const Slot slot = slots_[place];
+  for (; slots[place] != 0; place = (place + 1) & mask) {
+    const Slot slot = slots[place];
     if (slot >> 32 == hash >> 32 && text(static_cast<std::uint32_t>(slot) - 1) == wanted) return place;
   }
   return place;
 }
 
 std::optional<std::uint32_t> FlagTable::find(std::string_view text) const {
-  const Slot slot = slots_[slot_of(text, hash(text))];
+  const auto hashed = hash(text);
+  const Slot slot = parts_[part_of(hashed)].slots[slot_of(text, hashed)];
   if (slot == 0) return std::nullopt;
   return static_cast<std::uint32_t>(slot) - 1;
 }
 
 FlagTable::Added FlagTable::add(std::string_view text, const Entry& entry, std::uint32_t row) {
   const std::uint64_t hashed = hash(text);
-  const std::size_t place = slot_of(text, hashed);
-  if (slots_[place] != 0) return {static_cast<std::uint32_t>(slots_[place]) - 1, false};
+  Part& part = parts_[part_of(hashed)];
+  Slot& slot = part.slots[slot_of(text, hashed)];
+  if (slot != 0) return {static_cast<std::uint32_t>(slot) - 1, false};
   const std::uint32_t flag = end_;
   if (chunks_.empty()) first_chunk_ = flag / kChunk;
   if (flag / kChunk - first_chunk_ == chunks_.size()) {
@@ -52,23 +60,21 @@ FlagTable::Added FlagTable::add(std::string_view text, const Entry& entry, std::
   kept.size = static_cast<std::uint16_t>(text.size());
   into.text += text;
   ++end_;
-  slots_[place] = hashed >> 32 << 32 | (flag + 1);
-  if (size() * 10 > slots_.size() * 7) rebuild(slots_.size() * 2);
+  slot = hashed >> 32 << 32 | (flag + 1);
+  if (++part.used * 10 > part.slots.size() * 7) rebuild(part, part.slots.size() * 2);
   return {flag, true};
 }
 
-void FlagTable::put(Slot slot) {
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t place = slot >> 32 & mask;
-  while (slots_[place] != 0) place = (place + 1) & mask;
-  slots_[place] = slot;
-}
-
-void FlagTable::rebuild(std::size_t slots) {
-  std::vector<Slot> before(slots);
-  before.swap(slots_);
+void FlagTable::rebuild(Part& part, std::size_t slots) const {
+  const auto before = std::exchange(part.slots, std::vector<Slot>(slots));
+  const std::size_t mask = slots - 1;
+  part.used = 0;
   for (const Slot slot : before) {
-    if (slot != 0 && static_cast<std::uint32_t>(slot) > first_) put(slot);
+    if (slot == 0 || static_cast<std::uint32_t>(slot) <= first_) continue;
+    std::size_t place = slot >> 32 & mask;
+    while (part.slots[place] != 0) place = (place + 1) & mask;
+    part.slots[place] = slot;
+    ++part.used;
   }
 }
 
@@ -79,9 +85,12 @@ void FlagTable::forget_before(std::uint32_t flag) {
     chunks_.pop_front();
     ++first_chunk_;
   }
-  std::size_t slots = slots_.size();
-  while (slots > kFirstSlots && size() * 10 < slots * 3) slots /= 2;
-  rebuild(slots);
+  for (Part& part : parts_) {
+    rebuild(part, part.slots.size());
+    std::size_t slots = part.slots.size();
+    while (slots > kFirstSlots && part.used * 10 < slots * 3) slots /= 2;
+    if (slots != part.slots.size()) rebuild(part, slots);
+  }
 }
 
 }  // namespace tiltyard::farm

@@ -75,19 +75,26 @@ class FlagTable {
   };
   /// A slot of the index: the upper half of the hash above, the flag's number plus one below; 0 is free.
   using Slot = std::uint64_t;
+  /// The index is in parts, by the hash's first byte. Each grows by itself, when chance lets it: growing all at once would hold
+  /// up everybody for 100 ms at a million flags.
+  struct Part {
+    std::vector<Slot> slots;
+    std::size_t used = 0;
+  };
 
   Chunk& chunk(std::uint32_t flag) { return *chunks_[flag / kChunk - first_chunk_]; }
   const Chunk& chunk(std::uint32_t flag) const { return *chunks_[flag / kChunk - first_chunk_]; }
   std::uint64_t hash(std::string_view text) const;
-  /// The slot that holds the text, or the free one where it would go.
+  static std::size_t part_of(std::uint64_t hash) { return hash >> 56; }
+  /// The slot of its part that holds the text, or the free one where it would go.
   std::size_t slot_of(std::string_view text, std::uint64_t hash) const;
-  void put(Slot slot);
-  void rebuild(std::size_t slots);
+  /// Makes a part anew, of so many slots, with the flags that are not forgotten.
+  void rebuild(Part& part, std::size_t slots) const;
 
   std::array<unsigned char, 16> key_;  ///< of the hash: nobody outside can choose flags that collide
   std::deque<std::unique_ptr<Chunk>> chunks_;
   std::uint32_t first_chunk_ = 0, first_ = 0, end_ = 0;
-  std::vector<Slot> slots_;
+  std::array<Part, 256> parts_;
 };
 
 }  // namespace tiltyard::farm

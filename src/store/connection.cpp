@@ -18,7 +18,7 @@ constexpr const char* kCommon =
     "PRAGMA trusted_schema=OFF;";
 constexpr const char* kForReading = "PRAGMA cache_size=-1024; PRAGMA query_only=ON;";
 constexpr const char* kForWriting =
-    "PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=33554432;";
+    "PRAGMA cache_size=-4096; PRAGMA journal_size_limit=33554432;";
 /// Rebuilding a table would fire its foreign keys; the migration checks all of them before it commits.
 constexpr const char* kForMigrating = "PRAGMA cache_size=-4096; PRAGMA foreign_keys=OFF;";
 
@@ -41,6 +41,7 @@ Connection::Connection(const std::string& path, Use use) : session_(soci::sqlite
   }
   sqlite::sqlite3_set_authorizer(handle_, &Connection::authorize, this);
   if (use != Use::kWrite) return;
+  sqlite::sqlite3_wal_hook(handle_, &Connection::note_pages, this);
   sqlite::sqlite3_create_function(handle_, "pg_notify", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, this, &Connection::keep_news, nullptr, nullptr);
 }
 
@@ -49,6 +50,11 @@ Connection::~Connection() { sqlite::sqlite3_set_authorizer(handle_, nullptr, nul
 int Connection::authorize(void* self, int action, const char*, const char*, const char*, const char*) {
   const bool guarded = static_cast<Connection*>(self)->guarded_;
   return guarded && action == SQLITE_TRANSACTION ? SQLITE_DENY : SQLITE_OK;
+}
+
+int Connection::note_pages(void* self, sqlite::sqlite3*, const char*, int pages) {
+  static_cast<Connection*>(self)->wal_pages_ = pages;
+  return SQLITE_OK;
 }
 
 void Connection::keep_news(sqlite::sqlite3_context* call, int, sqlite::sqlite3_value** arguments) {

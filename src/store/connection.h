@@ -40,6 +40,10 @@ class Connection {
   using Said = std::vector<std::pair<std::string, std::string>>;
   Said& said() { return said_; }
 
+  /// How many pages the WAL held after the last commit of this connection. Only for kWrite, where nothing is copied out of the WAL
+  /// by itself (see Checkpointer).
+  int wal_pages() const { return wal_pages_; }
+
   /// While it lives, statements that begin or end a transaction are refused: the work does not own the transaction that
   /// it runs in.
   class Guarded {
@@ -55,11 +59,13 @@ class Connection {
 
  private:
   static int authorize(void* self, int action, const char*, const char*, const char*, const char*);
+  static int note_pages(void* self, sqlite::sqlite3*, const char*, int pages);
   static void keep_news(sqlite::sqlite3_context* call, int count, sqlite::sqlite3_value** arguments);
 
   soci::session session_;
   sqlite::sqlite3* handle_ = nullptr;
   bool guarded_ = false;
+  int wal_pages_ = 0;
   Said said_;
 };
 

@@ -10,12 +10,15 @@ Writer::Writer(std::string path, Hub& hub)
     : path_(std::move(path)),
       hub_(hub),
       connection_(std::make_unique<Connection>(path_, Connection::Use::kWrite)),
+      checkpointer_(path_),
       write_seconds_(metrics::histogram("tiltyard_store_write_seconds",
                                         "From the moment a write is asked for until it is on disk.",
                                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10})),
       group_size_(metrics::histogram("tiltyard_store_group_size", "Writes that were committed together.",
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
-      commits_(metrics::counter("tiltyard_store_commits_total", "Commits of the store's writer.")) {}
+      commits_(metrics::counter("tiltyard_store_commits_total", "Commits of the store's writer.")) {
+  fill_wal(path_);
+}
 
 void Writer::run(std::vector<Job> jobs) {
   Group group;
@@ -26,6 +29,7 @@ void Writer::run(std::vector<Job> jobs) {
     write_seconds_.observe(std::chrono::duration<double>(now - jobs[i].queued).count());
     jobs[i].complete(std::move(outcomes[i]));
   }
+  if (connection_ != nullptr) checkpointer_.look(*connection_);
 }
 
 Writer::Outcomes Writer::attempt(const Group& group) {
@@ -34,12 +38,17 @@ Writer::Outcomes Writer::attempt(const Group& group) {
   connection_->said().clear();
   Outcomes outcomes;
   outcomes.reserve(group.size());
+  const bool alone = group.size() == 1;
   for (Job* job : group) {
-    outcomes.push_back(run_in_savepoint(*job));
+    outcomes.push_back(alone ? run_guarded(*connection_, job->work) : run_in_savepoint(*job));
     if (connection_ != nullptr && connection_->in_transaction()) continue;
     // SQLite has rolled everything back by itself (no space, no memory, I/O error): what the others did is undone too.
-    if (group.size() > 1) return attempt_singly(group);
+    if (!alone) return attempt_singly(group);
     if (outcomes.back()) return all_fail(1, connection_->last_error("the transaction was rolled back under the work"));
+    return outcomes;
+  }
+  if (alone && !outcomes.front()) {
+    roll_back();
     return outcomes;
   }
   auto committed = connection_->execute("COMMIT");
@@ -52,7 +61,7 @@ Writer::Outcomes Writer::attempt(const Group& group) {
   const bool constraint = connection_->last_code() == SQLITE_CONSTRAINT;
   roll_back();
   // A deferred constraint speaks up only here. Its owner alone shall fail, so each has to commit by itself.
-  if (constraint && group.size() > 1) return attempt_singly(group);
+  if (constraint && !alone) return attempt_singly(group);
   if (!constraint) {
     log::error("store", "A commit failed; its writes are undone.",
                {{"writes", group.size()}, {"cause", committed.error().cause}});

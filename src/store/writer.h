@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "observe/metrics.h"
+#include "store/checkpointer.h"
 #include "store/connection.h"
 #include "store/hub.h"
 #include "store/queue.h"
@@ -36,6 +37,7 @@ class Writer {
   std::string path_;
   Hub& hub_;
   std::unique_ptr<Connection> connection_;
+  Checkpointer checkpointer_;
   metrics::Histogram write_seconds_;
   metrics::Histogram group_size_;
   metrics::Counter commits_;

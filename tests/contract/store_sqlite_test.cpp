@@ -149,6 +149,18 @@ TEST_P(R14_1_Sqlite, EveryWriteAloneIsSyncedBeforeItAnswers) {
   }
 }
 
+TEST_P(R14_1_Sqlite, TheLogIsCopiedBesideTheWriterAndStaysBounded) {
+  const auto log = path_of(url_).string() + "-wal";
+  EXPECT_GE(fs::file_size(log), 12'000'000u) << "a commit is to find its blocks there";
+  // Far more than the log may hold before the writer waits for the copying.
+  constexpr long long kWrites = 120;
+  for (long long id = 0; id < kWrites; ++id) ASSERT_TRUE(run(store_->write(inserting(id, 1'000'000))));
+  EXPECT_LT(fs::file_size(log), 75'000'000u);
+  EXPECT_EQ(count(), kWrites);
+  reopen();
+  EXPECT_EQ(count(), kWrites);
+}
+
 TEST_P(R1_13_Sqlite, AFailedSyncFailsTheWholeGroupAndTheNextOneWorks) {
   disk.fail_sync = EIO;
   for (const auto& result : one_group(20, 0)) {
