@@ -113,12 +113,13 @@ Books::Added Books::add(std::span<const NewFlag> flags, TimePoint now, Log log) 
     lines.add(kept);
     ++added.fresh;
   }
+  since_.duplicates += added.duplicate;
+  unwritten_duplicates_ += added.duplicate;
   if (added.fresh > 0) {
     // The head says how many, which is known last.
-    RecordWriter(log.text).kind('F').number(to_micros(now)).number(first).number(added.fresh).end();
+    RecordWriter(log.text).kind('F').number(to_micros(now)).number(first).number(added.fresh).number(std::exchange(unwritten_duplicates_, 0)).end();
     log.text += lines.text();
   }
-  since_.duplicates += added.duplicate;
   auto counts = series_.at(now);
   counts.add(&Counts::received, static_cast<std::uint32_t>(added.fresh));
   counts.add(&Counts::duplicate, static_cast<std::uint32_t>(added.duplicate));

@@ -101,7 +101,8 @@ class Books {
     return found == nullptr ? std::string() : found->sender;
   }
 
-  /// What happened since the start, beside what the flags themselves tell.
+  /// What the log that is kept tells beside the flags themselves. Reports of flags that were there are written with the next new
+  /// flag: alone they are worth no disk.
   struct Since {
     std::uint64_t duplicates = 0, late = 0, attempts = 0, expired_leases = 0;
     double points = 0;
@@ -170,7 +171,7 @@ class Books {
   std::vector<Tally> sploit_tallies_, team_tallies_, service_tallies_;
   Tally totals_;
   Since since_;
-  std::uint64_t probable_ = 0;
+  std::uint64_t probable_ = 0, unwritten_duplicates_ = 0;
   FairQueue queue_;
   /// Flags that are to be offered later.
   using Due = std::pair<TimePoint, std::uint32_t>;

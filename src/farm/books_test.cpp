@@ -255,6 +255,20 @@ TEST(R6_3, ForgettingTheOldestKeepsTheRest) {
   EXPECT_EQ(flags_of(*farm.take()).size(), 2u);
 }
 
+TEST(R6_9, KnownFlagsThatCameAgainAreCountedOverRestarts) {
+  Farm farm;
+  farm.post({"A=", "B=", "A="});
+  farm.post({"B="});
+  farm.post({"A=", "C="});
+  EXPECT_EQ(farm.books->since().duplicates, 3u);
+  farm.restart();
+  EXPECT_EQ(farm.books->since().duplicates, 3u);
+  // The log of a server that did not write them down.
+  Books older;
+  ASSERT_TRUE(older.replay("F\t1\t0\t1\nA=\ts\tt\t\n", 1));
+  EXPECT_EQ(older.since().duplicates, 0u);
+}
+
 TEST(R6_3, ABrokenLogIsSaidAndNotGuessedAt) {
   for (const std::string_view text : {"F\t1\t0\t2\nA\ts\tt\t\n", "Q\t1\n", "F\tx\t0\t1\nA\n", "L\t1\t2\t1\tX\ts\t1\n7,0\n", "F\t1\t0\t1\nA\ts\tt\t"}) {
     Books books;

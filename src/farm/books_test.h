@@ -80,7 +80,8 @@ inline std::string describe(const Books& books) {
   std::string out;
   for (auto flag = books.flags().first(); flag < books.flags().end(); ++flag) out += describe(books, flag) + "\n";
   for (const auto count : books.totals().by_status) out += std::to_string(count) + " ";
-  return out;
+  const auto& since = books.since();
+  return out + std::to_string(since.late) + " late " + std::to_string(since.attempts) + " attempts " + std::to_string(since.points) + " points";
 }
 
 }  // namespace tiltyard::farm::testing

@@ -11,7 +11,7 @@ namespace tiltyard::farm {
 /// own shell, and lies in any SQL text column. The entries of a record follow its head line. Fields are free of control
 /// characters (see clean()), but for one that says: as in the line before.
 ///
-///   F at first count          flags in; then `count` lines: flag sploit team service, what repeats at the end left out
+///   F at first count dups     flags in, and how many known ones came since the F before (older logs do not say); then `count` lines: flag sploit team service, what repeats at the end left out
 ///   L at deadline number lease sender count      handed out; then one line: flag,row of its attempt before …
 ///   V at number lease count   verdicts; then `count` lines: flag, verdict and marks, row of its verdict before, points, message
 ///   X at number deadline      more time

@@ -48,6 +48,7 @@ void Books::replay_record(char kind, std::string_view head, RecordReader& reader
 void Books::replay_flags(TimePoint at, std::string_view head, RecordReader& reader, std::uint32_t row) {
   const auto first = reader.number<std::uint32_t>(head);
   const auto count_of = reader.number<std::uint32_t>(head);
+  if (!head.empty()) since_.duplicates += reader.number<std::uint32_t>(head);
   if (table_.size() == 0 && table_.end() < first) table_.begin_at(first);
   if (first != table_.end()) reader.spoil();
   Names* const names[] = {&sploits_, &teams_, &services_};
