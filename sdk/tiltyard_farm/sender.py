@@ -10,11 +10,12 @@ import os
 import queue
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 
-from .farm import Backoff, Farm, FarmAway, FarmRefused
+from .farm import Backoff, Farm, FarmAway, FarmRefused, only
 from .juries import JURIES
 from .reporter import Reporter
 from .verdicts import RETRY, Limited, Lost, NotSent, Verdict
@@ -31,10 +32,10 @@ class Sender:
     """Three threads: one asks for leases, so that the next is there when the last has been sent; the caller's own talks to
     the jury (`run`); one reports. `juries` maps a protocol's name to a class like those of `juries/`."""
 
-    def __init__(self, url, token, name, juries=None):
+    def __init__(self, url, token, name, juries=None, tls=None):
         self.name, self.juries = name, juries or JURIES
-        self.asking = Farm(url, token)
-        self.reporter = Reporter(Farm(url, token))
+        self.asking = Farm(url, token, tls=tls)
+        self.reporter = Reporter(Farm(url, token, tls=tls))
         self.leases = queue.Queue(maxsize=1)
         self.stopping = threading.Event()
         self.refused = None
@@ -176,6 +177,7 @@ def main(juries=None):
     arguments.add_argument("--farm", required=True, metavar="URL")
     arguments.add_argument("--token-file", metavar="FILE", help="has the farm's token; without it TILTYARD_FARM_TOKEN does")
     arguments.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}", help="what people see in the farm")
+    arguments.add_argument("--ca-file", metavar="FILE", help="the authority of the farm's certificate, where it is not one of the system's")
     arguments.add_argument("--quiet", action="store_true", help="only warnings")
     asked = arguments.parse_args()
     logging.basicConfig(level=logging.WARNING if asked.quiet else logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -186,7 +188,10 @@ def main(juries=None):
         token = os.environ.get("TILTYARD_FARM_TOKEN", "")
     if not token:
         arguments.error("a token is needed: --token-file FILE or TILTYARD_FARM_TOKEN")
-    sender = Sender(asked.farm, token, asked.name, {**JURIES, **(juries or {})})
+    tls = ssl.create_default_context(cafile=asked.ca_file) if asked.ca_file else None
+    if own := os.environ.get("TILTYARD_FARM_CERTIFICATE"):  # the server that started us says who it is
+        tls = only(own)
+    sender = Sender(asked.farm, token, asked.name, {**JURIES, **(juries or {})}, tls)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sender.stop())
     return sender.run()

@@ -1,12 +1,23 @@
 #include "app/farm_outside.h"
 
-#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "app/assets.h"
 #include "farm/grpc/server.h"
 #include "farm/supervisor.h"
 
 namespace tiltyard::app {
+
+namespace {
+
+/// Empty when there is no such file; that TLS needs it has been said by then.
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
 
 struct FarmOutside::Parts {
   std::unique_ptr<farm::GrpcServer> grpc;
@@ -27,7 +38,7 @@ Result<> FarmOutside::start(const config::Settings& settings, farm::Service& far
   options.farm_url = url;
   options.data_folder = settings.data.path;
   options.program = asset("sender.pyz").value_or("");
-  if (const auto& certificate = settings.server.tls_certificate; !certificate.empty()) options.certificate = std::filesystem::absolute(certificate).string();
+  options.certificate = text_of(settings.server.tls_certificate);
   options.account = farm::sender_account();
   parts_->supervisor = std::make_unique<farm::Supervisor>(farm, home, std::move(options));
   parts_->supervisor->run();

@@ -348,15 +348,16 @@ asio::awaitable<Result<>> Server::start() {
   if (!listening) co_return listening;
   parts.catalogue->run();
   parts.flags->run();
-  auto outside = parts.farm_outside.start(settings_, *parts.farm, loops_.home(), url());
+  auto outside = parts.farm_outside.start(settings_, *parts.farm, loops_.home(), local_url());
   if (!outside) co_return outside;
   auto link = co_await parts.identity->setup_link();
   if (link && *link) sign_in_link_ = url() + "/signin#" + (*link)->reveal();
   co_return Result<>{};
 }
 
-std::string Server::url() const {
-  if (!settings_.server.public_url.empty()) return settings_.server.public_url;
+std::string Server::url() const { return settings_.server.public_url.empty() ? local_url() : settings_.server.public_url; }
+
+std::string Server::local_url() const {
   const auto& listen = settings_.server.listen;
   const auto host = listen.substr(0, listen.rfind(':'));
   const bool everywhere = host == "0.0.0.0" || host == "[::]";

@@ -26,6 +26,8 @@ class Server {
   asio::awaitable<void> stop();
 
   std::string url() const;
+  /// The same without the public name: for programs on this machine.
+  std::string local_url() const;
   /// The one-time sign-in link for the first admin; empty once an admin has signed in.
   const std::string& sign_in_link() const { return sign_in_link_; }
   /// Whether another server has taken the database over while this one was cut off from it; then this one has sent itself SIGTERM.

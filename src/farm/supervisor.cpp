@@ -148,7 +148,7 @@ Result<int> Supervisor::start(Slot& slot) {
   if (program.command.empty()) program.command = {"python3", "/proc/self/fd/3", "--farm", options_.farm_url, "--name", slot.name()};
   program.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "TILTYARD_FARM=" + options_.farm_url,
                          "TILTYARD_SENDER=" + slot.name(), "TILTYARD_FARM_TOKEN=" + token->reveal()};
-  if (!options_.certificate.empty()) program.environment.push_back("SSL_CERT_FILE=" + options_.certificate);
+  if (!options_.certificate.empty()) program.environment.push_back("TILTYARD_FARM_CERTIFICATE=" + options_.certificate);
   program.output = pipe[1];
   program.file = file_;
   program.account = options_.account;

@@ -18,7 +18,7 @@ struct SupervisorOptions {
   std::string farm_url;       ///< what senders are told
   std::string data_folder;    ///< where the farm keeps its token when farm.toml names none
   std::string_view program;   ///< the bytes of the sender that the server carries (a Python zip application)
-  std::string certificate;    ///< of our own TLS, which senders are to trust; empty: plain HTTP, or a certificate of a known authority
+  std::string certificate;    ///< of our own TLS, as PEM: senders take it and no other, whatever name it is for; empty: plain HTTP
   std::optional<Program::Account> account;  ///< whom senders run as; none: as we do
 };
 

@@ -30,9 +30,12 @@ class Client:
     """The stub that grpc_tools would generate, by hand: Debian has no plugin for Python."""
     SERVICE = "/tiltyard.farm.v1.Farm/"
 
-    def __init__(self, proto, port, token=None, options=()):
+    def __init__(self, proto, port, token=None, options=(), authority=None):
+        """`authority`: the PEM text of the one whose certificate the farm must show; without it there is no TLS."""
         self.proto = proto
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", 64 << 20), *options])
+        address, options = f"127.0.0.1:{port}", [("grpc.max_send_message_length", 64 << 20), *options]
+        self.channel = (grpc.secure_channel(address, grpc.ssl_channel_credentials(authority), options) if authority
+                        else grpc.insecure_channel(address, options))
         self.metadata = [] if token is None else [("x-token", token)]
 
     def unary(self, name, request, reply, metadata=None):

@@ -83,11 +83,11 @@ class Jury:
 class SenderProcess:
     """`python3 -m tiltyard_farm.sender` as an operator runs it."""
 
-    def __init__(self, folder, farm, token, name="sender", program=None):
+    def __init__(self, folder, farm, token, name="sender", program=None, more=()):
         self.log_path = folder / f"{name}.log"
         token_file = folder / "farm-token"
         token_file.write_text(token)
-        self.command = [sys.executable, *(program or ["-m", "tiltyard_farm.sender"]), "--farm", farm, "--token-file", str(token_file), "--name", name]
+        self.command = [sys.executable, *(program or ["-m", "tiltyard_farm.sender"]), "--farm", farm, "--token-file", str(token_file), "--name", name, *more]
         self.process = None
         self.start()
 
