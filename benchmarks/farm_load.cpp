@@ -98,7 +98,16 @@ struct Client {
   Steady::time_point begun;
 };
 
-/// Reads and writes as far as it goes; true when the answer is whole (the server closes).
+/// Whether an answer's head and as many bytes as it announces are there, which is when a client has it.
+bool whole(const std::string& in) {
+  const auto head = in.find("\r\n\r\n");
+  if (head == std::string::npos) return false;
+  const auto length = in.find("Content-Length: ");
+  const std::size_t size = length < head ? std::strtoul(in.c_str() + length + 16, nullptr, 10) : 0;
+  return in.size() >= head + 4 + size;
+}
+
+/// Reads and writes as far as it goes; true when the answer is whole or the server closes.
 bool advance(Client& client, bool& failed) {
   while (client.sent < client.out.size()) {
     const auto written = ::send(client.fd, client.out.data() + client.sent, client.out.size() - client.sent, MSG_NOSIGNAL);
@@ -111,8 +120,10 @@ bool advance(Client& client, bool& failed) {
   char buffer[4096];
   while (true) {
     const auto got = ::recv(client.fd, buffer, sizeof buffer, 0);
-    if (got > 0) client.in.append(buffer, static_cast<std::size_t>(got));
-    else if (got == 0) return true;
+    if (got > 0) {
+      client.in.append(buffer, static_cast<std::size_t>(got));
+      if (whole(client.in)) return true;
+    } else if (got == 0) return true;
     else {
       failed = errno != EAGAIN;
       return failed;
@@ -166,17 +177,12 @@ std::string call(int fd, const std::string& text) {
   if (::send(fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return {};
   std::string in;
   char buffer[65536];
-  while (true) {
-    const auto head = in.find("\r\n\r\n");
-    if (head != std::string::npos) {
-      const auto length = in.find("Content-Length: ");
-      const std::size_t size = length < head ? std::strtoul(in.c_str() + length + 16, nullptr, 10) : 0;
-      if (in.size() >= head + 4 + size) return in;
-    }
+  while (!whole(in)) {
     const auto got = ::recv(fd, buffer, sizeof buffer, 0);
     if (got <= 0) return {};
     in.append(buffer, static_cast<std::size_t>(got));
   }
+  return in;
 }
 
 int run_first(int port, const std::string& token, int count) {
