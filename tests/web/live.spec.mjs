@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { cable, ownServer } from './server.mjs';
 import { api, card, instancesOf, launch, open, person, removePeople, row, signIn, START_MS, TEMPLATE, until, URL_BASE } from './support.mjs';
 
 let browser;
@@ -35,6 +36,81 @@ async function watch(streams) {
   await acting.context().close();
   await watching.context().close();
 }
+
+/** A server without an engine, a player of it, and that player's token for what happens outside of the page. */
+async function rangeOfOne() {
+  const server = await ownServer('[auth]\nstrategies = ["local", "token"]\n[rates]\nfactor = 1000\n[network]\npool = "127.201.0.0/16"\n', {
+    'templates/web/instance.toml': 'name = "Web"\nports = [8000]\ntimeout = 3600\n[ready]\ninterval = 50\n',
+    'templates/web/Dockerfile': 'FROM scratch\nCMD ["/serve"]\n',
+  });
+  const call = async (token, method, path, body, headers = {}) => {
+    const response = await fetch(`${server.site}/api/v1${path}`, {
+      method, body: body && JSON.stringify(body),
+      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
+    });
+    assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+    return response;
+  };
+  const who = { name: 'pat', password: 'a-long-enough-password' };
+  await call(server.token, 'POST', '/admin/users', { ...who, role: 'player' });
+  const cookie = (await call('', 'POST', '/session', { strategy: 'local', ...who })).headers.get('set-cookie').split(';')[0];
+  const { token } = await (await call('', 'POST', '/me/tokens', { name: 't' }, { cookie, 'x-tiltyard-csrf': '1', origin: server.site })).json();
+  const read = async (as, path) => (await call(as, 'GET', path)).json();
+  return {
+    server, who,
+    start: async () => (await call(token, 'POST', '/instances', { template: 'web' }, { prefer: 'wait=30' })).json(),
+    stop: async ({ id }) => {
+      await call(token, 'DELETE', `/instances/${id}`);
+      await until('it to have stopped', async () => (await read(token, `/instances/${id}`)).state === 'stopped');
+    },
+    /** What happened to the player's machines, oldest first. */
+    log: async () => (await read(server.token, '/admin/events?kind=instance.*&limit=500')).items.reverse(),
+  };
+}
+
+test('R9.1 a page whose connection was cut, and whose server was killed meanwhile, hears exactly what it missed', async () => {
+  const range = await rangeOfOne();
+  const line = await cable(range.server.port);
+  try {
+    const page = await open(browser);
+    const frames = [];
+    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => frames.push(String(payload))));
+    await page.route(/socket\.io.*transport=polling/, (route) => route.abort());
+    // What has a number is in the log; progress passes.
+    const heard = () => frames.filter((one) => one.startsWith('42["instance"')).map((one) => JSON.parse(one.slice(2))[1]).filter((one) => one.seq);
+    const sessions = () => frames.filter((one) => one.startsWith('40{')).map((one) => JSON.parse(one.slice(2)).pid);
+    await page.goto(`${line.site}/signin`);
+    await page.getByLabel('Name').fill(range.who.name);
+    await page.getByLabel('Password').fill(range.who.password);
+    await page.keyboard.press('Enter');
+    await page.locator('.link.live').waitFor();
+    const first = await range.start();
+    await page.locator('.card[data-state="running"]').waitFor();
+    const seen = heard().length;
+
+    await line.cut();
+    await page.locator('.link.live').waitFor({ state: 'detached' });
+    await range.stop(first);
+    await range.server.kill();
+    await range.server.start();
+    await range.start();
+    await line.mend();
+
+    await page.locator('.link.live').waitFor();
+    await page.locator('.card[data-state="running"]').waitFor();
+    const told = (await range.log()).map((one) => [one.id, one.kind]);
+    await until('the last of it to be heard', async () => heard().at(-1)?.seq === told.at(-1)[0]);
+    assert.deepEqual(heard().map((one) => [one.seq, one.kind]), told, 'each once and in order, over the cut and the kill');
+    assert.ok(heard().length >= seen + 4, 'much of it was missed');
+    assert.equal(new Set(sessions()).size, 1, 'it is the session of before');
+    assert.ok(sessions().length > 1);
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  } finally {
+    await line.stop();
+    await range.server.stop();
+  }
+});
 
 test('R11.1 what happens elsewhere shows without a reload, by news', () => watch(true));
 test('R11.1 where news does not get through the page asks instead', () => watch(false));

@@ -16,15 +16,18 @@ export const freePort = () => new Promise((resolve) => {
 });
 
 /**
- * Starts a server with `settings` (TOML) added to what every test needs, and `files` (name to text) beside it.
- * Answers {site, token, folder, log(), stop()}.
+ * Starts a server with `settings` (TOML) added to what every test needs, and `files` (path to text) beside it.
+ * Answers {site, port, token, folder, log(), kill(), start(), stop()}: killed, it may be started again where it was.
  */
 export async function ownServer(settings, files = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tiltyard-web-server-'));
   const [page, gateway, ports] = [await freePort(), await freePort(), await freePort()];
   const site = `http://127.0.0.1:${page}`;
   mkdirSync(join(folder, 'templates'));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
   const first = 20000 + (ports % 120) * 100;
   writeFileSync(join(folder, 'tiltyard.toml'), `
 [server]
@@ -36,10 +39,12 @@ ports = "${first}-${first + 99}"
 kind = "fake"
 ${settings}
 `);
-  const process = spawn(binary, ['serve', '--config', join(folder, 'tiltyard.toml')], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let process, gone;
   let said = '';
-  for (const stream of [process.stdout, process.stderr]) stream.on('data', (piece) => { said = (said + piece).slice(-20_000); });
-  const gone = new Promise((resolve) => process.once('exit', resolve));
+  const kill = async () => {
+    process.kill('SIGKILL');
+    await gone;
+  };
   const stop = async () => {
     const timer = setTimeout(() => process.kill('SIGKILL'), 15_000);
     process.kill('SIGTERM');
@@ -47,17 +52,45 @@ ${settings}
     clearTimeout(timer);
     rmSync(folder, { recursive: true, force: true });
   };
-  try {
+  const start = async () => {
+    process = spawn(binary, ['serve', '--config', join(folder, 'tiltyard.toml')], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [process.stdout, process.stderr]) stream.on('data', (piece) => { said = (said + piece).slice(-20_000); });
+    gone = new Promise((resolve) => process.once('exit', resolve));
     await until('the server to be ready', async () => {
       if (process.exitCode !== null) throw new Error(`the server ended with ${process.exitCode}: ${said}`);
       return (await fetch(`${site}/readyz`).catch(() => null))?.ok;
     }, 30_000);
+  };
+  try {
+    await start();
   } catch (error) {
     await stop();
     throw error;
   }
   const token = readFileSync(join(folder, 'data', 'admin.token'), 'utf8').trim();
-  return { site, token, folder, log: () => said, stop };
+  return { site, port: page, token, folder, log: () => said, kill, start, stop };
+}
+
+/** A cable to a port of this machine, for a page whose network is cut. Answers {site, cut(), mend(), stop()}. */
+export async function cable(port) {
+  const ends = new Set();
+  const plug = net.createServer((near) => {
+    const far = net.connect(port, '127.0.0.1');
+    for (const [one, other] of [[near, far], [far, near]]) {
+      ends.add(one);
+      one.on('error', () => {});
+      one.on('close', () => { ends.delete(one); other.destroy(); });
+      one.pipe(other);
+    }
+  });
+  const place = await freePort();
+  const mend = () => new Promise((resolve) => plug.listen(place, '127.0.0.1', resolve));
+  const cut = () => new Promise((resolve) => {
+    plug.close(resolve);
+    for (const end of ends) end.destroy();
+  });
+  await mend();
+  return { site: `http://127.0.0.1:${place}`, cut, mend, stop: () => (plug.listening ? cut() : undefined) };
 }
 
 /** A mail server that takes everything and keeps it (RFC 5321, as much as a sender needs). Answers {port, letters, stop()}. */
