@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kMostMissed = 1000;  ///< events; who has missed more is better served with a snapshot
 constexpr int kMostTurns = 8;
+/// How long a client waits for this node to have read what another one has told it: longer than the log goes unread.
+constexpr std::chrono::milliseconds kReachWithin{1500}, kReachStep{10};
 
 void count(bool recovered) {
   static const auto yes = metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome", {{"recovered", "true"}});
@@ -106,6 +108,18 @@ asio::awaitable<bool> Service::State::catch_up(Recovered* found) {
   co_return found->missed.size() <= static_cast<std::size_t>(kMostMissed);
 }
 
+/// Whether this node has told everything until `wanted`, or does so in a moment: another node may have read further.
+asio::awaitable<bool> Service::State::reaches(Position wanted) {
+  if (later(wanted, at) == at) co_return true;
+  auto read = [](soci::session& session) -> Result<Position> { return sql::ends(session); };
+  const auto ends = co_await parts.store.read(std::move(read));
+  if (!ends || later(wanted, *ends) != *ends) co_return false;
+  const auto end = std::chrono::steady_clock::now() + kReachWithin;
+  news.set();
+  while (later(wanted, at) != at && std::chrono::steady_clock::now() < end) co_await sleep_for(kReachStep);
+  co_return later(wanted, at) == at;
+}
+
 asio::awaitable<std::optional<Recovered>> Service::State::recover(Who who, std::string pid, std::string offset) {
   auto read = [pid, user = who->user.str()](soci::session& session) -> Result<std::optional<std::string>> { return sql::kept_session(session, pid, user); };
   auto kept = co_await parts.store.read(std::move(read));
@@ -119,7 +133,7 @@ asio::awaitable<std::optional<Recovered>> Service::State::recover(Who who, std::
   found.rooms = rooms_of(**kept);
   // Without an offset nothing was told to it since it joined.
   found.upto = seen.value_or(Position{});
-  bool good = later(found.upto, at) == at;
+  bool good = co_await reaches(found.upto);
   for (auto& room : found.rooms) {
     room.from = later(room.from, found.upto);
     std::string rest;

@@ -154,7 +154,7 @@ asio::awaitable<Result<json::object>> Service::State::join(MemberRef member, std
   Recovered found;
   const auto offset = parse_offset(since, epoch);
   const bool lasting = static_cast<bool>(kind->history) || kind->talk;
-  bool recovered = offset.has_value() && lasting && (offset->log <= at.log && offset->talk <= at.talk);
+  const bool recovered = lasting && offset && co_await reaches(*offset);
   const Position now = at;
   found.upto = recovered ? *offset : now;
   found.rooms.push_back({name, *key, found.upto});

@@ -98,6 +98,7 @@ struct Service::State : socket_io::Namespace, std::enable_shared_from_this<Servi
 
   // recovery.cpp: what they have missed
   asio::awaitable<std::optional<Recovered>> recover(Who who, std::string pid, std::string offset);
+  asio::awaitable<bool> reaches(Position wanted);
   asio::awaitable<Result<std::optional<std::vector<Missed>>>> missed_by(std::vector<KeptRoom> rooms, Position until);
   asio::awaitable<bool> catch_up(Recovered* found);
   void send_missed(Member& member, std::vector<Missed> missed);

@@ -56,6 +56,26 @@ def test_R9_2_nodes_hear_each_other_and_recover_each_other_s_clients(nodes, redi
     assert moved.event("message")[1]["text"] == "missed"
 
 
+def test_R9_2_a_client_that_has_heard_more_than_the_other_node_is_recovered_there(nodes, redis):
+    one, two = nodes
+    ann = token_of(one, "ann")
+    redis.kill()
+    speaker = Sio(one.port, {"token": token_of(one, "bob")})
+    assert speaker.join("chat:lobby")["ok"]
+    for number in range(10):
+        here = Sio(one.port, {"token": ann})
+        assert here.join("chat:lobby")["ok"]
+        assert speaker.ask("say", "chat:lobby", {"text": f"{number}"}, timeout=10)["ok"]
+        offset = here.event("message", lambda told, number=number: told["text"] == f"{number}")[2]
+        here.close()
+        # The other node reads once a second by itself; it does not send away who is ahead of it.
+        there = Sio(two.port, {"token": ann, "pid": here.welcome["pid"], "offset": offset})
+        assert there.welcome["pid"] == here.welcome["pid"]
+        there.close()
+        joined = Sio(two.port, {"token": ann}).join("chat:lobby", since=offset)
+        assert joined["recovered"] is True
+
+
 def test_R9_2_a_lost_redis_makes_news_late_and_loses_nothing(nodes, redis):
     one, two = nodes
     here, there = Sio(one.port, {"token": token_of(one, "cai")}), Sio(two.port, {"token": token_of(one, "dov")})
