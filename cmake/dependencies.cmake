@@ -35,7 +35,8 @@ find_path(LIBPQ_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
 find_path(SOCI_INCLUDE soci/soci.h REQUIRED)
 
 # Asio, Beast and JSON are compiled once, here; both macros are PUBLIC so that no file sees the inline bodies (an ODR matter).
-add_library(tiltyard_asio STATIC ${CMAKE_SOURCE_DIR}/src/net/asio_impl.cpp ${CMAKE_SOURCE_DIR}/src/net/beast_impl.cpp)
+add_library(tiltyard_asio STATIC ${CMAKE_SOURCE_DIR}/src/net/asio_impl.cpp ${CMAKE_SOURCE_DIR}/src/net/beast_impl.cpp
+  ${CMAKE_SOURCE_DIR}/src/net/aligned_alloc.cpp)
 target_compile_definitions(tiltyard_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_ALIGN)
 target_link_libraries(tiltyard_asio PUBLIC Boost::headers Boost::json Boost::url OpenSSL::SSL Threads::Threads)

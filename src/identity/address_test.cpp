@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "net/text.h"
+
 namespace tiltyard::identity {
 namespace {
 
@@ -65,6 +67,20 @@ TEST(R7_6, WhatIsNoAddressIsNobody) {
   EXPECT_EQ(client("10.0.0.1", {{"Forwarded", ""}}), "none");
   EXPECT_EQ(client("10.0.0.1", {{"Forwarded", "proto=https"}}), "none");
   EXPECT_EQ(client("10.0.0.1", {{"Forwarded", R"(for="192.0.2.1)"}}), "none") << "a quote that never ends";
+}
+
+TEST(R7_6, AddressesAreReadAndWrittenAsTheSystemDoes) {
+  for (const auto* text : {"0.0.0.0", "127.0.0.1", "255.255.255.255", "10.200.30.4", "1.2.3", "1.2.3.", "1.2.3.4.", "1.2.3.4.5", "01.2.3.4", "1.2.3.04", "256.1.1.1",
+                           "1.2.3.4567", ".1.2.3", "1..2.3", "1.2.3.4 ", " 1.2.3.4", "1.2.3.x", "", "::1", "2001:db8::17", "::ffff:192.0.2.1", "+1.2.3.4", "0x7f.0.0.1"}) {
+    boost::system::error_code error;
+    const auto theirs = asio::ip::make_address(text, error);
+    const auto ours = parse_address(text);
+    ASSERT_EQ(ours.has_value(), !error) << text;
+    if (!ours) continue;
+    const bool mapped = theirs.is_v6() && theirs.to_v6().is_v4_mapped();
+    EXPECT_EQ(*ours, mapped ? asio::ip::address(asio::ip::make_address_v4(asio::ip::v4_mapped, theirs.to_v6())) : theirs) << text;
+    EXPECT_EQ(http::address_text(*ours), ours->to_string()) << text;
+  }
 }
 
 TEST(R7_6, TheSchemeComesFromTheNearestProxy) {

@@ -16,7 +16,13 @@ constexpr std::size_t kTokenLength = 40;
 constexpr std::size_t kRandomBytes = 32;
 constexpr std::size_t kRandomLength = 43;
 
-bool alphanumeric(char c) { return kBase62.find(c) != std::string_view::npos; }
+constexpr auto kAlphanumeric = [] {
+  std::array<bool, 256> table{};
+  for (const unsigned char c : kBase62) table[c] = true;
+  return table;
+}();
+
+bool alphanumeric(char c) { return kAlphanumeric[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 

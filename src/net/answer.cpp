@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <ctime>
 
 #include "net/text.h"
@@ -60,12 +62,28 @@ void each_security_field(const Response& response, std::string_view path, bool s
   if (for_api(path) && !response.headers.has(kNoStore.name)) use(kNoStore);
 }
 
+/// Whether no character is a control character: eight at a time, for there is hardly ever one.
+bool plain(std::string_view text) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  std::uint64_t odd = 0;
+  while (!text.empty()) {
+    std::uint64_t eight = kOnes * ' ';
+    const auto size = std::min(text.size(), sizeof eight);
+    std::memcpy(&eight, text.data(), size);
+    const std::uint64_t del = eight ^ kOnes * 0x7f;
+    // The high bit of a byte that is below 0x20, or that is 0x7f; a byte after such a one may be taken for one as well.
+    odd |= ((eight - kOnes * 0x20) & ~eight) | ((del - kOnes) & ~del);
+    text.remove_prefix(size);
+  }
+  return (odd & kOnes * 0x80) == 0;
+}
+
 /// A field's text with everything that could end its line turned into a blank: no handler can be made to forge a line.
 void append_safe(std::string& out, std::string_view text) {
   const auto ends_line = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; };
   const auto begin = static_cast<std::ptrdiff_t>(out.size());
   out += text;
-  std::replace_if(out.begin() + begin, out.end(), ends_line, ' ');
+  if (!plain(text)) std::replace_if(out.begin() + begin, out.end(), ends_line, ' ');
 }
 
 void append_security(std::string& out, const Response& response, std::string_view path, bool secure) {

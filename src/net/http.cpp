@@ -1,6 +1,10 @@
 #include "net/http.h"
 
+#include <boost/asio/ip/address.hpp>
+
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstddef>
 
 #include "net/text.h"
@@ -66,6 +70,8 @@ bool has_token(std::string_view list, std::string_view token) {
 }
 
 Result<std::string> clean_path(std::string_view encoded) {
+  const auto usual = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/'; };
+  if (encoded.starts_with('/') && std::ranges::all_of(encoded, usual) && !encoded.contains("//")) return std::string(encoded);
   const std::string decoded = decode(encoded, false);
   const auto bad = [] {
     return fail(Code::kInvalid, "invalid-path", "The path of the request is not one that can exist here.");
@@ -92,6 +98,17 @@ Result<std::string> clean_path(std::string_view encoded) {
   }
   if (directory || out.empty()) out.push_back('/');
   return out;
+}
+
+std::string address_text(const boost::asio::ip::address& address) {
+  if (!address.is_v4()) return address.to_string();
+  std::array<char, 16> text{};
+  char* at = text.data();
+  for (const unsigned char byte : address.to_v4().to_bytes()) {
+    if (at != text.data()) *at++ = '.';
+    at = std::to_chars(at, text.data() + text.size(), static_cast<unsigned>(byte)).ptr;
+  }
+  return {text.data(), at};
 }
 
 std::string_view Headers::get(std::string_view name) const {

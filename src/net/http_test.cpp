@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/answer.h"
 #include "net/parse.h"
 #include "net/text.h"
 #include "net/trace.h"
@@ -34,6 +35,24 @@ TEST(R10_6, PathsNeverPointAboveTheRoot) {
   for (const char* bad : {"", "a", "*", "/..", "/../etc", "/a/../../b", "/%2e%2e/x", "/..%2fx", "/a%00b", "/a%0d%0ab", "host:443"}) {
     EXPECT_FALSE(clean_path(bad).has_value()) << bad;
   }
+}
+
+TEST(R10_6, NoHandlerCanForgeALineWhereverTheBreakStands) {
+  for (std::size_t size = 1; size < 20; ++size) {
+    for (std::size_t place = 0; place < size; ++place) {
+      for (const char bad : {'\n', '\r', '\0', '\x1f', '\x7f'}) {
+        std::string value(size, '\xC3');
+        value[place] = bad;
+        Response response = Response::empty(204);
+        response.headers.add("X-Value", value);
+        value[place] = ' ';
+        EXPECT_NE(write_head(response, "/", Framing::kNone, true, false).find("X-Value: " + value + "\r\n"), std::string::npos) << size << " " << place;
+      }
+    }
+  }
+  Response response = Response::empty(204);
+  response.headers.add("X-Value", "a\ttab \xC3\xA9 ~");
+  EXPECT_NE(write_head(response, "/", Framing::kNone, true, false).find("X-Value: a\ttab \xC3\xA9 ~\r\n"), std::string::npos) << "and nothing else changes";
 }
 
 TEST(R11_5, QueriesAndCookiesAreDecoded) {

@@ -117,6 +117,7 @@ struct Search {
 };
 
 void fill_params(std::string_view pattern, std::string_view path, Params& params) {
+  if (!pattern.contains('{')) return;
   const auto names = split(pattern);
   const auto values = split(path);
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -5,6 +5,10 @@
 
 #include "base/result.h"
 
+namespace boost::asio::ip {
+class address;
+}
+
 /// Small text matters of HTTP that the parts of this module share.
 namespace tiltyard::http {
 
@@ -18,6 +22,8 @@ bool has_token(std::string_view list, std::string_view token);
 /// Decodes the path of a request target and resolves its dot segments, so that nothing in it points above the root;
 /// empty segments vanish, a slash at the end stays. `invalid-path` for control characters and paths above the root.
 Result<std::string> clean_path(std::string_view encoded);
+/// As Asio writes it, without the detour over sprintf(3) for IPv4: it is wanted with every request.
+std::string address_text(const boost::asio::ip::address& address);
 /// The standard phrase of a status, or "Unknown".
 std::string_view phrase(int status);
 
