@@ -207,6 +207,7 @@ asio::awaitable<Result<>> Server::make_limits() {
   options.factor = settings_.rates.factor;
   options.prefix = settings_.redis.prefix;
   parts.limits = std::make_unique<limits::Service>(loops_.home(), std::move(options), *parts.store, parts.redis.get());
+  parts.limits->declare_jobs(*parts.jobs);
   auto loaded = co_await parts.limits->load();
   if (!loaded) co_return loaded;
   parts.features = std::make_unique<features::Service>(*parts.store, parts.clock);
@@ -332,10 +333,10 @@ asio::awaitable<Result<>> Server::start() {
   if (!labs_started) co_return labs_started;
   auto farm_started = co_await parts.farm->start();
   if (!farm_started) co_return farm_started;
-  auto working = co_await parts.jobs->start();
-  if (!working) co_return working;
   auto limited = co_await make_limits();
   if (!limited) co_return limited;
+  auto working = co_await parts.jobs->start();
+  if (!working) co_return working;
   make_routes();
   auto following = co_await parts.realtime->start();
   if (!following) co_return following;

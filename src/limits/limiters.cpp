@@ -24,7 +24,7 @@ constexpr std::array kLimiters = {
     Limiter{"registration", "New accounts from one address", Key::kAddress, {60, 60, 300}, kHour},
     Limiter{"reset-mail", "Mails to a forgotten password's owner, asked for from one address", Key::kAddress, {5, 20, 60}, kHour},
     Limiter{"reset-name", "Mails to one account's owner", Key::kName, {3, 6, 12}, kHour},
-    Limiter{"password-change", "Changing the password; each costs a slow hash", Key::kUser, {10, 20, 60}, kHour},
+    Limiter{"password-change", "Changing the password, or showing it once more; each costs a slow hash", Key::kUser, {10, 20, 60}, kHour},
 
     Limiter{"profile-read", "Reading one's own account, sessions and tokens", Key::kUser, {60, 100, 0}, kMinute},
     Limiter{"profile-change", "Changing one's own account: ending sessions, leaving or joining a team", Key::kUser, {30, 60, 2000}, kMinute},

@@ -21,6 +21,10 @@
 #include "net/router.h"
 #include "store/store.h"
 
+namespace tiltyard::jobs {
+class Service;
+}
+
 namespace tiltyard::limits {
 
 /// Whose shares a request is charged to. Without a team the user counts for it; where nobody is signed in, the address
@@ -55,6 +59,10 @@ class Service {
 
   /// What staff have changed earlier.
   asio::awaitable<Result<>> load();
+  /// What staff have changed meanwhile, here or on another server of the database.
+  asio::awaitable<Result<>> read_changes();
+  /// The job that looks for it. This outlives `jobs`.
+  void declare_jobs(jobs::Service& jobs);
   /// Takes up the limiters of all routes of the table, which does not change after it. Throws std::logic_error for a name
   /// that no limiter has: a bug.
   void bind(const http::Router& router);
@@ -92,7 +100,6 @@ class Service {
   };
   struct Charges;
 
-  asio::awaitable<Result<>> read_changes();
   static asio::awaitable<void> read_changes_of_others(Service* self);
   void set(std::size_t limiter, const Rates& rates);
   void add(Charges& to, std::size_t limiter, std::string_view subject, std::int64_t factor) const;
@@ -109,6 +116,7 @@ class Service {
   std::vector<Live> live_;
   std::vector<Route> routes_;
   std::map<std::size_t, Rates> changes_;
+  std::uint64_t edition_ = 0;  ///< moves on with every change made here
   bool degraded_ = false, recovering_ = false;
   std::unique_ptr<store::Listener> listener_;  ///< hears of changes, also of those that other servers of the database make
   Gate gate_{"limits"};

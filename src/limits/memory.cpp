@@ -8,7 +8,7 @@
 namespace tiltyard::limits {
 
 Memory::Memory(std::size_t capacity)
-    : mask_(std::bit_ceil(std::max<std::size_t>(capacity / kWays, 1)) - 1),
+    : mask_(std::bit_ceil(std::max<std::size_t>((capacity + kWays - 1) / kWays, 1)) - 1),
       sets_(std::make_unique<Set[]>(mask_ + 1)),
       locks_(std::make_unique<std::array<Lock, kLocks>>()) {
   randombytes_buf(secret_.data(), secret_.size());
@@ -32,7 +32,7 @@ Memory::Name Memory::name_of(const Charge& charge) const {
   append(charge.subject);
   std::array<std::uint64_t, 2> out{};
   crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(out.data()), text.data(), size, secret_.data());
-  return {out[0], out[1]};
+  return {out[0], static_cast<std::uint32_t>(out[1])};
 }
 
 /// The key's own place, or the one of the set's key that owes least.
@@ -64,10 +64,8 @@ Outcome Memory::take(std::span<const Charge> charges, std::int64_t now) {
   std::array<bool, kMostCharges> charged{};
   for (std::size_t i = 0; i < charges.size(); ++i) {
     names[i] = name_of(charges[i]);
-    // Both lines of the key's set come while the next name is hashed, or the lock is taken.
-    const Set& set = sets_[names[i].set & mask_];
-    __builtin_prefetch(set.tags.data(), 1);
-    __builtin_prefetch(set.arrival.data(), 1);
+    // The line of the key's set comes while the next name is hashed, or the lock is taken.
+    __builtin_prefetch(&sets_[names[i].set & mask_], 1);
   }
   for (std::size_t i = 0; i < charges.size(); ++i) {
     const Quota quota = charges[i].quota;

@@ -15,7 +15,7 @@ namespace tiltyard::limits {
 /// A key that owes nothing is the same as no key, so most of what is dropped is not missed.
 class Memory {
  public:
-  /// `capacity` keys (rounded up to a power of two), 16 bytes each.
+  /// `capacity` keys at least.
   explicit Memory(std::size_t capacity = 1 << 18);
   ~Memory();
   Memory(const Memory&) = delete;
@@ -30,16 +30,18 @@ class Memory {
   std::size_t bytes() const;
 
  private:
-  /// Which set, and which key in it: 64 secret bits tell the eight of a set apart.
+  /// Which set, and which key in it: 32 secret bits tell the five of a set apart.
   struct Name {
-    std::uint64_t set = 0, tag = 0;
+    std::uint64_t set = 0;
+    std::uint32_t tag = 0;
   };
-  static constexpr std::size_t kWays = 8;
-  /// Two lines of the processor's cache.
+  static constexpr std::size_t kWays = 5;
+  /// One line of the processor's cache: beside many keys, fetching it is most of what a check costs.
   struct alignas(64) Set {
-    std::array<std::uint64_t, kWays> tags{};
     std::array<std::int64_t, kWays> arrival{};  ///< the TAT; 0: free
+    std::array<std::uint32_t, kWays> tags{};
   };
+  static_assert(sizeof(Set) == 64);
   static constexpr std::size_t kLocks = 64;
   struct alignas(64) Lock {
     std::mutex mutex;

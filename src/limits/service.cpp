@@ -7,9 +7,11 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "jobs/jobs.h"
 #include "limits/fields.h"
 #include "limits/limits.h"
 #include "limits/store.h"
+#include "net/text.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -17,6 +19,7 @@ namespace tiltyard::limits {
 namespace {
 
 constexpr const char* kChanged = "limits_changed";
+constexpr std::chrono::seconds kLookEvery{1};
 
 std::int64_t steady_micros() {
   using namespace std::chrono;
@@ -61,7 +64,7 @@ std::string_view subject_of(const Caller& caller, Key key) {
 }  // namespace
 
 std::string address_share(const asio::ip::address& address) {
-  if (address.is_v4()) return address.to_string();
+  if (address.is_v4()) return http::address_text(address);
   auto bytes = address.to_v6().to_bytes();
   std::fill(bytes.begin() + 8, bytes.end(), 0);
   return asio::ip::make_address_v6(bytes).to_string() + "/64";
@@ -116,14 +119,38 @@ asio::awaitable<void> Service::read_changes_of_others(Service* self) {
   if (!read) log::warn("limits", "changed limits could not be read", {{"reason", read.error().reason}, {"cause", read.error().cause}});
 }
 
+namespace {
+
+/// News do not reach a server that shares an SQLite file with another, and are lost where the way to the database was.
+asio::awaitable<Result<jobs::Next>> look(Service* limits) {
+  auto read = co_await limits->read_changes();
+  if (!read) co_return fail(std::move(read.error()));
+  co_return jobs::Next::done();
+}
+
+}  // namespace
+
+void Service::declare_jobs(jobs::Service& jobs) {
+  jobs::Kind kind;
+  kind.name = "limits.look";
+  kind.about = "Takes up limits that another server of the database has changed.";
+  kind.handler = [this](jobs::Firing) { return look(this); };
+  jobs.declare_poll(std::move(kind), kLookEvery);
+}
+
 asio::awaitable<Result<>> Service::read_changes() {
+  const auto began = edition_;
   auto kept = co_await store_.read(sql::read_changes);
   if (!kept) co_return fail(std::move(kept.error()));
-  changes_.clear();
+  // Changed here meanwhile: what was read may be from before.
+  if (began != edition_) co_return Result<>{};
+  std::map<std::size_t, Rates> changes;
   for (const auto& [name, rates] : *kept) {
     // A limiter that an older version had is no trouble.
-    if (const auto place = find_limiter(name)) changes_[*place] = rates;
+    if (const auto place = find_limiter(name)) changes[*place] = rates;
   }
+  if (changes == changes_) co_return Result<>{};
+  changes_ = std::move(changes);
   for (std::size_t limiter = 0; limiter < limiters().size(); ++limiter) set(limiter, rates(limiter));
   co_return Result<>{};
 }
@@ -134,7 +161,9 @@ asio::awaitable<Result<>> Service::change(std::size_t limiter, std::optional<Rat
     store::notify(session, kChanged, name);
     return sql::write_change(session, name, rates, actor);
   };
+  ++edition_;
   auto written = co_await store_.write(std::move(work));
+  ++edition_;
   if (!written) co_return written;
   if (rates) changes_[limiter] = *rates;
   else changes_.erase(limiter);

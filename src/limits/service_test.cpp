@@ -219,6 +219,29 @@ TEST_F(Limits, R14_1_AChangeCountsOnTheOtherServersToo) {
   asio::co_spawn(loops_.home(), other->close(), asio::use_future).get();
 }
 
+TEST_F(Limits, R7_6_AChangeReachesAServerThatHearsNoNewsOfIt) {
+  const auto place = *find_limiter("list-read");
+  // The same file opened once more is what another process has: no news go from one to the other.
+  auto file = std::move(*store::open("sqlite:" + folder_ + "/t.db"));
+  auto other = std::make_unique<Service>(loops_.home(), Options{}, *file, nullptr);
+  ASSERT_TRUE(run(loops_, other->load()));
+  ASSERT_TRUE(run(loops_, service_->change(place, Rates{130, 300, 1000}, "staff")));
+  ASSERT_TRUE(run(loops_, other->read_changes()));
+  EXPECT_EQ(run(loops_, rates_at_home(*other, place)), (Rates{130, 300, 1000}));
+  ASSERT_TRUE(run(loops_, service_->change(place, std::nullopt, "staff")));
+  ASSERT_TRUE(run(loops_, other->read_changes()));
+  EXPECT_EQ(run(loops_, rates_at_home(*other, place)), limiters()[place].standard);
+  // What is changed here is never taken back by what was read before it.
+  for (int i = 1; i <= 200; ++i) {
+    auto looking = asio::co_spawn(loops_.home(), other->read_changes(), asio::use_future);
+    ASSERT_TRUE(run(loops_, other->change(place, Rates{i, 300, 0}, "staff")));
+    ASSERT_TRUE(looking.get());
+    ASSERT_EQ(run(loops_, rates_at_home(*other, place)), (Rates{i, 300, 0}));
+  }
+  asio::co_spawn(loops_.home(), other->close(), asio::use_future).get();
+  file->close();
+}
+
 TEST_F(Limits, R7_6_TheFactorMovesAll) {
   open(nullptr, 0.5);
   EXPECT_EQ(how_many(0, player("ann")), 60);

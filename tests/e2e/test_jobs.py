@@ -37,7 +37,7 @@ def test_R8_4_the_board_is_for_staff(make_server):
     player.post("/admin/jobs/kinds/jobs/pause").expect(403, "forbidden")
 
 
-HOUSE = {"events.retention", "identity.watch", "labs.idle", "labs.lease-end", "labs.leases", "labs.pools", "labs.queue", "labs.sweep", "labs.usage",
+HOUSE = {"events.retention", "identity.watch", "labs.idle", "labs.lease-end", "labs.leases", "labs.pools", "labs.queue", "labs.sweep", "labs.usage", "limits.look",
          "notices.delivery", "notices.feed", "templates.look", "farm.attack-data", "farm.config", "farm.retention", "farm.upkeep", "jobs"}
 POLLS = HOUSE - {"events.retention", "farm.retention", "labs.lease-end", "labs.sweep", "jobs"}
 

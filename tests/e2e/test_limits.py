@@ -207,6 +207,22 @@ def test_R7_6_two_servers_share_through_redis(make_server, redis):
     assert int(redis.call("PTTL", key)[1:]) > 0
 
 
+def test_R7_6_a_limit_changed_on_one_server_counts_on_the_other(make_server, redis, tmp_path):
+    """Two servers with folders of their own on one database and one Redis."""
+    config = {**REAL, "store": {"url": f"sqlite:{tmp_path / 'shared.db'}"}, "redis": {"url": redis.url}}
+    one, two = make_server(config=config).start(), make_server(config=config).start()
+    player = two.api(one.user("nomad").post("/me/tokens", {"name": "t"}).expect(201).json["token"])
+    assert policy(player.get("/me").expect(200))["profile-read"]["q"] == 60
+    one.admin().patch("/admin/limits", {"name": "profile-read", "burst": 7}).expect(200)
+    until(lambda: policy(player.get("/me"))["profile-read"]["q"] == 7, "the other server to go by the change", 10)
+    assert drain(lambda: player.get("/me"))[0] <= 7
+    item = next(item for item in two.admin().get("/admin/limits").json["items"] if item["name"] == "profile-read")
+    assert item["burst"] == 7 and item["changed"]
+    two.admin().patch("/admin/limits", {"name": "profile-read", "reset": True}).expect(200)
+    mate = one.api(one.user("mate").post("/me/tokens", {"name": "t"}).expect(201).json["token"])
+    until(lambda: policy(mate.get("/me"))["profile-read"]["q"] == 60, "the first server to go back with it", 10)
+
+
 def test_R7_6_redis_is_killed_in_mid_load_and_comes_back(make_server, redis):
     server = make_server(config={**REAL, "redis": {"url": redis.url}, "rates": {"factor": 100}}).start()
     until(lambda: server.admin().get("/admin/limits").json["counted_in"] == "redis", "the server to find Redis", 10)
