@@ -40,6 +40,7 @@ const std::vector<RouteLimits>& table() {
       {"DELETE", "/api/v1/me/team", {"profile-change"}},
       {"POST", "/api/v1/me/team/invitation", {"profile-change"}},
       {"PUT", "/api/v1/me/password", {"password-change"}},
+      {"POST", "/api/v1/me/proof", {"password-change"}},
       {"GET", "/api/v1/me/tokens", {"profile-read"}},
       {"POST", "/api/v1/me/tokens", {"token-create"}},
       {"DELETE", "/api/v1/me/tokens/{id}", {"token-revoke"}},

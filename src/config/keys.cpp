@@ -177,6 +177,9 @@ void people_keys(Admin& a, Auth& u, std::vector<Key>& keys) {
                   "\"oidc\" (the OpenID providers below).",
                   kRestart, Texts{&u.strategies, Texts::Form::kStrategies}});
   keys.push_back({"auth", "session_days", "Days after which a session ends.", kRestart, Number{&u.session_days, 1, 365}});
+  keys.push_back({"auth", "proof_for",
+                  "How long after a sign-in one's own sessions, tokens, password and address may be changed without showing once more who one is.",
+                  kRestart, Seconds{&u.proof_for, 1s, 24h}});
   keys.push_back({"auth", "password_min", "Characters that a password has at least.", kRestart,
                   Number{&u.password_min, 8, 128}});
   keys.push_back({"auth", "hall",
@@ -195,6 +198,10 @@ void people_keys(Admin& a, Auth& u, std::vector<Key>& keys) {
                   "An access token of an administrator of that CTFd, only to ask whether it plays in teams; without it that is "
                   "told from what players may see.",
                   kRestart, SecretText{&u.ctfd_token, 16}});
+  keys.push_back({"auth", "ctfd_admins",
+                  "The role here of that CTFd's administrators; everybody else who comes from it is a player then, at every sign-in. "
+                  "\"off\": the CTFd says nothing about roles.",
+                  kRestart, choice(u.ctfd_admins, {"off", "author", "operator", "admin"})});
   keys.push_back({"auth", "oidc",
                   "OpenID Connect providers, a section each: [auth.oidc.NAME] with issuer and client_id, and if wanted title, "
                   "client_secret (or client_secret_file), scopes, name_claim, role_claim, roles = [\"VALUE=ROLE\"], team_claim, "

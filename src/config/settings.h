@@ -110,6 +110,9 @@ enum class Registration { kOff, kInvite, kOpen };
 /// Whether instances belong to teams: while anybody is in one, always, never.
 enum class TeamMode { kAuto, kOn, kOff };
 
+/// What a CTFd's administrators are here.
+enum class CtfdAdmins { kOff, kAuthor, kOperator, kAdmin };
+
 /// One OpenID Connect provider, [auth.oidc.NAME].
 struct OidcProvider {
   std::string title;  ///< on the button of the sign-in page
@@ -126,12 +129,14 @@ struct OidcProvider {
 struct Auth {
   std::vector<std::string> strategies = {"local", "token"};
   int session_days = 7;
+  std::chrono::seconds proof_for = std::chrono::minutes{15};
   int password_min = 10;
   std::vector<std::string> hall;
   Registration registration = Registration::kOff;
   TeamMode teams = TeamMode::kAuto;
   std::string ctfd_url;
   Secret ctfd_token;
+  CtfdAdmins ctfd_admins = CtfdAdmins::kOff;
   std::map<std::string, OidcProvider> oidc;
 };
 

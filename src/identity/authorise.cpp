@@ -88,6 +88,7 @@ struct Loaded {
   std::string strategy, id, token_id;
   TimePoint ends, touched;
   std::string scopes;
+  TimePoint proved = sql::kNever;
 };
 
 /// A session that was opened with a token may do no more than the token.
@@ -104,7 +105,8 @@ Result<std::optional<Loaded>> load_session(soci::session& sql, const std::string
   if (!session) return std::nullopt;
   auto user = sql::user_by_id(sql, session->user_id);
   if (!user) return std::nullopt;
-  return Loaded{*user, session->strategy, id, session->token_id, session->expires_at, session->last_seen_at, scopes_of_session(sql, *session)};
+  return Loaded{*user, session->strategy, id, session->token_id, session->expires_at, session->last_seen_at, scopes_of_session(sql, *session),
+                session->proved_at};
 }
 
 Result<std::optional<Loaded>> load_token(soci::session& sql, const std::string& hash, TimePoint now) {
@@ -135,6 +137,7 @@ asio::awaitable<Result<Found>> look_up(StatePtr state, std::string key, std::str
   if (state->options.teams == TeamMode::kOff) made.team.reset();
   made.scopes = scopes_from(row.scopes);
   made.access = key;
+  made.proved = row.proved;
   auto principal = std::make_shared<const Principal>(std::move(made));
   PrincipalCache::Entry entry{principal, row.ends, row.touched};
   state->cache.put(key, std::move(entry), now, generation);
@@ -318,7 +321,7 @@ asio::awaitable<Result<bool>> teams_are_on(StatePtr state) {
 
 asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, const http::Route& route) {
   const auto client = client_address(request, state->trusted_proxies);
-  request.client_address = client ? client->to_string() : std::string();
+  request.client_address = client ? http::address_text(*client) : std::string();
   if (auto clean = check_query(request); !clean) co_return fail(std::move(clean.error()));
   const auto* needs = needs_of(*state, route);
   const auto access = needs != nullptr ? needs->access : route.access;
@@ -333,6 +336,7 @@ asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& reque
     auto team = check_team(state, *found);
     allowed = co_await std::move(team);
   }
+  if (allowed && needs != nullptr && needs->proof == Proof::kFresh) allowed = check_proof(*state, **found);
   if (!allowed) {
     note_failure(*state, request, allowed.error(), found->get());
     co_return fail(std::move(allowed.error()));

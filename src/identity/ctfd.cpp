@@ -40,7 +40,8 @@ bool has_member(const json::array& members, const std::string& id) {
 
 }  // namespace
 
-Ctfd::Ctfd(std::string url, Secret admin_token, const Clock& clock) : url_(std::move(url)), admin_token_(std::move(admin_token)), clock_(clock) {
+Ctfd::Ctfd(std::string url, Secret admin_token, std::optional<Role> admins, const Clock& clock)
+    : url_(std::move(url)), admin_token_(std::move(admin_token)), admins_(admins), clock_(clock) {
   while (url_.ends_with('/')) url_.pop_back();
 }
 
@@ -150,6 +151,15 @@ asio::awaitable<Result<std::optional<sql::OutsideTeam>>> Ctfd::team_of(Member me
   co_return Found();
 }
 
+/// By the token itself: CTFd shows "type" to administrators only, so no player's answer has it (CTFd/schemas/users.py, views).
+asio::awaitable<Result<Role>> Ctfd::role_of(std::string id, std::string token) {
+  auto shown = co_await data("/users/" + id, std::move(token));
+  if (!shown) co_return fail(std::move(shown.error()));
+  if (!*shown || !(*shown)->is_object()) co_return Role::kPlayer;
+  const auto& user = (*shown)->get_object();
+  co_return id_of(user, "id") == id && text_of(user, "type") == "admin" ? *admins_ : Role::kPlayer;
+}
+
 asio::awaitable<Result<sql::Outside>> Ctfd::ask(std::string token) {
   auto answer = co_await get("/users/me", token);
   if (!answer) co_return fail(std::move(answer.error()));
@@ -164,6 +174,11 @@ asio::awaitable<Result<sql::Outside>> Ctfd::ask(std::string token) {
   who.provider = "ctfd";
   who.subject = member.id;
   who.name = member.name;
+  if (admins_) {
+    const auto role = co_await role_of(member.id, token);
+    if (!role) co_return fail(role.error());
+    who.role = *role;
+  }
   // CTFd does not say whether the address was confirmed, so it is not taken for the user's.
   auto teams = co_await plays_in_teams(token);
   if (!teams) co_return fail(std::move(teams.error()));

@@ -18,7 +18,8 @@ class Ctfd {
  public:
   static constexpr Duration kBelievedFor = std::chrono::seconds{60};
 
-  Ctfd(std::string url, Secret admin_token, const Clock& clock);
+  /// `admins`: the role of the CTFd's administrators, with which everybody else is a player; nullopt: it says nothing of roles.
+  Ctfd(std::string url, Secret admin_token, std::optional<Role> admins, const Clock& clock);
 
   /// Whether a text has the form of a CTFd token ("ctfd_" and hex digits; older ones are 64 hex digits).
   static bool looks_like_token(std::string_view text);
@@ -43,6 +44,7 @@ class Ctfd {
   /// The "data" object of a successful answer; nullopt when the CTFd keeps it from us.
   asio::awaitable<Result<std::optional<boost::json::value>>> data(std::string path, std::string token);
   asio::awaitable<Result<sql::Outside>> ask(std::string token);
+  asio::awaitable<Result<Role>> role_of(std::string id, std::string token);
   /// Nullopt: the CTFd does not say, it has to be told from the user.
   asio::awaitable<Result<std::optional<bool>>> plays_in_teams(std::string token);
   asio::awaitable<Result<std::optional<sql::OutsideTeam>>> team_of(Member member, std::string token);
@@ -51,6 +53,7 @@ class Ctfd {
 
   std::string url_;
   Secret admin_token_;
+  std::optional<Role> admins_;
   const Clock& clock_;
   egress::Breaker breaker_;
   egress::SingleFlight flights_;

@@ -178,7 +178,7 @@ asio::awaitable<Answered> reset_password(StatePtr state, http::Request request) 
   auto work = [link, old_hash = (*user)->password_hash, hash = *hash, now = state->clock.now(), actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
     const auto id = sql::use_link(sql, link, now, sql::kResetLink);
     if (!id || !sql::replace_password(sql, *id, old_hash, hash)) return credentials_wrong("link used meanwhile");
-    sql::end_sessions(sql, *id, "");
+    sql::end_sessions_and_links(sql, *id, "");
     return bus::record(sql, event_of(bus::kind("user.password"), actor, *id, {{"by", "e-mail"}}));
   };
   const auto done = co_await state->store.write(std::move(work));

@@ -27,9 +27,10 @@ asio::awaitable<Answered> me(StatePtr state, http::Request request) {
   co_return response;
 }
 
-/// Whether `old` is the user's password, counted like a sign-in: a borrowed session must not be a way to guess it.
-asio::awaitable<Result<>> check_old_password(StatePtr state, sql::User user, json::object body, std::string field) {
-  if (user.password_hash.empty()) co_return Result<>{};
+/// Whether `old` is the user's password, counted like a sign-in: a borrowed session must not be a way to guess it. Who has none
+/// must have signed in lately.
+asio::awaitable<Result<>> check_old_password(StatePtr state, Principal who, sql::User user, json::object body, std::string field) {
+  if (user.password_hash.empty()) co_return check_proof(*state, who);
   auto old = text_field(body, field);
   if (!old) co_return fail(std::move(old.error()));
   const auto key = "password|" + user.id;
@@ -60,17 +61,18 @@ asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
   const auto user = co_await state->store.read(std::move(find));
   if (!user) co_return fail(user.error());
   if (!*user) co_return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
-  if (auto right = co_await check_old_password(state, **user, *body, "old"); !right) co_return fail(std::move(right.error()));
+  if (auto right = co_await check_old_password(state, principal, **user, *body, "old"); !right) co_return fail(std::move(right.error()));
   const auto hash = co_await state->hasher.hash(std::move(fresh));
   if (!hash) co_return fail(hash.error());
 
   const auto value = new_random_value();
   auto work = [id = (*user)->id, old_hash = (*user)->password_hash, hash = *hash, keep = principal.session, fresh_id = fingerprint(value.reveal()),
-               actor = actor_of(*state, request)](soci::session& sql) -> Result<std::optional<TimePoint>> {
+               actor = actor_of(*state, request), now = state->clock.now()](soci::session& sql) -> Result<std::optional<TimePoint>> {
     if (!sql::replace_password(sql, id, old_hash, hash)) {
       return fail(Code::kConflict, "password-changed", "The password was changed by somebody else in this moment.");
     }
-    sql::end_sessions(sql, id, keep);
+    sql::end_sessions_and_links(sql, id, keep);
+    if (!old_hash.empty()) sql::prove_session(sql, keep, now);
     if (auto recorded = bus::record(sql, event_of(bus::kind("user.password"), actor, id)); !recorded) return fail(std::move(recorded.error()));
     return sql::rename_session(sql, keep, fresh_id);
   };
@@ -105,7 +107,7 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
   const auto user = co_await state->store.read(std::move(find));
   if (!user) co_return fail(user.error());
   if (!*user) co_return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
-  if (auto right = co_await check_old_password(state, **user, *body, "password"); !right) co_return fail(std::move(right.error()));
+  if (auto right = co_await check_old_password(state, principal, **user, *body, "password"); !right) co_return fail(std::move(right.error()));
   auto work = [id = principal.user.str(), address, actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::User> {
     auto now = sql::user_by_id(sql, id);
     if (!now) return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
@@ -121,6 +123,22 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
   changed.email = address;
   auto me = co_await me_json(state, std::move(changed));
   co_return json_answer(200, me);
+}
+
+/// {"strategy", and "password" or "token"}: as for a sign-in, and no other session.
+asio::awaitable<Answered> prove_me(StatePtr state, http::Request request) {
+  auto body = parse_body(request);
+  if (!body) co_return fail(std::move(body.error()));
+  if (auto known = check_keys(*body, {"strategy", "password", "token"}); !known) co_return fail(std::move(known.error()));
+  auto strategy = text_field(*body, "strategy");
+  if (!strategy) co_return fail(std::move(strategy.error()));
+  if (*strategy == "oidc") {
+    co_return fail(Code::kInvalid, "invalid-body", "A provider is asked in the browser: go to /api/v1/auth/oidc/NAME/start?again=1.");
+  }
+  auto work = prove_by(state, std::move(*body), visitor_of(*state, request), principal_of(request));
+  auto done = co_await std::move(work);
+  if (!done) co_return fail(std::move(done.error()));
+  co_return http::Response::empty(204);
 }
 
 json::object token_json(const sql::Token& token) {
@@ -244,6 +262,7 @@ void add_me_routes(StatePtr state, http::Router& router) {
   add_route(state, router, "GET", "/api/v1/me", me);
   add_route(state, router, "PATCH", "/api/v1/me", change_me);
   add_route(state, router, "PUT", "/api/v1/me/password", set_password);
+  add_route(state, router, "POST", "/api/v1/me/proof", prove_me);
   add_route(state, router, "GET", "/api/v1/me/tokens", list_tokens);
   add_route(state, router, "POST", "/api/v1/me/tokens", create_token);
   add_route(state, router, "DELETE", "/api/v1/me/tokens/{id}", revoke_token);

@@ -48,14 +48,17 @@ asio::awaitable<Answered> start(StatePtr state, http::Request request) {
   if (provider == nullptr) co_return back_to_sign_in("provider-unknown");
   const auto known = co_await provider->metadata();
   if (!known) co_return back_to_sign_in(known.error().reason);
-  const auto flow = oidc::new_flow(provider->name(), request.query_value("back"), state->clock.now());
+  const bool again = request.query_value("again") == "1";
+  const auto flow = oidc::new_flow(provider->name(), request.query_value("back"), again, state->clock.now());
   std::string scopes;
   for (const auto& scope : provider->options().scopes) scopes += (scopes.empty() ? "" : " ") + scope;
   const auto encode = [](const std::string& text) { return http::percent_encode(text); };
-  const auto where = fmt::format("{}{}response_type=code&client_id={}&redirect_uri={}&scope={}&state={}&nonce={}&code_challenge={}&code_challenge_method=S256",
+  auto where = fmt::format("{}{}response_type=code&client_id={}&redirect_uri={}&scope={}&state={}&nonce={}&code_challenge={}&code_challenge_method=S256",
                                  known->authorization, known->authorization.contains('?') ? "&" : "?", encode(provider->options().client_id),
                                  encode(redirect_address(*state, request, provider->name())), encode(scopes), flow.state, flow.nonce,
                                  jwt::base64url(jwt::sha256(flow.verifier)));
+  // OpenID Connect Core 1.0, 3.1.2.1: whoever has a session there is asked all the same, and the answer says when that was.
+  if (again) where += "&prompt=login&max_age=0";
   auto response = go_to(where);
   const bool secure = came_over_tls(request, state->trusted_proxies);
   response.headers.add("Set-Cookie", flow_cookie(secure, oidc::seal(flow, state->admin_token), std::chrono::duration_cast<std::chrono::seconds>(oidc::kFlowFor)));
@@ -91,6 +94,7 @@ asio::awaitable<Result<SignedIn>> receive(StatePtr state, http::Request request,
   }
   json::object body{{"strategy", "oidc"},     {"provider", flow.provider}, {"code", request.query_value("code")},
                     {"nonce", flow.nonce},    {"verifier", flow.verifier}, {"state", flow.state},
+                    {"again_since", flow.again ? std::to_string(to_micros(flow.began())) : std::string()},
                     {"redirect", redirect_address(*state, request, flow.provider)}};
   auto visitor = visitor_of(*state, request);
   auto work = sign_in_by(state, std::move(body), std::move(visitor));
@@ -108,8 +112,11 @@ asio::awaitable<Answered> callback(StatePtr state, http::Request request) {
     co_return back_to_sign_in(flow.error().reason);
   }
   const auto back = flow->back;
+  const bool again = flow->again;
   auto signed_in = co_await receive(state, std::move(request), provider, std::move(*flow));
-  auto response = signed_in ? go_to(back) : back_to_sign_in(signed_in.error().reason);
+  // Who was to show it once more is still signed in, and would not be shown the sign-in page.
+  auto response = signed_in ? go_to(back) : again ? go_to("/account?trouble=" + http::percent_encode(signed_in.error().reason))
+                                                  : back_to_sign_in(signed_in.error().reason);
   response.headers.add("Set-Cookie", flow_cookie(secure, "", std::chrono::seconds{0}));
   if (signed_in) response.headers.add("Set-Cookie", std::move(signed_in->cookie));
   co_return response;

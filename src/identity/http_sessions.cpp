@@ -112,6 +112,7 @@ asio::awaitable<Answered> list_permissions(StatePtr, http::Request) {
     item["role"] = least ? json::value(to_string(*least)) : json::value(nullptr);
     item["scope"] = least ? json::value(to_string(permission.scope)) : json::value(nullptr);
     item["whose"] = to_string(permission.whose);
+    item["proof"] = permission.proof == Proof::kFresh;
     items.push_back(std::move(item));
   }
   co_return json_answer(200, {{"items", std::move(items)}, {"next", nullptr}});

@@ -242,6 +242,7 @@ asio::awaitable<Answered> delete_team(StatePtr state, http::Request request) {
     auto roster = read_roster(sql, id);
     if (!roster) return roster;
     sql::delete_team(sql, id, now);
+    for (const auto& member : roster->members) sql::end_sessions(sql, member.id, "");
     auto event = event_of(bus::kind("team.deleted"), actor, id, {{"name", roster->team.name}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return roster;
@@ -256,7 +257,7 @@ asio::awaitable<Answered> delete_team(StatePtr state, http::Request request) {
   co_return http::Response::empty(204);
 }
 
-/// Puts a user into the team of the path, or out of it.
+/// Puts a user into the team of the path, or out of it. Sessions with the old rights end, as they do with another role.
 asio::awaitable<Answered> move_member(StatePtr state, http::Request request, bool in) {
   const std::string team(request.param("id")), user(request.param("user"));
   auto work = [team, user, in, actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
@@ -266,7 +267,9 @@ asio::awaitable<Answered> move_member(StatePtr state, http::Request request, boo
     if (!member || member->kind == "service" || (!in && member->team_id != team)) {
       return fail(Code::kNotFound, "user-unknown", in ? "There is no such user." : "This user is not in the team.");
     }
+    if (in && member->team_id == team) return {};
     sql::put_into_team(sql, user, in ? team : std::string());
+    sql::end_sessions(sql, user, "");
     auto event = event_of(in ? bus::kind("team.joined") : bus::kind("team.left"), actor, user, {{"team", found->name}, {"user", member->name}});
     event.owner = team;
     return bus::record(sql, event);

@@ -194,6 +194,7 @@ Result<sql::User> change(soci::session& sql, const std::string& id, const Wanted
     return fail(Code::kInvalid, "invalid-body", "A seat has no name, password or role of its own.");
   }
   const bool other_role = wanted.role && *wanted.role != user->role;
+  const auto old_team = user->team_id;
   const auto event = event_of(bus::kind("user.changed"), actor, id, change_json(*user, wanted));
   if (wanted.email) user->email = wanted.email->value_or("");
   if (wanted.name) user->name = *wanted.name;
@@ -203,7 +204,8 @@ Result<sql::User> change(soci::session& sql, const std::string& id, const Wanted
   if (wanted.password) user->password_hash = hash;
   if (auto written = sql::update_user(sql, *user); !written) return fail(std::move(written.error()));
   // Whoever was signed in with the old password or the old role, or should no longer be, is not any more (ASVS 5.0, 7.4.2).
-  if (wanted.password || other_role || (wanted.disabled && *wanted.disabled)) sql::end_sessions(sql, id, "");
+  if (wanted.password || other_role || (wanted.disabled && *wanted.disabled)) sql::end_sessions_and_links(sql, id, "");
+  else if (user->team_id != old_team) sql::end_sessions(sql, id, "");
   if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
   if (wanted.password && hash.empty()) sql::insert_link(sql, link_hash, id, now, now + kLinkFor);
   return read_back(sql, id);

@@ -83,7 +83,7 @@ Service::Service(Options options, store::Store& store, const Clock& clock, Worke
   state.strategies.push_back(address_strategy(state.hall));
   state.strategies.push_back(link_strategy());
   if (!state.options.ctfd_url.empty()) {
-    state.ctfd = std::make_shared<Ctfd>(state.options.ctfd_url, state.options.ctfd_token, clock);
+    state.ctfd = std::make_shared<Ctfd>(state.options.ctfd_url, state.options.ctfd_token, state.options.ctfd_admins, clock);
     state.strategies.push_back(ctfd_strategy(*state.ctfd, state.outside_attempts));
   }
   for (const auto& [name, provider] : state.options.oidc) state.providers.emplace(name, std::make_shared<oidc::Provider>(name, provider, clock));

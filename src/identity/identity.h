@@ -47,6 +47,7 @@ struct Principal {
   bool has_password = false;
   std::string email;
   unsigned scopes = kAllScopes;  ///< of Scope; fewer for a token that was made so
+  TimePoint proved{};            ///< of a session: when its owner last showed who it is
   std::string access;            ///< how identity finds this person again; empty for the admin token
 
   std::string owner() const { return team ? team->str() : user.str(); }
@@ -97,12 +98,14 @@ struct Options {
   TeamMode teams = TeamMode::kAuto;
   std::string ctfd_url;
   Secret ctfd_token;  ///< an administrator's; empty: none
+  std::optional<Role> ctfd_admins;  ///< what the CTFd's administrators are here, and its others players; nullopt: roles are ours alone
   std::map<std::string, OidcProvider> oidc;
   /// Hands a letter over to be sent; empty: no mail can be sent, and nobody is offered it.
   std::function<asio::awaitable<Result<>>(Letter)> mail;
   /// Writes down what a stranger can cause at will; empty: nowhere.
   std::function<void(bus::Event)> note;
   std::chrono::hours session_length{7 * 24};
+  std::chrono::seconds proof_for{15 * 60};  ///< how long a sign-in is proof enough for what would let somebody else stay in
   std::string data_folder;           ///< where admin.token lives
   Secret admin_token;                ///< from the configuration; empty: read from or made in data_folder/admin.token (mode 0600)
   std::vector<std::string> trusted_proxies;  ///< CIDRs whose X-Forwarded-For is believed

@@ -99,6 +99,8 @@ asio::awaitable<json::object> me_json(StatePtr state, Principal principal) {
   me["strategy"] = principal.strategy;
   me["limits"] = json::object{{"instances", limits.instances}, {"running", limits.running}};
   me["has_password"] = principal.has_password;
+  me["proof"] = proves_itself(principal) ? json::value(nullptr)
+                                         : json::value{{"until", time_json(principal.proved + state->options.proof_for)}, {"ways", proofs_of(*state, principal)}};
   me["email"] = principal.email.empty() ? json::value(nullptr) : json::value(principal.email);
   co_return me;
 }

@@ -206,13 +206,15 @@ TEST(R7_1, TimesAreHeldToWithAMinuteOfSkew) {
 
 TEST(R7_1, TheCookieOfASignInCannotBeForgedNorKept) {
   const Secret master("0123456789abcdef0123"), other("another-server's-token");
-  const auto flow = oidc::new_flow("main", "/all?q=x", kClock);
+  const auto flow = oidc::new_flow("main", "/all?q=x", true, kClock);
   const auto sealed = oidc::seal(flow, master);
   const auto back = oidc::unseal(sealed, master, kClock + std::chrono::minutes{9});
   ASSERT_TRUE(back);
   EXPECT_EQ(back->state, flow.state);
   EXPECT_EQ(back->verifier, flow.verifier);
   EXPECT_EQ(back->back, "/all?q=x");
+  EXPECT_TRUE(back->again);
+  EXPECT_EQ(back->began(), kClock);
   EXPECT_FALSE(sealed.contains(flow.verifier));
   EXPECT_FALSE(oidc::unseal(sealed, master, kClock + oidc::kFlowFor)) << "too old";
   EXPECT_FALSE(oidc::unseal(sealed, other, kClock)) << "another server's";

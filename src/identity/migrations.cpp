@@ -98,6 +98,7 @@ create table used_states (
   expires_at bigint not null
 )
 )sql"},
+      {102, "identity: when a session's owner was last proved", "alter table sessions add column proved_at bigint"},
   };
 }
 

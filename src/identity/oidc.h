@@ -16,15 +16,19 @@ namespace tiltyard::identity::oidc {
 
 namespace asio = boost::asio;
 
+constexpr Duration kFlowFor = std::chrono::minutes{10};
+
 /// One sign-in that is under way. It travels in a sealed cookie of the browser that began it, so that nobody else's
 /// browser can end it and a flood of beginnings costs the server nothing.
 struct Flow {
   std::string provider, state, nonce, verifier, back;
   TimePoint ends;
-};
-constexpr Duration kFlowFor = std::chrono::minutes{10};
+  bool again = false;  ///< the provider was told to ask who it is, and has to say when it did
 
-Flow new_flow(std::string provider, std::string back, TimePoint now);
+  TimePoint began() const { return ends - kFlowFor; }
+};
+
+Flow new_flow(std::string provider, std::string back, bool again, TimePoint now);
 /// Authenticated encryption (libsodium secretbox) under a key that is made from the admin token: servers that share the
 /// token share their sign-ins.
 std::string seal(const Flow& flow, const Secret& master);

@@ -17,6 +17,12 @@ enum class Whose {
 };
 std::string_view to_string(Whose whose);
 
+/// Whether who is signed in must have shown lately who it is (ASVS 5.0, 7.5.2).
+enum class Proof {
+  kAny,
+  kFresh,  ///< else `sign-in-again`
+};
+
 /// What one route of the server needs.
 struct Permission {
   std::string_view method;
@@ -24,6 +30,7 @@ struct Permission {
   http::Access access;
   Scope scope = Scope::kRead;
   Whose whose = Whose::kNobody;
+  Proof proof = Proof::kAny;
 };
 
 /// The whole table, of every route that the server has, whichever module it is of. authorise() goes by it, and a test asks

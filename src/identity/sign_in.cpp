@@ -51,6 +51,7 @@ sql::Session new_session(const Service::State& state, const Admission& admission
   session.agent = visitor.agent;
   session.created_at = state.clock.now();
   session.expires_at = std::min(session.created_at + state.options.session_length, admission.ends);
+  session.proved_at = std::min(session.created_at, admission.proved);
   return session;
 }
 
@@ -135,9 +136,65 @@ asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission adm
   auto principal = make_principal(opened->user, session.strategy, session.id);
   if (state->options.teams == TeamMode::kOff) principal.team.reset();
   principal.scopes = scopes_from(opened->scopes);
+  principal.access = session_key(session.id);
+  principal.proved = session.proved_at;
   log::info("identity", "signed in", {{"user", principal.user.str()}, {"strategy", principal.strategy}, {"address", visitor.address}});
   const auto lives = std::chrono::floor<std::chrono::seconds>(session.expires_at - session.created_at);
   co_return SignedIn{std::move(principal), session_cookie(visitor.secure, value.reveal(), lives)};
+}
+
+namespace {
+
+/// The same proof as for a sign-in, of the same person; the session stays, and what runs on it goes on.
+asio::awaitable<Result<>> prove(StatePtr state, json::object body, Visitor visitor, Principal who) {
+  auto admission = co_await check_strategy(state, body, visitor.client);
+  if (!admission) co_return fail(std::move(admission.error()));
+  auto event = event_of(bus::kind("login"), bus::Actor(who.name, who.user.str(), visitor.address), who.user.str(),
+                        {{"strategy", body.at("strategy")}, {"again", true}});
+  event.owner = who.owner();
+  auto work = [admission = std::move(*admission), event, who, now = state->clock.now()](soci::session& sql) -> Result<> {
+    const auto user = admission.admit(sql);
+    if (!user) return fail(user.error());
+    if (user->id != who.user.str() || user->disabled_at != sql::kNever) return credentials_wrong("the proof is of somebody else");
+    sql::prove_session(sql, who.session, std::min(now, admission.proved));
+    return bus::record(sql, event);
+  };
+  auto done = co_await state->store.write(std::move(work));
+  // The way in may have changed the role, or brought a team.
+  if (done) state->cache.forget_user(who.user);
+  co_return done;
+}
+
+}  // namespace
+
+asio::awaitable<Result<>> prove_by(StatePtr state, json::object body, Visitor visitor, Principal who) {
+  if (const auto* strategy = body.if_contains("strategy"); strategy != nullptr && strategy->is_string() && strategy->get_string() == "local") {
+    body["name"] = who.name;
+  }
+  auto work = prove(state, std::move(body), visitor, who);
+  auto done = co_await std::move(work);
+  if (!done) note_refusal(*state, visitor, "again", who.name, done.error());
+  co_return done;
+}
+
+json::array proofs_of(const Service::State& state, const Principal& who) {
+  json::array ways;
+  if (who.has_password && state.on("local")) ways.emplace_back("local");
+  if (who.strategy == "token" || who.strategy == "admin-token") ways.emplace_back("token");
+  if (who.strategy == "ctfd" || who.strategy == "oidc") ways.emplace_back(who.strategy);
+  return ways;
+}
+
+bool proves_itself(const Principal& who) { return !who.access.starts_with("s:") || who.strategy == "address"; }
+
+Result<> check_proof(const Service::State& state, const Principal& who) {
+  if (proves_itself(who) || state.clock.now() - who.proved < state.options.proof_for) return {};
+  if (proofs_of(state, who).empty()) {
+    return fail(Code::kForbidden, "sign-in-again",
+                "You have been signed in for a while, and this account has no password to ask for. Ask the staff for a new link, and sign in by it.");
+  }
+  return fail(Code::kForbidden, "sign-in-again",
+              "You have been signed in for a while. Show once more that it is you: sign in again, or send your password or token to /api/v1/me/proof.");
 }
 
 asio::awaitable<Result<SignedIn>> sign_in_by(StatePtr state, json::object body, Visitor visitor) {

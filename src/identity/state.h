@@ -89,7 +89,15 @@ struct SignedIn {
 };
 /// The whole way of a sign-in: the strategy that the body names, the transaction, the session, what is written down of it.
 asio::awaitable<Result<SignedIn>> sign_in_by(StatePtr state, boost::json::object body, Visitor visitor);
-/// The part of it after the strategy.
+/// Shows once more, by what a sign-in takes (without the name), that it is the person who is signed in: the session's proof is fresh then.
+asio::awaitable<Result<>> prove_by(StatePtr state, boost::json::object body, Visitor visitor, Principal who);
+/// The strategies by which this person can do that; none for an account without a password that came by a link.
+boost::json::array proofs_of(const Service::State& state, const Principal& who);
+/// A token is a proof with every request, and a seat is its address.
+bool proves_itself(const Principal& who);
+/// `sign-in-again` when the last proof is older than Options::proof_for.
+Result<> check_proof(const Service::State& state, const Principal& who);
+/// The part of a sign-in after the strategy.
 asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission admission, std::string strategy, Visitor visitor);
 /// A refused sign-in, for the log of events; `name` is who it was said to be.
 void note_refusal(const Service::State& state, const Visitor& visitor, std::string_view strategy, const std::string& name, const Error& error);

@@ -37,6 +37,7 @@ struct Session {
   std::string token_id;  ///< what it was made with, if a token; the session ends with it
   std::string agent;     ///< the browser, as it calls itself
   TimePoint created_at = kNever, last_seen_at = kNever, expires_at = kNever;
+  TimePoint proved_at = kNever;  ///< when its owner last showed who it is
 };
 
 struct Token {
@@ -84,10 +85,14 @@ std::optional<Session> live_session(soci::session& sql, const std::string& id, T
 void delete_session(soci::session& sql, const std::string& id);
 /// The same session under another id (a new cookie): when it ends, or nullopt when there is none of the old id.
 std::optional<TimePoint> rename_session(soci::session& sql, const std::string& id, const std::string& fresh_id);
+/// Its owner has shown at `now` who it is; never takes a later proof back.
+void prove_session(soci::session& sql, const std::string& id, TimePoint now);
 /// The user's sessions that are not over, the newest first.
 std::vector<Session> sessions_of(soci::session& sql, const std::string& user_id, TimePoint now);
-/// All sessions and unused links of the user, but for the session `except`.
+/// All sessions of the user, but for the session `except`.
 void end_sessions(soci::session& sql, const std::string& user_id, const std::string& except);
+/// And the unused links.
+void end_sessions_and_links(soci::session& sql, const std::string& user_id, const std::string& except);
 void delete_expired(soci::session& sql, TimePoint now);
 void touch_session(soci::session& sql, const std::string& id, TimePoint now);
 

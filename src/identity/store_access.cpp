@@ -41,26 +41,28 @@ std::vector<Token> select_tokens(soci::session& sql, const std::string& rest, Va
 
 void insert_session(soci::session& sql, const Session& session) {
   const long long created = to_micros(session.created_at);
-  const long long expires = to_micros(session.expires_at);
-  sql << R"sql(insert into sessions (id, user_id, strategy, address, token_id, created_at, last_seen_at, expires_at, agent)
-    values (:id, :user, :strategy, :address, nullif(:token, ''), :created, :seen, :expires, nullif(:agent, '')))sql",
+  const long long expires = to_micros(session.expires_at), proved = to_micros(session.proved_at);
+  sql << R"sql(insert into sessions (id, user_id, strategy, address, token_id, created_at, last_seen_at, expires_at, agent, proved_at)
+    values (:id, :user, :strategy, :address, nullif(:token, ''), :created, :seen, :expires, nullif(:agent, ''), :proved))sql",
       use(session.id, "id"), use(session.user_id, "user"), use(session.strategy, "strategy"), use(session.address, "address"),
-      use(session.token_id, "token"), use(created, "created"), use(created, "seen"), use(expires, "expires"), use(session.agent, "agent");
+      use(session.token_id, "token"), use(created, "created"), use(created, "seen"), use(expires, "expires"), use(session.agent, "agent"),
+      use(proved, "proved");
 }
 
 std::optional<Session> live_session(soci::session& sql, const std::string& id, TimePoint now) {
   Session session;
   session.id = id;
   const long long at = to_micros(now);
-  long long created = 0, seen = 0, expires = 0;
-  sql << R"sql(select user_id, strategy, address, coalesce(token_id, ''), created_at, last_seen_at, expires_at from sessions
-    where id = :id and expires_at > :now)sql",
+  long long created = 0, seen = 0, expires = 0, proved = 0;
+  sql << R"sql(select user_id, strategy, address, coalesce(token_id, ''), created_at, last_seen_at, expires_at, coalesce(proved_at, created_at)
+    from sessions where id = :id and expires_at > :now)sql",
       use(id, "id"), use(at, "now"), into(session.user_id), into(session.strategy), into(session.address),
-      into(session.token_id), into(created), into(seen), into(expires);
+      into(session.token_id), into(created), into(seen), into(expires), into(proved);
   if (!sql.got_data()) return std::nullopt;
   session.created_at = from_micros(created);
   session.last_seen_at = from_micros(seen);
   session.expires_at = from_micros(expires);
+  session.proved_at = from_micros(proved);
   return session;
 }
 
@@ -101,8 +103,17 @@ std::optional<TimePoint> rename_session(soci::session& sql, const std::string& i
   return from_micros(expires);
 }
 
+void prove_session(soci::session& sql, const std::string& id, TimePoint now) {
+  const long long at = to_micros(now);
+  sql << "update sessions set proved_at = :now where id = :id and coalesce(proved_at, created_at) < :now2", use(at, "now"), use(id, "id"), use(at, "now2");
+}
+
 void end_sessions(soci::session& sql, const std::string& user_id, const std::string& except) {
   sql << "delete from sessions where user_id = :user and id <> :except", use(user_id, "user"), use(except, "except");
+}
+
+void end_sessions_and_links(soci::session& sql, const std::string& user_id, const std::string& except) {
+  end_sessions(sql, user_id, except);
   sql << "delete from links where user_id = :user and used_at is null", use(user_id, "user");
 }
 

@@ -101,7 +101,7 @@ Result<User> admit_outside(soci::session& sql, const Outside& who, TimePoint now
   }
   if (user->role != before_role || user->team_id != before_team) {
     if (auto written = update_user(sql, *user); !written) return fail(std::move(written.error()));
-    if (found) end_sessions(sql, user->id, "");
+    if (found) end_sessions_and_links(sql, user->id, "");
   }
   auto fresh = user_by_id(sql, user->id);
   if (!fresh) return fail(Code::kInternal, "user-lost", "The account could not be read back.");

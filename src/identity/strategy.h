@@ -38,6 +38,7 @@ struct Admission {
   std::string token_id;                 ///< the session ends with this token
   std::string scopes;                   ///< and may do no more than it; empty: all
   TimePoint ends = TimePoint::max();    ///< the session ends no later
+  TimePoint proved = TimePoint::max();  ///< when who it is was shown, where that was not now; kNever: nobody says
 };
 
 /// One way of signing in. Each is one file; the list is made in make_strategies().

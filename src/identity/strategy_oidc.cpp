@@ -15,7 +15,7 @@ class OidcStrategy final : public Strategy {
 
   asio::awaitable<Result<Admission>> check(SignInRequest request) override {
     std::map<std::string, std::string> fields;
-    for (const auto* field : {"provider", "code", "nonce", "verifier", "redirect", "state"}) {
+    for (const auto* field : {"provider", "code", "nonce", "verifier", "redirect", "state", "again_since"}) {
       auto text = text_field(request.body, field);
       if (!text) co_return fail(std::move(text.error()));
       fields[field] = std::move(*text);
@@ -28,6 +28,8 @@ class OidcStrategy final : public Strategy {
     const auto access_token = tokens->access_token;
     auto claims = co_await provider.believe(std::move(*tokens), fields["nonce"]);
     if (!claims) co_return fail(std::move(claims.error()));
+    const auto proved = proved_at(*claims, fields["again_since"]);
+    if (!proved) co_return fail(proved.error());
     if (oidc::lacks(*claims, provider.options())) {
       auto subject = std::string(claims->at("sub").as_string());
       auto more = co_await provider.userinfo(access_token, std::move(subject));
@@ -36,10 +38,23 @@ class OidcStrategy final : public Strategy {
         if (!claims->contains(name)) claims->emplace(name, value);
       }
     }
-    co_return admit(outside_of(*claims, provider), fields["state"], request.now);
+    auto admission = admit(outside_of(*claims, provider), fields["state"], request.now);
+    admission.proved = *proved;
+    co_return admission;
   }
 
  private:
+  /// When the provider has asked for a proof: a session there may be days old. kNever where it does not say. `again_since`, if
+  /// there is one, is when it was told to ask (in microseconds); an answer from before is refused (with a minute for its clock).
+  static Result<TimePoint> proved_at(const boost::json::object& claims, const std::string& again_since) {
+    const auto* said = claims.if_contains("auth_time");
+    const bool known = said != nullptr && said->is_int64() && said->get_int64() > 0 && said->get_int64() < 253'402'300'800;
+    const auto at = known ? from_micros(said->get_int64() * 1'000'000) : sql::kNever;
+    if (again_since.empty() || at + std::chrono::minutes{1} >= from_micros(std::stoll(again_since))) return at;
+    return fail(Code::kUnauthenticated, "oidc-not-asked",
+                "The provider let you through without asking who you are. Sign out there first, or ask the staff.");
+  }
+
   static sql::Outside outside_of(const boost::json::object& claims, const oidc::Provider& provider) {
     auto person = oidc::person_of(claims, provider.options());
     sql::Outside who{"oidc:" + provider.options().issuer, person.subject, person.name, person.email, person.role, {}};

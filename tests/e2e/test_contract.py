@@ -149,6 +149,7 @@ def walk_people(server, contract, checked, player):
     nobody.put("/auth/password", {"token": "A" * 43, "new": "a long enough one"}).expect(401, "credentials-wrong")
     for way in ("start", "callback"):
         nobody.get(f"/auth/oidc/nobody/{way}").expect(303)
+    player.post("/me/proof", {"strategy": "local", "password": "not the one"}).expect(401, "credentials-wrong")
     player.get("/me/sessions").expect(200)
     player.delete("/me/sessions").expect(204)
     player.delete("/me/sessions/nothing").expect(404, "session-unknown")

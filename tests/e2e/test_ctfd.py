@@ -172,3 +172,38 @@ def test_R7_1_a_removed_account_does_not_come_back(make_server, ctfd):
     server.admin().delete(f"/admin/users/{answer.expect(201).json['id']}").expect(204)
     caller.get("/me").expect(401)
     sign_in(server, token)[1].expect(403, "forbidden")
+
+
+def role(answer):
+    return answer.expect(201).json["roles"][-1]
+
+
+def test_R7_1_administrators_of_the_ctfd_are_players_unless_it_is_told_otherwise(make_server, ctfd):
+    server = begin(make_server, ctfd)
+    boss = ctfd.add(80, "boss", 1, admin=True)
+    assert role(sign_in(server, boss)[1]) == "player"
+    assert "/users/80" not in paths(ctfd), "nobody asks what they are"
+    # What staff have made of an account stays.
+    me = sign_in(server, boss)[0].get("/me").json["id"]
+    server.admin().patch(f"/admin/users/{me}", {"role": "author"}).expect(200)
+    assert role(sign_in(server, boss)[1]) == "author"
+
+
+def test_R7_1_administrators_of_the_ctfd_have_the_role_that_is_configured(make_server, ctfd):
+    server = begin(make_server, ctfd, ctfd_admins="operator")
+    boss, ada = ctfd.add(81, "boss", 1, admin=True), ctfd.add(82, "ada", 1)
+    caller, answer = sign_in(server, boss)
+    assert role(answer) == "operator"
+    caller.get("/admin/users").expect(200)
+    assert server.api(boss).get("/me").expect(200).json["roles"][-1] == "operator", "by the token itself too"
+    assert role(sign_in(server, ada)[1]) == "player"
+    # A player's answer has no type, and one that claims another's id counts for nothing.
+    ctfd.shown = {82: {"id": 81, "type": "admin"}}
+    assert role(sign_in(server, ctfd.again(82))[1]) == "player"
+    ctfd.shown = {82: {"id": 82, "type": "user"}}
+    assert role(sign_in(server, ctfd.again(82))[1]) == "player"
+    ctfd.shown = {}
+    # Who is no administrator there any more is none here, and what was signed in as one ends.
+    ctfd.users[81]["admin"] = False
+    assert role(sign_in(server, ctfd.again(81))[1]) == "player"
+    caller.get("/admin/users").expect(401)

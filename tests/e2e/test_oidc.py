@@ -196,6 +196,30 @@ def test_R7_1_a_session_from_before_is_worth_nothing_after(place):
     attacker.get("/me").expect(401)
 
 
+def test_R7_2_a_proof_from_the_provider_is_one_that_it_has_just_asked_for(place):
+    server, _ = place
+
+    def may(browser):
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        answer = browser.api.call("DELETE", "/me/tokens/nobody", headers={"Cookie": cookie, "X-Tiltyard-Csrf": "1", "Origin": server.url})
+        return {404: True, 403: False}[answer.status] if answer.status == 404 or answer.reason == "sign-in-again" else answer
+    now = int(time.time())
+    # A session at the provider may be days old: it says so, or says nothing. What it asked for now is a proof.
+    for said, fresh in (({}, False), ({"auth_time": now - 3600}, False), ({"auth_time": "now"}, False), ({"auth_time": now}, True)):
+        assert may(through(place, **said)[0]) is fresh, said
+    browser, _ = through(place)
+    for said in ({}, {"auth_time": now - 3600}, {"auth_time": -1}):
+        asked = browser.begin(again=1, back="/account")
+        assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+        assert browser.end(code=place[1].grant(asked, **said), state=asked["state"]) == "/account?trouble=oidc-not-asked", said
+        browser.me().expect(200)
+        assert may(browser) is False
+    asked = browser.begin(again=1, back="/account")
+    assert browser.end(code=place[1].grant(asked, auth_time=int(time.time())), state=asked["state"]) == "/account"
+    assert may(browser) is True
+    assert "prompt" not in browser.begin(), "a usual sign-in asks for nothing of the kind"
+
+
 def test_R7_1_keys_rotate(place):
     _, provider = place
     through(place)

@@ -174,12 +174,18 @@ def test_R7_3_staff_manage_teams(site):
     staff.post("/admin/teams", {"name": "MANAGED"}).expect(409, "team-exists")
     member = site.user("managed")
     user = member.get("/me").json["id"]
+
+    def back():
+        member.get("/me").expect(401)  # other rights, another session
+        member.sign_in(strategy="local", name="managed", password="correct horse managed").expect(201)
     staff.put(f"/admin/teams/{team['id']}/members/{user}").expect(204)
+    back()
     assert member.get("/me").json["team"]["name"] == "Managed"
     staff.patch(f"/admin/teams/{team['id']}", {"name": "Renamed"}).expect(200)
     assert member.get("/me").json["team"]["name"] == "Renamed"
     machine = member.start("web").expect(201).json["id"]
     staff.delete(f"/admin/teams/{team['id']}/members/{user}").expect(204)
+    back()
     member.get(f"/instances/{machine}").expect(403, "team-missing")
     staff.delete(f"/admin/teams/{team['id']}").expect(403, "forbidden")
     site.admin().delete(f"/admin/teams/{team['id']}").expect(204)
@@ -275,15 +281,20 @@ def ended_after(answer, act, most=5.0):
     return time.monotonic() - begun
 
 
-@pytest.mark.parametrize("what", ["sign-out", "revoked", "role", "team", "password", "deleted"])
+@pytest.mark.parametrize("what", ["sign-out", "revoked", "role", "team", "put in", "taken out", "password", "deleted"])
 def test_R7_2_streams_end_with_the_session(site, what):
     caller = site.user(f"streams-{what}", team="Streams")
     user = caller.get("/me").json["id"]
     admin = site.admin()
+    teams = {one["name"]: one["id"] for one in admin.get("/admin/teams").expect(200).json["items"]}
+    if "Harbour" not in teams:
+        teams["Harbour"] = admin.post("/admin/teams", {"name": "Harbour"}).expect(201).json["id"]
     acts = {"sign-out": lambda: caller.delete("/session").expect(204),
             "revoked": lambda: admin.delete(f"/admin/users/{user}/sessions").expect(204),
             "role": lambda: admin.patch(f"/admin/users/{user}", {"role": "author"}).expect(200),
             "team": lambda: admin.patch(f"/admin/users/{user}", {"team": "Elsewhere"}).expect(200),
+            "put in": lambda: admin.put(f"/admin/teams/{teams['Harbour']}/members/{user}").expect(204),
+            "taken out": lambda: admin.delete(f"/admin/teams/{teams['Streams']}/members/{user}").expect(204),
             "password": lambda: admin.patch(f"/admin/users/{user}", {"password": "quite another password"}).expect(200),
             "deleted": lambda: admin.delete(f"/admin/users/{user}").expect(204)}
     connection, answer = stream(site, caller)
@@ -298,6 +309,32 @@ def test_R7_2_a_token_s_stream_ends_with_the_token(site):
     connection, answer = stream(site, site.api(made["token"]))
     ended_after(answer, lambda: maker.delete(f"/me/tokens/{made['id']}").expect(204))
     connection.close()
+
+
+def test_R7_2_what_would_let_others_stay_asks_who_it_is(make_server):
+    server = fake(make_server, proof_for="6s")
+    caller = server.user("stale")
+    cookie = caller.cookie
+    script = server.api(token_of(caller))
+    connection, events = stream(server, caller)
+    table = [item for item in needs(server) if item["whose"] == "self" and (item["method"], item["path"]) not in ALONE and item["path"] != "/api/v1/me/proof"]
+    assert sum(item["proof"] for item in table) >= 4
+    assert until(lambda: caller.delete("/me/tokens/nobody").status == 403, "the sign-in to be old", 20)
+    for item in table:
+        answer = caller.call(item["method"], fill(item["path"], "x"), body=None if item["method"] in ("GET", "DELETE") else {})
+        assert (answer.status == 403 and answer.reason == "sign-in-again") == item["proof"], f"{answer}"
+    script.delete("/me/tokens/nobody").expect(404)  # a token is a proof with every request
+    proof = caller.get("/me").expect(200).json["proof"]
+    assert proof["ways"] == ["local"] and proof["until"]
+    caller.post("/me/proof", {"strategy": "local", "password": "not the password"}).expect(401, "credentials-wrong")
+    caller.delete("/me/sessions").expect(403, "sign-in-again")
+    caller.post("/me/proof", {"strategy": "local", "password": "correct horse stale"}).expect(204)
+    caller.delete("/me/sessions").expect(204)
+    assert caller.cookie == cookie and caller.get("/me").expect(200)
+    assert events.readline(), "what runs on the session goes on"
+    connection.close()
+    noted = server.admin().get("/admin/events", query={"kind": "login"}).expect(200).json["items"]
+    assert noted[0]["detail"] == {"strategy": "local", "again": True}
 
 
 def websocket(site, path, cookie, origin):
@@ -339,6 +376,27 @@ def test_R7_2_a_terminal_asks_for_its_origin_and_ends_with_the_session(site):
             break
     probe.close()
     assert time.monotonic() - begun < 3
+
+
+def test_R7_2_a_terminal_ends_when_staff_take_its_owner_out_of_the_team(site):
+    caller = site.user("evicted", team="Landlords")
+    me = caller.get("/me").json
+    instance = caller.start("web").expect(201).json
+    path = f"/api/v1/instances/{instance['id']}/terminal"
+    status, probe = websocket(site, path, caller.cookie, site.url)
+    assert status == 101
+    site.admin().delete(f"/admin/teams/{me['team']['id']}/members/{me['id']}").expect(204)
+    probe.settimeout(20)
+    received = b""
+    while b"\x03\xf0" not in received:  # close code 1008
+        piece = probe.recv(4096)
+        assert piece, "it ends with a reason"
+        received += piece
+    probe.close()
+    assert websocket(site, path, caller.cookie, site.url)[0] == 401, "the session is over"
+    caller.sign_in(strategy="local", name="evicted", password="correct horse evicted").expect(201)
+    assert websocket(site, path, caller.cookie, site.url)[0] == 403, "and a new one has no right to the machine"
+    caller.get(f"/instances/{instance['id']}").expect(403, "team-missing")
 
 
 def test_R7_2_session_fixation(site):

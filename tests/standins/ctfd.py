@@ -25,6 +25,7 @@ class Ctfd:
         self.failure = None    # (status, body, content type, headers): what every request gets
         self.delay = 0         # seconds before each answer
         self.hidden = set()    # path patterns that answer 403 to players
+        self.shown = {}        # user id -> what /users/{id} says instead
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,6 +50,12 @@ class Ctfd:
         """A user with a token, which is answered."""
         self.users[number] = {"name": name, "team_id": team, "admin": admin, "banned": False}
         token = f"ctfd_{number:064x}"
+        self.tokens[token] = number
+        return token
+
+    def again(self, number):
+        """Another token of the same user."""
+        token = f"ctfd_{number:062x}{len(self.tokens):02x}"
         self.tokens[token] = number
         return token
 
@@ -87,6 +94,8 @@ class Ctfd:
             return self.of_me(user) if me and not me["banned"] else (403, None)
         if path == "/users":
             return self.list_users(query)
+        if found := re.fullmatch(r"/users/(\d+)", path):
+            return self.of_user(int(found[1]), admin)
         if path == "/configs/user_mode":
             if not admin:
                 return 403, {"message": "You don't have the permission to access the requested resource."}
@@ -103,6 +112,20 @@ class Ctfd:
             "website": None, "name": user["name"], "email": f"{user['name']}@players.example", "language": None, "country": None,
             "affiliation": None, "bracket_id": None, "id": number, "oauth_id": None, "fields": [], "team_id": user["team_id"],
             "place": None, "score": 0}}
+
+    def of_user(self, number, admin):
+        """What anybody sees; to administrators also what they are (UserSchema.views)."""
+        user = self.users.get(number)
+        if not user or user["banned"] and not admin:
+            return 404, {"message": "The requested URL was not found on the server."}
+        if number in self.shown:
+            return 200, {"success": True, "data": self.shown[number]}
+        body = {"website": None, "name": user["name"], "country": None, "affiliation": None, "bracket_id": None, "id": number, "oauth_id": None,
+                "fields": [], "team_id": user["team_id"], "place": None, "score": 0}
+        if admin:
+            body |= {"created": "2026-01-01T00:00:00+00:00", "banned": user["banned"], "email": f"{user['name']}@players.example", "language": None,
+                     "secret": None, "hidden": False, "type": "admin" if user["admin"] else "user", "verified": True, "change_password": False}
+        return 200, {"success": True, "data": body}
 
     def list_users(self, query):
         wanted = query.get("q", [""])[0].lower()

@@ -136,3 +136,59 @@ test('R7.1 a forgotten password is replaced by way of a letter, once', async () 
   await second.getByText('This address is not complete').waitFor();
   await second.context().close();
 });
+
+test('R7.2 who has been signed in for a while shows once more who it is, and what was asked for goes on', async () => {
+  const short = await ownServer('[auth]\nproof_for = "6s"\n');
+  try {
+    const made = await fetch(`${short.site}/api/v1/admin/users`, {
+      method: 'POST', headers: { authorization: `Bearer ${short.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'sleepy', role: 'player', password: 'a-long-enough-password' }),
+    });
+    assert.equal(made.status, 201);
+    const enter = async () => {
+      const page = await open(browser);
+      await page.goto(`${short.site}/signin`);
+      await page.getByLabel('Name').fill('sleepy');
+      await page.getByLabel('Password').fill('a-long-enough-password');
+      await page.keyboard.press('Enter');
+      await page.getByRole('link', { name: 'sleepy' }).waitFor();
+      return page;
+    };
+    const [elsewhere, page] = [await enter(), await enter()];
+    await page.goto(`${short.site}/account`);
+    await page.getByText('(this one)').waitFor();
+    await until('the sign-in to be old', () => page.evaluate(async () => {
+      const me = await (await fetch('/api/v1/me')).json();
+      return Date.parse(me.proof.until) < Date.now();
+    }));
+    const dialog = page.getByRole('dialog', { name: 'Is it still you?' });
+    const ask = () => page.getByRole('button', { name: 'Sign out everywhere else' }).click();
+
+    await ask();
+    await dialog.waitFor();
+    await looksRight(page, 'proof');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    await page.getByRole('alert').getByText('You have been signed in for a while.').waitFor();
+    await elsewhere.reload();
+    await elsewhere.getByRole('link', { name: 'sleepy' }).waitFor();
+
+    // The focus is where the password goes; Enter sends.
+    await ask();
+    await dialog.waitFor();
+    await page.keyboard.type('not-the-password');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('alert').getByText('That is not right.').waitFor();
+    await page.keyboard.type('a-long-enough-password');
+    await page.keyboard.press('Enter');
+    await page.getByText('You are signed out everywhere else.').waitFor();
+    await dialog.waitFor({ state: 'hidden' });
+    await elsewhere.reload();
+    await elsewhere.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+    await elsewhere.context().close();
+  } finally {
+    await short.stop();
+  }
+});

@@ -5,6 +5,8 @@ import { Sessions } from './sessions';
 import { call, Failure } from './api';
 import { noteFailure } from './live';
 import { CopyButton, Empty, Notice, When } from './parts';
+import { useQuery } from './route';
+import { WAYS_BACK } from './signin';
 import { dispatch, toast } from './store';
 import { plural } from './words';
 import type { ApiToken, List, Me, Role, Scope } from './types';
@@ -165,6 +167,7 @@ function highestRole(me: Me): Role {
 }
 
 export function Account({ me }: { me: Me }) {
+  const [back] = useQuery('trouble');
   const limit = (count: number): string => (count > 0 ? plural(count, 'machine') : 'no limit');
   return (
     <div className="narrow">
@@ -174,6 +177,7 @@ export function Account({ me }: { me: Me }) {
           <span className="spring" />
           <button type="button" onClick={() => void signOut()}>Sign out</button>
         </div>
+        {back && <Notice tone="bad">{WAYS_BACK[back] ?? 'Signing in again did not work.'}</Notice>}
         <dl className="facts">
           <div><dt>Role</dt><dd>{highestRole(me)}</dd></div>
           <div><dt>Team</dt><dd>{me.team?.name ?? 'none'}</dd></div>

@@ -57,8 +57,25 @@ interface Options {
   deadlineMs?: number;
 }
 
+let askProof: (() => Promise<boolean>) | null = null;
+
+/** `ask` shows who is signed in that they have to show once more who they are; true when they did. */
+export function onProofAsked(ask: () => Promise<boolean>): () => void {
+  askProof = ask;
+  return () => { askProof = null; };
+}
+
 /** One call of the API. `path` starts with a slash and is under /api/v1. Throws Failure. */
 export async function call<T>(path: string, options: Options = {}): Promise<T> {
+  try {
+    return await send<T>(path, options);
+  } catch (error) {
+    if ((error as Failure).reason !== 'sign-in-again' || !(await askProof?.())) throw error;
+    return send<T>(path, options);
+  }
+}
+
+async function send<T>(path: string, options: Options): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (options.method && options.method !== 'GET') headers['x-tiltyard-csrf'] = '1';
   if (options.body !== undefined) headers['content-type'] = 'application/json';

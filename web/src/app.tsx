@@ -5,6 +5,7 @@ import { Home, isStaff, seesProblems } from './home';
 import { KEYS, onKey } from './keys';
 import { askReady, noteFailure, startLive, stopLive, whoAmI } from './live';
 import { Empty, Icon } from './parts';
+import { ProofDialog } from './proof';
 import { go, Link, usePath } from './route';
 import { OPEN_PAGES, SignIn } from './signin';
 import { AllMachines, Usage } from './staff';
@@ -179,6 +180,7 @@ export function App() {
           <a className="skip" href="#main">To the content</a>
           <Header me={me} showKeys={() => setKeys(true)} />
           <main id="main" tabIndex={-1}><Guard key={path.split('/')[1]}><Suspense fallback={<p className="muted">Loading…</p>}><View me={me} path={path} /></Suspense></Guard></main>
+          <ProofDialog />
           <KeyList shown={keys} hide={() => setKeys(false)} />
         </>
       )}

@@ -105,6 +105,8 @@ export interface Me {
   /** Whether this range is played in teams, and whether I need one. */
   teams: boolean;
   team_missing: boolean;
+  /** Until when what is sensitive is not asked for again, and by which strategies it can be shown then; null: it never is. */
+  proof: { until: string; ways: ('local' | 'token' | 'ctfd' | 'oidc')[] } | null;
 }
 
 export type Scope = 'read' | 'instances' | 'flags' | 'account' | 'admin';

@@ -19,6 +19,7 @@ const instance = (id: string, more: Partial<Instance> = {}): Instance => ({
 
 const me: Me = {
   id: 'u', name: 'ada', kind: 'user', roles: ['player'], team: null, strategy: 'local', limits: { instances: 2, running: 2 }, has_password: true,
+  email: null, scopes: ['read'], teams: false, team_missing: false, proof: null,
 };
 
 const run = (state: State, ...actions: Action[]): State => actions.reduce(reduce, state);
