@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bus/event_log.h"
+#include "jobs/jobs.h"
 #include "limits/limits.h"
 #include "limits/testing.h"
 #include "observe/metrics.h"
@@ -27,8 +28,9 @@ class Limits : public ::testing::Test {
     folder_ = ::mkdtemp(name);
     store_ = std::move(*store::open("sqlite:" + folder_ + "/t.db"));
     auto schema = migrations();
-    const auto log = bus::migrations();
+    const auto log = bus::migrations(), jobs = jobs::migrations();
     schema.insert(schema.end(), log.begin(), log.end());
+    schema.insert(schema.end(), jobs.begin(), jobs.end());
     EXPECT_TRUE(store_->migrate(schema));
     const auto nothing = [](http::Request) -> asio::awaitable<Result<http::Response>> { co_return http::Response::empty(204); };
     router_.add({"GET", "/list", http::Access::kSignedIn, nothing, 1024, {"list-read", "address"}});
@@ -238,6 +240,14 @@ TEST_F(Limits, R7_6_AChangeReachesAServerThatHearsNoNewsOfIt) {
     ASSERT_TRUE(looking.get());
     ASSERT_EQ(run(loops_, rates_at_home(*other, place)), (Rates{i, 300, 0}));
   }
+  // And nobody has to ask: it is a job.
+  const SystemClock clock;
+  jobs::Service jobs({}, {loops_.home(), *file, clock});
+  other->declare_jobs(jobs);
+  ASSERT_TRUE(run(loops_, jobs.start()));
+  ASSERT_TRUE(run(loops_, service_->change(place, Rates{140, 300, 0}, "staff")));
+  EXPECT_TRUE(eventually([&] { return run(loops_, rates_at_home(*other, place)) == Rates{140, 300, 0}; }));
+  asio::co_spawn(loops_.home(), jobs.close(), asio::use_future).get();
   asio::co_spawn(loops_.home(), other->close(), asio::use_future).get();
   file->close();
 }
