@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Claims: from the request's first byte to a running instance with the owner's own flag, out of a full pool
 """Parts: running, frozen (the default two: pools of COUNT instances), bare (the Engine's own create and start of the same
-container, by default with the others), mass (1,000 frozen instances: the server's memory for each).
+container, by default with the others), mass (1,000 frozen instances at once: the server's memory for each).
 Usage: ./bench claim, or benchmarks/claim.py [--count 300] [--mass 1000] [PART...]"""
 import argparse
 import asyncio
@@ -163,15 +163,17 @@ def mass(count):
         before = available()
         server.start()
         server.admin().wait_template("claim", timeout=600)
-        few = count // 10
-        wait_full(server, "claim", few)
-        small = server.memory()
-        filled = wait_full(server, "claim", count, timeout=3600)
-        time.sleep(2)
-        big = server.memory()
-        print(f"{count} frozen instances (filled in {filled:.0f} s after the first {few})")
-        print(f"  {'server memory':<46} {small / 2**20:.1f} MB with {few}, {big / 2**20:.1f} MB with {count}: "
-              f"{(big - small) / (count - few) / 1024:.1f} KB each (mark 2)")
+        begun, grown = time.monotonic(), []
+        for number in range(count // 10, count + 1, count // 10):
+            wait_full(server, "claim", number, timeout=3600)
+            time.sleep(1)
+            grown.append((number, server.memory()))
+        frozen = [one for one in docker.containers(tiltyard__namespace=server.namespace) if one["State"] == "paused"]
+        print(f"{len(frozen)} frozen instances, as the Engine sees them (filled in {time.monotonic() - begun:.0f} s)")
+        print("  " + ", ".join(f"{number}: {size / 2**20:.1f}" for number, size in grown) + " MB")
+        (few, small), (half, middle), (all_, big) = grown[0], grown[len(grown) // 2 - 1], grown[-1]
+        print(f"  {'server memory for each':<46} {(big - small) / (all_ - few) / 1024:.1f} KB from {few} to {all_}, "
+              f"{(big - middle) / (all_ - half) / 1024:.1f} KB from {half} to {all_} (mark 2)")
         print(f"  {'the machine has given, all told':<46} {(before - available()) / 2**30:.1f} GB (mark: fits into 16)", flush=True)
     finally:
         close(server)

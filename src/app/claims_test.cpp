@@ -126,6 +126,67 @@ TEST_P(R1_14_Claims, NobodyReadsAnotherOwnersFlag) {
   }
 }
 
+class R1_14_Passwords : public R1_14_Claims {
+ protected:
+  R1_14_Passwords() {
+    add_template("one", std::string(kPooled) + "[credentials]\nuser = \"player\"\nper_owner = true\nfile = \"/run/password\"\n");
+  }
+
+  /// What the machine would read; the flag is the first file.
+  std::string password_in(const InstanceId& id) const {
+    std::ifstream in(folder_ / "instances" / id.str() / "flags" / "1");
+    std::string line;
+    std::getline(in, line);
+    return line;
+  }
+};
+
+TEST_P(R1_14_Passwords, EachClaimHasItsOwnAndThePoolsIsGone) {
+  open();
+  ASSERT_TRUE(until([this] { return waiting("one") == 2; }));
+  std::map<InstanceId, std::string> of_the_pool;
+  home([&] {
+    for (const auto& live : service_->all_live()) {
+      ASSERT_TRUE(live->instance.credentials);
+      of_the_pool[live->instance.id] = live->instance.credentials->password.reveal();
+    }
+  });
+  ASSERT_EQ(of_the_pool.size(), 2u);
+  std::set<std::string> passwords;
+  for (const auto& [id, password] : of_the_pool) {
+    EXPECT_EQ(password_in(id), password);
+    passwords.insert(password);
+  }
+  std::map<InstanceId, std::string> owned;
+  for (const auto* who : {"ann", "bob"}) {
+    auto claimed = ask(who, "one");
+    ASSERT_TRUE(claimed);
+    ASSERT_TRUE(of_the_pool.contains(claimed->id));
+    ASSERT_TRUE(claimed->credentials);
+    EXPECT_EQ(claimed->credentials->user, "player");
+    const auto password = claimed->credentials->password.reveal();
+    EXPECT_EQ(password.size(), 16u);
+    EXPECT_TRUE(passwords.insert(password).second) << "the pool's, or another owner's";
+    EXPECT_EQ(password_in(claimed->id), password);
+    owned[claimed->id] = password;
+    for (const auto& file : fs::recursive_directory_iterator(folder_ / "instances" / claimed->id.str())) {
+      if (!file.is_regular_file()) continue;
+      std::ifstream in(file.path());
+      const std::string text(std::istreambuf_iterator<char>(in), {});
+      EXPECT_EQ(text.find(of_the_pool[claimed->id]), std::string::npos) << file.path();
+    }
+  }
+  leave();
+  open();
+  for (const auto& [id, password] : owned) {
+    const auto again = wait(id);
+    ASSERT_TRUE(again.credentials) << "after a restart";
+    EXPECT_EQ(again.credentials->password.reveal(), password);
+    EXPECT_EQ(password_in(id), password);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(One, R1_14_Passwords, testing::Values(1u));
 INSTANTIATE_TEST_SUITE_P(Seeds, R1_14_Claims, testing::Range(1u, 11u));
 
 }  // namespace

@@ -226,7 +226,7 @@ class Flags : public Folder {
   }
 
   labs::LiveRef instance(const std::string& id, const std::string& owner, labs::PoolRole pool = labs::PoolRole::kNone) {
-    auto live = std::make_shared<labs::Live>(loops_.home());
+    auto live = std::make_shared<labs::Live>();
     live->instance.id = InstanceId(id);
     live->instance.owner = owner;
     live->instance.pool = pool;
@@ -234,7 +234,7 @@ class Flags : public Folder {
     return live;
   }
   fs::path file_of(const labs::LiveRef& live, const std::string& target, const std::string& service = "main") {
-    for (const auto& mount : live->additions[service].mounts) {
+    for (const auto& mount : live->making.there().additions[service].mounts) {
       if (mount.target == target) return mount.source;
     }
     return {};
@@ -436,7 +436,7 @@ TEST_F(R5_2_Files, OwnerModeTimesAndCapabilityAreKept) {
   ASSERT_TRUE(run(step_->make(live)));
   const auto path = file_of(live, "/flag");
   const auto flag = *flag_of("me");
-  EXPECT_EQ(live->flag->reveal(), flag);
+  EXPECT_EQ(live->making->flag->reveal(), flag);
   EXPECT_EQ(read(path), "a " + flag + " b " + flag);
   struct stat facts{};
   ASSERT_EQ(::stat(path.c_str(), &facts), 0);
@@ -456,7 +456,7 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
   image({{"text", Kind::kFile, "x FLAG{box} y", 0640, 12, 34, 981173106}, {"bin", Kind::kFile, "\0FLAG{box}"s + std::string(40, '\0') + "end"}});
   auto live = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(live)));
-  const auto nobodys = live->flag->reveal();
+  const auto nobodys = live->making->flag->reveal();
   EXPECT_EQ(nobodys.size(), flag_of("me")->size());
   EXPECT_NE(nobodys, *flag_of("me"));
   EXPECT_EQ(*run(service_->owner_of(nobodys)), std::nullopt);
@@ -465,14 +465,14 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
   reopen();
   const auto again = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(again)));
-  EXPECT_EQ(again->flag->reveal(), nobodys) << "also after a restart";
+  EXPECT_EQ(again->making->flag->reveal(), nobodys) << "also after a restart";
 
   live->instance.owner = "me";
   live->instance.pool = labs::PoolRole::kClaimed;
   for (int times = 0; times < 2; ++times) {
     ASSERT_TRUE(run(step_->claim(live)));
     const auto flag = *flag_of("me");
-    EXPECT_EQ(live->flag->reveal(), flag);
+    EXPECT_EQ(live->making->flag->reveal(), flag);
     EXPECT_EQ(read(file_of(live, "/text")), "x " + flag + " y");
     EXPECT_EQ(read(file_of(live, "/bin")), "\0"s + flag + std::string(49 - flag.size(), '\0') + "end");
     ::stat(file_of(live, "/text").c_str(), &after);
@@ -480,7 +480,7 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
     EXPECT_EQ(after.st_mtim.tv_sec, 981173106);
     EXPECT_EQ(after.st_mode, before.st_mode);
   }
-  EXPECT_EQ(live->additions["main"].mounts.size(), 2u) << "a repeated step adds nothing twice";
+  EXPECT_EQ(live->making.there().additions["main"].mounts.size(), 2u) << "a repeated step adds nothing twice";
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "instances" / "i2")) {
     if (entry.is_regular_file()) EXPECT_FALSE(read(entry.path()).contains(nobodys)) << entry.path();
   }
@@ -503,7 +503,7 @@ TEST_F(R5_2_Files, AFlagInTheEnvironmentIsNotClaimed) {
   tmpl_->flag.variable = "THE_FLAG";
   const auto live = instance("i4", "me");
   ASSERT_TRUE(run(step_->make(live)));
-  EXPECT_THAT(live->additions["main"].environment, ElementsAre("THE_FLAG=" + *flag_of("me")));
+  EXPECT_THAT(live->making.there().additions["main"].environment, ElementsAre("THE_FLAG=" + *flag_of("me")));
   EXPECT_EQ(run(step_->claim(live)).error().reason, "flag-in-environment");
 }
 
@@ -517,11 +517,11 @@ TEST_F(R5_2_Files, ARemoteEngineGetsThemAsAnArchive) {
   tmpl_->flag.file = "/flag";
   const auto live = instance("i5", "me");
   ASSERT_TRUE(run(step_->make(live)));
-  EXPECT_THAT(live->additions["main"].mounts, IsEmpty());
-  EXPECT_THAT(live->additions["main"].archive, HasSubstr(*flag_of("me")));
+  EXPECT_THAT(live->making.there().additions["main"].mounts, IsEmpty());
+  EXPECT_THAT(live->making.there().additions["main"].archive, HasSubstr(*flag_of("me")));
   const auto waits = instance("i6", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(waits)));
-  EXPECT_THAT(waits->additions["main"].archive, Not(HasSubstr(*flag_of("me"))));
+  EXPECT_THAT(waits->making.there().additions["main"].archive, Not(HasSubstr(*flag_of("me"))));
   engine::MachineSpec spec;
   spec.name = "i6-main";
   spec.image = "test/one:1";
@@ -554,7 +554,7 @@ TEST(R5_2_Pack, OwnerModeTimeCapabilityAndHardLinksAreKept) {
   plan.patches.push_back(patch);
   patch.service = "other";
   plan.patches.push_back(patch);
-  const auto packed = pack_files(plan, "FLAG{mine}");
+  const auto packed = pack_files(plan, {"FLAG{mine}", ""});
   ASSERT_TRUE(packed);
   ASSERT_EQ(packed->size(), 2u);
   const auto& tar = packed->at("main");

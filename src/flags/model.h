@@ -24,7 +24,8 @@ struct Patch {
   std::size_t room = 0;  ///< binary: the longest flag that fits
   bool read_only = false;
   std::string source;                  ///< host path of the original; empty: `content` is it
-  std::optional<std::string> content;  ///< nullopt with an empty source: the flag and a line end
+  std::optional<std::string> content;  ///< nullopt with an empty source: the flag, or the password, and a line end
+  bool password = false;
 };
 
 /// Where a template's flag goes (row 5.2): found once per template and image.
@@ -46,6 +47,9 @@ struct Plan {
 
 /// Stands for the flag in Plan::environment; no template can hold it, for it has a NUL.
 inline constexpr std::string_view kFlagMark{"\0flag", 5};
+
+/// The same for the owner's password.
+inline constexpr std::string_view kPasswordMark{"\0password", 9};
 
 /// A flag in the environment is fixed when a machine is made: no pool. A flag that is read when the program starts, or
 /// that is inside the program: machines wait created, not started.

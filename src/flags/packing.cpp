@@ -7,7 +7,6 @@
 #include <memory>
 #include <utility>
 
-#include "flags/placing.h"
 
 namespace tiltyard::flags {
 namespace {
@@ -84,7 +83,7 @@ class Tar {
 
 }  // namespace
 
-Result<std::map<std::string, std::string>> pack_files(const Plan& plan, std::string_view flag) {
+Result<std::map<std::string, std::string>> pack_files(const Plan& plan, OwnTexts own) {
   std::map<std::string, Tar> tars;
   std::map<std::pair<std::string, int>, std::string> first_names;
   for (const auto& patch : plan.patches) {
@@ -95,7 +94,7 @@ Result<std::map<std::string, std::string>> pack_files(const Plan& plan, std::str
       if (!linked) return fail(std::move(linked.error()));
       continue;
     }
-    auto content = patched(patch, plan.placeholder, flag);
+    auto content = patched(patch, plan.placeholder, own);
     if (!content) return fail(std::move(content.error()));
     auto added = tar.add(patch, *content);
     if (!added) return fail(std::move(added.error()));

@@ -59,8 +59,8 @@ Result<std::string> read_file(const std::string& path) {
 
 }  // namespace
 
-Result<std::string> patched(const Patch& patch, std::string_view placeholder, std::string_view flag) {
-  if (patch.source.empty() && !patch.content) return std::string(flag) + "\n";
+Result<std::string> patched(const Patch& patch, std::string_view placeholder, OwnTexts own) {
+  if (patch.source.empty() && !patch.content) return std::string(patch.password ? own.password : own.flag) + "\n";
   std::string content;
   if (patch.content) {
     content = *patch.content;
@@ -69,8 +69,8 @@ Result<std::string> patched(const Patch& patch, std::string_view placeholder, st
     if (!original) return original;
     content = std::move(*original);
   }
-  if (!patch.binary) return replace_text(content, placeholder, flag);
-  auto replaced = replace_binary(content, placeholder, flag);
+  if (!patch.binary) return replace_text(content, placeholder, own.flag);
+  auto replaced = replace_binary(content, placeholder, own.flag);
   if (!replaced) return fail(std::move(replaced.error()).with("file", patch.target));
   return content;
 }
@@ -98,7 +98,7 @@ Result<> write_in_place(const std::string& path, std::string_view content, const
   return {};
 }
 
-Result<> place_files(const Plan& plan, std::string_view flag, const std::string& folder, Place which) {
+Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, Place which) {
   if (plan.patches.empty()) return {};
   std::error_code failure;
   fs::create_directories(folder, failure);
@@ -108,7 +108,7 @@ Result<> place_files(const Plan& plan, std::string_view flag, const std::string&
     if (!done.insert(patch.file).second) continue;
     const auto path = fmt::format("{}/{}", folder, patch.file);
     if (which == Place::kMissing && fs::exists(path, failure)) continue;
-    auto content = patched(patch, plan.placeholder, flag);
+    auto content = patched(patch, plan.placeholder, own);
     if (!content) return fail(std::move(content.error()));
     auto written = write_in_place(path, *content, patch.facts);
     if (!written) return written;

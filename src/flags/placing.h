@@ -9,8 +9,13 @@
 /// An instance's own files that hold its flag. Blocking.
 namespace tiltyard::flags {
 
-/// What an original looks like with this flag. `flag-does-not-fit`, `flag-file-missing`.
-Result<std::string> patched(const Patch& patch, std::string_view placeholder, std::string_view flag);
+/// What is one owner's own.
+struct OwnTexts {
+  std::string_view flag, password;
+};
+
+/// What an original looks like with these. `flag-does-not-fit`, `flag-file-missing`.
+Result<std::string> patched(const Patch& patch, std::string_view placeholder, OwnTexts own);
 
 /// Writes `content` into the file, which keeps its inode if it is there, with owner, mode, times and capability.
 /// `disk-full`, `flag-file-refused`.
@@ -21,6 +26,6 @@ enum class Place {
   kMissing,  ///< only files that are not there: a player may have written to the others
 };
 /// Writes the files of the plan into `folder` as "0", "1", …
-Result<> place_files(const Plan& plan, std::string_view flag, const std::string& folder, Place which);
+Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, Place which);
 
 }  // namespace tiltyard::flags

@@ -60,6 +60,7 @@ class Planner {
         add_environment(service, image);
       }
       if (service.name == tmpl_.flag.machine) add_own(service, image);
+      if (tmpl_.credentials && service.name == tmpl_.credentials->machine) add_password(service);
     }
     settle_shape();
     judge();
@@ -253,6 +254,22 @@ class Planner {
     plan_.patches.push_back(std::move(patch));
   }
 
+  /// [credentials] file and variable.
+  void add_password(const templates::Service& service) {
+    const auto& credentials = *tmpl_.credentials;
+    if (!credentials.variable.empty()) plan_.environment[service.name].push_back(credentials.variable + "=" + std::string(kPasswordMark));
+    if (credentials.file.empty()) return;
+    std::erase_if(plan_.patches, [&](const Patch& other) { return other.service == service.name && other.target == credentials.file; });
+    Patch patch;
+    patch.service = service.name;
+    patch.target = credentials.file;
+    patch.file = next_++;
+    patch.facts.mode = 0444;
+    patch.read_only = service.machine.read_only;
+    patch.password = true;
+    plan_.patches.push_back(std::move(patch));
+  }
+
   /// One text for all places: as long as the narrowest lets it be.
   void settle_shape() {
     if (!plan_.dynamic) return;
@@ -274,7 +291,11 @@ class Planner {
 
   void judge() {
     if (plan_.patches.size() > kMostPatches) error(fmt::format("more than {} files hold {}", kMostPatches, plan_.placeholder));
-    if (!plan_.dynamic || plan_.placeholder.empty() || !plan_.patches.empty() || !plan_.environment.empty()) return;
+    const bool placed = std::ranges::any_of(plan_.patches, [](const Patch& patch) { return !patch.password; }) ||
+                        std::ranges::any_of(plan_.environment, [](const auto& of) {
+                          return std::ranges::any_of(of.second, [](const std::string& variable) { return variable.contains(kFlagMark); });
+                        });
+    if (!plan_.dynamic || plan_.placeholder.empty() || placed) return;
     for (const auto& service : tmpl_.services) {
       if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) return;
     }
@@ -299,7 +320,16 @@ bool Plan::broken() const {
 }
 
 labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {
-  if (!tmpl.dynamic_flags) return {};
+  const auto* credentials = tmpl.credentials ? &*tmpl.credentials : nullptr;
+  if (credentials && !credentials->variable.empty()) {
+    return {labs::PoolKind::kNone, fmt::format("the owner's password is in the environment of '{}', which is fixed when the machine is made",
+                                               credentials->machine)};
+  }
+  labs::PoolChoice later;
+  if (credentials && credentials->read_at_start) {
+    later = {labs::PoolKind::kCreated, "its program reads the password once, when it starts (credentials.read = \"start\")"};
+  }
+  if (!tmpl.dynamic_flags) return later;
   std::string holder = tmpl.flag.variable.empty() ? std::string{} : tmpl.flag.machine;
   for (const auto& service : tmpl.services) {
     if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) holder = service.name;
@@ -314,7 +344,7 @@ labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {
       return {labs::PoolKind::kCreated, fmt::format("the flag is inside the program {} of '{}'", patch.target, patch.service)};
     }
   }
-  return {};
+  return later;
 }
 
 Plan make_plan(const templates::Template& tmpl, PlanInput input) { return Planner(tmpl, std::move(input)).make(); }

@@ -13,6 +13,8 @@
 #include <iostream>
 
 #include "flags/image_scan.h"
+#include "flags/model.h"
+#include "flags/placing.h"
 #include "flags/tar_test.h"
 
 namespace tiltyard::flags {
@@ -327,6 +329,31 @@ TEST_F(R5_2, FindsWhatANaiveUnpackingFinds) {
     for (const auto& holder : found->holders) RC_ASSERT(kept(holder) == kFlag);
   });
   EXPECT_TRUE(held);
+}
+
+TEST(R5_2_Plan, AnOwnersPasswordGoesWhereAFlagWouldAndSaysWhatKindOfPoolThereIs) {
+  templates::Template tmpl;
+  tmpl.dynamic_flags = false;
+  tmpl.services.emplace_back().name = "main";
+  auto& credentials = tmpl.credentials.emplace();
+  credentials.user = "player";
+  credentials.per_owner = true;
+  credentials.file = "/run/password";
+  credentials.variable = "PASSWORD";
+  credentials.machine = "main";
+  PlanInput input;
+  input.prefix = "FLAG";
+  input.images.push_back(ImageFacts{"test/one:1", "sha256:1", {}, {}, nullptr, {}});
+  const auto plan = make_plan(tmpl, input);
+  ASSERT_EQ(plan.patches.size(), 1u);
+  EXPECT_EQ(plan.patches[0].target, "/run/password");
+  EXPECT_EQ(*patched(plan.patches[0], "", {"FLAG{mine}", "abcd"}), "abcd\n");
+  EXPECT_THAT(plan.environment.at("main"), ElementsAre("PASSWORD=" + std::string(kPasswordMark)));
+  EXPECT_EQ(pool_kind(tmpl, plan).kind, labs::PoolKind::kNone) << "a variable is fixed when a machine is made";
+  credentials.variable.clear();
+  EXPECT_EQ(pool_kind(tmpl, make_plan(tmpl, input)).kind, labs::PoolKind::kRunning);
+  credentials.read_at_start = true;
+  EXPECT_EQ(pool_kind(tmpl, make_plan(tmpl, input)).kind, labs::PoolKind::kCreated);
 }
 
 }  // namespace

@@ -72,10 +72,10 @@ class FlagsStep final : public labs::Step {
     } else if (!has_run) {
       auto packed = co_await pack(live, *plan, *flag);
       if (!packed) co_return fail(std::move(packed.error()));
-      for (auto& [service, tar] : *packed) live->additions[service].archive = std::move(tar);
+      for (auto& [service, tar] : *packed) live->making.there().additions[service].archive = std::move(tar);
     }
     add_text(*live, **plan, *flag);
-    if (live->instance.pool == labs::PoolRole::kWaiting) waiting_.insert_or_assign(live->instance.id, *plan);
+    if (live->instance.pool == labs::PoolRole::kWaiting) live->made_by = *plan;
     co_return Result<>{};
   }
 
@@ -95,8 +95,9 @@ class FlagsStep final : public labs::Step {
     if (!tmpl) co_return claimed_before(folder_of(*live));
     auto plan = co_await plan_at_make(live);
     if (!plan) co_return fail(std::move(plan.error()));
-    if ((*plan)->dynamic && !(*plan)->environment.empty()) {
-      co_return fail(Code::kConflict, "flag-in-environment", "The flag is in the environment, which is fixed when a machine is made.");
+    if (!(*plan)->environment.empty() && pool_kind(*tmpl, **plan).kind == labs::PoolKind::kNone) {
+      co_return fail(Code::kConflict, "flag-in-environment",
+                     "What is each owner's is in the environment, which is fixed when a machine is made.");
     }
     auto flag = co_await flags_.flag_of(live->instance.owner, tmpl, *plan);
     if (!flag) co_return fail(std::move(flag.error()));
@@ -105,14 +106,14 @@ class FlagsStep final : public labs::Step {
     auto placing = *shared ? place(live, *plan, *flag, Place::kAll) : send(live, *plan, *flag);
     auto placed = co_await std::move(placing);
     if (!placed) co_return placed;
-    waiting_.erase(live->instance.id);
+    live->made_by.reset();
     if (*shared) add_mounts(*live, **plan);
     add_text(*live, **plan, *flag);
     co_return Result<>{};
   }
 
   asio::awaitable<Result<>> undo(LiveRef live) override {
-    waiting_.erase(live->instance.id);
+    live->made_by.reset();
     const auto target = folder_of(*live);
     std::error_code none;
     if (!fs::exists(target, none)) co_return Result<>{};
@@ -134,6 +135,14 @@ class FlagsStep final : public labs::Step {
     return fail(Code::kConflict, "template-changed", "The template changed while the instance was being handed over; start it again.");
   }
 
+  static Secret password_of(const labs::Live& live) {
+    return live.instance.credentials ? live.instance.credentials->password : Secret();
+  }
+
+  static std::string filled(const std::string& variable, const Secret& flag, const Secret& password) {
+    return replace_text(replace_text(variable, kFlagMark, flag.reveal()), kPasswordMark, password.reveal());
+  }
+
   std::string folder_of(const labs::Live& live) const { return fmt::format("{}/{}/flags", folder_, live.instance.id.str()); }
 
   asio::awaitable<Result<Secret>> flag_for(LiveRef live, PlanRef plan) {
@@ -148,15 +157,14 @@ class FlagsStep final : public labs::Step {
 
   /// A claim writes the files that the machines were made with, whatever the template's images are by now.
   asio::awaitable<Result<PlanRef>> plan_at_make(LiveRef live) {
-    const auto known = waiting_.find(live->instance.id);
-    if (known != waiting_.end()) co_return known->second;
+    if (live->made_by) co_return std::static_pointer_cast<const Plan>(live->made_by);
     co_return co_await flags_.plan_of(live->tmpl);
   }
 
   asio::awaitable<Result<>> place(LiveRef live, PlanRef plan, Secret flag, Place which) {
     const bool waits = live->instance.pool == labs::PoolRole::kWaiting;
-    auto work = [plan, flag, folder = folder_of(*live), which, waits] {
-      auto placed = place_files(*plan, flag.reveal(), folder, which);
+    auto work = [plan, flag, password = password_of(*live), folder = folder_of(*live), which, waits] {
+      auto placed = place_files(*plan, {flag.reveal(), password.reveal()}, folder, which);
       if (placed && !waits) wait_no_more(folder);
       return placed;
     };
@@ -169,7 +177,7 @@ class FlagsStep final : public labs::Step {
   }
 
   asio::awaitable<Result<std::map<std::string, std::string>>> pack(LiveRef live, PlanRef plan, Secret flag) {
-    auto work = [plan, flag] { return pack_files(*plan, flag.reveal()); };
+    auto work = [plan, flag, password = password_of(*live)] { return pack_files(*plan, {flag.reveal(), password.reveal()}); };
     co_return co_await offload(flags_.files(), std::move(work));
   }
 
@@ -194,20 +202,20 @@ class FlagsStep final : public labs::Step {
       mount.source = fmt::format("{}/{}", folder_of(live), patch.file);
       mount.target = patch.target;
       mount.read_only = patch.read_only;
-      add_mount(live.additions[patch.service], std::move(mount));
+      add_mount(live.making.there().additions[patch.service], std::move(mount));
     }
   }
 
   static void add_text(labs::Live& live, const Plan& plan, const Secret& flag) {
-    if (!flag.empty()) live.flag = flag;
+    if (!flag.empty()) live.making.there().flag = flag;
     for (const auto& [service, variables] : plan.environment) {
-      for (const auto& variable : variables) add_variable(live.additions[service], replace_text(variable, kFlagMark, flag.reveal()));
+      auto& additions = live.making.there().additions[service];
+      for (const auto& variable : variables) add_variable(additions, filled(variable, flag, password_of(live)));
     }
   }
 
   Service& flags_;
   std::string folder_;
-  std::map<InstanceId, PlanRef> waiting_;
 };
 
 }  // namespace

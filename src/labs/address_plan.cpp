@@ -110,7 +110,7 @@ Result<> AddressPlan::place_single(const templates::Template& tmpl, Plan& plan) 
     const std::uint32_t host = last;
     used.insert(host);
     const std::uint32_t start = base_ + ((index * 2 + (tmpl.egress ? 1 : 0)) << kSharedBits);
-    plan.networks.push_back({"", spec});
+    plan.networks.push_back(planned(spec));
     plan.machines.front().attachments.push_back({spec.name, dotted(start + host), {}});
     return {};
   }
@@ -137,7 +137,7 @@ Result<> AddressPlan::place_stack(const templates::Template& tmpl, const Instanc
     }
     const bool egress = tmpl.egress && !network.internal;
     const auto spec = stack_network(instance, network.name, *index, egress);
-    plan.networks.push_back({network.name, spec});
+    plan.networks.emplace_back(PlannedNetwork{network.name, spec});
     std::uint32_t host = kFirstHost;
     for (std::size_t i = 0; i < tmpl.services.size(); ++i) {
       for (const auto& use : tmpl.services[i].networks) {
@@ -156,8 +156,16 @@ Result<> AddressPlan::place_stack(const templates::Template& tmpl, const Instanc
   return {};
 }
 
-void AddressPlan::restore(const Plan& plan) {
-  for (const auto& network : plan.networks) {
+/// The same object for all plans that name it.
+const Shared<PlannedNetwork>& AddressPlan::planned(engine::NetworkSpec shared) {
+  const auto key = shared.name + " " + shared.subnet;
+  return planned_.try_emplace(key, PlannedNetwork{"", std::move(shared)}).first->second;
+}
+
+void AddressPlan::restore(Plan& plan) {
+  for (auto& common : plan.networks) {
+    if (common->spec.shared) common = planned(common->spec);
+    const PlannedNetwork& network = common;
     const auto start = parse_dotted(network.spec.subnet.substr(0, network.spec.subnet.find('/')));
     if (!start) continue;
     if (!network.spec.shared) {
@@ -176,7 +184,7 @@ void AddressPlan::restore(const Plan& plan) {
 }
 
 void AddressPlan::release(const Plan& plan) {
-  for (const auto& network : plan.networks) {
+  for (const PlannedNetwork& network : plan.networks) {
     const auto start = parse_dotted(network.spec.subnet.substr(0, network.spec.subnet.find('/')));
     if (!start) continue;
     if (!network.spec.shared) {

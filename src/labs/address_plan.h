@@ -26,8 +26,8 @@ class AddressPlan {
   /// Fills in the plan's networks and the machines' addresses for the template's services. `addresses-exhausted` when the
   /// pool is used up, `stack-too-large` for more than 28 machines on one network.
   Result<> place(const templates::Template& tmpl, const InstanceId& instance, Plan& plan);
-  /// After a restart: what this plan uses is taken.
-  void restore(const Plan& plan);
+  /// After a restart: what this plan uses is taken; what it shares with others it has in common with them again.
+  void restore(Plan& plan);
   void release(const Plan& plan);
   /// The engine says that somebody else uses this range: never give it out again while this process lives.
   void avoid(const engine::NetworkSpec& network);
@@ -42,6 +42,7 @@ class AddressPlan {
   Result<> place_single(const templates::Template& tmpl, Plan& plan);
   Result<> place_stack(const templates::Template& tmpl, const InstanceId& instance, Plan& plan);
   Result<std::uint32_t> take_stack_block();
+  const Shared<PlannedNetwork>& planned(engine::NetworkSpec shared);
   engine::NetworkSpec stack_network(const InstanceId& instance, const std::string& key, std::uint32_t index,
                                     bool egress) const;
 
@@ -50,6 +51,7 @@ class AddressPlan {
   /// Shared networks by (egress, index): host numbers in use.
   std::map<std::pair<bool, std::uint32_t>, std::set<std::uint32_t>> shared_;
   std::map<std::pair<bool, std::uint32_t>, std::uint32_t> last_host_;
+  std::map<std::string, Shared<PlannedNetwork>> planned_;  ///< shared networks by name and range
   std::set<std::string> avoided_;  ///< subnets
   std::set<std::uint32_t> stacks_;
   std::uint32_t next_stack_ = 0;

@@ -37,10 +37,10 @@ TEST(R1_5, SinglesShareABridgeAndNeverAnAddress) {
     ASSERT_TRUE(plan->place(single(), InstanceId("a-b-" + std::to_string(i)), one));
     ASSERT_EQ(one.machines.size(), 1u);
     EXPECT_TRUE(addresses.insert(one.machines[0].attachments[0].address).second);
-    networks.insert(one.networks[0].spec.name);
-    EXPECT_LE(one.networks[0].spec.bridge.size(), 15u);
-    EXPECT_TRUE(one.networks[0].spec.bridge.starts_with("tys"));
-    EXPECT_TRUE(one.networks[0].spec.shared);
+    networks.insert(one.networks[0]->spec.name);
+    EXPECT_LE(one.networks[0]->spec.bridge.size(), 15u);
+    EXPECT_TRUE(one.networks[0]->spec.bridge.starts_with("tys"));
+    EXPECT_TRUE(one.networks[0]->spec.shared);
   }
   // A Linux bridge takes 1,023 ports: the 1,500 are on two.
   EXPECT_EQ(networks.size(), 2u);
@@ -51,9 +51,9 @@ TEST(R1_5, EgressHasNetworksOfItsOwn) {
   Plan closed, open;
   ASSERT_TRUE(plan->place(single(false), InstanceId("a"), closed));
   ASSERT_TRUE(plan->place(single(true), InstanceId("b"), open));
-  EXPECT_NE(closed.networks[0].spec.subnet, open.networks[0].spec.subnet);
-  EXPECT_TRUE(open.networks[0].spec.bridge.starts_with("tyse"));
-  EXPECT_FALSE(closed.networks[0].spec.bridge.starts_with("tyse"));
+  EXPECT_NE(closed.networks[0]->spec.subnet, open.networks[0]->spec.subnet);
+  EXPECT_TRUE(open.networks[0]->spec.bridge.starts_with("tyse"));
+  EXPECT_FALSE(closed.networks[0]->spec.bridge.starts_with("tyse"));
 }
 
 TEST(R1_5, AnAddressJustGivenBackIsTheLastToBeUsedAgain) {
@@ -71,8 +71,8 @@ TEST(R1_5, StacksGetNetworksThatDoNotOverlapAndAreFoundByName) {
   for (int i = 0; i < 1000; ++i) {
     Plan one;
     ASSERT_TRUE(plan->place(stack(3), InstanceId("s-" + std::to_string(i)), one));
-    EXPECT_TRUE(subnets.insert(one.networks[0].spec.subnet).second);
-    EXPECT_LE(one.networks[0].spec.bridge.size(), 15u);
+    EXPECT_TRUE(subnets.insert(one.networks[0]->spec.subnet).second);
+    EXPECT_LE(one.networks[0]->spec.bridge.size(), 15u);
     EXPECT_EQ(one.machines[2].attachments[0].aliases.back(), "m2");
   }
 }
@@ -128,7 +128,7 @@ TEST(R1_13, RandomUseAndRestartsNeverGiveAnAddressTwice) {
       live.erase(victim);
     } else {
       plan = AddressPlan::make("10.64.0.0/14", "tiltyard");
-      for (const auto& [id, one] : live) plan->restore(one);
+      for (auto& [id, one] : live) plan->restore(one);
     }
     if (round % 100 == 0) check();
   }

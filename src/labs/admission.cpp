@@ -24,17 +24,6 @@ std::string short_owner(const std::string& owner) {
   return letters.empty() ? "nobody" : letters;
 }
 
-/// The labels before the gateway's domain. A label has at most 63 characters (RFC 1035): where the full name is longer,
-/// the instance's last two parts stand for it.
-std::vector<std::string> hosts_of(const InstanceId& instance, const std::string& endpoint, bool first) {
-  std::vector<std::string> hosts;
-  if (first) hosts.push_back(instance.str());
-  std::string full = endpoint + "--" + instance.str();
-  if (full.size() > 63) full = endpoint.substr(0, 44) + "--" + instance.str().substr(instance.str().size() - 17);
-  hosts.push_back(std::move(full));
-  return hosts;
-}
-
 std::string address_of(const Plan& plan, const std::string& service) {
   for (const auto& machine : plan.machines) {
     if (machine.service == service && !machine.attachments.empty()) return machine.attachments.front().address;
@@ -73,6 +62,9 @@ const Override* Service::override_of(const TemplateId& id) const {
 std::shared_ptr<const templates::Template> Service::overridden(std::shared_ptr<const templates::Template> tmpl) const {
   const auto* change = override_of(tmpl->id);
   if (!change) return tmpl;
+  // One for all who ask: instances hold on to it.
+  auto& known = changed_[tmpl->id];
+  if (known.of == tmpl) return known.changed;
   auto changed = std::make_shared<templates::Template>(*tmpl);
   changed->active = change->active.value_or(changed->active);
   changed->max_instances = change->max_instances.value_or(changed->max_instances);
@@ -92,6 +84,7 @@ std::shared_ptr<const templates::Template> Service::overridden(std::shared_ptr<c
     resources.pids = change->pids.value_or(resources.pids);
     if (change->memory) resources.memory = resources.memory_swap = *change->memory;
   }
+  known = {std::move(tmpl), changed};
   return changed;
 }
 
@@ -103,15 +96,16 @@ Result<> Service::admit(const identity::Principal& who, const templates::Templat
   }
   const std::string owner = who.owner();
   std::size_t of_template = 0, of_all = 0;
-  for (const auto& [id, live] : live_) {
-    const bool waits = live->instance.pool == PoolRole::kWaiting && live->claimant.empty();
+  for (const auto& live : live_) {
+    const bool waits = live->instance.pool == PoolRole::kWaiting && !live->claimant;
     if (waits) continue;
     ++of_all;
     if (live->instance.tmpl != tmpl.id) continue;
     ++of_template;
-    if (live->instance.owner != owner && live->claimant != owner) continue;
+    const bool theirs = live->instance.owner == owner || (live->claimant && *live->claimant == owner);
+    if (!theirs) continue;
     Error exists{Code::kConflict, "instance-exists", "You already run this template; stop that instance first.", {}, {}};
-    return fail(std::move(exists).with("instance_id", id.str()));
+    return fail(std::move(exists).with("instance_id", live->instance.id.str()));
   }
   const auto over = [](const char* what, std::size_t limit, std::size_t current, std::string message) {
     Error error{Code::kLimited, "limit-reached", std::move(message), {}, {}};
@@ -150,7 +144,7 @@ asio::awaitable<Result<Instance>> Service::request(identity::Principal who, Temp
   const bus::Actor actor(who.name, who.user.str(), std::move(address));
   if (auto waiting = take(**tmpl)) co_return co_await claim(std::move(waiting), std::move(who), std::move(context), actor);
 
-  auto live = std::make_shared<Live>(parts_.home);
+  auto live = std::make_shared<Live>();
   live->tmpl = *tmpl;
   live->step_clock = std::chrono::steady_clock::now();
   Instance& instance = live->instance;
@@ -158,18 +152,15 @@ asio::awaitable<Result<Instance>> Service::request(identity::Principal who, Temp
   instance.owner = who.owner();
   instance.owner_name = who.team ? who.team_name : who.name;
   instance.id = InstanceId(fmt::format("{}-{}-{}", instance.tmpl.str(), short_owner(instance.owner), random_hex(4)));
-  instance.template_name = (*tmpl)->name;
-  instance.template_hash = (*tmpl)->hash;
+  instance.follow(*tmpl);
   instance.user = who.user;
   instance.team = who.team ? who.team->str() : "";
-  instance.cost_centre = (*tmpl)->cost_centre;
-  instance.lease = (*tmpl)->lease;
   instance.context = std::move(context);
-  instance.credentials = (*tmpl)->credentials;
+  instance.credentials = draw_credentials(**tmpl);
   instance.created_at = parts_.clock.now();
 
   // From here on the places are taken, before the first await: no second call can slip in between.
-  live_.emplace(instance.id, live);
+  live_.insert(live);
   ++by_owner_[instance.owner];
   const bool at_once = queue_.empty() && room();
   if (at_once) ++spawning_;
@@ -210,7 +201,6 @@ asio::awaitable<Result<>> Service::plan(LiveRef live) {
   for (const auto& volume : tmpl->volumes) {
     instance.plan.volumes.emplace_back(volume, fmt::format("{}-{}-{}", options_.prefix, instance.id.str(), volume));
   }
-  bool first_http = true;
   for (const auto& endpoint : tmpl->endpoints) {
     PlannedEndpoint planned;
     planned.name = endpoint.name;
@@ -218,10 +208,6 @@ asio::awaitable<Result<>> Service::plan(LiveRef live) {
     planned.machine_port = endpoint.port;
     planned.kind = endpoint.kind;
     planned.address = address_of(instance.plan, endpoint.machine);
-    if (endpoint.kind == templates::EndpointKind::kHttp) {
-      planned.hosts = hosts_of(instance.id, endpoint.name, first_http);
-      first_http = false;
-    }
     instance.plan.endpoints.push_back(std::move(planned));
   }
   if (instance.pool == PoolRole::kWaiting) co_return Result<>{};  // at the claim, when there is an owner
@@ -260,6 +246,7 @@ asio::awaitable<Result<>> Service::set_override(TemplateId id, Override change, 
   auto saved = co_await rows_.set_override(id, change, event);
   if (!saved) co_return saved;
   overrides_[id] = std::move(change);
+  changed_.erase(id);
   // What waits was made with the limits of before.
   if (const auto shelf = shelves_.find(id); shelf != shelves_.end()) {
     const auto waiting = shelf->second.ready;

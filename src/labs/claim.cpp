@@ -32,7 +32,7 @@ LiveRef Service::take(const templates::Template& tmpl) {
   if (std::any_of(queue_.begin(), queue_.end(), queues)) return nullptr;
   const bool may_start = queue_.empty() && room();
   const auto fits = [&](const LiveRef& live) {
-    return !live->busy && !live->stop_requested && live->instance.template_hash == tmpl.hash && (!live->created_only || may_start);
+    return !live->busy && !live->stop_requested && *live->instance.template_hash == tmpl.hash && (!live->created_only || may_start);
   };
   const auto at = std::find_if(ready.begin(), ready.end(), fits);
   if (at == ready.end()) return nullptr;
@@ -46,17 +46,16 @@ LiveRef Service::take(const templates::Template& tmpl) {
 }
 
 /// The row as it is for its new owner.
-Instance Service::claimed(const Instance& waiting, const templates::Template& tmpl, const identity::Principal& who,
-                          std::string context) const {
-  Instance next = waiting;
+Instance Service::claimed(const Live& live, const identity::Principal& who, std::string context) const {
+  Instance next = live.instance;
   next.pool = PoolRole::kClaimed;
   next.owner = who.owner();
   next.owner_name = who.team ? who.team_name : who.name;
   next.user = who.user;
   next.team = who.team ? who.team->str() : "";
-  next.lease = tmpl.lease;
+  next.follow(live.tmpl);
   next.context = std::move(context);
-  next.credentials = tmpl.credentials;
+  next.credentials = draw_credentials(*live.tmpl);
   next.created_at = parts_.clock.now();
   next.timings.clear();
   return next;
@@ -69,7 +68,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   const auto owner = who.owner();
   live->claimant = owner;
   ++by_owner_[owner];
-  auto next = claimed(live->instance, *live->tmpl, who, std::move(context));
+  auto next = claimed(*live, who, std::move(context));
   auto placed = co_await give_ports(&next);
   if (placed) {
     next.state = live->created_only ? InstanceState::kStarting : InstanceState::kRunning;
@@ -88,7 +87,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   }
   co_await failpoint("labs.claim.commit.after");
   live->instance = std::move(next);
-  live->claimant.clear();
+  live->claimant.reset();
   live->step_clock = begun;
   if (live->created_only) {
     live->created_only = false;
@@ -154,8 +153,8 @@ asio::awaitable<void> Service::settle_claim(LiveRef live) {
 
 /// A claim that came to nothing: as if it had never been taken.
 void Service::put_back(const LiveRef& live) {
-  one_less(live->claimant);
-  live->claimant.clear();
+  one_less(*live->claimant);
+  live->claimant.reset();
   live->busy = false;
   shelves_[live->instance.tmpl].ready.push_front(live);
   // A machine that ended meanwhile was not looked at.

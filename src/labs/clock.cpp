@@ -1,5 +1,6 @@
 // What happens by the clock, as jobs: leases end, orphans are swept, usage is measured (docs/jobs.md).
 #include <algorithm>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "labs/lease.h"
@@ -57,7 +58,7 @@ void Service::declare_jobs() {
 /// Of those that were started by a server that did not write them down as jobs, too.
 asio::awaitable<Result<>> Service::keep_lease_ends() {
   std::vector<Instance> leased;
-  for (const auto& [id, live] : live_) {
+  for (const auto& live : live_) {
     if (lease_due(live->instance)) leased.push_back(live->instance);
   }
   if (leased.empty()) co_return Result<>{};
@@ -80,7 +81,7 @@ asio::awaitable<Result<jobs::Next>> Service::end_lease(InstanceId id) {
 /// Staff may have cancelled the job.
 asio::awaitable<Result<jobs::Next>> Service::check_leases() {
   std::vector<Instance> late;
-  for (const auto& [id, live] : live_) {
+  for (const auto& live : live_) {
     const auto due = lease_due(live->instance);
     if (due && !live->stop_requested && *due + kSurelyLate <= parts_.clock.now()) late.push_back(live->instance);
   }
@@ -124,9 +125,9 @@ asio::awaitable<void> Service::sample(LiveRef live) {
     memory += static_cast<double>(stats->memory) / (1024.0 * 1024 * 1024);
   }
   const auto now = SteadyClock::now();
-  const auto place = sampled_.try_emplace(live->instance.id, now).first;
-  const std::chrono::duration<double, std::ratio<3600>> hours = now - place->second;
-  place->second = now;
+  const auto before = std::exchange(live->sampled, now);
+  const bool first = before == SteadyClock::time_point{};
+  const std::chrono::duration<double, std::ratio<3600>> hours = first ? SteadyClock::duration{} : now - before;
   // The engine counts from the machine's start; a machine that was started again begins at zero, and then the larger stays.
   live->instance.cpu_seconds = std::max(live->instance.cpu_seconds, cpu);
   live->instance.memory_gib_hours += memory * hours.count();

@@ -58,7 +58,7 @@ asio::awaitable<Result<>> Service::tell_asleep(LiveRef live, bool asleep) {
 std::shared_ptr<void> Service::use(const InstanceId& id) const {
   const auto held = live(id);
   if (!held) return nullptr;
-  held->use->open.fetch_add(1);
+  held->used().open.fetch_add(1);
   return {nullptr, [use = held->use](std::nullptr_t) {
             use->touch();
             use->open.fetch_sub(1);
@@ -72,10 +72,10 @@ std::optional<SteadyClock::time_point> Service::sleeps_at(Live& live) const {
   if (instance.pool == PoolRole::kWaiting || live.stop_requested) return std::nullopt;
   const auto now = SteadyClock::now(), later = now + live.tmpl->pause_after;
   const auto seen = parts_.presence.activity(instance.id);
-  if (live.busy || live.use->open > 0 || !seen || seen->waiting) return later;
+  if (live.busy || live.used().open > 0 || !seen || seen->waiting) return later;
   // The first look at it: it has just come to run.
-  if (live.use->last == 0) live.use->touch();
-  const SteadyClock::time_point used{SteadyClock::duration(live.use->last)};
+  if (live.used().last == 0) live.used().touch();
+  const SteadyClock::time_point used{SteadyClock::duration(live.used().last)};
   return std::max(used, seen->last) + live.tmpl->pause_after;
 }
 
@@ -111,7 +111,7 @@ asio::awaitable<Result<>> Service::put_to_sleep(LiveRef live, bool only_if_idle)
   begin(live, "pause", doze_off(live, only_if_idle, outcome));
   while (live->dozing) co_await live->changed.wait_for(std::chrono::seconds{1});
   // Whatever was in the way may still be: the idle time begins anew.
-  if (!*outcome) live->use->touch();
+  if (!*outcome) live->used().touch();
   co_return *outcome;
 }
 
@@ -138,7 +138,7 @@ asio::awaitable<Result<>> Service::freeze_all(LiveRef live, bool only_if_idle) {
   Instance& instance = live->instance;
   // Who came before the gateway had heard is not left behind.
   const auto seen = only_if_idle ? parts_.presence.activity(instance.id) : std::nullopt;
-  if (seen && (seen->waiting || live->use->open > 0 || seen->last + live->tmpl->pause_after > SteadyClock::now())) {
+  if (seen && (seen->waiting || live->used().open > 0 || seen->last + live->tmpl->pause_after > SteadyClock::now())) {
     co_return fail(Code::kConflict, "in-use", "Somebody has just begun to use it.");
   }
   const auto some_ended = std::make_shared<bool>(false);
@@ -185,7 +185,7 @@ asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> wakin
   const bool thawed = waking->result && live->instance.state == InstanceState::kPaused;
   if (thawed) {
     live->instance.state = InstanceState::kRunning;
-    live->use->touch();
+    live->used().touch();
     co_await tell_asleep(live, false);
   }
   waking->done.set();
@@ -265,7 +265,7 @@ asio::awaitable<void> Service::settle_sleep(LiveRef live) {
       instance.state = InstanceState::kRunning;
       co_await save_surely(live, "instance.resumed");
     }
-    live->use->touch();
+    live->used().touch();
     if (paused) co_await tell_asleep(live, false);
     parts_.jobs.poke(kIdle);
   }

@@ -10,10 +10,10 @@ namespace {
 /// What a spawn-time placeholder stands for in this instance; the reader has let no other name through.
 std::string value_of(const std::string& name, const Live& live) {
   const Instance& instance = live.instance;
-  if (name == "FLAG" || name == "DYNAMIC_FLAG") return live.flag ? live.flag->reveal() : "";
+  if (name == "FLAG" || name == "DYNAMIC_FLAG") return live.making && live.making->flag ? live.making->flag->reveal() : "";
   if (name == "INSTANCE_ID") return instance.id.str();
   if (name == "DOCKER_NETWORK") {
-    return instance.plan.networks.empty() ? "" : instance.plan.networks.front().spec.name;
+    return instance.plan.networks.empty() ? "" : instance.plan.networks.front()->spec.name;
   }
   if (name.starts_with("PORT_")) {
     // The port that players use: the gateway's for raw TCP, the machine's own behind a host name.
@@ -83,8 +83,9 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
 
 /// What other capabilities' steps want. A mount of theirs takes the place of the template's at the same path.
 void add_additions(engine::MachineSpec& spec, const Live& live, const std::string& service) {
-  const auto found = live.additions.find(service);
-  if (found == live.additions.end()) return;
+  if (!live.making) return;
+  const auto found = live.making->additions.find(service);
+  if (found == live.making->additions.end()) return;
   for (const auto& mount : found->second.mounts) {
     std::erase_if(spec.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
     spec.mounts.push_back(mount);
@@ -116,7 +117,7 @@ engine::Labels labels_of(const Instance& instance) {
   return {{engine::kLabelInstance, instance.id.str()},
           {engine::kLabelTemplate, instance.tmpl.str()},
           {engine::kLabelOwner, pooled ? "" : instance.owner},
-          {engine::kLabelCostCentre, instance.cost_centre}};
+          {engine::kLabelCostCentre, *instance.cost_centre}};
 }
 
 engine::MachineSpec machine_spec(const Live& live, const templates::Service& service, const PlannedMachine& planned,

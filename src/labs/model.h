@@ -3,13 +3,16 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/compact.h"
 #include "base/id.h"
+#include "base/secret.h"
 #include "engine/spec.h"
 #include "templates/model.h"
 
@@ -49,14 +52,13 @@ struct PlannedEndpoint {
   std::string address;  ///< of the machine
   std::uint16_t machine_port = 0;
   templates::EndpointKind kind = templates::EndpointKind::kHttp;
-  std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP)
   std::uint16_t port = 0;          ///< of the gateway (TCP)
 };
 
 /// Every name and address that an instance will use. Written with the instance's row before anything is made, so that
 /// whatever exists has a name that is already on disk; undoing needs nothing else.
 struct Plan {
-  std::vector<PlannedNetwork> networks;
+  std::vector<Shared<PlannedNetwork>> networks;
   std::vector<PlannedMachine> machines;
   std::vector<std::pair<std::string, std::string>> volumes;  ///< the template's name → the engine's
   std::vector<PlannedEndpoint> endpoints;
@@ -79,33 +81,49 @@ struct PoolChoice {
 
 std::string_view to_string(PoolKind kind);
 
+/// What its owner signs in with, inside the machines.
+struct Credentials {
+  std::string user;
+  Secret password;
+};
+
+/// Thousands may wait for an owner, or sleep: what all of one template have in common is shared with it, and what is seldom
+/// there takes no room.
 struct Instance {
   InstanceId id;
   TemplateId tmpl;
-  std::string template_name;
-  std::string template_hash;
+  Shared<std::string> template_name;
+  Shared<std::string> template_hash;
   std::string owner;  ///< the team's id in team mode, else the user's
   std::string owner_name;
   UserId user;  ///< who pressed start
   std::string team;
-  std::string cost_centre;
+  Shared<std::string> cost_centre;
   InstanceState state = InstanceState::kQueued;
   PoolRole pool = PoolRole::kNone;
-  std::optional<Reason> reason;
+  Rare<Reason> reason;
   TimePoint created_at{};
   std::optional<TimePoint> started_at, ended_at, expires_at;
-  templates::LeasePolicy lease;
+  Shared<templates::LeasePolicy> lease;
   std::string context;  ///< picks the first lease's length where the policy has contexts
   int extensions = 0;
   std::chrono::seconds added{0};
   Plan plan;
-  std::optional<std::pair<std::string, std::string>> credentials;
+  Rare<Credentials> credentials;
   /// What each part of the spawn took, in order ("network", "machines", "ready", "routes", "total").
   std::vector<std::pair<std::string, std::chrono::microseconds>> timings;
   double cpu_seconds = 0;
   double memory_gib_hours = 0;
 
   bool live() const { return !is_final(state); }
+  /// Takes over what the template says of every instance.
+  void follow(const std::shared_ptr<const templates::Template>& whole);
 };
+
+/// The labels before the gateway's domain under which an HTTP endpoint is found: derived from names that are on disk.
+std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint);
+
+/// The template's credentials for one owner: its own password, or one that is drawn now (16 characters, 80 random bits).
+Rare<Credentials> draw_credentials(const templates::Template& tmpl);
 
 }  // namespace tiltyard::labs

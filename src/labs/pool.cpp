@@ -90,7 +90,7 @@ void Service::thin_out(Shelf& shelf, const templates::Template* tmpl) {
   bool one_gone = false;
   for (const auto& live : shelf.ready) {
     const auto age = parts_.clock.now() - live->instance.created_at;
-    const bool stale = !tmpl || live->instance.template_hash != tmpl->hash || shelf.choice.kind == PoolKind::kNone;
+    const bool stale = !tmpl || *live->instance.template_hash != tmpl->hash || shelf.choice.kind == PoolKind::kNone;
     const bool spare = tmpl && (age > tmpl->pool.max_age || shelf.ready.size() - out.size() > shelf.target);
     if (!stale && (!spare || one_gone)) continue;
     one_gone = true;
@@ -120,8 +120,8 @@ std::shared_ptr<const templates::Template> Service::emptiest(
   double least = 1;
   // Also what is being made or looked at after a restart: all that may yet stand on the shelf.
   std::map<TemplateId, std::size_t> there;
-  for (const auto& [id, live] : live_) {
-    const bool waits = live->instance.pool == PoolRole::kWaiting && !live->stop_requested && live->claimant.empty();
+  for (const auto& live : live_) {
+    const bool waits = live->instance.pool == PoolRole::kWaiting && !live->stop_requested && !live->claimant;
     there[live->instance.tmpl] += waits ? 1 : 0;
   }
   for (const auto& [id, tmpl] : pooled) {
@@ -137,25 +137,22 @@ std::shared_ptr<const templates::Template> Service::emptiest(
 }
 
 void Service::start_fill(std::shared_ptr<const templates::Template> tmpl) {
-  auto live = std::make_shared<Live>(parts_.home);
+  auto live = std::make_shared<Live>();
   live->tmpl = tmpl;
   live->step_clock = SteadyClock::now();
   Instance& instance = live->instance;
   instance.pool = PoolRole::kWaiting;
   instance.tmpl = tmpl->id;
   instance.id = InstanceId(fmt::format("{}-{}-{}", tmpl->id.str(), nobody_yet(), random_hex(4)));
-  instance.template_name = tmpl->name;
-  instance.template_hash = tmpl->hash;
-  instance.cost_centre = tmpl->cost_centre;
-  instance.lease = tmpl->lease;
-  instance.credentials = tmpl->credentials;
+  instance.follow(tmpl);
+  instance.credentials = draw_credentials(*tmpl);
   instance.created_at = parts_.clock.now();
   instance.state = InstanceState::kPreparing;
   auto& shelf = shelves_[tmpl->id];
   live->created_only = shelf.choice.kind == PoolKind::kCreated;
   ++shelf.filling;
   ++spawning_;
-  live_.emplace(instance.id, live);
+  live_.insert(live);
   begin(live, "fill", fill(live));
 }
 
@@ -170,10 +167,7 @@ asio::awaitable<void> Service::fill(LiveRef live) {
   if (made) made = co_await freeze(live);
   if (made && !live->stop_requested) {
     instance.state = InstanceState::kRunning;
-    // A thousand of these may wait: what only the spawn needed goes.
-    instance.timings = {};
-    live->step = {};
-    if (!live->created_only) live->additions = {};
+    instance.timings = {};  // nobody's history
     auto before = co_await failpoint("labs.fill.commit.before");
     made = before ? co_await rows_.update(instance, {}) : std::move(before);
     co_await failpoint("labs.fill.commit.after");

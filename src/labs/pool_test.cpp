@@ -194,7 +194,7 @@ TEST_F(R1_14_Pool, AChangedTemplateGetsAnotherPool) {
     const auto entry = catalogue_->find(TemplateId("one"));
     if (!entry || entry->tmpl->description != "Another" || waiting("one") != 2) return false;
     for (const auto& live : service_->all_live()) {
-      if (live->instance.template_hash != entry->tmpl->hash) return false;
+      if (*live->instance.template_hash != entry->tmpl->hash) return false;
     }
     return true;
   };

@@ -79,7 +79,7 @@ asio::awaitable<void> Service::leave_queue(LiveRef live) {
   Result<> placed = tmpl ? Result<>{} : Result<>(fail(std::move(tmpl.error())));
   if (placed && !live->stop_requested) {
     live->tmpl = *tmpl;
-    instance.template_hash = (*tmpl)->hash;
+    instance.template_hash = {*tmpl, (*tmpl)->hash};
     instance.timings.emplace_back("queued", parts_.clock.now() - instance.created_at);
     instance.state = InstanceState::kPreparing;
     live->step_clock = SteadyClock::now();

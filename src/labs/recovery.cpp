@@ -40,13 +40,13 @@ asio::awaitable<Result<>> Service::load() {
   auto rows = co_await rows_.live();
   if (!rows) co_return fail(std::move(rows.error()));
   for (auto& row : *rows) {
-    auto live = std::make_shared<Live>(parts_.home);
+    auto live = std::make_shared<Live>();
     live->instance = std::move(row);
     live->step_clock = std::chrono::steady_clock::now();
     // A reason on a row that is not on its way back yet: somebody asked for the stop while a saga was under way.
     live->stop_requested = live->instance.reason.has_value();
     if (const auto entry = parts_.catalogue.find(live->instance.tmpl)) {
-      if (entry->tmpl->hash == live->instance.template_hash) live->tmpl = overridden(entry->tmpl);
+      if (entry->tmpl->hash == *live->instance.template_hash) live->tmpl = overridden(entry->tmpl);
     }
     addresses_->restore(live->instance.plan);
     for (const auto& endpoint : live->instance.plan.endpoints) {
@@ -54,7 +54,7 @@ asio::awaitable<Result<>> Service::load() {
     }
     if (live->instance.pool != PoolRole::kWaiting) ++by_owner_[live->instance.owner];
     if (live->instance.state == InstanceState::kQueued) queue_.push_back(live);
-    live_.emplace(live->instance.id, std::move(live));
+    live_.insert(std::move(live));
   }
   if (!live_.empty()) log::info("labs", "instances taken up again", {{"count", live_.size()}});
   co_return Result<>{};

@@ -79,7 +79,6 @@ json::object endpoint_json(const PlannedEndpoint& endpoint) {
           {"address", endpoint.address},
           {"machine_port", endpoint.machine_port},
           {"http", endpoint.kind == templates::EndpointKind::kHttp},
-          {"hosts", array_of(endpoint.hosts)},
           {"port", endpoint.port}};
 }
 
@@ -87,7 +86,7 @@ json::object endpoint_json(const PlannedEndpoint& endpoint) {
 
 std::string to_json(const Plan& plan) {
   json::array networks, machines, volumes, endpoints;
-  for (const auto& network : plan.networks) networks.push_back(network_json(network));
+  for (const auto& network : plan.networks) networks.push_back(network_json(*network));
   for (const auto& machine : plan.machines) machines.push_back(machine_json(machine));
   for (const auto& [key, name] : plan.volumes) volumes.push_back(json::object{{"key", key}, {"name", name}});
   for (const auto& endpoint : plan.endpoints) endpoints.push_back(endpoint_json(endpoint));
@@ -111,7 +110,7 @@ Result<Plan> parse_plan(std::string_view text) {
     network.spec.gateway = text_of(from, "gateway");
     network.spec.shared = flag_of(from, "shared");
     network.spec.egress = flag_of(from, "egress");
-    plan.networks.push_back(std::move(network));
+    plan.networks.emplace_back(std::move(network));
   });
   for_each_object(*root, "machines", [&](const json::object& from) {
     PlannedMachine machine{text_of(from, "service"), text_of(from, "name"), {}};
@@ -130,7 +129,6 @@ Result<Plan> parse_plan(std::string_view text) {
     endpoint.address = text_of(from, "address");
     endpoint.machine_port = static_cast<std::uint16_t>(number_of(from, "machine_port"));
     endpoint.kind = flag_of(from, "http") ? templates::EndpointKind::kHttp : templates::EndpointKind::kTcp;
-    endpoint.hosts = texts_of(from, "hosts");
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     plan.endpoints.push_back(std::move(endpoint));
   });

@@ -69,6 +69,9 @@ asio::awaitable<void> Service::see_through(LiveRef live, asio::awaitable<void> w
   const bool still_there = this->live(live->instance.id) == live;
   if (still_there && live->stop_requested) co_await unmake(live, InstanceState::kStopped);
   live->busy = false;
+  // What only the making needed goes: many may wait, or sleep, for long.
+  const bool stands = live->instance.state == InstanceState::kRunning || live->instance.state == InstanceState::kPaused;
+  if (stands && !live->created_only) live->making.reset();
   live->changed.pulse();
 }
 
@@ -144,7 +147,7 @@ asio::awaitable<Result<>> Service::make_somewhere(LiveRef live) {
 asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
   log::warn("labs", "an address range is taken by somebody else; trying the next", {{"instance", live->instance.id.str()}});
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, step->get());
-  for (const auto& network : live->instance.plan.networks) addresses_->avoid(network.spec);
+  for (const auto& network : live->instance.plan.networks) addresses_->avoid(network->spec);
   release(*live);
   live->instance.plan = Plan{};
   live->instance.timings.clear();
@@ -155,14 +158,15 @@ asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
 }
 
 asio::awaitable<Result<>> Service::make_all(LiveRef live) {
-  live->steps_done = 0;
-  live->steps_total = 0;
+  auto& making = live->making.there();
+  making.steps_done = 0;
+  making.steps_total = 0;
   const bool waits = live->instance.pool == PoolRole::kWaiting;
   auto course = std::make_unique<Course>(parts_.home);
   std::vector<asio::awaitable<Result<>>> works;
   for (const auto& step : steps_) {
     if (waits && !step->in_pool()) continue;
-    ++live->steps_total;
+    ++making.steps_total;
     works.push_back(make_one(live, step.get(), course.get()));
   }
   auto results = co_await all_of(std::move(works));
@@ -184,7 +188,7 @@ asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* co
   if (name == "machines" && live->instance.state == InstanceState::kPreparing) {
     live->instance.state = InstanceState::kStarting;
   }
-  live->step = name;
+  live->making.there().step = name;
   announce(*live, "instance.progress", "");
   const auto begun = SteadyClock::now();
   auto made = co_await failpoint("labs.spawn." + name + ".before");
@@ -200,7 +204,7 @@ asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* co
   live->instance.timings.emplace_back(name, took);
   if (made) {
     course->done.push_back(name);
-    ++live->steps_done;
+    ++live->making.there().steps_done;
   } else {
     course->failed = true;
   }
@@ -222,10 +226,11 @@ asio::awaitable<bool> Service::engine_back(LiveRef live) {
 /// Undoes all steps in reverse order, each until it succeeds, and only then says `end`: the names are free again.
 asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
   Instance& instance = live->instance;
-  live->step = "stopping";
+  auto& making = live->making.there();
+  making.step = "stopping";
   live->step_clock = SteadyClock::now();
-  live->steps_done = 0;
-  live->steps_total = steps_.size();
+  making.steps_done = 0;
+  making.steps_total = steps_.size();
   if (instance.state != InstanceState::kStopping) {
     instance.state = InstanceState::kStopping;
     co_await save_surely(live, "instance.stopping");
@@ -233,7 +238,7 @@ asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
   co_await failpoint("labs.stop.begin");
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
     co_await undo_one(live, step->get());
-    ++live->steps_done;
+    ++making.steps_done;
   }
   instance.state = end;
   instance.ended_at = parts_.clock.now();

@@ -46,6 +46,16 @@ asio::awaitable<Result<>> Service::start() {
   co_return Result<>{};
 }
 
+asio::awaitable<bool> Ripple::wait_for(std::chrono::steady_clock::duration limit) {
+  if (set_) co_return true;
+  const auto executor = co_await asio::this_coro::executor;
+  if (!signal_) signal_ = std::make_shared<Signal>(executor);
+  const auto signal = signal_;
+  const bool told = co_await signal->wait_for(limit);
+  if (signal.use_count() == 2) signal_.reset();  // nobody else waits
+  co_return told;
+}
+
 asio::awaitable<void> Service::close() {
   closing_ = true;
   // What is nearly done may finish; the rest is handed over to the next start, which finds all of it in the rows.
@@ -146,19 +156,15 @@ asio::awaitable<Result<std::optional<Instance>>> Service::wait(InstanceId id, st
 
 LiveRef Service::live(const InstanceId& id) const {
   const auto found = live_.find(id);
-  return found == live_.end() ? nullptr : found->second;
+  return found == live_.end() ? nullptr : *found;
 }
 
 std::vector<LiveRef> Service::all_live() const {
-  std::vector<LiveRef> all;
-  all.reserve(live_.size());
-  for (const auto& [id, live] : live_) all.push_back(live);
-  return all;
+  return {live_.begin(), live_.end()};
 }
 
 void Service::forget(const LiveRef& live) {
-  live_.erase(live->instance.id);
-  sampled_.erase(live->instance.id);
+  if (const auto found = live_.find(live->instance.id); found != live_.end()) live_.erase(found);
   one_less(live->instance.owner);
   if (live->instance.pool == PoolRole::kWaiting) parts_.jobs.poke(kPools);
   live->changed.set();

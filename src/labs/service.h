@@ -38,6 +38,15 @@ inline constexpr const char* kPools = "labs.pools";
 inline constexpr const char* kIdle = "labs.idle";
 inline constexpr const char* kQueueNews = "labs.queue";
 
+/// Finds what is alive by its own id, which is not written down twice.
+struct ById {
+  using is_transparent = void;
+  static const InstanceId& id_of(const LiveRef& live) { return live->instance.id; }
+  static const InstanceId& id_of(const InstanceId& id) { return id; }
+  std::size_t operator()(const auto& one) const noexcept { return std::hash<InstanceId>{}(id_of(one)); }
+  bool operator()(const auto& one, const auto& other) const noexcept { return id_of(one) == id_of(other); }
+};
+
 struct Options {
   std::string prefix = "tiltyard";         ///< of engine names: the engine's namespace
   std::string network_pool = "10.64.0.0/12";
@@ -182,8 +191,7 @@ class Service {
 
   // claim.cpp
   LiveRef take(const templates::Template& tmpl);
-  Instance claimed(const Instance& waiting, const templates::Template& tmpl, const identity::Principal& who,
-                   std::string context) const;
+  Instance claimed(const Live& live, const identity::Principal& who, std::string context) const;
   asio::awaitable<Result<Instance>> claim(LiveRef live, identity::Principal who, std::string context, bus::Actor actor);
   asio::awaitable<Result<>> commit_claim(LiveRef live, Instance next, bus::Event event);
   asio::awaitable<Result<>> hand_over(LiveRef live);
@@ -236,7 +244,7 @@ class Service {
   Steps steps_;
   std::optional<AddressPlan> addresses_;
   Gate gate_;
-  std::unordered_map<InstanceId, LiveRef> live_;
+  std::unordered_set<LiveRef, ById, ById> live_;
   std::unordered_map<std::string, std::size_t> by_owner_;
   std::deque<LiveRef> queue_;
   std::size_t spawning_ = 0;
@@ -248,7 +256,10 @@ class Service {
   mutable std::chrono::steady_clock::time_point places_at_{};
   std::map<TemplateId, std::chrono::microseconds> usual_;
   std::map<TemplateId, Override> overrides_;
-  std::unordered_map<InstanceId, std::chrono::steady_clock::time_point> sampled_;
+  struct Overridden {
+    std::shared_ptr<const templates::Template> of, changed;
+  };
+  mutable std::map<TemplateId, Overridden> changed_;
   std::map<TemplateId, Shelf> shelves_;
   std::chrono::steady_clock::time_point last_claim_{};
   Signal engine_changed_;

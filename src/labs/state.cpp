@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -49,6 +50,40 @@ std::string_view to_string(PoolKind kind) {
     case PoolKind::kNone: break;
   }
   return "none";
+}
+
+void Instance::follow(const std::shared_ptr<const templates::Template>& whole) {
+  template_name = {whole, whole->name};
+  template_hash = {whole, whole->hash};
+  cost_centre = {whole, whole->cost_centre};
+  lease = {whole, whole->lease};
+}
+
+/// The first HTTP endpoint has the instance's own name as well. A label has at most 63 characters (RFC 1035): where the full
+/// name is longer, the instance's last two parts stand for it.
+std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint) {
+  std::vector<std::string> hosts;
+  if (endpoint.kind != templates::EndpointKind::kHttp) return hosts;
+  const auto& id = instance.id.str();
+  const auto first = std::ranges::find(instance.plan.endpoints, templates::EndpointKind::kHttp, &PlannedEndpoint::kind);
+  if (first != instance.plan.endpoints.end() && first->name == endpoint.name) hosts.push_back(id);
+  std::string full = endpoint.name + "--" + id;
+  if (full.size() > 63) full = endpoint.name.substr(0, 44) + "--" + id.substr(id.size() - 17);
+  hosts.push_back(std::move(full));
+  return hosts;
+}
+
+Rare<Credentials> draw_credentials(const templates::Template& tmpl) {
+  if (!tmpl.credentials) return {};
+  if (!tmpl.credentials->per_owner) return Credentials{tmpl.credentials->user, Secret(tmpl.credentials->password)};
+  // Without characters that people take for each other; 32 of them, so that every one is as likely.
+  constexpr std::string_view kLetters = "abcdefghijkmnpqrstuvwxyz23456789";
+  const std::string random = random_hex(16);
+  std::string password;
+  for (std::size_t i = 0; i < random.size(); i += 2) {
+    password.push_back(kLetters[std::stoul(random.substr(i, 2), nullptr, 16) % kLetters.size()]);
+  }
+  return Credentials{tmpl.credentials->user, Secret(std::move(password))};
 }
 
 }  // namespace tiltyard::labs

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/compact.h"
 #include "base/parallel.h"
 #include "base/result.h"
 #include "base/secret.h"
@@ -27,29 +28,57 @@ struct Additions {
   std::string archive;                   ///< a tar that is unpacked at "/" before the machine starts; empty: nothing
 };
 
-/// An instance while this process looks after it. Lives on the home loop; steps hold it across their awaits.
-struct Live {
-  explicit Live(asio::any_io_executor home) : changed(home) {}
-
-  Instance instance;
-  std::shared_ptr<const templates::Template> tmpl;  ///< null after a restart when the template has changed or gone
+/// What is needed of an instance only while its machines are made or taken away.
+struct Making {
   std::map<std::string, Additions> additions;  ///< by service
   std::optional<Secret> flag;  ///< what ${FLAG} stands for in this instance
-  Signal changed;              ///< pulsed at each change of state or progress
+  std::string step;            ///< what the saga does now, for people
+  std::size_t steps_done = 0, steps_total = 0;
+};
+
+/// A Signal that takes no room while nobody waits for it.
+class Ripple {
+ public:
+  void set() {
+    set_ = true;
+    pulse();
+  }
+  void pulse() {
+    if (signal_) signal_->pulse();
+  }
+  /// As Signal::wait_for; whoever waits keeps this alive.
+  asio::awaitable<bool> wait_for(std::chrono::steady_clock::duration limit);
+
+ private:
+  std::shared_ptr<Signal> signal_;
+  bool set_ = false;
+};
+
+/// An instance while this process looks after it. Lives on the home loop; steps hold it across their awaits.
+struct Live {
+  Instance instance;
+  std::shared_ptr<const templates::Template> tmpl;  ///< null after a restart when the template has changed or gone
+  Rare<Making> making;
+  std::shared_ptr<const void> made_by;  ///< while it waits in a pool: what the flags step made it with
+  Ripple changed;              ///< pulsed at each change of state or progress
   bool stop_requested = false;
   bool created_only = false;   ///< waits in a pool with machines that are not started
   bool frozen = false;         ///< waits in a pool with paused machines
-  std::string claimant;        ///< who is being given it from a pool right now
-  std::shared_ptr<Use> use = std::make_shared<Use>();
+  Rare<std::string> claimant;  ///< who is being given it from a pool right now
+  std::shared_ptr<Use> use;    ///< null: nobody has, yet
   std::shared_ptr<Waking> waking;  ///< while it is being woken
   bool dozing = false;         ///< is being paused
   bool busy = false;           ///< a saga (spawn, stop, repair) is under way
   bool look_again = false;     ///< the engine told of a machine that ended while a saga was under way
-  std::string step;            ///< what the saga does now, for people
-  std::size_t steps_done = 0, steps_total = 0;
-  std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
   int repairs = 0;             ///< times that dead machines were started again
-  std::chrono::steady_clock::time_point last_repair{};
+  std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
+  std::chrono::steady_clock::time_point last_repair{}, sampled{};
+
+  /// For whoever uses it beside the gateway.
+  Use& used() {
+    if (!use) use = std::make_shared<Use>();
+    return *use;
+  }
 };
 using LiveRef = std::shared_ptr<Live>;
 

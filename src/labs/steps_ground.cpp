@@ -25,7 +25,7 @@ class NetworkStep final : public Step {
     if (!isolated) co_return isolated;
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& network : live->instance.plan.networks) {
-      works.push_back(create(network.spec, labels_of(live->instance)));
+      works.push_back(create(network->spec, labels_of(live->instance)));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
@@ -34,8 +34,8 @@ class NetworkStep final : public Step {
   asio::awaitable<Result<>> undo(LiveRef live) override {
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& network : live->instance.plan.networks) {
-      known_.erase(network.spec.name);
-      if (!network.spec.shared) works.push_back(engine_.destroy_network(network.spec.name));
+      known_.erase(network->spec.name);
+      if (!network->spec.shared) works.push_back(engine_.destroy_network(network->spec.name));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));

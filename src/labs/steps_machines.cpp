@@ -97,7 +97,8 @@ class MachinesStep final : public Step {
     if (spec.runtime.empty()) spec.runtime = runtime_;
     auto handle = co_await engine_.create(std::move(spec));
     if (!handle) co_return fail(std::move(handle.error()));
-    if (const auto more = live->additions.find(service.name); more != live->additions.end() && !more->second.archive.empty()) {
+    auto& additions = live->making.there().additions;
+    if (const auto more = additions.find(service.name); more != additions.end() && !more->second.archive.empty()) {
       auto put = co_await engine_.put_archive(*handle, "/", more->second.archive);
       if (!put) co_return put;
       more->second.archive.clear();

@@ -189,7 +189,7 @@ class RoutesStep final : public Step {
       gateway::Route route;
       route.kind = endpoint.kind == templates::EndpointKind::kHttp ? gateway::RouteKind::kHttp : gateway::RouteKind::kTcp;
       route.endpoint = endpoint.name;
-      route.hosts = endpoint.hosts;
+      route.hosts = hosts_of(instance, endpoint);
       route.port = endpoint.port;
       route.address = endpoint.address;
       route.machine_port = endpoint.machine_port;

@@ -26,7 +26,7 @@ std::string upper(std::string_view name) {
 /// endpoint is, TILTYARD_{ENDPOINT}_HOST and _PORT where each is.
 std::vector<std::string> told(const Live& live) {
   std::vector<std::string> out;
-  if (live.flag) out.push_back("TILTYARD_FLAG=" + live.flag->reveal());
+  if (live.making && live.making->flag) out.push_back("TILTYARD_FLAG=" + live.making->flag->reveal());
   for (const auto& endpoint : live.instance.plan.endpoints) {
     if (&endpoint == &live.instance.plan.endpoints.front()) {
       out.push_back("TILTYARD_HOST=" + endpoint.address);

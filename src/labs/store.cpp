@@ -35,25 +35,25 @@ Row to_row(const Instance& instance) {
   Row row;
   row.id = instance.id.str();
   row.tmpl = instance.tmpl.str();
-  row.template_name = instance.template_name;
-  row.template_hash = instance.template_hash;
+  row.template_name = *instance.template_name;
+  row.template_hash = *instance.template_hash;
   row.owner = instance.owner;
   row.owner_name = instance.owner_name;
   row.user_id = instance.user.str();
   row.team = instance.team;
-  row.cost_centre = instance.cost_centre;
+  row.cost_centre = *instance.cost_centre;
   row.state = to_string(instance.state);
   if (instance.reason) {
     row.reason_code = instance.reason->code;
     row.reason_text = instance.reason->text;
   }
   row.context = instance.context;
-  row.lease = to_json(instance.lease);
+  row.lease = instance.pool == PoolRole::kWaiting ? "{}" : to_json(instance.lease);  // a lease begins with its owner
   row.plan = to_json(instance.plan);
   row.timings = timings_json(instance.timings);
   if (instance.credentials) {
-    row.login = instance.credentials->first;
-    row.password = instance.credentials->second;
+    row.login = instance.credentials->user;
+    row.password = instance.credentials->password.reveal();
   }
   row.created_at = to_micros(instance.created_at);
   row.started_at = micros(instance.started_at);
@@ -67,28 +67,40 @@ Row to_row(const Instance& instance) {
   return row;
 }
 
-Result<Instance> from_row(const Row& row) {
+/// What many rows have in common, so that they have it once.
+struct Common {
+  std::map<std::string, Shared<std::string>> texts;
+  std::map<std::string, Shared<templates::LeasePolicy>> leases;
+
+  const Shared<std::string>& text(const std::string& value) { return texts.try_emplace(value, value).first->second; }
+};
+
+Result<Instance> from_row(const Row& row, Common& common) {
   Instance instance;
   auto plan = parse_plan(row.plan);
   if (!plan) return fail(std::move(plan.error()));
-  auto lease = parse_lease(row.lease);
-  if (!lease) return fail(std::move(lease.error()));
+  auto lease = common.leases.find(row.lease);
+  if (lease == common.leases.end()) {
+    auto parsed = parse_lease(row.lease);
+    if (!parsed) return fail(std::move(parsed.error()));
+    lease = common.leases.emplace(row.lease, std::move(*parsed)).first;
+  }
   instance.id = InstanceId(row.id);
   instance.tmpl = TemplateId(row.tmpl);
-  instance.template_name = row.template_name;
-  instance.template_hash = row.template_hash;
+  instance.template_name = common.text(row.template_name);
+  instance.template_hash = common.text(row.template_hash);
   instance.owner = row.owner;
   instance.owner_name = row.owner_name;
   instance.user = UserId(row.user_id);
   instance.team = row.team;
-  instance.cost_centre = row.cost_centre;
+  instance.cost_centre = common.text(row.cost_centre);
   instance.state = parse_state(row.state).value_or(InstanceState::kFailed);
   if (!row.reason_code.empty()) instance.reason = Reason{row.reason_code, row.reason_text};
   instance.context = row.context;
   instance.plan = std::move(*plan);
-  instance.lease = std::move(*lease);
+  instance.lease = lease->second;
   instance.timings = parse_timings(row.timings);
-  if (!row.login.empty()) instance.credentials = std::pair(row.login, row.password);
+  if (!row.login.empty()) instance.credentials = Credentials{row.login, Secret(row.password)};
   instance.created_at = from_micros(row.created_at);
   instance.started_at = time_of(row.started_at);
   instance.ended_at = time_of(row.ended_at);
@@ -139,8 +151,9 @@ Result<std::vector<Instance>> select(soci::session& sql, const std::string& wher
   query.prepare(fmt::format("SELECT {} FROM instances {}", kColumns, where));
   query.define_and_bind();
   std::vector<Instance> out;
+  Common common;
   for (bool more = query.execute(true); more; more = query.fetch()) {
-    auto instance = from_row(row);
+    auto instance = from_row(row, common);
     if (!instance) return fail(std::move(instance.error()));
     out.push_back(std::move(*instance));
   }
@@ -167,7 +180,7 @@ std::string_view kept_kind(const bus::Event& event, const Instance& instance) {
 }
 
 std::string detail_of(const Instance& instance) {
-  boost::json::object detail{{"template", instance.tmpl.str()}, {"template_name", instance.template_name},
+  boost::json::object detail{{"template", instance.tmpl.str()}, {"template_name", *instance.template_name},
                              {"owner_name", instance.owner_name}, {"state", to_string(instance.state)}};
   if (instance.reason) {
     detail["reason"] = instance.reason->code;

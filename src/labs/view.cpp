@@ -21,13 +21,14 @@ json::value time_or_null(const std::optional<TimePoint>& time) {
   return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
 }
 
-json::value endpoint_view(const PlannedEndpoint& endpoint, const PublicAddress& address) {
+json::value endpoint_view(const Instance& instance, const PlannedEndpoint& endpoint, const PublicAddress& address) {
   if (endpoint.kind == templates::EndpointKind::kTcp) {
     return {{"name", endpoint.name}, {"kind", "tcp"}, {"host", address.tcp_host}, {"port", endpoint.port}};
   }
   const bool standard = (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
   const std::string port = standard ? "" : fmt::format(":{}", address.port);
-  const std::string label = endpoint.hosts.empty() ? "" : endpoint.hosts.front();
+  const auto hosts = hosts_of(instance, endpoint);
+  const std::string label = hosts.empty() ? "" : hosts.front();
   return {{"name", endpoint.name},
           {"kind", "http"},
           {"url", fmt::format("{}://{}.{}{}/", address.scheme, label, address.domain, port)}};
@@ -49,9 +50,11 @@ json::value progress_view(const Service& service, const Instance& instance) {
   if (instance.state == InstanceState::kStopping) expected = nullptr;
   else if (const auto usual = service.usual_start(instance.tmpl)) expected = in_ms(*usual);
   else if (live->tmpl) expected = in_ms(live->tmpl->expected_boot);
-  return {{"step", live->step},
-          {"done", live->steps_done},
-          {"total", live->steps_total},
+  const Making none;
+  const Making& making = live->making ? *live->making : none;
+  return {{"step", making.step},
+          {"done", making.steps_done},
+          {"total", making.steps_total},
           {"elapsed_ms", in_ms(std::chrono::steady_clock::now() - live->step_clock)},
           {"expected_ms", expected}};
 }
@@ -64,7 +67,7 @@ json::value extendable_view(const Instance& instance) {
 
 /// What the next extension adds, in seconds: the policy's step, or what is left of what may be added.
 std::int64_t extension_view(const Instance& instance) {
-  if (!instance.started_at || !instance.expires_at) return instance.lease.extend_by.count();
+  if (!instance.started_at || !instance.expires_at) return instance.lease->extend_by.count();
   return next_extension(instance.lease, {*instance.started_at, *instance.expires_at, instance.extensions, instance.added}).count();
 }
 
@@ -111,9 +114,15 @@ std::string_view word(templates::State state) {
   return "broken";
 }
 
-json::value credentials_view(const std::optional<std::pair<std::string, std::string>>& credentials) {
+json::value credentials_view(const Rare<Credentials>& credentials) {
   if (!credentials) return nullptr;
-  return {{"user", credentials->first}, {"password", credentials->second}};
+  return {{"user", credentials->user}, {"password", credentials->password.reveal()}};
+}
+
+/// What everybody signs in with; null also where each owner has a password of their own.
+json::value credentials_view(const templates::Template& tmpl) {
+  if (!tmpl.credentials || tmpl.credentials->per_owner) return nullptr;
+  return {{"user", tmpl.credentials->user}, {"password", tmpl.credentials->password}};
 }
 
 json::object limits_view(const templates::Template& tmpl) {
@@ -146,7 +155,7 @@ json::object instance_view(const Service& service, const Instance& instance, con
   json::array endpoints, machines;
   const bool open = is_up(instance.state);
   if (open) {
-    for (const auto& endpoint : instance.plan.endpoints) endpoints.push_back(endpoint_view(endpoint, address));
+    for (const auto& endpoint : instance.plan.endpoints) endpoints.push_back(endpoint_view(instance, endpoint, address));
   }
   for (const auto& machine : instance.plan.machines) {
     machines.push_back({{"name", machine.service}, {"state", std::string(to_string(instance.state))}, {"health", nullptr}});
@@ -159,7 +168,7 @@ json::object instance_view(const Service& service, const Instance& instance, con
   if (!instance.team.empty()) team = {{"id", instance.team}, {"name", instance.owner_name}};
   return {{"id", instance.id.str()},
           {"template", instance.tmpl.str()},
-          {"template_name", instance.template_name},
+          {"template_name", *instance.template_name},
           {"owner", {{"id", instance.owner}, {"name", instance.owner_name}, {"team", team}}},
           {"state", std::string(to_string(instance.state))},
           {"reason", reason},
@@ -209,7 +218,7 @@ json::object template_view(const Service& service, const templates::Entry& entry
                    {"pool", pool_view(service, tmpl->id)},
                    {"cost_centre", tmpl->cost_centre},
                    {"limits", limits_view(*tmpl)},
-                   {"credentials", credentials_view(tmpl->credentials)}};
+                   {"credentials", credentials_view(*tmpl)}};
   if (for_staff) {
     json::array problems;
     for (const auto& problem : tmpl->problems) {

@@ -110,6 +110,17 @@ struct FlagPolicy {
   bool read_at_start = false;  ///< its program reads the flag once, when it starts
 };
 
+/// What players sign in with, and how machines get it where every owner has a password of their own (rows 1.1 and 1.14).
+struct Credentials {
+  std::string user;
+  std::string password;    ///< everybody's; empty with `per_owner`
+  bool per_owner = false;  ///< drawn anew for each instance and owner
+  std::string file;        ///< absolute path in the machine that holds the password and a line end; empty: none
+  std::string variable;    ///< environment variable that holds it; empty: none
+  std::string machine;     ///< whose file and variable; empty: the first service
+  bool read_at_start = false;  ///< its program reads it once, when it starts
+};
+
 /// Started instances that wait for an owner (row 1.14).
 struct PoolPolicy {
   int min = 0;                          ///< kept ready; 0 with max 0: no pool
@@ -153,7 +164,7 @@ struct Template {
   std::chrono::seconds pause_after{0};  ///< without a connection, then the machines are frozen; 0: never
   bool egress = false;
   int max_instances = 0;  ///< 0: not limited
-  std::optional<std::pair<std::string, std::string>> credentials;
+  std::optional<Credentials> credentials;
   std::vector<std::string> access;
   std::vector<Problem> problems;  ///< errors and warnings; broken if one is an error
 

@@ -340,13 +340,18 @@ class FolderReader {
   }
 
   void settle_flag() {
-    if (settings_.flag_machine && !service_named(settings_.flag_machine->value)) {
-      problems_.error(settings_.flag_machine->place,
-                      fmt::format("there is no service \"{}\"", printable(settings_.flag_machine->value)));
-    } else if (settings_.flag_machine) {
-      out_.flag.machine = settings_.flag_machine->value;
+    settle_machine(settings_.flag_machine, out_.flag.machine);
+    if (out_.credentials) settle_machine(settings_.credentials_machine, out_.credentials->machine);
+  }
+
+  /// The service that was said, or the first.
+  void settle_machine(const std::optional<Said<std::string>>& said, std::string& machine) {
+    if (said && !service_named(said->value)) {
+      problems_.error(said->place, fmt::format("there is no service \"{}\"", printable(said->value)));
+    } else if (said) {
+      machine = said->value;
     } else if (!out_.services.empty()) {
-      out_.flag.machine = out_.services.front().name;
+      machine = out_.services.front().name;
     }
   }
 

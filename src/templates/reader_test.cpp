@@ -54,7 +54,7 @@ interval = 500
   EXPECT_EQ(tmpl.cost_centre, "EXAM");
   EXPECT_EQ(tmpl.expected_boot, seconds{4});
   EXPECT_EQ(tmpl.max_instances, 7);
-  EXPECT_EQ(tmpl.credentials->second, "secret");
+  EXPECT_EQ(tmpl.credentials->password, "secret");
   ASSERT_EQ(tmpl.services.size(), 1u);
   const auto& resources = tmpl.services[0].machine.resources;
   EXPECT_DOUBLE_EQ(resources.cpus, 0.25);
@@ -103,6 +103,35 @@ TEST(R1_2, UnknownKeyNamesLineAndNearestKey) {
   EXPECT_THAT(problems_text(tmpl),
               HasSubstr("instance.toml:2: error: \"prots\" is no key of instance.toml; did you mean \"ports\"?\n"));
   EXPECT_EQ(problem_with(tmpl, "did you mean \"memory\"").line, 4);
+}
+
+TEST(R1_1, CredentialsAreEverybodysOrMadeForEachOwner) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, R"(image = "test/one:1"
+ports = [8000]
+[credentials]
+user = "player"
+per_owner = true
+file = "/run/password"
+variable = "PLAYER_PASSWORD"
+read = "start"
+)");
+  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  ASSERT_TRUE(tmpl.credentials);
+  EXPECT_TRUE(tmpl.credentials->per_owner);
+  EXPECT_TRUE(tmpl.credentials->read_at_start);
+  EXPECT_EQ(tmpl.credentials->file, "/run/password");
+  EXPECT_EQ(tmpl.credentials->variable, "PLAYER_PASSWORD");
+  EXPECT_EQ(tmpl.credentials->machine, "main");
+  const auto wrong = [&folder](const std::string& lines) {
+    return read_toml(folder, "image = \"test/one:1\"\n[credentials]\nuser = \"player\"\n" + lines);
+  };
+  EXPECT_EQ(problem_with(wrong("password = \"a\"\nper_owner = true\n"), "user and password, or user and per_owner").line, 2);
+  EXPECT_EQ(problem_with(wrong("per_owner = true\n"), "no machine would know").line, 2);
+  EXPECT_EQ(problem_with(wrong("per_owner = true\nfile = \"run/../x\"\n"), "credentials.file is").line, 5);
+  EXPECT_EQ(problem_with(wrong("per_owner = true\nvariable = \"A B\"\n"), "credentials.variable is").line, 5);
+  EXPECT_EQ(problem_with(wrong("password = \"a\"\nmachine = \"db\"\n"), "no service \"db\"").line, 5);
+  EXPECT_EQ(problem_with(wrong("password = \"a\"\nread = \"late\"\n"), "credentials.read is").line, 5);
 }
 
 TEST(R1_2, EveryKindOfWrongValueIsToldWithItsLine) {

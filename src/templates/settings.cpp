@@ -344,17 +344,6 @@ void read_words(Table& top, Settings& settings) {
   }
 }
 
-void read_credentials(Table& top, Settings& settings) {
-  auto table = top.table("credentials");
-  if (!table) return;
-  const auto user = table->text("user"), password = table->text("password");
-  table->finish();
-  if (user && password)
-    settings.credentials.emplace(user->value, password->value);
-  else
-    top.problems().error(table->place(), "credentials needs user and password");
-}
-
 bool is_prefix(std::string_view text) {
   return text.size() <= 32 &&
          std::ranges::all_of(text, [](char c) { return is_name(std::string_view(&c, 1)) || c == '_' || c == '-'; });
@@ -369,6 +358,45 @@ bool is_alphabet(std::string_view text) {
 bool is_variable(std::string_view text) {
   const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
   return !text.empty() && text.size() <= 64 && std::isdigit(static_cast<unsigned char>(text[0])) == 0 && std::ranges::all_of(text, fits);
+}
+
+/// The absolute path of a file in a machine.
+bool is_path_inside(const std::string& path) {
+  return path.size() > 1 && path[0] == '/' && !path.ends_with('/') && path.find("/../") == std::string::npos && !path.ends_with("/..");
+}
+
+void read_credentials(Table& top, Settings& settings) {
+  auto table = top.table("credentials");
+  if (!table) return;
+  auto& problems = top.problems();
+  Credentials made;
+  const auto user = table->text("user"), password = table->text("password"), file = table->text("file"), variable = table->text("variable");
+  if (const auto said = table->flag("per_owner")) made.per_owner = said->value;
+  settings.credentials_machine = table->text("machine");
+  if (auto said = table->text("read")) {
+    if (said->value == "start" || said->value == "always") made.read_at_start = said->value == "start";
+    else problems.error(said->place, "credentials.read is \"always\" (each time it is needed) or \"start\" (once, at its start)");
+  }
+  table->finish();
+  if (!user || password.has_value() == made.per_owner) {
+    return problems.error(table->place(), "credentials needs user and password, or user and per_owner = true");
+  }
+  made.user = user->value;
+  if (password) made.password = password->value;
+  if (file && !is_path_inside(file->value)) {
+    problems.error(file->place, "credentials.file is the absolute path of a file in the machine, without \"..\"");
+  } else if (file) {
+    made.file = file->value;
+  }
+  if (variable && !is_variable(variable->value)) {
+    problems.error(variable->place, "credentials.variable is the name of an environment variable: letters, digits and \"_\"");
+  } else if (variable) {
+    made.variable = variable->value;
+  }
+  if (made.per_owner && !file && !variable) {
+    problems.error(table->place(), "credentials.per_owner: no machine would know the password; say file or variable");
+  }
+  settings.credentials = std::move(made);
 }
 
 void read_flag(Table& top, Settings& settings) {
@@ -389,9 +417,7 @@ void read_flag(Table& top, Settings& settings) {
     else problems.error(said->place, "flag.base is the text between the braces, without them");
   }
   if (auto said = table->text("file")) {
-    const bool good = said->value.size() > 1 && said->value[0] == '/' && !said->value.ends_with('/') &&
-                      said->value.find("/../") == std::string::npos && !said->value.ends_with("/..");
-    if (good) flag.file = said->value;
+    if (is_path_inside(said->value)) flag.file = said->value;
     else problems.error(said->place, "flag.file is the absolute path of a file in the machine, without \"..\"");
   }
   if (auto said = table->text("variable")) {

@@ -81,7 +81,8 @@ struct Settings {
   std::vector<std::string> profiles;
   std::map<std::string, std::string> variables;
   std::optional<Said<bool>> egress;
-  std::optional<std::pair<std::string, std::string>> credentials;
+  std::optional<Credentials> credentials;
+  std::optional<Said<std::string>> credentials_machine;
   int max_instances = 0;
 };
 

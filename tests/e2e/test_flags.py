@@ -44,6 +44,8 @@ PROMISE = {
     "flag.txt": "FLAG{nowhere}\n",
     "Dockerfile": "FROM tiltyard/busybox:1\nRUN mkdir /www\n" + HTTPD,
 }
+SIGNIN = {**FILE_ONLY, "instance.toml": 'name = "Sign in"\nports = [8000]\n[credentials]\nuser = "player"\nper_owner = true\n'
+                                        'file = "/www/password.txt"\nvariable = "PASSWORD"\n' + READY}
 SAME = {**FILE_ONLY, "instance.toml": 'name = "Same"\nports = [8000]\ndisable_dynamic_flags = true\n' + READY}
 
 
@@ -55,12 +57,12 @@ def add_program(server, name, content):
 def range_(docker, tmp_path_factory):
     from conftest import server_maker
     make, end, _ = server_maker(docker, tmp_path_factory.mktemp("flags"))
-    server = make(box=EVERYWHERE, plain=FILE_ONLY, link=BROKEN_LINK, folder=BROKEN_FOLDER, tight=TIGHT, promise=PROMISE, same=SAME)
+    server = make(box=EVERYWHERE, plain=FILE_ONLY, link=BROKEN_LINK, folder=BROKEN_FOLDER, tight=TIGHT, promise=PROMISE, same=SAME, signin=SIGNIN)
     add_program(server, "box", PROGRAM)
     add_program(server, "tight", b"\0FLAG{a}\0x\0")
     try:
         server.start()
-        for name in ("box", "plain", "promise", "same"):
+        for name in ("box", "plain", "promise", "same", "signin"):
             server.admin().wait_template(name, timeout=120)
         yield server
     finally:
@@ -97,6 +99,21 @@ def variables(docker, instance):
 
 def problems(server, name):
     return [p["message"] for p in server.admin().get(f"/templates/{name}").json["problems"]]
+
+
+def test_R5_2_an_owners_password_is_in_the_file_and_the_environment(range_, docker):
+    ann, bob = range_.user("ann-signs"), range_.user("bob-signs")
+    passwords = set()
+    for player in (ann, bob, ann):
+        instance = player.start("signin").expect(201).json
+        password = instance["credentials"]["password"]
+        assert read(instance, "/password.txt").decode().strip() == password
+        environment = docker.exec(docker.machine(instance["id"])["Id"], "cat", "/proc/1/environ")[1]
+        assert f"PASSWORD={password}" in environment.split("\0")
+        passwords.add(password)
+        player.stop(instance["id"])
+    assert len(passwords) == 3, "another one for each start"
+    assert not [password for password in passwords if password in whole_log(range_)]
 
 
 def test_R5_1_each_owner_has_a_flag_and_keeps_it(range_):

@@ -148,6 +148,46 @@ def test_R1_14_the_kind_is_chosen_and_shown(make_server):
         player.stop(instance["id"])
 
 
+def password_through(instance):
+    status, _, body = fetch(endpoint(instance)["url"], "/password.txt")
+    assert status == 200, body
+    return body.decode().strip()
+
+
+@pytest.mark.parametrize("template", [WARM, FROZEN, AT_START], ids=["running", "frozen", "created"])
+def test_R1_14_each_claim_has_a_password_of_its_own(make_server, docker, template):
+    credentials = '[credentials]\nuser = "player"\nper_owner = true\nfile = "/www/password.txt"\n'
+    server = make_server(warm={**template, "instance.toml": template["instance.toml"] + credentials})
+    server.start()
+    server.admin().wait_template("warm")
+    full(server, "warm")
+    waiting = {}
+    for machine in docker.containers(tiltyard__namespace=server.namespace):
+        name = machine["Labels"]["tiltyard.instance"]
+        waiting[name] = (server.data / "instances" / name / "flags" / "1").read_text().strip()
+    assert len(set(waiting.values())) == 3
+    ann, bob = server.user("ann"), server.user("bob")
+    assert ann.get("/templates").json["items"][0]["credentials"] is None, "nobody's yet"
+    seen = set(waiting.values())
+    for player, other in ((ann, bob), (bob, ann)):
+        instance = player.start("warm").expect(201).json
+        assert instance["id"] in waiting
+        assert instance["credentials"]["user"] == "player"
+        password = instance["credentials"]["password"]
+        assert re.fullmatch("[a-km-np-z2-9]{16}", password) and password not in seen
+        seen.add(password)
+        assert password_through(instance) == password, "what the machine itself holds"
+        assert player.get(f"/instances/{instance['id']}").json["credentials"]["password"] == password
+        assert server.admin().get(f"/instances/{instance['id']}").json["credentials"]["password"] == password
+        hidden = other.get(f"/instances/{instance['id']}")
+        assert hidden.status in (403, 404) and password not in hidden.text
+        held = [path for path in (server.data / "instances" / instance["id"]).rglob("*") if path.is_file()]
+        assert not [path for path in held if waiting[instance["id"]] in path.read_text(errors="replace")], "the pool's is gone"
+    for password in seen:
+        assert password not in server.log_path.read_text(errors="replace"), "a password in the log"
+        assert password not in server.admin().get("/admin/events", query={"limit": 200}).text
+
+
 def test_R1_14_what_died_while_it_waited_is_never_handed_out(warm, docker):
     waiting = [c["Id"] for c in docker.containers(tiltyard__namespace=warm.namespace)]
     assert len(waiting) == 3

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -53,6 +55,13 @@ std::string group_of(const std::string& groups, bool unified) {
   return {};
 }
 
+/// False: it is not the 64 lower-case hexadecimal digits that Docker gives.
+bool pack_id(const std::string& id, std::array<unsigned char, 32>& out) {
+  if (id.size() != 2 * out.size() || id.find_first_not_of("0123456789abcdef") != id.npos) return false;
+  for (std::size_t i = 0; i < out.size(); ++i) std::from_chars(id.data() + 2 * i, id.data() + 2 * i + 2, out[i], 16);
+  return true;
+}
+
 }  // namespace
 
 std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups, const std::string& engine_id) {
@@ -86,13 +95,22 @@ std::string Freezer::find(const std::string& name, const std::string& engine_id,
   if (!local_ || pid <= 0) return {};
   auto file = freezer_file(mounts_, read_text(fmt::format("/proc/{}/cgroup", pid)), engine_id);
   if (!file) return {};
-  files_.emplace(name, *file);
+  Place place;
+  const bool packed = pack_id(engine_id, place.id);
+  const auto at = packed ? file->rfind(engine_id) : std::string::npos;
+  Form form{*file, {}, false};
+  if (at != std::string::npos) form = {file->substr(0, at), file->substr(at + engine_id.size()), true};
+  place.form = static_cast<std::size_t>(std::ranges::find(forms_, form) - forms_.begin());
+  if (place.form == forms_.size()) forms_.push_back(std::move(form));
+  files_.emplace(name, place);
   return *file;
 }
 
 std::string Freezer::known(const std::string& name) const {
   const auto found = files_.find(name);
-  return found == files_.end() ? std::string() : found->second;
+  if (found == files_.end()) return {};
+  const auto& [before, behind, with_id] = forms_[found->second.form];
+  return with_id ? fmt::format("{}{:02x}{}", before, fmt::join(found->second.id, ""), behind) : before;
 }
 
 void Freezer::forget(const std::string& name) {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/parallel.h"
 
@@ -74,9 +76,21 @@ class Freezer {
   asio::awaitable<Turn> standstill();
 
  private:
+  /// A thousand machines may be frozen: their files' paths differ in the container's id alone (64 hexadecimal digits).
+  struct Place {
+    std::size_t form = 0;
+    std::array<unsigned char, 32> id{};
+  };
+  struct Form {
+    std::string before, behind;
+    bool with_id = false;
+    bool operator==(const Form&) const = default;
+  };
+
   bool local_;
   std::string mounts_;
-  std::map<std::string, std::string> files_;
+  std::vector<Form> forms_;
+  std::map<std::string, Place> files_;
   std::set<std::string> thawed_, having_turn_;
   Signal changed_;
 };
