@@ -127,8 +127,9 @@ asio::awaitable<void> Service::State::read_again(std::vector<Waiting> refused) {
   news.pulse();
 }
 
-/// Learns of those that wait and have a number above `after` what is not known yet.
-asio::awaitable<Result<>> Service::State::read_after(JobId after) {
+/// Learns of those that wait and have a number above `after` what is not known yet; with a `pause` after each page, where others
+/// have work that is more urgent.
+asio::awaitable<Result<>> Service::State::read_after(JobId after, std::chrono::milliseconds pause) {
   bool more = true;
   while (more) {
     auto work = [after](soci::session& sql) -> Result<std::vector<rows::Brief>> { return rows::waiting_after(sql, after, kRowsAtOnce); };
@@ -141,12 +142,13 @@ asio::awaitable<Result<>> Service::State::read_after(JobId after) {
     more = found->size() == static_cast<std::size_t>(kRowsAtOnce);
     if (more) after = found->back().id;
     news.pulse();
+    if (more && pause.count() > 0) co_await sleep_for(pause);
   }
   co_return Result<>{};
 }
 
 asio::awaitable<Result<>> Service::State::load() {
-  auto read = co_await read_after(0);
+  auto read = co_await read_after(0, {});
   if (!read) co_return read;
   auto work = [](soci::session& sql) -> Result<std::vector<rows::PausedKind>> { return rows::paused(sql); };
   auto paused = co_await parts.store.read(std::move(work));

@@ -10,8 +10,9 @@
 namespace tiltyard::jobs {
 namespace {
 
-/// Jobs are claimed, on disk, so long before they are due, so that they start at their time and not a commit later.
-constexpr std::int64_t kAhead = 20'000;
+/// Jobs are claimed, on disk, so long before they are due, so that they start at their time and not a commit later. A database
+/// of its own answers within a few milliseconds, but not always.
+constexpr std::int64_t kAheadAlone = 20'000, kAheadShared = 40'000;
 /// Bounds how long one write holds the store.
 constexpr std::size_t kMostAtOnce = 2'000;
 constexpr std::chrono::milliseconds kAfterTrouble{250};
@@ -26,12 +27,14 @@ struct Written {
 
 }  // namespace
 
+std::int64_t Service::State::ahead() const { return alone() ? kAheadAlone : kAheadShared; }
+
 asio::awaitable<void> Service::State::pump() {
   while (true) {
     const auto at = now();
-    lineup.advance(at + kAhead);
+    lineup.advance(at + ahead());
     std::vector<Waiting> taken;
-    if (!draining) taken = lineup.take(at + kAhead, kMostAtOnce);
+    if (!draining) taken = lineup.take(at + ahead(), kMostAtOnce);
     std::erase_if(taken, [this](const Waiting& job) {
       if (job.id >= 0) return false;
       auto run = std::make_shared<Run>();
@@ -46,7 +49,7 @@ asio::awaitable<void> Service::State::pump() {
       auto next = lineup.next(now());
       if (draining) next.reset();
       const std::int64_t longest = Duration(options.look_every).count();
-      const auto wait = next ? std::clamp<std::int64_t>(*next - kAhead - now(), kShortest, longest) : longest;
+      const auto wait = next ? std::clamp<std::int64_t>(*next - ahead() - now(), kShortest, longest) : longest;
       co_await news.wait_for(std::chrono::microseconds{wait});
       continue;
     }
@@ -58,14 +61,14 @@ asio::awaitable<void> Service::State::write(std::vector<Waiting> taken) {
   auto batch = std::exchange(ended, {});
   std::vector<JobId> plain, laned;
   for (const auto& job : taken) (job.lane == 0 ? plain : laned).push_back(job.id);
-  const auto at = now();
-  auto work = [batch, plain = std::move(plain), laned = std::move(laned), at, me = worker, node = options.node](soci::session& sql) -> Result<Written> {
+  const auto at = now(), until = at + ahead();
+  auto work = [batch, plain = std::move(plain), laned = std::move(laned), at, until, me = worker, node = options.node](soci::session& sql) -> Result<Written> {
     Written out;
     out.settled = rows::settle(sql, me, node, batch);
     out.alive = plain.empty() && laned.empty() ? true : rows::hold(sql, me);
     if (!out.alive) return out;
-    out.claimed = rows::claim(sql, me, plain, false, at + kAhead, at);
-    auto more = rows::claim(sql, me, laned, true, at + kAhead, at);
+    out.claimed = rows::claim(sql, me, plain, false, until, at);
+    auto more = rows::claim(sql, me, laned, true, until, at);
     std::ranges::move(more, std::back_inserter(out.claimed));
     return out;
   };

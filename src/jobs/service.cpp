@@ -18,6 +18,7 @@ constexpr std::int64_t kLookBack = 3'000'000;
 /// Every so many looks, further than any write takes; and at everything.
 constexpr std::int64_t kLongLookBack = 20'000'000;
 constexpr int kLongLookEvery = 10, kWholeLookEvery = 300;
+constexpr std::chrono::milliseconds kPagePause{5};
 /// "For ever", for a server that has its database to itself.
 constexpr std::int64_t kNoEnd = 253'402'300'799'000'000;
 
@@ -204,7 +205,7 @@ asio::awaitable<Result<>> Service::State::look() {
   }
   seen_until = until;
   const auto reach = looks % kLongLookEvery == 0 ? kLongLookBack : kLookBack;
-  co_return co_await read_after(whole || seen->back > 0 ? 0 : number_at(at - reach));
+  co_return co_await read_after(whole || seen->back > 0 ? 0 : number_at(at - reach), kPagePause);
 }
 
 asio::awaitable<void> Service::State::start_over() {

@@ -78,12 +78,13 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
   void learn(const rows::Brief& job);
   void count_waiting();
   void learn_again(const rows::Brief& job, std::int64_t not_before);
-  asio::awaitable<Result<>> read_after(JobId after);
+  asio::awaitable<Result<>> read_after(JobId after, std::chrono::milliseconds pause);
   asio::awaitable<void> read_between(JobId first, JobId last);
   asio::awaitable<void> read_again(std::vector<Waiting> refused);
   asio::awaitable<void> reload();
 
   // pump.cpp
+  std::int64_t ahead() const;
   asio::awaitable<void> pump();
   asio::awaitable<void> write(std::vector<Waiting> taken);
   void claimed(const std::vector<Waiting>& taken, std::vector<rows::Claimed> got);
