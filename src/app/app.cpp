@@ -1,6 +1,8 @@
 #include "app/app.h"
 
 #include <fmt/format.h>
+#include <link.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <future>
 #include <thread>
@@ -39,6 +42,23 @@ void keep_memory_to_ourselves() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) log::warn("app", "core dumps could not be switched off");
+}
+
+/// Most of the program's own pages are read once, while it starts: they stay in the kernel's cache, and those that are wanted again
+/// come back from there by themselves. What can be written to is not touched.
+void give_back_what_the_start_needed() {
+  const auto forget = [](dl_phdr_info* object, std::size_t, void*) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+      const auto& part = object->dlpi_phdr[i];
+      if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
+      const auto begin = (object->dlpi_addr + part.p_vaddr) & ~(page - 1);
+      const auto end = (object->dlpi_addr + part.p_vaddr + part.p_memsz + page - 1) & ~(page - 1);
+      ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
+    return 0;
+  };
+  ::dl_iterate_phdr(forget, nullptr);
 }
 
 /// Ends the process when an orderly end takes too long: rows are durable, so nothing is lost, only less tidy.
@@ -76,6 +96,7 @@ asio::awaitable<int> run(Server& server, asio::signal_set& signals) {
   fmt::print("Tiltyard is ready at {}\n", server.url());
   if (!server.sign_in_link().empty()) fmt::print("Sign in once, as admin: {}\n", server.sign_in_link());
   std::fflush(stdout);
+  give_back_what_the_start_needed();
   const int number = co_await signals.async_wait(asio::use_awaitable);
   log::info("app", "shutting down", {{"signal", number}});
   co_return server.replaced() ? 1 : 0;

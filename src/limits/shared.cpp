@@ -9,7 +9,7 @@ namespace tiltyard::limits {
 namespace {
 
 /// KEYS: one for each quota. ARGV: interval and tolerance of each, in microseconds. Answers 1 or 0 and each key's debt.
-/// Times stay below 2^53, so Lua's numbers hold them exactly; they are written with %.0f because Lua's own way keeps 14 digits.
+/// Times stay below 2^53, so Lua's numbers hold them exactly; redis.call writes numbers with 17 digits, unlike Lua's own way with 14.
 constexpr const char* kScript = R"lua(
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -23,7 +23,7 @@ end
 if allowed == 1 then
   for i = 1, #KEYS do
     debt[i] = debt[i] + ARGV[2 * i - 1]
-    redis.call('SET', KEYS[i], string.format('%.0f', now + debt[i]), 'PX', string.format('%.0f', math.ceil(debt[i] / 1000) + 1))
+    redis.call('SET', KEYS[i], now + debt[i], 'PX', math.ceil(debt[i] / 1000) + 1)
   end
 end
 return {allowed, unpack(debt)}
