@@ -37,7 +37,7 @@ class Checkpointer {
 
 /// Makes the WAL as large as it becomes between two checkpoints, with zeros, which end a log as the end of the file does. A commit
 /// then overwrites blocks that are there: its sync need not wait for the file system's own journal (80 instead of 130 to 500 µs on
-/// ext4). Only while nobody writes.
+/// ext4). Only under the lock of a write.
 void fill_wal(const std::string& path);
 
 }  // namespace tiltyard::store

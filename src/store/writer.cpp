@@ -17,7 +17,10 @@ Writer::Writer(std::string path, Hub& hub)
       group_size_(metrics::histogram("tiltyard_store_group_size", "Writes that were committed together.",
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
       commits_(metrics::counter("tiltyard_store_commits_total", "Commits of the store's writer.")) {
+  // Under the lock of a write: another server on the same file may be appending to the WAL at this moment.
+  if (!connection_->execute("BEGIN IMMEDIATE")) return;
   fill_wal(path_);
+  roll_back();
 }
 
 void Writer::run(std::vector<Job> jobs) {
