@@ -161,6 +161,20 @@ TEST_P(R14_1_Sqlite, TheLogIsCopiedBesideTheWriterAndStaysBounded) {
   EXPECT_EQ(count(), kWrites);
 }
 
+TEST_P(R1_13_Sqlite, AnOpeningStoreKeepsItsHandsOffALogThatSomebodyElseWrites) {
+  store_.reset();
+  const auto path = path_of(url_).string();
+  soci::session other(soci::sqlite3, path);
+  other << "BEGIN IMMEDIATE";
+  other << "INSERT INTO entries (id, text) VALUES (1, 'x')";
+  auto opened = open(url_);
+  ASSERT_TRUE(opened) << opened.error().message << opened.error().cause;
+  store_ = std::move(*opened);
+  EXPECT_FALSE(fs::exists(path + "-wal") && fs::file_size(path + "-wal") > 1'000'000);
+  other << "COMMIT";
+  EXPECT_EQ(count(), 1);
+}
+
 TEST_P(R1_13_Sqlite, AFailedSyncFailsTheWholeGroupAndTheNextOneWorks) {
   disk.fail_sync = EIO;
   for (const auto& result : one_group(20, 0)) {
