@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "jobs/number.h"
 #include "jobs/state.h"
 #include "observe/log.h"
@@ -66,8 +67,10 @@ void Service::State::hear(const store::News& news) {
   } else if (what == "look") {
     gate.spawn(parts.home, "read new jobs", read_between(number(1), number(2)));
   } else if (what == "due") {
+    gone.forget(number(1));
     gate.spawn(parts.home, "read a job", read_between(number(1), number(1)));
   } else if (what == "gone") {
+    gone.note(number(1));
     lineup.forget(number(1));
   } else if (what == "kind") {
     auto& line = lineup.line(text(1));
@@ -75,6 +78,7 @@ void Service::State::hear(const store::News& news) {
     line.paused_by = text(3);
   } else if (what == "gone-bundle" || what == "shift") {
     auto& line = lineup.line(text(1));
+    if (what == "gone-bundle") gone.note(text(1), number_of(text(2)));
     for (const auto id : lineup.of_bundle(line, number_of(text(2)))) {
       auto job = *lineup.find(id);
       job.due += number(3);
@@ -85,9 +89,13 @@ void Service::State::hear(const store::News& news) {
   this->news.pulse();
 }
 
-void Service::State::learn(const rows::Brief& job) { learn_again(job, 0); }
+void Service::State::learn(const rows::Brief& job) { line_up(job, 0); }
 
-void Service::State::learn_again(const rows::Brief& job, std::int64_t not_before) {
+void Service::State::learn_read(const rows::Brief& job, std::int64_t not_before) {
+  if (!gone.has(job)) line_up(job, not_before);
+}
+
+void Service::State::line_up(const rows::Brief& job, std::int64_t not_before) {
   // Of what runs here, memory knows more than the row.
   if (running.contains(job.id)) return;
   auto& line = lineup.line(job.kind);
@@ -101,25 +109,27 @@ void Service::State::count_waiting() {
 
 asio::awaitable<void> Service::State::read_between(JobId first, JobId last) {
   auto work = [first, last](soci::session& sql) -> Result<std::vector<rows::Brief>> { return rows::waiting_between(sql, first, last); };
+  const Gone::Reading reading(gone);
   auto found = co_await parts.store.read(std::move(work));
   if (!found) {
     log::warn("jobs", "new jobs could not be read; the next look finds them", {{"reason", found.error().reason}});
     co_return;
   }
-  for (const auto& job : *found) learn(job);
+  for (const auto& job : *found) learn_read(job, 0);
   news.pulse();
 }
 
 asio::awaitable<void> Service::State::read_again(std::vector<Waiting> refused) {
   for (const auto& job : refused) {
     auto work = [id = job.id](soci::session& sql) -> Result<std::optional<rows::Brief>> { return rows::waiting_one(sql, id); };
+    const Gone::Reading reading(gone);
     auto row = co_await parts.store.read(std::move(work));
     if (!row) {
       auto later = job;
       later.not_before = now() + kRefusedPause;
       lineup.learn(later);
     } else if (*row) {
-      learn_again(**row, (*row)->due == job.due ? now() + kRefusedPause : 0);
+      learn_read(**row, (*row)->due == job.due ? now() + kRefusedPause : 0);
     } else if (!running.contains(job.id)) {
       lineup.leave_lane(*job.line, job.lane, job.id);
     }
@@ -133,14 +143,17 @@ asio::awaitable<Result<>> Service::State::read_after(JobId after, std::chrono::m
   bool more = true;
   while (more) {
     auto work = [after](soci::session& sql) -> Result<std::vector<rows::Brief>> { return rows::waiting_after(sql, after, kRowsAtOnce); };
+    std::optional<Gone::Reading> reading(gone);
     auto found = co_await parts.store.read(std::move(work));
+    co_await failpoint("jobs.read.after");
     if (!found) co_return fail(std::move(found.error()));
     for (const auto& job : *found) {
       const auto* known = lineup.find(job.id);
-      if (known == nullptr || known->due != job.due || known->priority != job.priority) learn(job);
+      if (known == nullptr || known->due != job.due || known->priority != job.priority) learn_read(job, 0);
     }
     more = found->size() == static_cast<std::size_t>(kRowsAtOnce);
     if (more) after = found->back().id;
+    reading.reset();
     news.pulse();
     if (more && pause.count() > 0) co_await sleep_for(pause);
   }

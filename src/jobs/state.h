@@ -6,8 +6,11 @@
 #include <map>
 #include <memory>
 #include <queue>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/gate.h"
@@ -47,6 +50,43 @@ using RunRef = std::shared_ptr<Run>;
 /// Asks the handler to stop; on the home loop, and not from within the handler.
 inline void stop(Run& run) { run.stop.emit(asio::cancellation_type::terminal); }
 
+/// What was told to be gone while rows were being read. They may be of a moment before that, and must not bring it back.
+class Gone {
+ public:
+  /// Lives from before a read until its rows have been taken in.
+  class Reading {
+   public:
+    explicit Reading(Gone& gone) : gone_(gone) { ++gone_.reads_; }
+    ~Reading() {
+      if (--gone_.reads_ > 0) return;
+      gone_.jobs_.clear();
+      gone_.bundles_.clear();
+    }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    Gone& gone_;
+  };
+
+  void note(JobId id) {
+    if (reads_ > 0) jobs_.insert(id);
+  }
+  void note(const std::string& kind, std::uint64_t bundle) {
+    if (reads_ > 0) bundles_.emplace(kind, bundle);
+  }
+  /// It is to run after all.
+  void forget(JobId id) { jobs_.erase(id); }
+  bool has(const rows::Brief& job) const {
+    return jobs_.contains(job.id) || (!job.bundle.empty() && bundles_.contains({job.kind, number_of(job.bundle)}));
+  }
+
+ private:
+  int reads_ = 0;
+  std::unordered_set<JobId> jobs_;
+  std::set<std::pair<std::string, std::uint64_t>> bundles_;
+};
+
 /// A schedule without a row.
 struct Light {
   Service::Recurring recurring;
@@ -77,7 +117,8 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
   void hear(const store::News& news);
   void learn(const rows::Brief& job);
   void count_waiting();
-  void learn_again(const rows::Brief& job, std::int64_t not_before);
+  void line_up(const rows::Brief& job, std::int64_t not_before);
+  void learn_read(const rows::Brief& job, std::int64_t not_before);
   asio::awaitable<Result<>> read_after(JobId after, std::chrono::milliseconds pause);
   asio::awaitable<void> read_between(JobId first, JobId last);
   asio::awaitable<void> read_again(std::vector<Waiting> refused);
@@ -112,6 +153,7 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
 
   Gate gate{"jobs"};
   Lineup lineup;
+  Gone gone;
   Signal news;           ///< the pump may have something to do
   Signal clock_changed;  ///< an earlier start or deadline
   std::unique_ptr<store::Listener> listener;

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace tiltyard::store {
 namespace {
 
@@ -45,7 +47,10 @@ Connection::Connection(const std::string& path, Use use) : session_(soci::sqlite
   sqlite::sqlite3_create_function(handle_, "pg_notify", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, this, &Connection::keep_news, nullptr, nullptr);
 }
 
-Connection::~Connection() { sqlite::sqlite3_set_authorizer(handle_, nullptr, nullptr); }
+Connection::~Connection() {
+  for (auto& [sql, statement] : often_) sqlite::sqlite3_finalize(statement);
+  sqlite::sqlite3_set_authorizer(handle_, nullptr, nullptr);
+}
 
 int Connection::authorize(void* self, int action, const char*, const char*, const char*, const char*) {
   const bool guarded = static_cast<Connection*>(self)->guarded_;
@@ -70,10 +75,28 @@ Result<> Connection::execute(const char* sql) {
   char* message = nullptr;
   const int code = sqlite::sqlite3_exec(handle_, sql, nullptr, nullptr, &message);
   if (code == SQLITE_OK) return {};
-  std::string cause = fmt::format("{} ({}): {}", message != nullptr ? message : sqlite::sqlite3_errstr(code),
-                                  sqlite::sqlite3_extended_errcode(handle_), sql);
+  auto outcome = failed(code, message, sql);
   sqlite::sqlite3_free(message);
-  return fail(error_of(code, std::move(cause)));
+  return outcome;
+}
+
+Result<> Connection::execute_often(const char* sql) {
+  auto known = std::ranges::find(often_, sql, &std::pair<std::string, sqlite::sqlite3_stmt*>::first);
+  if (known == often_.end()) {
+    sqlite::sqlite3_stmt* statement = nullptr;
+    const int code = sqlite::sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return failed(code, sqlite::sqlite3_errmsg(handle_), sql);
+    known = often_.insert(often_.end(), {sql, statement});
+  }
+  sqlite::sqlite3_step(known->second);
+  // A reset says what the step came to, in the code that the connection then keeps as its last.
+  const int code = sqlite::sqlite3_reset(known->second);
+  return code == SQLITE_OK ? Result<>{} : failed(code, sqlite::sqlite3_errmsg(handle_), sql);
+}
+
+Result<> Connection::failed(int code, const char* message, const char* sql) const {
+  return fail(error_of(code, fmt::format("{} ({}): {}", message != nullptr ? message : sqlite::sqlite3_errstr(code),
+                                         sqlite::sqlite3_extended_errcode(handle_), sql)));
 }
 
 bool Connection::in_transaction() const { return sqlite::sqlite3_get_autocommit(handle_) == 0; }

@@ -30,6 +30,9 @@ class Connection {
 
   /// Runs one or more statements without results. The errors are those of `error_of`.
   Result<> execute(const char* sql);
+  /// The same for a statement that is run again and again, as those around each transaction: it is parsed only the first
+  /// time, and kept. For texts of which there are few.
+  Result<> execute_often(const char* sql);
   /// Whether a transaction is open: SQLite ends one by itself when the disk is full or fails.
   bool in_transaction() const;
   /// SQLite's primary result code of the last call, and what it means under our reasons.
@@ -60,10 +63,12 @@ class Connection {
  private:
   static int authorize(void* self, int action, const char*, const char*, const char*, const char*);
   static int note_pages(void* self, sqlite::sqlite3*, const char*, int pages);
+  Result<> failed(int code, const char* message, const char* sql) const;
   static void keep_news(sqlite::sqlite3_context* call, int count, sqlite::sqlite3_value** arguments);
 
   soci::session session_;
   sqlite::sqlite3* handle_ = nullptr;
+  std::vector<std::pair<std::string, sqlite::sqlite3_stmt*>> often_;
   bool guarded_ = false;
   int wal_pages_ = 0;
   Said said_;

@@ -23,7 +23,8 @@ namespace tiltyard::store {
 namespace asio = boost::asio;
 
 /// One forward-only step of the schema. Several statements are separated by ";\n". One text for both databases: numbers are
-/// BIGINT (INTEGER has 32 bits on PostgreSQL), the rest TEXT or DOUBLE PRECISION; no AUTOINCREMENT, no rowid. Each slice owns a block of at least
+/// BIGINT (INTEGER has 32 bits on PostgreSQL; a BIGINT PRIMARY KEY is made SQLite's own kind of key there), the rest TEXT or
+/// DOUBLE PRECISION; no AUTOINCREMENT, no rowid. Each slice owns a block of at least
 /// fifty numbers (labs 1 to 99, identity 100 to 199, limits 400 to 449, ...) and uses them without gaps, so that slices grow apart from each other.
 struct Migration {
   int number = 0;

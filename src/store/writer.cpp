@@ -37,7 +37,7 @@ void Writer::run(std::vector<Job> jobs) {
 
 Writer::Outcomes Writer::attempt(const Group& group) {
   if (auto ready = reconnect_if_lost(); !ready) return all_fail(group.size(), ready.error());
-  if (auto begun = connection_->execute("BEGIN IMMEDIATE"); !begun) return all_fail(group.size(), begun.error());
+  if (auto begun = connection_->execute_often("BEGIN IMMEDIATE"); !begun) return all_fail(group.size(), begun.error());
   connection_->said().clear();
   Outcomes outcomes;
   outcomes.reserve(group.size());
@@ -54,7 +54,7 @@ Writer::Outcomes Writer::attempt(const Group& group) {
     roll_back();
     return outcomes;
   }
-  auto committed = connection_->execute("COMMIT");
+  auto committed = connection_->execute_often("COMMIT");
   if (committed) {
     commits_.add();
     group_size_.observe(static_cast<double>(group.size()));
@@ -83,7 +83,7 @@ Writer::Outcomes Writer::attempt_singly(const Group& group) {
 }
 
 Result<Store::AnyValue> Writer::run_in_savepoint(Job& job) {
-  if (auto begun = connection_->execute("SAVEPOINT work"); !begun) return fail(begun.error());
+  if (auto begun = connection_->execute_often("SAVEPOINT work"); !begun) return fail(begun.error());
   const std::size_t said_before = connection_->said().size();
   Result<Store::AnyValue> outcome = run_guarded(*connection_, job.work);
   if (!connection_->in_transaction()) return outcome;
@@ -93,7 +93,7 @@ Result<Store::AnyValue> Writer::run_in_savepoint(Job& job) {
     if (!connection_->execute("ROLLBACK TO work")) roll_back();
   }
   if (!connection_->in_transaction()) return outcome;
-  auto released = connection_->execute("RELEASE work");
+  auto released = connection_->execute_often("RELEASE work");
   if (!released) {
     roll_back();
     return fail(released.error());

@@ -293,6 +293,24 @@ TEST_P(R14_1_Sqlite, ConnectionsAreSetUpForDurability) {
   EXPECT_EQ(run(store_->read(asking)).value(), "wal 2 1 5000");
 }
 
+TEST_P(R14_1_Sqlite, ANumberAsKeyNeedsNoIndexBesideTheTable) {
+  auto more = table_of_entries();
+  more.push_back({more.back().number + 1, "keys", "CREATE TABLE many (id bigint Primary Key, text TEXT);\nCREATE TABLE couples (a BIGINT, b BIGINT, PRIMARY KEY (a, b))"});
+  const auto migrated = store_->migrate(more);
+  ASSERT_TRUE(migrated) << migrated.error().message << migrated.error().cause;
+  auto indexes = [](soci::session& sql) -> Result<std::string> {
+    int of_many = 0, of_couples = 0;
+    const long long large = 5'000'000'000;
+    long long found = 0;
+    sql << "INSERT INTO many (id, text) VALUES (:id, 'x')", soci::use(large);
+    sql << "SELECT id FROM many", soci::into(found);
+    sql << "SELECT COUNT(*) FROM pragma_index_list('many')", soci::into(of_many);
+    sql << "SELECT COUNT(*) FROM pragma_index_list('couples')", soci::into(of_couples);
+    return std::to_string(of_many) + " " + std::to_string(of_couples) + " " + std::to_string(found);
+  };
+  EXPECT_EQ(run(store_->write(indexes)).value(), "0 1 5000000000");
+}
+
 TEST_P(R14_1_Sqlite, OtherUrlsAndPlacesAreRefused) {
   for (const char* url : {"", "sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory", "mysql://x", "x.db", "sqlite:a\"b"}) {
     const auto refused = open(url);
