@@ -87,6 +87,9 @@ struct Credentials {
   Secret password;
 };
 
+/// What each part of a spawn took, in order ("network", "machines", "ready", "routes", "total").
+using Timings = std::vector<std::pair<std::string, std::chrono::microseconds>>;
+
 /// Thousands may wait for an owner, or sleep: what all of one template have in common is shared with it, and what is seldom
 /// there takes no room.
 struct Instance {
@@ -110,8 +113,7 @@ struct Instance {
   std::chrono::seconds added{0};
   Plan plan;
   Rare<Credentials> credentials;
-  /// What each part of the spawn took, in order ("network", "machines", "ready", "routes", "total").
-  std::vector<std::pair<std::string, std::chrono::microseconds>> timings;
+  Timings timings;
   double cpu_seconds = 0;
   double memory_gib_hours = 0;
 

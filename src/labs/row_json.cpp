@@ -204,14 +204,14 @@ Result<Override> parse_override(std::string_view text) {
   return change;
 }
 
-std::string timings_json(const std::vector<std::pair<std::string, std::chrono::microseconds>>& timings) {
+std::string timings_json(const Timings& timings) {
   json::array out;
   for (const auto& [name, took] : timings) out.push_back(json::object{{"name", name}, {"us", took.count()}});
   return json::serialize(out);
 }
 
-std::vector<std::pair<std::string, std::chrono::microseconds>> parse_timings(std::string_view text) {
-  std::vector<std::pair<std::string, std::chrono::microseconds>> out;
+Timings parse_timings(std::string_view text) {
+  Timings out;
   boost::system::error_code error;
   const auto value = json::parse(text, error);
   if (error || !value.is_array()) return out;

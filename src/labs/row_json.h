@@ -19,7 +19,7 @@ std::string to_json(const templates::LeasePolicy& lease);
 Result<templates::LeasePolicy> parse_lease(std::string_view text);
 std::string to_json(const Override& change);
 Result<Override> parse_override(std::string_view text);
-std::string timings_json(const std::vector<std::pair<std::string, std::chrono::microseconds>>& timings);
-std::vector<std::pair<std::string, std::chrono::microseconds>> parse_timings(std::string_view text);
+std::string timings_json(const Timings& timings);
+Timings parse_timings(std::string_view text);
 
 }  // namespace tiltyard::labs

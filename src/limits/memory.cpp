@@ -1,20 +1,31 @@
 #include "limits/memory.h"
 
 #include <sodium.h>
+#include <sys/mman.h>
 
 #include <bit>
 #include <cstring>
+#include <new>
 
 namespace tiltyard::limits {
 
 Memory::Memory(std::size_t capacity)
     : mask_(std::bit_ceil(std::max<std::size_t>((capacity + kWays - 1) / kWays, 1)) - 1),
-      sets_(std::make_unique<Set[]>(mask_ + 1)),
+      sets_(map(mask_ + 1)),
       locks_(std::make_unique<std::array<Lock, kLocks>>()) {
   randombytes_buf(secret_.data(), secret_.size());
 }
 
 Memory::~Memory() = default;
+
+void Memory::Unmap::operator()(Set* sets) const { ::munmap(sets, bytes); }
+
+std::unique_ptr<Memory::Set[], Memory::Unmap> Memory::map(std::size_t sets) {
+  const std::size_t bytes = sets * sizeof(Set);
+  void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  return {static_cast<Set*>(at), Unmap{bytes}};
+}
 
 std::size_t Memory::bytes() const { return (mask_ + 1) * sizeof(Set); }
 

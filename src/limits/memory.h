@@ -27,6 +27,7 @@ class Memory {
   void follow(std::span<const Charge> charges, std::int64_t now);
   /// The debts, charging nothing.
   Outcome look(std::span<const Charge> charges, std::int64_t now);
+  /// What it may come to take.
   std::size_t bytes() const;
 
  private:
@@ -55,7 +56,13 @@ class Memory {
 
   std::array<unsigned char, 16> secret_{};  ///< so that nobody can choose which keys share a set
   std::size_t mask_;
-  std::unique_ptr<Set[]> sets_;
+  struct Unmap {
+    std::size_t bytes;
+    void operator()(Set* sets) const;
+  };
+  /// Zeros that the kernel gives when a set is touched first: what nobody uses takes no memory.
+  static std::unique_ptr<Set[], Unmap> map(std::size_t sets);
+  std::unique_ptr<Set[], Unmap> sets_;
   std::unique_ptr<std::array<Lock, kLocks>> locks_;
 };
 

@@ -18,9 +18,9 @@ constexpr const char* kCommon =
     "PRAGMA foreign_keys=ON;"
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA trusted_schema=OFF;";
-constexpr const char* kForReading = "PRAGMA cache_size=-1024; PRAGMA query_only=ON;";
+constexpr const char* kForReading = "PRAGMA cache_size=-256; PRAGMA query_only=ON;";
 constexpr const char* kForWriting =
-    "PRAGMA cache_size=-4096; PRAGMA journal_size_limit=33554432;";
+    "PRAGMA cache_size=-256; PRAGMA journal_size_limit=33554432;";
 /// Rebuilding a table would fire its foreign keys; the migration checks all of them before it commits.
 constexpr const char* kForMigrating = "PRAGMA cache_size=-4096; PRAGMA foreign_keys=OFF;";
 
