@@ -59,7 +59,8 @@ TEST_F(R1_15_Memory, WhatWaitsFrozenInAPoolTakesLessThanTwoKilobytes) {
   ASSERT_TRUE(until([this] { return waiting("one") == kMany; }, 300s));
   const double each = (give_back() - empty) / kMany;
   report("frozen in a pool", each);
-  EXPECT_LT(each, 2048);
+  // The allocator and the database's pages take the rest of the two kilobytes.
+  EXPECT_LT(each, 1536);
   EXPECT_GT(each, 300) << "less cannot be: it was not measured";
 }
 

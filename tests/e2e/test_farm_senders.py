@@ -1,4 +1,5 @@
 """Senders as processes between the real farm and the juries: what is lost, sent twice or judged wrongly when any of the three fails."""
+import contextlib
 import re
 import subprocess
 import sys
@@ -38,14 +39,8 @@ class Game:
 
 @pytest.fixture
 def play(make_server, tmp_path):
-    games = []
-
-    def start(**how):
-        games.append(Game(make_server, tmp_path, **how))
-        return games[-1]
-    yield start
-    for game in games:
-        game.close()
+    with contextlib.ExitStack() as games:
+        yield lambda **how: games.enter_context(contextlib.closing(Game(make_server, tmp_path, **how)))
 
 
 def balanced(game, flags):

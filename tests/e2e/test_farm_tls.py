@@ -1,4 +1,5 @@
 """Flags and verdicts over TLS, REST and gRPC: with the authority's certificate they pass, with another one nothing does."""
+import contextlib
 import ssl
 import subprocess
 import sys
@@ -75,14 +76,8 @@ class Game:
 
 @pytest.fixture
 def play(make_server, tmp_path):
-    games = []
-
-    def start(**how):
-        games.append(Game(make_server, tmp_path, **how))
-        return games[-1]
-    yield start
-    for game in games:
-        game.close()
+    with contextlib.ExitStack() as games:
+        yield lambda **how: games.enter_context(contextlib.closing(Game(make_server, tmp_path, **how)))
 
 
 def test_R6_4_a_sender_over_https_knows_the_farm_by_its_authority(play):

@@ -214,7 +214,12 @@ def test_R1_17_the_solver_refuses_what_cannot_be_solved(make_server, docker):
     for name in ("good", "bad"):
         server.admin().wait_template(name)
     full(server, "good")
-    bad = until(lambda: "exit code 1" in (pool_of(server, "bad") or {}).get("reason", "") and pool_of(server, "bad"), "the solver's verdict", timeout=60)
+
+    def judged():
+        pool = pool_of(server, "bad")
+        return pool if pool and "exit code 1" in (pool["reason"] or "") else None  # no reason before the first failure
+
+    bad = until(judged, "the solver's verdict", timeout=60)
     assert "expected something, got" in bad["reason"]
     assert bad["ready"] == 0
     told = [event for event in server.admin().get("/admin/events", query={"limit": 200}).json["items"] if event["kind"] == "pool.failed"]
