@@ -226,6 +226,23 @@ TEST(R1_13, AnArmedFailPointFailsEachTimeOrOnlyTheNth) {
   EXPECT_FALSE(failpoints_armed());
 }
 
+TEST(R1_13, AFailPointHoldsUntilItIsArmedOtherwise) {
+  Loop loop;
+  arm_failpoints("here=hold");
+  std::atomic<bool> through{false};
+  std::thread waiter([&] {
+    loop.run([](std::atomic<bool>& done) -> Task {
+      co_await failpoint("here");
+      done = true;
+    }(through));
+  });
+  while (failpoint_passes("here") == 0) std::this_thread::yield();
+  EXPECT_FALSE(through);
+  arm_failpoints("");
+  waiter.join();
+  EXPECT_TRUE(through);
+}
+
 TEST(R1_13, AKillIsAKill) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   const auto pass = [] {

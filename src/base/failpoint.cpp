@@ -58,6 +58,13 @@ struct Points {
     plans.insert_or_assign(std::string(item.substr(0, equals)), plan);
   }
 
+  /// As it is armed now.
+  Plan at(std::string_view name) {
+    const std::lock_guard lock(mutex);
+    const auto found = plans.find(name);
+    return found == plans.end() ? Plan{} : found->second;
+  }
+
   Plan pass(std::string_view name) {
     const std::lock_guard lock(mutex);
     const auto found = plans.find(name);
@@ -80,6 +87,8 @@ bool failpoints_armed() { return points().armed.load(std::memory_order_relaxed);
 
 void arm_failpoints(std::string_view text) { points().arm(text); }
 
+int failpoint_passes(std::string_view name) { return points().at(name).passed; }
+
 asio::awaitable<Result<>> failpoint(std::string name) {
   if (!failpoints_armed()) co_return Result<>{};
   const Plan plan = points().pass(name);
@@ -87,9 +96,13 @@ asio::awaitable<Result<>> failpoint(std::string name) {
   if (plan.action == "error") {
     co_return fail(Code::kInternal, "failpoint", "A fault was injected at " + name + ".");
   }
+  asio::steady_timer timer(co_await asio::this_coro::executor);
   if (plan.action == "sleep") {
-    asio::steady_timer timer(co_await asio::this_coro::executor);
     timer.expires_after(std::chrono::milliseconds{plan.argument});
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  while (plan.action == "hold" && points().at(name).action == "hold") {
+    timer.expires_after(std::chrono::milliseconds{1});
     co_await timer.async_wait(asio::use_awaitable);
   }
   co_return Result<>{};

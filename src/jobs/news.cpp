@@ -89,17 +89,15 @@ void Service::State::hear(const store::News& news) {
   this->news.pulse();
 }
 
-void Service::State::learn(const rows::Brief& job) { line_up(job, 0); }
-
-void Service::State::learn_read(const rows::Brief& job, std::int64_t not_before) {
-  if (!gone.has(job)) line_up(job, not_before);
-}
-
-void Service::State::line_up(const rows::Brief& job, std::int64_t not_before) {
+void Service::State::learn(const rows::Brief& job, std::int64_t not_before) {
   // Of what runs here, memory knows more than the row.
   if (running.contains(job.id)) return;
   auto& line = lineup.line(job.kind);
   lineup.learn({job.id, &line, job.due, not_before, job.priority, number_of(job.lane), number_of(job.bundle)});
+}
+
+void Service::State::learn_read(const rows::Brief& job, std::int64_t not_before) {
+  if (!gone.has(job)) learn(job, not_before);
 }
 
 /// So that the store's threads can refuse what is too much.
@@ -115,7 +113,7 @@ asio::awaitable<void> Service::State::read_between(JobId first, JobId last) {
     log::warn("jobs", "new jobs could not be read; the next look finds them", {{"reason", found.error().reason}});
     co_return;
   }
-  for (const auto& job : *found) learn_read(job, 0);
+  for (const auto& job : *found) learn_read(job);
   news.pulse();
 }
 
@@ -149,7 +147,7 @@ asio::awaitable<Result<>> Service::State::read_after(JobId after, std::chrono::m
     if (!found) co_return fail(std::move(found.error()));
     for (const auto& job : *found) {
       const auto* known = lineup.find(job.id);
-      if (known == nullptr || known->due != job.due || known->priority != job.priority) learn_read(job, 0);
+      if (known == nullptr || known->due != job.due || known->priority != job.priority) learn_read(job);
     }
     more = found->size() == static_cast<std::size_t>(kRowsAtOnce);
     if (more) after = found->back().id;

@@ -1,8 +1,12 @@
 // Several servers on one PostgreSQL.
 #include "jobs/testing.h"
 
+#include <soci/soci.h>
+
 #include <future>
 #include <set>
+
+#include "base/failpoint.h"
 
 namespace tiltyard::jobs {
 namespace {
@@ -99,6 +103,34 @@ TEST(R8_3, TwoServersShareTheWorkAndNothingRunsTwice) {
   std::set<JobId> seen;
   const std::lock_guard lock(notes.mutex);
   for (const auto& [server, firing] : notes.fired) EXPECT_TRUE(seen.insert(firing.id).second);
+}
+
+TEST(R8_3, WhatIsCancelledWhileItsRowIsBeingReadDoesNotComeBack) {
+  const Database database(Backend::kPostgresql);
+  Notes notes;
+  Server server(database, "a", notes.by('a', 1ms));
+  auto& jobs = *server.service;
+  auto one = job("work"), other = job("work");
+  one.due = other.due = server.clock.now() + 1h;
+  other.bundle = "run-1";
+  const auto id = server.run(jobs.enqueue(one));
+  ASSERT_TRUE(id && server.run(jobs.enqueue(other)));
+  const auto waiting = [&] {
+    const auto count = [&]() -> asio::awaitable<std::size_t> { co_return jobs.kind("work")->waiting; };
+    return server.run(count());
+  };
+  ASSERT_TRUE(until([&] { return waiting() == 2; }));
+  // A look at the table is held with both rows in its hand.
+  arm_failpoints("jobs.read.after=hold");
+  ASSERT_TRUE(until([] { return failpoint_passes("jobs.read.after") == 1; }));
+  auto cancel = [&](soci::session& sql) -> Result<std::size_t> { return jobs.cancel(sql, *id) + jobs.cancel_bundle(sql, "work", "run-1"); };
+  EXPECT_EQ(server.run(server.store->write(cancel)).value_or(0), 2u);
+  EXPECT_TRUE(until([&] { return waiting() == 0; }));
+  // The next look begins when that one has taken its rows in.
+  arm_failpoints("jobs.read.after=sleep:0");
+  EXPECT_TRUE(until([] { return failpoint_passes("jobs.read.after") > 0; }));
+  arm_failpoints("");
+  EXPECT_EQ(waiting(), 0u);
 }
 
 TEST(R8_3, ASilentServersJobsGoToTheOtherAndItsOwnEndChangesNothing) {

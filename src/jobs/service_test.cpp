@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <soci/soci.h>
 
-#include "base/failpoint.h"
-
 namespace tiltyard::jobs {
 namespace {
 
@@ -234,27 +232,6 @@ TEST_P(R8_2_Jobs, AHundredThousandAreMadeMovedAndCancelledAtOnce) {
   ASSERT_TRUE(until([&] { return home([&] { return service_->kind("work")->waiting; }) == 0u; }));
   // Shifted back to now by hand, what is left would have run.
   EXPECT_TRUE(fired().empty());
-}
-
-TEST_P(R8_3_Jobs, WhatIsCancelledWhileItsRowIsBeingReadDoesNotComeBack) {
-  Options options;
-  options.look_every = 50ms;
-  make(options).declare(noted("work"));
-  start();
-  auto one = job("work"), other = job("work");
-  one.due = other.due = clock_.now() + 1h;
-  other.bundle = "run-1";
-  const auto id = enqueue(one);
-  enqueue(other);
-  const auto waiting = [&] { return home([&] { return service_->kind("work")->waiting; }); };
-  ASSERT_TRUE(until([&] { return waiting() == 2u; }));
-  arm_failpoints("jobs.read.after=sleep:400");
-  std::this_thread::sleep_for(250ms);  // by now somebody looks, and holds both rows in its hand
-  EXPECT_TRUE(write([&](soci::session& sql) -> Result<bool> { return service_->cancel(sql, id); }).value_or(false));
-  EXPECT_EQ(write([&](soci::session& sql) -> Result<std::size_t> { return service_->cancel_bundle(sql, "work", "run-1"); }).value_or(0), 1u);
-  std::this_thread::sleep_for(600ms);
-  arm_failpoints("");
-  EXPECT_EQ(waiting(), 0u);
 }
 
 TEST_P(R8_3_Jobs, ALaneKeepsItsOrderAlsoThroughRetries) {

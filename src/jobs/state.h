@@ -115,10 +115,9 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
 
   // news.cpp
   void hear(const store::News& news);
-  void learn(const rows::Brief& job);
+  void learn(const rows::Brief& job, std::int64_t not_before = 0);
   void count_waiting();
-  void line_up(const rows::Brief& job, std::int64_t not_before);
-  void learn_read(const rows::Brief& job, std::int64_t not_before);
+  void learn_read(const rows::Brief& job, std::int64_t not_before = 0);
   asio::awaitable<Result<>> read_after(JobId after, std::chrono::milliseconds pause);
   asio::awaitable<void> read_between(JobId first, JobId last);
   asio::awaitable<void> read_again(std::vector<Waiting> refused);

@@ -1,7 +1,10 @@
 // What every place that counts promises: this process's memory, and a real Redis.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <atomic>
+#include <fstream>
 
 #include "limits/memory.h"
 #include "limits/shared.h"
@@ -149,6 +152,20 @@ TEST(R7_6, AFloodOfAddressesGrowsNothingAndHidesNobody) {
   EXPECT_FALSE(memory.take(std::vector<Charge>{{"sign-in", "attacker", false, quota}}, now).allowed) << "who owes much is not forgotten for who owes little";
   EXPECT_EQ(memory.bytes(), before);
   EXPECT_LE(before, 4096U * 16);
+}
+
+TEST(R7_6, WhatNobodyCountsTakesNoMemory) {
+  const auto resident = [] {
+    std::ifstream pages("/proc/self/statm");
+    std::size_t whole = 0, here = 0;
+    pages >> whole >> here;
+    return here * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  };
+  const auto before = resident();
+  Memory memory(std::size_t{1} << 22);
+  ASSERT_GE(memory.bytes(), std::size_t{64} << 20);
+  EXPECT_TRUE(memory.take(std::vector<Charge>{{"a", "x", false, Quota::of(1, 1, kSecond)}}, kHour).allowed);
+  EXPECT_LT(resident(), before + (std::size_t{8} << 20));
 }
 
 TEST(R7_6, NeverMoreThanSaidOverALongTime) {
