@@ -167,7 +167,7 @@ asio::awaitable<void> Service::fill(LiveRef live) {
   if (made) made = co_await freeze(live);
   if (made && !live->stop_requested) {
     instance.state = InstanceState::kRunning;
-    instance.timings = Timings();  // nobody's history
+    instance.timings = Timings();  // nobody's history; "= {}" would keep its room
     auto before = co_await failpoint("labs.fill.commit.before");
     made = before ? co_await rows_.update(instance, {}) : std::move(before);
     co_await failpoint("labs.fill.commit.after");

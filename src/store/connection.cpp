@@ -11,7 +11,8 @@ namespace {
 constexpr int kBusyMillis = 5000;
 
 /// The busy time-out comes first: even the switch to WAL needs a lock. Caches are small, because the server's memory is
-/// a promise; the page cache of the kernel does the rest. A negative cache_size counts KiB.
+/// a promise; the page cache of the kernel does the rest, and no load is slower for it (docs/benchmarks.md). A negative
+/// cache_size counts KiB.
 constexpr const char* kCommon =
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"

@@ -70,7 +70,8 @@ function draw(holder: HTMLElement, props: Props, onCursor: (index: number | null
   }));
   return new UPlot({
     width: holder.clientWidth, height: (props.height ?? 14) * rem * (matchMedia(FAR).matches ? 1.4 : 1),
-    legend: { show: false }, cursor: { y: false, points: { size: rem / 2 } },
+    // To the right, room for half of the last label.
+    padding: [null, 1.9 * rem, null, null], legend: { show: false }, cursor: { y: false, points: { size: rem / 2 } },
     scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, 1)] } },
     axes: axes(style, rem, props), series: [{}, ...series],
     hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)] },
