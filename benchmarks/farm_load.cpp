@@ -1,10 +1,12 @@
-// Load for ./bench farm, as cheap as it can be made, because it shares the machine with the server: one thread, epoll, bodies
-// put together from ready pieces.
+// Load for ./bench farm, as cheap as it can be made, because it shares the machine with the server: one thread, epoll,
+// bodies put together from ready pieces.
 //
-//   farm_load post PORT TOKEN CLIENTS FLAGS SECONDS [MOST]   posts of FLAGS new flags, CLIENTS at a time, each over a new
-//                                                            connection; at most MOST posts. Prints rate and times.
-//   farm_load first PORT TOKEN COUNT                         from the post of a single flag until a waiting sender has it
+// clang-format off
+//   farm_load post PORT TOKEN CLIENTS FLAGS SECONDS [MOST]   posts of FLAGS new flags, CLIENTS at a time, each over a
+//                                                            new connection; at most MOST posts. Prints rate and times.
+//   farm_load first PORT TOKEN COUNT                         from one flag's post until a waiting sender has it
 //   farm_load get PORT TOKEN COUNT TARGET                    COUNT requests of a page, one after the other
+// clang-format on
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -27,7 +29,9 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-double ms_since(Steady::time_point begun) { return std::chrono::duration<double, std::milli>(Steady::now() - begun).count(); }
+double ms_since(Steady::time_point begun) {
+  return std::chrono::duration<double, std::milli>(Steady::now() - begun).count();
+}
 
 sockaddr_in address_of(int port) {
   sockaddr_in address{};
@@ -57,10 +61,14 @@ class FlagMaker {
     char flag[33] = "0000000000000000000000000000000=";
     for (int i = 0; i < 31;) {
       auto bits = dice_();
-      for (int digit = 0; digit < 12 && i < 31; ++digit, bits /= 36) flag[i++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[bits % 36];
+      for (int digit = 0; digit < 12 && i < 31; ++digit, bits /= 36)
+        flag[i++] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[bits % 36];
     }
     ++count_;
-    body.append(R"({"flag": ")").append(flag, 32).append(R"(", "sploit": "sploit_)").append(1, static_cast<char>('a' + count_ / 50 % 10));
+    body.append(R"({"flag": ")")
+        .append(flag, 32)
+        .append(R"(", "sploit": "sploit_)")
+        .append(1, static_cast<char>('a' + count_ / 50 % 10));
     body.append(R"(.py", "team": "Team #)").append(std::to_string(count_ % 30 + 1)).append(R"("})");
   }
 
@@ -69,8 +77,10 @@ class FlagMaker {
   unsigned long long count_ = 0;
 };
 
-std::string request(const std::string& method, const std::string& target, const std::string& token, const std::string& body, bool keep) {
-  return method + " " + target + " HTTP/1.1\r\nHost: farm\r\nX-Token: " + token + "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+std::string request(const std::string& method, const std::string& target, const std::string& token,
+                    const std::string& body, bool keep) {
+  return method + " " + target + " HTTP/1.1\r\nHost: farm\r\nX-Token: " + token +
+         "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
          (keep ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n") + body;
 }
 
@@ -86,9 +96,13 @@ std::string post_request(FlagMaker& maker, const std::string& token, int flags) 
 
 void report(std::vector<double>& times, double seconds, std::size_t flags, std::size_t errors) {
   std::ranges::sort(times);
-  const auto at = [&](double part) { return times.empty() ? 0.0 : times[std::min(times.size() - 1, static_cast<std::size_t>(part * static_cast<double>(times.size())))]; };
-  std::printf("rate %.0f\nposts %zu\np50 %.2f\np99 %.2f\nmax %.2f\nerrors %zu\n", static_cast<double>(flags) / seconds, times.size(), at(0.5), at(0.99),
-              times.empty() ? 0.0 : times.back(), errors);
+  const auto at = [&](double part) {
+    return times.empty()
+               ? 0.0
+               : times[std::min(times.size() - 1, static_cast<std::size_t>(part * static_cast<double>(times.size())))];
+  };
+  std::printf("rate %.0f\nposts %zu\np50 %.2f\np99 %.2f\nmax %.2f\nerrors %zu\n", static_cast<double>(flags) / seconds,
+              times.size(), at(0.5), at(0.99), times.empty() ? 0.0 : times.back(), errors);
 }
 
 struct Client {
@@ -110,7 +124,8 @@ bool whole(const std::string& in) {
 /// Reads and writes as far as it goes; true when the answer is whole or the server closes.
 bool advance(Client& client, bool& failed) {
   while (client.sent < client.out.size()) {
-    const auto written = ::send(client.fd, client.out.data() + client.sent, client.out.size() - client.sent, MSG_NOSIGNAL);
+    const auto written =
+        ::send(client.fd, client.out.data() + client.sent, client.out.size() - client.sent, MSG_NOSIGNAL);
     if (written <= 0) {
       failed = errno != EAGAIN && errno != ENOTCONN;
       return failed;
@@ -205,7 +220,8 @@ int run_first(int port, const std::string& token, int count) {
     const auto answer = call(fd, post);
     ::close(fd);
     waits.join();
-    if (got.starts_with("HTTP/1.1 200") && answer.starts_with("HTTP/1.1 200")) times.push_back(std::chrono::duration<double, std::milli>(arrived - begun).count());
+    if (got.starts_with("HTTP/1.1 200") && answer.starts_with("HTTP/1.1 200"))
+      times.push_back(std::chrono::duration<double, std::milli>(arrived - begun).count());
     else ++errors;
   }
   report(times, 1, times.size(), errors);

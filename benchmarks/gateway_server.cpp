@@ -43,7 +43,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   auto publish = [&](const std::string& id, std::vector<gateway::Route> routes) {
-    auto done = asio::co_spawn(loops.home(), gateway.publish(InstanceId(id), std::move(routes)), asio::use_future).get();
+    auto done =
+        asio::co_spawn(loops.home(), gateway.publish(InstanceId(id), std::move(routes)), asio::use_future).get();
     if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str());
     return done.has_value();
   };
@@ -54,7 +55,8 @@ int main(int argc, char** argv) {
     auto begin = std::chrono::steady_clock::now();
     if (!publish(id, {{gateway::RouteKind::kHttp, "web", {id, "web--" + id}, 0, argv[3], number(4)}})) return 1;
     if (i >= routes) {
-      took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());
+      took.push_back(
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());
       auto gone = asio::co_spawn(loops.home(), gateway.withdraw(InstanceId(id)), asio::use_future);
       gone.get();
     }

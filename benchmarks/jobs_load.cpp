@@ -1,8 +1,8 @@
 // What the jobs module does on a database of its own, for benchmarks/jobs.py. Each mode prints words and numbers.
 //   jobs_load batches URL SECONDS | jobs_load singles URL SECONDS | jobs_load late URL SECONDS | jobs_load bulk URL
+#include <fmt/core.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
-#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstring>
@@ -101,11 +101,14 @@ template <class Make>
 void rate(Load& load, int seconds, std::size_t callers, Make make) {
   const auto begun = Steady::now(), end = begun + std::chrono::seconds{seconds};
   std::vector<std::future<void>> all;
-  for (std::size_t i = 0; i < callers; ++i) all.push_back(asio::co_spawn(load.loops.home(), make(&load, end), asio::use_future));
+  for (std::size_t i = 0; i < callers; ++i)
+    all.push_back(asio::co_spawn(load.loops.home(), make(&load, end), asio::use_future));
   for (auto& one : all) one.get();
-  while (load.run([](Load* own) -> asio::awaitable<bool> { co_return own->done < own->made; }(&load))) std::this_thread::sleep_for(1ms);
+  while (load.run([](Load* own) -> asio::awaitable<bool> { co_return own->done < own->made; }(&load)))
+    std::this_thread::sleep_for(1ms);
   const std::chrono::duration<double> took = Steady::now() - begun;
-  fmt::print("jobs {} seconds {:.3f} rate {:.0f}\n", load.done, took.count(), static_cast<double>(load.done) / took.count());
+  fmt::print("jobs {} seconds {:.3f} rate {:.0f}\n", load.done, took.count(),
+             static_cast<double>(load.done) / took.count());
 }
 
 /// Lateness of one-shots, while a hundred thousand others wait.
@@ -125,8 +128,11 @@ void late(Load& load, int seconds) {
   auto& all = load.lateness;
   std::ranges::sort(all);
   if (all.size() != count) throw std::runtime_error(fmt::format("{} of {} fired", all.size(), count));
-  const auto share = [&](double part) { return static_cast<double>(all[static_cast<std::size_t>(part * static_cast<double>(count - 1))]) / 1000; };
-  fmt::print("firings {} p50_ms {:.3f} p90_ms {:.3f} p99_ms {:.3f} max_ms {:.3f} early {}\n", count, share(0.5), share(0.9), share(0.99), share(1),
+  const auto share = [&](double part) {
+    return static_cast<double>(all[static_cast<std::size_t>(part * static_cast<double>(count - 1))]) / 1000;
+  };
+  fmt::print("firings {} p50_ms {:.3f} p90_ms {:.3f} p99_ms {:.3f} max_ms {:.3f} early {}\n", count, share(0.5),
+             share(0.9), share(0.99), share(1),
              std::ranges::count_if(all, [](std::int64_t micros) { return micros < 0; }));
 }
 
@@ -145,10 +151,13 @@ void bulk(Load& load) {
     job.bundle = "run";
   }
   auto& service = *load.service;
-  const auto make = seconds_of([&] { if (!load.run(service.enqueue_all(jobs))) throw std::runtime_error("not made"); });
+  const auto make = seconds_of([&] {
+    if (!load.run(service.enqueue_all(jobs))) throw std::runtime_error("not made");
+  });
   const auto change = [&](auto what) {
     return seconds_of([&] {
-      auto changed = load.run(load.store->write([&, what](soci::session& sql) -> Result<std::size_t> { return what(sql); }));
+      auto changed =
+          load.run(load.store->write([&, what](soci::session& sql) -> Result<std::size_t> { return what(sql); }));
       if (!changed || *changed != kPending) throw std::runtime_error("not all were changed");
     });
   };

@@ -1,11 +1,11 @@
 // What a check of a limiter costs in memory, and how many go through one connection to Redis. See benchmarks/limits.py.
 //   limits_memory memory | limits_memory redis SOCKET SECONDS
+#include <fmt/core.h>
+#include <sodium.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <fmt/core.h>
-#include <sodium.h>
 
 #include <algorithm>
 #include <chrono>
@@ -26,7 +26,9 @@ using limits::Charge;
 using limits::Quota;
 using Clock = std::chrono::steady_clock;
 
-std::int64_t micros() { return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count(); }
+std::int64_t micros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
+}
 
 /// Nanoseconds for each call, the median of eleven rounds.
 template <class Call>
@@ -35,7 +37,8 @@ double measure(std::size_t calls, Call call) {
   for (int round = 0; round < 11; ++round) {
     const auto begun = Clock::now();
     for (std::size_t i = 0; i < calls; ++i) call(i);
-    rounds.push_back(std::chrono::duration<double, std::nano>(Clock::now() - begun).count() / static_cast<double>(calls));
+    rounds.push_back(std::chrono::duration<double, std::nano>(Clock::now() - begun).count() /
+                     static_cast<double>(calls));
   }
   std::ranges::sort(rounds);
   return rounds[rounds.size() / 2];
@@ -64,7 +67,10 @@ void in_memory() {
   fmt::print("refused {:.1f}\n", measure(1'000'000, refused));
   const auto four = [&](std::size_t i) {
     const std::string_view user = users[i % 1000];
-    const Charge charges[] = {{"address", "192.0.2.1", false, wide}, {"start", user, false, wide}, {"hourly", user, false, wide}, {"hourly", user, true, wide}};
+    const Charge charges[] = {{"address", "192.0.2.1", false, wide},
+                              {"start", user, false, wide},
+                              {"hourly", user, false, wide},
+                              {"hourly", user, true, wide}};
     allowed += memory.take(charges, micros()).allowed ? 1 : 0;
   };
   fmt::print("four {:.1f}\n", measure(500'000, four));
@@ -79,11 +85,13 @@ void in_memory() {
     });
   }
   for (auto& thread : threads) thread.join();
-  fmt::print("two-threads {:.1f}\n", std::chrono::duration<double, std::nano>(Clock::now() - begun).count() / 2'000'000);
+  fmt::print("two-threads {:.1f}\n",
+             std::chrono::duration<double, std::nano>(Clock::now() - begun).count() / 2'000'000);
   if (allowed == 0) std::abort();
 }
 
-asio::awaitable<void> caller(limits::Shared* shared, const std::string* user, const bool* ended, std::uint64_t* done, int quotas, int* running) {
+asio::awaitable<void> caller(limits::Shared* shared, const std::string* user, const bool* ended, std::uint64_t* done,
+                             int quotas, int* running) {
   const Quota wide = Quota::of(1'000'000, 10'000'000, 60'000'000);
   std::vector<Charge> charges;
   for (const auto* name : {"address", "list-read", "hourly", "other"}) charges.push_back({name, *user, false, wide});
@@ -138,7 +146,8 @@ void in_redis(const std::string& socket, double seconds) {
   auto redis = bus::Redis::open(loops.home(), options);
   if (!redis) std::abort();
   for (const int quotas : {1, 2, 4}) {
-    fmt::print("redis-{} {:.0f}\n", quotas, asio::co_spawn(loops.home(), load(redis->get(), quotas, seconds), asio::use_future).get());
+    fmt::print("redis-{} {:.0f}\n", quotas,
+               asio::co_spawn(loops.home(), load(redis->get(), quotas, seconds), asio::use_future).get());
   }
   asio::co_spawn(loops.home(), (*redis)->close(), asio::use_future).get();
   loops.stop();

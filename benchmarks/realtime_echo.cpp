@@ -1,5 +1,5 @@
-// The real-time layers without the range: what the conformance tests talk to, and what stands beside socket.io on Node in
-// the benchmark. Usage: realtime_echo PORT [PING_INTERVAL_MS PING_TIMEOUT_MS CONNECT_TIMEOUT_MS THREADS]
+// The real-time layers without the range: what the conformance tests talk to, and what stands beside socket.io on Node
+// in the benchmark. Usage: realtime_echo PORT [PING_INTERVAL_MS PING_TIMEOUT_MS CONNECT_TIMEOUT_MS THREADS]
 //   message(...)           is sent back as message-back(...)
 //   message-with-ack(...)  is acknowledged with what it carried
 //   ask-me(...)            is asked back; what the client answers comes as answered(...)
@@ -45,7 +45,8 @@ class Echo final : public socket_io::Namespace {
       socket->emit({std::move(values), std::move(event.arguments.attachments)});
     } else if (event.name == "ask-me") {
       values.insert(values.begin(), "question");
-      auto answer = co_await socket->ask({std::move(values), std::move(event.arguments.attachments)}, std::chrono::seconds{5});
+      auto answer =
+          co_await socket->ask({std::move(values), std::move(event.arguments.attachments)}, std::chrono::seconds{5});
       if (!answer) co_return;
       answer->values.insert(answer->values.begin(), "answered");
       socket->emit(std::move(*answer));
@@ -90,7 +91,9 @@ asio::awaitable<void> run(net::Loops& loops, int argc, char** argv) {
     void on_closed(std::string_view) override {}
     ChannelRef channel;
   };
-  engine_io::Server mirror(loops.home(), lower, welcome, [](ChannelRef channel, engine_io::Opening) { return std::make_shared<Mirror>(std::move(channel)); });
+  engine_io::Server mirror(loops.home(), lower, welcome, [](ChannelRef channel, engine_io::Opening) {
+    return std::make_shared<Mirror>(std::move(channel));
+  });
   http::Router router(loops.home());
   engine.add_routes(router, "/socket.io/");
   mirror.add_routes(router, "/engine.io/");

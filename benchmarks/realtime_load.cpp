@@ -1,7 +1,7 @@
 // Many Socket.IO clients in one thread, so that the server is the limit and not its audience.
 // Usage: realtime_load PORT CLIENTS RATE SECONDS SIZE
-// One more client sends RATE broadcasts a second of SIZE bytes, each with the time at which it was due; every client counts what
-// it gets and how late. RATE 0: as fast as the answers come, a window of 64 under way. Prints
+// One more client sends RATE broadcasts a second of SIZE bytes, each with the time at which it was due; every client
+// counts what it gets and how late. RATE 0: as fast as the answers come, a window of 64 under way. Prints
 //   sent received expected lost p50_us p99_us max_us seconds
 // and exits 1 when somebody was disconnected.
 #include <arpa/inet.h>
@@ -28,7 +28,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::int64_t micros() { return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count(); }
+std::int64_t micros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
+}
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -86,8 +88,10 @@ Client open_client(int port) {
   if (::connect(client.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) die("connect");
   const int one = 1;
   ::setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  const std::string head = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+  const std::string head =
+      "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: "
+      "Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
   if (::send(client.fd, head.data(), head.size(), 0) < 0) die("send");
   std::array<char, 4096> bytes;
   while (client.rest.find("\r\n\r\n") == std::string::npos) {
@@ -108,7 +112,8 @@ std::size_t take_frames(Client& client, std::string_view bytes, Lateness& latene
     std::size_t size = static_cast<unsigned char>(bytes[at + 1]) & 0x7F, head = 2;
     if (size == 126) {
       if (bytes.size() - at < 4) break;
-      size = static_cast<std::size_t>(static_cast<unsigned char>(bytes[at + 2])) << 8 | static_cast<unsigned char>(bytes[at + 3]);
+      size = static_cast<std::size_t>(static_cast<unsigned char>(bytes[at + 2])) << 8 |
+             static_cast<unsigned char>(bytes[at + 3]);
       head = 4;
     }
     if (bytes.size() - at < head + size) break;
@@ -176,7 +181,8 @@ int main(int argc, char** argv) {
   const auto end = begun + static_cast<std::int64_t>(seconds * 1e6);
   while (micros() < end && !lost) {
     const auto now = micros();
-    const auto due = rate > 0 ? static_cast<std::int64_t>(static_cast<double>(now - begun) * rate / 1e6) : static_cast<std::int64_t>(sender.got) + 64;
+    const auto due = rate > 0 ? static_cast<std::int64_t>(static_cast<double>(now - begun) * rate / 1e6)
+                              : static_cast<std::int64_t>(sender.got) + 64;
     std::string batch;
     for (; sent < due; ++sent) {
       const auto at = rate > 0 ? begun + static_cast<std::int64_t>(static_cast<double>(sent) * 1e6 / rate) : now;
@@ -198,7 +204,7 @@ int main(int argc, char** argv) {
     for (const auto& client : clients) received += static_cast<std::int64_t>(client.got);
   } while (received < expected && micros() < until && !lost);
   const auto p50 = lateness.at(0.5), p99 = lateness.at(0.99), most = lateness.at(1);
-  std::printf("%lld %lld %lld %d %u %u %u %.3f\n", static_cast<long long>(sent), static_cast<long long>(received), static_cast<long long>(expected),
-              lost ? 1 : 0, p50, p99, most, took);
+  std::printf("%lld %lld %lld %d %u %u %u %.3f\n", static_cast<long long>(sent), static_cast<long long>(received),
+              static_cast<long long>(expected), lost ? 1 : 0, p50, p99, most, took);
   return lost ? 1 : 0;
 }

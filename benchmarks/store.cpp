@@ -1,5 +1,5 @@
-// How many durable writes a second a store takes: store_bench URL strict|loose WRITERS SECONDS. Each write is one row; each writer
-// waits for its answer before it asks again. Prints "rows/s N", "p50 MICROSECONDS" and "p99 MICROSECONDS".
+// How many durable writes a second a store takes: store_bench URL strict|loose WRITERS SECONDS. Each write is one row;
+// each writer waits for its answer before it asks again. Prints "rows/s N", "p50 MICROSECONDS" and "p99 MICROSECONDS".
 #include <fmt/core.h>
 #include <soci/soci.h>
 #include <unistd.h>
@@ -34,7 +34,8 @@ store::asio::awaitable<void> write_in_turn(Run& run) {
     const auto begun = SteadyClock::now();
     if (begun > run.until) co_return;
     auto insert = [id = run.next++](soci::session& sql) -> Result<> {
-      sql << "INSERT INTO bench (id, text) VALUES (:id, 'a line of forty bytes, as flags are long.')", soci::use(id, "id");
+      sql << "INSERT INTO bench (id, text) VALUES (:id, 'a line of forty bytes, as flags are long.')",
+          soci::use(id, "id");
       return {};
     };
     const auto written = co_await run.store.write(insert, run.order);
@@ -57,15 +58,21 @@ int main(int count, char** words) {
   if (!migrated) return 1;
   const int seconds = std::atoi(words[4]);
   // Several of these may share a database: each has numbers of its own.
-  Run run{store, std::string(words[2]) == "loose" ? store::Order::kLoose : store::Order::kStrict,
-          SteadyClock::now() + std::chrono::seconds{seconds}, SteadyClock::now().time_since_epoch().count() / 1000 * 100'000 + ::getpid() % 100'000, {}};
+  Run run{store,
+          std::string(words[2]) == "loose" ? store::Order::kLoose : store::Order::kStrict,
+          SteadyClock::now() + std::chrono::seconds{seconds},
+          SteadyClock::now().time_since_epoch().count() / 1000 * 100'000 + ::getpid() % 100'000,
+          {}};
   store::asio::io_context loop;
-  for (int writer = 0; writer < std::atoi(words[3]); ++writer) store::asio::co_spawn(loop, write_in_turn(run), store::asio::detached);
+  for (int writer = 0; writer < std::atoi(words[3]); ++writer)
+    store::asio::co_spawn(loop, write_in_turn(run), store::asio::detached);
   loop.run();
   store.close();
   if (run.failed > 0 || run.micros.empty()) return 1;
   std::ranges::sort(run.micros);
-  const auto at = [&](double part) { return run.micros[static_cast<std::size_t>(static_cast<double>(run.micros.size() - 1) * part)]; };
+  const auto at = [&](double part) {
+    return run.micros[static_cast<std::size_t>(static_cast<double>(run.micros.size() - 1) * part)];
+  };
   fmt::print("rows/s {}\np50 {}\np99 {}\n", static_cast<long long>(run.micros.size()) / seconds, at(0.5), at(0.99));
   return 0;
 }

@@ -25,9 +25,7 @@ const fs::path& folder() {
   return path;
 }
 
-void write(std::string_view name, std::string_view text) {
-  std::ofstream(folder() / name, std::ios::binary) << text;
-}
+void write(std::string_view name, std::string_view text) { std::ofstream(folder() / name, std::ios::binary) << text; }
 
 bool allowed(std::string_view name) {
   return name == ".env" || name == "other.yaml" || name == "app/base.yaml" || name == "Dockerfile" ||

@@ -1,5 +1,5 @@
-// A schedule's text, as it stands in a row or as a person writes it: whatever it is, it is refused or it has a next time that is
-// later than the one before, and its text reads back as the same schedule.
+// A schedule's text, as it stands in a row or as a person writes it: whatever it is, it is refused or it has a next
+// time that is later than the one before, and its text reads back as the same schedule.
 #include <cstdlib>
 #include <string_view>
 

@@ -1,6 +1,6 @@
 // The path of a request and of an answer through the gateway: head, rewriting, body. Besides memory errors it looks for
-// what would let a request be hidden in another: a head that we pass on must read the same to a second, equal reader, and a
-// body must end at the same byte however it was cut into pieces.
+// what would let a request be hidden in another: a head that we pass on must read the same to a second, equal reader,
+// and a body must end at the same byte however it was cut into pieces.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -24,7 +24,8 @@ std::string whole_head(std::string_view input) {
   auto state = at_once.find(input);
   HeadEnd in_steps;
   auto stepped = HeadEnd::State::kMore;
-  for (std::size_t i = 1; i <= input.size() && stepped == HeadEnd::State::kMore; ++i) stepped = in_steps.find(input.substr(0, i));
+  for (std::size_t i = 1; i <= input.size() && stepped == HeadEnd::State::kMore; ++i)
+    stepped = in_steps.find(input.substr(0, i));
   expect(state == stepped);
   if (state != HeadEnd::State::kFound) return {};
   expect(at_once.end() == in_steps.end() && at_once.start() == in_steps.start());
@@ -62,7 +63,8 @@ void check_response(const std::string& bytes, bool to_head) {
   expect(again.framing.length == head.framing.length);
 }
 
-std::string pass(std::string bytes, Framing framing, bool decode, std::size_t piece, std::size_t& consumed, bool& valid) {
+std::string pass(std::string bytes, Framing framing, bool decode, std::size_t piece, std::size_t& consumed,
+                 bool& valid) {
   BodyFilter filter;
   filter.begin(framing, decode);
   std::string out;

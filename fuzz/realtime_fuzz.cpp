@@ -1,5 +1,6 @@
-// What a real-time client sends, from the WebSocket frame to the Socket.IO packet. Besides memory errors: frames must read the
-// same however they are cut into pieces, base64 and packets must come back from their own encoding as they were.
+// What a real-time client sends, from the WebSocket frame to the Socket.IO packet. Besides memory errors: frames must
+// read the same however they are cut into pieces, base64 and packets must come back from their own encoding as they
+// were.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -27,7 +28,8 @@ struct Read {
 Read read(std::string_view bytes, std::size_t step) {
   Read out;
   http::FrameReader reader(4096);
-  for (std::size_t at = 0; at < bytes.size() && !out.wrong; at += step) out.wrong = reader.feed(bytes.substr(at, step), out.events);
+  for (std::size_t at = 0; at < bytes.size() && !out.wrong; at += step)
+    out.wrong = reader.feed(bytes.substr(at, step), out.events);
   return out;
 }
 
@@ -68,7 +70,8 @@ void check_packets(std::string_view bytes) {
     for (auto& message : socket_io::encode(packet)) last = second.feed(std::move(message));
     expect(last == socket_io::Decoder::Step::kPacket);
     const auto again = second.take();
-    expect(again.type == packet.type && again.name_space == packet.name_space && again.ack == packet.ack && again.attachments == packet.attachments);
+    expect(again.type == packet.type && again.name_space == packet.name_space && again.ack == packet.ack &&
+           again.attachments == packet.attachments);
   }
 }
 
@@ -78,9 +81,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0] % 3) {
-    case 0: check_frames(input); break;
-    case 1: check_payload(input); break;
-    default: check_packets(input);
+    case 0:
+      check_frames(input);
+      break;
+    case 1:
+      check_payload(input);
+      break;
+    default:
+      check_packets(input);
   }
   return 0;
 }

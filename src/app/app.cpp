@@ -36,16 +36,17 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// The memory of the process holds tokens, flags and passwords: no core file is written of it, and no other user's process
-/// may look at it. The limit alone would not do, since a core that is piped to a program does not heed it (core(5)).
+/// The memory of the process holds tokens, flags and passwords: no core file is written of it, and no other user's
+/// process may look at it. The limit alone would not do, since a core that is piped to a program does not heed it
+/// (core(5)).
 void keep_memory_to_ourselves() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) log::warn("app", "core dumps could not be switched off");
 }
 
-/// Most of the program's own pages are read once, while it starts: they stay in the kernel's cache, and those that are wanted again
-/// come back from there by themselves. What can be written to is not touched.
+/// Most of the program's own pages are read once, while it starts: they stay in the kernel's cache, and those that are
+/// wanted again come back from there by themselves. What can be written to is not touched.
 void give_back_what_the_start_needed() {
   const auto forget = [](dl_phdr_info* object, std::size_t, void*) {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
@@ -89,7 +90,9 @@ class Watchdog {
 asio::awaitable<int> run(Server& server, asio::signal_set& signals) {
   auto started = co_await server.start();
   if (!started) {
-    log::fatal("app", "the server cannot start", {{"reason", started.error().reason}, {"message", started.error().message}, {"cause", started.error().cause}});
+    log::fatal(
+        "app", "the server cannot start",
+        {{"reason", started.error().reason}, {"message", started.error().message}, {"cause", started.error().cause}});
     fmt::print(stderr, "tiltyard: {}\n", started.error().message);
     co_return 1;
   }
@@ -117,7 +120,8 @@ int serve(const std::string& config_path) {
   raise_descriptor_limit();
   keep_memory_to_ourselves();
   const auto wanted = settings->server.threads;
-  const auto threads = wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1u, std::thread::hardware_concurrency());
+  const auto threads =
+      wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1u, std::thread::hardware_concurrency());
   int exit_code = 0;
   {
     net::Loops loops(threads, threads == 1 ? net::Home::kWithTheFirst : net::Home::kApart);
@@ -134,9 +138,7 @@ int serve(const std::string& config_path) {
     auto stopped = asio::co_spawn(loops.home(), stop(server), asio::use_future);
     try {
       stopped.get();
-    } catch (const std::exception& error) {
-      log::error("app", "shut-down was not clean", {{"error", error.what()}});
-    }
+    } catch (const std::exception& error) { log::error("app", "shut-down was not clean", {{"error", error.what()}}); }
     loops.stop();
   }
   log::shutdown();

@@ -17,13 +17,15 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
  protected:
   R1_14_Claims() {
     auto schema = migrations();
-    for (const auto& more : {flags::migrations(), bus::migrations(), jobs::migrations()}) schema.insert(schema.end(), more.begin(), more.end());
+    for (const auto& more : {flags::migrations(), bus::migrations(), jobs::migrations()})
+      schema.insert(schema.end(), more.begin(), more.end());
     EXPECT_TRUE(store_->migrate(schema));
     add_template("one", kPooled);
     before_machines_ = {"flags"};
     more_steps_ = [this](Steps& steps) {
-      flags_ = std::make_unique<flags::Service>(flags::Options{"FLAG", (folder_ / "flags").string()},
-                                                flags::Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
+      flags_ = std::make_unique<flags::Service>(
+          flags::Options{"FLAG", (folder_ / "flags").string()},
+          flags::Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
       steps.push_back(flags::flags_step(*flags_, (folder_ / "instances").string()));
     };
   }
@@ -65,7 +67,9 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
       const auto known = owners.find(id);
       if (known == owners.end()) continue;
       if (known->second.empty()) EXPECT_FALSE(*owner) << "what waits shows the flag of " << (*owner)->owner;
-      else EXPECT_TRUE(*owner && (*owner)->owner == known->second) << id.str() << " is " << known->second << "'s and shows " << page;
+      else
+        EXPECT_TRUE(*owner && (*owner)->owner == known->second)
+            << id.str() << " is " << known->second << "'s and shows " << page;
     }
     for (const auto& [id, seen] : shown_) EXPECT_LE(seen.size(), 1u) << id.str() << " has shown two owners' flags";
   }
@@ -76,7 +80,9 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
 
 TEST_P(R1_14_Claims, NobodyReadsAnotherOwnersFlag) {
   std::mt19937 random(GetParam());
-  const auto pick = [&random](std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random); };
+  const auto pick = [&random](std::size_t count) {
+    return std::uniform_int_distribution<std::size_t>(0, count - 1)(random);
+  };
   const std::vector<std::string> people{"ann", "bob", "cat", "dan"};
   int version = 0;
   open();
@@ -108,7 +114,8 @@ TEST_P(R1_14_Claims, NobodyReadsAnotherOwnersFlag) {
       case 6:
         home([&] {
           const auto all = service_->all_live();
-          if (!all.empty() && !all[0]->instance.plan.machines.empty()) engine_->lose_machine(all[0]->instance.plan.machines[0].name);
+          if (!all.empty() && !all[0]->instance.plan.machines.empty())
+            engine_->lose_machine(all[0]->instance.plan.machines[0].name);
         });
         break;
       case 7:
@@ -129,7 +136,8 @@ TEST_P(R1_14_Claims, NobodyReadsAnotherOwnersFlag) {
 class R1_14_Passwords : public R1_14_Claims {
  protected:
   R1_14_Passwords() {
-    add_template("one", std::string(kPooled) + "[credentials]\nuser = \"player\"\nper_owner = true\nfile = \"/run/password\"\n");
+    add_template(
+        "one", std::string(kPooled) + "[credentials]\nuser = \"player\"\nper_owner = true\nfile = \"/run/password\"\n");
   }
 
   /// What the machine would read; the flag is the first file.

@@ -27,11 +27,13 @@ struct FarmOutside::Parts {
 FarmOutside::FarmOutside() : parts_(std::make_unique<Parts>()) {}
 FarmOutside::~FarmOutside() = default;
 
-Result<> FarmOutside::start(const config::Settings& settings, farm::Service& farm, asio::any_io_executor home, const std::string& url) {
+Result<> FarmOutside::start(const config::Settings& settings, farm::Service& farm, asio::any_io_executor home,
+                            const std::string& url) {
   if (!farm.on()) return {};
   if (!settings.farm.grpc_listen.empty()) {
     parts_->grpc = std::make_unique<farm::GrpcServer>(farm, home);
-    auto started = parts_->grpc->start({settings.farm.grpc_listen, settings.server.tls_certificate, settings.server.tls_key});
+    auto started =
+        parts_->grpc->start({settings.farm.grpc_listen, settings.server.tls_certificate, settings.server.tls_key});
     if (!started) return started;
   }
   farm::SupervisorOptions options;

@@ -21,7 +21,8 @@ class FarmOutside {
   ~FarmOutside();
 
   /// `url` is where the server answers. Does nothing while the farm is off.
-  Result<> start(const config::Settings& settings, farm::Service& farm, asio::any_io_executor home, const std::string& url);
+  Result<> start(const config::Settings& settings, farm::Service& farm, asio::any_io_executor home,
+                 const std::string& url);
   /// Senders first, then gRPC; before the HTTP server, which senders report to.
   asio::awaitable<void> stop();
 

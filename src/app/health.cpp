@@ -46,7 +46,8 @@ asio::awaitable<Result<Response>> expose(PartsRef parts, Request request) {
                            ? loopback(request.remote_address)
                            : given.starts_with("Bearer ") && parts->metrics_token.equals(given.substr(7));
   if (!allowed) {
-    co_return fail(Code::kUnauthenticated, "not-signed-in", "Metrics need the bearer token of metrics.token, or a loopback address.");
+    co_return fail(Code::kUnauthenticated, "not-signed-in",
+                   "Metrics need the bearer token of metrics.token, or a loopback address.");
   }
   Response response = Response::text(200, metrics::expose());
   response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -70,12 +71,15 @@ void add_gauges(PartsRef parts) {
     std::map<std::string, double> states;
     for (const auto* word : {"queued", "preparing", "starting", "running", "paused", "stopping"}) states[word] = 0;
     for (const auto& live : parts->labs.all_live()) {
-      if (live->instance.pool != labs::PoolRole::kWaiting) states[std::string(labs::to_string(live->instance.state))] += 1;
+      if (live->instance.pool != labs::PoolRole::kWaiting)
+        states[std::string(labs::to_string(live->instance.state))] += 1;
     }
     for (const auto& pool : parts->labs.pools()) {
       const metrics::Labels labels{{"template", pool.tmpl.str()}};
-      metrics::gauge("tiltyard_pool_ready", "Instances that wait for an owner", labels).set(static_cast<double>(pool.ready));
-      metrics::gauge("tiltyard_pool_target", "Instances that should wait for an owner", labels).set(static_cast<double>(pool.target));
+      metrics::gauge("tiltyard_pool_ready", "Instances that wait for an owner", labels)
+          .set(static_cast<double>(pool.ready));
+      metrics::gauge("tiltyard_pool_target", "Instances that should wait for an owner", labels)
+          .set(static_cast<double>(pool.target));
     }
     for (const auto& [word, count] : states) {
       metrics::gauge("tiltyard_instances", "Live instances by state", {{"state", word}}).set(count);
@@ -86,7 +90,8 @@ void add_gauges(PartsRef parts) {
       ready += entry.state == templates::State::kReady ? 1 : 0;
       broken += entry.state == templates::State::kBroken ? 1 : 0;
     }
-    metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "all"}}).set(static_cast<double>(entries.size()));
+    metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "all"}})
+        .set(static_cast<double>(entries.size()));
     metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "ready"}}).set(ready);
     metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "broken"}}).set(broken);
     metrics::gauge("tiltyard_engine_up", "Whether the engine answers").set(parts->engine.away() ? 0 : 1);

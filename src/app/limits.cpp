@@ -18,7 +18,8 @@ struct RouteLimits {
   Names limits;
 };
 
-/// Which limiters a request to a route passes, beside "address", which everything under /api passes that "farm" does not count.
+/// Which limiters a request to a route passes, beside "address", which everything under /api passes that "farm" does
+/// not count.
 const std::vector<RouteLimits>& table() {
   static const std::vector<RouteLimits> rows = {
       {"GET", "/api/v1/auth", {"sign-in-page"}},
@@ -182,7 +183,8 @@ std::string share_of(const Parts& parts, const http::Request& request) {
   return address ? limits::address_share(*address) : std::string("unknown");
 }
 
-limits::Caller caller_of(const Parts& parts, std::size_t place, const http::Route& route, const http::Request& request) {
+limits::Caller caller_of(const Parts& parts, std::size_t place, const http::Route& route,
+                         const http::Request& request) {
   limits::Caller caller;
   caller.address = share_of(parts, request);
   if (parts.limits.counts(place, limits::Key::kName)) caller.name = name_in(request);
@@ -198,7 +200,8 @@ limits::Caller caller_of(const Parts& parts, std::size_t place, const http::Rout
 }
 
 /// Who carries a capability's own credential is known by it; everybody else is identity's matter.
-asio::awaitable<Result<>> authorise(std::shared_ptr<const Parts> parts, http::Request* request, const http::Route* route) {
+asio::awaitable<Result<>> authorise(std::shared_ptr<const Parts> parts, http::Request* request,
+                                    const http::Route* route) {
   if (auto who = parts->credential(*request, *route)) {
     const auto address = identity::client_address(*request, parts->trusted);
     request->client_address = address ? address->to_string() : std::string();
@@ -224,19 +227,21 @@ std::vector<std::pair<std::string, std::string>> free_routes() {
   return out;
 }
 
-void connect_limits(http::Router& router, identity::Service& identity, limits::Service& limits, const std::vector<std::string>& trusted_proxies,
-                    Credential credential) {
+void connect_limits(http::Router& router, identity::Service& identity, limits::Service& limits,
+                    const std::vector<std::string>& trusted_proxies, Credential credential) {
   for (std::size_t i = 0; i < router.routes().size(); ++i) {
     const auto& route = router.routes()[i];
     if (!is_free(route)) router.set_limits(i, limits_of(route));
   }
   limits.bind(router);
   auto trusted = identity::Networks::parse(trusted_proxies);
-  const auto parts = std::make_shared<const Parts>(Parts{router, identity, limits, trusted ? std::move(*trusted) : identity::Networks{}, std::move(credential)});
+  const auto parts = std::make_shared<const Parts>(
+      Parts{router, identity, limits, trusted ? std::move(*trusted) : identity::Networks{}, std::move(credential)});
   router.set_guard([parts](const http::Request& request, const http::Route& route) {
     return parts->limits.guard(parts->router.place(route), share_of(*parts, request));
   });
-  router.set_filter([parts](http::Request& request, const http::Route& route) { return filter(parts, &request, &route); });
+  router.set_filter(
+      [parts](http::Request& request, const http::Route& route) { return filter(parts, &request, &route); });
 }
 
 }  // namespace tiltyard::app

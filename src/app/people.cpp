@@ -34,7 +34,8 @@ identity::Options identity_options(const config::Settings& from, Records& record
   options.teams = static_cast<identity::TeamMode>(from.auth.teams);
   options.ctfd_url = from.auth.ctfd_url;
   options.ctfd_token = from.auth.ctfd_token;
-  if (from.auth.ctfd_admins != config::CtfdAdmins::kOff) options.ctfd_admins = static_cast<identity::Role>(from.auth.ctfd_admins);
+  if (from.auth.ctfd_admins != config::CtfdAdmins::kOff)
+    options.ctfd_admins = static_cast<identity::Role>(from.auth.ctfd_admins);
   for (const auto& [name, provider] : from.auth.oidc) options.oidc.emplace(name, provider_of(provider));
   options.session_length = std::chrono::hours{24 * from.auth.session_days};
   options.proof_for = from.auth.proof_for;

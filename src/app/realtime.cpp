@@ -71,12 +71,16 @@ RoomKind instances(Sources sources) {
   kind.event = "instance";
   kind.admit = admit_to_instances;
   kind.snapshot = [sources](std::string key) { return instances_of(sources, std::move(key)); };
-  kind.history = [](const std::string& key) { return realtime::LogFilter{"instance.", key == kAll ? "" : key.substr(6)}; };
+  kind.history = [](const std::string& key) {
+    return realtime::LogFilter{"instance.", key == kAll ? "" : key.substr(6)};
+  };
   kind.places = [](const bus::Event& event) -> std::vector<std::string> {
     if (!event.kind.starts_with("instance.") || event.owner.empty()) return {};
     return {"owner/" + event.owner, std::string(kAll)};
   };
-  kind.news = [sources](bus::Event event, std::string, long long seq) { return instance_news(sources, std::move(event), seq); };
+  kind.news = [sources](bus::Event event, std::string, long long seq) {
+    return instance_news(sources, std::move(event), seq);
+  };
   return kind;
 }
 
@@ -101,7 +105,8 @@ asio::awaitable<Result<json::value>> templates_for(Sources sources, std::string 
 asio::awaitable<std::optional<json::object>> template_news(Sources sources, bus::Event event, std::string key) {
   json::object told{{"id", event.subject}, {"kind", event.kind}, {"at", to_rfc3339(event.at)}, {"template", nullptr}};
   const auto entry = sources->catalogue.find(TemplateId(event.subject));
-  if (entry && shown(sources, *entry, key)) told["template"] = labs::template_view(sources->labs, *entry, key == "staff");
+  if (entry && shown(sources, *entry, key))
+    told["template"] = labs::template_view(sources->labs, *entry, key == "staff");
   co_return told;
 }
 
@@ -115,7 +120,9 @@ RoomKind templates_room(Sources sources) {
     if (!event.kind.starts_with("template.")) return {};
     return {"staff", "players"};
   };
-  kind.news = [sources](bus::Event event, std::string key, long long) { return template_news(sources, std::move(event), std::move(key)); };
+  kind.news = [sources](bus::Event event, std::string key, long long) {
+    return template_news(sources, std::move(event), std::move(key));
+  };
   return kind;
 }
 
@@ -126,7 +133,9 @@ asio::awaitable<Key> admit_to_events(Principal who, std::string rest) {
   co_return std::string(who.at_least(Role::kAdmin) ? "admins" : "operators");
 }
 
-asio::awaitable<std::optional<json::object>> logged(bus::Event event, long long seq) { co_return audit::event_view(seq, event); }
+asio::awaitable<std::optional<json::object>> logged(bus::Event event, long long seq) {
+  co_return audit::event_view(seq, event);
+}
 
 RoomKind events() {
   RoomKind kind;
@@ -171,7 +180,8 @@ asio::awaitable<Key> admit_to_farm(Sources sources, Principal who, std::string r
 asio::awaitable<Result<json::value>> farm_totals(Sources sources) {
   const auto totals = sources->farm.totals();
   json::object out{{"total", totals.total()}};
-  for (std::size_t i = 0; i < farm::kStatuses; ++i) out[farm::to_string(static_cast<farm::Status>(i))] = totals.by_status[i];
+  for (std::size_t i = 0; i < farm::kStatuses; ++i)
+    out[farm::to_string(static_cast<farm::Status>(i))] = totals.by_status[i];
   co_return out;
 }
 
@@ -179,7 +189,9 @@ RoomKind farm_room(Sources sources) {
   RoomKind kind;
   kind.name = "farm";
   kind.event = "snapshot";
-  kind.admit = [sources](Principal who, std::string rest) { return admit_to_farm(sources, std::move(who), std::move(rest)); };
+  kind.admit = [sources](Principal who, std::string rest) {
+    return admit_to_farm(sources, std::move(who), std::move(rest));
+  };
   kind.snapshot = [sources](std::string) { return farm_totals(sources); };
   kind.pace = kFarmPace;
   return kind;
@@ -191,7 +203,9 @@ asio::awaitable<Key> admit_to_jobs(Principal who, std::string rest) {
   co_return std::string();
 }
 
-asio::awaitable<Result<json::value>> board_of(Sources sources) { co_return json::object{{"kinds", jobs::kinds_json(sources->jobs)}}; }
+asio::awaitable<Result<json::value>> board_of(Sources sources) {
+  co_return json::object{{"kinds", jobs::kinds_json(sources->jobs)}};
+}
 
 /// The board of jobs as this server sees it.
 RoomKind jobs_room(Sources sources) {

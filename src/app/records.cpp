@@ -35,7 +35,8 @@ bus::Event server_event(std::string_view kind, const Clock& clock) {
 
 }  // namespace
 
-Result<> Records::make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock, jobs::Service& jobs) {
+Result<> Records::make(const config::Settings& settings, asio::any_io_executor home, store::Store& store,
+                       const Clock& clock, jobs::Service& jobs) {
   events = std::make_unique<bus::EventLog>(home, store, clock);
   audit = std::make_unique<audit::Service>(audit::Options{settings.events.keep_days}, audit::Parts{store, clock, jobs});
   notices = std::make_unique<notices::Service>(notice_options(settings), store, clock, jobs);

@@ -20,7 +20,8 @@ struct Records {
   std::unique_ptr<audit::Service> audit;
   std::unique_ptr<notices::Service> notices;
 
-  Result<> make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock, jobs::Service& jobs);
+  Result<> make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock,
+                jobs::Service& jobs);
   void add_routes(http::Router& router) { audit->add_routes(router); }
   /// Records that the server has started.
   asio::awaitable<Result<>> start(store::Store& store, const Clock& clock);

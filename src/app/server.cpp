@@ -133,13 +133,15 @@ Result<> Server::open_store() {
   std::error_code error;
   fs::create_directories(settings_.data.path, error);
   if (error) {
-    return fail(Code::kInternal, "data-unwritable", fmt::format("The data folder {} cannot be made: {}", settings_.data.path, error.message()));
+    return fail(Code::kInternal, "data-unwritable",
+                fmt::format("The data folder {} cannot be made: {}", settings_.data.path, error.message()));
   }
   fs::permissions(settings_.data.path, fs::perms::owner_all, error);
   const auto lock_file = settings_.data.path + "/lock";
   parts_->lock = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (parts_->lock < 0 || ::flock(parts_->lock, LOCK_EX | LOCK_NB) != 0) {
-    return fail(Code::kConflict, "data-in-use", fmt::format("Another server uses the data folder {}; stop it first.", settings_.data.path));
+    return fail(Code::kConflict, "data-in-use",
+                fmt::format("Another server uses the data folder {}; stop it first.", settings_.data.path));
   }
   auto store = store::open(settings_.store.url);
   if (!store) return fail(std::move(store.error()));
@@ -164,8 +166,8 @@ Result<> Server::open_store() {
   more = realtime::migrations();
   migrations.insert(migrations.end(), more.begin(), more.end());
   if (auto migrated = parts_->store->migrate(migrations); !migrated) return migrated;
-  // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking our
-  // instances for dead because its engine does not have them.
+  // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking
+  // our instances for dead because its engine does not have them.
   return parts_->store->claim([this] {
     replaced_ = true;
     ::kill(::getpid(), SIGTERM);
@@ -220,33 +222,40 @@ void Server::make_services() {
   auto* gateway = parts.gateway.get();
   parts.lanes = std::make_unique<gateway::Lanes>(settings_.gateway.ports.first, settings_.gateway.ports.last,
                                                  [gateway](std::uint16_t port) { return gateway->port_free(port); });
-  parts.catalogue = std::make_unique<templates::Catalogue>(template_options(settings_), *parts.engine, parts.bus, parts.clock, loops_.home());
+  parts.catalogue = std::make_unique<templates::Catalogue>(template_options(settings_), *parts.engine, parts.bus,
+                                                           parts.clock, loops_.home());
   parts.catalogue->declare_jobs(*parts.jobs);
-  parts.identity = std::make_unique<identity::Service>(identity_options(settings_, parts.records), *parts.store, parts.clock, parts.hashing);
+  parts.identity = std::make_unique<identity::Service>(identity_options(settings_, parts.records), *parts.store,
+                                                       parts.clock, parts.hashing);
   parts.identity->declare_jobs(*parts.jobs);
   const auto files = fs::absolute(settings_.data.path + "/instances").lexically_normal().string();
   const auto flags_folder = fs::absolute(settings_.data.path + "/flags").lexically_normal().string();
   parts.flags = std::make_unique<flags::Service>(
       flags::Options{settings_.flags.prefix, flags_folder},
       flags::Parts{*parts.store, *parts.engine, *parts.catalogue, parts.bus, parts.files, parts.clock, loops_.home()});
-  parts.farm = std::make_unique<farm::Service>(farm::Options{settings_.farm.config, settings_.data.path}, farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files, *parts.jobs});
+  parts.farm = std::make_unique<farm::Service>(
+      farm::Options{settings_.farm.config, settings_.data.path},
+      farm::Parts{loops_.home(), *parts.store, parts.bus, parts.clock, parts.files, *parts.jobs});
   labs::Steps steps;
   steps.push_back(labs::network_step(*parts.engine));
   steps.push_back(labs::files_step(parts.files, files));
   steps.push_back(flags::flags_step(*parts.flags, files));
   steps.push_back(labs::volumes_step(*parts.engine));
-  steps.push_back(labs::machines_step(*parts.engine, files, settings_.engine.runtime, settings_.labs.stop_grace,
-                                     {"flags"}));
+  steps.push_back(
+      labs::machines_step(*parts.engine, files, settings_.engine.runtime, settings_.labs.stop_grace, {"flags"}));
   steps.push_back(labs::ready_step(*parts.engine));
   steps.push_back(labs::solve_step(*parts.engine, settings_.engine.name_space));
   steps.push_back(labs::routes_step(*parts.gateway, *parts.lanes));
-  labs::Parts needs{loops_.home(), *parts.store, *parts.engine, *parts.catalogue, *parts.lanes, parts.bus, parts.clock, *parts.jobs};
+  labs::Parts needs{loops_.home(), *parts.store, *parts.engine, *parts.catalogue,
+                    *parts.lanes,  parts.bus,    parts.clock,   *parts.jobs};
   needs.presence.activity = [gateway](const InstanceId& id) -> std::optional<labs::Activity> {
     const auto traffic = gateway->traffic(id);
     if (!traffic) return std::nullopt;
     return labs::Activity{traffic->waiting > 0, traffic->last_activity};
   };
-  needs.presence.set_asleep = [gateway](InstanceId id, bool asleep) { return gateway->set_asleep(std::move(id), asleep); };
+  needs.presence.set_asleep = [gateway](InstanceId id, bool asleep) {
+    return gateway->set_asleep(std::move(id), asleep);
+  };
   auto options = labs_options(settings_);
   auto* flags = parts.flags.get();
   options.pool_choice = [flags](const templates::Template& tmpl) { return flags->pool_kind_of(tmpl); };
@@ -262,14 +271,18 @@ asio::awaitable<void> Server::stop_instances_of(UserId user) {
     if (live->instance.owner == user.str()) co_await parts_->labs->stop(live->instance.id, "admin", "");
   }
   auto forgotten = co_await parts_->flags->forget(user.str());
-  if (!forgotten) log::warn("app", "a deleted user's flags are still there", {{"user", user.str()}, {"cause", forgotten.error().cause}});
+  if (!forgotten)
+    log::warn("app", "a deleted user's flags are still there",
+              {{"user", user.str()}, {"cause", forgotten.error().cause}});
 }
 
 void Server::make_routes() {
   auto& parts = *parts_;
   parts.router = std::make_unique<http::Router>(loops_.home());
   parts.router->set_fallback(page);
-  parts.router->set_watch([identity = parts.identity.get()](std::any who, http::Response& response) { return identity->watch(std::move(who), response); });
+  parts.router->set_watch([identity = parts.identity.get()](std::any who, http::Response& response) {
+    return identity->watch(std::move(who), response);
+  });
   parts.identity->add_routes(*parts.router);
   parts.records.add_routes(*parts.router);
   const auto& gateway = settings_.gateway;
@@ -280,7 +293,8 @@ void Server::make_routes() {
   address.scheme = gateway.public_port == 443 ? "https" : "http";
   labs::add_routes(*parts.router, {*parts.labs, *parts.catalogue, *parts.engine, parts.bus, parts.clock, address});
   parts.realtime = std::make_unique<realtime::Service>(
-      realtime_options(settings_), realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity, *parts.limits, parts.clock});
+      realtime_options(settings_),
+      realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity, *parts.limits, parts.clock});
   add_rooms(*parts.realtime, {*parts.labs, *parts.catalogue, *parts.farm, *parts.jobs, address});
   parts.realtime->add_routes(*parts.router);
   auto health = std::make_shared<const HealthParts>(
@@ -297,9 +311,13 @@ void Server::make_routes() {
     const auto& who = identity::principal_of(request);
     return bus::Actor{who.name, who.user.str(), request.client_address};
   });
-  limits::add_routes(*parts.router, *parts.limits, [](const http::Request& request) { return identity::principal_of(request).name; }, free_routes());
+  limits::add_routes(
+      *parts.router, *parts.limits, [](const http::Request& request) { return identity::principal_of(request).name; },
+      free_routes());
   connect_limits(*parts.router, *parts.identity, *parts.limits, settings_.server.trusted_proxies,
-                 [farm = parts.farm.get()](const http::Request& request, const http::Route& route) { return farm->principal(request, route); });
+                 [farm = parts.farm.get()](const http::Request& request, const http::Route& route) {
+                   return farm->principal(request, route);
+                 });
 }
 
 asio::awaitable<Result<>> Server::start() {
@@ -312,14 +330,19 @@ asio::awaitable<Result<>> Server::start() {
   if (!node) co_return fail(std::move(node.error()));
   jobs::Options working_options;
   working_options.node = std::move(*node);
-  parts.jobs = std::make_unique<jobs::Service>(std::move(working_options), jobs::Parts{loops_.home(), *parts.store, parts.clock});
+  parts.jobs = std::make_unique<jobs::Service>(std::move(working_options),
+                                               jobs::Parts{loops_.home(), *parts.store, parts.clock});
   auto recording = parts.records.make(settings_, loops_.home(), *parts.store, parts.clock, *parts.jobs);
   if (!recording) co_return recording;
   make_services();
   parts.engine->run();
   auto print = co_await parts.engine->fingerprint();
-  if (print) log::info("engine", "engine found", {{"kind", print->kind}, {"version", print->version}, {"api", print->api_version}});
-  else log::warn("engine", "the engine is away; going on without it until it is back", {{"message", print.error().message}, {"cause", print.error().cause}});
+  if (print)
+    log::info("engine", "engine found",
+              {{"kind", print->kind}, {"version", print->version}, {"api", print->api_version}});
+  else
+    log::warn("engine", "the engine is away; going on without it until it is back",
+              {{"message", print.error().message}, {"cause", print.error().cause}});
   auto loaded = co_await parts.catalogue->load();
   if (!loaded) co_return loaded;
   auto bound = parts.gateway->start();
@@ -356,14 +379,16 @@ asio::awaitable<Result<>> Server::start() {
   co_return Result<>{};
 }
 
-std::string Server::url() const { return settings_.server.public_url.empty() ? local_url() : settings_.server.public_url; }
+std::string Server::url() const {
+  return settings_.server.public_url.empty() ? local_url() : settings_.server.public_url;
+}
 
 std::string Server::local_url() const {
   const auto& listen = settings_.server.listen;
   const auto host = listen.substr(0, listen.rfind(':'));
   const bool everywhere = host == "0.0.0.0" || host == "[::]";
-  return fmt::format("{}://{}:{}", settings_.server.tls_certificate.empty() ? "http" : "https", everywhere ? "127.0.0.1" : host,
-                     parts_->http ? parts_->http->port() : 0);
+  return fmt::format("{}://{}:{}", settings_.server.tls_certificate.empty() ? "http" : "https",
+                     everywhere ? "127.0.0.1" : host, parts_->http ? parts_->http->port() : 0);
 }
 
 asio::awaitable<void> Server::stop() {
@@ -397,7 +422,8 @@ asio::awaitable<void> Server::remove_shared_networks() {
   for (const auto& resource : *found) {
     if (resource.kind != engine::ResourceKind::kNetwork || !resource.labels.contains(labs::kLabelShared)) continue;
     auto removed = co_await parts_->engine->destroy_network(resource.name);
-    if (!removed) log::warn("app", "a shared network stays", {{"network", resource.name}, {"cause", removed.error().cause}});
+    if (!removed)
+      log::warn("app", "a shared network stays", {{"network", resource.name}, {"cause", removed.error().cause}});
   }
 }
 

@@ -30,7 +30,8 @@ class Server {
   std::string local_url() const;
   /// The one-time sign-in link for the first admin; empty once an admin has signed in.
   const std::string& sign_in_link() const { return sign_in_link_; }
-  /// Whether another server has taken the database over while this one was cut off from it; then this one has sent itself SIGTERM.
+  /// Whether another server has taken the database over while this one was cut off from it; then this one has sent
+  /// itself SIGTERM.
   bool replaced() const { return replaced_; }
 
  private:

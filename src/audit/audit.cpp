@@ -22,16 +22,20 @@ constexpr std::chrono::milliseconds kPause{50};
 /// Deletes a batch of the oldest events before `limit`; how many it was.
 Result<std::size_t> remove_batch(soci::session& sql, TimePoint limit) {
   const long long before = to_micros(limit);
-  soci::statement query = (sql.prepare << "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < :before ORDER BY at, seq LIMIT " +
-                                              std::to_string(kBatch) + ")",
-                           soci::use(before, "before"));
+  soci::statement query =
+      (sql.prepare
+           << "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < :before ORDER BY at, seq LIMIT " +
+                  std::to_string(kBatch) + ")",
+       soci::use(before, "before"));
   query.execute(true);
   return static_cast<std::size_t>(query.get_affected_rows());
 }
 
 }  // namespace
 
-Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, std::move(parts))) { state_->declare_jobs(); }
+Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, std::move(parts))) {
+  state_->declare_jobs();
+}
 
 Service::~Service() = default;
 
@@ -45,7 +49,8 @@ void Service::State::declare_jobs() {
   kind.at_once = 1;
   kind.handler = [this](jobs::Firing) { return remove_old(); };
   parts.jobs.declare(std::move(kind));
-  parts.jobs.declare(jobs::Service::Recurring{kRetention, "hourly", {}, *jobs::Schedule::every(kEvery), jobs::Keep::kDisk, kAfterStart});
+  parts.jobs.declare(jobs::Service::Recurring{
+      kRetention, "hourly", {}, *jobs::Schedule::every(kEvery), jobs::Keep::kDisk, kAfterStart});
 }
 
 /// In small transactions with pauses between, so that others can write meanwhile.

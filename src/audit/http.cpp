@@ -26,7 +26,9 @@ constexpr std::size_t kLongestQuery = 200;  ///< bytes of one filter
 constexpr int kExportRows = 500;            ///< in memory at a time
 constexpr int kExportLook = 5'000;
 
-std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "invalid-query", std::move(message)); }
+std::unexpected<Error> invalid(std::string message) {
+  return fail(Code::kInvalid, "invalid-query", std::move(message));
+}
 
 bool may_read(const identity::Principal& who, const bus::EventKind& kind) {
   return kind.readers == bus::Readers::kOperators || who.at_least(identity::Role::kAdmin);
@@ -42,12 +44,14 @@ Result<> read_kinds(std::string text, std::vector<std::string_view>& kinds) {
     const auto prefix = group ? word.substr(0, word.size() - 1) : word;
     bool found = false;
     for (const auto& kind : bus::kEventKinds) {
-      const bool fits = group ? kind.name.starts_with(prefix) || kind.name == word.substr(0, word.size() - 2) : kind.name == word;
+      const bool fits =
+          group ? kind.name.starts_with(prefix) || kind.name == word.substr(0, word.size() - 2) : kind.name == word;
       if (!fits) continue;
       found = true;
       if (std::ranges::find(kinds, kind.name) == kinds.end()) kinds.push_back(kind.name);
     }
-    if (!found) return invalid("kind names a kind of event that there is not; GET /api/v1/admin/events/kinds lists them.");
+    if (!found)
+      return invalid("kind names a kind of event that there is not; GET /api/v1/admin/events/kinds lists them.");
   }
   return {};
 }
@@ -60,7 +64,8 @@ Result<std::optional<TimePoint>> read_time(const Request& request, std::string_v
   return *time;
 }
 
-Result<long long> read_number(const Request& request, std::string_view name, long long standard, long long least, long long most) {
+Result<long long> read_number(const Request& request, std::string_view name, long long standard, long long least,
+                              long long most) {
   const auto text = request.query_value(name);
   if (text.empty()) return standard;
   long long value = 0;
@@ -78,7 +83,8 @@ Result<> read_severity(const Request& request, std::vector<std::string_view>& ki
     if (bus::to_string(kind.severity) != text) continue;
     if (any || std::ranges::find(kinds, kind.name) != kinds.end()) kept.push_back(kind.name);
   }
-  if (text != "info" && text != "good" && text != "warning" && text != "error") return invalid("severity must be info, good, warning or error.");
+  if (text != "info" && text != "good" && text != "warning" && text != "error")
+    return invalid("severity must be info, good, warning or error.");
   // Nothing can be both: a kind that does not exist finds nothing.
   if (kept.empty()) kept.emplace_back("none");
   kinds = std::move(kept);
@@ -94,12 +100,14 @@ Result<Filter> read_filter(const Request& request) {
     if (!may_read(who, kind)) filter.hidden.push_back(kind.name);
   }
   const bool asked = !filter.kinds.empty();
-  std::erase_if(filter.kinds, [&](std::string_view kind) { return std::ranges::find(filter.hidden, kind) != filter.hidden.end(); });
+  std::erase_if(filter.kinds,
+                [&](std::string_view kind) { return std::ranges::find(filter.hidden, kind) != filter.hidden.end(); });
   if (asked && filter.kinds.empty()) return fail(Code::kForbidden, "forbidden", "Events of this kind are for admins.");
-  for (auto [name, target] : {std::pair("user", &filter.user), std::pair("owner", &filter.owner), std::pair("instance", &filter.subject),
-                              std::pair("text", &filter.text)}) {
+  for (auto [name, target] : {std::pair("user", &filter.user), std::pair("owner", &filter.owner),
+                              std::pair("instance", &filter.subject), std::pair("text", &filter.text)}) {
     *target = request.query_value(name);
-    if (target->size() > kLongestQuery) return invalid(fmt::format("{} may have {} bytes at most.", name, kLongestQuery));
+    if (target->size() > kLongestQuery)
+      return invalid(fmt::format("{} may have {} bytes at most.", name, kLongestQuery));
   }
   for (auto [name, target] : {std::pair("from", &filter.from), std::pair("to", &filter.to)}) {
     auto time = read_time(request, name);
@@ -144,7 +152,9 @@ json::object event_view(long long seq, const bus::Event& event) {
 
 namespace {
 
-json::value or_null(const std::optional<long long>& seq) { return seq ? json::value(std::to_string(*seq)) : json::value(nullptr); }
+json::value or_null(const std::optional<long long>& seq) {
+  return seq ? json::value(std::to_string(*seq)) : json::value(nullptr);
+}
 
 asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
   auto filter = read_filter(request);
@@ -167,7 +177,10 @@ asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
   for (const auto& row : page->rows) items.emplace_back(shown(row));
   json::value until = nullptr;
   if (page->looked_until) until = to_rfc3339(*page->looked_until);
-  const json::object answer{{"items", std::move(items)}, {"next", or_null(page->next)}, {"last", std::to_string(page->last)}, {"looked_until", until}};
+  const json::object answer{{"items", std::move(items)},
+                            {"next", or_null(page->next)},
+                            {"last", std::to_string(page->last)},
+                            {"looked_until", until}};
   co_return Response::json(200, json::serialize(answer));
 }
 
@@ -176,21 +189,24 @@ asio::awaitable<Result<Response>> kinds(StatePtr, Request request) {
   json::array items;
   for (const auto& kind : bus::kEventKinds) {
     if (!may_read(who, kind)) continue;
-    items.push_back({{"name", kind.name}, {"text", kind.prose}, {"severity", bus::to_string(kind.severity)},
+    items.push_back({{"name", kind.name},
+                     {"text", kind.prose},
+                     {"severity", bus::to_string(kind.severity)},
                      {"counted", kind.rows == bus::Rows::kCounted}});
   }
   co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
 }
 
-/// One line per event. What JSON leaves alone and a terminal or a log reader would not (line separators, direction marks,
-/// bytes that are no UTF-8) is escaped the JSON way.
+/// One line per event. What JSON leaves alone and a terminal or a log reader would not (line separators, direction
+/// marks, bytes that are no UTF-8) is escaped the JSON way.
 void append_line(std::string& out, const Row& row) {
   out += log::detail::escape(json::serialize(shown(row)), log::detail::Quotes::kKeep);
   out += '\n';
 }
 
 /// Writes the lines of everything in (above, below), a few hundred at a time; what the peer does not take is not read.
-asio::awaitable<void> write_lines(StatePtr state, std::shared_ptr<http::BodyWriter> writer, Filter filter, PageRequest wanted) {
+asio::awaitable<void> write_lines(StatePtr state, std::shared_ptr<http::BodyWriter> writer, Filter filter,
+                                  PageRequest wanted) {
   while (true) {
     auto work = [filter, wanted](soci::session& sql) { return read_page(sql, filter, wanted); };
     auto page = co_await state->parts.store.read(std::move(work));
@@ -216,7 +232,12 @@ asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) 
   auto until = read_number(request, "until", 0, 0, kMost);
   if (!until) co_return fail(std::move(until.error()));
   const auto& who = identity::principal_of(request);
-  bus::Event event{std::string(bus::kind("events.exported")), "", "", {who.name, who.user.str(), request.client_address}, state->parts.clock.now(), {}};
+  bus::Event event{std::string(bus::kind("events.exported")),
+                   "",
+                   "",
+                   {who.name, who.user.str(), request.client_address},
+                   state->parts.clock.now(),
+                   {}};
   event.detail = json::serialize(json::object{{"query", request.query}});
   auto noted = co_await bus::record(state->parts.store, std::move(event));
   if (!noted) co_return fail(std::move(noted.error()));

@@ -28,8 +28,8 @@ struct Range {
   long long above = 0, below = 0;
 };
 
-/// Events lie nearly in the order of their time: none lies further behind an earlier one than `disorder`. So the first event
-/// that is that much too late, and the last that is that much too early, bound what must be looked at.
+/// Events lie nearly in the order of their time: none lies further behind an earlier one than `disorder`. So the first
+/// event that is that much too late, and the last that is that much too early, bound what must be looked at.
 void narrow_by_time(soci::session& sql, const Filter& filter, long long disorder, Range& range) {
   long long seq = 0;
   if (filter.to) {
@@ -39,7 +39,8 @@ void narrow_by_time(soci::session& sql, const Filter& filter, long long disorder
   }
   if (filter.from) {
     const long long early = to_micros(*filter.from) - disorder;
-    sql << "SELECT seq FROM events WHERE at < :early ORDER BY at DESC, seq DESC LIMIT 1", use(early, "early"), into(seq);
+    sql << "SELECT seq FROM events WHERE at < :early ORDER BY at DESC, seq DESC LIMIT 1", use(early, "early"),
+        into(seq);
     if (sql.got_data()) range.above = std::max(range.above, seq);
   }
 }
@@ -114,8 +115,10 @@ Conditions conditions_of(soci::session& sql, const Filter& filter) {
   if (filter.from) out.from = to_micros(*filter.from);
   if (filter.to) out.to = to_micros(*filter.to);
   if (!filter.text.empty()) {
-    rest.emplace_back("lower(kind || ' ' || subject || ' ' || owner || ' ' || actor || ' ' || actor_id || ' ' || address || ' ' || detail) "
-                      "LIKE :pattern ESCAPE '\\'");
+    rest.emplace_back(
+        "lower(kind || ' ' || subject || ' ' || owner || ' ' || actor || ' ' || actor_id || ' ' || address || ' ' || "
+        "detail) "
+        "LIKE :pattern ESCAPE '\\'");
     out.pattern = like_pattern(filter.text);
   }
   for (const auto& condition : rest) out.rest += " AND " + condition;
@@ -123,25 +126,29 @@ Conditions conditions_of(soci::session& sql, const Filter& filter) {
 }
 
 /// The `count`-th row of the driver from one end of the range: where the next look ends. nullopt: there are fewer.
-std::optional<long long> reach(soci::session& sql, const Conditions& conditions, const Range& range, Order order, int count) {
+std::optional<long long> reach(soci::session& sql, const Conditions& conditions, const Range& range, Order order,
+                               int count) {
   long long seq = 0;
   const long long skip = count - 1;
   soci::statement query(sql);
   query.exchange(into(seq));
-  if (conditions.subject_driven && conditions.driver.contains(":subject")) query.exchange(use(conditions.subject, "subject"));
+  if (conditions.subject_driven && conditions.driver.contains(":subject"))
+    query.exchange(use(conditions.subject, "subject"));
   if (conditions.user_driven && conditions.driver.contains(":user")) query.exchange(use(conditions.user, "user"));
   if (conditions.owner_driven && conditions.driver.contains(":owner")) query.exchange(use(conditions.owner, "owner"));
   query.exchange(use(range.above, "above"));
   query.exchange(use(range.below, "below"));
   query.exchange(use(skip, "skip"));
   query.alloc();
-  query.prepare(fmt::format("SELECT seq FROM events WHERE {} AND seq > :above AND seq < :below ORDER BY seq {} LIMIT 1 OFFSET :skip",
-                            conditions.driver, order == Order::kNewestFirst ? "DESC" : "ASC"));
+  query.prepare(fmt::format(
+      "SELECT seq FROM events WHERE {} AND seq > :above AND seq < :below ORDER BY seq {} LIMIT 1 OFFSET :skip",
+      conditions.driver, order == Order::kNewestFirst ? "DESC" : "ASC"));
   query.define_and_bind();
   return query.execute(true) ? std::optional(seq) : std::nullopt;
 }
 
-void select(soci::session& sql, const Conditions& conditions, const Range& range, Order order, int limit, std::vector<Row>& out) {
+void select(soci::session& sql, const Conditions& conditions, const Range& range, Order order, int limit,
+            std::vector<Row>& out) {
   Row row;
   long long at = 0;
   const long long most = limit;
@@ -165,9 +172,10 @@ void select(soci::session& sql, const Conditions& conditions, const Range& range
   query.exchange(use(range.below, "below"));
   query.exchange(use(most, "most"));
   query.alloc();
-  query.prepare(fmt::format("SELECT seq, kind, subject, owner, actor, actor_id, address, at, detail FROM events "
-                            "WHERE {} AND seq > :above AND seq < :below{} ORDER BY seq {} LIMIT :most",
-                            conditions.driver, conditions.rest, order == Order::kNewestFirst ? "DESC" : "ASC"));
+  query.prepare(
+      fmt::format("SELECT seq, kind, subject, owner, actor, actor_id, address, at, detail FROM events "
+                  "WHERE {} AND seq > :above AND seq < :below{} ORDER BY seq {} LIMIT :most",
+                  conditions.driver, conditions.rest, order == Order::kNewestFirst ? "DESC" : "ASC"));
   query.define_and_bind();
   for (bool more = query.execute(true); more; more = query.fetch()) {
     row.at = from_micros(at);

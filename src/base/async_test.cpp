@@ -2,12 +2,12 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -138,9 +138,7 @@ TEST(R1_13, RunOnGoesThereAndComesBackWithTheValueOrTheException) {
     bool thrown = false;
     try {
       co_await run_on(other, fails());
-    } catch (const std::runtime_error&) {
-      thrown = true;
-    }
+    } catch (const std::runtime_error&) { thrown = true; }
     EXPECT_TRUE(thrown);
     EXPECT_EQ(std::this_thread::get_id(), home);
   }(there.context.get_executor(), away));
@@ -150,7 +148,9 @@ TEST(R1_13, CancellingACallerCancelsWhatItRunsElsewhereEvenAsThatEnds) {
   Loop here, there;
   std::atomic<int> ended{0};
   // What hangs is cancelled: the gate's closing would never complete otherwise.
-  auto caller = [](asio::any_io_executor other, std::atomic<int>& count) -> Task { co_await run_on(other, hang(count)); };
+  auto caller = [](asio::any_io_executor other, std::atomic<int>& count) -> Task {
+    co_await run_on(other, hang(count));
+  };
   {
     Gate gate("hanging");
     for (int i = 0; i < 50; ++i) {
@@ -186,9 +186,7 @@ TEST(R1_13, OffloadedWorkRunsElsewhereAndCompletesHere) {
     bool thrown = false;
     try {
       co_await offload(workers, []() -> int { throw std::runtime_error("broken"); });
-    } catch (const std::runtime_error& error) {
-      thrown = error.what() == std::string("broken");
-    }
+    } catch (const std::runtime_error& error) { thrown = error.what() == std::string("broken"); }
     EXPECT_TRUE(thrown);
   }(pool));
 }

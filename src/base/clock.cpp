@@ -90,8 +90,6 @@ Result<TimePoint> parse_rfc3339(std::string_view text) {
                    std::chrono::minutes{minute} + std::chrono::seconds{second} + Duration{micros} - *offset};
 }
 
-TimePoint SystemClock::now() const {
-  return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-}
+TimePoint SystemClock::now() const { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
 }  // namespace tiltyard

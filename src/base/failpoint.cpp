@@ -93,9 +93,7 @@ asio::awaitable<Result<>> failpoint(std::string name) {
   if (!failpoints_armed()) co_return Result<>{};
   const Plan plan = points().pass(name);
   if (plan.action == "kill") std::raise(SIGKILL);
-  if (plan.action == "error") {
-    co_return fail(Code::kInternal, "failpoint", "A fault was injected at " + name + ".");
-  }
+  if (plan.action == "error") { co_return fail(Code::kInternal, "failpoint", "A fault was injected at " + name + "."); }
   asio::steady_timer timer(co_await asio::this_coro::executor);
   if (plan.action == "sleep") {
     timer.expires_after(std::chrono::milliseconds{plan.argument});

@@ -11,10 +11,11 @@ namespace tiltyard {
 
 namespace asio = boost::asio;
 
-/// A named place where a test can make the world go wrong. `TILTYARD_FAILPOINTS="labs.spawn.machines.before=kill;x=error"`
-/// arms them: `kill` ends the process with SIGKILL, `error` makes the place fail, `sleep:MS` holds it, `hold` until it is armed otherwise. Each fires each
-/// time it is passed, `kill@N` and `error@N` only the N-th time (from 1). Unarmed, a place costs one relaxed load.
-/// Completes with an error (`failpoint`) where `error` is armed.
+/// A named place where a test can make the world go wrong.
+/// `TILTYARD_FAILPOINTS="labs.spawn.machines.before=kill;x=error"` arms them: `kill` ends the process with SIGKILL,
+/// `error` makes the place fail, `sleep:MS` holds it, `hold` until it is armed otherwise. Each fires each time it is
+/// passed, `kill@N` and `error@N` only the N-th time (from 1). Unarmed, a place costs one relaxed load. Completes with
+/// an error (`failpoint`) where `error` is armed.
 asio::awaitable<Result<>> failpoint(std::string name);
 
 /// Whether any is armed at all (the environment is read once, at the first call).

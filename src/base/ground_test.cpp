@@ -22,11 +22,12 @@ TEST(R11_5, TimesArePrintedAndReadAsRfc3339) {
 }
 
 TEST(R11_5, WhatIsNoTimeIsRefused) {
-  for (const char* bad : {"", "now", "2026-03-01", "2026-03-01T12:00:00", "2026-13-01T12:00:00Z", "2026-02-30T12:00:00Z",
-                          "2026-03-01T24:00:00Z", "2026-03-01T12:60:00Z", "2026-03-01T12:00:61Z", "2026-03-01T12:00:00Zx",
-                          "2026-03-01T12:00:00+2:00", "2026-03-01T12:00:00+0200", "2026-03-01T12:00:00.Z",
-                          "2026-03-01T12:00:00+25:00", "2026-03-01T12:00:00+02:99", "-026-03-01T12:00:00Z",
-                          "2026-03-01T12:00:-1Z", "2026-03-01T12:00:00 +2:00", "2026-3-1T1:2:3Z"}) {
+  for (const char* bad :
+       {"", "now", "2026-03-01", "2026-03-01T12:00:00", "2026-13-01T12:00:00Z", "2026-02-30T12:00:00Z",
+        "2026-03-01T24:00:00Z", "2026-03-01T12:60:00Z", "2026-03-01T12:00:61Z", "2026-03-01T12:00:00Zx",
+        "2026-03-01T12:00:00+2:00", "2026-03-01T12:00:00+0200", "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00+25:00",
+        "2026-03-01T12:00:00+02:99", "-026-03-01T12:00:00Z", "2026-03-01T12:00:-1Z", "2026-03-01T12:00:00 +2:00",
+        "2026-3-1T1:2:3Z"}) {
     const auto read = parse_rfc3339(bad);
     ASSERT_FALSE(read.has_value()) << bad;
     EXPECT_EQ(read.error().reason, "invalid-time") << bad;
@@ -47,7 +48,8 @@ TEST(R11_5, IdsAreUniqueAndSortByTime) {
   std::int64_t time = 0;
   const std::string id = new_ulid();
   for (const char c : id.substr(0, 10)) time = time * 32 + static_cast<std::int64_t>(kAlphabet.find(c));
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
   EXPECT_LE(time, now.count());
   EXPECT_GE(time, now.count() - 10'000);
 }
@@ -88,7 +90,8 @@ TEST(R10_6, ASecretThatIsMovedFromIsWiped) {
   Secret taken(std::move(small));
   EXPECT_TRUE(small.empty());  // NOLINT(bugprone-use-after-move)
   EXPECT_EQ(taken.reveal(), "tiny");
-  EXPECT_EQ(std::string_view(small.reveal().data(), 4), std::string_view("\0\0\0\0", 4)) << "nothing stays in its buffer";
+  EXPECT_EQ(std::string_view(small.reveal().data(), 4), std::string_view("\0\0\0\0", 4))
+      << "nothing stays in its buffer";
   Secret& same = taken;
   taken = std::move(same);
   EXPECT_EQ(taken.reveal(), "tiny") << "moving onto itself keeps it";

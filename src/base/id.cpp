@@ -25,8 +25,9 @@ void fill_random(std::span<unsigned char> out) {
 
 std::string new_ulid() {
   static constexpr char kAlphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-      std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
   std::array<unsigned char, 10> noise{};
   fill_random(noise);
   std::string out(26, '0');

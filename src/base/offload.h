@@ -47,9 +47,7 @@ asio::awaitable<std::invoke_result_t<Work>> offload(WorkerPool& pool, Work work)
       Outcome outcome;
       try {
         outcome.value.emplace(job());
-      } catch (...) {
-        outcome.failure = std::current_exception();
-      }
+      } catch (...) { outcome.failure = std::current_exception(); }
       auto executor = asio::get_associated_executor(handler);
       asio::post(executor, [handler = std::move(handler), outcome = std::move(outcome)]() mutable {
         std::move(handler)(std::move(outcome));

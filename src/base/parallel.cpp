@@ -72,7 +72,8 @@ asio::awaitable<std::vector<Result<>>> all_of(std::vector<asio::awaitable<Result
       auto done = [group, i](const std::exception_ptr& failure, Result<> result) {
         group->done(i, failure ? from_exception(failure) : std::move(result));
       };
-      asio::co_spawn(executor, std::move(jobs[i]), asio::bind_cancellation_slot(group->signals[i].slot(), std::move(done)));
+      asio::co_spawn(executor, std::move(jobs[i]),
+                     asio::bind_cancellation_slot(group->signals[i].slot(), std::move(done)));
     }
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::vector<Result<>>)>(

@@ -44,7 +44,8 @@ bool set_files(const Program& program, int failure) {
   const int file = program.file < 0 ? -1 : ::fcntl(program.file, F_DUPFD, 64);
   failure = ::fcntl(failure, F_DUPFD, 64);
   if (null < 0 || output < 0 || failure < 0 || (program.file >= 0 && file < 0)) return false;
-  if (::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0 || ::dup3(failure, kFailure, O_CLOEXEC) < 0) return false;
+  if (::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0 || ::dup3(failure, kFailure, O_CLOEXEC) < 0)
+    return false;
   if (file >= 0 ? ::dup2(file, kFile) < 0 : ::close(kFile) != 0 && errno != EBADF) return false;
   return ::syscall(SYS_close_range, kFailure + 1, ~0U, 0) == 0;
 }
@@ -52,8 +53,12 @@ bool set_files(const Program& program, int failure) {
 bool set_rights(const Prepared& from) {
   const auto& program = from.program;
   if (program.memory != 0 && !limit(RLIMIT_AS, program.memory)) return false;
-  if (program.confined && !(limit(RLIMIT_CORE, 0) && ::chdir("/") == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)) return false;
-  if (program.account && !(::setgroups(0, nullptr) == 0 && ::setgid(program.account->group) == 0 && ::setuid(program.account->user) == 0)) return false;
+  if (program.confined &&
+      !(limit(RLIMIT_CORE, 0) && ::chdir("/") == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0))
+    return false;
+  if (program.account &&
+      !(::setgroups(0, nullptr) == 0 && ::setgid(program.account->group) == 0 && ::setuid(program.account->user) == 0))
+    return false;
   // After the change of user, which takes it away; and our parent may have gone meanwhile.
   return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == from.parent;
 }
@@ -97,13 +102,13 @@ Result<Process> start_process(const Program& program) {
     ::kill(out.pid, SIGKILL);
     ::waitpid(out.pid, nullptr, 0);
   }
-  return fail(Code::kInvalid, "program-unstartable", fmt::format("{} cannot be started: {}", program.command.front(), std::strerror(error)));
+  return fail(Code::kInvalid, "program-unstartable",
+              fmt::format("{} cannot be started: {}", program.command.front(), std::strerror(error)));
 }
 
 int reap_process(pid_t pid) {
   siginfo_t info{};
-  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
-  }
+  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {}
   ::kill(-pid, SIGKILL);
   return info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 }

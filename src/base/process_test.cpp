@@ -1,8 +1,8 @@
 // Programs that are started beside us: what they have, and what they must not have.
 #include "base/process.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,7 +33,8 @@ Ran run(const std::string& script, Program program = {}) {
   EXPECT_TRUE(process);
   Ran out;
   std::array<char, 4096> buffer;
-  for (auto got = ::read(pipe[0], buffer.data(), buffer.size()); got > 0; got = ::read(pipe[0], buffer.data(), buffer.size())) {
+  for (auto got = ::read(pipe[0], buffer.data(), buffer.size()); got > 0;
+       got = ::read(pipe[0], buffer.data(), buffer.size())) {
     out.output.append(buffer.data(), static_cast<std::size_t>(got));
   }
   ::close(pipe[0]);

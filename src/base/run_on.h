@@ -24,8 +24,9 @@ namespace asio = boost::asio;
 
 namespace detail {
 
-/// What the two sides of a hop share. Boost 1.81's own co_spawn leaves a bare pointer to its signal on the way to the other
-/// executor when it is cancelled, which is gone if the work ends meanwhile; here the signal lives as long as either side.
+/// What the two sides of a hop share. Boost 1.81's own co_spawn leaves a bare pointer to its signal on the way to the
+/// other executor when it is cancelled, which is gone if the work ends meanwhile; here the signal lives as long as
+/// either side.
 template <class Handler>
 struct Hop {
   explicit Hop(Handler to_call)
@@ -64,8 +65,8 @@ void end_hop(const std::shared_ptr<Hop<Handler>>& hop, Outcome... outcome) {
 
 }  // namespace detail
 
-/// Runs `work` on `there` and completes on the caller's executor (at once if they are the same). Exceptions travel back,
-/// and cancelling the caller cancels the work; the caller goes on only when the work has ended.
+/// Runs `work` on `there` and completes on the caller's executor (at once if they are the same). Exceptions travel
+/// back, and cancelling the caller cancels the work; the caller goes on only when the work has ended.
 template <class T>
 asio::awaitable<T> run_on(asio::any_io_executor there, asio::awaitable<T> work) {
   const asio::any_io_executor here = co_await asio::this_coro::executor;

@@ -18,7 +18,8 @@ struct Actor {
   std::string address;  ///< of the client that asked
 
   Actor() = default;
-  Actor(std::string n, std::string i = {}, std::string a = {}) : name(std::move(n)), id(std::move(i)), address(std::move(a)) {}
+  Actor(std::string n, std::string i = {}, std::string a = {})
+      : name(std::move(n)), id(std::move(i)), address(std::move(a)) {}
   Actor(const char* n) : name(n) {}
 };
 
@@ -29,7 +30,7 @@ struct Event {
   std::string owner;    ///< whose it is; empty: nobody's
   Actor actor;
   TimePoint at{};
-  std::string detail;   ///< JSON object, without secrets
+  std::string detail;  ///< JSON object, without secrets
 };
 
 /// Tells subscribers in this process about events. Lives on the home loop: no locks, subscribers are called in order of

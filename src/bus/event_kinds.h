@@ -33,7 +33,8 @@ inline constexpr std::array kEventKinds = {
     EventKind{"instance.extended", "The lease of an instance was extended."},
     EventKind{"instance.paused", "An instance that nobody used was put to sleep."},
     EventKind{"instance.resumed", "A sleeping instance was woken."},
-    EventKind{"instance.stopping", "An instance is being stopped: by its user, by staff, or because its lease has ended."},
+    EventKind{"instance.stopping",
+              "An instance is being stopped: by its user, by staff, or because its lease has ended."},
     EventKind{"instance.stopped", "An instance was stopped and is gone."},
     EventKind{"instance.expired", "The lease of an instance has ended; it is gone."},
     EventKind{"pool.failed", "An instance could not be made for a warm pool.", Severity::kWarning},
@@ -45,7 +46,8 @@ inline constexpr std::array kEventKinds = {
     EventKind{"login", "Somebody signed in."},
     EventKind{"login.failed", "A sign-in was refused.", Severity::kWarning, Readers::kOperators, Rows::kCounted},
     EventKind{"logout", "Somebody signed out."},
-    EventKind{"auth.failed", "A credential or a right was missing or not good.", Severity::kWarning, Readers::kOperators, Rows::kCounted},
+    EventKind{"auth.failed", "A credential or a right was missing or not good.", Severity::kWarning,
+              Readers::kOperators, Rows::kCounted},
     EventKind{"sessions.ended", "An administrator ended everybody's sessions.", Severity::kWarning, Readers::kAdmins},
     EventKind{"session.revoked", "A session was ended by its user or by staff.", Severity::kInfo, Readers::kAdmins},
     EventKind{"token.created", "An API token was made.", Severity::kInfo, Readers::kAdmins},
@@ -96,10 +98,14 @@ consteval std::string_view kind(std::string_view name) {
 
 constexpr std::string_view to_string(Severity severity) {
   switch (severity) {
-    case Severity::kInfo: return "info";
-    case Severity::kGood: return "good";
-    case Severity::kWarning: return "warning";
-    case Severity::kError: return "error";
+    case Severity::kInfo:
+      return "info";
+    case Severity::kGood:
+      return "good";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
   }
   return "info";
 }

@@ -59,42 +59,46 @@ std::string clean_detail(const std::string& detail) {
 }  // namespace
 
 std::vector<store::Migration> migrations() {
-  // Earlier servers kept events in a table of labs', numbered by time; where there is none, this one makes an empty one first.
-  return {{300, "event log",
-           "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, "
-           "owner TEXT NOT NULL, actor TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
-           "ALTER TABLE events RENAME TO events_of_before;\n"
-           "CREATE TABLE events (seq BIGINT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL, "
-           "actor TEXT NOT NULL, actor_id TEXT NOT NULL, address TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
-           "INSERT INTO events (seq, kind, subject, owner, actor, actor_id, address, at, detail) "
-           "SELECT ROW_NUMBER() OVER (ORDER BY id), "
-           "CASE WHEN kind IN ('instance.queued', 'instance.preparing') THEN 'instance.asked' ELSE kind END, "
-           "subject, owner, actor, '', '', at, detail FROM events_of_before "
-           "WHERE kind <> 'instance.preparing' OR actor <> '';\n"
-           "DROP TABLE events_of_before;\n"
-           "CREATE INDEX events_kind ON events (kind, seq);\n"
-           "CREATE INDEX events_subject ON events (subject, seq);\n"
-           "CREATE INDEX events_owner ON events (owner, seq);\n"
-           "CREATE INDEX events_actor ON events (actor, seq);\n"
-           "CREATE INDEX events_actor_id ON events (actor_id, seq);\n"
-           "CREATE INDEX events_at ON events (at, seq);\n"
-           "CREATE TABLE event_sequence (id INTEGER PRIMARY KEY CHECK (id = 1), last BIGINT NOT NULL, "
-           "latest_at BIGINT NOT NULL, disorder BIGINT NOT NULL);\n"
-           "INSERT INTO event_sequence (id, last, latest_at, disorder) "
-           "SELECT 1, COALESCE(MAX(seq), 0), COALESCE(MAX(at), 0), COALESCE(MAX(before - at), 0) "
-           "FROM (SELECT seq, at, MAX(at) OVER (ORDER BY seq) AS before FROM events) AS told"}};
+  // Earlier servers kept events in a table of labs', numbered by time; where there is none, this one makes an empty one
+  // first.
+  return {
+      {300, "event log",
+       "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, "
+       "owner TEXT NOT NULL, actor TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
+       "ALTER TABLE events RENAME TO events_of_before;\n"
+       "CREATE TABLE events (seq BIGINT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL, "
+       "actor TEXT NOT NULL, actor_id TEXT NOT NULL, address TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT "
+       "NULL);\n"
+       "INSERT INTO events (seq, kind, subject, owner, actor, actor_id, address, at, detail) "
+       "SELECT ROW_NUMBER() OVER (ORDER BY id), "
+       "CASE WHEN kind IN ('instance.queued', 'instance.preparing') THEN 'instance.asked' ELSE kind END, "
+       "subject, owner, actor, '', '', at, detail FROM events_of_before "
+       "WHERE kind <> 'instance.preparing' OR actor <> '';\n"
+       "DROP TABLE events_of_before;\n"
+       "CREATE INDEX events_kind ON events (kind, seq);\n"
+       "CREATE INDEX events_subject ON events (subject, seq);\n"
+       "CREATE INDEX events_owner ON events (owner, seq);\n"
+       "CREATE INDEX events_actor ON events (actor, seq);\n"
+       "CREATE INDEX events_actor_id ON events (actor_id, seq);\n"
+       "CREATE INDEX events_at ON events (at, seq);\n"
+       "CREATE TABLE event_sequence (id INTEGER PRIMARY KEY CHECK (id = 1), last BIGINT NOT NULL, "
+       "latest_at BIGINT NOT NULL, disorder BIGINT NOT NULL);\n"
+       "INSERT INTO event_sequence (id, last, latest_at, disorder) "
+       "SELECT 1, COALESCE(MAX(seq), 0), COALESCE(MAX(at), 0), COALESCE(MAX(before - at), 0) "
+       "FROM (SELECT seq, at, MAX(at) OVER (ORDER BY seq) AS before FROM events) AS told"}};
 }
 
 /// One row of `event_sequence` numbers the events: whoever writes holds it until the commit, so that numbers become
-/// visible in their order, on PostgreSQL too, and a reader who has seen N never finds a smaller one later. `disorder` is the
-/// furthest that an event's time ever lay behind an earlier event's: it makes look-ups by time exact.
+/// visible in their order, on PostgreSQL too, and a reader who has seen N never finds a smaller one later. `disorder`
+/// is the furthest that an event's time ever lay behind an earlier event's: it makes look-ups by time exact.
 Result<> record(soci::session& sql, const Event& event) {
   if (find_kind(event.kind) == nullptr) {
     return fail(Code::kInternal, "event-kind-unknown", "An event of an unknown kind cannot be recorded.", event.kind);
   }
   const long long at = to_micros(event.at == TimePoint{} ? SystemClock().now() : event.at);
   const std::string subject = clean(event.subject), owner = clean(event.owner), actor = clean(event.actor.name),
-                    actor_id = clean(event.actor.id), address = clean(event.actor.address), detail = clean_detail(event.detail);
+                    actor_id = clean(event.actor.id), address = clean(event.actor.address),
+                    detail = clean_detail(event.detail);
   sql << "UPDATE event_sequence SET last = last + 1, "
          "disorder = CASE WHEN latest_at - :at > disorder THEN latest_at - :at ELSE disorder END, "
          "latest_at = CASE WHEN :at > latest_at THEN :at ELSE latest_at END WHERE id = 1",
@@ -102,8 +106,8 @@ Result<> record(soci::session& sql, const Event& event) {
   sql << "INSERT INTO events (seq, kind, subject, owner, actor, actor_id, address, at, detail) "
          "SELECT last, :kind, :subject, :owner, :actor, :actor_id, :address, CAST(:at AS BIGINT), :detail "
          "FROM event_sequence WHERE id = 1",
-      use(event.kind, "kind"), use(subject, "subject"), use(owner, "owner"), use(actor, "actor"), use(actor_id, "actor_id"),
-      use(address, "address"), use(at, "at"), use(detail, "detail");
+      use(event.kind, "kind"), use(subject, "subject"), use(owner, "owner"), use(actor, "actor"),
+      use(actor_id, "actor_id"), use(address, "address"), use(at, "at"), use(detail, "detail");
   return {};
 }
 

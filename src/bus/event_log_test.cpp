@@ -48,8 +48,9 @@ class R9_4_EventLog : public testing::Test {
     auto work = [](soci::session& sql) -> Result<std::vector<Row>> {
       std::vector<Row> out;
       Row row;
-      soci::statement query = (sql.prepare << "SELECT seq, at, kind, actor, address, detail FROM events ORDER BY seq", soci::into(row.seq),
-                               soci::into(row.at), soci::into(row.kind), soci::into(row.actor), soci::into(row.address), soci::into(row.detail));
+      soci::statement query = (sql.prepare << "SELECT seq, at, kind, actor, address, detail FROM events ORDER BY seq",
+                               soci::into(row.seq), soci::into(row.at), soci::into(row.kind), soci::into(row.actor),
+                               soci::into(row.address), soci::into(row.detail));
       for (bool more = query.execute(true); more; more = query.fetch()) out.push_back(row);
       return out;
     };
@@ -97,7 +98,8 @@ TEST_F(R9_4_EventLog, NumbersGrowAndAnUndoneEventTakesNone) {
 TEST_F(R9_4_EventLog, WhatIsWrittenCanNeitherForgeALineNorHoldASecret) {
   auto odd = event("login");
   odd.actor.name = "ann\nforged\xe2\x80\xa8\xff" + std::string(1000, 'x');
-  odd.detail = R"({"password":"hunter2","note":"sent FLAG{abcdef} as ty_abcdefghijklmnopqrstuv","list":["Bearer abcdefgh123"],"line":"a\nb"})";
+  odd.detail =
+      R"({"password":"hunter2","note":"sent FLAG{abcdef} as ty_abcdefghijklmnopqrstuv","list":["Bearer abcdefgh123"],"line":"a\nb"})";
   ASSERT_TRUE(run(record(*store_, odd)));
   odd.detail = "no JSON with password=hunter2";
   ASSERT_TRUE(run(record(*store_, odd)));
@@ -108,7 +110,8 @@ TEST_F(R9_4_EventLog, WhatIsWrittenCanNeitherForgeALineNorHoldASecret) {
     EXPECT_LE(row.actor.size(), 300U);
     EXPECT_LE(row.detail.size(), 8300U);
     EXPECT_NO_THROW((void)boost::json::parse(row.detail));
-    for (const char* secret : {"hunter2", "abcdef", "\n"}) EXPECT_EQ(row.detail.find(secret), std::string::npos) << row.detail;
+    for (const char* secret : {"hunter2", "abcdef", "\n"})
+      EXPECT_EQ(row.detail.find(secret), std::string::npos) << row.detail;
   }
 }
 
@@ -130,7 +133,9 @@ TEST_F(R9_4_EventLog, AFloodIsOneRowAndASum) {
 
 TEST_F(R9_4_EventLog, AFloodFromEverywhereIsBoundedToo) {
   EventLog log(loops_.home(), *store_, clock_);
-  for (int i = 0; i < 60'000; ++i) log.note(event("auth.failed", "10." + std::to_string(i / 250 / 250) + "." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250)));
+  for (int i = 0; i < 60'000; ++i)
+    log.note(event("auth.failed", "10." + std::to_string(i / 250 / 250) + "." + std::to_string(i / 250 % 250) + "." +
+                                      std::to_string(i % 250)));
   run(log.close());
   const auto all = rows();
   EXPECT_LE(all.size(), 402U);

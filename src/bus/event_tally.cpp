@@ -73,7 +73,8 @@ struct EventLog::State : std::enable_shared_from_this<State> {
   const Clock& clock;
   Gate gate{"event log"};
   Signal news{home};
-  metrics::Counter dropped = metrics::counter("tiltyard_events_dropped_total", "Events that the database was too slow for.");
+  metrics::Counter dropped =
+      metrics::counter("tiltyard_events_dropped_total", "Events that the database was too slow for.");
   std::mutex mutex;
   std::vector<Event> waiting;
   std::map<std::pair<std::string, std::string>, Tally> tallies;
@@ -163,7 +164,8 @@ asio::awaitable<void> EventLog::State::write_all() {
   };
   auto written = co_await store.write(std::move(work));
   if (written) co_return;
-  log::error("bus", "events could not be recorded", {{"events", events.size()}, {"reason", written.error().reason}, {"cause", written.error().cause}});
+  log::error("bus", "events could not be recorded",
+             {{"events", events.size()}, {"reason", written.error().reason}, {"cause", written.error().cause}});
   dropped.add(static_cast<double>(events.size()));
 }
 

@@ -28,8 +28,8 @@ namespace tiltyard::bus {
 namespace {
 
 using asio::ip::tcp;
-using http::Transport;
 using boost::system::error_code;
+using http::Transport;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
@@ -44,7 +44,8 @@ struct Address {
 };
 
 std::unexpected<Error> bad_url(std::string what) {
-  return fail(Code::kInvalid, "redis-url", "The URL of Redis " + what + "; write it like redis://:PASSWORD@HOST:6379/0.");
+  return fail(Code::kInvalid, "redis-url",
+              "The URL of Redis " + what + "; write it like redis://:PASSWORD@HOST:6379/0.");
 }
 
 Result<std::string> read_db(std::string_view text) {
@@ -68,7 +69,8 @@ Result<Address> read_url(const std::string& text) {
     address.db = std::move(*number);
     return address;
   }
-  if (url.scheme() != "redis" && url.scheme() != "rediss") return bad_url("begins with neither redis://, rediss:// nor unix://");
+  if (url.scheme() != "redis" && url.scheme() != "rediss")
+    return bad_url("begins with neither redis://, rediss:// nor unix://");
   address.tls = url.scheme() == "rediss";
   address.host = url.host_address();
   if (address.host.empty()) return bad_url("names no host");
@@ -83,9 +85,7 @@ Result<Address> read_url(const std::string& text) {
   return address;
 }
 
-Error away(std::string cause) {
-  return {Code::kUnavailable, "redis-away", "Redis is away.", std::move(cause), {}};
-}
+Error away(std::string cause) { return {Code::kUnavailable, "redis-away", "Redis is away.", std::move(cause), {}}; }
 
 RedisReply take_reply(const redisReply& from) {
   RedisReply reply;
@@ -95,15 +95,22 @@ RedisReply take_reply(const redisReply& from) {
       reply.kind = Kind::kInteger;
       reply.integer = from.integer;
       break;
-    case REDIS_REPLY_STRING: reply.kind = Kind::kText; break;
-    case REDIS_REPLY_STATUS: reply.kind = Kind::kStatus; break;
-    case REDIS_REPLY_ERROR: reply.kind = Kind::kError; break;
+    case REDIS_REPLY_STRING:
+      reply.kind = Kind::kText;
+      break;
+    case REDIS_REPLY_STATUS:
+      reply.kind = Kind::kStatus;
+      break;
+    case REDIS_REPLY_ERROR:
+      reply.kind = Kind::kError;
+      break;
     case REDIS_REPLY_ARRAY:
       reply.kind = Kind::kList;
       reply.items.reserve(from.elements);
       for (std::size_t i = 0; i < from.elements; ++i) reply.items.push_back(take_reply(*from.element[i]));
       break;
-    default: break;
+    default:
+      break;
   }
   if (from.str != nullptr && from.len > 0) reply.text.assign(from.str, static_cast<std::size_t>(from.len));
   return reply;
@@ -145,7 +152,9 @@ struct Waiter {
     void complete(Result<RedisReply> reply) override {
       // Posted, so that what is resumed here finds the connection at rest.
       auto executor = asio::get_associated_executor(handler);
-      asio::post(executor, [handler = std::move(handler), reply = std::move(reply)]() mutable { std::move(handler)(std::move(reply)); });
+      asio::post(executor, [handler = std::move(handler), reply = std::move(reply)]() mutable {
+        std::move(handler)(std::move(reply));
+      });
     }
     Handler handler;
   };
@@ -243,7 +252,8 @@ bool Redis::State::deliver(redisReader& reader) {
     const auto reply = std::unique_ptr<redisReply, void (*)(void*)>(static_cast<redisReply*>(raw), freeReplyObject);
     if (!options.channel.empty()) {
       auto pushed = take_reply(*reply);
-      if (pushed.items.size() == 3 && pushed.items[0].text == "message") options.on_message(std::move(pushed.items[2].text));
+      if (pushed.items.size() == 3 && pushed.items[0].text == "message")
+        options.on_message(std::move(pushed.items[2].text));
       continue;
     }
     if (waiting.empty()) return false;
@@ -261,7 +271,8 @@ asio::awaitable<std::string> Redis::State::read(std::shared_ptr<Transport> link)
   while (!closed) {
     auto [error, size] = co_await link->read_some(asio::mutable_buffer(bytes.data(), bytes.size()));
     if (error) co_return error.message();
-    if (redisReaderFeed(reader.get(), bytes.data(), size) != REDIS_OK || !deliver(*reader)) co_return "a reply that makes no sense";
+    if (redisReaderFeed(reader.get(), bytes.data(), size) != REDIS_OK || !deliver(*reader))
+      co_return "a reply that makes no sense";
   }
   co_return "closed";
 }
@@ -285,7 +296,8 @@ void Redis::State::expire(Clock::time_point now) {
     const auto who = std::move(waiter.who);
     who->complete(fail(Code::kTimeout, "redis-slow", "Redis did not answer in time."));
   }
-  const bool silent = !waiting.empty() && now - waiting.front().until > options.deadline * kPatience && now - heard > options.deadline * kPatience;
+  const bool silent = !waiting.empty() && now - waiting.front().until > options.deadline * kPatience &&
+                      now - heard > options.deadline * kPatience;
   if (silent && transport) transport->close();
 }
 
@@ -410,7 +422,8 @@ asio::awaitable<void> Redis::State::run(std::shared_ptr<State> self) {
     std::uint64_t dice = 0;
     const auto hex = random_hex(4);
     std::from_chars(hex.data(), hex.data() + hex.size(), dice, 16);
-    state.pause.expires_after(back_off / 2 + std::chrono::milliseconds(dice % static_cast<std::uint64_t>(back_off.count() / 2 + 1)));
+    state.pause.expires_after(back_off / 2 +
+                              std::chrono::milliseconds(dice % static_cast<std::uint64_t>(back_off.count() / 2 + 1)));
     co_await state.pause.async_wait(kTuple);
     back_off = std::min(back_off * 2, state.options.longest_back_off);
   }
@@ -431,8 +444,8 @@ Result<std::unique_ptr<Redis>> Redis::open(asio::any_io_executor loop, RedisOpti
 
 asio::awaitable<Result<RedisReply>> Redis::send(std::string bytes) {
   auto start = [state = state_](auto handler, std::string all) { state->begin(std::move(handler), std::move(all)); };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<RedisReply>)>(std::move(start), asio::use_awaitable,
-                                                                                                   std::move(bytes));
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<RedisReply>)>(
+      std::move(start), asio::use_awaitable, std::move(bytes));
 }
 
 asio::awaitable<Result<RedisReply>> Redis::command(std::vector<std::string> words) {
@@ -441,7 +454,8 @@ asio::awaitable<Result<RedisReply>> Redis::command(std::vector<std::string> word
   return send(std::move(bytes));
 }
 
-asio::awaitable<Result<RedisReply>> Redis::eval(const RedisScript& script, std::vector<std::string> keys_and_arguments, std::size_t keys) {
+asio::awaitable<Result<RedisReply>> Redis::eval(const RedisScript& script, std::vector<std::string> keys_and_arguments,
+                                                std::size_t keys) {
   auto& words = keys_and_arguments;
   words.insert(words.begin(), {"EVALSHA", script.hash, std::to_string(keys)});
   std::string bytes;

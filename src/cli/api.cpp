@@ -1,10 +1,10 @@
 #include "cli/api.h"
 
+#include <fmt/core.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/core.h>
 
 #include <exception>
 
@@ -15,22 +15,33 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::seconds kSilence{60};        ///< a stream that we do not follow may pause that long
-constexpr std::chrono::hours kFollow{24 * 365};     ///< following a log ends with the log, or with Ctrl-C
+constexpr std::chrono::seconds kSilence{60};     ///< a stream that we do not follow may pause that long
+constexpr std::chrono::hours kFollow{24 * 365};  ///< following a log ends with the log, or with Ctrl-C
 
 Code code_of(int status) {
   switch (status) {
-    case 400: return Code::kInvalid;
-    case 401: return Code::kUnauthenticated;
-    case 403: return Code::kForbidden;
-    case 404: return Code::kNotFound;
-    case 409: return Code::kConflict;
-    case 413: return Code::kTooLarge;
-    case 429: return Code::kLimited;
-    case 503: return Code::kUnavailable;
-    case 504: return Code::kTimeout;
-    case 507: return Code::kExhausted;
-    default: return status < 500 ? Code::kInvalid : Code::kInternal;
+    case 400:
+      return Code::kInvalid;
+    case 401:
+      return Code::kUnauthenticated;
+    case 403:
+      return Code::kForbidden;
+    case 404:
+      return Code::kNotFound;
+    case 409:
+      return Code::kConflict;
+    case 413:
+      return Code::kTooLarge;
+    case 429:
+      return Code::kLimited;
+    case 503:
+      return Code::kUnavailable;
+    case 504:
+      return Code::kTimeout;
+    case 507:
+      return Code::kExhausted;
+    default:
+      return status < 500 ? Code::kInvalid : Code::kInternal;
   }
 }
 
@@ -39,7 +50,9 @@ std::string member_text(const json::value& value) {
   return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
 }
 
-bool away(const Error& error) { return error.reason == "connect-failed" || error.reason == "connection-lost" || error.reason == "timeout"; }
+bool away(const Error& error) {
+  return error.reason == "connect-failed" || error.reason == "connection-lost" || error.reason == "timeout";
+}
 
 }  // namespace
 
@@ -49,8 +62,8 @@ struct Api::State {
   http::Target target;
   std::optional<Error> bad_target;
   std::unique_ptr<http::Client> client;
-  std::string base;   ///< path before /api/v1
-  std::string host;   ///< for the Host field
+  std::string base;  ///< path before /api/v1
+  std::string host;  ///< for the Host field
 
   http::Request request(const std::string& method, const std::string& path) const {
     http::Request out;
@@ -63,7 +76,11 @@ struct Api::State {
   }
 
   Error no_server(const Error& cause) const {
-    return {Code::kUnavailable, "server-away", fmt::format("No server answers at {} ({}).", where.url, cause.reason), cause.cause, {}};
+    return {Code::kUnavailable,
+            "server-away",
+            fmt::format("No server answers at {} ({}).", where.url, cause.reason),
+            cause.cause,
+            {}};
   }
   Error told(const Error& error) const { return away(error) ? no_server(error) : error; }
 
@@ -91,7 +108,9 @@ Result<json::value> read_answer(const http::Response& response) {
   if (response.body.empty()) return json::value();
   boost::system::error_code error;
   auto value = json::parse(response.body, error);
-  if (error) return fail(Code::kInternal, "bad-answer", "The server's answer is not JSON. Is there another server at this address?");
+  if (error)
+    return fail(Code::kInternal, "bad-answer",
+                "The server's answer is not JSON. Is there another server at this address?");
   return value;
 }
 
@@ -107,7 +126,8 @@ Api::Api(Where where) : state_(std::make_shared<State>()) {
   while (state_->base.ends_with('/')) state_->base.pop_back();
   auto target = http::Target::parse(origin);
   if (!target || !(origin.starts_with("http://") || origin.starts_with("https://") || origin.starts_with("unix://"))) {
-    state_->bad_target = Error{Code::kInvalid, "invalid-url", fmt::format("\"{}\" is no address like http://127.0.0.1:8000.", url), {}, {}};
+    state_->bad_target = Error{
+        Code::kInvalid, "invalid-url", fmt::format("\"{}\" is no address like http://127.0.0.1:8000.", url), {}, {}};
     return;
   }
   state_->target = *target;
@@ -147,17 +167,20 @@ Result<json::value> Api::list(std::string path) {
     if (!page) return page;
     const auto* object = page->if_object();
     const auto* found = object != nullptr ? object->if_contains("items") : nullptr;
-    if (found == nullptr || !found->is_array()) return fail(Code::kInternal, "bad-answer", "The server's answer is not a list.");
+    if (found == nullptr || !found->is_array())
+      return fail(Code::kInternal, "bad-answer", "The server's answer is not a list.");
     for (const auto& item : found->get_array()) items.push_back(item);
     const auto* next = object->if_contains("next");
-    if (next == nullptr || !next->is_string()) return json::value(json::object{{"items", std::move(items)}, {"next", nullptr}});
+    if (next == nullptr || !next->is_string())
+      return json::value(json::object{{"items", std::move(items)}, {"next", nullptr}});
     cursor = std::string(next->get_string());
   }
 }
 
 namespace {
 
-asio::awaitable<Result<bool>> pump(http::Client& client, http::Request request, std::function<void(std::string_view)> sink, bool follow) {
+asio::awaitable<Result<bool>> pump(http::Client& client, http::Request request,
+                                   std::function<void(std::string_view)> sink, bool follow) {
   http::BodySource no_body;
   auto body = co_await client.open(std::move(request), no_body, kSilence);
   if (!body) co_return fail(body.error());
@@ -204,7 +227,8 @@ Result<> Api::websocket(std::string path, Talk talk) {
   auto done = state_->finish(converse(*state_->client, state_->request("GET", path), std::move(talk)));
   if (done) return {};
   // A refused upgrade has the server's problem document as its cause.
-  if (done.error().reason == "upgrade-refused" && done.error().cause.starts_with('{')) return fail(error_from(0, done.error().cause));
+  if (done.error().reason == "upgrade-refused" && done.error().cause.starts_with('{'))
+    return fail(error_from(0, done.error().cause));
   return fail(state_->told(done.error()));
 }
 
@@ -217,9 +241,14 @@ Error error_from(int status, std::string_view body) {
   const auto* problem = broken ? nullptr : value.if_object();
   const auto* type = problem != nullptr ? problem->if_contains("type") : nullptr;
   if (type == nullptr || !type->is_string() || !std::string_view(type->get_string()).starts_with(kPrefix)) {
-    return {code_of(status), "bad-answer", fmt::format("The server answered with status {} and no explanation.", status), {}, {}};
+    return {code_of(status),
+            "bad-answer",
+            fmt::format("The server answered with status {} and no explanation.", status),
+            {},
+            {}};
   }
-  if (const auto* told = problem->if_contains("status"); status == 0 && told != nullptr && told->is_int64()) status = static_cast<int>(told->get_int64());
+  if (const auto* told = problem->if_contains("status"); status == 0 && told != nullptr && told->is_int64())
+    status = static_cast<int>(told->get_int64());
   Error error{code_of(status), std::string(std::string_view(type->get_string()).substr(kPrefix.size())), {}, {}, {}};
   for (const auto& [key, member] : *problem) {
     if (key == "detail") {

@@ -1,11 +1,11 @@
 #include "cli/attack.h"
 
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/core.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -27,9 +27,9 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMostSeen = 1'000'000;      ///< remembered flags; the farm sorts out what is sent twice
-constexpr std::size_t kMostShown = 16 * 1024;     ///< bytes of a program's output that are kept to be shown
-constexpr auto kFlush = 10s;                      ///< for the last flags, after Ctrl-C
+constexpr std::size_t kMostSeen = 1'000'000;   ///< remembered flags; the farm sorts out what is sent twice
+constexpr std::size_t kMostShown = 16 * 1024;  ///< bytes of a program's output that are kept to be shown
+constexpr auto kFlush = 10s;                   ///< for the last flags, after Ctrl-C
 constexpr auto kFirstRestart = 1'000ms, kLongestRestart = 30'000ms;
 
 /// Ctrl-C and SIGTERM as something that can be polled. Blocked before the first thread, so that no thread is hit.
@@ -71,7 +71,11 @@ struct Attempt {
 class Attack {
  public:
   Attack(Context& context, AttackOptions options, Share share, Backlog& backlog, FarmLink& farm)
-      : context_(context), options_(std::move(options)), share_(share), backlog_(backlog), farm_(farm),
+      : context_(context),
+        options_(std::move(options)),
+        share_(share),
+        backlog_(backlog),
+        farm_(farm),
         runs_([this](int id, std::string_view line) { take(id, line); }) {}
 
   int run();
@@ -101,7 +105,7 @@ class Attack {
     Target target;
     Steady::time_point at;
   };
-  std::deque<Again> again_;                               ///< endless programs that have ended
+  std::deque<Again> again_;  ///< endless programs that have ended
   std::unordered_map<std::string, std::chrono::milliseconds> pauses_;
   int round_ = 0;
   std::chrono::milliseconds limit_{0};
@@ -120,7 +124,8 @@ std::vector<Target> Attack::targets() const {
 }
 
 std::chrono::milliseconds Attack::time_limit(std::size_t count) const {
-  const auto seconds = options_.timeout > 0 ? options_.timeout : options_.period / std::ceil(static_cast<double>(count) / options_.pool);
+  const auto seconds =
+      options_.timeout > 0 ? options_.timeout : options_.period / std::ceil(static_cast<double>(count) / options_.pool);
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
@@ -156,10 +161,12 @@ void Attack::begin_round() {
            std::ranges::any_of(again_, [&](const Again& one) { return one.target.name == target.name; });
   };
   // In endless mode those that run go on; teams that are new are added.
-  std::ranges::copy_if(all, std::back_inserter(waiting_), [&](const Target& target) { return !options_.endless || !busy(target); });
+  std::ranges::copy_if(all, std::back_inserter(waiting_),
+                       [&](const Target& target) { return !options_.endless || !busy(target); });
   if (context_.json) return;
   note(options_.endless ? fmt::format("Round {}: {} targets, without a time limit", round_, all.size())
-                        : fmt::format("Round {}: {} targets, {} at a time, {:.1f} s each", round_, all.size(), options_.pool, static_cast<double>(limit_.count()) / 1000));
+                        : fmt::format("Round {}: {} targets, {} at a time, {:.1f} s each", round_, all.size(),
+                                      options_.pool, static_cast<double>(limit_.count()) / 1000));
 }
 
 void Attack::turn(Steady::time_point until) {
@@ -169,7 +176,8 @@ void Attack::turn(Steady::time_point until) {
     again_.pop_front();
   }
   if (!again_.empty()) until = std::min(until, again_.front().at);
-  const auto room = options_.endless ? std::max<std::size_t>(options_.pool, round_teams_) : static_cast<std::size_t>(options_.pool);
+  const auto room =
+      options_.endless ? std::max<std::size_t>(options_.pool, round_teams_) : static_cast<std::size_t>(options_.pool);
   while (!waiting_.empty() && runs_.size() < room && !stopping_) {
     const auto target = std::move(waiting_.front());
     waiting_.pop_front();
@@ -188,8 +196,9 @@ void Attack::turn(Steady::time_point until) {
 
 Result<> Attack::start(const Target& target) {
   const auto game = farm_.game();
-  const auto ids = json::serialize(target.address.empty() ? (game->flag_ids.is_object() ? game->flag_ids.get_object() : json::object())
-                                                          : ids_of_team(game->flag_ids, target));
+  const auto ids = json::serialize(target.address.empty()
+                                       ? (game->flag_ids.is_object() ? game->flag_ids.get_object() : json::object())
+                                       : ids_of_team(game->flag_ids, target));
   Program program;
   program.command = command_for(options_, target, ids);
   program.environment = environment_for(context_.environment, target, ids, game->flag_ids_file, round_);
@@ -251,21 +260,31 @@ std::string result_of(const Ended& ended) {
 void Attack::tell(const Attempt& attempt, const Ended& ended) {
   const auto seconds = static_cast<double>(ended.took.count()) / 1000;
   if (context_.json) {
-    print_json(json::object{{"round", round_}, {"team", attempt.target.name}, {"address", attempt.target.address}, {"flags", attempt.flags},
-                            {"new", attempt.fresh}, {"result", result_of(ended)}, {"seconds", seconds}});
+    print_json(json::object{{"round", round_},
+                            {"team", attempt.target.name},
+                            {"address", attempt.target.address},
+                            {"flags", attempt.flags},
+                            {"new", attempt.fresh},
+                            {"result", result_of(ended)},
+                            {"seconds", seconds}});
     return;
   }
   if (!attempt.shown.empty()) print(attempt.shown);
-  const auto colour = ended.timed_out ? Colour::kYellow : ended.code != 0 ? Colour::kRed : attempt.flags > 0 ? Colour::kGreen : Colour::kGrey;
-  print(fmt::format("{:<20} {:<15} {:>4} flags {:>4} new  {}  {:.1f} s\n", harmless(attempt.target.name), harmless(attempt.target.address),
-                    attempt.flags, attempt.fresh, painted(fmt::format("{:<11}", result_of(ended)), colour, context_.colours), seconds));
+  const auto colour = ended.timed_out     ? Colour::kYellow
+                      : ended.code != 0   ? Colour::kRed
+                      : attempt.flags > 0 ? Colour::kGreen
+                                          : Colour::kGrey;
+  print(fmt::format("{:<20} {:<15} {:>4} flags {:>4} new  {}  {:.1f} s\n", harmless(attempt.target.name),
+                    harmless(attempt.target.address), attempt.flags, attempt.fresh,
+                    painted(fmt::format("{:<11}", result_of(ended)), colour, context_.colours), seconds));
 }
 
 void Attack::end_round() {
   if (context_.json || stopping_) return;
   const auto totals = farm_.totals();
-  note(fmt::format("Round {}: {} flags, {} new; {} of {} out of time, {} failed; the farm has {} of ours, {} wait{}", round_, round_flags_, round_fresh_,
-                   round_late_, round_teams_, round_failed_, totals.sent, backlog_.size(), totals.away ? " (it is away)" : ""));
+  note(fmt::format("Round {}: {} flags, {} new; {} of {} out of time, {} failed; the farm has {} of ours, {} wait{}",
+                   round_, round_flags_, round_fresh_, round_late_, round_teams_, round_failed_, totals.sent,
+                   backlog_.size(), totals.away ? " (it is away)" : ""));
 }
 
 int Attack::finish() {
@@ -279,8 +298,11 @@ int Attack::finish() {
   farm_.close();
   const auto totals = farm_.totals();
   const auto left = backlog_.size();
-  if (!context_.json) note(fmt::format("{} flags sent, {} of them new to the farm{}", totals.sent, totals.fresh, totals.refused > 0 ? fmt::format(", {} not taken", totals.refused) : ""));
-  if (left > 0) note(fmt::format("{} flags wait in {}; the next attack with this exploit sends them", left, backlog_.path()));
+  if (!context_.json)
+    note(fmt::format("{} flags sent, {} of them new to the farm{}", totals.sent, totals.fresh,
+                     totals.refused > 0 ? fmt::format(", {} not taken", totals.refused) : ""));
+  if (left > 0)
+    note(fmt::format("{} flags wait in {}; the next attack with this exploit sends them", left, backlog_.path()));
   return broken_ || left > 0 ? kFailed : kOk;
 }
 
@@ -302,7 +324,8 @@ Result<Where> find_farm(const Context& context, const AttackOptions& options) {
   if (options.token_file.empty()) return where;
   std::ifstream file(options.token_file);
   std::string token;
-  if (!(file >> token)) return fail(Code::kInvalid, "usage", fmt::format("There is no token in {}.", options.token_file));
+  if (!(file >> token))
+    return fail(Code::kInvalid, "usage", fmt::format("There is no token in {}.", options.token_file));
   where.token = Secret(std::move(token));
   return where;
 }
@@ -310,9 +333,11 @@ Result<Where> find_farm(const Context& context, const AttackOptions& options) {
 Result<> check_program(const AttackOptions& options) {
   std::error_code error;
   const auto status = fs::status(options.sploit, error);
-  if (!fs::is_regular_file(status)) return fail(Code::kInvalid, "usage", fmt::format("There is no file {}.", options.sploit));
+  if (!fs::is_regular_file(status))
+    return fail(Code::kInvalid, "usage", fmt::format("There is no file {}.", options.sploit));
   if (options.interpreter.empty() && ::access(options.sploit.c_str(), X_OK) != 0) {
-    return fail(Code::kInvalid, "usage", fmt::format("{0} is not executable: chmod +x {0}, or name its --interpreter.", options.sploit));
+    return fail(Code::kInvalid, "usage",
+                fmt::format("{0} is not executable: chmod +x {0}, or name its --interpreter.", options.sploit));
   }
   return {};
 }
@@ -320,8 +345,10 @@ Result<> check_program(const AttackOptions& options) {
 /// One name per exploit and farm, so that its backlog is found again and no other farm gets it.
 std::string state_path(const std::string& folder, const std::string& name, const std::string& url) {
   auto file = name;
-  std::ranges::replace_if(file, [](unsigned char c) { return !std::isalnum(c) && c != '-' && c != '.' && c != '_'; }, '_');
-  return fmt::format("{}/{}-{:08x}", folder, file, ::crc32(0, reinterpret_cast<const Bytef*>(url.data()), static_cast<uInt>(url.size())));
+  std::ranges::replace_if(
+      file, [](unsigned char c) { return !std::isalnum(c) && c != '-' && c != '.' && c != '_'; }, '_');
+  return fmt::format("{}/{}-{:08x}", folder, file,
+                     ::crc32(0, reinterpret_cast<const Bytef*>(url.data()), static_cast<uInt>(url.size())));
 }
 
 }  // namespace
@@ -339,9 +366,12 @@ int attack(Context& context, AttackOptions options) {
   const auto path = state_path(folder, options.name, where->url);
   auto backlog = Backlog::open(path + ".flags");
   if (!backlog) return complain(context, backlog.error());
-  if ((*backlog)->size() > 0) note(fmt::format("{} flags of an earlier attack go to the farm first", (*backlog)->size()));
+  if ((*backlog)->size() > 0)
+    note(fmt::format("{} flags of an earlier attack go to the farm first", (*backlog)->size()));
   // Before the thread of the link is there: the signals are for this one.
-  FarmLink farm({*where, path, std::chrono::milliseconds(static_cast<std::int64_t>(std::min(options.period, 60.0) * 1000))}, **backlog);
+  FarmLink farm(
+      {*where, path, std::chrono::milliseconds(static_cast<std::int64_t>(std::min(options.period, 60.0) * 1000))},
+      **backlog);
   Attack attack(context, std::move(options), *share, **backlog, farm);
   if (auto opened = farm.open(); !opened) return complain(context, opened.error());
   return attack.run();

@@ -38,15 +38,16 @@ struct Share {
 /// Reads "K/N", N from 2. `usage`.
 Result<Share> parse_share(std::string_view text);
 
-/// The flag ids of one team, {service: [flag id, …]}: those that the jury keeps under its address, its name, or the number at
-/// the end of its name.
+/// The flag ids of one team, {service: [flag id, …]}: those that the jury keeps under its address, its name, or the
+/// number at the end of its name.
 boost::json::object ids_of_team(const boost::json::value& ids, const Target& target);
 
 /// The words of the command line for one target.
 std::vector<std::string> command_for(const AttackOptions& options, const Target& target, const std::string& ids);
-/// The environment of one target's program, on top of ours: TILTYARD_TEAM, TILTYARD_HOST, TILTYARD_ROUND, TILTYARD_FLAG_IDS (left out
-/// when it is too long for a variable) and TILTYARD_FLAG_IDS_FILE, PYTHONUNBUFFERED. Our tokens are not passed on.
-std::vector<std::string> environment_for(const std::map<std::string, std::string>& ours, const Target& target, const std::string& ids,
-                                         const std::string& ids_file, int round);
+/// The environment of one target's program, on top of ours: TILTYARD_TEAM, TILTYARD_HOST, TILTYARD_ROUND,
+/// TILTYARD_FLAG_IDS (left out when it is too long for a variable) and TILTYARD_FLAG_IDS_FILE, PYTHONUNBUFFERED. Our
+/// tokens are not passed on.
+std::vector<std::string> environment_for(const std::map<std::string, std::string>& ours, const Target& target,
+                                         const std::string& ids, const std::string& ids_file, int round);
 
 }  // namespace tiltyard::cli

@@ -1,12 +1,12 @@
 #include "cli/attack_backlog.h"
 
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,7 +21,8 @@ constexpr int kMostNames = 64;
 constexpr std::size_t kReadSize = 1 << 20;
 
 std::unexpected<Error> unwritable(const std::string& path, int error) {
-  return fail(Code::kExhausted, "backlog-unwritable", fmt::format("{} cannot be written: {}", path, std::strerror(error)));
+  return fail(Code::kExhausted, "backlog-unwritable",
+              fmt::format("{} cannot be written: {}", path, std::strerror(error)));
 }
 
 std::string text_at(const json::object& object, std::string_view key) {
@@ -33,7 +34,8 @@ bool read_line(std::string_view line, FoundFlag& out) {
   boost::system::error_code error;
   const auto value = json::parse(line, error);
   if (error || !value.is_object()) return false;
-  out = {text_at(value.get_object(), "flag"), text_at(value.get_object(), "sploit"), text_at(value.get_object(), "team")};
+  out = {text_at(value.get_object(), "flag"), text_at(value.get_object(), "sploit"),
+         text_at(value.get_object(), "team")};
   return !out.flag.empty();
 }
 

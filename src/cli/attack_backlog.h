@@ -15,12 +15,12 @@ struct FoundFlag {
   std::string flag, sploit, team;
 };
 
-/// Flags that were found and are not yet at the farm, in a file: one JSON object a line, the oldest first. They survive the
-/// end of this program in any way, and in memory is only what is being sent. Thread-safe.
+/// Flags that were found and are not yet at the farm, in a file: one JSON object a line, the oldest first. They survive
+/// the end of this program in any way, and in memory is only what is being sent. Thread-safe.
 class Backlog {
  public:
-  /// Opens `path`, or path.1, path.2 … when other attacks of the same kind use it; what an earlier attack left there is taken
-  /// over. Errors: `backlog-unwritable`.
+  /// Opens `path`, or path.1, path.2 … when other attacks of the same kind use it; what an earlier attack left there is
+  /// taken over. Errors: `backlog-unwritable`.
   static Result<std::unique_ptr<Backlog>> open(const std::string& path);
   ~Backlog();
   Backlog(const Backlog&) = delete;

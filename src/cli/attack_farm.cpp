@@ -1,10 +1,10 @@
 #include "cli/attack_farm.h"
 
+#include <fmt/core.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -43,20 +43,22 @@ void replace_file(const std::string& path, const std::string& text) {
 }
 
 /// Whether the farm understood and will say the same again, in contrast to being away or busy.
-bool refuses(const Error& error) {
-  return error.code == Code::kInvalid || error.code == Code::kTooLarge;
-}
+bool refuses(const Error& error) { return error.code == Code::kInvalid || error.code == Code::kTooLarge; }
 
 json::value as_body(const std::vector<FoundFlag>& flags) {
   json::array items;
-  for (const auto& found : flags) items.push_back(json::object{{"flag", found.flag}, {"sploit", found.sploit}, {"team", found.team}});
+  for (const auto& found : flags)
+    items.push_back(json::object{{"flag", found.flag}, {"sploit", found.sploit}, {"team", found.team}});
   return json::object{{"flags", std::move(items)}};
 }
 
 }  // namespace
 
 FarmLink::FarmLink(Options options, Backlog& backlog)
-    : options_(std::move(options)), backlog_(backlog), api_(std::make_unique<Api>(options_.where)), batch_(kMostInPost) {}
+    : options_(std::move(options)),
+      backlog_(backlog),
+      api_(std::make_unique<Api>(options_.where)),
+      batch_(kMostInPost) {}
 
 FarmLink::~FarmLink() { close(); }
 
@@ -68,7 +70,8 @@ Result<> FarmLink::open() {
     if (broken) return looked;
     auto game = read_game(said, true);
     if (!game) return fail(std::move(game.error()));
-    note(fmt::format("{} Going on with what it said last; flags are kept in {}", looked.error().message, backlog_.path()));
+    note(fmt::format("{} Going on with what it said last; flags are kept in {}", looked.error().message,
+                     backlog_.path()));
     game_ = std::move(*game);
     totals_.away = true;
   } else if (!looked) {
@@ -156,7 +159,8 @@ void FarmLink::run() {
       done = look();
     }
     lock.lock();
-    if (!done && !totals_.away) note(fmt::format("{} {} flags wait in {}", done.error().message, backlog_.size(), backlog_.path()));
+    if (!done && !totals_.away)
+      note(fmt::format("{} {} flags wait in {}", done.error().message, backlog_.size(), backlog_.path()));
     if (done && totals_.away) note("The farm is there again.");
     totals_.away = !done;
     if (done) {
@@ -194,7 +198,8 @@ Result<> FarmLink::send_some() {
     totals_.refused += static_cast<std::uint64_t>(number_of(*answer, "invalid_count"));
   } else {
     totals_.refused += batch.flags.size();
-    note(fmt::format("The farm does not take \"{}\": {}", batch.flags.front().flag.substr(0, 100), answer.error().message));
+    note(fmt::format("The farm does not take \"{}\": {}", batch.flags.front().flag.substr(0, 100),
+                     answer.error().message));
   }
   return {};
 }

@@ -33,8 +33,8 @@ struct Game {
   bool from_memory = false;     ///< the farm is away, this is what it said in an earlier attack
 };
 
-/// The farm, from a thread of its own: looks at the game from time to time, and sends what is in the backlog as soon as it is
-/// there. While the farm is away the backlog grows and the game stays as it was.
+/// The farm, from a thread of its own: looks at the game from time to time, and sends what is in the backlog as soon as
+/// it is there. While the farm is away the backlog grows and the game stays as it was.
 class FarmLink {
  public:
   struct Options {

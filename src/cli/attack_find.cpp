@@ -5,8 +5,8 @@
 namespace tiltyard::cli {
 namespace {
 
-/// How many bytes the UTF-8 sequence at the start of `text` has; 0 when it is none (RFC 3629: shortest form, no surrogates,
-/// at most U+10FFFF).
+/// How many bytes the UTF-8 sequence at the start of `text` has; 0 when it is none (RFC 3629: shortest form, no
+/// surrogates, at most U+10FFFF).
 std::size_t sequence_length(std::string_view text) {
   const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   const auto tail = [&](std::size_t i) { return (at(i) & 0xC0U) == 0x80U; };

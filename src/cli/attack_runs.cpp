@@ -41,7 +41,8 @@ Runs::~Runs() { kill_all(); }
 Result<int> Runs::start(Program program, std::optional<Steady::time_point> deadline) {
   std::array<int, 2> output{};
   if (::pipe2(output.data(), O_CLOEXEC) != 0) {
-    return fail(Code::kExhausted, "program-unstartable", fmt::format("{} cannot be started: {}", program.command.front(), std::strerror(errno)));
+    return fail(Code::kExhausted, "program-unstartable",
+                fmt::format("{} cannot be started: {}", program.command.front(), std::strerror(errno)));
   }
   program.output = output[1];
   auto process = start_process(program);
@@ -110,8 +111,8 @@ Ended Runs::reap(Run& run) {
 }
 
 void Runs::read(Run& run) {
-  // A bound, so that one that never stops writing does not keep the others waiting; more than a pipe holds, so that after the
-  // end of a program all of it is read.
+  // A bound, so that one that never stops writing does not keep the others waiting; more than a pipe holds, so that
+  // after the end of a program all of it is read.
   std::array<char, 64 * 1024> buffer;
   for (int pieces = 0; pieces < 32 && run.output >= 0; ++pieces) {
     const auto got = ::read(run.output, buffer.data(), buffer.size());

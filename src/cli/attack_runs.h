@@ -18,14 +18,14 @@ using Steady = std::chrono::steady_clock;
 
 /// How a program ended.
 struct Ended {
-  int id = 0;                ///< as `start` gave it
-  int code = 0;              ///< the exit code, or minus the signal's number
+  int id = 0;    ///< as `start` gave it
+  int code = 0;  ///< the exit code, or minus the signal's number
   bool timed_out = false;
   std::chrono::milliseconds took{0};
 };
 
-/// Programs that run side by side, on the one thread that calls this. Nothing of a program is left when it has ended: its
-/// whole process group is killed, also when this process is killed.
+/// Programs that run side by side, on the one thread that calls this. Nothing of a program is left when it has ended:
+/// its whole process group is killed, also when this process is killed.
 class Runs {
  public:
   /// Gets output as it comes: a line without its end, or a piece of one that is longer than 64 KiB. Any bytes.

@@ -1,10 +1,10 @@
 // The parts of `tiltyard attack` that need no farm.
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -44,7 +44,8 @@ std::vector<std::string> found(const std::string& format, const std::string& byt
 
 TEST(R6_8, EachFlagOfALineIsFoundOnce) {
   const std::string flag = "A123456789012345678901234567890=";
-  EXPECT_EQ(found("[A-Z0-9]{31}=", "x " + flag + " " + flag + ";" + "B" + flag.substr(1)), (std::vector<std::string>{flag, "B" + flag.substr(1)}));
+  EXPECT_EQ(found("[A-Z0-9]{31}=", "x " + flag + " " + flag + ";" + "B" + flag.substr(1)),
+            (std::vector<std::string>{flag, "B" + flag.substr(1)}));
   EXPECT_EQ(found("FLAG\\{\\w+\\}", "FLAG{ab}FLAG{cd} FLAG{}"), (std::vector<std::string>{"FLAG{ab}", "FLAG{cd}"}));
 }
 
@@ -52,7 +53,10 @@ TEST(R6_8, OutputThatIsNotUtf8Survives) {
   EXPECT_EQ(readable("a\xff\xfe"), "a\xEF\xBF\xBD\xEF\xBF\xBD");
   EXPECT_EQ(readable("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
   EXPECT_EQ(readable("\xC0\xAF\xED\xA0\x80").find('\xC0'), std::string::npos);
-  EXPECT_EQ(found("F[0-9]+=", "\xff\x80" "F12=\xf0\x9f"), (std::vector<std::string>{"F12="}));
+  EXPECT_EQ(found("F[0-9]+=",
+                  "\xff\x80"
+                  "F12=\xf0\x9f"),
+            (std::vector<std::string>{"F12="}));
 }
 
 RC_GTEST_PROP(R6_8, WhatIsReadableStaysAsItIs, (const std::string& bytes)) {
@@ -135,7 +139,8 @@ TEST(R6_8, LinesCodesAndSignalsOfManyPrograms) {
   EXPECT_EQ(ended.at(good).code, 3);
   EXPECT_EQ(watched.lines[good], (std::vector<std::string>{"one", "two", "three"}));
   EXPECT_EQ(ended.at(killed).code, -9);
-  EXPECT_EQ(watched.lines[bytes], (std::vector<std::string>{"\xff\xfe" "F1="}));
+  EXPECT_EQ(watched.lines[bytes], (std::vector<std::string>{"\xff\xfe"
+                                                            "F1="}));
 }
 
 TEST(R6_8, AProgramOutOfTimeIsKilledWithAllItStartedAndItsOutputKept) {
@@ -191,13 +196,16 @@ TEST(R6_8, WhatCannotBeStartedIsSaid) {
 
 TEST(R6_8, TeamsAreDividedAsStartSploitDoes) {
   // binascii.crc32(b"10.60.1.1") % 3 and so on, from Python.
-  const std::map<std::string, std::uint32_t> thirds{{"10.60.1.1", 0}, {"10.60.2.1", 1}, {"10.60.3.1", 1}, {"10.60.4.1", 0}, {"10.60.5.1", 2}};
+  const std::map<std::string, std::uint32_t> thirds{
+      {"10.60.1.1", 0}, {"10.60.2.1", 1}, {"10.60.3.1", 1}, {"10.60.4.1", 0}, {"10.60.5.1", 2}};
   for (const auto& [address, rest] : thirds) {
-    for (std::uint32_t part = 1; part <= 3; ++part) EXPECT_EQ((Share{part, 3}.has({"", address})), rest == part - 1) << address << " " << part;
+    for (std::uint32_t part = 1; part <= 3; ++part)
+      EXPECT_EQ((Share{part, 3}.has({"", address})), rest == part - 1) << address << " " << part;
   }
   EXPECT_EQ(parse_share("2/3")->part, 2U);
   EXPECT_EQ(parse_share("")->parts, 1U);
-  for (const auto* wrong : {"1/1", "0/2", "3/2", "a/b", "1", "1/2/3", "-1/2"}) EXPECT_FALSE(parse_share(wrong)) << wrong;
+  for (const auto* wrong : {"1/1", "0/2", "3/2", "a/b", "1", "1/2/3", "-1/2"})
+    EXPECT_FALSE(parse_share(wrong)) << wrong;
 }
 
 TEST(R6_8, TheAddressComesFirstOrWhereItIsWanted) {
@@ -208,17 +216,20 @@ TEST(R6_8, TheAddressComesFirstOrWhereItIsWanted) {
   EXPECT_EQ(command_for(options, {"*", ""}, "{}"), (std::vector<std::string>{"/x/s.py"}));
   options.arguments = {"--url=http://{host}:80", "{team}", "{ids}"};
   options.interpreter = "python3";
-  EXPECT_EQ(command_for(options, team, "[1]"), (std::vector<std::string>{"python3", "/x/s.py", "--url=http://10.0.0.3:80", "Team 3", "[1]"}));
+  EXPECT_EQ(command_for(options, team, "[1]"),
+            (std::vector<std::string>{"python3", "/x/s.py", "--url=http://10.0.0.3:80", "Team 3", "[1]"}));
 }
 
 TEST(R6_6, ATeamsFlagIdsAreFoundByAddressNameOrNumber) {
-  const auto ids = boost::json::parse(R"({"a":{"10.0.0.3":["x"]},"b":{"Team 03":["y"]},"c":{"3":["z"]},"d":{"4":["no"]}})");
+  const auto ids =
+      boost::json::parse(R"({"a":{"10.0.0.3":["x"]},"b":{"Team 03":["y"]},"c":{"3":["z"]},"d":{"4":["no"]}})");
   EXPECT_EQ(boost::json::serialize(ids_of_team(ids, {"Team 03", "10.0.0.3"})), R"({"a":["x"],"b":["y"],"c":["z"]})");
   EXPECT_TRUE(ids_of_team(boost::json::parse("[]"), {"Team 3", "x"}).empty());
 }
 
 TEST(R6_8, TokensAreNotHandedToExploits) {
-  const auto got = environment_for({{"TILTYARD_TOKEN", "secret"}, {"TILTYARD_FARM_TOKEN", "secret"}, {"HOME", "/h"}}, {"t", "a"}, "{}", "/f", 4);
+  const auto got = environment_for({{"TILTYARD_TOKEN", "secret"}, {"TILTYARD_FARM_TOKEN", "secret"}, {"HOME", "/h"}},
+                                   {"t", "a"}, "{}", "/f", 4);
   for (const auto& entry : got) EXPECT_EQ(entry.find("secret"), std::string::npos) << entry;
   EXPECT_NE(std::ranges::find(got, "HOME=/h"), got.end());
   EXPECT_NE(std::ranges::find(got, "TILTYARD_ROUND=4"), got.end());

@@ -1,8 +1,8 @@
 // What an exploit is started with: whom, which words, which environment.
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 #include <fmt/core.h>
 #include <zlib.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -43,7 +43,8 @@ std::optional<std::uint32_t> number(std::string_view text) {
 }  // namespace
 
 bool Share::has(const Target& target) const {
-  const auto sum = ::crc32(0, reinterpret_cast<const Bytef*>(target.address.data()), static_cast<uInt>(target.address.size()));
+  const auto sum =
+      ::crc32(0, reinterpret_cast<const Bytef*>(target.address.data()), static_cast<uInt>(target.address.size()));
   return parts == 1 || sum % parts == part - 1;
 }
 
@@ -53,7 +54,8 @@ Result<Share> parse_share(std::string_view text) {
   const auto part = number(text.substr(0, slash));
   const auto parts = slash == std::string_view::npos ? std::nullopt : number(text.substr(slash + 1));
   if (part && parts && *parts >= 2 && *part >= 1 && *part <= *parts) return Share{*part, *parts};
-  return fail(Code::kInvalid, "usage", fmt::format("--distribute takes K/N with N from 2 and K from 1 to N, not \"{}\".", text));
+  return fail(Code::kInvalid, "usage",
+              fmt::format("--distribute takes K/N with N from 2 and K from 1 to N, not \"{}\".", text));
 }
 
 boost::json::object ids_of_team(const boost::json::value& ids, const Target& target) {
@@ -87,8 +89,8 @@ std::vector<std::string> command_for(const AttackOptions& options, const Target&
   return out;
 }
 
-std::vector<std::string> environment_for(const std::map<std::string, std::string>& ours, const Target& target, const std::string& ids,
-                                         const std::string& ids_file, int round) {
+std::vector<std::string> environment_for(const std::map<std::string, std::string>& ours, const Target& target,
+                                         const std::string& ids, const std::string& ids_file, int round) {
   auto all = ours;
   all.erase("TILTYARD_TOKEN");
   all.erase("TILTYARD_FARM_TOKEN");

@@ -1,6 +1,6 @@
 // templates, and templates lint, which needs no server.
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
+#include <boost/json/array.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -31,7 +31,8 @@ std::string endpoints_text(const json::value& tmpl) {
 
 bool template_folder(const fs::path& folder) {
   std::error_code ignored;
-  for (const auto* file : {"instance.toml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "Dockerfile"}) {
+  for (const auto* file :
+       {"instance.toml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "Dockerfile"}) {
     if (fs::exists(folder / file, ignored)) return true;
   }
   return false;
@@ -72,10 +73,15 @@ struct Count {
 
 json::object problem_json(const std::string& id, const templates::Problem& problem) {
   const bool error = problem.severity == templates::Problem::Severity::kError;
-  return {{"template", id}, {"severity", error ? "error" : "warning"}, {"file", problem.file}, {"line", problem.line}, {"message", problem.message}};
+  return {{"template", id},
+          {"severity", error ? "error" : "warning"},
+          {"file", problem.file},
+          {"line", problem.line},
+          {"message", problem.message}};
 }
 
-void lint_one(const Context& context, const fs::path& folder, const templates::Options& options, Count& count, json::array& items) {
+void lint_one(const Context& context, const fs::path& folder, const templates::Options& options, Count& count,
+              json::array& items) {
   const auto read = templates::read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
   for (const auto& problem : read.problems) {
@@ -88,7 +94,8 @@ void lint_one(const Context& context, const fs::path& folder, const templates::O
     // As compilers print it, so that editors find the place.
     const auto file = problem.file.empty() ? folder.string() : (folder / problem.file).lexically_normal().string();
     const auto place = problem.line > 0 ? fmt::format("{}:{}", file, problem.line) : file;
-    print(fmt::format("{}: {}: {}\n", harmless(place), painted(error ? "error" : "warning", error ? Colour::kRed : Colour::kYellow, context.colours),
+    print(fmt::format("{}: {}: {}\n", harmless(place),
+                      painted(error ? "error" : "warning", error ? Colour::kRed : Colour::kYellow, context.colours),
                       harmless(problem.message)));
   }
 }
@@ -105,8 +112,12 @@ int list_templates(Context& context) {
   Table table({"ID", "NAME", "CATEGORY", "STATE", "ENDPOINTS", "LEASE"}, context.colours);
   for (const auto& tmpl : items_of(*list)) {
     const auto lease = number_of(member(tmpl, "lease"), "timeout_s");
-    table.add({text_of(tmpl, "id"), text_of(tmpl, "name"), text_of(tmpl, "category"), {state_text(tmpl), colour_of_state(text_of(tmpl, "state"))},
-               endpoints_text(tmpl), lease > 0 ? duration_text(std::chrono::seconds(lease)) : std::string("-")});
+    table.add({text_of(tmpl, "id"),
+               text_of(tmpl, "name"),
+               text_of(tmpl, "category"),
+               {state_text(tmpl), colour_of_state(text_of(tmpl, "state"))},
+               endpoints_text(tmpl),
+               lease > 0 ? duration_text(std::chrono::seconds(lease)) : std::string("-")});
   }
   if (table.empty() && context.out_is_terminal) {
     note("There are no templates. Put a folder with a compose file into the server's templates folder.");
@@ -115,7 +126,8 @@ int list_templates(Context& context) {
   print(table.text());
   for (const auto& tmpl : items_of(*list)) {
     const auto reason = text_of(tmpl, "reason");
-    if (!reason.empty() && text_of(tmpl, "state") != "ready" && context.out_is_terminal) note(harmless(text_of(tmpl, "id") + ": " + reason));
+    if (!reason.empty() && text_of(tmpl, "state") != "ready" && context.out_is_terminal)
+      note(harmless(text_of(tmpl, "id") + ": " + reason));
   }
   return kOk;
 }
@@ -140,8 +152,8 @@ int lint_templates(Context& context, const std::string& path) {
   if (context.json) {
     print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
   } else {
-    note(fmt::format("{} template{}: {} error{}, {} warning{}", count.templates, count.templates == 1 ? "" : "s", count.errors,
-                     count.errors == 1 ? "" : "s", count.warnings, count.warnings == 1 ? "" : "s"));
+    note(fmt::format("{} template{}: {} error{}, {} warning{}", count.templates, count.templates == 1 ? "" : "s",
+                     count.errors, count.errors == 1 ? "" : "s", count.warnings, count.warnings == 1 ? "" : "s"));
   }
   return count.errors == 0 ? kOk : kFailed;
 }

@@ -72,11 +72,14 @@ class CommandLine : public ::testing::Test {
  protected:
   CommandLine() : loops_(1), router_(loops_.home()) {}
 
-  void answer(const std::string& method, const std::string& pattern, std::function<http::Response(const http::Request&)> make) {
+  void answer(const std::string& method, const std::string& pattern,
+              std::function<http::Response(const http::Request&)> make) {
     http::Route route;
     route.method = method;
     route.pattern = "/api/v1" + pattern;
-    route.handler = [this, make = std::move(make)](http::Request request) -> Answered { return reply(make, std::move(request)); };
+    route.handler = [this, make = std::move(make)](http::Request request) -> Answered {
+      return reply(make, std::move(request));
+    };
     router_.add(std::move(route));
   }
   void answer_json(const std::string& method, const std::string& pattern, int status, const std::string& body) {
@@ -87,7 +90,8 @@ class CommandLine : public ::testing::Test {
       server_ = std::make_unique<http::Server>(loops_, router_, http::ServerOptions{});
       EXPECT_TRUE(server_->start());
     }
-    return run(std::move(words), {{"TILTYARD_URL", "http://127.0.0.1:" + std::to_string(server_->port())}, {"TILTYARD_TOKEN", "ty_test"}});
+    return run(std::move(words), {{"TILTYARD_URL", "http://127.0.0.1:" + std::to_string(server_->port())},
+                                  {"TILTYARD_TOKEN", "ty_test"}});
   }
   void TearDown() override {
     if (server_) asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), asio::use_future).get();
@@ -111,7 +115,8 @@ class CommandLine : public ::testing::Test {
 
 using R11_4_CommandLine = CommandLine;
 
-constexpr auto kRunning = R"({"id":"i1","template":"web","state":"running","endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"}],
+constexpr auto kRunning =
+    R"({"id":"i1","template":"web","state":"running","endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"}],
   "expires_at":"2999-01-01T00:00:00.000Z"})";
 
 TEST_F(R11_4_CommandLine, SpawnSaysWhereTheMachineIs) {
@@ -128,7 +133,8 @@ TEST_F(R11_4_CommandLine, SpawnSaysWhereTheMachineIs) {
 }
 
 TEST_F(R11_4_CommandLine, FailedSpawnIsAFailure) {
-  answer_json("POST", "/instances", 202, R"({"id":"i1","state":"failed","reason":{"code":"engine-unavailable","text":"The engine is away."}})");
+  answer_json("POST", "/instances", 202,
+              R"({"id":"i1","state":"failed","reason":{"code":"engine-unavailable","text":"The engine is away."}})");
   const auto done = ask({"spawn", "web"});
   EXPECT_EQ(done.code, kFailed);
   EXPECT_NE(done.out.find("The engine is away."), std::string::npos);
@@ -137,8 +143,9 @@ TEST_F(R11_4_CommandLine, FailedSpawnIsAFailure) {
 TEST_F(R11_4_CommandLine, ListsReadAllPages) {
   answer("GET", "/instances", [](const http::Request& request) {
     const bool second = request.query_value("cursor") == "a b";
-    return http::Response::json(200, second ? R"({"items":[{"id":"i2","template":"web","state":"queued","queue":{"position":2}}],"next":null})"
-                                            : std::string(R"({"items":[)") + kRunning + R"(],"next":"a b"})");
+    return http::Response::json(
+        200, second ? R"({"items":[{"id":"i2","template":"web","state":"queued","queue":{"position":2}}],"next":null})"
+                    : std::string(R"({"items":[)") + kRunning + R"(],"next":"a b"})");
   });
   const auto table = ask({"ls"});
   EXPECT_EQ(table.code, kOk) << table.error;
@@ -156,15 +163,17 @@ TEST_F(R11_4_CommandLine, ErrorsSayWhatToTypeNextAndHaveTheirCode) {
     int code;
     const char* advice;
   };
-  const Case cases[] = {{404, "instance-unknown", kNotFound, "tiltyard ls"},
-                        {404, "template-unknown", kNotFound, "tiltyard templates"},
-                        {409, "instance-exists", kFailed, "tiltyard show i7"},
-                        {429, "limit-reached", kFailed, "tiltyard stop ID"},
-                        {401, "not-signed-in", kFailed, "TILTYARD_TOKEN"},
-                        {503, "engine-unavailable", kFailed, "tiltyard doctor"}};
+  const Case cases[] = {
+      {404, "instance-unknown", kNotFound, "tiltyard ls"},   {404, "template-unknown", kNotFound, "tiltyard templates"},
+      {409, "instance-exists", kFailed, "tiltyard show i7"}, {429, "limit-reached", kFailed, "tiltyard stop ID"},
+      {401, "not-signed-in", kFailed, "TILTYARD_TOKEN"},     {503, "engine-unavailable", kFailed, "tiltyard doctor"}};
   const Case* now = nullptr;
   answer("GET", "/instances/{id}", [&](const http::Request&) {
-    const json::value problem{{"type", std::string("urn:tiltyard:error:") + now->reason}, {"status", now->status}, {"title", "t"}, {"detail", "It did not work."}, {"instance_id", "i7"}};
+    const json::value problem{{"type", std::string("urn:tiltyard:error:") + now->reason},
+                              {"status", now->status},
+                              {"title", "t"},
+                              {"detail", "It did not work."},
+                              {"instance_id", "i7"}};
     return http::Response::json(now->status, json::serialize(problem));
   });
   for (const auto& each : cases) {
@@ -209,7 +218,8 @@ TEST_F(R11_4_CommandLine, LogsStream) {
 
 TEST_F(R11_4_CommandLine, StopGoesOnWithTheOthers) {
   answer("DELETE", "/instances/{id}", [](const http::Request& request) {
-    if (request.param("id") == "gone") return http::problem({Code::kNotFound, "instance-unknown", "There is no such instance.", {}, {}});
+    if (request.param("id") == "gone")
+      return http::problem({Code::kNotFound, "instance-unknown", "There is no such instance.", {}, {}});
     return http::Response::json(202, R"({"id":"i2","state":"stopping"})");
   });
   const auto done = ask({"stop", "gone", "i2"});
@@ -218,10 +228,12 @@ TEST_F(R11_4_CommandLine, StopGoesOnWithTheOthers) {
 }
 
 TEST_F(R11_4_CommandLine, PeopleAndTokens) {
-  answer_json("POST", "/admin/users", 201, R"({"id":"u1","name":"zoë","roles":["player","author"],"sign_in_url":"http://x/signin#abc"})");
+  answer_json("POST", "/admin/users", 201,
+              R"({"id":"u1","name":"zoë","roles":["player","author"],"sign_in_url":"http://x/signin#abc"})");
   answer_json("POST", "/me/tokens", 201, R"({"id":"t1","name":"ci","token":"ty_secret"})");
   answer("DELETE", "/me/tokens/{id}", [](const http::Request&) { return http::Response::empty(204); });
-  EXPECT_EQ(ask({"users", "add", "zoë", "--role", "author", "--team", "Red"}).out, "u1 zoë (author)\nhttp://x/signin#abc\n");
+  EXPECT_EQ(ask({"users", "add", "zoë", "--role", "author", "--team", "Red"}).out,
+            "u1 zoë (author)\nhttp://x/signin#abc\n");
   EXPECT_EQ(json::parse(last().body), (json::value{{"name", "zoë"}, {"role", "author"}, {"team", "Red"}}));
   EXPECT_EQ(ask({"token", "create", "ci", "--expires", "30d"}).out, "ty_secret\n");
   EXPECT_EQ(json::parse(last().body), (json::value{{"name", "ci"}, {"expires_in_s", 2592000}}));
@@ -252,8 +264,16 @@ TEST(R11_4, NoServerIsAnExitCodeOfItsOwn) {
 
 TEST(R11_4, WrongWordsAreUsageErrors) {
   const Folder folder;
-  const std::vector<std::vector<std::string>> wrong = {{}, {"fly"}, {"spawn"}, {"show"}, {"ls", "--fast"}, {"exec"}, {"exec", "i1"},
-                                                       {"config"}, {"completion", "fish"}, {"usage", "--by", "moon"}};
+  const std::vector<std::vector<std::string>> wrong = {{},
+                                                       {"fly"},
+                                                       {"spawn"},
+                                                       {"show"},
+                                                       {"ls", "--fast"},
+                                                       {"exec"},
+                                                       {"exec", "i1"},
+                                                       {"config"},
+                                                       {"completion", "fish"},
+                                                       {"usage", "--by", "moon"}};
   for (const auto& words : wrong) {
     const auto done = run(words, {{"TILTYARD_URL", "http://127.0.0.1:1"}});
     EXPECT_EQ(done.code, kUsage) << (words.empty() ? "" : words[0]);
@@ -266,8 +286,11 @@ TEST(R11_4, WrongWordsAreUsageErrors) {
 }
 
 TEST(R11_4, TheAdminTokenStaysOnThisMachine) {
-  for (const auto* here : {"http://127.0.0.1:8000", "http://localhost", "https://[::1]:8000/x", "http://127.9.9.9/", "unix:///run/x"}) EXPECT_TRUE(leads_to_this_machine(here)) << here;
-  for (const auto* away : {"http://ctf.example", "http://127.0.0.1.example.org", "http://127.0.0.1@evil.example", "http://localhost.example", "", "127.0.0.1"}) {
+  for (const auto* here :
+       {"http://127.0.0.1:8000", "http://localhost", "https://[::1]:8000/x", "http://127.9.9.9/", "unix:///run/x"})
+    EXPECT_TRUE(leads_to_this_machine(here)) << here;
+  for (const auto* away : {"http://ctf.example", "http://127.0.0.1.example.org", "http://127.0.0.1@evil.example",
+                           "http://localhost.example", "", "127.0.0.1"}) {
     EXPECT_FALSE(leads_to_this_machine(away)) << away;
   }
   const Folder folder;

@@ -1,9 +1,9 @@
 #include "cli/context.h"
 
-#include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/core.h>
 #include <unistd.h>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <cerrno>
 #include <clocale>
@@ -70,7 +70,8 @@ void fill_from_process(Context& context) {
   }
   context.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   context.error_is_terminal = ::isatty(STDERR_FILENO) == 1;
-  context.colours = context.out_is_terminal && context.variable("NO_COLOR").empty() && context.variable("TERM") != "dumb";
+  context.colours =
+      context.out_is_terminal && context.variable("NO_COLOR").empty() && context.variable("TERM") != "dumb";
 }
 
 std::string config_path(const Context& context) {
@@ -144,7 +145,8 @@ std::string advice(const Context& context, const Error& error) {
     return std::string();
   };
   const auto& reason = error.reason;
-  if (reason == "server-away") return "Start one: tiltyard serve --config tiltyard.toml. Or say where it is: TILTYARD_URL=http://host:8000";
+  if (reason == "server-away")
+    return "Start one: tiltyard serve --config tiltyard.toml. Or say where it is: TILTYARD_URL=http://host:8000";
   if (reason == "template-unknown") return "See what there is: tiltyard templates";
   if (reason == "template-not-ready" || reason == "template-broken") return "See why: tiltyard templates";
   if (reason == "instance-unknown") return "See yours: tiltyard ls";
@@ -157,9 +159,11 @@ std::string advice(const Context& context, const Error& error) {
   if (reason == "user-unknown") return "See who there is: tiltyard users ls";
   if (reason == "token-unknown") return "See yours: tiltyard token ls";
   if (reason == "not-signed-in") {
-    return "Set TILTYARD_TOKEN to a token of yours, or run this where the server's data/admin.token can be read (--config FILE).";
+    return "Set TILTYARD_TOKEN to a token of yours, or run this where the server's data/admin.token can be read "
+           "(--config FILE).";
   }
-  if (reason == "engine-unavailable" || reason == "isolation-unavailable") return "See what is wrong on the server: tiltyard doctor";
+  if (reason == "engine-unavailable" || reason == "isolation-unavailable")
+    return "See what is wrong on the server: tiltyard doctor";
   return {};
 }
 
@@ -183,7 +187,9 @@ std::string text_of(const json::value& value, std::string_view key) {
   return found.is_string() ? std::string(found.get_string()) : std::string();
 }
 
-std::int64_t number_of(const json::value& value, std::string_view key) { return static_cast<std::int64_t>(real_of(value, key)); }
+std::int64_t number_of(const json::value& value, std::string_view key) {
+  return static_cast<std::int64_t>(real_of(value, key));
+}
 
 double real_of(const json::value& value, std::string_view key) {
   const auto& found = member(value, key);

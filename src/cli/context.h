@@ -41,8 +41,8 @@ void fill_from_process(Context& context);
 
 /// The file that --config names, else ./tiltyard.toml, else /etc/tiltyard/tiltyard.toml; empty when there is none.
 std::string config_path(const Context& context);
-/// TILTYARD_URL, else the address that the configuration listens on; TILTYARD_TOKEN, else, for a server on this machine,
-/// the admin token's file if we may read it.
+/// TILTYARD_URL, else the address that the configuration listens on; TILTYARD_TOKEN, else, for a server on this
+/// machine, the admin token's file if we may read it.
 Where find_server(const Context& context);
 /// Whether a URL leads to this machine: only there the admin token's file may be sent.
 bool leads_to_this_machine(std::string_view url);

@@ -1,12 +1,12 @@
 // doctor: looks at everything that the server needs, and says what to do about what is missing.
+#include <fmt/core.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
-#include <fmt/core.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -55,28 +55,34 @@ Result<http::Response> ask_engine(const config::Engine& engine, const std::strin
 std::string why(const Error& error) { return error.cause.empty() ? error.reason : error.cause; }
 
 Check check_engine(const config::Engine& engine) {
-  if (engine.kind == config::EngineKind::kFake) return {Verdict::kWarn, "engine", "the fake one", "It starts no machines. Set engine.kind = \"docker\"."};
+  if (engine.kind == config::EngineKind::kFake)
+    return {Verdict::kWarn, "engine", "the fake one", "It starts no machines. Set engine.kind = \"docker\"."};
   const auto answer = ask_engine(engine, "/version");
   if (!answer) {
     const bool denied = why(answer.error()).find("ermission denied") != std::string::npos;
     return {Verdict::kFail, "engine", fmt::format("{} does not answer: {}", engine.url, why(answer.error())),
-            denied ? "Run as root, or as a member of the group docker." : "Start Docker (systemctl start docker), or set engine.url."};
+            denied ? "Run as root, or as a member of the group docker."
+                   : "Start Docker (systemctl start docker), or set engine.url."};
   }
   boost::system::error_code error;
   const auto version = json::parse(answer->body, error);
   const auto api = error ? std::string() : text_of(version, "ApiVersion");
   if (answer->status != 200 || api.empty()) {
-    return {Verdict::kFail, "engine", fmt::format("{} answers with status {}", engine.url, answer->status), "Is this the Docker Engine? Set engine.url."};
+    return {Verdict::kFail, "engine", fmt::format("{} answers with status {}", engine.url, answer->status),
+            "Is this the Docker Engine? Set engine.url."};
   }
   const int minor = api.starts_with("1.") ? std::atoi(api.c_str() + 2) : 999;
-  if (minor < 41) return {Verdict::kFail, "engine", fmt::format("its API is {}; 1.41 is needed", api), "Update Docker to 20.10 or later."};
+  if (minor < 41)
+    return {Verdict::kFail, "engine", fmt::format("its API is {}; 1.41 is needed", api),
+            "Update Docker to 20.10 or later."};
   return {Verdict::kOk, "engine", fmt::format("Docker {}, API {}", text_of(version, "Version"), api), {}};
 }
 
 Check check_firewall() {
   const auto tables = engine::docker::run_nft("nft", "list tables", "");
   if (tables) return {Verdict::kOk, "firewall", "nft works", {}};
-  return {Verdict::kFail, "firewall", why(tables.error()), "Install nftables (apt install nftables) and run the server as root or with CAP_NET_ADMIN."};
+  return {Verdict::kFail, "firewall", why(tables.error()),
+          "Install nftables (apt install nftables) and run the server as root or with CAP_NET_ADMIN."};
 }
 
 /// Whether we could listen there. Without SO_REUSEPORT, so that a running server shows.
@@ -88,7 +94,9 @@ Check check_port(const std::string& name, const std::string& listen, bool server
   if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
   boost::system::error_code error;
   const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
-  if (error) return {Verdict::kFail, name, listen + " is no address", fmt::format("Set {}.listen to an address like 127.0.0.1:8000.", name)};
+  if (error)
+    return {Verdict::kFail, name, listen + " is no address",
+            fmt::format("Set {}.listen to an address like 127.0.0.1:8000.", name)};
   asio::io_context loop;
   asio::ip::tcp::acceptor acceptor(loop);
   const asio::ip::tcp::endpoint endpoint(address, static_cast<unsigned short>(port));
@@ -97,8 +105,10 @@ Check check_port(const std::string& name, const std::string& listen, bool server
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(1, error);
   if (!error) return {Verdict::kOk, name, listen + " is free", {}};
-  if (error == boost::asio::error::address_in_use && server_answers) return {Verdict::kOk, name, listen + " is served", {}};
-  return {Verdict::kFail, name, fmt::format("{}: {}", listen, error.message()), fmt::format("End what uses it (ss -ltnp), or set {}.listen.", name)};
+  if (error == boost::asio::error::address_in_use && server_answers)
+    return {Verdict::kOk, name, listen + " is served", {}};
+  return {Verdict::kFail, name, fmt::format("{}: {}", listen, error.message()),
+          fmt::format("End what uses it (ss -ltnp), or set {}.listen.", name)};
 }
 
 /// The folder itself, or the first one above it that is there.
@@ -110,12 +120,14 @@ fs::path existing(fs::path path) {
 
 Check check_store(const config::Settings& settings) {
   constexpr std::string_view kScheme = "sqlite:";
-  if (!settings.store.url.starts_with(kScheme)) return {Verdict::kWarn, "store", config::without_password(settings.store.url) + " was not looked at", {}};
+  if (!settings.store.url.starts_with(kScheme))
+    return {Verdict::kWarn, "store", config::without_password(settings.store.url) + " was not looked at", {}};
   const fs::path file(settings.store.url.substr(kScheme.size()));
   std::error_code ignored;
   const auto place = fs::exists(file, ignored) ? file : existing(file.parent_path());
   if (::access(place.c_str(), W_OK) != 0) {
-    return {Verdict::kFail, "store", place.string() + " cannot be written", "Give it to the server's user (chown), or set store.url."};
+    return {Verdict::kFail, "store", place.string() + " cannot be written",
+            "Give it to the server's user (chown), or set store.url."};
   }
   return {Verdict::kOk, "store", file.string() + (fs::exists(file, ignored) ? " can be written" : " will be made"), {}};
 }
@@ -123,7 +135,8 @@ Check check_store(const config::Settings& settings) {
 Check check_disk(const config::Settings& settings) {
   struct statvfs info{};
   const auto place = existing(settings.data.path);
-  if (::statvfs(place.c_str(), &info) != 0) return {Verdict::kWarn, "disk", place.string() + " could not be looked at", {}};
+  if (::statvfs(place.c_str(), &info) != 0)
+    return {Verdict::kWarn, "disk", place.string() + " could not be looked at", {}};
   const auto free = static_cast<std::uintmax_t>(info.f_bavail) * info.f_frsize;
   const auto detail = fmt::format("{} free at {}", bytes_text(free), place.string());
   if (free < kLittleDisk) return {Verdict::kFail, "disk", detail, "Make room: the database must be able to write."};
@@ -132,32 +145,41 @@ Check check_disk(const config::Settings& settings) {
 
 Check check_templates(const config::Settings& settings) {
   std::error_code ignored;
-  if (fs::is_directory(settings.templates.path, ignored)) return {Verdict::kOk, "templates", settings.templates.path, {}};
+  if (fs::is_directory(settings.templates.path, ignored))
+    return {Verdict::kOk, "templates", settings.templates.path, {}};
   return {Verdict::kFail, "templates", settings.templates.path + " is no folder", "Make it, or set templates.path."};
 }
 
 Check check_image(const config::Engine& engine, const std::string& image, const std::string& make) {
   const auto answer = ask_engine(engine, "/images/" + image + "/json");
   if (answer && answer->status == 200) return {Verdict::kOk, "image", image, {}};
-  return {Verdict::kWarn, "image", image + " is not there; templates that need it wait", "Make it: images/make " + make};
+  return {Verdict::kWarn, "image", image + " is not there; templates that need it wait",
+          "Make it: images/make " + make};
 }
 
 Check check_server(Context& context) {
   const auto answer = context.api().get("/me");
   const auto& where = context.api().where();
-  if (answer) return {Verdict::kOk, "server", fmt::format("{} answers, as {}", where.url, text_of(*answer, "name")), {}};
-  if (answer.error().reason == "server-away") return {Verdict::kWarn, "server", "none answers at " + where.url, "Start it: tiltyard serve --config tiltyard.toml"};
-  return {Verdict::kWarn, "server", fmt::format("{} answers: {}", where.url, answer.error().message), advice(context, answer.error())};
+  if (answer)
+    return {Verdict::kOk, "server", fmt::format("{} answers, as {}", where.url, text_of(*answer, "name")), {}};
+  if (answer.error().reason == "server-away")
+    return {Verdict::kWarn, "server", "none answers at " + where.url,
+            "Start it: tiltyard serve --config tiltyard.toml"};
+  return {Verdict::kWarn, "server", fmt::format("{} answers: {}", where.url, answer.error().message),
+          advice(context, answer.error())};
 }
 
 std::vector<Check> look(Context& context) {
   const auto path = config_path(context);
   const auto settings = config::load(path, config::process_environment());
-  if (!settings) return {{Verdict::kFail, "config", settings.error().message, "Correct it; tiltyard config example shows every key."}};
+  if (!settings)
+    return {
+        {Verdict::kFail, "config", settings.error().message, "Correct it; tiltyard config example shows every key."}};
   std::vector<Check> checks;
   checks.push_back({Verdict::kOk, "config", path.empty() ? "no file, defaults" : path, {}});
   const auto server = check_server(context);
-  const bool answers = server.detail.find(" answers") != std::string::npos && server.detail.find("none") == std::string::npos;
+  const bool answers =
+      server.detail.find(" answers") != std::string::npos && server.detail.find("none") == std::string::npos;
   checks.push_back(check_engine(settings->engine));
   const bool engine = checks.back().verdict == Verdict::kOk;
   checks.push_back(check_firewall());
@@ -174,7 +196,9 @@ std::vector<Check> look(Context& context) {
   return checks;
 }
 
-const char* word_of(Verdict verdict) { return verdict == Verdict::kOk ? "ok" : verdict == Verdict::kWarn ? "warn" : "fail"; }
+const char* word_of(Verdict verdict) {
+  return verdict == Verdict::kOk ? "ok" : verdict == Verdict::kWarn ? "warn" : "fail";
+}
 
 Colour colour_of(Verdict verdict) {
   return verdict == Verdict::kOk ? Colour::kGreen : verdict == Verdict::kWarn ? Colour::kYellow : Colour::kRed;
@@ -188,10 +212,12 @@ int doctor(Context& context) {
   json::array items;
   for (const auto& check : checks) {
     failed |= check.verdict == Verdict::kFail;
-    items.push_back(json::object{{"name", check.name}, {"status", word_of(check.verdict)}, {"detail", check.detail}, {"todo", check.todo}});
+    items.push_back(json::object{
+        {"name", check.name}, {"status", word_of(check.verdict)}, {"detail", check.detail}, {"todo", check.todo}});
     if (context.json) continue;
     const auto word = fmt::format("{:<5}", word_of(check.verdict));
-    print(fmt::format("{}{:<10} {}\n", painted(word, colour_of(check.verdict), context.colours), check.name, check.detail));
+    print(fmt::format("{}{:<10} {}\n", painted(word, colour_of(check.verdict), context.colours), check.name,
+                      check.detail));
     if (check.verdict != Verdict::kOk && !check.todo.empty()) print(fmt::format("{:<16}{}\n", "", check.todo));
   }
   if (context.json) print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});

@@ -1,8 +1,8 @@
 // spawn, ls, show, extend, stop.
 #include "cli/instances.h"
 
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
+#include <boost/json/array.hpp>
 
 #include <thread>
 
@@ -18,7 +18,10 @@ constexpr std::chrono::milliseconds kLookEvery{250};
 
 bool arrived(const std::string& state) { return state == "running" || state == "failed" || state == "stopped"; }
 
-std::string seconds_text(double ms) { return ms < 10'000 ? fmt::format("{:.1f} s", ms / 1000) : duration_text(std::chrono::seconds(static_cast<std::int64_t>(ms / 1000))); }
+std::string seconds_text(double ms) {
+  return ms < 10'000 ? fmt::format("{:.1f} s", ms / 1000)
+                     : duration_text(std::chrono::seconds(static_cast<std::int64_t>(ms / 1000)));
+}
 
 std::string path_of(const std::string& id) { return "/instances/" + encoded(id); }
 
@@ -84,7 +87,8 @@ std::string timings_text(const json::value& instance) {
   std::string out;
   if (timings == nullptr) return out;
   for (const auto& [step, value] : *timings) {
-    if (value.is_number()) out += fmt::format("{}{} {:.0f} ms", out.empty() ? "" : ", ", std::string_view(step), value.to_number<double>());
+    if (value.is_number())
+      out += fmt::format("{}{} {:.0f} ms", out.empty() ? "" : ", ", std::string_view(step), value.to_number<double>());
   }
   return out;
 }
@@ -108,7 +112,8 @@ std::string endpoint_text(const json::value& endpoint) {
 
 std::string left_text(const json::value& instance, TimePoint now) {
   const auto state = text_of(instance, "state");
-  if (state == "queued" && member(instance, "queue").is_object()) return fmt::format("place {}", number_of(member(instance, "queue"), "position"));
+  if (state == "queued" && member(instance, "queue").is_object())
+    return fmt::format("place {}", number_of(member(instance, "queue"), "position"));
   if (state == "failed" || state == "stopped") return reason_text(instance);
   const auto ends = parse_rfc3339(text_of(instance, "expires_at"));
   if (!ends) return "";
@@ -122,8 +127,8 @@ std::string progress_text(const json::value& instance) {
     if (const auto eta = real_of(queue, "eta_ms"); eta > 0) text += ", about " + seconds_text(eta);
   }
   if (const auto& progress = member(instance, "progress"); progress.is_object()) {
-    text += fmt::format(": {} {} of {}, {}", text_of(progress, "step"), number_of(progress, "done"), number_of(progress, "total"),
-                        seconds_text(real_of(progress, "elapsed_ms")));
+    text += fmt::format(": {} {} of {}, {}", text_of(progress, "step"), number_of(progress, "done"),
+                        number_of(progress, "total"), seconds_text(real_of(progress, "elapsed_ms")));
     if (const auto usual = real_of(progress, "expected_ms"); usual > 0) text += " of about " + seconds_text(usual);
   }
   return text;
@@ -139,7 +144,8 @@ std::string instance_page(const json::value& instance, TimePoint now, bool colou
   line("template", text_of(instance, "template"));
   line("state", arrived(state) ? state : progress_text(instance), colour_of_state(state));
   line("why", reason_text(instance));
-  for (const auto& endpoint : items_of(instance, "endpoints")) line(text_of(endpoint, "name"), endpoint_text(endpoint), Colour::kBold);
+  for (const auto& endpoint : items_of(instance, "endpoints"))
+    line(text_of(endpoint, "name"), endpoint_text(endpoint), Colour::kBold);
   if (const auto& credentials = member(instance, "credentials"); credentials.is_object()) {
     line("user", text_of(credentials, "user"));
     line("password", text_of(credentials, "password"));
@@ -151,11 +157,14 @@ std::string instance_page(const json::value& instance, TimePoint now, bool colou
   if (state == "running" && !text_of(instance, "extendable_at").empty()) {
     const auto from = parse_rfc3339(text_of(instance, "extendable_at"));
     const auto by = duration_text(std::chrono::seconds(number_of(instance, "extend_s")));
-    line("extend", from && *from > now ? fmt::format("by {}, {}", by, relative_text(text_of(instance, "extendable_at"), now)) : fmt::format("by {}, now", by));
+    line("extend", from && *from > now
+                       ? fmt::format("by {}, {}", by, relative_text(text_of(instance, "extendable_at"), now))
+                       : fmt::format("by {}, now", by));
   }
   for (const auto& machine : items_of(instance, "machines")) {
     const auto health = text_of(machine, "health");
-    line("machine", fmt::format("{} {}{}", text_of(machine, "name"), text_of(machine, "state"), health.empty() ? "" : ", " + health));
+    line("machine", fmt::format("{} {}{}", text_of(machine, "name"), text_of(machine, "state"),
+                                health.empty() ? "" : ", " + health));
   }
   line("timings", timings_text(instance));
   return out;
@@ -185,8 +194,11 @@ int list_instances(Context& context, ListOptions options) {
   for (const auto& instance : items_of(*list)) {
     const auto state = text_of(instance, "state");
     const auto& endpoints = items_of(instance, "endpoints");
-    std::vector<Table::Cell> row{text_of(instance, "id"), text_of(instance, "template"), {state, colour_of_state(state)},
-                                 left_text(instance, context.clock.now()), endpoints.empty() ? std::string() : endpoint_text(endpoints.front())};
+    std::vector<Table::Cell> row{text_of(instance, "id"),
+                                 text_of(instance, "template"),
+                                 {state, colour_of_state(state)},
+                                 left_text(instance, context.clock.now()),
+                                 endpoints.empty() ? std::string() : endpoint_text(endpoints.front())};
     if (options.everybody) row.insert(row.begin() + 1, Table::Cell(text_of(member(instance, "owner"), "name")));
     table.add(std::move(row));
   }
@@ -211,7 +223,8 @@ int extend_instance(Context& context, const std::string& id) {
   if (context.json) {
     print_json(*instance);
   } else {
-    print(fmt::format("{} ends {}\n", harmless(text_of(*instance, "id")), relative_text(text_of(*instance, "expires_at"), context.clock.now())));
+    print(fmt::format("{} ends {}\n", harmless(text_of(*instance, "id")),
+                      relative_text(text_of(*instance, "expires_at"), context.clock.now())));
   }
   return kOk;
 }

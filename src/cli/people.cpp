@@ -1,6 +1,6 @@
 // users, token, usage, whoami.
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
+#include <boost/json/array.hpp>
 
 #include <iostream>
 
@@ -67,7 +67,10 @@ int list_users(Context& context) {
   for (const auto& user : items_of(*list)) {
     const auto& disabled = member(user, "disabled");
     const bool off = disabled.is_bool() && disabled.get_bool();
-    table.add({text_of(user, "id"), text_of(user, "name"), role_of(user), or_dash(text_of(member(user, "team"), "name")),
+    table.add({text_of(user, "id"),
+               text_of(user, "name"),
+               role_of(user),
+               or_dash(text_of(member(user, "team"), "name")),
                member(user, "has_password") == json::value(true) ? "yes" : "no",
                or_dash(relative_text(text_of(user, "last_sign_in_at"), context.clock.now())),
                {off ? "disabled" : "active", off ? Colour::kRed : Colour::kGreen}});
@@ -108,7 +111,8 @@ int list_tokens(Context& context) {
   Table table({"ID", "NAME", "MADE", "LAST USED", "EXPIRES"}, context.colours);
   for (const auto& token : items_of(*list)) {
     table.add({text_of(token, "id"), text_of(token, "name"), relative_text(text_of(token, "created_at"), now),
-               or_dash(relative_text(text_of(token, "last_used_at"), now)), or_dash(relative_text(text_of(token, "expires_at"), now))});
+               or_dash(relative_text(text_of(token, "last_used_at"), now)),
+               or_dash(relative_text(text_of(token, "expires_at"), now))});
   }
   print(table.text());
   return kOk;
@@ -132,8 +136,8 @@ int whoami(Context& context) {
     return kOk;
   }
   const auto team = text_of(member(*me, "team"), "name");
-  print(fmt::format("{} ({}{}) at {}\n", harmless(text_of(*me, "name")), role_of(*me), team.empty() ? "" : ", team " + harmless(team),
-                    context.api().where().url));
+  print(fmt::format("{} ({}{}) at {}\n", harmless(text_of(*me, "name")), role_of(*me),
+                    team.empty() ? "" : ", team " + harmless(team), context.api().where().url));
   return kOk;
 }
 
@@ -151,8 +155,10 @@ int usage(Context& context, const std::string& by, const std::string& from, cons
   for (auto& c : heading) c = c == '_' ? ' ' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   Table table({heading, "INSTANCES", "INSTANCE HOURS", "CPU SECONDS", "MEMORY GIB HOURS"}, context.colours);
   for (const auto& row : items_of(*list)) {
-    table.add({text_of(row, "key"), std::to_string(number_of(row, "instances")), fmt::format("{:.2f}", real_of(row, "instance_hours")),
-               fmt::format("{:.1f}", real_of(row, "cpu_seconds")), fmt::format("{:.2f}", real_of(row, "memory_gib_hours"))});
+    table.add({text_of(row, "key"), std::to_string(number_of(row, "instances")),
+               fmt::format("{:.2f}", real_of(row, "instance_hours")),
+               fmt::format("{:.1f}", real_of(row, "cpu_seconds")),
+               fmt::format("{:.2f}", real_of(row, "memory_gib_hours"))});
   }
   print(table.text());
   return kOk;

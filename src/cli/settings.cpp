@@ -1,6 +1,6 @@
 // config schema, check, example.
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
+#include <boost/json/array.hpp>
 
 #include "cli/context.h"
 #include "config/keys.h"
@@ -20,16 +20,21 @@ int config_schema(Context& context, bool markdown) {
   if (context.json) {
     json::array items;
     for (const auto& key : keys) {
-      items.push_back(json::object{{"key", key.dotted()}, {"variable", key.variable()}, {"prose", std::string(key.prose)},
-                                   {"default", config::value_text(key)}, {"range", config::range_text(key)},
-                                   {"live", key.apply == config::Apply::kLive}, {"secret", key.secret()}});
+      items.push_back(json::object{{"key", key.dotted()},
+                                   {"variable", key.variable()},
+                                   {"prose", std::string(key.prose)},
+                                   {"default", config::value_text(key)},
+                                   {"range", config::range_text(key)},
+                                   {"live", key.apply == config::Apply::kLive},
+                                   {"secret", key.secret()}});
     }
     print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
     return kOk;
   }
   Table table({"KEY", "DEFAULT", "VALUES", "LIVE", "VARIABLE"}, context.colours);
   for (const auto& key : keys) {
-    table.add({key.dotted(), config::value_text(key), config::range_text(key), key.apply == config::Apply::kLive ? "yes" : "restart", key.variable()});
+    table.add({key.dotted(), config::value_text(key), config::range_text(key),
+               key.apply == config::Apply::kLive ? "yes" : "restart", key.variable()});
   }
   print(table.text());
   return kOk;

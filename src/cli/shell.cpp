@@ -1,7 +1,7 @@
 // exec and logs.
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
 #include <unistd.h>
+#include <boost/json/array.hpp>
 
 #include "cli/context.h"
 
@@ -44,7 +44,8 @@ int exec(Context& context, ExecOptions options) {
 }
 
 int logs(Context& context, LogsOptions options) {
-  auto path = fmt::format("/instances/{}/logs?tail={}&follow={}", encoded(options.id), options.tail, options.follow ? 1 : 0);
+  auto path =
+      fmt::format("/instances/{}/logs?tail={}&follow={}", encoded(options.id), options.tail, options.follow ? 1 : 0);
   if (!options.machine.empty()) path += "&machine=" + encoded(options.machine);
   const auto done = context.api().stream(path, [](std::string_view piece) { print(piece); });
   if (!done) return complain(context, done.error());

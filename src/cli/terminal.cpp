@@ -1,15 +1,15 @@
 // exec -t: the machine's terminal in ours, over the WebSocket. Ctrl-] leaves.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include <array>
 #include <csignal>
@@ -153,7 +153,8 @@ int open_terminal(Context& context, const ExecOptions& options) {
   std::string first;
   for (const auto& word : options.command) first += (first.empty() ? "exec " : " ") + quoted(word);
   if (!first.empty()) first += "\r";
-  const auto done = context.api().websocket(path, [file, first](std::shared_ptr<http::WebSocket> socket) { return talk(std::move(socket), file, first); });
+  const auto done = context.api().websocket(
+      path, [file, first](std::shared_ptr<http::WebSocket> socket) { return talk(std::move(socket), file, first); });
   if (!done) return complain(context, done.error());
   return kOk;
 }

@@ -30,12 +30,18 @@ void for_each_character(std::string_view text, Each each) {
 
 std::string_view code_of(Colour colour) {
   switch (colour) {
-    case Colour::kGreen: return "32";
-    case Colour::kYellow: return "33";
-    case Colour::kRed: return "31";
-    case Colour::kGrey: return "90";
-    case Colour::kBold: return "1";
-    case Colour::kNone: break;
+    case Colour::kGreen:
+      return "32";
+    case Colour::kYellow:
+      return "33";
+    case Colour::kRed:
+      return "31";
+    case Colour::kGrey:
+      return "90";
+    case Colour::kBold:
+      return "1";
+    case Colour::kNone:
+      break;
   }
   return "";
 }
@@ -111,7 +117,8 @@ std::string duration_text(std::chrono::seconds duration) {
     auto text = fmt::format("{} {}", count, kUnits[i].name);
     // The second unit matters only while the first is small: seconds do not, beside minutes.
     if (i < 2 && count < 10) {
-      if (const auto rest = seconds % kUnits[i].seconds / kUnits[i + 1].seconds; rest > 0) text += fmt::format(" {} {}", rest, kUnits[i + 1].name);
+      if (const auto rest = seconds % kUnits[i].seconds / kUnits[i + 1].seconds; rest > 0)
+        text += fmt::format(" {} {}", rest, kUnits[i + 1].name);
     }
     return text;
   }
@@ -131,8 +138,9 @@ std::string bytes_text(std::uint64_t bytes) {
   auto value = static_cast<double>(bytes);
   std::size_t unit = 0;
   for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
-  return value == static_cast<double>(static_cast<std::uint64_t>(value)) ? fmt::format("{:.0f} {}", value, kUnits[unit])
-                                                                         : fmt::format("{:.1f} {}", value, kUnits[unit]);
+  return value == static_cast<double>(static_cast<std::uint64_t>(value))
+             ? fmt::format("{:.0f} {}", value, kUnits[unit])
+             : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
 std::int64_t parse_seconds(std::string_view text) {

@@ -50,7 +50,8 @@ TEST(R11_4, SizesAndSpans) {
   EXPECT_EQ(parse_seconds("15m"), 900);
   EXPECT_EQ(parse_seconds("2h"), 7200);
   EXPECT_EQ(parse_seconds("30d"), 2'592'000);
-  for (const auto* bad : {"", "0", "-1", "x", "1w", "1 h", "99999999999999999999"}) EXPECT_EQ(parse_seconds(bad), -1) << bad;
+  for (const auto* bad : {"", "0", "-1", "x", "1w", "1 h", "99999999999999999999"})
+    EXPECT_EQ(parse_seconds(bad), -1) << bad;
 }
 
 TEST(R11_4, TablesAlignAlsoWhatIsNotAscii) {
@@ -73,13 +74,18 @@ TEST(R11_4, ColoursOnlyWhenWanted) {
 TEST(R11_4, NoTextCommandsTheTerminal) {
   EXPECT_EQ(harmless("a\x1b]0;owned\x07z"), "a?]0;owned?z");
   EXPECT_EQ(harmless("two\nlines\tand"), "two lines and");
-  EXPECT_EQ(harmless("\xff\xc2\x9b" "31m"), "??31m");
-  EXPECT_EQ(harmless("a\xe2\x80\xae" "b"), "a?b");
+  EXPECT_EQ(harmless("\xff\xc2\x9b"
+                     "31m"),
+            "??31m");
+  EXPECT_EQ(harmless("a\xe2\x80\xae"
+                     "b"),
+            "a?b");
   EXPECT_EQ(harmless("Zoë 陳"), "Zoë 陳");
 }
 
 json::value instance(const char* more) {
-  auto value = json::parse(R"({"id":"i1","template":"web","state":"running","reason":null,"owner":{"id":"u","name":"Zoë","team":null},
+  auto value = json::parse(
+      R"({"id":"i1","template":"web","state":"running","reason":null,"owner":{"id":"u","name":"Zoë","team":null},
     "created_at":"2026-03-01T11:00:00.000Z","started_at":"2026-03-01T11:00:00.000Z","ended_at":null,
     "expires_at":"2026-03-01T12:40:00.000Z","extendable_at":"2026-03-01T12:10:00.000Z","extend_s":1800,"queue":null,"progress":null,
     "endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"},{"name":"ssh","kind":"tcp","host":"127.0.0.1","port":20001}],
@@ -107,20 +113,28 @@ TEST(R11_4, AnInstanceOnOnePage) {
 
 TEST(R11_4, WhatIsLeftDependsOnTheState) {
   EXPECT_EQ(left_text(instance("{}"), kNow), "40 min");
-  EXPECT_EQ(left_text(instance(R"({"state":"queued","expires_at":null,"queue":{"position":3,"eta_ms":20000}})"), kNow), "place 3");
-  EXPECT_EQ(left_text(instance(R"({"state":"failed","reason":{"code":"image-missing","text":"There is no such image."}})"), kNow), "There is no such image.");
+  EXPECT_EQ(left_text(instance(R"({"state":"queued","expires_at":null,"queue":{"position":3,"eta_ms":20000}})"), kNow),
+            "place 3");
+  EXPECT_EQ(
+      left_text(instance(R"({"state":"failed","reason":{"code":"image-missing","text":"There is no such image."}})"),
+                kNow),
+      "There is no such image.");
   EXPECT_EQ(left_text(instance(R"({"state":"preparing","expires_at":null})"), kNow), "");
 }
 
 TEST(R11_4, ProgressSaysWhereAndHowLong) {
-  EXPECT_EQ(progress_text(instance(R"({"state":"queued","queue":{"position":3,"eta_ms":20000}})")), "queued, place 3, about 20 s");
+  EXPECT_EQ(progress_text(instance(R"({"state":"queued","queue":{"position":3,"eta_ms":20000}})")),
+            "queued, place 3, about 20 s");
   EXPECT_EQ(progress_text(instance(R"({"state":"queued","queue":{"position":1,"eta_ms":null}})")), "queued, place 1");
-  EXPECT_EQ(progress_text(instance(R"({"state":"starting","progress":{"step":"machines","done":1,"total":4,"elapsed_ms":2100,"expected_ms":5000}})")),
-            "starting: machines 1 of 4, 2.1 s of about 5.0 s");
+  EXPECT_EQ(
+      progress_text(instance(
+          R"({"state":"starting","progress":{"step":"machines","done":1,"total":4,"elapsed_ms":2100,"expected_ms":5000}})")),
+      "starting: machines 1 of 4, 2.1 s of about 5.0 s");
 }
 
 TEST(R11_4, ForeignAnswersDoNotBreakAnything) {
-  for (const auto* body : {"null", "[]", "7", "{}", R"({"state":7,"endpoints":{},"queue":[],"machines":[1,null],"timings_ms":[]})"}) {
+  for (const auto* body :
+       {"null", "[]", "7", "{}", R"({"state":7,"endpoints":{},"queue":[],"machines":[1,null],"timings_ms":[]})"}) {
     const auto value = json::parse(body);
     instance_page(value, kNow, false);
     left_text(value, kNow);

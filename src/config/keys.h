@@ -19,7 +19,20 @@ enum class Apply { kLive, kRestart };
 // What a key's value is, where it lives in Settings, and what it may be.
 struct Text {
   std::string* value;
-  enum class Form { kAny, kAddress, kAddressOrNone, kHost, kUrl, kEngineUrl, kPath, kStoreUrl, kLogFile, kNamespace, kNetwork, kFlagPrefix } form;
+  enum class Form {
+    kAny,
+    kAddress,
+    kAddressOrNone,
+    kHost,
+    kUrl,
+    kEngineUrl,
+    kPath,
+    kStoreUrl,
+    kLogFile,
+    kNamespace,
+    kNetwork,
+    kFlagPrefix
+  } form;
 };
 struct Number {
   int* value;

@@ -228,7 +228,8 @@ void Loading::look_for_unknown_variables() {
     prefixes.insert(known.back().substr(0, std::string("TILTYARD_").size() + key.section.size() + 1));
   }
   for (const auto& [name, value] : environment_) {
-    const bool ours = std::ranges::any_of(prefixes, [&](const std::string& prefix) { return name.starts_with(prefix); });
+    const bool ours =
+        std::ranges::any_of(prefixes, [&](const std::string& prefix) { return name.starts_with(prefix); });
     if (!ours || std::ranges::find(known, name) != known.end()) continue;
     const auto guess = nearest(name, known);
     note(name, "There is no such setting." + (guess ? " Did you mean " + *guess + "?" : std::string()));
@@ -248,7 +249,8 @@ void Loading::resolve_paths() {
     std::string& value = *text->value;
     if (text->form == Text::Form::kPath) value = resolve(value);
     if (text->form == Text::Form::kLogFile && value != "stderr") value = resolve(value);
-    if (text->form == Text::Form::kStoreUrl && value.starts_with(kScheme)) value = std::string(kScheme) + resolve(value.substr(kScheme.size()));
+    if (text->form == Text::Form::kStoreUrl && value.starts_with(kScheme))
+      value = std::string(kScheme) + resolve(value.substr(kScheme.size()));
   }
 }
 
@@ -257,7 +259,8 @@ void Loading::finish_provider(const std::string& name, OidcProvider& provider) {
   if (provider.client_secret_file.empty()) return;
   auto secret = read_secret_file(folder_ / provider.client_secret_file);
   if (secret) provider.client_secret = Secret(std::move(*secret));
-  else note("auth.oidc." + name, fmt::format("The file of client_secret cannot be read: {}", provider.client_secret_file));
+  else
+    note("auth.oidc." + name, fmt::format("The file of client_secret cannot be read: {}", provider.client_secret_file));
 }
 
 void Loading::complain_of_section(const std::string& section, const std::string& where) {
@@ -330,7 +333,8 @@ class Fitting {
     expect(!gateway || gateway->second == 0 || page != gateway,
            "server.listen and gateway.listen are the same: the page and players' machines must not share an origin.");
     for (const auto& [key, address] : {std::pair{"server.listen", page}, std::pair{"gateway.listen", gateway}}) {
-      const bool inside = address && address->second >= s_.gateway.ports.first && address->second <= s_.gateway.ports.last;
+      const bool inside =
+          address && address->second >= s_.gateway.ports.first && address->second <= s_.gateway.ports.last;
       expect(!inside, fmt::format("{} lies inside of gateway.ports.", key));
     }
     expect(!s_.gateway.domain.empty(), "gateway.domain is empty.");
@@ -396,8 +400,9 @@ std::vector<Change> changes(const Settings& before, const Settings& after) {
     // The printed form of a secret tells nothing; it has a comparison of its own.
     const auto* old_oidc = std::get_if<Oidc>(&old_keys[i].target);
     const auto* new_oidc = std::get_if<Oidc>(&new_keys[i].target);
-    const bool same = old_oidc != nullptr ? same_oidc(*old_oidc->value, *new_oidc->value) : old_secret != nullptr ? old_secret->value->equals(new_secret->value->reveal())
-                                            : value_text(old_keys[i]) == value_text(new_keys[i]);
+    const bool same = old_oidc != nullptr     ? same_oidc(*old_oidc->value, *new_oidc->value)
+                      : old_secret != nullptr ? old_secret->value->equals(new_secret->value->reveal())
+                                              : value_text(old_keys[i]) == value_text(new_keys[i]);
     if (!same) changed.push_back({old_keys[i].dotted(), old_keys[i].apply == Apply::kLive});
   }
   return changed;

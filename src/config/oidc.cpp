@@ -82,14 +82,18 @@ Problem put_key(OidcProvider& provider, const std::string& name, const std::stri
 
 Problem complete(const OidcProvider& provider, const std::string& name) {
   if (!is_issuer(provider.issuer)) {
-    return fmt::format("auth.oidc.{}.issuer must be the provider's https:// address (http:// only on this machine).", name);
+    return fmt::format("auth.oidc.{}.issuer must be the provider's https:// address (http:// only on this machine).",
+                       name);
   }
   if (provider.client_id.empty()) return fmt::format("auth.oidc.{}.client_id is missing.", name);
   if (!provider.client_secret.empty() && !provider.client_secret_file.empty()) {
-    return fmt::format("auth.oidc.{0}.client_secret and auth.oidc.{0}.client_secret_file are both given; keep one.", name);
+    return fmt::format("auth.oidc.{0}.client_secret and auth.oidc.{0}.client_secret_file are both given; keep one.",
+                       name);
   }
-  if (!provider.roles.empty() && provider.role_claim.empty()) return fmt::format("auth.oidc.{}.roles needs a role_claim.", name);
-  if (!provider.teams.empty() && provider.team_claim.empty()) return fmt::format("auth.oidc.{}.teams needs a team_claim.", name);
+  if (!provider.roles.empty() && provider.role_claim.empty())
+    return fmt::format("auth.oidc.{}.roles needs a role_claim.", name);
+  if (!provider.teams.empty() && provider.team_claim.empty())
+    return fmt::format("auth.oidc.{}.teams needs a team_claim.", name);
   return std::nullopt;
 }
 
@@ -107,7 +111,8 @@ Problem read_oidc(const Raw& raw, std::map<std::string, OidcProvider>& providers
     return std::nullopt;
   }
   const auto* tables = std::get_if<RawTables>(&raw);
-  if (tables == nullptr) return "auth.oidc takes a section per provider: [auth.oidc.NAME] with texts and lists of texts.";
+  if (tables == nullptr)
+    return "auth.oidc takes a section per provider: [auth.oidc.NAME] with texts and lists of texts.";
   for (const auto& [name, keys] : *tables) {
     if (!is_name(name)) return fmt::format("The provider's name \"{}\" is not 1 to 32 of a-z, 0-9 and -.", name);
     auto& provider = read[name];

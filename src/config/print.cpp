@@ -35,7 +35,8 @@ std::string title(std::string_view section) { return fmt::format("[{}]", section
 
 std::string example_toml() {
   Settings defaults;
-  std::string out = "# Tiltyard's settings with their defaults. A key can also be set by the variable TILTYARD_SECTION_KEY.\n";
+  std::string out =
+      "# Tiltyard's settings with their defaults. A key can also be set by the variable TILTYARD_SECTION_KEY.\n";
   std::string_view section;
   for (const Key& key : keys_of(defaults)) {
     if (key.section != section) {
@@ -54,9 +55,12 @@ std::string markdown() {
   Settings defaults;
   std::string out =
       "# Configuration\n\n"
-      "One TOML file, `tiltyard.toml`, and every key can be overridden by an environment variable: `labs.queue_limit` by\n"
-      "`TILTYARD_LABS_QUEUE_LIMIT`. Lists in variables are separated by commas. Relative paths start from the file's folder.\n"
-      "An unknown key, a wrong type or a value out of its range is an error with file and line. A secret can be read from a\n"
+      "One TOML file, `tiltyard.toml`, and every key can be overridden by an environment variable: `labs.queue_limit` "
+      "by\n"
+      "`TILTYARD_LABS_QUEUE_LIMIT`. Lists in variables are separated by commas. Relative paths start from the file's "
+      "folder.\n"
+      "An unknown key, a wrong type or a value out of its range is an error with file and line. A secret can be read "
+      "from a\n"
       "file: give `token_file` instead of `token`, or `TILTYARD_ADMIN_TOKEN_FILE`. Secrets are never printed.\n\n"
       "`tiltyard config schema` prints a file to begin with, `tiltyard config check` looks whether yours is right.\n"
       "This page is made from the same declarations (`src/config/keys.cpp`).\n";

@@ -10,8 +10,8 @@
 #include "base/secret.h"
 #include "observe/log.h"
 
-/// The configuration: one TOML file, every key overridable by an environment variable TILTYARD_SECTION_KEY (rows 15.1 and
-/// 15.2). What a key means, its bounds and whether it takes effect at once are declared in keys.cpp, once.
+/// The configuration: one TOML file, every key overridable by an environment variable TILTYARD_SECTION_KEY (rows 15.1
+/// and 15.2). What a key means, its bounds and whether it takes effect at once are declared in keys.cpp, once.
 namespace tiltyard::config {
 
 struct PortRange {
@@ -123,7 +123,8 @@ struct OidcProvider {
   std::vector<std::string> scopes = {"openid", "profile", "email"};
   std::string name_claim = "preferred_username", role_claim, team_claim;
   std::map<std::string, std::string> roles;  ///< a value of the role claim to player, author, operator, admin
-  std::map<std::string, std::string> teams;  ///< a value of the team claim to a team's name; empty: the value is the name
+  std::map<std::string, std::string>
+      teams;  ///< a value of the team claim to a team's name; empty: the value is the name
 };
 
 struct Auth {
@@ -168,8 +169,8 @@ struct Events {
 /// Word to staff and users outside of the page.
 struct Notices {
   Secret discord_url;
-  std::vector<std::string> discord_kinds = {"instance.running", "instance.failed", "instance.extended", "instance.stopped",
-                                            "instance.expired"};
+  std::vector<std::string> discord_kinds = {"instance.running", "instance.failed", "instance.extended",
+                                            "instance.stopped", "instance.expired"};
   std::string smtp_url;
   std::string smtp_user;
   Secret smtp_password;
@@ -221,8 +222,8 @@ Environment process_environment();
 
 /// Reads the file (a missing or empty path: defaults), then the environment, then looks whether the settings fit each
 /// other. Relative paths are relative to the file's folder (without a file: to the working directory).
-/// `config-unreadable`, or `config-invalid`: the message names every problem on a line of its own, with file and line or
-/// the variable; secrets are not in it.
+/// `config-unreadable`, or `config-invalid`: the message names every problem on a line of its own, with file and line
+/// or the variable; secrets are not in it.
 Result<Settings> load(const std::string& path, const Environment& environment);
 
 /// Whether settings fit each other (`config-invalid`): what no single key's bounds can say.

@@ -76,7 +76,8 @@ const std::map<std::string, Sample> kSamples = {
     {"templates.watch", {"false", "false"}},
     {"templates.builds_at_once", {"2", "2"}},
     {"templates.allow_pull", {"1", "true"}},
-    {"templates.allow", {"a=egress,cap:SYS_PTRACE;*=devices", R"({a = ["egress", "cap:SYS_PTRACE"], "*" = ["devices"]})"}},
+    {"templates.allow",
+     {"a=egress,cap:SYS_PTRACE;*=devices", R"({a = ["egress", "cap:SYS_PTRACE"], "*" = ["devices"]})"}},
     {"engine.kind", {"fake", R"("fake")"}},
     {"engine.url", {"tcp://engine:2376", R"("tcp://engine:2376")"}},
     {"engine.namespace", {"night-2", R"("night-2")"}},
@@ -130,7 +131,8 @@ const std::map<std::string, Sample> kSamples = {
     {"realtime.ping_interval", {"10s", R"("10 s")"}},
     {"realtime.ping_timeout", {"5s", R"("5 s")"}},
     {"events.keep_days", {"30", "30"}},
-    {"notices.discord_url", {"https://hooks.example/api/webhooks/1/abcdefgh", R"("https://hooks.example/api/webhooks/1/abcdefgh")"}},
+    {"notices.discord_url",
+     {"https://hooks.example/api/webhooks/1/abcdefgh", R"("https://hooks.example/api/webhooks/1/abcdefgh")"}},
     {"notices.discord_kinds", {"login,instance.failed", R"(["login", "instance.failed"])"}},
     {"notices.smtp_url", {"smtps://mail.example:465", R"("smtps://mail.example:465")"}},
     {"notices.smtp_user", {"range", R"("range")"}},
@@ -184,8 +186,9 @@ TEST(R15_1, EveryKeyIsReadFromTheFileAndFromTheEnvironment) {
 
 TEST(R15_1, AVariableOverridesTheFile) {
   const Folder folder;
-  const auto settings = load(folder.write("tiltyard.toml", "[labs]\nqueue_limit = 5\nspawns_at_once = 6\n"),
-                             {{"TILTYARD_LABS_QUEUE_LIMIT", "7"}, {"TILTYARD_URL", "http://x"}, {"TILTYARD_TOKEN", "y"}});
+  const auto settings =
+      load(folder.write("tiltyard.toml", "[labs]\nqueue_limit = 5\nspawns_at_once = 6\n"),
+           {{"TILTYARD_LABS_QUEUE_LIMIT", "7"}, {"TILTYARD_URL", "http://x"}, {"TILTYARD_TOKEN", "y"}});
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_EQ(settings->labs.queue_limit, 7);
   EXPECT_EQ(settings->labs.spawns_at_once, 6);
@@ -195,7 +198,8 @@ TEST(R15_1, AnUnknownKeyIsAnErrorWithFileLineAndSuggestion) {
   EXPECT_TRUE(has(error_in("[labs]\n\nqueue_limt = 5\n"),
                   "tiltyard.toml:3: There is no key labs.queue_limt. Did you mean labs.queue_limit?"));
   EXPECT_TRUE(has(error_in("[server]\ndomain = \"x\"\n"), "Did you mean gateway.domain?"));
-  EXPECT_TRUE(has(error_in("[gatway]\nlisten = \"x\"\n"), "tiltyard.toml:1: There is no section \"gatway\". Did you mean [gateway]?"));
+  EXPECT_TRUE(has(error_in("[gatway]\nlisten = \"x\"\n"),
+                  "tiltyard.toml:1: There is no section \"gatway\". Did you mean [gateway]?"));
   EXPECT_TRUE(has(error_in("listen = \"x\"\n"), "outside of any section. Did you mean server.listen?"));
   EXPECT_TRUE(has(error_in("[labs]\nzzzzzzzz = 5\n"), "There is no key labs.zzzzzzzz.\n") ||
               error_in("[labs]\nzzzzzzzz = 5\n").ends_with("There is no key labs.zzzzzzzz."));
@@ -206,8 +210,10 @@ TEST(R15_1, AnUnknownKeyIsAnErrorWithFileLineAndSuggestion) {
 TEST(R15_1, AWrongTypeOrValueNamesKeyValueAndRange) {
   EXPECT_TRUE(has(error_in("[labs]\nspawns_at_once = 0\n"),
                   "tiltyard.toml:2: labs.spawns_at_once is 0; it takes a whole number from 1 to 64."));
-  EXPECT_TRUE(has(error_in("[labs]\nspawns_at_once = \"5\"\n"), "labs.spawns_at_once is \"5\"; it takes a whole number"));
-  EXPECT_TRUE(has(error_in("[engine]\nkind = \"podman\"\n"), "engine.kind is \"podman\"; it takes \"docker\" or \"fake\"."));
+  EXPECT_TRUE(
+      has(error_in("[labs]\nspawns_at_once = \"5\"\n"), "labs.spawns_at_once is \"5\"; it takes a whole number"));
+  EXPECT_TRUE(
+      has(error_in("[engine]\nkind = \"podman\"\n"), "engine.kind is \"podman\"; it takes \"docker\" or \"fake\"."));
   EXPECT_TRUE(has(error_in("[server]\nlisten = \"8000\"\n"), "it takes ADDRESS:PORT"));
   EXPECT_TRUE(has(error_in("[templates]\nallow = {a = [\"root\"]}\n"), "templates.allow is a table"));
   EXPECT_TRUE(has(error_in("", {{"TILTYARD_LOG_LEVEL", "loud"}}), "TILTYARD_LOG_LEVEL: log.level is \"loud\""));
@@ -217,20 +223,34 @@ TEST(R15_1, AWrongTypeOrValueNamesKeyValueAndRange) {
 /// One bad value for each form, refused with the key's name.
 TEST(R15_1, ValuesThatDoNotFitAreRefused) {
   const std::vector<std::pair<std::string, std::string>> bad = {
-      {"server.listen", R"("127.0.0.1:70000")"}, {"server.listen", R"("localhost:8000")"},
-      {"server.listen", R"("::1:8000")"},        {"server.public_url", R"("ctf.example")"},
-      {"server.threads", "65"},                  {"server.threads", "1.5"},
-      {"server.trusted_proxies", R"(["10.0.0.0/33"])"}, {"server.trusted_proxies", R"("10.0.0.0/8")"},
-      {"gateway.domain", R"("a b")"},            {"gateway.ports", R"("30000-20000")"},
-      {"gateway.ports", R"("80-90")"},           {"gateway.idle_timeout", "0"},
-      {"gateway.idle_timeout", R"("5 weeks")"},  {"store.url", R"("mysql:x")"},
-      {"templates.watch", R"("yes")"},           {"engine.url", R"("/var/run/docker.sock")"},
-      {"engine.namespace", R"("Tiltyard")"},     {"engine.namespace", R"("a23456789012345678")"},
-      {"network.pool", R"("10.64.0.1/12")"},     {"network.pool", R"("10.64.0.0/20")"},
-      {"limits.memory", R"("1m")"},              {"limits.memory", R"("99999999999999999999m")"},
-      {"limits.memory", "-1"},                   {"limits.cpus", "nan"},
-      {"limits.cpus", "0"},                      {"auth.strategies", R"(["ldap"])"},
-      {"auth.session_days", "1979-05-27"},       {"auth.hall", "[1, 2]"},
+      {"server.listen", R"("127.0.0.1:70000")"},
+      {"server.listen", R"("localhost:8000")"},
+      {"server.listen", R"("::1:8000")"},
+      {"server.public_url", R"("ctf.example")"},
+      {"server.threads", "65"},
+      {"server.threads", "1.5"},
+      {"server.trusted_proxies", R"(["10.0.0.0/33"])"},
+      {"server.trusted_proxies", R"("10.0.0.0/8")"},
+      {"gateway.domain", R"("a b")"},
+      {"gateway.ports", R"("30000-20000")"},
+      {"gateway.ports", R"("80-90")"},
+      {"gateway.idle_timeout", "0"},
+      {"gateway.idle_timeout", R"("5 weeks")"},
+      {"store.url", R"("mysql:x")"},
+      {"templates.watch", R"("yes")"},
+      {"engine.url", R"("/var/run/docker.sock")"},
+      {"engine.namespace", R"("Tiltyard")"},
+      {"engine.namespace", R"("a23456789012345678")"},
+      {"network.pool", R"("10.64.0.1/12")"},
+      {"network.pool", R"("10.64.0.0/20")"},
+      {"limits.memory", R"("1m")"},
+      {"limits.memory", R"("99999999999999999999m")"},
+      {"limits.memory", "-1"},
+      {"limits.cpus", "nan"},
+      {"limits.cpus", "0"},
+      {"auth.strategies", R"(["ldap"])"},
+      {"auth.session_days", "1979-05-27"},
+      {"auth.hall", "[1, 2]"},
   };
   for (const auto& [key, value] : bad) {
     const std::size_t dot = key.find('.');
@@ -240,7 +260,8 @@ TEST(R15_1, ValuesThatDoNotFitAreRefused) {
 }
 
 TEST(R15_1, AllProblemsAreToldAtOnce) {
-  const std::string error = error_in("[labs]\nspawns_at_once = 0\nqueue_limt = 5\n", {{"TILTYARD_SERVER_THREADS", "x"}});
+  const std::string error =
+      error_in("[labs]\nspawns_at_once = 0\nqueue_limt = 5\n", {{"TILTYARD_SERVER_THREADS", "x"}});
   EXPECT_EQ(std::ranges::count(error, '\n'), 2) << error;
 }
 
@@ -259,27 +280,35 @@ TEST(R15_1, AFolderOrAnEmptyFile) {
 }
 
 TEST(R15_1, WhatDoesNotFitTogetherIsRefused) {
-  EXPECT_TRUE(has(error_in("[server]\ntls_key = \"k.pem\"\n"), "server.tls_certificate and server.tls_key belong together"));
+  EXPECT_TRUE(
+      has(error_in("[server]\ntls_key = \"k.pem\"\n"), "server.tls_certificate and server.tls_key belong together"));
   EXPECT_TRUE(has(error_in("[server]\nlisten = \"127.0.0.1:8080\"\n"), "must not share an origin"));
-  EXPECT_TRUE(has(error_in("[gateway]\nlisten = \"127.0.0.1:20001\"\n"), "gateway.listen lies inside of gateway.ports"));
+  EXPECT_TRUE(
+      has(error_in("[gateway]\nlisten = \"127.0.0.1:20001\"\n"), "gateway.listen lies inside of gateway.ports"));
   EXPECT_TRUE(has(error_in("[limits]\nmemory = \"8g\"\n"), "limits.memory is above limits.max_memory"));
   EXPECT_TRUE(has(error_in("[auth]\nstrategies = []\n"), "nobody could sign in"));
   EXPECT_TRUE(has(error_in("[auth]\nhall = [\"10.0.0.0/8\"]\n"), "does not have \"address\""));
   EXPECT_TRUE(has(error_in("[gateway]\ntcp_address = \"example.org\"\n"), "gateway.tcp_address"));
   const Folder folder;
-  EXPECT_TRUE(load(folder.write("zero.toml", "[server]\nlisten = \"127.0.0.1:0\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n"), {}));
+  EXPECT_TRUE(
+      load(folder.write("zero.toml", "[server]\nlisten = \"127.0.0.1:0\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n"), {}));
 }
 
 TEST(R7_1, ProvidersAreCheckedKeyByKey) {
   const auto error = [](const std::string& keys) {
-    return error_in("[auth]\nstrategies = [\"oidc\"]\n[auth.oidc.main]\nissuer = \"https://id.example\"\nclient_id = \"range\"\n" + keys);
+    return error_in(
+        "[auth]\nstrategies = [\"oidc\"]\n[auth.oidc.main]\nissuer = \"https://id.example\"\nclient_id = \"range\"\n" +
+        keys);
   };
   EXPECT_EQ(error("client_secret = \"s3cret\"\n"), "(no error)");
   EXPECT_TRUE(has(error("isuer = \"x\"\n"), "There is no key auth.oidc.main.isuer. Did you mean issuer?"));
   EXPECT_TRUE(has(error("role_claim = \"groups\"\nroles = [\"a=king\"]\n"), "auth.oidc.main.roles is a list of"));
   EXPECT_TRUE(has(error("scopes = [\"profile\"]\n"), "must have \"openid\""));
   EXPECT_TRUE(has(error("client_secret_file = \"missing\"\n"), "cannot be read"));
-  EXPECT_TRUE(has(error_in("[auth]\nstrategies = [\"oidc\"]\n[auth.oidc.main]\nissuer = \"http://id.example\"\nclient_id = \"a\"\n"), "https://"))
+  EXPECT_TRUE(
+      has(error_in(
+              "[auth]\nstrategies = [\"oidc\"]\n[auth.oidc.main]\nissuer = \"http://id.example\"\nclient_id = \"a\"\n"),
+          "https://"))
       << "no plain text to another machine";
   EXPECT_TRUE(has(error_in("[auth]\nstrategies = [\"local\", \"oidc\"]\n"), "belong together"));
   Settings settings;
@@ -289,8 +318,9 @@ TEST(R7_1, ProvidersAreCheckedKeyByKey) {
 
 TEST(R15_1, RelativePathsStartFromTheFilesFolder) {
   const Folder folder;
-  const auto settings = load(folder.write("tiltyard.toml", "[templates]\npath = \"a/../lab\"\n[log]\nfile = \"/var/log/t.log\"\n"),
-                             {{"TILTYARD_DATA_PATH", "state"}});
+  const auto settings =
+      load(folder.write("tiltyard.toml", "[templates]\npath = \"a/../lab\"\n[log]\nfile = \"/var/log/t.log\"\n"),
+           {{"TILTYARD_DATA_PATH", "state"}});
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_EQ(settings->templates.path, folder.file("lab"));
   EXPECT_EQ(settings->data.path, folder.file("state"));
@@ -305,9 +335,11 @@ TEST(R14_1, TheDatabaseMayBePostgresAndItsPasswordIsNeverShown) {
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_EQ(settings->store.url, url) << "it is no path";
   EXPECT_EQ(without_password(url), "postgresql://range:***@db.example:5432/range?sslmode=verify-full");
-  EXPECT_EQ(without_password("postgresql://db/range?user=a&password=s3cret&port=1"), "postgresql://db/range?user=a&password=***&port=1");
+  EXPECT_EQ(without_password("postgresql://db/range?user=a&password=s3cret&port=1"),
+            "postgresql://db/range?user=a&password=***&port=1");
   EXPECT_EQ(without_password("postgresql://a:s3/c@ret@db/range"), "postgresql://a:***@db/range");
-  for (const char* plain : {"sqlite:data/a@b.db", "postgresql://db/range", "postgresql://a@db:5432/range"}) EXPECT_EQ(without_password(plain), plain);
+  for (const char* plain : {"sqlite:data/a@b.db", "postgresql://db/range", "postgresql://a@db:5432/range"})
+    EXPECT_EQ(without_password(plain), plain);
   Settings shown = *settings;
   for (const Key& key : keys_of(shown)) EXPECT_FALSE(value_text(key).contains("s3cret")) << key.dotted();
   EXPECT_FALSE(error_in("[store]\nurl = \"postgre://a:s3cret@db/range\"\n").contains("s3cret"));
@@ -376,14 +408,16 @@ TEST(R15_2, ASecretGivenTwiceOrUnreadableIsAnError) {
   EXPECT_TRUE(has(error_in("[admin]\ntoken = \"0123456789abcdef\"\ntoken_file = \"t\"\n"), "are both given"));
   EXPECT_TRUE(has(error_in("", {{"TILTYARD_ADMIN_TOKEN", "0123456789abcdef"}, {"TILTYARD_ADMIN_TOKEN_FILE", "t"}}),
                   "are both set"));
-  EXPECT_TRUE(has(error_in("[admin]\n\ntoken_file = \"missing\"\n"), "tiltyard.toml:3: The file of admin.token cannot be read"));
+  EXPECT_TRUE(has(error_in("[admin]\n\ntoken_file = \"missing\"\n"),
+                  "tiltyard.toml:3: The file of admin.token cannot be read"));
   EXPECT_TRUE(has(error_in("[labs]\nqueue_limit_file = \"x\"\n"), "There is no key labs.queue_limit_file"));
 }
 
 TEST(R15_2, NoErrorAndNoDocumentHoldsASecret) {
   const std::string secret = "hunter2 with blanks in it";
-  for (const std::string& error : {error_in("[admin]\ntoken = \"" + secret + "\"\n"),
-                                   error_in("", {{"TILTYARD_ADMIN_TOKEN", secret}}), error_in("[admin]\ntoken = \"hunter2\"\n")}) {
+  for (const std::string& error :
+       {error_in("[admin]\ntoken = \"" + secret + "\"\n"), error_in("", {{"TILTYARD_ADMIN_TOKEN", secret}}),
+        error_in("[admin]\ntoken = \"hunter2\"\n")}) {
     EXPECT_TRUE(has(error, "admin.token is not usable"));
     EXPECT_EQ(error.find("hunter2"), std::string::npos) << error;
   }

@@ -1,7 +1,7 @@
 #include "config/values.h"
 
-#include <cctype>
 #include <fmt/core.h>
+#include <cctype>
 
 #include <algorithm>
 
@@ -63,18 +63,30 @@ std::string raw_text(const Raw& raw) {
 
 std::string what_text(const Text& text) {
   switch (text.form) {
-    case Text::Form::kAny: return "a text";
-    case Text::Form::kAddress: return "ADDRESS:PORT with an IP address, such as \"127.0.0.1:8000\" or \"[::1]:8000\"";
-    case Text::Form::kAddressOrNone: return "ADDRESS:PORT with an IP address, or nothing";
-    case Text::Form::kHost: return "a host name or an address";
-    case Text::Form::kUrl: return "a URL with http:// or https://";
-    case Text::Form::kEngineUrl: return "unix:///PATH or tcp://HOST:PORT";
-    case Text::Form::kPath: return "a path";
-    case Text::Form::kStoreUrl: return "sqlite:PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
-    case Text::Form::kLogFile: return "\"stderr\" or a path";
-    case Text::Form::kNamespace: return "1 to 16 of a-z, 0-9 and -";
-    case Text::Form::kFlagPrefix: return "1 to 32 letters, digits, \"_\", \".\" and \"-\"";
-    case Text::Form::kNetwork: return "an IPv4 network, /8 to /16, such as \"10.64.0.0/12\"";
+    case Text::Form::kAny:
+      return "a text";
+    case Text::Form::kAddress:
+      return "ADDRESS:PORT with an IP address, such as \"127.0.0.1:8000\" or \"[::1]:8000\"";
+    case Text::Form::kAddressOrNone:
+      return "ADDRESS:PORT with an IP address, or nothing";
+    case Text::Form::kHost:
+      return "a host name or an address";
+    case Text::Form::kUrl:
+      return "a URL with http:// or https://";
+    case Text::Form::kEngineUrl:
+      return "unix:///PATH or tcp://HOST:PORT";
+    case Text::Form::kPath:
+      return "a path";
+    case Text::Form::kStoreUrl:
+      return "sqlite:PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
+    case Text::Form::kLogFile:
+      return "\"stderr\" or a path";
+    case Text::Form::kNamespace:
+      return "1 to 16 of a-z, 0-9 and -";
+    case Text::Form::kFlagPrefix:
+      return "1 to 32 letters, digits, \"_\", \".\" and \"-\"";
+    case Text::Form::kNetwork:
+      return "an IPv4 network, /8 to /16, such as \"10.64.0.0/12\"";
   }
   return "a text";
 }
@@ -84,22 +96,31 @@ bool fits(const Text& target, const std::string& text) {
   if (text.contains('\0') || text.contains('\n')) return false;
   switch (target.form) {
     case Text::Form::kAny:
-    case Text::Form::kPath: return true;
-    case Text::Form::kAddress: return parse_address(text).has_value();
-    case Text::Form::kAddressOrNone: return text.empty() || parse_address(text).has_value();
-    case Text::Form::kHost: return text.empty() || is_host(text);
-    case Text::Form::kUrl: return text.empty() || is_web_url(text);
-    case Text::Form::kEngineUrl: return is_engine_url(text);
+    case Text::Form::kPath:
+      return true;
+    case Text::Form::kAddress:
+      return parse_address(text).has_value();
+    case Text::Form::kAddressOrNone:
+      return text.empty() || parse_address(text).has_value();
+    case Text::Form::kHost:
+      return text.empty() || is_host(text);
+    case Text::Form::kUrl:
+      return text.empty() || is_web_url(text);
+    case Text::Form::kEngineUrl:
+      return is_engine_url(text);
     case Text::Form::kStoreUrl:
-      return (text.starts_with("sqlite:") && text.size() > 7) || text.starts_with("postgresql://") || text.starts_with("postgres://");
-    case Text::Form::kLogFile: return !text.empty();
+      return (text.starts_with("sqlite:") && text.size() > 7) || text.starts_with("postgresql://") ||
+             text.starts_with("postgres://");
+    case Text::Form::kLogFile:
+      return !text.empty();
     case Text::Form::kNamespace:
       return !text.empty() && text.size() <= 16 && std::ranges::all_of(text, name_char) && !text.starts_with('-');
     case Text::Form::kFlagPrefix:
       return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, [](unsigned char c) {
         return c < 128 && (std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-');
       });
-    case Text::Form::kNetwork: return is_pool(text);
+    case Text::Form::kNetwork:
+      return is_pool(text);
   }
   return false;
 }
@@ -108,7 +129,8 @@ constexpr std::string_view kStrategies[] = {"local", "token", "address", "ctfd",
 
 bool fits(const Texts& target, const std::string& item) {
   if (target.form == Texts::Form::kNetworks) return is_network(item);
-  if (target.form == Texts::Form::kWords) return !item.empty() && std::ranges::all_of(item, [](char c) { return c > ' ' && c < 0x7F; });
+  if (target.form == Texts::Form::kWords)
+    return !item.empty() && std::ranges::all_of(item, [](char c) { return c > ' ' && c < 0x7F; });
   return std::ranges::find(kStrategies, item) != std::ranges::end(kStrategies);
 }
 
@@ -261,7 +283,9 @@ Problem assign(const Key& key, const Raw& raw) {
   if (std::visit([&](const auto& target) { return put(target, raw); }, key.target)) return std::nullopt;
   const auto* text = std::get_if<Text>(&key.target);
   const bool has_password = text != nullptr && text->form == Text::Form::kStoreUrl;
-  const std::string value = key.secret() ? "not usable" : has_password ? without_password(raw_text(raw)) : raw_text(raw);
+  const std::string value = key.secret()   ? "not usable"
+                            : has_password ? without_password(raw_text(raw))
+                                           : raw_text(raw);
   return fmt::format("{} is {}; it takes {}.", key.dotted(), value, range_text(key));
 }
 
@@ -271,21 +295,20 @@ Raw from_variable(const Key& key, const std::string& text) {
     return text;
   };
   const auto as_text = [&](const auto&) -> Raw { return text; };
-  return std::visit(
-      Overload{as_text, [&](const Number&) { return whole_or_text(); },
-               [&](const Real&) -> Raw {
-                 if (const auto number = parse_real(text)) return *number;
-                 return text;
-               },
-               [&](const Flag&) -> Raw {
-                 if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
-                 if (text == "false" || text == "0" || text == "no" || text == "off") return false;
-                 return text;
-               },
-               [&](const Texts&) -> Raw { return split(text, ','); },
-               [&](const Allow&) -> Raw { return allow_from_variable(text); },
-               [&](const Oidc&) -> Raw { return oidc_from_variable(text); }},
-      key.target);
+  return std::visit(Overload{as_text, [&](const Number&) { return whole_or_text(); },
+                             [&](const Real&) -> Raw {
+                               if (const auto number = parse_real(text)) return *number;
+                               return text;
+                             },
+                             [&](const Flag&) -> Raw {
+                               if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
+                               if (text == "false" || text == "0" || text == "no" || text == "off") return false;
+                               return text;
+                             },
+                             [&](const Texts&) -> Raw { return split(text, ','); },
+                             [&](const Allow&) -> Raw { return allow_from_variable(text); },
+                             [&](const Oidc&) -> Raw { return oidc_from_variable(text); }},
+                    key.target);
 }
 
 std::string without_password(std::string url) {
@@ -302,24 +325,26 @@ std::string without_password(std::string url) {
 }
 
 std::string value_text(const Key& key) {
-  return std::visit(
-      Overload{[](const Text& t) { return quoted(t.form == Text::Form::kStoreUrl ? without_password(*t.value) : *t.value); },
-               [](const Number& t) { return std::to_string(*t.value); },
-               [](const Real& t) { return fmt::format("{}", *t.value); },
-               [](const Bytes& t) { return quoted(bytes_text(*t.value)); },
-               [](const Seconds& t) { return quoted(fmt::format("{}s", t.value->count())); },
-               [](const Flag& t) { return std::string(*t.value ? "true" : "false"); },
-               [](const Ports& t) { return quoted(fmt::format("{}-{}", t.value->first, t.value->last)); },
-               [](const Texts& t) { return list_text(*t.value); },
-               [](const Allow& t) {
-                 std::string out;
-                 for (const auto& [id, items] : *t.value) out += (out.empty() ? " " : ", ") + quoted(id) + " = " + list_text(items);
-                 return out.empty() ? std::string("{}") : "{" + out + " }";
-               },
-               [](const Oidc& t) { return oidc_text(*t.value); },
-               [](const SecretText& t) { return std::string(t.value->empty() ? "\"\"" : "\"***\""); },
-               [](const Choice& t) { return quoted(t.words[t.get()]); }},
-      key.target);
+  return std::visit(Overload{[](const Text& t) {
+                               return quoted(t.form == Text::Form::kStoreUrl ? without_password(*t.value) : *t.value);
+                             },
+                             [](const Number& t) { return std::to_string(*t.value); },
+                             [](const Real& t) { return fmt::format("{}", *t.value); },
+                             [](const Bytes& t) { return quoted(bytes_text(*t.value)); },
+                             [](const Seconds& t) { return quoted(fmt::format("{}s", t.value->count())); },
+                             [](const Flag& t) { return std::string(*t.value ? "true" : "false"); },
+                             [](const Ports& t) { return quoted(fmt::format("{}-{}", t.value->first, t.value->last)); },
+                             [](const Texts& t) { return list_text(*t.value); },
+                             [](const Allow& t) {
+                               std::string out;
+                               for (const auto& [id, items] : *t.value)
+                                 out += (out.empty() ? " " : ", ") + quoted(id) + " = " + list_text(items);
+                               return out.empty() ? std::string("{}") : "{" + out + " }";
+                             },
+                             [](const Oidc& t) { return oidc_text(*t.value); },
+                             [](const SecretText& t) { return std::string(t.value->empty() ? "\"\"" : "\"***\""); },
+                             [](const Choice& t) { return quoted(t.words[t.get()]); }},
+                    key.target);
 }
 
 std::string range_text(const Key& key) {
@@ -338,8 +363,9 @@ std::string range_text(const Key& key) {
                [](const Ports&) { return std::string("a range of ports from 1024 up, such as \"20000-29999\""); },
                [](const Texts& t) {
                  if (t.form == Texts::Form::kWords) return std::string("a list of words");
-                 return std::string(t.form == Texts::Form::kNetworks ? "a list of addresses and networks (CIDR)"
-                                                                     : "a list of \"local\", \"token\", \"address\", \"ctfd\" and \"oidc\"");
+                 return std::string(t.form == Texts::Form::kNetworks
+                                        ? "a list of addresses and networks (CIDR)"
+                                        : "a list of \"local\", \"token\", \"address\", \"ctfd\" and \"oidc\"");
                },
                [](const Allow&) { return std::string("a table from template ids to lists of allowances"); },
                [](const Oidc&) { return std::string("a table from names to tables with issuer and client_id"); },

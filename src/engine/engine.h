@@ -36,8 +36,8 @@ struct Fingerprint {
   std::string api_version;  ///< as negotiated
   std::string os, arch, runtime;
   int cpus = 0;
-  std::int64_t memory = 0;  ///< bytes
-  bool shares_files = true; ///< bind mounts of our files work: it is on this host and in the same root
+  std::int64_t memory = 0;   ///< bytes
+  bool shares_files = true;  ///< bind mounts of our files work: it is on this host and in the same root
   std::vector<std::string> extras;
 };
 
@@ -140,20 +140,22 @@ struct ImageInfo {
   std::string user;
 };
 
-/// What runs machines. All calls belong to the home loop and carry a deadline inside. Every verb can be repeated: what is
-/// there already, or gone already, is success. Every error is one of:
-///   image-missing (NotFound), machine-missing (NotFound), name-taken (Conflict: somebody else's resource has the name),
-///   address-taken (Conflict), engine-out-of-disk (Exhausted), engine-out-of-memory (Exhausted), engine-busy (Exhausted: try elsewhere or later),
-///   build-failed (Invalid, the message has the last lines), engine-away (Unavailable: nothing was done),
-///   engine-lost (Unavailable: cut in mid-call, the outcome is unknown; call again), engine-refused (Invalid: it said no, see the message),
-///   machine-did-not-start (Invalid: e.g. the command does not exist), isolation-missing (Unavailable: our firewall table is not in force), timeout.
+/// What runs machines. All calls belong to the home loop and carry a deadline inside. Every verb can be repeated: what
+/// is there already, or gone already, is success. Every error is one of:
+///   image-missing (NotFound), machine-missing (NotFound), name-taken (Conflict: somebody else's resource has the
+///   name), address-taken (Conflict), engine-out-of-disk (Exhausted), engine-out-of-memory (Exhausted), engine-busy
+///   (Exhausted: try elsewhere or later), build-failed (Invalid, the message has the last lines), engine-away
+///   (Unavailable: nothing was done), engine-lost (Unavailable: cut in mid-call, the outcome is unknown; call again),
+///   engine-refused (Invalid: it said no, see the message), machine-did-not-start (Invalid: e.g. the command does not
+///   exist), isolation-missing (Unavailable: our firewall table is not in force), timeout.
 class Engine {
  public:
   virtual ~Engine() = default;
 
   virtual const std::string& name() const = 0;
   virtual asio::awaitable<Result<Fingerprint>> fingerprint() = 0;
-  /// nullopt while it answers; otherwise since when and why it does not. Kept up to date by the engine itself, which reconnects.
+  /// nullopt while it answers; otherwise since when and why it does not. Kept up to date by the engine itself, which
+  /// reconnects.
   virtual std::optional<Error> away() const = 0;
 
   // Images: made at load, never at spawn.

@@ -33,13 +33,13 @@ struct HealthCheck {
 };
 
 struct Resources {
-  double cpus = 0;                ///< cores; 0: not limited
-  std::int64_t memory = 0;        ///< bytes
-  std::int64_t memory_swap = 0;   ///< bytes of memory and swap together, as Docker counts; equal to memory: no swap
+  double cpus = 0;               ///< cores; 0: not limited
+  std::int64_t memory = 0;       ///< bytes
+  std::int64_t memory_swap = 0;  ///< bytes of memory and swap together, as Docker counts; equal to memory: no swap
   std::int64_t memory_reservation = 0;
   std::int64_t pids = 0;
-  std::int64_t shm = 0;           ///< bytes of /dev/shm; 0: the engine's default
-  std::int64_t disk = 0;          ///< bytes that a machine may write beyond its image; 0: not limited
+  std::int64_t shm = 0;   ///< bytes of /dev/shm; 0: the engine's default
+  std::int64_t disk = 0;  ///< bytes that a machine may write beyond its image; 0: not limited
   std::vector<Ulimit> ulimits;
 };
 
@@ -77,18 +77,18 @@ struct MachineSpec {
   std::optional<std::chrono::milliseconds> stop_grace;
   std::optional<HealthCheck> health;
   std::vector<Mount> mounts;
-  std::string network_of;            ///< a machine whose network it shares; then `networks`, `hostname` and `exposed` stay empty
-  std::vector<Attachment> networks;  ///< the first is the one with the default route
+  std::string network_of;  ///< a machine whose network it shares; then `networks`, `hostname` and `exposed` stay empty
+  std::vector<Attachment> networks;       ///< the first is the one with the default route
   std::vector<std::string> capabilities;  ///< the whole set that is kept, without CAP_
   std::map<std::string, std::string> sysctls;
   std::vector<std::string> extra_hosts;  ///< "name:address"
   std::vector<std::string> dns;
-  std::vector<std::uint16_t> exposed;    ///< TCP ports endpoints point to; informs the engine, publishes nothing
+  std::vector<std::uint16_t> exposed;  ///< TCP ports endpoints point to; informs the engine, publishes nothing
   Resources resources;
-  std::string runtime;                   ///< empty: the engine's default; "runsc" for gVisor
+  std::string runtime;  ///< empty: the engine's default; "runsc" for gVisor
   std::int64_t log_bytes = 10 * 1024 * 1024;
-  bool privileged_by_operator = false;   ///< only by the operator's own configuration
-  std::vector<std::string> devices;      ///< "/dev/net/tun:/dev/net/tun:rwm"; only by the operator's own configuration
+  bool privileged_by_operator = false;  ///< only by the operator's own configuration
+  std::vector<std::string> devices;     ///< "/dev/net/tun:/dev/net/tun:rwm"; only by the operator's own configuration
 };
 
 /// A network of ours. `bridge` is the host's interface name (at most 15 characters): its prefix says to our firewall

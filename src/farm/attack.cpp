@@ -22,7 +22,8 @@ namespace json = boost::json;
 constexpr std::size_t kMostBytes = 16 * 1024 * 1024;
 
 std::unexpected<Error> not_as_it_should(std::string why) {
-  return fail(Code::kUnavailable, "attack-data-invalid", fmt::format("The jury's attack data is not what it should be: {}.", why));
+  return fail(Code::kUnavailable, "attack-data-invalid",
+              fmt::format("The jury's attack data is not what it should be: {}.", why));
 }
 
 json::string id_text(const json::value& value) {
@@ -61,7 +62,8 @@ Result<json::object> each_team(const json::value& services, AddTeam add) {
   if (!services.is_object()) return not_as_it_should("services are no object");
   for (const auto& service : services.get_object()) {
     if (service.value().is_null()) continue;
-    if (!service.value().is_object()) return not_as_it_should(fmt::format("the teams of {} are no object", std::string(service.key())));
+    if (!service.value().is_object())
+      return not_as_it_should(fmt::format("the teams of {} are no object", std::string(service.key())));
     json::object teams;
     for (const auto& team : service.value().get_object()) {
       json::array ids;
@@ -93,8 +95,8 @@ void ids_of_variants(const json::value& value, json::array& into) {
   }
 }
 
-/// {flag_id_description, flag_ids: {team: {host, flag_ids: []}}}: HackerDom's, one document a service. Teams by host, as
-/// everywhere else.
+/// {flag_id_description, flag_ids: {team: {host, flag_ids: []}}}: HackerDom's, one document a service. Teams by host,
+/// as everywhere else.
 Result<json::object> hackerdom_teams(const json::value& document) {
   const auto* ids = document.is_object() ? document.get_object().if_contains("flag_ids") : nullptr;
   if (ids == nullptr || !ids->is_object()) return not_as_it_should("flag_ids is missing");
@@ -106,7 +108,8 @@ Result<json::object> hackerdom_teams(const json::value& document) {
     const auto* list = object.if_contains("flag_ids");
     json::array out;
     if (list != nullptr) add_ids(*list, out);
-    teams[host != nullptr && host->is_string() ? std::string_view(host->get_string()) : std::string_view(team.key())] = std::move(out);
+    teams[host != nullptr && host->is_string() ? std::string_view(host->get_string()) : std::string_view(team.key())] =
+        std::move(out);
   }
   return teams;
 }
@@ -180,7 +183,8 @@ asio::awaitable<Result<std::string>> fetch(const AttackSource* source, std::stri
   }
   auto answer = co_await client.send(std::move(request), source->timeout);
   if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status != 200) co_return fail(Code::kUnavailable, "attack-data-failed", fmt::format("The jury answered {}.", answer->status));
+  if (answer->status != 200)
+    co_return fail(Code::kUnavailable, "attack-data-failed", fmt::format("The jury answered {}.", answer->status));
   co_return std::move(answer->body);
 }
 
@@ -212,7 +216,9 @@ bool json_text(const std::string& text) {
 /// True when the text is new.
 bool take(AttackCache::Part& part, Result<std::string> fetched, TimePoint now, std::string_view what) {
   if (!fetched) {
-    if (part.trouble.empty()) log::warn("farm", "attack data cannot be fetched", {{"part", what}, {"reason", fetched.error().reason}, {"message", fetched.error().message}});
+    if (part.trouble.empty())
+      log::warn("farm", "attack data cannot be fetched",
+                {{"part", what}, {"reason", fetched.error().reason}, {"message", fetched.error().message}});
     part.trouble = fetched.error().message;
     return false;
   }
@@ -250,12 +256,14 @@ asio::awaitable<void> AttackCache::round(const Clock& clock) {
     if (!services) ids = fail(services.error());
   }
   if (take(flag_ids_, std::move(ids), clock.now(), "flag ids")) services_ = std::move(*services);
-  for (auto& [url, part, what] : {std::tuple{&source.teams_url, &teams_, "teams"}, {&source.credentials_url, &credentials_, "credentials"}}) {
+  for (auto& [url, part, what] :
+       {std::tuple{&source.teams_url, &teams_, "teams"}, {&source.credentials_url, &credentials_, "credentials"}}) {
     if (url->empty()) continue;
     auto work = fetch(&source, *url);
     auto text = co_await std::move(work);
     if (config != config_) co_return;
-    if (text && !json_text(*text)) text = fail(Code::kUnavailable, "attack-data-invalid", "The jury's answer is no JSON.");
+    if (text && !json_text(*text))
+      text = fail(Code::kUnavailable, "attack-data-invalid", "The jury's answer is no JSON.");
     take(*part, std::move(text), clock.now(), what);
   }
 }

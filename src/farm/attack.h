@@ -17,12 +17,13 @@ namespace tiltyard::farm {
 
 namespace asio = boost::asio;
 
-/// What the jury tells of the flags' places, in one shape for all juries: {service: {team: [flag id, …]}}. Teams are named as
-/// the jury names them (address or number); a flag id that is no text is written as JSON. Formats are those of docs/farm.md.
-/// `attack-data-invalid` when the text is not what the format says.
+/// What the jury tells of the flags' places, in one shape for all juries: {service: {team: [flag id, …]}}. Teams are
+/// named as the jury names them (address or number); a flag id that is no text is written as JSON. Formats are those of
+/// docs/farm.md. `attack-data-invalid` when the text is not what the format says.
 Result<boost::json::object> normalise(std::string_view format, std::string_view text);
 
-/// What was fetched from the jury, for everybody to read. One fetcher, however many exploits ask. Lives on the home loop.
+/// What was fetched from the jury, for everybody to read. One fetcher, however many exploits ask. Lives on the home
+/// loop.
 class AttackCache {
  public:
   struct Part {

@@ -5,7 +5,8 @@
 namespace tiltyard::farm {
 namespace {
 
-void read_lease(std::string_view head, RecordReader& reader, TimePoint at, std::uint32_t row, std::uint32_t flag, Attempts& into) {
+void read_lease(std::string_view head, RecordReader& reader, TimePoint at, std::uint32_t row, std::uint32_t flag,
+                Attempts& into) {
   RecordReader::field(head);
   const auto number = reader.number<std::uint32_t>(head);
   const auto id = RecordReader::field(head);
@@ -24,7 +25,8 @@ void read_lease(std::string_view head, RecordReader& reader, TimePoint at, std::
   }
 }
 
-void read_verdicts(std::string_view head, RecordReader& reader, TimePoint at, std::uint32_t row, std::uint32_t flag, Attempts& into) {
+void read_verdicts(std::string_view head, RecordReader& reader, TimePoint at, std::uint32_t row, std::uint32_t flag,
+                   Attempts& into) {
   const auto number = reader.number<std::uint32_t>(head);
   const auto id = RecordReader::field(head);
   const auto count = reader.number<std::size_t>(head);

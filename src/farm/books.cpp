@@ -24,16 +24,18 @@ Tally& at(std::vector<Tally>& tallies, Names::Number number) {
 
 }  // namespace
 
-Books::Books() : queue_([this](std::uint32_t flag) {
-  const auto& entry = table_[flag];
-  return static_cast<std::uint32_t>(entry.sploit) << 16 | entry.team;
-}) {}
+Books::Books()
+    : queue_([this](std::uint32_t flag) {
+        const auto& entry = table_[flag];
+        return static_cast<std::uint32_t>(entry.sploit) << 16 | entry.team;
+      }) {}
 
 bool Books::LeaseState::had(std::uint32_t flag) const { return std::ranges::binary_search(flags, flag); }
 
 void Books::count(const Entry& entry, std::int64_t by) {
   const auto change = static_cast<std::uint64_t>(by);  // wraps as wanted
-  for (Tally* tally : {&totals_, &at(sploit_tallies_, entry.sploit), &at(team_tallies_, entry.team), &at(service_tallies_, entry.service)}) {
+  for (Tally* tally : {&totals_, &at(sploit_tallies_, entry.sploit), &at(team_tallies_, entry.team),
+                       &at(service_tallies_, entry.service)}) {
     tally->at(entry.status) += change;
   }
   if (entry.probable) probable_ += change;
@@ -101,8 +103,8 @@ Books::Added Books::add(std::span<const NewFlag> flags, TimePoint now, Log log) 
       ++added.duplicate;
       continue;
     }
-    const NewFlag kept{flag.flag, clean(flag.sploit, kLongestName, cleaned[0]), clean(flag.team, kLongestName, cleaned[1]),
-                       clean(flag.service, kLongestName, cleaned[2])};
+    const NewFlag kept{flag.flag, clean(flag.sploit, kLongestName, cleaned[0]),
+                       clean(flag.team, kLongestName, cleaned[1]), clean(flag.service, kLongestName, cleaned[2])};
     Entry& entry = table_[number];
     entry.received_at = to_micros(now);
     entry.sploit = sploits_.number(kept.sploit);
@@ -117,7 +119,13 @@ Books::Added Books::add(std::span<const NewFlag> flags, TimePoint now, Log log) 
   unwritten_duplicates_ += added.duplicate;
   if (added.fresh > 0) {
     // The head says how many, which is known last.
-    RecordWriter(log.text).kind('F').number(to_micros(now)).number(first).number(added.fresh).number(std::exchange(unwritten_duplicates_, 0)).end();
+    RecordWriter(log.text)
+        .kind('F')
+        .number(to_micros(now))
+        .number(first)
+        .number(added.fresh)
+        .number(std::exchange(unwritten_duplicates_, 0))
+        .end();
     log.text += lines.text();
   }
   auto counts = series_.at(now);
@@ -148,7 +156,8 @@ void Books::end_lease(LeaseState& lease, TimePoint now) {
     Entry& entry = table_[flag];
     if (entry.lease != lease.number || entry.status != Status::kLeased) continue;
     // The first time it may have been the sender's death; when it goes on, something is wrong with the way to the jury.
-    const Duration delay = entry.attempts <= 1 ? Duration{0} : std::min(rules_.retry_after * (entry.attempts - 1), kLongestDelay);
+    const Duration delay =
+        entry.attempts <= 1 ? Duration{0} : std::min(rules_.retry_after * (entry.attempts - 1), kLongestDelay);
     put_back(flag, now + delay, now);
   }
   lease.open = 0;

@@ -31,13 +31,13 @@ struct Log {
   std::uint32_t row;
 };
 
-/// The farm's books: every flag, where it stands, who has it. Plain data and rules, no I/O and no clock of its own; lives on
-/// one loop. Each change is written into a log as it is made, and replaying the log gives the same books, so that one code
-/// decides and the same code remembers. The rules are those of docs/farm.md.
+/// The farm's books: every flag, where it stands, who has it. Plain data and rules, no I/O and no clock of its own;
+/// lives on one loop. Each change is written into a log as it is made, and replaying the log gives the same books, so
+/// that one code decides and the same code remembers. The rules are those of docs/farm.md.
 class Books {
  public:
   struct Rules {
-    Duration lifetime = std::chrono::minutes{5};     ///< of a flag, from its arrival
+    Duration lifetime = std::chrono::minutes{5};  ///< of a flag, from its arrival
     Duration lease_time = std::chrono::seconds{30};
     Duration retry_after = std::chrono::seconds{5};  ///< before a flag is offered again that the jury wants later
   };
@@ -74,8 +74,8 @@ class Books {
   void finish_replay();
   /// The time of the last record that was replayed or written.
   TimePoint last_at() const { return last_at_; }
-  /// How many flags are final and older than `keep` and could be forgotten, in whole chunks: the number of the first flag to
-  /// stay. Its row in the log and those after it must stay too.
+  /// How many flags are final and older than `keep` and could be forgotten, in whole chunks: the number of the first
+  /// flag to stay. Its row in the log and those after it must stay too.
   std::uint32_t forgettable(TimePoint now, Duration keep) const;
   void forget_before(std::uint32_t flag);
 
@@ -101,8 +101,8 @@ class Books {
     return found == nullptr ? std::string() : found->sender;
   }
 
-  /// What the log that is kept tells beside the flags themselves. Reports of flags that were there are written with the next new
-  /// flag: alone they are worth no disk.
+  /// What the log that is kept tells beside the flags themselves. Reports of flags that were there are written with the
+  /// next new flag: alone they are worth no disk.
   struct Since {
     std::uint64_t duplicates = 0, late = 0, attempts = 0, expired_leases = 0;
     double points = 0;
@@ -150,7 +150,8 @@ class Books {
 
   // lease.cpp
   static Decision decide(const Entry& entry, Verdict verdict, bool resent);
-  void open_lease(std::string id, std::string sender, std::uint32_t number, TimePoint deadline, std::vector<std::uint32_t> flags);
+  void open_lease(std::string id, std::string sender, std::uint32_t number, TimePoint deadline,
+                  std::vector<std::uint32_t> flags);
   void hand_out(std::uint32_t flag, std::uint32_t lease, TimePoint now, std::uint32_t row);
   std::optional<Answer> answer_to(const LeaseState& lease, const FlagVerdict& verdict, VerdictReceipt& receipt) const;
   void apply(LeaseState* lease, const Answer& answer, TimePoint now, std::uint32_t row);

@@ -113,17 +113,22 @@ rc::Gen<std::string> flag_names() {
 void step(World& world) {
   switch (*rc::gen::inRange(0, 7)) {
     case 0:
-    case 1: return world.post(*rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(flag_names())));
-    case 2: return world.take(*rc::gen::inRange<std::size_t>(1, 8));
+    case 1:
+      return world.post(*rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(flag_names())));
+    case 2:
+      return world.take(*rc::gen::inRange<std::size_t>(1, 8));
     case 3: {
       const auto names = *rc::gen::container<std::set<std::string>>(flag_names());
       std::vector<std::pair<std::string, Verdict>> verdicts;
       for (const auto& name : names) verdicts.emplace_back(name, static_cast<Verdict>(*rc::gen::inRange(0, 8)));
       return world.say(*rc::gen::inRange<std::size_t>(0, 100), std::move(verdicts), *rc::gen::arbitrary<bool>());
     }
-    case 4: return world.farm.pass(std::chrono::milliseconds{*rc::gen::inRange(0, 60'000)});
-    case 5: return world.farm.commit();
-    default: return world.farm.restart();
+    case 4:
+      return world.farm.pass(std::chrono::milliseconds{*rc::gen::inRange(0, 60'000)});
+    case 5:
+      return world.farm.commit();
+    default:
+      return world.farm.restart();
   }
 }
 
@@ -151,7 +156,8 @@ RC_GTEST_PROP(R6_9, NobodyWaitsForMoreThanThreeRounds, ()) {
   for (int i = 0; i < flood; ++i) farm.post({"x" + std::to_string(++number)}, "s0", "t" + std::to_string(i % teams));
   for (int sploit = 0; sploit < sploits; ++sploit) {
     for (int team = 0; team < teams; ++team) {
-      for (int i = 0; i < 40; ++i) farm.post({"x" + std::to_string(++number)}, "s" + std::to_string(sploit), "t" + std::to_string(team));
+      for (int i = 0; i < 40; ++i)
+        farm.post({"x" + std::to_string(++number)}, "s" + std::to_string(sploit), "t" + std::to_string(team));
     }
   }
   const auto lease = farm.take(static_cast<std::size_t>(6 * std::max(sploits, teams)));

@@ -105,13 +105,15 @@ TEST(R6_3, AnswersTwiceAndAnswersAboutForeignFlagsChangeNothing) {
   farm.post({"A", "B"});
   const auto lease = farm.take(1);
   ASSERT_TRUE(farm.say(*lease, {{"A", Verdict::kAccepted}}));
-  const auto again = farm.say(*lease, {{"A", Verdict::kInvalid}, {"B", Verdict::kAccepted}, {"never seen", Verdict::kAccepted}});
+  const auto again =
+      farm.say(*lease, {{"A", Verdict::kInvalid}, {"B", Verdict::kAccepted}, {"never seen", Verdict::kAccepted}});
   ASSERT_TRUE(again);
   EXPECT_EQ(again->recorded, 1u);
   EXPECT_EQ(again->unknown, 2u);
   EXPECT_EQ(farm.status("A"), Status::kAccepted);
   EXPECT_EQ(farm.status("B"), Status::kQueued);
-  EXPECT_EQ(farm.say(Lease{"01UNKNOWN", {}, {}, {}, 0, {}}, {{"A", Verdict::kAccepted}}).error().reason, "lease-unknown");
+  EXPECT_EQ(farm.say(Lease{"01UNKNOWN", {}, {}, {}, 0, {}}, {{"A", Verdict::kAccepted}}).error().reason,
+            "lease-unknown");
 }
 
 TEST(R6_3, ExpiredFlagsAreSkippedAndNeverSent) {
@@ -270,7 +272,8 @@ TEST(R6_9, KnownFlagsThatCameAgainAreCountedOverRestarts) {
 }
 
 TEST(R6_3, ABrokenLogIsSaidAndNotGuessedAt) {
-  for (const std::string_view text : {"F\t1\t0\t2\nA\ts\tt\t\n", "Q\t1\n", "F\tx\t0\t1\nA\n", "L\t1\t2\t1\tX\ts\t1\n7,0\n", "F\t1\t0\t1\nA\ts\tt\t"}) {
+  for (const std::string_view text : {"F\t1\t0\t2\nA\ts\tt\t\n", "Q\t1\n", "F\tx\t0\t1\nA\n",
+                                      "L\t1\t2\t1\tX\ts\t1\n7,0\n", "F\t1\t0\t1\nA\ts\tt\t"}) {
     Books books;
     const auto read = books.replay(text, 1);
     ASSERT_FALSE(read) << text;
@@ -282,7 +285,12 @@ TEST(R6_9, JuriesEchoesAreNoPartOfTheirWords) {
   Farm farm;
   farm.post({"A=", "B="});
   const auto lease = farm.take();
-  VerdictReport report{lease->id, {{"A=", Verdict::kAccepted, "[A=] Flag accepted!", 2.5, false}, {"B=", Verdict::kOld, "B= OLD too\told\n", 0, false}}, false, Duration{0}, true};
+  VerdictReport report{lease->id,
+                       {{"A=", Verdict::kAccepted, "[A=] Flag accepted!", 2.5, false},
+                        {"B=", Verdict::kOld, "B= OLD too\told\n", 0, false}},
+                       false,
+                       Duration{0},
+                       true};
   ASSERT_TRUE(farm.books->report(report, farm.now, farm.log()));
   EXPECT_EQ(farm.books->responses().text(farm.entry("A=").response), "Flag accepted!");
   EXPECT_EQ(farm.books->responses().text(farm.entry("B=").response), "OLD too?old?");

@@ -20,10 +20,14 @@ class Farm {
     for (const auto& flag : flags) views.push_back({flag, sploit, team, {}});
     return books->add(views, now, log());
   }
-  std::optional<Lease> take(std::size_t most = 100, std::string_view sender = "sender") { return books->lease(sender, most, now, log()); }
-  Result<VerdictReceipt> say(const Lease& lease, const std::vector<std::pair<std::string, Verdict>>& verdicts, bool done = false) {
+  std::optional<Lease> take(std::size_t most = 100, std::string_view sender = "sender") {
+    return books->lease(sender, most, now, log());
+  }
+  Result<VerdictReceipt> say(const Lease& lease, const std::vector<std::pair<std::string, Verdict>>& verdicts,
+                             bool done = false) {
     VerdictReport report{lease.id, {}, false, Duration{0}, done};
-    for (const auto& [flag, verdict] : verdicts) report.verdicts.push_back({flag, verdict, std::string(to_string(verdict)) + " it is", 1, false});
+    for (const auto& [flag, verdict] : verdicts)
+      report.verdicts.push_back({flag, verdict, std::string(to_string(verdict)) + " it is", 1, false});
     return books->report(report, now, log());
   }
   void pass(Duration time) {
@@ -68,11 +72,14 @@ class Farm {
 inline std::string describe(const Books& books, std::uint32_t flag) {
   const auto& entry = books.flags()[flag];
   std::string out(books.flags().text(flag));
-  for (const auto* text : {&books.sploits().text(entry.sploit), &books.teams().text(entry.team), &books.services().text(entry.service), &books.responses().text(entry.response)}) {
+  for (const auto* text : {&books.sploits().text(entry.sploit), &books.teams().text(entry.team),
+                           &books.services().text(entry.service), &books.responses().text(entry.response)}) {
     out += "|" + *text;
   }
-  out += "|" + std::string(to_string(entry.status)) + "|" + std::to_string(entry.attempts) + "|" + std::to_string(entry.received_at) + "|" + std::to_string(entry.decided_ms) + "|" +
-         std::to_string(entry.submitted_ms) + "|" + std::to_string(entry.lease_row) + "|" + std::to_string(entry.verdict_row) + (entry.probable ? "|probable" : "");
+  out += "|" + std::string(to_string(entry.status)) + "|" + std::to_string(entry.attempts) + "|" +
+         std::to_string(entry.received_at) + "|" + std::to_string(entry.decided_ms) + "|" +
+         std::to_string(entry.submitted_ms) + "|" + std::to_string(entry.lease_row) + "|" +
+         std::to_string(entry.verdict_row) + (entry.probable ? "|probable" : "");
   return out;
 }
 
@@ -81,7 +88,8 @@ inline std::string describe(const Books& books) {
   for (auto flag = books.flags().first(); flag < books.flags().end(); ++flag) out += describe(books, flag) + "\n";
   for (const auto count : books.totals().by_status) out += std::to_string(count) + " ";
   const auto& since = books.since();
-  return out + std::to_string(since.late) + " late " + std::to_string(since.attempts) + " attempts " + std::to_string(since.points) + " points";
+  return out + std::to_string(since.late) + " late " + std::to_string(since.attempts) + " attempts " +
+         std::to_string(since.points) + " points";
 }
 
 }  // namespace tiltyard::farm::testing

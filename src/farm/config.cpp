@@ -5,8 +5,8 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <array>
+#include <charconv>
 #include <set>
 
 #include "farm/format.h"
@@ -28,8 +28,9 @@ struct KnownJury {
   double calls_per_second;
 };
 constexpr std::array kKnownJuries = {
-    KnownJury{"forcad_http", 100, 2}, KnownJury{"hackerdom", 200, 0},      KnownJury{"faust", 500, 0},  KnownJury{"enowars", 500, 0},
-    KnownJury{"saarctf", 500, 0},     KnownJury{"ccit", 1000, 20.0 / 60}, KnownJury{"themis", 25, 0}, KnownJury{"forcad_tcp", 100, 0},
+    KnownJury{"forcad_http", 100, 2}, KnownJury{"hackerdom", 200, 0},  KnownJury{"faust", 500, 0},
+    KnownJury{"enowars", 500, 0},     KnownJury{"saarctf", 500, 0},    KnownJury{"ccit", 1000, 20.0 / 60},
+    KnownJury{"themis", 25, 0},       KnownJury{"forcad_tcp", 100, 0},
 };
 
 std::unexpected<Error> invalid(const toml::node* node, std::string message) {
@@ -50,7 +51,11 @@ std::optional<milliseconds> duration_of(const toml::node& node) {
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   if (error != std::errc{} || !(number >= 0 && number <= 1e7)) return std::nullopt;
   const std::string_view unit(end, static_cast<std::size_t>(text->data() + text->size() - end));
-  const double factor = unit == "ms" ? 1 : unit.empty() || unit == "s" ? 1000 : unit == "m" || unit == "min" ? 60'000 : unit == "h" ? 3'600'000 : -1;
+  const double factor = unit == "ms"                   ? 1
+                        : unit.empty() || unit == "s"  ? 1000
+                        : unit == "m" || unit == "min" ? 60'000
+                        : unit == "h"                  ? 3'600'000
+                                                       : -1;
   if (factor < 0) return std::nullopt;
   return milliseconds{static_cast<std::int64_t>(number * factor)};
 }
@@ -58,7 +63,8 @@ std::optional<milliseconds> duration_of(const toml::node& node) {
 /// One table of the file with the keys that it may have; the first thing that is wrong is remembered.
 class Section {
  public:
-  Section(const toml::table* table, std::string name, std::optional<Error>& failure) : table_(table), name_(std::move(name)), failure_(failure) {}
+  Section(const toml::table* table, std::string name, std::optional<Error>& failure)
+      : table_(table), name_(std::move(name)), failure_(failure) {}
 
   void text(std::string_view key, std::string& into) {
     const auto* node = take(key);
@@ -76,7 +82,10 @@ class Section {
     if (node == nullptr) return;
     const auto value = duration_of(*node);
     if (value && *value >= least && *value <= most) into = *value;
-    else wrong(node, key, fmt::format("a time from {} ms to {} s, such as \"90s\", \"5m\" or 300", least.count(), most.count() / 1000));
+    else
+      wrong(
+          node, key,
+          fmt::format("a time from {} ms to {} s, such as \"90s\", \"5m\" or 300", least.count(), most.count() / 1000));
   }
   template <class Number>
   void number(std::string_view key, Number& into, double least, double most) {
@@ -115,7 +124,9 @@ class Section {
       if (known_.contains(std::string(key.str()))) continue;
       std::string list;
       for (const auto& name : known_) list += (list.empty() ? "" : ", ") + name;
-      failure_ = invalid(&node, fmt::format("Unknown key '{}{}'; known are {}.", name_.empty() ? "" : name_ + ".", std::string(key.str()), list)).error();
+      failure_ = invalid(&node, fmt::format("Unknown key '{}{}'; known are {}.", name_.empty() ? "" : name_ + ".",
+                                            std::string(key.str()), list))
+                     .error();
       return;
     }
   }
@@ -139,11 +150,13 @@ Result<> add_teams(const toml::node& node, std::string_view name, std::string_vi
   auto names = name.empty() ? Result<std::vector<std::string>>(std::vector<std::string>{}) : expand(name);
   if (!names) return invalid(&node, names.error().message);
   if (!name.empty() && names->size() != addresses->size()) {
-    return invalid(&node, fmt::format("'{}' stands for {} names and '{}' for {} addresses.", name, names->size(), address, addresses->size()));
+    return invalid(&node, fmt::format("'{}' stands for {} names and '{}' for {} addresses.", name, names->size(),
+                                      address, addresses->size()));
   }
   for (std::size_t i = 0; i < addresses->size(); ++i) {
     auto& at = (*addresses)[i];
-    if (at.empty() || at.size() > 253 || at.find_first_of(" \t\r\n\"'") != std::string::npos) return invalid(&node, fmt::format("'{}' is no address of a team.", at));
+    if (at.empty() || at.size() > 253 || at.find_first_of(" \t\r\n\"'") != std::string::npos)
+      return invalid(&node, fmt::format("'{}' is no address of a team.", at));
     teams.push_back({name.empty() ? fmt::format("Team #{}", teams.size() + 1) : (*names)[i], std::move(at)});
   }
   if (teams.size() > kMostTeams) return invalid(&node, fmt::format("There are more than {} teams.", kMostTeams));
@@ -154,29 +167,42 @@ Result<> add_teams(const toml::node& node, std::string_view name, std::string_vi
 Result<> read_teams(const toml::node& node, std::vector<Team>& teams) {
   if (const auto* array = node.as_array()) {
     for (const auto& item : *array) {
-      if (!item.is_string()) return invalid(&item, "'teams' must be a list of addresses, such as [\"10.60.{1..30}.1\"], or a section of names to addresses.");
+      if (!item.is_string())
+        return invalid(
+            &item,
+            "'teams' must be a list of addresses, such as [\"10.60.{1..30}.1\"], or a section of names to addresses.");
       if (auto added = add_teams(item, {}, *item.value<std::string>(), teams); !added) return added;
     }
   } else if (const auto* table = node.as_table()) {
     for (const auto& [key, value] : *table) {
-      if (!value.is_string()) return invalid(&value, fmt::format("'teams.{}' must be an address or a pattern of addresses.", std::string(key.str())));
+      if (!value.is_string())
+        return invalid(&value,
+                       fmt::format("'teams.{}' must be an address or a pattern of addresses.", std::string(key.str())));
       if (auto added = add_teams(value, key.str(), *value.value<std::string>(), teams); !added) return added;
     }
   } else {
-    return invalid(&node, "'teams' must be a list of addresses, such as [\"10.60.{1..30}.1\"], or a section of names to addresses.");
+    return invalid(
+        &node,
+        "'teams' must be a list of addresses, such as [\"10.60.{1..30}.1\"], or a section of names to addresses.");
   }
   std::set<std::string_view> names, addresses;
   for (const auto& team : teams) {
     if (!names.insert(team.name).second) return invalid(&node, fmt::format("Two teams are named '{}'.", team.name));
-    if (!addresses.insert(team.address).second) return invalid(&node, fmt::format("Two teams have the address '{}'.", team.address));
+    if (!addresses.insert(team.address).second)
+      return invalid(&node, fmt::format("Two teams have the address '{}'.", team.address));
   }
   return {};
 }
 
 void read_jury(Section section, const toml::table* table, Jury& jury) {
-  if (table == nullptr) return section.set(invalid(nullptr, "The section [jury] is missing: it says where flags are handed in, beginning with protocol = \"forcad_http\"."));
+  if (table == nullptr)
+    return section.set(invalid(nullptr,
+                               "The section [jury] is missing: it says where flags are handed in, beginning with "
+                               "protocol = \"forcad_http\"."));
   section.text("protocol", jury.protocol);
-  if (jury.protocol.empty()) return section.set(invalid(table, "'jury.protocol' is missing, such as \"forcad_http\", \"faust\" or \"saarctf\"."));
+  if (jury.protocol.empty())
+    return section.set(
+        invalid(table, "'jury.protocol' is missing, such as \"forcad_http\", \"faust\" or \"saarctf\"."));
   const auto known = std::ranges::find(kKnownJuries, jury.protocol, &KnownJury::protocol);
   if (known != kKnownJuries.end()) {
     jury.batch = known->batch;
@@ -203,11 +229,16 @@ void read_attack(Section section, const toml::table* table, AttackSource& attack
   section.end();
   static constexpr std::array kFormats = {"forcad", "faust", "saarctf", "enowars", "ccit", "hackerdom"};
   if (std::ranges::find(kFormats, attack.format) == kFormats.end()) {
-    return section.set(invalid(table, "'attack_data.format' must be forcad, faust, saarctf, enowars, ccit or hackerdom."));
+    return section.set(
+        invalid(table, "'attack_data.format' must be forcad, faust, saarctf, enowars, ccit or hackerdom."));
   }
-  for (const auto& [name, url] : {std::pair{"url", &attack.url}, {"teams_url", &attack.teams_url}, {"credentials_url", &attack.credentials_url}}) {
+  for (const auto& [name, url] : {std::pair{"url", &attack.url},
+                                  {"teams_url", &attack.teams_url},
+                                  {"credentials_url", &attack.credentials_url}}) {
     const bool http = url->starts_with("http://") || url->starts_with("https://");
-    if (!http && !(url->empty() && name != std::string_view("url"))) return section.set(invalid(table, fmt::format("'attack_data.{}' must be an address with http:// or https://.", name)));
+    if (!http && !(url->empty() && name != std::string_view("url")))
+      return section.set(
+          invalid(table, fmt::format("'attack_data.{}' must be an address with http:// or https://.", name)));
   }
 }
 
@@ -215,7 +246,8 @@ void read_services(Section& root, std::map<std::string, std::string, std::less<>
   const auto* table = root.table("services");
   if (table == nullptr) return;
   for (const auto& [key, value] : *table) {
-    if (!value.is_string()) return root.wrong(&value, "services", "a section of sploits (a last * stands for anything) to services");
+    if (!value.is_string())
+      return root.wrong(&value, "services", "a section of sploits (a last * stands for anything) to services");
     services.emplace(key.str(), *value.value<std::string>());
   }
 }
@@ -238,7 +270,8 @@ void read_root(const toml::table& table, Config& config, std::optional<Error>& f
   config.keep_days = 7;
   root.number("keep_days", config.keep_days, 1, 3650);
   root.secret("token", config.token);
-  if (!config.token.empty() && config.token.reveal().size() < 6) root.wrong(table.get("token"), "token", "at least 6 characters long");
+  if (!config.token.empty() && config.token.reveal().size() < 6)
+    root.wrong(table.get("token"), "token", "at least 6 characters long");
   if (const auto* teams = root.take("teams")) {
     if (auto read = read_teams(*teams, config.teams); !read) root.set(std::unexpected(std::move(read.error())));
   }
@@ -288,18 +321,22 @@ Result<std::vector<std::string>> expand(std::string_view pattern) {
     if (open == std::string_view::npos) break;
     const auto close = pattern.find('}', open);
     const auto dots = pattern.find("..", open);
-    if (close == std::string_view::npos || dots == std::string_view::npos || dots > close) return wrong("a range is written {1..30}");
-    const auto from_text = pattern.substr(open + 1, dots - open - 1), to_text = pattern.substr(dots + 2, close - dots - 2);
+    if (close == std::string_view::npos || dots == std::string_view::npos || dots > close)
+      return wrong("a range is written {1..30}");
+    const auto from_text = pattern.substr(open + 1, dots - open - 1),
+               to_text = pattern.substr(dots + 2, close - dots - 2);
     std::uint32_t from = 0, to = 0;
     const auto read = [](std::string_view digits, std::uint32_t& into) {
       const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), into);
       return error == std::errc{} && end == digits.data() + digits.size();
     };
-    if (!read(from_text, from) || !read(to_text, to) || to < from) return wrong("a range goes from a number to one that is not smaller");
+    if (!read(from_text, from) || !read(to_text, to) || to < from)
+      return wrong("a range goes from a number to one that is not smaller");
     if (std::uint64_t{to - from + 1} * done.size() > kMostTeams) return wrong("it stands for more than 4,096 texts");
     std::vector<std::string> next;
     for (const auto& text : done) {
-      for (std::uint32_t number = from; number <= to; ++number) next.push_back(fmt::format("{}{:0{}}", text, number, from_text.starts_with('0') ? from_text.size() : 0));
+      for (std::uint32_t number = from; number <= to; ++number)
+        next.push_back(fmt::format("{}{:0{}}", text, number, from_text.starts_with('0') ? from_text.size() : 0));
     }
     done = std::move(next);
     pattern.remove_prefix(close + 1);

@@ -19,11 +19,12 @@ class FlagFormat;
 
 /// How the farm's own programs hand flags in: what `farm.toml` says in [jury].
 struct Jury {
-  std::string protocol;  ///< "forcad_http", "hackerdom", "faust", "enowars", "saarctf", "ccit", "themis", "forcad_tcp", or one of your own
+  std::string protocol;  ///< "forcad_http", "hackerdom", "faust", "enowars", "saarctf", "ccit", "themis", "forcad_tcp",
+                         ///< or one of your own
   std::string settings;  ///< a JSON object, tokens included: everything else of [jury]
-  std::size_t batch = 100;          ///< flags in one call, at most
-  double calls_per_second = 0;      ///< of all senders together; 0: no limit is known
-  double flags_per_second = 0;      ///< the same of flags
+  std::size_t batch = 100;      ///< flags in one call, at most
+  double calls_per_second = 0;  ///< of all senders together; 0: no limit is known
+  double flags_per_second = 0;  ///< the same of flags
 };
 
 /// Where opponents' flag ids come from: [attack_data].
@@ -52,7 +53,7 @@ struct Config {
   std::chrono::milliseconds lease_time{0};
   std::chrono::milliseconds retry_after{0};  ///< before a flag is tried again that the jury wants later
   int keep_days = 0;
-  Secret token;               ///< of clients and senders; empty: the one in the data folder
+  Secret token;  ///< of clients and senders; empty: the one in the data folder
   std::vector<Team> teams;
   std::map<std::string, std::string, std::less<>> services;  ///< sploit (may end in "*") to service
   Jury jury;

@@ -44,17 +44,18 @@ struct Parts {
 /// Numbers 700 to 749 are ours.
 std::vector<store::Migration> migrations();
 
-/// The flag farm: takes flags in, keeps them through any crash, hands them out to senders, and keeps the books. REST and gRPC
-/// are transports to these calls. Everything runs on the home loop (`Parts::home`).
+/// The flag farm: takes flags in, keeps them through any crash, hands them out to senders, and keeps the books. REST
+/// and gRPC are transports to these calls. Everything runs on the home loop (`Parts::home`).
 ///
-/// Errors of all calls: `farm-off` (no farm is configured), `store-full`, `store-busy`, `store-failed`, `shutting-down`.
+/// Errors of all calls: `farm-off` (no farm is configured), `store-full`, `store-busy`, `store-failed`,
+/// `shutting-down`.
 class Service {
  public:
   Service(Options options, Parts parts);
   ~Service();
 
-  /// Reads the configuration (`farm-config-invalid` names file, line and reason) and the books from the store, and declares the
-  /// jobs that look after leases, expiry, the configuration file and attack data.
+  /// Reads the configuration (`farm-config-invalid` names file, line and reason) and the books from the store, and
+  /// declares the jobs that look after leases, expiry, the configuration file and attack data.
   asio::awaitable<Result<>> start();
   /// /api/v1/farm/…, /api/get_config and /api/post_flags.
   void add_routes(http::Router& router);
@@ -72,15 +73,18 @@ class Service {
   bool token_is(std::string_view text) const;
   /// Whether a request carries it, in `X-Token` or in `Authorization` (bare, or after "Bearer").
   bool carries_token(const http::Request& request) const;
-  /// Who a request to a route of the farm is by its `X-Token` or `Authorization`; null when it carries no token of the farm.
+  /// Who a request to a route of the farm is by its `X-Token` or `Authorization`; null when it carries no token of the
+  /// farm.
   std::shared_ptr<const identity::Principal> principal(const http::Request& request, const http::Route& route) const;
 
   /// Takes flags in. Answers when all of them are on disk, also those that somebody else has just posted. At most
-  /// kMostFlagsInPost; the views must live until it completes. `too-many-flags`, `farm-busy` when the disk does not keep up.
+  /// kMostFlagsInPost; the views must live until it completes. `too-many-flags`, `farm-busy` when the disk does not
+  /// keep up.
   asio::awaitable<Result<PostReceipt>> post(std::vector<NewFlag> flags);
-  /// Up to `most` flags (0: a whole call of the jury's) for a sender. Waits for up to `wait` until there is something to
-  /// send and the shared rate allows a call; nullopt when there is nothing by then. The lease is on disk.
-  asio::awaitable<Result<std::optional<Lease>>> lease(std::string sender, std::size_t most, std::chrono::milliseconds wait);
+  /// Up to `most` flags (0: a whole call of the jury's) for a sender. Waits for up to `wait` until there is something
+  /// to send and the shared rate allows a call; nullopt when there is nothing by then. The lease is on disk.
+  asio::awaitable<Result<std::optional<Lease>>> lease(std::string sender, std::size_t most,
+                                                      std::chrono::milliseconds wait);
   /// Notes verdicts; may be called many times for a lease. On disk when it answers. `lease-unknown`.
   asio::awaitable<Result<VerdictReceipt>> report(VerdictReport report);
   /// Gives a slow jury more time: another lease time from now. `lease-unknown`, `lease-ended`.

@@ -11,10 +11,13 @@ namespace {
 
 constexpr std::size_t kLongestFormat = 500;
 
-std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "farm-config-invalid", std::move(message)); }
+std::unexpected<Error> invalid(std::string message) {
+  return fail(Code::kInvalid, "farm-config-invalid", std::move(message));
+}
 
 bool is_hex(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); });
+  return std::ranges::all_of(
+      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); });
 }
 
 std::unique_ptr<re2::RE2> compile(const std::string& pattern) {
@@ -27,9 +30,11 @@ std::unique_ptr<re2::RE2> compile(const std::string& pattern) {
 /// Names what Python has and RE2 has not, which its own messages do not.
 std::string why(std::string_view python, const re2::RE2& compiled) {
   for (const std::string_view look : {"(?=", "(?!", "(?<=", "(?<!"}) {
-    if (python.find(look) != std::string_view::npos) return fmt::format("look-around ({}…) is not supported, because its cost has no bound", look);
+    if (python.find(look) != std::string_view::npos)
+      return fmt::format("look-around ({}…) is not supported, because its cost has no bound", look);
   }
-  if (python.find("(?P=") != std::string_view::npos) return "back references are not supported, because their cost has no bound";
+  if (python.find("(?P=") != std::string_view::npos)
+    return "back references are not supported, because their cost has no bound";
   return compiled.error();
 }
 
@@ -66,15 +71,18 @@ FlagFormat::FlagFormat(std::string python, std::unique_ptr<re2::RE2> whole, std:
 FlagFormat::~FlagFormat() = default;
 
 Result<std::shared_ptr<const FlagFormat>> FlagFormat::make(std::string_view python) {
-  if (python.empty()) return invalid("'flag_format' is empty: give the regular expression that a flag matches, such as '[A-Z0-9]{31}='.");
-  if (python.size() > kLongestFormat) return invalid(fmt::format("'flag_format' is longer than {} bytes.", kLongestFormat));
+  if (python.empty())
+    return invalid("'flag_format' is empty: give the regular expression that a flag matches, such as '[A-Z0-9]{31}='.");
+  if (python.size() > kLongestFormat)
+    return invalid(fmt::format("'flag_format' is longer than {} bytes.", kLongestFormat));
   auto spelling = re2_spelling(python);
   auto part = compile(spelling);
   if (!part->ok()) return invalid(fmt::format("'flag_format' cannot be used: {}.", why(python, *part)));
   // A group, so that an alternative on the outside stays one.
   auto whole = compile(fmt::format("\\A(?:{})\\z", spelling));
   if (!whole->ok()) return invalid(fmt::format("'flag_format' cannot be used: {}.", whole->error()));
-  if (re2::RE2::FullMatch("", *whole)) return invalid("'flag_format' matches the empty text, and so everything that is no flag.");
+  if (re2::RE2::FullMatch("", *whole))
+    return invalid("'flag_format' matches the empty text, and so everything that is no flag.");
   return std::shared_ptr<const FlagFormat>(new FlagFormat(std::string(python), std::move(whole), std::move(part)));
 }
 

@@ -13,14 +13,14 @@ class RE2;
 
 namespace tiltyard::farm {
 
-/// What a flag looks like: a regular expression in Python's syntax, as every A/D toolkit has it, run by RE2 (linear time,
-/// whatever is posted). Thread-safe once made.
+/// What a flag looks like: a regular expression in Python's syntax, as every A/D toolkit has it, run by RE2 (linear
+/// time, whatever is posted). Thread-safe once made.
 class FlagFormat {
  public:
   static constexpr std::size_t kLongestFlag = 256;  ///< bytes
 
-  /// `farm-config-invalid`: what RE2 cannot do (look-around, back references, …), what does not parse, and a format that
-  /// an empty text matches.
+  /// `farm-config-invalid`: what RE2 cannot do (look-around, back references, …), what does not parse, and a format
+  /// that an empty text matches.
   static Result<std::shared_ptr<const FlagFormat>> make(std::string_view python);
   ~FlagFormat();
 

@@ -20,7 +20,9 @@ constexpr std::size_t kLegacyMost = 2'000'000;
 constexpr std::chrono::seconds kLongestWait{60};
 constexpr std::size_t kMostVerdicts = 10'000;
 
-std::unexpected<Error> invalid_body(std::string message) { return fail(Code::kInvalid, "invalid-body", std::move(message)); }
+std::unexpected<Error> invalid_body(std::string message) {
+  return fail(Code::kInvalid, "invalid-body", std::move(message));
+}
 
 Result<json::value> parse_body(const std::string& body) {
   boost::system::error_code error;
@@ -42,9 +44,11 @@ bool text_member(const json::object& object, std::string_view name, std::string_
 
 Response receipt_answer(const PostReceipt& receipt) {
   json::array invalid;
-  for (const auto& flag : receipt.invalid) invalid.push_back(json::object{{"index", flag.index}, {"flag", flag.flag}, {"reason", flag.reason}});
-  return Response::json(200, fmt::format(R"({{"received":{},"new":{},"duplicate":{},"invalid_count":{},"invalid":{}}})", receipt.received, receipt.fresh,
-                                         receipt.duplicate, receipt.invalid_count, json::serialize(invalid)));
+  for (const auto& flag : receipt.invalid)
+    invalid.push_back(json::object{{"index", flag.index}, {"flag", flag.flag}, {"reason", flag.reason}});
+  return Response::json(
+      200, fmt::format(R"({{"received":{},"new":{},"duplicate":{},"invalid_count":{},"invalid":{}}})", receipt.received,
+                       receipt.fresh, receipt.duplicate, receipt.invalid_count, json::serialize(invalid)));
 }
 
 asio::awaitable<Result<PostedFlags>> read(FarmRef farm, const std::string* body, std::size_t most) {
@@ -66,8 +70,8 @@ asio::awaitable<Result<Response>> paste_text(FarmRef farm, Request request) {
   if (!body) co_return fail(std::move(body.error()));
   const auto& object = body->get_object();
   std::string_view text, sploit = "manual", team, service;
-  if (!object.contains("text") || !text_member(object, "text", text) || !text_member(object, "sploit", sploit) || !text_member(object, "team", team) ||
-      !text_member(object, "service", service)) {
+  if (!object.contains("text") || !text_member(object, "text", text) || !text_member(object, "sploit", sploit) ||
+      !text_member(object, "team", team) || !text_member(object, "service", service)) {
     co_return invalid_body(R"(The body must be like {"text": "…", "sploit": "manual"}, all of it texts.)");
   }
   if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
@@ -85,11 +89,21 @@ json::object lease_json(const Lease& lease) {
   json::array flags;
   flags.reserve(lease.flags.size());
   for (const auto& flag : lease.flags) {
-    flags.push_back(json::object{{"id", flag.id}, {"flag", flag.flag}, {"attempt", flag.attempt}, {"sploit", flag.sploit}, {"team", flag.team}, {"expires_at", to_rfc3339(flag.expires_at)}});
+    flags.push_back(json::object{{"id", flag.id},
+                                 {"flag", flag.flag},
+                                 {"attempt", flag.attempt},
+                                 {"sploit", flag.sploit},
+                                 {"team", flag.team},
+                                 {"expires_at", to_rfc3339(flag.expires_at)}});
   }
   boost::system::error_code error;
-  return {{"lease", lease.id}, {"expires_at", to_rfc3339(lease.expires_at)}, {"protocol", lease.protocol}, {"settings", json::parse(lease.settings, error)},
-          {"settings_version", lease.settings_version}, {"send_after_ms", 0}, {"flags", std::move(flags)}};
+  return {{"lease", lease.id},
+          {"expires_at", to_rfc3339(lease.expires_at)},
+          {"protocol", lease.protocol},
+          {"settings", json::parse(lease.settings, error)},
+          {"settings_version", lease.settings_version},
+          {"send_after_ms", 0},
+          {"flags", std::move(flags)}};
 }
 
 asio::awaitable<Result<Response>> take_lease(FarmRef farm, Request request) {
@@ -99,15 +113,19 @@ asio::awaitable<Result<Response>> take_lease(FarmRef farm, Request request) {
   if (!text_member(body->get_object(), "sender", name)) co_return invalid_body("'sender' must be a text.");
   std::int64_t most = 0;
   if (const auto* value = body->get_object().if_contains("max")) {
-    if (!value->is_int64() || value->get_int64() < 1 || value->get_int64() > static_cast<std::int64_t>(kMostFlagsInPost)) co_return invalid_body("'max' must be a whole number from 1 to 10000.");
+    if (!value->is_int64() || value->get_int64() < 1 ||
+        value->get_int64() > static_cast<std::int64_t>(kMostFlagsInPost))
+      co_return invalid_body("'max' must be a whole number from 1 to 10000.");
     most = value->get_int64();
   }
   const auto text = request.query_value("wait");
   std::int64_t wait = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), wait);
-  if (!text.empty() && (error != std::errc{} || end != text.data() + text.size() || wait < 0)) co_return fail(Code::kInvalid, "invalid-query", "'wait' must be a number of seconds from 0 to 60.");
+  if (!text.empty() && (error != std::errc{} || end != text.data() + text.size() || wait < 0))
+    co_return fail(Code::kInvalid, "invalid-query", "'wait' must be a number of seconds from 0 to 60.");
   std::string sender = name.empty() ? "sender at " + request.client_address : std::string(name);
-  auto got = co_await farm.service->lease(std::move(sender), static_cast<std::size_t>(most), std::min(std::chrono::seconds{wait}, kLongestWait));
+  auto got = co_await farm.service->lease(std::move(sender), static_cast<std::size_t>(most),
+                                          std::min(std::chrono::seconds{wait}, kLongestWait));
   if (!got) co_return fail(std::move(got.error()));
   if (!*got) co_return Response::empty(204);
   co_return Response::json(200, json::serialize(lease_json(**got)));
@@ -115,17 +133,22 @@ asio::awaitable<Result<Response>> take_lease(FarmRef farm, Request request) {
 
 Result<FlagVerdict> read_verdict(const json::value& value) {
   const auto wrong = [] {
-    return invalid_body(R"(A verdict is like {"flag": "…", "verdict": "accepted", "message": "…"}; verdicts are accepted, duplicate, own, old, invalid, nop, rejected and retry.)");
+    return invalid_body(
+        R"(A verdict is like {"flag": "…", "verdict": "accepted", "message": "…"}; verdicts are accepted, duplicate, own, old, invalid, nop, rejected and retry.)");
   };
   if (!value.is_object()) return wrong();
   const auto& object = value.get_object();
   std::string_view flag, verdict, message;
-  if (!text_member(object, "flag", flag) || !text_member(object, "verdict", verdict) || !text_member(object, "message", message)) return wrong();
+  if (!text_member(object, "flag", flag) || !text_member(object, "verdict", verdict) ||
+      !text_member(object, "message", message))
+    return wrong();
   const auto known = parse_verdict(verdict);
   if (flag.empty() || !known) return wrong();
   FlagVerdict out{std::string(flag), *known, std::string(message), 0, false};
-  if (const auto* points = object.if_contains("points"); points != nullptr && points->is_number()) out.points = std::clamp(points->to_number<double>(), -1e9, 1e9);
-  if (const auto* resent = object.if_contains("resent"); resent != nullptr && resent->is_bool()) out.resent = resent->get_bool();
+  if (const auto* points = object.if_contains("points"); points != nullptr && points->is_number())
+    out.points = std::clamp(points->to_number<double>(), -1e9, 1e9);
+  if (const auto* resent = object.if_contains("resent"); resent != nullptr && resent->is_bool())
+    out.resent = resent->get_bool();
   return out;
 }
 
@@ -139,7 +162,8 @@ Result<VerdictReport> read_report(const std::string& body) {
   report.lease = lease;
   if (const auto* verdicts = object.if_contains("verdicts"); verdicts != nullptr && !verdicts->is_null()) {
     if (!verdicts->is_array()) return invalid_body("'verdicts' must be a list.");
-    if (verdicts->get_array().size() > kMostVerdicts) return fail(Code::kInvalid, "too-many-flags", "At most 10,000 verdicts go into one request.");
+    if (verdicts->get_array().size() > kMostVerdicts)
+      return fail(Code::kInvalid, "too-many-flags", "At most 10,000 verdicts go into one request.");
     for (const auto& item : verdicts->get_array()) {
       auto verdict = read_verdict(item);
       if (!verdict) return fail(std::move(verdict.error()));
@@ -149,7 +173,9 @@ Result<VerdictReport> read_report(const std::string& body) {
   if (const auto* limited = object.if_contains("limited"); limited != nullptr && limited->is_object()) {
     report.limited = true;
     const auto* after = limited->get_object().if_contains("retry_after_ms");
-    if (after != nullptr && after->is_number()) report.retry_after = std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(after->to_number<double>(), 0.0, 3.6e6))};
+    if (after != nullptr && after->is_number())
+      report.retry_after =
+          std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(after->to_number<double>(), 0.0, 3.6e6))};
   }
   if (const auto* done = object.if_contains("done"); done != nullptr) {
     if (!done->is_bool()) return invalid_body("'done' must be true or false.");
@@ -163,7 +189,8 @@ asio::awaitable<Result<Response>> post_verdicts(FarmRef farm, Request request) {
   if (!report) co_return fail(std::move(report.error()));
   auto receipt = co_await farm.service->report(std::move(*report));
   if (!receipt) co_return fail(std::move(receipt.error()));
-  co_return Response::json(200, fmt::format(R"({{"recorded":{},"late":{},"unknown":{}}})", receipt->recorded, receipt->late, receipt->unknown));
+  co_return Response::json(200, fmt::format(R"({{"recorded":{},"late":{},"unknown":{}}})", receipt->recorded,
+                                            receipt->late, receipt->unknown));
 }
 
 asio::awaitable<Result<Response>> extend_lease(FarmRef farm, Request request) {
@@ -178,7 +205,8 @@ asio::awaitable<Result<Response>> extend_lease(FarmRef farm, Request request) {
 Result<> check_token(const FarmRef& farm, const Request& request) {
   if (auto on = check_on(*farm.state); !on) return on;
   if (farm.service->carries_token(request)) return {};
-  return fail(Code::kForbidden, "farm-token-wrong", "The farm's token is missing or wrong: send it in X-Token or Authorization.");
+  return fail(Code::kForbidden, "farm-token-wrong",
+              "The farm's token is missing or wrong: send it in X-Token or Authorization.");
 }
 
 asio::awaitable<Result<Response>> legacy_config(FarmRef farm, Request request) {
@@ -201,7 +229,8 @@ asio::awaitable<Result<Response>> legacy_post(FarmRef farm, Request request) {
   const auto& all = posted->flags;
   for (std::size_t from = 0; from < all.size(); from += kMostFlagsInPost) {
     const auto until = std::min(all.size(), from + kMostFlagsInPost);
-    std::vector<NewFlag> some(all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(until));
+    std::vector<NewFlag> some(all.begin() + static_cast<std::ptrdiff_t>(from),
+                              all.begin() + static_cast<std::ptrdiff_t>(until));
     auto receipt = co_await farm.service->post(std::move(some));
     if (!receipt) co_return fail(std::move(receipt.error()));
   }
@@ -212,8 +241,10 @@ asio::awaitable<Result<Response>> legacy_post(FarmRef farm, Request request) {
 
 void Service::add_routes(http::Router& router) {
   const FarmRef farm{this, state_};
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler, std::size_t body_limit = 64 * 1024) {
-    router.add({std::move(method), std::move(pattern), access, [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
+  const auto add = [&](std::string method, std::string pattern, Access access, auto handler,
+                       std::size_t body_limit = 64 * 1024) {
+    router.add({std::move(method), std::move(pattern), access,
+                [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
   };
   add("POST", "/api/v1/farm/flags", Access::kAuthor, post_flags, kMostPostBytes);
   add("POST", "/api/v1/farm/flags/text", Access::kAuthor, paste_text, kMostPostBytes);

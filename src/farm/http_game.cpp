@@ -15,8 +15,12 @@ namespace json = boost::json;
 Response config_answer(const Service::State& state) {
   const auto& config = *state.config;
   boost::system::error_code error;
-  json::object out{{"text", blank_secrets(config.text)}, {"version", config.version}, {"config", json::parse(config.json, error)}, {"path", state.options.config_file}};
-  out["trouble"] = state.config_trouble ? json::value(json::string(state.config_trouble->message)) : json::value(nullptr);
+  json::object out{{"text", blank_secrets(config.text)},
+                   {"version", config.version},
+                   {"config", json::parse(config.json, error)},
+                   {"path", state.options.config_file}};
+  out["trouble"] =
+      state.config_trouble ? json::value(json::string(state.config_trouble->message)) : json::value(nullptr);
   return Response::json(200, json::serialize(out));
 }
 
@@ -30,10 +34,12 @@ asio::awaitable<Result<Response>> put_config(FarmRef farm, Request request) {
   boost::system::error_code error;
   const auto body = json::parse(request.body, error);
   const auto* text = !error && body.is_object() ? body.get_object().if_contains("text") : nullptr;
-  if (text == nullptr || !text->is_string()) co_return fail(Code::kInvalid, "invalid-body", R"(The body must be like {"text": "the whole farm.toml"}.)");
+  if (text == nullptr || !text->is_string())
+    co_return fail(Code::kInvalid, "invalid-body", R"(The body must be like {"text": "the whole farm.toml"}.)");
   std::optional<std::uint64_t> version;
   if (const auto* value = body.get_object().if_contains("version"); value != nullptr && !value->is_null()) {
-    if (!value->is_int64() || value->get_int64() < 0) co_return fail(Code::kInvalid, "invalid-body", "'version' must be the number that came with the configuration.");
+    if (!value->is_int64() || value->get_int64() < 0)
+      co_return fail(Code::kInvalid, "invalid-body", "'version' must be the number that came with the configuration.");
     version = static_cast<std::uint64_t>(value->get_int64());
   }
   auto replaced = replace_config(*farm.state, std::string(text->get_string()), version);
@@ -92,21 +98,30 @@ asio::awaitable<Result<Response>> attack_part(FarmRef farm, Request request) {
   if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
   const auto& cache = farm.state->attack;
   const auto name = request.param("part");
-  const auto* part = name == "raw" ? &cache.flag_ids() : name == "teams" ? &cache.teams() : name == "credentials" ? &cache.credentials() : nullptr;
+  const auto* part = name == "raw"           ? &cache.flag_ids()
+                     : name == "teams"       ? &cache.teams()
+                     : name == "credentials" ? &cache.credentials()
+                                             : nullptr;
   if (part == nullptr) co_return fail(Code::kNotFound, "route-unknown", "There are raw, teams and credentials.");
-  if (!part->fetched_at) co_return fail(Code::kNotFound, "attack-data-missing", part->trouble.empty() ? "Nothing was fetched from the jury yet." : "Nothing could be fetched from the jury yet: " + part->trouble);
+  if (!part->fetched_at)
+    co_return fail(Code::kNotFound, "attack-data-missing",
+                   part->trouble.empty() ? "Nothing was fetched from the jury yet."
+                                         : "Nothing could be fetched from the jury yet: " + part->trouble);
   const auto now = farm.state->parts.clock.now();
   Response response = Response::json(200, part->text);
   response.headers.set("X-Stale", cache.stale(*part, now) ? "true" : "false");
-  response.headers.set("Age", std::to_string(std::max<std::int64_t>(0, (now - *part->fetched_at) / std::chrono::seconds{1})));
+  response.headers.set("Age",
+                       std::to_string(std::max<std::int64_t>(0, (now - *part->fetched_at) / std::chrono::seconds{1})));
   co_return response;
 }
 
 }  // namespace
 
 void add_game_routes(http::Router& router, FarmRef farm) {
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler, std::size_t body_limit = 64 * 1024) {
-    router.add({std::move(method), std::move(pattern), access, [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
+  const auto add = [&](std::string method, std::string pattern, Access access, auto handler,
+                       std::size_t body_limit = 64 * 1024) {
+    router.add({std::move(method), std::move(pattern), access,
+                [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
   };
   add("GET", "/api/v1/farm/config", Access::kOperator, show_config);
   add("PUT", "/api/v1/farm/config", Access::kOperator, put_config, 2 * 1024 * 1024);

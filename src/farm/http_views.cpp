@@ -18,7 +18,9 @@ constexpr std::size_t kMostNamed = 500;      ///< sploits, teams or services tha
 constexpr std::size_t kMostAttempts = 1000;  ///< rows that are read for one flag
 constexpr Duration kSendersFor = std::chrono::minutes{5};
 
-std::unexpected<Error> invalid_query(std::string message) { return fail(Code::kInvalid, "invalid-query", std::move(message)); }
+std::unexpected<Error> invalid_query(std::string message) {
+  return fail(Code::kInvalid, "invalid-query", std::move(message));
+}
 
 json::value time_after(std::int64_t received_at, std::uint32_t ms) {
   if (ms == 0) return nullptr;
@@ -39,7 +41,8 @@ json::object flag_json(const Books& books, std::uint32_t flag) {
                    {"expires_at", to_rfc3339(books.expires_at(entry))},
                    {"attempts", entry.attempts},
                    {"probable", entry.probable}};
-  out["response"] = entry.verdict_row == 0 ? json::value(nullptr) : json::value(json::string(books.responses().text(entry.response)));
+  out["response"] =
+      entry.verdict_row == 0 ? json::value(nullptr) : json::value(json::string(books.responses().text(entry.response)));
   return out;
 }
 
@@ -48,7 +51,9 @@ Result<unsigned> read_statuses(std::string_view text) {
   while (!text.empty()) {
     const auto end = std::min(text.find(','), text.size());
     const auto status = parse_status(text.substr(0, end));
-    if (!status) return invalid_query("'status' must be queued, leased, accepted, rejected or skipped, or several with commas between.");
+    if (!status)
+      return invalid_query(
+          "'status' must be queued, leased, accepted, rejected or skipped, or several with commas between.");
     out |= 1u << static_cast<unsigned>(*status);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
@@ -64,7 +69,8 @@ Result<> read_time(const Request& request, std::string_view name, std::optional<
   return {};
 }
 
-Result<std::uint64_t> read_number(const Request& request, std::string_view name, std::uint64_t otherwise, std::uint64_t least, std::uint64_t most) {
+Result<std::uint64_t> read_number(const Request& request, std::string_view name, std::uint64_t otherwise,
+                                  std::uint64_t least, std::uint64_t most) {
   const auto text = request.query_value(name);
   if (text.empty()) return otherwise;
   std::uint64_t value = 0;
@@ -94,7 +100,8 @@ Result<Filter> read_filter(const Request& request) {
   filter.statuses = *statuses;
   filter.flag = request.query_value("flag");
   filter.response = request.query_value("response");
-  if (filter.flag.size() > 256 || filter.response.size() > 256) return invalid_query("'flag' and 'response' are at most 256 bytes long.");
+  if (filter.flag.size() > 256 || filter.response.size() > 256)
+    return invalid_query("'flag' and 'response' are at most 256 bytes long.");
   if (auto since = read_time(request, "since", filter.since); !since) return fail(std::move(since.error()));
   if (auto until = read_time(request, "until", filter.until); !until) return fail(std::move(until.error()));
   return filter;
@@ -123,8 +130,13 @@ asio::awaitable<Result<Response>> list(FarmRef farm, Request request) {
 json::array attempts_json(const Attempts& attempts) {
   json::array out;
   for (const auto& [number, attempt] : attempts.by_lease) {
-    json::object item{{"lease", attempt.lease}, {"number", out.size() + 1}, {"sender", attempt.sender}, {"sent_at", to_rfc3339(attempt.sent_at)}, {"late", attempt.late}};
-    item["answered_at"] = attempt.answered_at ? json::value(json::string(to_rfc3339(*attempt.answered_at))) : json::value(nullptr);
+    json::object item{{"lease", attempt.lease},
+                      {"number", out.size() + 1},
+                      {"sender", attempt.sender},
+                      {"sent_at", to_rfc3339(attempt.sent_at)},
+                      {"late", attempt.late}};
+    item["answered_at"] =
+        attempt.answered_at ? json::value(json::string(to_rfc3339(*attempt.answered_at))) : json::value(nullptr);
     item["verdict"] = attempt.verdict ? json::value(json::string(to_string(*attempt.verdict))) : json::value(nullptr);
     item["message"] = attempt.verdict ? json::value(json::string(attempt.message)) : json::value(nullptr);
     out.push_back(std::move(item));
@@ -158,7 +170,8 @@ asio::awaitable<Result<Response>> show(FarmRef farm, Request request) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), flag);
   const auto& flags = farm.state->books.flags();
   const bool number = error == std::errc{} && end == text.data() + text.size();
-  if (!number || flag < flags.first() || flag >= flags.end()) co_return fail(Code::kNotFound, "flag-unknown", "There is no flag of this number.");
+  if (!number || flag < flags.first() || flag >= flags.end())
+    co_return fail(Code::kNotFound, "flag-unknown", "There is no flag of this number.");
   auto out = flag_json(farm.state->books, flag);
   auto attempts = co_await read_log(farm.state, flag);
   if (!attempts) co_return fail(std::move(attempts.error()));
@@ -199,7 +212,10 @@ json::array senders_json(const Service::State& state, TimePoint now) {
   json::array out;
   for (const auto& [name, sender] : state.senders) {
     if (name.empty() || sender.seen_at + kSendersFor < now) continue;
-    out.push_back(json::object{{"name", name}, {"seen_at", to_rfc3339(sender.seen_at)}, {"leased", sender.leased}, {"answered", sender.answered}});
+    out.push_back(json::object{{"name", name},
+                               {"seen_at", to_rfc3339(sender.seen_at)},
+                               {"leased", sender.leased},
+                               {"answered", sender.answered}});
   }
   return out;
 }
@@ -220,7 +236,9 @@ asio::awaitable<Result<Response>> stats(FarmRef farm, Request) {
   out["by_team"] = named_json(books.by_team());
   out["by_service"] = named_json(books.by_service());
   const auto oldest = books.oldest_waiting();
-  out["oldest_queued_ms"] = oldest ? json::value(static_cast<double>(to_micros(now) - books.flags()[*oldest].received_at) / 1000) : json::value(nullptr);
+  out["oldest_queued_ms"] =
+      oldest ? json::value(static_cast<double>(to_micros(now) - books.flags()[*oldest].received_at) / 1000)
+             : json::value(nullptr);
   out["leases"] = books.open_leases();
   out["senders"] = senders_json(state, now);
   out["rate"] = rate_json(state.rate, now);
@@ -238,17 +256,26 @@ asio::awaitable<Result<Response>> series(FarmRef farm, Request request) {
   const auto now = state.time.now();
   json::array items;
   for (const auto& [at, counts] : step == "10" ? state.books.series().fine(now) : state.books.series().coarse(now)) {
-    items.push_back(json::object{{"at", to_rfc3339(at)}, {"received", counts.received}, {"duplicate", counts.duplicate}, {"sent", counts.sent}, {"accepted", counts.accepted},
-                                 {"rejected", counts.rejected}, {"skipped", counts.skipped}, {"queued", counts.queued}});
+    items.push_back(json::object{{"at", to_rfc3339(at)},
+                                 {"received", counts.received},
+                                 {"duplicate", counts.duplicate},
+                                 {"sent", counts.sent},
+                                 {"accepted", counts.accepted},
+                                 {"rejected", counts.rejected},
+                                 {"skipped", counts.skipped},
+                                 {"queued", counts.queued}});
   }
-  co_return Response::json(200, json::serialize(json::object{{"step_s", step == "10" ? 10 : 60}, {"items", std::move(items)}, {"next", nullptr}}));
+  co_return Response::json(
+      200, json::serialize(
+               json::object{{"step_s", step == "10" ? 10 : 60}, {"items", std::move(items)}, {"next", nullptr}}));
 }
 
 }  // namespace
 
 void add_view_routes(http::Router& router, FarmRef farm) {
   const auto add = [&](std::string pattern, auto handler) {
-    router.add({"GET", std::move(pattern), Access::kAuthor, [farm, handler](Request request) { return handler(farm, std::move(request)); }});
+    router.add({"GET", std::move(pattern), Access::kAuthor,
+                [farm, handler](Request request) { return handler(farm, std::move(request)); }});
   };
   add("/api/v1/farm/flags", list);
   add("/api/v1/farm/flags/{id}", show);

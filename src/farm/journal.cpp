@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kTryAgainAfter{250};
 
 }  // namespace
 
-Journal::Journal(asio::any_io_executor home, store::Store& store) : home_(home), store_(store), more_(home), idle_(home) {}
+Journal::Journal(asio::any_io_executor home, store::Store& store)
+    : home_(home), store_(store), more_(home), idle_(home) {}
 
 asio::awaitable<Result<>> Journal::settled() {
   const std::uint32_t last = open_.empty() ? row_ - 1 : row_;
@@ -28,10 +29,12 @@ asio::awaitable<Result<>> Journal::settled() {
     auto executor = asio::get_associated_executor(handler);
     auto shared = std::make_shared<decltype(handler)>(std::move(handler));
     waiters_.emplace_back(last, [executor, shared](Result<> outcome) {
-      asio::post(executor, [shared, outcome = std::move(outcome)]() mutable { std::move (*shared)(std::move(outcome)); });
+      asio::post(executor,
+                 [shared, outcome = std::move(outcome)]() mutable { std::move (*shared)(std::move(outcome)); });
     });
   };
-  Result<> outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<>)>(std::move(start), asio::use_awaitable);
+  Result<> outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<>)>(std::move(start),
+                                                                                                  asio::use_awaitable);
   co_return outcome;
 }
 
@@ -77,7 +80,9 @@ asio::awaitable<void> Journal::work(Journal* self) {
       self->wake(written, self->durable_);
       continue;
     }
-    if (!failing) log::error("farm", "the log cannot be written; flags are refused until it can", {{"reason", written.error().reason}, {"cause", written.error().cause}});
+    if (!failing)
+      log::error("farm", "the log cannot be written; flags are refused until it can",
+                 {{"reason", written.error().reason}, {"cause", written.error().cause}});
     failing = true;
     self->wake(written, self->row_);
     if (self->closing_) co_return;

@@ -19,10 +19,10 @@ namespace tiltyard::farm {
 
 namespace asio = boost::asio;
 
-/// Writes the farm's log to the store. What is changed while a write is under way gathers in the open row and becomes the next
-/// write, so that under load one commit carries hundreds of posts, and the order in the table is that of the changes. A write
-/// that fails is tried again until it succeeds: the books in memory are never behind of what will be on disk, and who waits is
-/// told so. Lives on the home loop.
+/// Writes the farm's log to the store. What is changed while a write is under way gathers in the open row and becomes
+/// the next write, so that under load one commit carries hundreds of posts, and the order in the table is that of the
+/// changes. A write that fails is tried again until it succeeds: the books in memory are never behind of what will be
+/// on disk, and who waits is told so. Lives on the home loop.
 class Journal {
  public:
   Journal(asio::any_io_executor home, store::Store& store);
@@ -32,8 +32,8 @@ class Journal {
   void filled() {
     if (!open_.empty()) more_.set();
   }
-  /// Completes when everything that was appended so far is on disk; the store's error when the attempt to write it failed
-  /// (it is still kept, and tried again).
+  /// Completes when everything that was appended so far is on disk; the store's error when the attempt to write it
+  /// failed (it is still kept, and tried again).
   asio::awaitable<Result<>> settled();
   /// The store does not keep up: refuse what adds to it.
   bool congested() const { return open_.size() + in_flight_.size() > kMost; }

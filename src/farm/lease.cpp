@@ -14,9 +14,11 @@ std::unexpected<Error> lease_unknown() {
   return fail(Code::kNotFound, "lease-unknown", "There is no such lease, or it ended long ago.");
 }
 
-/// Juries like to repeat the flag: "[FLAG] text", "FLAG OK". Without it the same words are the same text for every flag.
+/// Juries like to repeat the flag: "[FLAG] text", "FLAG OK". Without it the same words are the same text for every
+/// flag.
 std::string_view without_echo(std::string_view message, std::string_view flag) {
-  if (message.starts_with('[') && message.substr(1).starts_with(flag) && message.substr(1 + flag.size()).starts_with(']')) {
+  if (message.starts_with('[') && message.substr(1).starts_with(flag) &&
+      message.substr(1 + flag.size()).starts_with(']')) {
     message.remove_prefix(flag.size() + 2);
   } else if (message.starts_with(flag)) {
     message.remove_prefix(flag.size());
@@ -44,7 +46,14 @@ std::optional<Lease> Books::lease(std::string_view sender, std::size_t most, Tim
   lease.expires_at = now + rules_.lease_time;
   const auto number = ++last_lease_;
   RecordWriter record(log.text);
-  record.kind('L').number(to_micros(now)).number(to_micros(lease.expires_at)).number(number).text(lease.id).text(name).number(flags.size()).end();
+  record.kind('L')
+      .number(to_micros(now))
+      .number(to_micros(lease.expires_at))
+      .number(number)
+      .text(lease.id)
+      .text(name)
+      .number(flags.size())
+      .end();
   for (const auto flag : flags) {
     if (flag != flags.front()) record.raw(' ');
     record.digits(flag);
@@ -52,7 +61,8 @@ std::optional<Lease> Books::lease(std::string_view sender, std::size_t most, Tim
     record.digits(table_[flag].lease_row);
     hand_out(flag, number, now, log.row);
     const Entry& entry = table_[flag];
-    lease.flags.push_back({flag, std::string(table_.text(flag)), sploits_.text(entry.sploit), teams_.text(entry.team), entry.attempts, expires_at(entry)});
+    lease.flags.push_back({flag, std::string(table_.text(flag)), sploits_.text(entry.sploit), teams_.text(entry.team),
+                           entry.attempts, expires_at(entry)});
   }
   record.end();
   auto counts = series_.at(now);
@@ -62,7 +72,8 @@ std::optional<Lease> Books::lease(std::string_view sender, std::size_t most, Tim
   return lease;
 }
 
-void Books::open_lease(std::string id, std::string sender, std::uint32_t number, TimePoint deadline, std::vector<std::uint32_t> flags) {
+void Books::open_lease(std::string id, std::string sender, std::uint32_t number, TimePoint deadline,
+                       std::vector<std::uint32_t> flags) {
   std::ranges::sort(flags);
   LeaseState state{std::move(id), std::move(sender), number, deadline, std::move(flags), 0, false};
   state.open = state.flags.size();
@@ -76,15 +87,18 @@ void Books::hand_out(std::uint32_t flag, std::uint32_t lease, TimePoint now, std
   move(entry, Status::kLeased);
   entry.lease = lease;
   entry.lease_row = row;
-  entry.submitted_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>((to_micros(now) - entry.received_at) / 1000 + 1, 1, UINT32_MAX));
+  entry.submitted_ms = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>((to_micros(now) - entry.received_at) / 1000 + 1, 1, UINT32_MAX));
   if (entry.attempts < UINT16_MAX) ++entry.attempts;
   ++since_.attempts;
 }
 
 Books::Decision Books::decide(const Entry& entry, Verdict verdict, bool resent) {
   switch (verdict) {
-    case Verdict::kAccepted: return {Status::kAccepted};
-    case Verdict::kRetry: return {Status::kQueued};
+    case Verdict::kAccepted:
+      return {Status::kAccepted};
+    case Verdict::kRetry:
+      return {Status::kQueued};
     case Verdict::kDuplicate:
       // An earlier attempt of ours ended without a final answer: it may be the one that the jury took.
       if (entry.attempts > 1 || resent) return {Status::kAccepted, true};
@@ -93,7 +107,8 @@ Books::Decision Books::decide(const Entry& entry, Verdict verdict, bool resent) 
     case Verdict::kOld:
     case Verdict::kInvalid:
     case Verdict::kNop:
-    case Verdict::kRejected: return {Status::kRejected};
+    case Verdict::kRejected:
+      return {Status::kRejected};
   }
   return {Status::kRejected};
 }
@@ -104,7 +119,8 @@ Books::LeaseState* Books::find_lease(const std::string& id) {
 }
 
 /// What a verdict means to the books; nullopt when there is nothing to write down.
-std::optional<Books::Answer> Books::answer_to(const LeaseState& lease, const FlagVerdict& verdict, VerdictReceipt& receipt) const {
+std::optional<Books::Answer> Books::answer_to(const LeaseState& lease, const FlagVerdict& verdict,
+                                              VerdictReceipt& receipt) const {
   const auto flag = table_.find(verdict.flag);
   if (!flag || !lease.had(*flag)) {
     ++receipt.unknown;
@@ -120,7 +136,9 @@ std::optional<Books::Answer> Books::answer_to(const LeaseState& lease, const Fla
   const bool late = !holds || entry.status != Status::kLeased;
   ++(late ? receipt.late : receipt.recorded);
   const auto message = without_echo(verdict.message, verdict.flag);
-  return Answer{*flag, verdict.verdict, late, late ? Decision{entry.status} : decide(entry, verdict.verdict, verdict.resent), verdict.points, message};
+  return Answer{*flag,          verdict.verdict,
+                late,           late ? Decision{entry.status} : decide(entry, verdict.verdict, verdict.resent),
+                verdict.points, message};
 }
 
 void Books::apply(LeaseState* lease, const Answer& answer, TimePoint now, std::uint32_t row) {
@@ -195,11 +213,17 @@ Result<TimePoint> Books::extend(const std::string& id, TimePoint now, Log log) {
   advance(now, log);
   LeaseState* lease = find_lease(id);
   if (lease == nullptr) return lease_unknown();
-  if (lease->ended) return fail(Code::kConflict, "lease-ended", "The lease has ended; its flags are somebody else's by now.");
+  if (lease->ended)
+    return fail(Code::kConflict, "lease-ended", "The lease has ended; its flags are somebody else's by now.");
   deadlines_.erase({lease->deadline, lease->number});
   lease->deadline = now + rules_.lease_time;
   deadlines_.emplace(lease->deadline, lease->number);
-  RecordWriter(log.text).kind('X').number(to_micros(now)).number(lease->number).number(to_micros(lease->deadline)).end();
+  RecordWriter(log.text)
+      .kind('X')
+      .number(to_micros(now))
+      .number(lease->number)
+      .number(to_micros(lease->deadline))
+      .end();
   note_time(now);
   return lease->deadline;
 }

@@ -6,8 +6,10 @@
 namespace tiltyard::farm {
 namespace {
 
-constexpr std::array<std::string_view, kStatuses> kStatusNames = {"queued", "leased", "accepted", "rejected", "skipped"};
-constexpr std::array<std::string_view, 8> kVerdictNames = {"accepted", "duplicate", "own", "old", "invalid", "nop", "rejected", "retry"};
+constexpr std::array<std::string_view, kStatuses> kStatusNames = {"queued", "leased", "accepted", "rejected",
+                                                                  "skipped"};
+constexpr std::array<std::string_view, 8> kVerdictNames = {"accepted", "duplicate", "own",      "old",
+                                                           "invalid",  "nop",       "rejected", "retry"};
 
 template <class Enum, class Names>
 std::optional<Enum> parse(const Names& names, std::string_view text) {

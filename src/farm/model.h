@@ -74,9 +74,9 @@ struct FlagVerdict {
 struct VerdictReport {
   std::string lease;
   std::vector<FlagVerdict> verdicts;
-  bool limited = false;         ///< the jury said: too many requests
-  Duration retry_after{0};      ///< as it said; zero: it did not say
-  bool done = false;            ///< what is not answered goes back
+  bool limited = false;     ///< the jury said: too many requests
+  Duration retry_after{0};  ///< as it said; zero: it did not say
+  bool done = false;        ///< what is not answered goes back
 };
 
 /// `late`: the lease had ended; noted as attempts, otherwise ignored. `unknown`: flags that the lease never had.

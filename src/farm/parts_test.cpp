@@ -70,14 +70,16 @@ TEST(R6_2, TheWholeFileIsRead) {
 
 TEST(R6_2, SecretsAreBlankedAndComeBack) {
   const auto shown = blank_secrets(kGame);
-  for (const auto* secret : {"the farm's", "otherwise", "hidden"}) EXPECT_EQ(shown.find(secret), std::string::npos) << shown;
+  for (const auto* secret : {"the farm's", "otherwise", "hidden"})
+    EXPECT_EQ(shown.find(secret), std::string::npos) << shown;
   const auto filled = parse_config(fill_blanks(shown, kGame));
   ASSERT_TRUE(filled);
   const auto before = parse_config(kGame);
   EXPECT_EQ(filled->token.reveal(), before->token.reveal());
   EXPECT_EQ(filled->jury.settings, before->jury.settings);
   // A new value is taken, and a blank that had none before stays what it is.
-  EXPECT_NE(fill_blanks("token = \"***\"\n[other]\ntoken = \"***\"\nsecret = \"new\"", kGame).find("\"new\""), std::string::npos);
+  EXPECT_NE(fill_blanks("token = \"***\"\n[other]\ntoken = \"***\"\nsecret = \"new\"", kGame).find("\"new\""),
+            std::string::npos);
   // What could not be blanked is refused rather than shown.
   const auto refused = parse_config("flag_format = 'A'\n[jury]\nprotocol = 'x'\ntoken = \"\"\"\nlong\"\"\"\n");
   ASSERT_FALSE(refused);
@@ -88,12 +90,15 @@ TEST(R6_2, PatternsStandForManyTexts) {
   EXPECT_EQ(*expand("10.60.{9..11}.1"), (std::vector<std::string>{"10.60.9.1", "10.60.10.1", "10.60.11.1"}));
   EXPECT_EQ(*expand("t{08..10}"), (std::vector<std::string>{"t08", "t09", "t10"}));
   EXPECT_EQ(expand("{1..2}.{1..2}")->size(), 4u);
-  for (const auto* text : {"{2..1}", "{1..", "{1-2}", "{a..b}", "{1..5000}", "{1..100}{1..100}", "{-1..2}", "{1..99999999999}"}) EXPECT_FALSE(expand(text)) << text;
+  for (const auto* text :
+       {"{2..1}", "{1..", "{1-2}", "{a..b}", "{1..5000}", "{1..100}{1..100}", "{-1..2}", "{1..99999999999}"})
+    EXPECT_FALSE(expand(text)) << text;
 }
 
 TEST(R6_1, PostsAreReadInBothShapes) {
-  for (const std::string body : {R"([{"flag":"A","sploit":"s","team":"t"},{"team":null,"flag":"B\u0041","x":{"flag":[1]}}])",
-                                 R"( {"more": [{"flag": "no"}], "flags": [{"flag":"A","sploit":"s","team":"t"}, "BA"]} )"}) {
+  for (const std::string body :
+       {R"([{"flag":"A","sploit":"s","team":"t"},{"team":null,"flag":"B\u0041","x":{"flag":[1]}}])",
+        R"( {"more": [{"flag": "no"}], "flags": [{"flag":"A","sploit":"s","team":"t"}, "BA"]} )"}) {
     const auto read = read_post(body, 10);
     ASSERT_TRUE(read) << read.error().message;
     ASSERT_EQ(read->flags.size(), 2u);

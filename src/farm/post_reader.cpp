@@ -29,7 +29,8 @@ class Handler {
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code& error) {
     if (listed_) return true;
-    return refuse(error, R"(The body must be {"flags": [{"flag": "…", "sploit": "…", "team": "…"}, …]} or that list alone.)");
+    return refuse(error,
+                  R"(The body must be {"flags": [{"flag": "…", "sploit": "…", "team": "…"}, …]} or that list alone.)");
   }
   bool on_object_begin(error_code& error) {
     ++depth_;
@@ -75,7 +76,12 @@ class Handler {
   bool on_key(json::string_view last, std::size_t, error_code&) {
     const std::string_view name = whole({last.data(), last.size()});
     const bool of_flag = in_list() && depth_ == list_depth_ + 1;
-    if (of_flag) key_ = name == "flag" ? Key::kFlag : name == "sploit" ? Key::kSploit : name == "team" ? Key::kTeam : name == "service" ? Key::kService : Key::kOther;
+    if (of_flag)
+      key_ = name == "flag"      ? Key::kFlag
+             : name == "sploit"  ? Key::kSploit
+             : name == "team"    ? Key::kTeam
+             : name == "service" ? Key::kService
+                                 : Key::kOther;
     else if (depth_ == 1) key_ = name == "flags" ? Key::kFlags : Key::kOther;
     parts_.clear();
     return true;
@@ -115,15 +121,21 @@ class Handler {
     return false;
   }
   bool wrong_type(error_code& error) {
-    return refuse(error, fmt::format("\"flag\", \"sploit\", \"team\" and \"service\" are texts; that of the flag at place {} is not.", out.flags.size()));
+    return refuse(
+        error,
+        fmt::format("\"flag\", \"sploit\", \"team\" and \"service\" are texts; that of the flag at place {} is not.",
+                    out.flags.size()));
   }
   bool room(error_code& error) {
     if (out.flags.size() < most_) return true;
-    return refuse(error, fmt::format("At most {} flags go into one request; send them in several.", most_), "too-many-flags");
+    return refuse(error, fmt::format("At most {} flags go into one request; send them in several.", most_),
+                  "too-many-flags");
   }
   bool other(error_code& error, bool null) {
-    if (in_list() && depth_ == list_depth_) return refuse(error, fmt::format("What stands at place {} is no flag.", out.flags.size()));
-    if (in_list() && depth_ == list_depth_ + 1 && key_ != Key::kOther && !(null && key_ != Key::kFlag)) return wrong_type(error);
+    if (in_list() && depth_ == list_depth_)
+      return refuse(error, fmt::format("What stands at place {} is no flag.", out.flags.size()));
+    if (in_list() && depth_ == list_depth_ + 1 && key_ != Key::kOther && !(null && key_ != Key::kFlag))
+      return wrong_type(error);
     return true;
   }
   std::string_view whole(std::string_view last) {
@@ -133,7 +145,8 @@ class Handler {
   }
   /// A text that lies in the body as it is needs no copy.
   std::string_view kept(std::string_view last) {
-    const bool in_body = parts_.empty() && last.data() >= body_.data() && last.data() + last.size() <= body_.data() + body_.size();
+    const bool in_body =
+        parts_.empty() && last.data() >= body_.data() && last.data() + last.size() <= body_.data() + body_.size();
     if (in_body || (parts_.empty() && last.empty())) return last;
     return out.unescaped.emplace_back(whole(last));
   }
@@ -143,10 +156,17 @@ class Handler {
         flag_.flag = text;
         has_flag_ = true;
         break;
-      case Key::kSploit: flag_.sploit = text; break;
-      case Key::kTeam: flag_.team = text; break;
-      case Key::kService: flag_.service = text; break;
-      default: break;
+      case Key::kSploit:
+        flag_.sploit = text;
+        break;
+      case Key::kTeam:
+        flag_.team = text;
+        break;
+      case Key::kService:
+        flag_.service = text;
+        break;
+      default:
+        break;
     }
   }
 
@@ -169,9 +189,12 @@ Result<PostedFlags> read_post(std::string_view body, std::size_t most) {
   const std::size_t used = parser.write_some(false, body.data(), body.size(), error);
   auto& handler = parser.handler();
   if (handler.failure) return fail(std::move(*handler.failure));
-  if (error) return fail(Code::kInvalid, "invalid-body", fmt::format("The body is no JSON: {} at byte {}.", error.message(), used));
+  if (error)
+    return fail(Code::kInvalid, "invalid-body",
+                fmt::format("The body is no JSON: {} at byte {}.", error.message(), used));
   if (body.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
-    return fail(Code::kInvalid, "invalid-body", fmt::format("The body has something behind its JSON, at byte {}.", used));
+    return fail(Code::kInvalid, "invalid-body",
+                fmt::format("The body has something behind its JSON, at byte {}.", used));
   }
   return std::move(handler.out);
 }

@@ -60,7 +60,8 @@ std::uint32_t FairQueue::pop_from(ClassKey key) {
 std::optional<std::uint32_t> FairQueue::oldest() {
   if (size_ == 0) return std::nullopt;
   while (waiting_[first_word_] == 0) ++first_word_;
-  return static_cast<std::uint32_t>(first_word_ * 64 + static_cast<std::size_t>(std::countr_zero(waiting_[first_word_])));
+  return static_cast<std::uint32_t>(first_word_ * 64 +
+                                    static_cast<std::size_t>(std::countr_zero(waiting_[first_word_])));
 }
 
 void FairQueue::pop_oldest() {
@@ -71,9 +72,12 @@ void FairQueue::pop_oldest() {
 std::optional<std::uint32_t> FairQueue::pop() {
   if (size_ == 0) return std::nullopt;
   switch (turn_++ % 3) {
-    case 0: return pop_from(by_sploit_.next());
-    case 1: return pop_from(turned(by_team_.next()));
-    default: return pop_from(class_of_(*oldest()));
+    case 0:
+      return pop_from(by_sploit_.next());
+    case 1:
+      return pop_from(turned(by_team_.next()));
+    default:
+      return pop_from(class_of_(*oldest()));
   }
 }
 

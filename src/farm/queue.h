@@ -11,13 +11,14 @@
 
 namespace tiltyard::farm {
 
-/// The flags that wait for a sender, by their numbers. A flag's number tells its age, and all flags live equally long, so
-/// the lowest number is nearest to its expiry.
+/// The flags that wait for a sender, by their numbers. A flag's number tells its age, and all flags live equally long,
+/// so the lowest number is nearest to its expiry.
 ///
-/// Three hands take turns: one goes round the sploits (and within a sploit round its teams), one round the teams (and within
-/// a team round its sploits), one takes the flag nearest to expiry whosever it is. So of any 3 S flags that leave while S
-/// sploits have some, each of them has at least one, however many flags another throws in; the same goes for teams; and what
-/// would expire first gets a third of everything. Within a sploit and team the flag nearest to expiry goes first.
+/// Three hands take turns: one goes round the sploits (and within a sploit round its teams), one round the teams (and
+/// within a team round its sploits), one takes the flag nearest to expiry whosever it is. So of any 3 S flags that
+/// leave while S sploits have some, each of them has at least one, however many flags another throws in; the same goes
+/// for teams; and what would expire first gets a third of everything. Within a sploit and team the flag nearest to
+/// expiry goes first.
 class FairQueue {
  public:
   /// Which sploit (above) and team (below, 16 bits each) a flag is of.

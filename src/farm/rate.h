@@ -10,10 +10,11 @@
 
 namespace tiltyard::farm {
 
-/// How often the jury may be called, by all senders together; paid when flags are handed out. Calls are spaced evenly (no
-/// burst), as juries count them. When the jury says that it is too much, everybody pauses for as long as it says, and the rate
-/// drops to seven tenths of what had just been tried; each quiet five seconds give back a twentieth, up to what is configured
-/// (additive increase, multiplicative decrease: Chiu and Jain 1989). Pure; the caller tells the time, which never goes back.
+/// How often the jury may be called, by all senders together; paid when flags are handed out. Calls are spaced evenly
+/// (no burst), as juries count them. When the jury says that it is too much, everybody pauses for as long as it says,
+/// and the rate drops to seven tenths of what had just been tried; each quiet five seconds give back a twentieth, up to
+/// what is configured (additive increase, multiplicative decrease: Chiu and Jain 1989). Pure; the caller tells the
+/// time, which never goes back.
 class Rate {
  public:
   /// Each second; 0: no limit is known.
@@ -47,7 +48,8 @@ class Rate {
     // Several senders may hear it of one and the same overload; it counts once.
     if (last_limited_ && now - *last_limited_ < kSameOverload) return;
     last_limited_ = now;
-    const double tried = calls_per_second() > 0 ? std::min(calls_per_second(), std::max(recent_rate(now), kLeast)) : recent_rate(now);
+    const double tried =
+        calls_per_second() > 0 ? std::min(calls_per_second(), std::max(recent_rate(now), kLeast)) : recent_rate(now);
     learned_ = std::max(tried * 0.7, kLeast);
     recovered_at_ = paused_until_;
   }

@@ -7,16 +7,20 @@
 
 namespace tiltyard::farm {
 
-/// The farm's log is text, one field after the other with a tab between, one entry a line: it can be read with the database's
-/// own shell, and lies in any SQL text column. The entries of a record follow its head line. Fields are free of control
-/// characters (see clean()), but for one that says: as in the line before.
+/// The farm's log is text, one field after the other with a tab between, one entry a line: it can be read with the
+/// database's own shell, and lies in any SQL text column. The entries of a record follow its head line. Fields are free
+/// of control characters (see clean()), but for one that says: as in the line before.
 ///
-///   F at first count dups     flags in, and how many known ones came since the F before (older logs do not say); then `count` lines: flag sploit team service, what repeats at the end left out
+// clang-format off
+///   F at first count dups     flags in, and how many known ones came since the F before (older logs do not
+///                             say); then `count` lines: flag sploit team service, what repeats at the end left out
 ///   L at deadline number lease sender count      handed out; then one line: flag,row of its attempt before …
-///   V at number lease count   verdicts; then `count` lines: flag, verdict and marks, row of its verdict before, points, message
+///   V at number lease count   verdicts; then `count` lines: flag, verdict and marks, row of its verdict
+///                             before, points, message
 ///   X at number deadline      more time
 ///   D at number               the sender has done with it; what it has not answered is free
 ///   S at count                expired; then one line with the flags
+// clang-format on
 ///
 /// Times are microseconds since 1970 UTC. A row is the place of a group of records in the table.
 inline constexpr char kSame = '\x01';
@@ -94,8 +98,8 @@ class RecordReader {
   bool good_ = true;
 };
 
-/// A name or a message from outside as it is kept: control characters become '?', at most `most` bytes, never cut within a
-/// character of UTF-8. What is clean already is returned as it is; otherwise `into` holds the result.
+/// A name or a message from outside as it is kept: control characters become '?', at most `most` bytes, never cut
+/// within a character of UTF-8. What is clean already is returned as it is; otherwise `into` holds the result.
 std::string_view clean(std::string_view text, std::size_t most, std::string& into);
 bool has_control(std::string_view text);
 

@@ -15,7 +15,8 @@ Result<> Books::replay(std::string_view text, std::uint32_t row) {
     else replay_record(kind.front(), head, reader, row);
   }
   if (reader.good()) return {};
-  return fail(Code::kInternal, "farm-log-broken", "The farm's log in the database cannot be read.", "row " + std::to_string(row));
+  return fail(Code::kInternal, "farm-log-broken", "The farm's log in the database cannot be read.",
+              "row " + std::to_string(row));
 }
 
 void Books::replay_record(char kind, std::string_view head, RecordReader& reader, std::uint32_t row) {
@@ -26,10 +27,14 @@ void Books::replay_record(char kind, std::string_view head, RecordReader& reader
   end_leases(at);
   purge_leases(at);
   switch (kind) {
-    case 'F': return replay_flags(at, head, reader, row);
-    case 'L': return replay_lease(at, head, reader, row);
-    case 'V': return replay_verdicts(at, head, reader, row);
-    case 'S': return replay_skipped(at, reader);
+    case 'F':
+      return replay_flags(at, head, reader, row);
+    case 'L':
+      return replay_lease(at, head, reader, row);
+    case 'V':
+      return replay_verdicts(at, head, reader, row);
+    case 'S':
+      return replay_skipped(at, reader);
     case 'X':
     case 'D': {
       const auto found = leases_.find(reader.number<std::uint32_t>(head));
@@ -41,7 +46,8 @@ void Books::replay_record(char kind, std::string_view head, RecordReader& reader
       deadlines_.emplace(deadline, found->first);
       return;
     }
-    default: reader.spoil();
+    default:
+      reader.spoil();
   }
 }
 
@@ -109,7 +115,8 @@ void Books::replay_verdicts(TimePoint at, std::string_view head, RecordReader& r
     if (flag < table_.first()) continue;
     const bool probable = marks.find('P') != std::string_view::npos;
     const auto verdict = static_cast<Verdict>(marks.front() - 'a');
-    Answer answer{flag, verdict, marks.find('L') != std::string_view::npos, {}, static_cast<double>(points) / 1000, before};
+    Answer answer{flag,  verdict, marks.find('L') != std::string_view::npos, {}, static_cast<double>(points) / 1000,
+                  before};
     answer.decision = probable ? Decision{Status::kAccepted, true} : decide(table_[flag], verdict, false);
     apply(lease, answer, at, row);
   }

@@ -42,7 +42,9 @@ struct Needle {
   Needle(std::string text, std::string_view sample) : part(std::move(text)) {
     std::array<std::uint32_t, 256> seen{};
     for (const char c : sample) ++seen[static_cast<unsigned char>(lower(c))];
-    const auto rarer = [&](std::size_t left, std::size_t right) { return seen[static_cast<unsigned char>(part[left])] < seen[static_cast<unsigned char>(part[right])]; };
+    const auto rarer = [&](std::size_t left, std::size_t right) {
+      return seen[static_cast<unsigned char>(part[left])] < seen[static_cast<unsigned char>(part[right])];
+    };
     if (part.size() > 1) other = 1;
     for (std::size_t i = 1; i < part.size(); ++i) {
       if (rarer(i, one)) other = std::exchange(one, i);
@@ -51,8 +53,9 @@ struct Needle {
   }
 };
 
-/// The next place from `from` on where the needle begins. Looks for two of its characters at their distance, a block at a time:
-/// a loop that the compiler turns into vector instructions (after Mula, "SIMD-friendly algorithms for substring searching").
+/// The next place from `from` on where the needle begins. Looks for two of its characters at their distance, a block at
+/// a time: a loop that the compiler turns into vector instructions (after Mula, "SIMD-friendly algorithms for substring
+/// searching").
 std::size_t find_part(std::string_view text, const Needle& needle, std::size_t from) {
   constexpr std::size_t kBlock = 64;
   const auto& part = needle.part;
@@ -81,7 +84,8 @@ struct Compiled {
   bool nothing = false;         ///< can pass
 };
 
-void compile_name(const Names& names, const std::optional<std::string>& text, std::optional<Names::Number>& into, bool& nothing) {
+void compile_name(const Names& names, const std::optional<std::string>& text, std::optional<Names::Number>& into,
+                  bool& nothing) {
   if (!text) return;
   Names::Number number = 0;
   if (names.find(*text, number)) into = number;
@@ -95,11 +99,13 @@ Compiled compile(const Books& books, const Filter& filter) {
   compile_name(books.services(), filter.service, out.service, out.nothing);
   out.statuses = filter.statuses;
   const auto& flags = books.flags();
-  if (!filter.flag.empty() && flags.size() > 0) out.flag.emplace(lower_case(filter.flag), flags.chunk_text((flags.end() - 1) / FlagTable::kChunk).substr(0, 8192));
+  if (!filter.flag.empty() && flags.size() > 0)
+    out.flag.emplace(lower_case(filter.flag), flags.chunk_text((flags.end() - 1) / FlagTable::kChunk).substr(0, 8192));
   if (!filter.response.empty()) {
     const auto part = lower_case(filter.response);
     out.responses.resize(books.responses().size());
-    for (std::size_t i = 0; i < out.responses.size(); ++i) out.responses[i] = contains(books.responses().text(static_cast<Names::Number>(i)), part);
+    for (std::size_t i = 0; i < out.responses.size(); ++i)
+      out.responses[i] = contains(books.responses().text(static_cast<Names::Number>(i)), part);
   }
   return out;
 }
@@ -113,7 +119,8 @@ bool passes(const Compiled& filter, const Entry& entry) {
 }
 
 /// Adds what passes of the flags [from, until), which lie in one chunk, the newest first.
-void search_chunk(const Books& books, const Compiled& filter, std::uint32_t from, std::uint32_t until, std::size_t most, std::vector<std::uint32_t>& out) {
+void search_chunk(const Books& books, const Compiled& filter, std::uint32_t from, std::uint32_t until, std::size_t most,
+                  std::vector<std::uint32_t>& out) {
   const auto& flags = books.flags();
   if (!filter.flag) {
     for (auto flag = until; flag > from && out.size() < most; --flag) {
@@ -125,7 +132,8 @@ void search_chunk(const Books& books, const Compiled& filter, std::uint32_t from
   std::vector<std::uint32_t> found;
   auto flag = from;
   std::size_t next = flags[from].text;
-  for (auto at = find_part(text, *filter.flag, next); at != std::string_view::npos; at = find_part(text, *filter.flag, next)) {
+  for (auto at = find_part(text, *filter.flag, next); at != std::string_view::npos;
+       at = find_part(text, *filter.flag, next)) {
     next = at + 1;
     while (flag < until && flags[flag].text + flags[flag].size <= at) ++flag;
     if (flag == until) break;
@@ -161,7 +169,8 @@ bool contains(std::string_view text, std::string_view part) {
   return part.empty() || find_part(text, Needle(std::string(part), {}), 0) != std::string_view::npos;
 }
 
-asio::awaitable<std::vector<std::uint32_t>> search(const Books* books, Filter filter, std::uint32_t before, std::size_t most) {
+asio::awaitable<std::vector<std::uint32_t>> search(const Books* books, Filter filter, std::uint32_t before,
+                                                   std::size_t most) {
   std::vector<std::uint32_t> out;
   const auto compiled = compile(*books, filter);
   const auto oldest = filter.since ? first_at(*books, *filter.since) : books->flags().first();

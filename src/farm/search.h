@@ -23,9 +23,10 @@ struct Filter {
   std::optional<TimePoint> since, until;
 };
 
-/// Up to `most` flags below `before`, the newest first. On the home loop, which it gives back every couple of milliseconds;
-/// `books` must outlive it.
-asio::awaitable<std::vector<std::uint32_t>> search(const Books* books, Filter filter, std::uint32_t before, std::size_t most);
+/// Up to `most` flags below `before`, the newest first. On the home loop, which it gives back every couple of
+/// milliseconds; `books` must outlive it.
+asio::awaitable<std::vector<std::uint32_t>> search(const Books* books, Filter filter, std::uint32_t before,
+                                                   std::size_t most);
 
 /// Whether `part`, which is in lower case, stands in the text, whatever the case of A to Z there.
 bool contains(std::string_view text, std::string_view part);

@@ -37,7 +37,8 @@ RC_GTEST_PROP(R6_5, ASearchFindsWhatAPlainLookFinds, ()) {
   Farm farm;
   // Few letters, so that parts run into each other and over the ends of flags.
   const auto letter = rc::gen::element('a', 'B', 'b', '0', '=');
-  const auto texts = *rc::gen::container<std::vector<std::string>>(rc::gen::nonEmpty(rc::gen::container<std::string>(letter)));
+  const auto texts =
+      *rc::gen::container<std::vector<std::string>>(rc::gen::nonEmpty(rc::gen::container<std::string>(letter)));
   for (const auto& text : texts) farm.post({text}, text.size() % 2 == 0 ? "even" : "odd");
   farm.take(*rc::gen::inRange<std::size_t>(1, 10));
   Filter filter;

@@ -36,7 +36,8 @@ std::string_view service_of(const Config& config, std::string_view sploit) {
   if (config.services.empty()) return {};
   if (const auto exact = config.services.find(sploit); exact != config.services.end()) return exact->second;
   for (const auto& [pattern, service] : config.services) {
-    if (pattern.ends_with('*') && sploit.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))) return service;
+    if (pattern.ends_with('*') && sploit.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1)))
+      return service;
   }
   return {};
 }
@@ -49,7 +50,8 @@ std::vector<NewFlag> sift(const Service::State& state, const std::vector<NewFlag
   for (std::size_t i = 0; i < flags.size(); ++i) {
     auto flag = flags[i];
     if (const auto fault = fault_of(flag.flag, *state.config->format); !fault.empty()) {
-      if (receipt.invalid_count++ < kMostInvalidShown) receipt.invalid.push_back({i, std::string(clean(flag.flag, 100, cleaned)), std::string(fault)});
+      if (receipt.invalid_count++ < kMostInvalidShown)
+        receipt.invalid.push_back({i, std::string(clean(flag.flag, 100, cleaned)), std::string(fault)});
       continue;
     }
     if (flag.service.empty()) flag.service = service_of(*state.config, flag.sploit);
@@ -62,7 +64,8 @@ std::vector<NewFlag> sift(const Service::State& state, const std::vector<NewFlag
   return good;
 }
 
-void note_sender(Service::State& state, const std::string& name, TimePoint now, std::size_t leased, std::size_t answered) {
+void note_sender(Service::State& state, const std::string& name, TimePoint now, std::size_t leased,
+                 std::size_t answered) {
   if (state.senders.size() >= kMostSenders && !state.senders.contains(name)) {
     std::erase_if(state.senders, [&](const auto& item) { return item.second.seen_at + kForgetSenders < now; });
     if (state.senders.size() >= kMostSenders) return;
@@ -79,7 +82,8 @@ void note_leased(Service::State& state, const Lease& lease, const std::string& s
   state.figures.leases.add();
   note_sender(state, sender, now, lease.flags.size(), 0);
   for (const auto& flag : lease.flags) {
-    if (flag.attempt == 1) state.figures.first_hand_out_seconds.observe(seconds(now - (flag.expires_at - state.books.rules().lifetime)));
+    if (flag.attempt == 1)
+      state.figures.first_hand_out_seconds.observe(seconds(now - (flag.expires_at - state.books.rules().lifetime)));
   }
 }
 
@@ -129,7 +133,8 @@ Result<> check_on(const Service::State& state) {
   return fail(Code::kNotFound, "farm-off", "This server has no flag farm: name its configuration with farm.config.");
 }
 
-Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(std::move(options), std::move(parts))) {}
+Service::Service(Options options, Parts parts)
+    : state_(std::make_shared<State>(std::move(options), std::move(parts))) {}
 Service::~Service() = default;
 
 bool Service::on() const { return state_->on; }
@@ -141,8 +146,10 @@ bool Service::token_is(std::string_view text) const {
   return state_->on && !token.empty() && token.equals(text);
 }
 
-std::shared_ptr<const identity::Principal> Service::principal(const http::Request& request, const http::Route& route) const {
-  if (!state_->on || !route.pattern.starts_with("/api/v1/farm/") || route.pattern.starts_with("/api/v1/farm/config")) return nullptr;
+std::shared_ptr<const identity::Principal> Service::principal(const http::Request& request,
+                                                              const http::Route& route) const {
+  if (!state_->on || !route.pattern.starts_with("/api/v1/farm/") || route.pattern.starts_with("/api/v1/farm/config"))
+    return nullptr;
   if (!carries_token(request)) return nullptr;
   identity::Principal farm;
   farm.user = UserId("farm");
@@ -167,8 +174,12 @@ bool Service::carries_token(const http::Request& request) const {
 asio::awaitable<Result<PostReceipt>> Service::post(std::vector<NewFlag> flags) {
   const auto state = state_;
   if (auto on = check_on(*state); !on) co_return fail(std::move(on.error()));
-  if (flags.size() > kMostFlagsInPost) co_return fail(Code::kInvalid, "too-many-flags", fmt::format("At most {} flags go into one request; send them in several.", kMostFlagsInPost));
-  if (state->journal.congested()) co_return fail(Code::kUnavailable, "farm-busy", "The disk does not keep up; nothing was taken. Send the same again.");
+  if (flags.size() > kMostFlagsInPost)
+    co_return fail(Code::kInvalid, "too-many-flags",
+                   fmt::format("At most {} flags go into one request; send them in several.", kMostFlagsInPost));
+  if (state->journal.congested())
+    co_return fail(Code::kUnavailable, "farm-busy",
+                   "The disk does not keep up; nothing was taken. Send the same again.");
   const auto began = steady_clock::now();
   PostReceipt receipt;
   receipt.received = flags.size();
@@ -192,14 +203,16 @@ asio::awaitable<Result<PostReceipt>> Service::post(std::vector<NewFlag> flags) {
   co_return receipt;
 }
 
-asio::awaitable<Result<std::optional<Lease>>> Service::lease(std::string sender, std::size_t most, std::chrono::milliseconds wait) {
+asio::awaitable<Result<std::optional<Lease>>> Service::lease(std::string sender, std::size_t most,
+                                                             std::chrono::milliseconds wait) {
   const auto state = state_;
   if (auto on = check_on(*state); !on) co_return fail(std::move(on.error()));
   const auto until = steady_clock::now() + wait;
   std::optional<Lease> lease;
   while (true) {
     if (state->stopping) co_return std::optional<Lease>();
-    if (state->journal.congested()) co_return fail(Code::kUnavailable, "farm-busy", "The disk does not keep up. Try again.");
+    if (state->journal.congested())
+      co_return fail(Code::kUnavailable, "farm-busy", "The disk does not keep up. Try again.");
     const auto batch = state->config->jury.batch;
     lease = try_lease(*state, sender, most == 0 ? batch : std::min(most, batch));
     if (lease) break;
@@ -220,7 +233,8 @@ asio::awaitable<Result<std::optional<Lease>>> Service::lease(std::string sender,
 asio::awaitable<Result<VerdictReceipt>> Service::report(VerdictReport report) {
   const auto state = state_;
   if (auto on = check_on(*state); !on) co_return fail(std::move(on.error()));
-  if (state->journal.congested()) co_return fail(Code::kUnavailable, "farm-busy", "The disk does not keep up. Send the same again.");
+  if (state->journal.congested())
+    co_return fail(Code::kUnavailable, "farm-busy", "The disk does not keep up. Send the same again.");
   auto before = co_await failpoint("farm.verdicts.before");
   if (!before) co_return fail(std::move(before.error()));
   const auto now = state->time.now();

@@ -19,10 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 /// What changes when a file does: an editor writes into it, or puts another in its place.
 std::string stamp_of(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return {};
   return fmt::format("{}:{}:{}.{}", info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
 }
@@ -31,14 +30,17 @@ Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
-  if (!in) return fail(Code::kInvalid, "farm-config-invalid", fmt::format("{} cannot be read: {}.", path, std::strerror(errno)));
+  if (!in)
+    return fail(Code::kInvalid, "farm-config-invalid",
+                fmt::format("{} cannot be read: {}.", path, std::strerror(errno)));
   return text.str();
 }
 
 /// The whole text under the name at once, or not at all, also after a power cut.
 Result<> write_file(const std::string& path, std::string_view text, mode_t mode) {
   const auto failed = [&](const char* what) {
-    return fail(Code::kInternal, "farm-config-unwritable", fmt::format("{} cannot be written.", path), fmt::format("{}: {}", what, std::strerror(errno)));
+    return fail(Code::kInternal, "farm-config-unwritable", fmt::format("{} cannot be written.", path),
+                fmt::format("{}: {}", what, std::strerror(errno)));
   };
   const std::string beside = path + ".new";
   const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
@@ -47,7 +49,8 @@ Result<> write_file(const std::string& path, std::string_view text, mode_t mode)
   ::close(fd);
   if (!written) return failed("write");
   if (::rename(beside.c_str(), path.c_str()) != 0) return failed("rename");
-  const int folder = ::open(fs::path(path).parent_path().empty() ? "." : fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder = ::open(fs::path(path).parent_path().empty() ? "." : fs::path(path).parent_path().c_str(),
+                            O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     ::fsync(folder);
     ::close(folder);
@@ -99,19 +102,22 @@ void look_at_config(Service::State& state) {
     log::info("farm", "the farm's configuration has changed", {{"file", state.options.config_file}});
     return;
   }
-  log::warn("farm", "the farm's configuration is not valid; the old one stays in force", {{"message", loaded.error().message}});
+  log::warn("farm", "the farm's configuration is not valid; the old one stays in force",
+            {{"message", loaded.error().message}});
   state.config_trouble = std::move(loaded.error());
 }
 
 Result<> replace_config(Service::State& state, std::string text, std::optional<std::uint64_t> version) {
   if (version && *version != state.config->version) {
-    return fail(Code::kConflict, "farm-config-changed", "Somebody else has changed the configuration meanwhile. Load it again, and make your change in that.");
+    return fail(Code::kConflict, "farm-config-changed",
+                "Somebody else has changed the configuration meanwhile. Load it again, and make your change in that.");
   }
   auto config = parse_config(fill_blanks(text, state.config->text));
   if (!config) return fail(std::move(config.error()));
-  struct stat info {};
+  struct stat info{};
   const bool there = ::stat(state.options.config_file.c_str(), &info) == 0;
-  if (auto written = write_file(state.options.config_file, config->text, there ? info.st_mode & 0777 : 0600); !written) return written;
+  if (auto written = write_file(state.options.config_file, config->text, there ? info.st_mode & 0777 : 0600); !written)
+    return written;
   state.config_stamp = stamp_of(state.options.config_file);
   put_in_force(state, std::move(*config));
   return {};

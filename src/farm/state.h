@@ -21,7 +21,11 @@ namespace tiltyard::farm {
 /// All of the farm; on the home loop.
 struct Service::State {
   State(Options o, Parts p)
-      : options(std::move(o)), parts(std::move(p)), time(parts.clock), journal(parts.home, parts.store), work(parts.home) {}
+      : options(std::move(o)),
+        parts(std::move(p)),
+        time(parts.clock),
+        journal(parts.home, parts.store),
+        work(parts.home) {}
 
   /// A program that takes flags and reports verdicts.
   struct Sender {
@@ -71,8 +75,8 @@ Result<Secret> load_token(const std::string& folder);
 // upkeep.cpp
 /// Reads the log and puts the books together.
 asio::awaitable<Result<>> recall(StatePtr state);
-/// The jobs by which leases end, flags expire, pages hear of changes, the jury's attack data is fetched, a new configuration is
-/// taken up, and what is older than it wants is forgotten.
+/// The jobs by which leases end, flags expire, pages hear of changes, the jury's attack data is fetched, a new
+/// configuration is taken up, and what is older than it wants is forgotten.
 void declare_jobs(StatePtr state);
 inline constexpr const char* kAttackData = "farm.attack-data";
 

@@ -19,8 +19,9 @@ namespace sql {
 
 Result<> insert_row(soci::session& session, std::uint32_t row, const std::string& body) {
   const long long number = row;
-  soci::statement insert = (session.prepare << "insert into farm_log (row_number, body) values (:number, :body) on conflict do nothing",
-                            soci::use(number), soci::use(body));
+  soci::statement insert =
+      (session.prepare << "insert into farm_log (row_number, body) values (:number, :body) on conflict do nothing",
+       soci::use(number), soci::use(body));
   insert.execute(true);
   if (insert.get_affected_rows() == 1) return {};
   std::string there;
@@ -35,8 +36,10 @@ Result<std::vector<Row>> read_rows(soci::session& session, std::uint32_t after, 
   const long long from = after;
   long long number = 0;
   std::string body;
-  soci::statement statement = (session.prepare << "select row_number, body from farm_log where row_number > :from order by row_number limit :most",
-                               soci::use(from), soci::use(most), soci::into(number), soci::into(body));
+  soci::statement statement =
+      (session.prepare
+           << "select row_number, body from farm_log where row_number > :from order by row_number limit :most",
+       soci::use(from), soci::use(most), soci::into(number), soci::into(body));
   statement.execute();
   while (statement.fetch()) rows.push_back({static_cast<std::uint32_t>(number), body});
   return rows;

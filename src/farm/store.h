@@ -12,8 +12,8 @@ class session;
 
 namespace tiltyard::farm::sql {
 
-/// A row of the log. Its number is given, not drawn: two servers that write one log at the same time collide here, and the
-/// one that comes second is refused (`farm-elsewhere`).
+/// A row of the log. Its number is given, not drawn: two servers that write one log at the same time collide here, and
+/// the one that comes second is refused (`farm-elsewhere`).
 Result<> insert_row(soci::session& session, std::uint32_t row, const std::string& body);
 
 struct Row {

@@ -1,15 +1,15 @@
 #include "farm/supervisor.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <array>
@@ -26,9 +26,9 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::chrono::seconds kGrace{5};           ///< to finish, after SIGTERM
+constexpr std::chrono::seconds kGrace{5};  ///< to finish, after SIGTERM
 constexpr std::chrono::milliseconds kFirstPause{500}, kLongestPause{30'000};
-constexpr std::chrono::seconds kLived{60};          ///< one that lived so long was not broken: it starts again soon
+constexpr std::chrono::seconds kLived{60};  ///< one that lived so long was not broken: it starts again soon
 constexpr std::size_t kLongestLine = 1000;
 
 asio::awaitable<void> pause_for(steady_clock::duration time) {
@@ -106,7 +106,8 @@ void Supervisor::adjust(const SenderPrograms& wanted) {
     if (slot.pid > 0) ::kill(slot.pid, SIGTERM);
   };
   // Another program: all of them. Another number: only the difference.
-  const auto keep_running = wanted.command == wanted_.command ? static_cast<std::size_t>(std::max(wanted.count, 0)) : 0U;
+  const auto keep_running =
+      wanted.command == wanted_.command ? static_cast<std::size_t>(std::max(wanted.count, 0)) : 0U;
   while (slots_.size() > keep_running) {
     retire(*slots_.back());
     leaving_.push_back(std::move(slots_.back()));
@@ -127,7 +128,8 @@ asio::awaitable<void> Supervisor::keep(std::shared_ptr<Slot> slot) {
   while (!slot->retired && !gate_.closing()) {
     const auto began = steady_clock::now();
     auto lived = co_await live(*slot);
-    if (!lived) log::warn("farm", "a sender cannot be started", {{"sender", slot->name()}, {"message", lived.error().message}});
+    if (!lived)
+      log::warn("farm", "a sender cannot be started", {{"sender", slot->name()}, {"message", lived.error().message}});
     if (slot->retired || gate_.closing()) break;
     if (steady_clock::now() - began > kLived) pause = kFirstPause;
     slot->changed.expires_after(pause);
@@ -145,9 +147,15 @@ Result<int> Supervisor::start(Slot& slot) {
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return fail(Code::kExhausted, "program-unstartable", std::strerror(errno));
   Program program;
   program.command = wanted_.command;
-  if (program.command.empty()) program.command = {"python3", "/proc/self/fd/3", "--farm", options_.farm_url, "--name", slot.name()};
-  program.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "TILTYARD_FARM=" + options_.farm_url,
-                         "TILTYARD_SENDER=" + slot.name(), "TILTYARD_FARM_TOKEN=" + token->reveal()};
+  if (program.command.empty())
+    program.command = {"python3", "/proc/self/fd/3", "--farm", options_.farm_url, "--name", slot.name()};
+  program.environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                         "LANG=C.UTF-8",
+                         "PYTHONUNBUFFERED=1",
+                         "PYTHONDONTWRITEBYTECODE=1",
+                         "TILTYARD_FARM=" + options_.farm_url,
+                         "TILTYARD_SENDER=" + slot.name(),
+                         "TILTYARD_FARM_TOKEN=" + token->reveal()};
   if (!options_.certificate.empty()) program.environment.push_back("TILTYARD_FARM_CERTIFICATE=" + options_.certificate);
   program.output = pipe[1];
   program.file = file_;
@@ -192,7 +200,8 @@ asio::awaitable<void> read_output(asio::posix::stream_descriptor output, std::st
 asio::awaitable<Result<>> Supervisor::live(Slot& slot) {
   auto output = start(slot);
   if (!output) co_return fail(std::move(output.error()));
-  gate_.spawn(home_, "read a sender's output", read_output(asio::posix::stream_descriptor(home_, *output), slot.name()));
+  gate_.spawn(home_, "read a sender's output",
+              read_output(asio::posix::stream_descriptor(home_, *output), slot.name()));
   [[maybe_unused]] auto [error] = co_await slot.handle.async_wait(asio::posix::stream_descriptor::wait_read, kTuple);
   const int code = reap_process(slot.pid);
   slot.pid = -1;

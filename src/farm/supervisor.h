@@ -15,24 +15,25 @@
 namespace tiltyard::farm {
 
 struct SupervisorOptions {
-  std::string farm_url;       ///< what senders are told
-  std::string data_folder;    ///< where the farm keeps its token when farm.toml names none
-  std::string_view program;   ///< the bytes of the sender that the server carries (a Python zip application)
-  std::string certificate;    ///< of our own TLS, as PEM: senders take it and no other, whatever name it is for; empty: plain HTTP
+  std::string farm_url;      ///< what senders are told
+  std::string data_folder;   ///< where the farm keeps its token when farm.toml names none
+  std::string_view program;  ///< the bytes of the sender that the server carries (a Python zip application)
+  std::string certificate;   ///< of our own TLS, as PEM: senders take it and no other, whatever name it is for; empty:
+                             ///< plain HTTP
   std::optional<Program::Account> account;  ///< whom senders run as; none: as we do
 };
 
-/// Keeps as many sender programs running as farm.toml says: starts them again with growing pauses, follows changes of the
-/// file, puts what they write into our log, and ends them with the server. A sender gets the farm's token and nothing else
-/// of ours: no other rights, files or variables. Lives on the home loop.
+/// Keeps as many sender programs running as farm.toml says: starts them again with growing pauses, follows changes of
+/// the file, puts what they write into our log, and ends them with the server. A sender gets the farm's token and
+/// nothing else of ours: no other rights, files or variables. Lives on the home loop.
 class Supervisor {
  public:
   Supervisor(Service& farm, asio::any_io_executor home, SupervisorOptions options);
   ~Supervisor();
 
   void run();
-  /// Asks the senders to finish what is at the jury, and kills those that have not after five seconds. To be called while the
-  /// server still answers them.
+  /// Asks the senders to finish what is at the jury, and kills those that have not after five seconds. To be called
+  /// while the server still answers them.
   asio::awaitable<void> close();
   std::size_t running() const;
 

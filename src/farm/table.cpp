@@ -19,7 +19,8 @@ FlagTable::FlagTable() {
 std::uint64_t FlagTable::hash(std::string_view text) const {
   static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == sizeof(std::uint64_t));
   std::uint64_t value = 0;
-  crypto_shorthash(reinterpret_cast<unsigned char*>(&value), reinterpret_cast<const unsigned char*>(text.data()), text.size(), key_.data());
+  crypto_shorthash(reinterpret_cast<unsigned char*>(&value), reinterpret_cast<const unsigned char*>(text.data()),
+                   text.size(), key_.data());
   return value;
 }
 

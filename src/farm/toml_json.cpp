@@ -1,4 +1,5 @@
-// The configuration as it may be shown: secrets blanked in the text and in JSON, and put back when an editor returns it.
+// The configuration as it may be shown: secrets blanked in the text and in JSON, and put back when an editor returns
+// it.
 #include "farm/toml_json.h"
 
 #include <fmt/format.h>
@@ -23,7 +24,8 @@ json::value value_of(const toml::node& node, Secrets secrets, bool secret) {
   if (secret && secrets == Secrets::kBlank && !node.is_table() && !node.is_array()) return json::string(kBlank);
   if (const auto* table = node.as_table()) {
     json::object out;
-    for (const auto& [key, value] : *table) out[std::string_view(key.str())] = value_of(value, secrets, secret || is_secret(key.str()));
+    for (const auto& [key, value] : *table)
+      out[std::string_view(key.str())] = value_of(value, secrets, secret || is_secret(key.str()));
     return out;
   }
   if (const auto* array = node.as_array()) {
@@ -37,7 +39,9 @@ json::value value_of(const toml::node& node, Secrets secrets, bool secret) {
   if (node.is_floating_point()) return *node.value<double>();
   std::ostringstream text;
   node.visit([&](const auto& value) {
-    if constexpr (toml::is_date<decltype(value)> || toml::is_time<decltype(value)> || toml::is_date_time<decltype(value)>) text << *value;
+    if constexpr (toml::is_date<decltype(value)> || toml::is_time<decltype(value)> ||
+                  toml::is_date_time<decltype(value)>)
+      text << *value;
   });
   return json::value_from(text.str());
 }
@@ -82,9 +86,11 @@ using Visit = std::function<void(const std::string& path, const toml::node& node
 /// Every secret value of a tree, with its path.
 void each_secret(const toml::node& node, const std::string& path, bool secret, const Visit& visit) {
   if (const auto* table = node.as_table()) {
-    for (const auto& [key, value] : *table) each_secret(value, path + "/" + std::string(key.str()), secret || is_secret(key.str()), visit);
+    for (const auto& [key, value] : *table)
+      each_secret(value, path + "/" + std::string(key.str()), secret || is_secret(key.str()), visit);
   } else if (const auto* array = node.as_array()) {
-    for (std::size_t i = 0; i < array->size(); ++i) each_secret(*array->get(i), path + "/" + std::to_string(i), secret, visit);
+    for (std::size_t i = 0; i < array->size(); ++i)
+      each_secret(*array->get(i), path + "/" + std::to_string(i), secret, visit);
   } else if (secret) {
     visit(path, node);
   }
@@ -111,7 +117,9 @@ bool is_secret(std::string_view key) {
   return false;
 }
 
-std::string to_json(const toml::table& table, Secrets secrets) { return json::serialize(value_of(table, secrets, false)); }
+std::string to_json(const toml::table& table, Secrets secrets) {
+  return json::serialize(value_of(table, secrets, false));
+}
 
 std::string blank_secrets(std::string_view text) {
   return replaced(text, [](const Found&) { return quoted(kBlank); });
@@ -124,13 +132,21 @@ Result<> check_secrets(std::string_view text, const toml::table& table) {
     blanked = toml::parse(blank_secrets(text));
   } catch (const toml::parse_error& error) {
     // The text itself is good TOML: a secret that is written over several lines.
-    wrong = Error{Code::kInvalid, "farm-config-invalid", "A token or password must be a text on the line of its key, so that it can be blanked.", {}, {}}
-                .with("line", std::to_string(error.source().begin.line));
+    wrong = Error{
+        Code::kInvalid,
+        "farm-config-invalid",
+        "A token or password must be a text on the line of its key, so that it can be blanked.",
+        {},
+        {}}.with("line", std::to_string(error.source().begin.line));
   }
   each_secret(blanked, "", false, [&](const std::string& path, const toml::node& node) {
     if (wrong || node.value<std::string>() == std::string(kBlank)) return;
-    wrong = Error{Code::kInvalid, "farm-config-invalid", fmt::format("'{}' must be a text on the line of its key, so that it can be blanked.", path.substr(1)), {}, {}}
-                .with("line", std::to_string(node.source().begin.line));
+    wrong = Error{
+        Code::kInvalid,
+        "farm-config-invalid",
+        fmt::format("'{}' must be a text on the line of its key, so that it can be blanked.", path.substr(1)),
+        {},
+        {}}.with("line", std::to_string(node.source().begin.line));
   });
   if (wrong) return fail(std::move(*wrong));
   return {};
@@ -140,7 +156,8 @@ std::string fill_blanks(std::string_view text, std::string_view before) {
   std::map<std::string, std::string> known;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::string> paths;  // by line and column of the value
   try {
-    each_secret(toml::parse(before), "", false, [&](const std::string& path, const toml::node& node) { known[path] = node.value_or(std::string()); });
+    each_secret(toml::parse(before), "", false,
+                [&](const std::string& path, const toml::node& node) { known[path] = node.value_or(std::string()); });
     each_secret(toml::parse(text), "", false, [&](const std::string& path, const toml::node& node) {
       if (node.value_or(std::string()) == kBlank) paths[{node.source().begin.line, node.source().begin.column}] = path;
     });
@@ -152,7 +169,10 @@ std::string fill_blanks(std::string_view text, std::string_view before) {
     const auto line = static_cast<std::uint32_t>(std::ranges::count(head, '\n') + 1);
     const auto line_start = head.rfind('\n') == std::string_view::npos ? 0 : head.rfind('\n') + 1;
     // The parser counts characters, not bytes.
-    const auto column = static_cast<std::uint32_t>(std::ranges::count_if(head.substr(line_start), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }) + 1);
+    const auto column = static_cast<std::uint32_t>(
+        std::ranges::count_if(head.substr(line_start),
+                              [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }) +
+        1);
     const auto path = paths.find({line, column});
     const auto value = path == paths.end() ? known.end() : known.find(path->second);
     return value == known.end() ? std::string(text.substr(found.at, found.size)) : quoted(value->second);

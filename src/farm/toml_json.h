@@ -18,7 +18,8 @@ inline constexpr std::string_view kBlank = "***";
 bool is_secret(std::string_view key);
 /// The table as a JSON object. Dates and times become texts.
 std::string to_json(const toml::table& table, Secrets secrets = Secrets::kShow);
-/// That every secret of the text can be blanked: each is a text on one line. `farm-config-invalid` names the one that is not.
+/// That every secret of the text can be blanked: each is a text on one line. `farm-config-invalid` names the one that
+/// is not.
 Result<> check_secrets(std::string_view text, const toml::table& table);
 
 }  // namespace tiltyard::farm

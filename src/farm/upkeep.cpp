@@ -16,14 +16,17 @@ constexpr int kRowsAtOnce = 16;
 void set_gauges(Service::State& state) {
   auto& figures = state.figures;
   const auto now = state.time.now();
-  for (std::size_t i = 0; i < kStatuses; ++i) figures.flags[i].set(static_cast<double>(state.books.totals().by_status[i]));
+  for (std::size_t i = 0; i < kStatuses; ++i)
+    figures.flags[i].set(static_cast<double>(state.books.totals().by_status[i]));
   const auto oldest = state.books.oldest_waiting();
-  figures.queue_age_seconds.set(oldest ? static_cast<double>(to_micros(now) - state.books.flags()[*oldest].received_at) / 1e6 : 0);
+  figures.queue_age_seconds.set(
+      oldest ? static_cast<double>(to_micros(now) - state.books.flags()[*oldest].received_at) / 1e6 : 0);
   figures.open_leases.set(static_cast<double>(state.books.open_leases()));
   figures.rate_calls.set(state.rate.calls_per_second());
   figures.log_waiting_bytes.set(static_cast<double>(state.journal.waiting_bytes()));
   const auto& attack = state.attack;
-  figures.attack_stale.set(!state.config->attack.format.empty() && attack.stale(attack.flag_ids(), state.parts.clock.now()) ? 1 : 0);
+  figures.attack_stale.set(
+      !state.config->attack.format.empty() && attack.stale(attack.flag_ids(), state.parts.clock.now()) ? 1 : 0);
 }
 
 /// Pages ask again when they hear of it: so that they are told, not how, and at most a few times a second.
@@ -56,7 +59,9 @@ asio::awaitable<Result<>> recall(StatePtr state) {
   state->time.not_before(state->books.last_at());
   state->journal.begin_after(last);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
-  log::info("farm", "the books are read", {{"flags", state->books.totals().total()}, {"rows", std::size_t{last}}, {"ms", std::int64_t{took.count()}}});
+  log::info(
+      "farm", "the books are read",
+      {{"flags", state->books.totals().total()}, {"rows", std::size_t{last}}, {"ms", std::int64_t{took.count()}}});
   co_return Result<>{};
 }
 
@@ -108,10 +113,17 @@ std::function<asio::awaitable<Result<jobs::Next>>()> at_once(StatePtr state, voi
 
 void declare_jobs(StatePtr state) {
   auto& jobs = state->parts.jobs;
-  jobs.declare_poll(kind_of("farm.upkeep", "Ends leases and flags of the farm, and tells its pages.", at_once(state, keep_up)), kTick);
-  if (state->options.watch) jobs.declare_poll(kind_of("farm.config", "Takes up a changed farm.toml.", at_once(state, look_at_config)), kLookAtConfigEvery);
-  jobs.declare_poll(kind_of(kAttackData, "Fetches the jury's attack data.", [state] { return state->attack.fetch_all(state->parts.clock); }), kLookAtAttackEvery);
-  auto retention = kind_of("farm.retention", "Forgets flags that are older than keep_days.", [state] { return forget(state); });
+  jobs.declare_poll(
+      kind_of("farm.upkeep", "Ends leases and flags of the farm, and tells its pages.", at_once(state, keep_up)),
+      kTick);
+  if (state->options.watch)
+    jobs.declare_poll(kind_of("farm.config", "Takes up a changed farm.toml.", at_once(state, look_at_config)),
+                      kLookAtConfigEvery);
+  jobs.declare_poll(kind_of(kAttackData, "Fetches the jury's attack data.",
+                            [state] { return state->attack.fetch_all(state->parts.clock); }),
+                    kLookAtAttackEvery);
+  auto retention =
+      kind_of("farm.retention", "Forgets flags that are older than keep_days.", [state] { return forget(state); });
   retention.at_once = 1;
   jobs.declare(std::move(retention));
   jobs.declare(jobs::Service::Recurring{"farm.retention", "forget", {}, *jobs::Schedule::every(kForgetEvery)});

@@ -25,8 +25,8 @@ namespace asio = boost::asio;
 struct Feature {
   std::string name;  ///< [a-z0-9][a-z0-9.-]{0,63}
   std::string about;
-  bool enabled = false;           ///< off: off for everybody, whatever else it says
-  double percent = 0;             ///< of owners (teams where there are teams), 0 to 100, to hundredths
+  bool enabled = false;                ///< off: off for everybody, whatever else it says
+  double percent = 0;                  ///< of owners (teams where there are teams), 0 to 100, to hundredths
   std::set<std::string> users, teams;  ///< ids or names for which it is on
   std::optional<identity::Role> role;  ///< on for this role and those above
   TimePoint changed_at{};
@@ -41,9 +41,9 @@ struct Subject {
   static Subject of(const identity::Principal& principal, std::string_view owner);
 };
 
-/// Where an owner stands in a feature's draw, 0 to 9999: the same on every server and for ever, other for each feature; so
-/// who has a feature at 10 % has it at 20 %. (Hashing name and key to a bucket is how LaunchDarkly and Unleash roll out; the
-/// hash is SipHash-2-4 with a fixed key, Aumasson and Bernstein 2012.)
+/// Where an owner stands in a feature's draw, 0 to 9999: the same on every server and for ever, other for each feature;
+/// so who has a feature at 10 % has it at 20 %. (Hashing name and key to a bucket is how LaunchDarkly and Unleash roll
+/// out; the hash is SipHash-2-4 with a fixed key, Aumasson and Bernstein 2012.)
 unsigned draw(std::string_view feature, std::string_view owner);
 
 bool is_on(const Feature& feature, const Subject& subject);

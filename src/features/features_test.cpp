@@ -88,7 +88,8 @@ TEST(R7_7, FeaturesDrawEachForThemselvesAndTheSameForEver) {
 
 TEST(R7_7, RulesAreReadStrictly) {
   const auto read = [](const char* text) { return from_json("x", boost::json::parse(text).as_object()); };
-  const auto good = read(R"({"about":"a","enabled":true,"percent":12.345,"users":["u"],"teams":["t"],"role":"author"})");
+  const auto good =
+      read(R"({"about":"a","enabled":true,"percent":12.345,"users":["u"],"teams":["t"],"role":"author"})");
   ASSERT_TRUE(good);
   EXPECT_DOUBLE_EQ(good->percent, 12.35);
   const auto again = [&] {
@@ -99,8 +100,9 @@ TEST(R7_7, RulesAreReadStrictly) {
   ASSERT_TRUE(again);
   EXPECT_EQ(again->users, good->users);
   EXPECT_EQ(again->role, good->role);
-  for (const auto* bad : {R"({"percent":101})", R"({"percent":-1})", R"({"percent":"10"})", R"({"enabled":1})", R"({"users":"u"})", R"({"users":[""]})",
-                          R"({"users":[1]})", R"({"role":"king"})", R"({"role":1})", R"({"else":1})", R"({"about":1})"}) {
+  for (const auto* bad : {R"({"percent":101})", R"({"percent":-1})", R"({"percent":"10"})", R"({"enabled":1})",
+                          R"({"users":"u"})", R"({"users":[""]})", R"({"users":[1]})", R"({"role":"king"})",
+                          R"({"role":1})", R"({"else":1})", R"({"about":1})"}) {
     const auto refused = read(bad);
     ASSERT_FALSE(refused) << bad;
     EXPECT_EQ(refused.error().reason, "invalid-body");
@@ -117,7 +119,8 @@ TEST(R7_7, IsAskedInUnderAMicrosecond) {
   for (int round = 0; round < 20; ++round) {
     const auto begun = std::chrono::steady_clock::now();
     for (int i = 0; i < 1000; ++i) count += is_on(one, subject) ? 1 : 0;
-    best = std::min(best, std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begun));
+    best =
+        std::min(best, std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begun));
   }
   EXPECT_GE(count, 0);
 #ifdef NDEBUG

@@ -16,20 +16,26 @@ using http::Request;
 using http::Response;
 using StatePtr = std::shared_ptr<Service::State>;
 
-std::unexpected<Error> invalid_body(std::string message) { return fail(Code::kInvalid, "invalid-body", std::move(message)); }
+std::unexpected<Error> invalid_body(std::string message) {
+  return fail(Code::kInvalid, "invalid-body", std::move(message));
+}
 
 Result<> check_name(std::string_view name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; };
-  const bool good = !name.empty() && name.size() <= 64 && std::ranges::all_of(name, plain) && name.front() != '-' && name.front() != '.';
+  const bool good = !name.empty() && name.size() <= 64 && std::ranges::all_of(name, plain) && name.front() != '-' &&
+                    name.front() != '.';
   if (good) return {};
-  return fail(Code::kInvalid, "invalid-name", "A feature's name has 1 to 64 of the characters a-z, 0-9, '-' and '.', and begins with a letter or digit.");
+  return fail(
+      Code::kInvalid, "invalid-name",
+      "A feature's name has 1 to 64 of the characters a-z, 0-9, '-' and '.', and begins with a letter or digit.");
 }
 
 Result<std::set<std::string>> read_targets(const json::value& value, std::string_view name) {
   std::set<std::string> out;
   if (!value.is_array()) return invalid_body(fmt::format("'{}' must be a list of ids or names.", name));
   for (const auto& item : value.get_array()) {
-    if (!item.is_string() || item.get_string().empty() || item.get_string().size() > 256) return invalid_body(fmt::format("'{}' must be a list of ids or names.", name));
+    if (!item.is_string() || item.get_string().empty() || item.get_string().size() > 256)
+      return invalid_body(fmt::format("'{}' must be a list of ids or names.", name));
     out.emplace(item.get_string());
   }
   if (out.size() > kMostTargets) return invalid_body(fmt::format("'{}' has more than {} entries.", name, kMostTargets));
@@ -45,7 +51,8 @@ Result<double> read_percent(const json::value& value) {
 
 Result<> read_member(Feature& feature, std::string_view key, const json::value& value) {
   if (key == "about") {
-    if (!value.is_string() || value.get_string().size() > 500) return invalid_body("'about' must be a text of at most 500 bytes.");
+    if (!value.is_string() || value.get_string().size() > 500)
+      return invalid_body("'about' must be a text of at most 500 bytes.");
     feature.about = std::string(value.get_string());
   } else if (key == "enabled") {
     if (!value.is_bool()) return invalid_body("'enabled' must be true or false.");
@@ -65,7 +72,8 @@ Result<> read_member(Feature& feature, std::string_view key, const json::value& 
     if (!role) return fail(std::move(role.error()));
     feature.role = *role;
   } else {
-    return invalid_body(fmt::format("Unknown member '{}'; known are about, enabled, percent, users, teams and role.", key.substr(0, 40)));
+    return invalid_body(fmt::format("Unknown member '{}'; known are about, enabled, percent, users, teams and role.",
+                                    key.substr(0, 40)));
   }
   return {};
 }
@@ -106,12 +114,14 @@ asio::awaitable<Result<Response>> put(StatePtr state, Request request) {
   json::parse_options options;
   options.max_depth = 4;
   const auto body = json::parse(request.body, error, {}, options);
-  if (error || !body.is_object()) co_return invalid_body(R"(The body must be a JSON object like {"enabled": true, "percent": 10}.)");
+  if (error || !body.is_object())
+    co_return invalid_body(R"(The body must be a JSON object like {"enabled": true, "percent": 10}.)");
   auto feature = from_json(name, body.get_object());
   if (!feature) co_return fail(std::move(feature.error()));
   const bool fresh = !state->all.contains(name);
   if (fresh && state->all.size() >= kMostFeatures) {
-    co_return fail(Code::kConflict, "too-many-features", fmt::format("There are {} features; delete one that nothing uses.", kMostFeatures));
+    co_return fail(Code::kConflict, "too-many-features",
+                   fmt::format("There are {} features; delete one that nothing uses.", kMostFeatures));
   }
   feature->changed_at = state->clock.now();
   feature->changed_by = identity::principal_of(request).name;
@@ -138,7 +148,8 @@ asio::awaitable<Result<Response>> remove(StatePtr state, Request request) {
 }  // namespace
 
 json::object to_json(const Feature& feature) {
-  json::object out{{"name", feature.name}, {"about", feature.about}, {"enabled", feature.enabled}, {"percent", feature.percent}};
+  json::object out{
+      {"name", feature.name}, {"about", feature.about}, {"enabled", feature.enabled}, {"percent", feature.percent}};
   out["users"] = list_json(feature.users);
   out["teams"] = list_json(feature.teams);
   out["role"] = feature.role ? json::value(identity::to_string(*feature.role)) : json::value(nullptr);
@@ -157,7 +168,8 @@ Result<Feature> from_json(std::string name, const json::object& body) {
 }
 
 void Service::add_routes(http::Router& router) {
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler, std::size_t body_limit = 64 * 1024) {
+  const auto add = [&](std::string method, std::string pattern, Access access, auto handler,
+                       std::size_t body_limit = 64 * 1024) {
     router.add({std::move(method), std::move(pattern), access,
                 [state = state_, handler](Request request) { return handler(state, std::move(request)); }, body_limit});
   };

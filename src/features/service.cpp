@@ -47,7 +47,8 @@ bool is_on(const Feature& feature, const Subject& subject) {
   if (!feature.enabled) return false;
   if (feature.percent >= 100) return true;
   if (feature.role && subject.role >= *feature.role) return true;
-  if (named(feature.users, subject.user, subject.user_name) || named(feature.teams, subject.team, subject.team_name)) return true;
+  if (named(feature.users, subject.user, subject.user_name) || named(feature.teams, subject.team, subject.team_name))
+    return true;
   return feature.percent > 0 && draw(feature.name, subject.owner) < feature.percent * 100;
 }
 

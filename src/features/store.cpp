@@ -25,12 +25,15 @@ Result<std::vector<Feature>> read_all(soci::session& session) {
   std::vector<Feature> all;
   std::string name, rule, by;
   long long at = 0;
-  soci::statement statement = (session.prepare << "select name, rule, changed_at, changed_by from features order by name", soci::into(name),
-                               soci::into(rule), soci::into(at), soci::into(by));
+  soci::statement statement =
+      (session.prepare << "select name, rule, changed_at, changed_by from features order by name", soci::into(name),
+       soci::into(rule), soci::into(at), soci::into(by));
   statement.execute();
   while (statement.fetch()) {
     auto feature = from_json(name, boost::json::parse(rule).as_object());
-    if (!feature) return fail(Code::kInternal, "store-failed", "A feature in the database cannot be read.", name + ": " + feature.error().message);
+    if (!feature)
+      return fail(Code::kInternal, "store-failed", "A feature in the database cannot be read.",
+                  name + ": " + feature.error().message);
     feature->changed_at = from_micros(at);
     feature->changed_by = by;
     all.push_back(std::move(*feature));
@@ -44,8 +47,8 @@ Result<> write(soci::session& session, const Feature& feature) {
   const std::string text = boost::json::serialize(rule);
   const long long at = to_micros(feature.changed_at);
   session << "delete from features where name = :name", soci::use(feature.name);
-  session << "insert into features (name, rule, changed_at, changed_by) values (:name, :rule, :at, :by)", soci::use(feature.name), soci::use(text),
-      soci::use(at), soci::use(feature.changed_by);
+  session << "insert into features (name, rule, changed_at, changed_by) values (:name, :rule, :at, :by)",
+      soci::use(feature.name), soci::use(text), soci::use(at), soci::use(feature.changed_by);
   bus::Event event;
   event.kind = bus::kind("feature.changed");
   event.subject = feature.name;

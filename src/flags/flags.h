@@ -47,9 +47,9 @@ class Service {
   void run();
   asio::awaitable<void> close();
 
-  /// The owner's flag of this template: made at the first call, the same for ever after. Known ones cost no database read.
-  /// Empty where flags are switched off for the template and its files hold none. `plan`: the template's, where the caller
-  /// has it. Errors: those of `plan_of`, of the store.
+  /// The owner's flag of this template: made at the first call, the same for ever after. Known ones cost no database
+  /// read. Empty where flags are switched off for the template and its files hold none. `plan`: the template's, where
+  /// the caller has it. Errors: those of `plan_of`, of the store.
   asio::awaitable<Result<Secret>> flag_of(std::string owner, std::shared_ptr<const templates::Template> tmpl,
                                           std::shared_ptr<const Plan> plan = nullptr);
   /// Deletes the flags of an owner who is gone (row 9.4: flag.deleted).
@@ -58,7 +58,8 @@ class Service {
   asio::awaitable<Result<std::optional<FlagOwner>>> owner_of(std::string flag);
 
   /// Where the template's flag goes. Looks into its images if that was not done yet, which can take as long as reading
-  /// them. Errors: `flags-broken` (the plan's problems say why), `image-missing`, those of `scan_image` and of the engine.
+  /// them. Errors: `flags-broken` (the plan's problems say why), `image-missing`, those of `scan_image` and of the
+  /// engine.
   asio::awaitable<Result<std::shared_ptr<const Plan>>> plan_of(std::shared_ptr<const templates::Template> tmpl);
   /// The kind of warm pool that the template can have; none while that is not known yet.
   labs::PoolChoice pool_kind_of(const templates::Template& tmpl) const;

@@ -1,8 +1,6 @@
 // Flags: their texts, where they go, and the files of instances, over the fake engine with the real store.
 #include "flags/flags.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -172,9 +170,8 @@ class Flags : public Folder {
   }
 
   void open() {
-    service_ = std::make_unique<Service>(
-        Options{"FLAG", (folder_ / "flags").string()},
-        Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
+    service_ = std::make_unique<Service>(Options{"FLAG", (folder_ / "flags").string()},
+                                         Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
     step_ = flags_step(*service_, (folder_ / "instances").string());
   }
   void close() {
@@ -275,7 +272,8 @@ TEST_F(R5_1_Kept, TheSameOwnerAndTemplateAlwaysGetTheSame) {
   EXPECT_EQ(flag_of("").error().reason, "owner-missing");
 }
 
-asio::awaitable<Result<>> ask(Service* service, std::shared_ptr<const templates::Template> tmpl, std::set<std::string>* out) {
+asio::awaitable<Result<>> ask(Service* service, std::shared_ptr<const templates::Template> tmpl,
+                              std::set<std::string>* out) {
   auto flag = co_await service->flag_of("me", tmpl);
   if (!flag) co_return fail(std::move(flag.error()));
   out->insert(flag->reveal());
@@ -321,7 +319,8 @@ TEST_F(R5_1_Kept, SwitchedOffItIsTheTextItself) {
 
 TEST_F(R5_1_Kept, AnAlphabetThatIsUsedUpIsAnError) {
   auto twice = [](const char* owner, FlagStore store) -> asio::awaitable<Result<Secret>> {
-    co_return co_await store.find_or_insert(owner, TemplateId("t"), [] { return Secret("FLAG{one}"); }, "", TimePoint{});
+    co_return co_await store.find_or_insert(
+        owner, TemplateId("t"), [] { return Secret("FLAG{one}"); }, "", TimePoint{});
   };
   EXPECT_TRUE(run(twice("a", FlagStore(*store_))));
   EXPECT_TRUE(run(twice("a", FlagStore(*store_)))) << "the same owner's is read, not made";
@@ -335,7 +334,9 @@ TEST_F(R5_2_Plan, HoldersBindsAndVariablesOfEveryMachine) {
   write("templates/box/conf/a.conf", "FLAG{box}");
   write("templates/box/conf/b.conf", "nothing");
   add_service("back", "test/two:1");
-  image({{"one", Kind::kFile, "FLAG{box}"}, {"hidden/two", Kind::kFile, "FLAG{box}"}, {"three", Kind::kFile, "FLAG{other}"}});
+  image({{"one", Kind::kFile, "FLAG{box}"},
+         {"hidden/two", Kind::kFile, "FLAG{box}"},
+         {"three", Kind::kFile, "FLAG{other}"}});
   image({{"four", Kind::kFile, "FLAG{box}"}}, "test/two:1");
   main().binds.push_back({"conf", "/hidden", true, -1, {}});
   main().binds.push_back({"inline", "/run/secrets/flag", true, 0400, "is FLAG{box}"});
@@ -356,7 +357,9 @@ TEST_F(R5_2_Plan, VolumesKeepWhatTheyHold) {
 
 TEST_F(R5_2_Plan, TheSmallestBinaryDecidesForAll) {
   write("templates/box/flag.txt", "FLAG{long-base}");
-  image({{"text", Kind::kFile, "FLAG{long-base}"}, {"bin", Kind::kFile, "\0FLAG{long-base}\0\0\0\0\0\0\0\0\0\0\0x"s, 0755}, {"wide", Kind::kFile, "\0FLAG{long-base}"s + std::string(90, '\0')}});
+  image({{"text", Kind::kFile, "FLAG{long-base}"},
+         {"bin", Kind::kFile, "\0FLAG{long-base}\0\0\0\0\0\0\0\0\0\0\0x"s, 0755},
+         {"wide", Kind::kFile, "\0FLAG{long-base}"s + std::string(90, '\0')}});
   EXPECT_EQ(plan()->shape.length(), 15u + 10);
   EXPECT_THAT(*flag_of("me"), MatchesRegex("FLAG\\{lo_[0-9a-f]+\\}"));
   EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kCreated) << "a program that runs cannot be written to";
@@ -377,7 +380,10 @@ TEST_F(R5_2_Plan, APromiseThatNothingKeepsIsNoticed) {
 }
 
 TEST_F(R5_2_Plan, TheFlagFileMustBeAFile) {
-  image({{"dir/", Kind::kFolder, {}}, {"out", Kind::kSymlink, "../../x"}, {"real/flag", Kind::kFile, "x", 0600, 5, 6}, {"to", Kind::kSymlink, "real/flag"}});
+  image({{"dir/", Kind::kFolder, {}},
+         {"out", Kind::kSymlink, "../../x"},
+         {"real/flag", Kind::kFile, "x", 0600, 5, 6},
+         {"to", Kind::kSymlink, "real/flag"}});
   const auto with = [&](const std::string& file) {
     tmpl_->flag.file = file;
     tmpl_->hash += "+";
@@ -453,7 +459,8 @@ TEST_F(R5_2_Files, OwnerModeTimesAndCapabilityAreKept) {
 
 TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
   tmpl_->flag.base = "box";
-  image({{"text", Kind::kFile, "x FLAG{box} y", 0640, 12, 34, 981173106}, {"bin", Kind::kFile, "\0FLAG{box}"s + std::string(40, '\0') + "end"}});
+  image({{"text", Kind::kFile, "x FLAG{box} y", 0640, 12, 34, 981173106},
+         {"bin", Kind::kFile, "\0FLAG{box}"s + std::string(40, '\0') + "end"}});
   auto live = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(live)));
   const auto nobodys = live->making->flag->reveal();
@@ -539,49 +546,6 @@ TEST_F(R5_2_Files, ARemoteEngineGetsThemAsAnArchive) {
   run(engine_->close());
   engine_ = std::move(local);
   open();
-}
-
-TEST(R5_2_Pack, OwnerModeTimeCapabilityAndHardLinksAreKept) {
-  Plan plan;
-  plan.placeholder = "FLAG{box}";
-  Patch patch;
-  patch.service = "main";
-  patch.target = "/srv/a flag";
-  patch.facts = {1234, 99, 04640, 981173106, 5, std::string("\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)};
-  patch.content = "it is FLAG{box}\n";
-  plan.patches.push_back(patch);
-  patch.target = "/srv/link";
-  plan.patches.push_back(patch);
-  patch.service = "other";
-  plan.patches.push_back(patch);
-  const auto packed = pack_files(plan, {"FLAG{mine}", ""});
-  ASSERT_TRUE(packed);
-  ASSERT_EQ(packed->size(), 2u);
-  const auto& tar = packed->at("main");
-  const std::unique_ptr<archive, decltype(&archive_read_free)> reader(archive_read_new(), archive_read_free);
-  archive_read_support_format_tar(reader.get());
-  ASSERT_EQ(archive_read_open_memory(reader.get(), tar.data(), tar.size()), ARCHIVE_OK);
-  archive_entry* entry = nullptr;
-  ASSERT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_OK);
-  EXPECT_STREQ(archive_entry_pathname(entry), "srv/a flag");
-  EXPECT_EQ(archive_entry_uid(entry), 1234);
-  EXPECT_EQ(archive_entry_gid(entry), 99);
-  EXPECT_EQ(archive_entry_perm(entry), 04640u);
-  EXPECT_EQ(archive_entry_mtime(entry), 981173106);
-  ASSERT_GE(archive_entry_xattr_reset(entry), 1);
-  const char* name = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  archive_entry_xattr_next(entry, &name, &value, &size);
-  EXPECT_STREQ(name, "security.capability");
-  EXPECT_EQ(std::string(static_cast<const char*>(value), size), patch.facts.capability);
-  std::string content(static_cast<std::size_t>(archive_entry_size(entry)), '\0');
-  archive_read_data(reader.get(), content.data(), content.size());
-  EXPECT_EQ(content, "it is FLAG{mine}\n");
-  ASSERT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_OK);
-  EXPECT_STREQ(archive_entry_pathname(entry), "srv/link");
-  EXPECT_STREQ(archive_entry_hardlink(entry), "srv/a flag");
-  EXPECT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_EOF);
 }
 
 TEST_F(R5_2_Files, AFlagThatDoesNotFitTheBinaryIsAnError) {

@@ -31,8 +31,10 @@ Kind kind_of(const std::string& file_name) {
   const auto name = lower(file_name);
   if (name == "flag" || name == "flag.txt") return Kind::kFlag;
   if (name.contains("flag")) return Kind::kNamedForFlag;
-  if (name.contains("compose") || name.starts_with("dockerfile") || name.ends_with(".dockerfile")) return Kind::kConfiguration;
-  const bool configures = std::ranges::any_of(kConfigurationEndings, [&](auto ending) { return name.ends_with(ending); });
+  if (name.contains("compose") || name.starts_with("dockerfile") || name.ends_with(".dockerfile"))
+    return Kind::kConfiguration;
+  const bool configures =
+      std::ranges::any_of(kConfigurationEndings, [&](auto ending) { return name.ends_with(ending); });
   return configures ? Kind::kConfiguration : Kind::kSource;
 }
 
@@ -52,7 +54,8 @@ std::vector<Candidate> list(const fs::path& folder, const FolderLimits& limits) 
     std::vector<fs::path> below;
     for (const auto& at : level) {
       std::error_code failure;
-      for (fs::directory_iterator entry(folder / at, failure), end; !failure && entry != end; entry.increment(failure)) {
+      for (fs::directory_iterator entry(folder / at, failure), end; !failure && entry != end;
+           entry.increment(failure)) {
         std::error_code ignored;
         const auto status = entry->symlink_status(ignored);
         const auto name = entry->path().filename().string();

@@ -132,14 +132,18 @@ la_ssize_t read_member(archive* inner, void* client, const void** block) {
 
 Error too_many(const Shared& shared, const std::string& path) {
   const auto& limits = shared.options.limits;
-  return Error{Code::kTooLarge, "too-many-holders",
-               fmt::format("More than {} files or {} MiB of the image hold a text such as {}{{...}}; '{}' is one too many. "
-                           "Choose a [flag] prefix of the template's own.",
-                           limits.holders, limits.kept_bytes >> 20, shared.options.prefix, path),
-               {}, {}};
+  return Error{
+      Code::kTooLarge,
+      "too-many-holders",
+      fmt::format("More than {} files or {} MiB of the image hold a text such as {}{{...}}; '{}' is one too many. "
+                  "Choose a [flag] prefix of the template's own.",
+                  limits.holders, limits.kept_bytes >> 20, shared.options.prefix, path),
+      {},
+      {}};
 }
 
-Result<> keep(Shared& shared, Layer& layer, const std::string& path, const FileFacts& facts, std::vector<std::string> texts) {
+Result<> keep(Shared& shared, Layer& layer, const std::string& path, const FileFacts& facts,
+              std::vector<std::string> texts) {
   const auto& limits = shared.options.limits;
   const auto size = static_cast<std::int64_t>(shared.buffer.size());
   shared.kept += size;
@@ -159,7 +163,8 @@ Result<> keep(Shared& shared, Layer& layer, const std::string& path, const FileF
   std::ofstream out(shared.options.folder + "/" + std::to_string(holder.content), std::ios::binary | std::ios::trunc);
   out.write(shared.buffer.data(), size);
   out.close();
-  if (!out) return fail(Code::kExhausted, "disk-full", "What an image holds of flags could not be kept in the data folder.");
+  if (!out)
+    return fail(Code::kExhausted, "disk-full", "What an image holds of flags could not be kept in the data folder.");
   layer.add_holder(std::move(holder));
   return {};
 }
@@ -193,8 +198,9 @@ Result<> take_entry(Shared& shared, Layer& layer, archive* inner, archive_entry*
   const auto path = tidy_path(name_of(entry));
   if (path.empty()) return {};  // the root itself, or a name that leaves it
   if (++shared.entries > shared.options.limits.entries) {
-    return fail(Code::kTooLarge, "image-too-large",
-                fmt::format("The image has more than {} files; its flags are not looked for.", shared.options.limits.entries));
+    return fail(
+        Code::kTooLarge, "image-too-large",
+        fmt::format("The image has more than {} files; its flags are not looked for.", shared.options.limits.entries));
   }
   const auto link = hard_link_of(entry);
   if (!link.empty()) {
@@ -202,10 +208,16 @@ Result<> take_entry(Shared& shared, Layer& layer, archive* inner, archive_entry*
     return {};
   }
   switch (archive_entry_filetype(entry)) {
-    case AE_IFREG: return take_file(shared, layer, inner, entry, path);
-    case AE_IFDIR: layer.add(path, EntryKind::kFolder, {}); break;
-    case AE_IFLNK: layer.add_symlink(path, symlink_of(entry)); break;
-    default: layer.add(path, EntryKind::kOther, {});
+    case AE_IFREG:
+      return take_file(shared, layer, inner, entry, path);
+    case AE_IFDIR:
+      layer.add(path, EntryKind::kFolder, {});
+      break;
+    case AE_IFLNK:
+      layer.add_symlink(path, symlink_of(entry));
+      break;
+    default:
+      layer.add(path, EntryKind::kOther, {});
   }
   return {};
 }
@@ -214,7 +226,8 @@ Result<> take_entry(Shared& shared, Layer& layer, archive* inner, archive_entry*
 Result<Layer> read_layer(Shared& shared, Member& member) {
   Layer layer;
   const auto inner = open_tar();
-  if (archive_read_open(inner.get(), &member, nullptr, read_member, nullptr) < ARCHIVE_WARN) return fail(unreadable(why(inner.get())));
+  if (archive_read_open(inner.get(), &member, nullptr, read_member, nullptr) < ARCHIVE_WARN)
+    return fail(unreadable(why(inner.get())));
   archive_entry* entry = nullptr;
   while (true) {
     const int got = archive_read_next_header(inner.get(), &entry);
@@ -342,7 +355,9 @@ class Export {
       std::string name = tidy_path(std::string_view(text->data(), text->size()));
       for (int hops = 0; hops < 4 && links_.contains(name); ++hops) name = links_.at(name);
       const auto found = layers_.find(name);
-      if (found == layers_.end()) return fail(unreadable(fmt::format("layer {}: {}", name, faults_.contains(name) ? faults_[name] : "it is missing")));
+      if (found == layers_.end())
+        return fail(
+            unreadable(fmt::format("layer {}: {}", name, faults_.contains(name) ? faults_[name] : "it is missing")));
       order.push_back(&found->second);
     }
     return Stack(std::move(order));

@@ -22,8 +22,8 @@ Key key_of(std::string_view path) {
     return key;
   }();
   Key out;
-  crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(path.data()),
-                              path.size(), secret.data());
+  crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(out.data()),
+                              reinterpret_cast<const unsigned char*>(path.data()), path.size(), secret.data());
   return out;
 }
 

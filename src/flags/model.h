@@ -37,9 +37,10 @@ struct Plan {
   std::string found_in;     ///< where the placeholder was seen first, for people
   Shape shape;
   std::vector<Patch> patches;
-  std::map<std::string, std::vector<std::string>> environment;  ///< "NAME=value" by service, with kFlagMark for the flag
-  std::map<std::string, std::string> images;                    ///< reference → id
-  std::vector<std::string> retaggable;                          ///< references that somebody else may point elsewhere
+  std::map<std::string, std::vector<std::string>>
+      environment;                            ///< "NAME=value" by service, with kFlagMark for the flag
+  std::map<std::string, std::string> images;  ///< reference → id
+  std::vector<std::string> retaggable;        ///< references that somebody else may point elsewhere
   std::vector<templates::Problem> problems;
 
   bool broken() const;
@@ -65,10 +66,10 @@ struct ImageFacts {
 };
 
 struct PlanInput {
-  std::string prefix;                     ///< the server's
-  std::optional<std::string> placeholder; ///< found in the folder
+  std::string prefix;                      ///< the server's
+  std::optional<std::string> placeholder;  ///< found in the folder
   std::string found_in;
-  std::vector<ImageFacts> images;         ///< one per service, in their order
+  std::vector<ImageFacts> images;  ///< one per service, in their order
 };
 
 /// Lays out where the flag goes, and what is wrong with that. Blocking: reads the template's bound files.

@@ -7,7 +7,6 @@
 #include <memory>
 #include <utility>
 
-
 namespace tiltyard::flags {
 namespace {
 
@@ -36,7 +35,8 @@ class Tar {
     archive_entry_set_mtime(entry.get(), facts.seconds, static_cast<long>(facts.nanos));
     archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content.size()));
     if (!facts.capability.empty()) {
-      archive_entry_xattr_add_entry(entry.get(), "security.capability", facts.capability.data(), facts.capability.size());
+      archive_entry_xattr_add_entry(entry.get(), "security.capability", facts.capability.data(),
+                                    facts.capability.size());
     }
     if (archive_write_header(writer_.get(), entry.get()) != ARCHIVE_OK ||
         archive_write_data(writer_.get(), content.data(), content.size()) != static_cast<la_ssize_t>(content.size())) {

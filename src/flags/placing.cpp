@@ -37,14 +37,16 @@ std::unexpected<Error> refused(const std::string& path, const char* what) {
   const int why = errno;
   const bool full = why == ENOSPC || why == EDQUOT;
   return fail(full ? Code::kExhausted : Code::kInternal, full ? "disk-full" : "flag-file-refused",
-              "A file with the flag could not be written for the instance.", fmt::format("{} {}: {}", what, path, ::strerror(why)));
+              "A file with the flag could not be written for the instance.",
+              fmt::format("{} {}: {}", what, path, ::strerror(why)));
 }
 
 Result<std::string> read_file(const std::string& path) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status{};
   if (!file.open() || ::fstat(file.get(), &status) != 0) {
-    return fail(Code::kInternal, "flag-file-missing", "The original of a file with a flag is gone; read the template again.", path);
+    return fail(Code::kInternal, "flag-file-missing",
+                "The original of a file with a flag is gone; read the template again.", path);
   }
   std::string out(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t filled = 0;
@@ -102,7 +104,8 @@ Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, 
   if (plan.patches.empty()) return {};
   std::error_code failure;
   fs::create_directories(folder, failure);
-  if (failure) return fail(Code::kInternal, "flag-file-refused", "The instance's folder could not be made.", failure.message());
+  if (failure)
+    return fail(Code::kInternal, "flag-file-refused", "The instance's folder could not be made.", failure.message());
   std::set<int> done;
   for (const auto& patch : plan.patches) {
     if (!done.insert(patch.file).second) continue;

@@ -109,8 +109,8 @@ class Planner {
   }
 
   /// What hides the image's own file at `path`; `volume`: with a copy of it.
-  static const std::string* mounted_over(const templates::Service& service, const ImageFacts& image, const std::string& path,
-                                         bool& volume) {
+  static const std::string* mounted_over(const templates::Service& service, const ImageFacts& image,
+                                         const std::string& path, bool& volume) {
     volume = false;
     for (const auto& bind : service.binds) {
       if (is_below(path, bind.target)) return &bind.target;
@@ -137,9 +137,10 @@ class Planner {
       bool volume = false;
       if (const auto* hidden = mounted_over(service, image, holder.path, volume)) {
         if (volume) {
-          warn(fmt::format("{} of {} holds {} and lies in the volume {}: what is in volumes stays as the image has it; let the "
-                           "program put the flag there when it starts",
-                           holder.path, service.name, plan_.placeholder, *hidden));
+          warn(fmt::format(
+              "{} of {} holds {} and lies in the volume {}: what is in volumes stays as the image has it; let the "
+              "program put the flag there when it starts",
+              holder.path, service.name, plan_.placeholder, *hidden));
         }
         continue;
       }
@@ -176,7 +177,8 @@ class Planner {
   void add_bound_folder(const templates::Service& service, const templates::BindSource& bind, const std::string& path) {
     std::error_code failure;
     std::vector<std::string> below;
-    for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end; entry.increment(failure)) {
+    for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
+         entry.increment(failure)) {
       std::error_code ignored;
       if (fs::is_regular_file(entry->symlink_status(ignored))) below.push_back(entry->path().string());
       if (below.size() >= kMostBoundFiles) break;
@@ -194,8 +196,8 @@ class Planner {
     add_bound(service, bind, target, path, content, facts_of(status));
   }
 
-  void add_bound(const templates::Service& service, const templates::BindSource& bind, const std::string& target, std::string source,
-                 const std::string& content, FileFacts facts) {
+  void add_bound(const templates::Service& service, const templates::BindSource& bind, const std::string& target,
+                 std::string source, const std::string& content, FileFacts facts) {
     const auto room = room_for(content, plan_.placeholder);
     if (!room) return;
     Patch patch;
@@ -236,14 +238,18 @@ class Planner {
     if (tmpl_.flag.file.empty() || !image.scan) return;
     const auto& watched = image.scan->watched;
     switch (watched.kind) {
-      case Watched::Kind::kFolder: return error(fmt::format("flag.file: {} is a folder in the image of {}", tmpl_.flag.file, service.name));
+      case Watched::Kind::kFolder:
+        return error(fmt::format("flag.file: {} is a folder in the image of {}", tmpl_.flag.file, service.name));
       case Watched::Kind::kOutside:
         return error(fmt::format("flag.file: {} is a link that leaves the image of {}", tmpl_.flag.file, service.name));
       case Watched::Kind::kOther:
-        return error(fmt::format("flag.file: {} leads to {} in the image of {}, which is no file", tmpl_.flag.file, watched.path, service.name));
-      default: break;
+        return error(fmt::format("flag.file: {} leads to {} in the image of {}, which is no file", tmpl_.flag.file,
+                                 watched.path, service.name));
+      default:
+        break;
     }
-    std::erase_if(plan_.patches, [&](const Patch& other) { return other.service == service.name && other.target == watched.path; });
+    std::erase_if(plan_.patches,
+                  [&](const Patch& other) { return other.service == service.name && other.target == watched.path; });
     Patch patch;
     patch.service = service.name;
     patch.target = watched.path;
@@ -257,9 +263,12 @@ class Planner {
   /// [credentials] file and variable.
   void add_password(const templates::Service& service) {
     const auto& credentials = *tmpl_.credentials;
-    if (!credentials.variable.empty()) plan_.environment[service.name].push_back(credentials.variable + "=" + std::string(kPasswordMark));
+    if (!credentials.variable.empty())
+      plan_.environment[service.name].push_back(credentials.variable + "=" + std::string(kPasswordMark));
     if (credentials.file.empty()) return;
-    std::erase_if(plan_.patches, [&](const Patch& other) { return other.service == service.name && other.target == credentials.file; });
+    std::erase_if(plan_.patches, [&](const Patch& other) {
+      return other.service == service.name && other.target == credentials.file;
+    });
     Patch patch;
     patch.service = service.name;
     patch.target = credentials.file;
@@ -283,25 +292,31 @@ class Planner {
       plan_.shape = std::move(*fitting);
       return;
     }
-    error(fmt::format("{} of {} is a binary file with room for {} characters in place of {}; a flag needs at least {}: fill the "
-                      "text up, or put NUL bytes behind it",
-                      narrowest->target, narrowest->service, narrowest->room, plan_.placeholder,
-                      plan_.shape.prefix.size() + 3 + kDigitsAfterBase));
+    error(fmt::format(
+        "{} of {} is a binary file with room for {} characters in place of {}; a flag needs at least {}: fill the "
+        "text up, or put NUL bytes behind it",
+        narrowest->target, narrowest->service, narrowest->room, plan_.placeholder,
+        plan_.shape.prefix.size() + 3 + kDigitsAfterBase));
   }
 
   void judge() {
-    if (plan_.patches.size() > kMostPatches) error(fmt::format("more than {} files hold {}", kMostPatches, plan_.placeholder));
+    if (plan_.patches.size() > kMostPatches)
+      error(fmt::format("more than {} files hold {}", kMostPatches, plan_.placeholder));
     const bool placed = std::ranges::any_of(plan_.patches, [](const Patch& patch) { return !patch.password; }) ||
                         std::ranges::any_of(plan_.environment, [](const auto& of) {
-                          return std::ranges::any_of(of.second, [](const std::string& variable) { return variable.contains(kFlagMark); });
+                          return std::ranges::any_of(
+                              of.second, [](const std::string& variable) { return variable.contains(kFlagMark); });
                         });
     if (!plan_.dynamic || plan_.placeholder.empty() || placed) return;
     for (const auto& service : tmpl_.services) {
       if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) return;
     }
-    warn(fmt::format("{} promises the flag {}, but no image, bound file or variable holds it: nobody will find it. Copy the file into "
-                     "the image, or say [flag] file or variable; what is loaded into a database when its image is built cannot be replaced",
-                     plan_.found_in, plan_.placeholder));
+    warn(
+        fmt::format("{} promises the flag {}, but no image, bound file or variable holds it: nobody will find it. Copy "
+                    "the file into "
+                    "the image, or say [flag] file or variable; what is loaded into a database when its image is built "
+                    "cannot be replaced",
+                    plan_.found_in, plan_.placeholder));
   }
 
   void warn(std::string message) { plan_.problems.push_back({Problem::Severity::kWarning, "", 0, std::move(message)}); }
@@ -316,18 +331,21 @@ class Planner {
 }  // namespace
 
 bool Plan::broken() const {
-  return std::ranges::any_of(problems, [](const Problem& problem) { return problem.severity == Problem::Severity::kError; });
+  return std::ranges::any_of(problems,
+                             [](const Problem& problem) { return problem.severity == Problem::Severity::kError; });
 }
 
 labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {
   const auto* credentials = tmpl.credentials ? &*tmpl.credentials : nullptr;
   if (credentials && !credentials->variable.empty()) {
-    return {labs::PoolKind::kNone, fmt::format("the owner's password is in the environment of '{}', which is fixed when the machine is made",
-                                               credentials->machine)};
+    return {labs::PoolKind::kNone,
+            fmt::format("the owner's password is in the environment of '{}', which is fixed when the machine is made",
+                        credentials->machine)};
   }
   labs::PoolChoice later;
   if (credentials && credentials->read_at_start) {
-    later = {labs::PoolKind::kCreated, "its program reads the password once, when it starts (credentials.read = \"start\")"};
+    later = {labs::PoolKind::kCreated,
+             "its program reads the password once, when it starts (credentials.read = \"start\")"};
   }
   if (!tmpl.dynamic_flags) return later;
   std::string holder = tmpl.flag.variable.empty() ? std::string{} : tmpl.flag.machine;
@@ -336,12 +354,15 @@ labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {
   }
   if (!plan.environment.empty()) holder = plan.environment.begin()->first;
   if (!holder.empty()) {
-    return {labs::PoolKind::kNone, fmt::format("the flag is in the environment of '{}', which is fixed when the machine is made", holder)};
+    return {labs::PoolKind::kNone,
+            fmt::format("the flag is in the environment of '{}', which is fixed when the machine is made", holder)};
   }
-  if (tmpl.flag.read_at_start) return {labs::PoolKind::kCreated, "its program reads the flag once, when it starts (flag.read = \"start\")"};
+  if (tmpl.flag.read_at_start)
+    return {labs::PoolKind::kCreated, "its program reads the flag once, when it starts (flag.read = \"start\")"};
   for (const auto& patch : plan.patches) {
     if (patch.binary && (patch.facts.mode & 0111) != 0) {
-      return {labs::PoolKind::kCreated, fmt::format("the flag is inside the program {} of '{}'", patch.target, patch.service)};
+      return {labs::PoolKind::kCreated,
+              fmt::format("the flag is inside the program {} of '{}'", patch.target, patch.service)};
     }
   }
   return later;

@@ -66,7 +66,8 @@ const std::string kFlag = "the flag is FLAG{base}\n";
 
 TEST_F(R5_2, AHolderIsKeptWithItsFacts) {
   const std::string capability("\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
-  const auto found = scan(image_of({tar_of({{"srv/", Kind::kFolder, {}}, {"srv/flag", Kind::kFile, kFlag, 04751, 33, 34, 981173106, capability}})}));
+  const auto found = scan(image_of(
+      {tar_of({{"srv/", Kind::kFolder, {}}, {"srv/flag", Kind::kFile, kFlag, 04751, 33, 34, 981173106, capability}})}));
   ASSERT_THAT(paths(found), ElementsAre("/srv/flag"));
   const Holder& holder = found->holders[0];
   EXPECT_EQ(holder.facts, (FileFacts{33, 34, 04751, 981173106, 0, capability}));
@@ -76,12 +77,17 @@ TEST_F(R5_2, AHolderIsKeptWithItsFacts) {
 }
 
 TEST_F(R5_2, WhatALaterLayerOverwritesHoldsNothing) {
-  const auto lower = tar_of({{"a", Kind::kFile, kFlag}, {"b", Kind::kFile, kFlag}, {"c/d", Kind::kFile, kFlag}, {"e/f", Kind::kFile, kFlag}});
-  EXPECT_THAT(paths(scan(image_of({lower, tar_of({{"a", Kind::kFile, "nothing"}})}))), ElementsAre("/b", "/c/d", "/e/f"));
+  const auto lower = tar_of(
+      {{"a", Kind::kFile, kFlag}, {"b", Kind::kFile, kFlag}, {"c/d", Kind::kFile, kFlag}, {"e/f", Kind::kFile, kFlag}});
+  EXPECT_THAT(paths(scan(image_of({lower, tar_of({{"a", Kind::kFile, "nothing"}})}))),
+              ElementsAre("/b", "/c/d", "/e/f"));
   EXPECT_THAT(paths(scan(image_of({lower, tar_of({{".wh.b", Kind::kFile, ""}})}))), ElementsAre("/a", "/c/d", "/e/f"));
   EXPECT_THAT(paths(scan(image_of({lower, tar_of({{".wh.c", Kind::kFile, ""}})}))), ElementsAre("/a", "/b", "/e/f"));
-  EXPECT_THAT(paths(scan(image_of({lower, tar_of({{"e/", Kind::kFolder, {}}, {"e/.wh..wh..opq", Kind::kFile, ""}, {"e/g", Kind::kFile, kFlag}})}))),
-              ElementsAre("/a", "/b", "/c/d", "/e/g"));
+  EXPECT_THAT(
+      paths(scan(image_of(
+          {lower,
+           tar_of({{"e/", Kind::kFolder, {}}, {"e/.wh..wh..opq", Kind::kFile, ""}, {"e/g", Kind::kFile, kFlag}})}))),
+      ElementsAre("/a", "/b", "/c/d", "/e/g"));
   EXPECT_THAT(paths(scan(image_of({lower, tar_of({{"c", Kind::kSymlink, "e"}})}))), ElementsAre("/a", "/b", "/e/f"));
   EXPECT_THAT(paths(scan(image_of({lower, tar_of({{"a/", Kind::kFolder, {}}})}))), ElementsAre("/b", "/c/d", "/e/f"));
   EXPECT_THAT(paths(scan(image_of({lower, tar_of({{".wh.b", Kind::kFile, ""}}), tar_of({{"b", Kind::kFile, kFlag}})}))),
@@ -101,22 +107,30 @@ TEST_F(R5_2, LayersCountInTheManifestsOrder) {
 }
 
 TEST_F(R5_2, EachNameOfAHardLinkHolds) {
-  const auto layer = tar_of({{"a", Kind::kFile, kFlag}, {"b", Kind::kHardLink, "a"}, {"plain", Kind::kFile, "x"}, {"c", Kind::kHardLink, "plain"}});
+  const auto layer = tar_of({{"a", Kind::kFile, kFlag},
+                             {"b", Kind::kHardLink, "a"},
+                             {"plain", Kind::kFile, "x"},
+                             {"c", Kind::kHardLink, "plain"}});
   const auto found = scan(image_of({layer}));
   ASSERT_THAT(paths(found), ElementsAre("/a", "/b"));
   EXPECT_EQ(found->holders[0].content, found->holders[1].content);
   EXPECT_THAT(paths(scan(image_of({layer, tar_of({{"a", Kind::kFile, "new"}})}))), ElementsAre("/b"));
-  EXPECT_THAT(paths(scan(image_of({tar_of({{"b", Kind::kFile, kFlag}}), layer, tar_of({{".wh.b", Kind::kFile, ""}})}))), ElementsAre("/a"));
+  EXPECT_THAT(paths(scan(image_of({tar_of({{"b", Kind::kFile, kFlag}}), layer, tar_of({{".wh.b", Kind::kFile, ""}})}))),
+              ElementsAre("/a"));
 }
 
 TEST_F(R5_2, SymlinksAndFoldersHoldNothing) {
-  const auto layer = tar_of({{"FLAG{folder}/", Kind::kFolder, {}}, {"link", Kind::kSymlink, "FLAG{target}"}, {"real", Kind::kFile, kFlag}, {"to", Kind::kSymlink, "real"}});
+  const auto layer = tar_of({{"FLAG{folder}/", Kind::kFolder, {}},
+                             {"link", Kind::kSymlink, "FLAG{target}"},
+                             {"real", Kind::kFile, kFlag},
+                             {"to", Kind::kSymlink, "real"}});
   EXPECT_THAT(paths(scan(image_of({layer}))), ElementsAre("/real"));
 }
 
 TEST_F(R5_2, APlaceholderAcrossReadsIsFound) {
   for (std::size_t before = 65'520; before < 65'560; before += 3) {
-    const auto image = image_of({tar_of({{"a", Kind::kFile, std::string(before, 'x') + "FLAG{base}" + std::string(70'000, 'y')}})});
+    const auto image =
+        image_of({tar_of({{"a", Kind::kFile, std::string(before, 'x') + "FLAG{base}" + std::string(70'000, 'y')}})});
     for (const std::size_t chunk : {std::size_t{1'000}, std::size_t{65'536}, image.size()}) {
       EXPECT_THAT(paths(scan(image, chunk)), ElementsAre("/a")) << before << " " << chunk;
     }
@@ -138,16 +152,25 @@ TEST_F(R5_2, BinariesSayHowMuchRoomThereIs) {
 
 TEST_F(R5_2, CompressedLayersAndForeignNamesAreRead) {
   for (const std::string filter : {"none", "gzip", "zstd"}) {
-    EXPECT_THAT(paths(scan(image_of({tar_of({{"./srv/f\xc3\xa4hnchen", Kind::kFile, kFlag}}, filter)}))), ElementsAre("/srv/f\xc3\xa4hnchen")) << filter;
+    EXPECT_THAT(paths(scan(image_of({tar_of({{"./srv/f\xc3\xa4hnchen", Kind::kFile, kFlag}}, filter)}))),
+                ElementsAre("/srv/f\xc3\xa4hnchen"))
+        << filter;
   }
-  EXPECT_THAT(paths(scan(image_of({tar_of({{"srv/\xe4" "flag", Kind::kFile, kFlag}}, "none", "gnutar")}))), ElementsAre("/srv/\xe4" "flag"));
+  EXPECT_THAT(paths(scan(image_of({tar_of({{"srv/\xe4"
+                                            "flag",
+                                            Kind::kFile, kFlag}},
+                                          "none", "gnutar")}))),
+              ElementsAre("/srv/\xe4"
+                          "flag"));
   const auto inner = tar_of({{"flag", Kind::kFile, kFlag}}, "gzip");
-  EXPECT_THAT(paths(scan(image_of({tar_of({{"archive.tar.gz", Kind::kFile, inner}})}))), IsEmpty()) << "archives inside are not opened";
+  EXPECT_THAT(paths(scan(image_of({tar_of({{"archive.tar.gz", Kind::kFile, inner}})}))), IsEmpty())
+      << "archives inside are not opened";
 }
 
 TEST_F(R5_2, LimitsAreKeptAndSaid) {
   options_.limits.file_bytes = 1000;
-  auto found = scan(image_of({tar_of({{"large", Kind::kFile, kFlag + std::string(1000, 'x')}, {"small", Kind::kFile, kFlag}})}));
+  auto found =
+      scan(image_of({tar_of({{"large", Kind::kFile, kFlag + std::string(1000, 'x')}, {"small", Kind::kFile, kFlag}})}));
   EXPECT_THAT(paths(found), ElementsAre("/small"));
   EXPECT_THAT(found->skipped, ElementsAre("/large"));
 
@@ -161,7 +184,10 @@ TEST_F(R5_2, LimitsAreKeptAndSaid) {
   options_.limits.kept_bytes = 1000;
   EXPECT_EQ(scan(image_of({tar_of(many)})).error().reason, "too-many-holders");
   options_.limits.entries = 100;
-  EXPECT_EQ(scan(image_of({tar_of({many.begin(), many.begin() + 30}), tar_of(std::vector<Entry>(71, {"x", Kind::kFile, "x"}))})).error().reason,
+  EXPECT_EQ(scan(image_of({tar_of({many.begin(), many.begin() + 30}),
+                           tar_of(std::vector<Entry>(71, {"x", Kind::kFile, "x"}))}))
+                .error()
+                .reason,
             "image-too-large");
 }
 
@@ -171,21 +197,28 @@ TEST_F(R5_2, ACutOrForeignStreamIsAnError) {
   EXPECT_EQ(scan("").error().reason, "image-unreadable");
   EXPECT_EQ(scan("no archive at all").error().reason, "image-unreadable");
   EXPECT_EQ(scan(image_of({"no layer"})).error().reason, "image-unreadable");
-  EXPECT_EQ(scan(tar_of({{"manifest.json", Kind::kFile, R"([{"Layers":["gone/layer.tar"]}])"}})).error().reason, "image-unreadable");
+  EXPECT_EQ(scan(tar_of({{"manifest.json", Kind::kFile, R"([{"Layers":["gone/layer.tar"]}])"}})).error().reason,
+            "image-unreadable");
   const ReadMore lost = []() -> Result<std::string> { return fail(Code::kUnavailable, "engine-lost", "Cut."); };
   EXPECT_EQ(scan_image(lost, options_).error().reason, "engine-lost");
 }
 
 TEST_F(R5_2, ALayerThatIsThereTwiceIsReadOnce) {
   const auto layer = tar_of({{"a", Kind::kFile, kFlag}});
-  const auto image = tar_of({{"one/layer.tar", Kind::kFile, layer}, {"two/layer.tar", Kind::kSymlink, "../one/layer.tar"},
+  const auto image = tar_of({{"one/layer.tar", Kind::kFile, layer},
+                             {"two/layer.tar", Kind::kSymlink, "../one/layer.tar"},
                              {"manifest.json", Kind::kFile, R"([{"Layers":["one/layer.tar","two/layer.tar"]}])"}});
   EXPECT_THAT(paths(scan(image)), ElementsAre("/a"));
 }
 
 TEST_F(R5_2, TheFlagFileIsFollowedInsideTheImage) {
-  const auto lower = tar_of({{"etc/", Kind::kFolder, {}}, {"etc/flag", Kind::kFile, "x", 0640, 7, 8}, {"abs", Kind::kSymlink, "/etc"}, {"rel", Kind::kSymlink, "etc/flag"},
-                             {"etc/up", Kind::kSymlink, "../rel"}, {"out", Kind::kSymlink, "../../etc/flag"}, {"self", Kind::kSymlink, "self"}});
+  const auto lower = tar_of({{"etc/", Kind::kFolder, {}},
+                             {"etc/flag", Kind::kFile, "x", 0640, 7, 8},
+                             {"abs", Kind::kSymlink, "/etc"},
+                             {"rel", Kind::kSymlink, "etc/flag"},
+                             {"etc/up", Kind::kSymlink, "../rel"},
+                             {"out", Kind::kSymlink, "../../etc/flag"},
+                             {"self", Kind::kSymlink, "self"}});
   const auto upper = tar_of({{"etc/", Kind::kFolder, {}}, {"etc/late", Kind::kSymlink, "../abs/flag"}});
   const auto watch = [&](const std::string& path) {
     options_.watch = path;
@@ -208,7 +241,8 @@ TEST_F(R5_2, TheFlagFileIsFollowedInsideTheImage) {
 TEST_F(R5_2, AHundredThousandFilesAreBounded) {
   std::vector<Entry> entries;
   for (int i = 0; i < 100'000; ++i) {
-    entries.push_back({"usr/share/some/package-" + std::to_string(i / 100) + "/file-with-a-name-" + std::to_string(i), Kind::kFile, "some text"});
+    entries.push_back({"usr/share/some/package-" + std::to_string(i / 100) + "/file-with-a-name-" + std::to_string(i),
+                       Kind::kFile, "some text"});
   }
   entries[77'777].content = kFlag;
   const auto image = image_of({tar_of(entries, "none", "gnutar")});
@@ -226,7 +260,8 @@ TEST_F(R5_2, AHundredThousandFilesAreBounded) {
   const auto grown = resident() - before;
   ASSERT_EQ(paths(found).size(), 1u);
   EXPECT_EQ(found->files, 100'000u);
-  std::cout << "100,000 files, " << image.size() / 1'000'000 << " MB: " << took.count() << " ms, " << grown / 1024 << " KiB more memory\n";
+  std::cout << "100,000 files, " << image.size() / 1'000'000 << " MB: " << took.count() << " ms, " << grown / 1024
+            << " KiB more memory\n";
   EXPECT_LT(grown, 64 << 20);
 }
 
@@ -277,9 +312,12 @@ std::vector<Entry> random_layer() {
   const int count = *rc::gen::inRange(0, 12);
   for (int i = 0; i < count; ++i) {
     std::string path;
-    for (int depth = *rc::gen::inRange(1, 4); depth > 0; --depth) path += (path.empty() ? "" : "/") + std::string(1, *rc::gen::elementOf(std::string("abc")));
-    const bool under_file = std::ranges::any_of(blocked, [&](const auto& other) { return path.starts_with(other + "/"); });
-    const bool over_names = std::ranges::any_of(names, [&](const auto& other) { return other.starts_with(path + "/"); });
+    for (int depth = *rc::gen::inRange(1, 4); depth > 0; --depth)
+      path += (path.empty() ? "" : "/") + std::string(1, *rc::gen::elementOf(std::string("abc")));
+    const bool under_file =
+        std::ranges::any_of(blocked, [&](const auto& other) { return path.starts_with(other + "/"); });
+    const bool over_names =
+        std::ranges::any_of(names, [&](const auto& other) { return other.starts_with(path + "/"); });
     if (names.contains(path) || under_file) continue;
     const int what = *rc::gen::inRange(0, 10);
     const std::string folder = path.contains('/') ? path.substr(0, path.rfind('/') + 1) : "";

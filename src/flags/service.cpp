@@ -60,7 +60,8 @@ class Turn {
   Signal& freed_;
 };
 
-asio::awaitable<Result<>> scan_on(WorkerPool& pool, std::shared_ptr<Feed> feed, ScanOptions options, std::shared_ptr<ImageScan> out) {
+asio::awaitable<Result<>> scan_on(WorkerPool& pool, std::shared_ptr<Feed> feed, ScanOptions options,
+                                  std::shared_ptr<ImageScan> out) {
   auto work = [feed, options]() -> Result<ImageScan> {
     auto scanned = scan_image([feed] { return feed->next(); }, options);
     feed->leave();
@@ -132,7 +133,8 @@ asio::awaitable<Result<Secret>> Service::State::flag_of(std::string owner, Templ
   if (!tmpl->dynamic_flags) co_return Secret(plan->placeholder);
   const Shape shape = plan->shape;
   std::function<Secret()> draw = [shape] { return draw_flag(shape); };
-  auto made_now = co_await store.find_or_insert(owner, tmpl->id, std::move(draw), shape.base.value_or(""), parts.clock.now());
+  auto made_now =
+      co_await store.find_or_insert(owner, tmpl->id, std::move(draw), shape.base.value_or(""), parts.clock.now());
   if (made_now) flags.insert_or_assign(key, *made_now);
   co_return made_now;
 }
@@ -169,7 +171,8 @@ asio::awaitable<Result<PlanRef>> Service::State::plan_of(TemplateRef tmpl, Look 
   plans[tmpl->id].plan = *plan;
   parts.catalogue.report(tmpl->id, tmpl->hash, (*plan)->problems);
   for (const auto& problem : (*plan)->problems) {
-    if (problem.severity == templates::Problem::Severity::kError) co_return fail(Code::kConflict, "flags-broken", problem.message);
+    if (problem.severity == templates::Problem::Severity::kError)
+      co_return fail(Code::kConflict, "flags-broken", problem.message);
   }
   co_return plan;
 }
@@ -186,12 +189,15 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
     }
   }
   // A flag that is the same for everybody needs no image looked into, unless it is only there.
-  const bool look_inside = tmpl->dynamic_flags || (tmpl->flag.base.empty() && !input.placeholder) || !tmpl->flag.file.empty();
+  const bool look_inside =
+      tmpl->dynamic_flags || (tmpl->flag.base.empty() && !input.placeholder) || !tmpl->flag.file.empty();
   std::vector<ScanRef> held;
   for (const auto& service : tmpl->services) {
     auto image = co_await parts.engine.find_image(service.machine.image);
     if (!image) co_return fail(std::move(image.error()));
-    if (!*image) co_return fail(Code::kNotFound, "image-missing", fmt::format("The image {} is not there.", service.machine.image));
+    if (!*image)
+      co_return fail(Code::kNotFound, "image-missing",
+                     fmt::format("The image {} is not there.", service.machine.image));
     ImageFacts facts{service.machine.image, (*image)->id, (*image)->environment, (*image)->volumes, nullptr, {}};
     if (look_inside) {
       const std::string watch = service.name == tmpl->flag.machine ? tmpl->flag.file : std::string{};
@@ -209,14 +215,16 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
   const bool lost = !plan.placeholder.empty() && plan.patches.empty() && plan.environment.empty();
   for (const auto& scan : lost ? held : std::vector<ScanRef>{}) {
     for (const auto& path : scan->skipped) {
-      plan.problems.insert(plan.problems.begin(), {templates::Problem::Severity::kWarning, "", 0,
-                                                   fmt::format("{} in an image is too large to be looked into for flags", path)});
+      plan.problems.insert(plan.problems.begin(),
+                           {templates::Problem::Severity::kWarning, "", 0,
+                            fmt::format("{} in an image is too large to be looked into for flags", path)});
     }
   }
   co_return std::make_shared<const Plan>(std::move(plan));
 }
 
-asio::awaitable<Result<ScanRef>> Service::State::scan_of(std::string image, std::string prefix, std::string watch, Look look) {
+asio::awaitable<Result<ScanRef>> Service::State::scan_of(std::string image, std::string prefix, std::string watch,
+                                                         Look look) {
   const std::string key = prefix + "\n" + watch;
   while (true) {
     if (const auto known = scans.find({image, key}); known != scans.end()) co_return known->second;
@@ -256,10 +264,15 @@ asio::awaitable<Result<ScanRef>> Service::State::scan_anew(std::string image, st
   if (!written) co_return fail(std::move(written.error()));
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
   if (!out->skipped.empty()) {
-    log::info("flags", "files of an image are too large to be looked into", {{"image", image}, {"files", out->skipped.size()}, {"first", out->skipped.front()}});
+    log::info("flags", "files of an image are too large to be looked into",
+              {{"image", image}, {"files", out->skipped.size()}, {"first", out->skipped.front()}});
   }
-  log::info("flags", "an image was looked into", {{"image", image}, {"files", out->files}, {"layers", out->layers},
-                                                  {"holders", out->holders.size()}, {"ms", std::to_string(took.count())}});
+  log::info("flags", "an image was looked into",
+            {{"image", image},
+             {"files", out->files},
+             {"layers", out->layers},
+             {"holders", out->holders.size()},
+             {"ms", std::to_string(took.count())}});
   ScanRef scan = out;
   scans.insert_or_assign({image, key}, scan);
   co_return scan;
@@ -271,7 +284,8 @@ asio::awaitable<void> Service::State::prepare(TemplateId id) {
   const auto entry = parts.catalogue.find(id);
   if (!entry || entry->state != templates::State::kReady) co_return;
   const TemplateRef tmpl = entry->tmpl;
-  if (const auto known = plans.find(id); known != plans.end() && known->second.plan && known->second.plan->hash == tmpl->hash) {
+  if (const auto known = plans.find(id);
+      known != plans.end() && known->second.plan && known->second.plan->hash == tmpl->hash) {
     const PlanRef plan = known->second.plan;
     bool same = true;
     const auto images = plan->images;
@@ -284,7 +298,8 @@ asio::awaitable<void> Service::State::prepare(TemplateId id) {
   }
   auto plan = co_await plan_of(tmpl);
   if (!plan && plan.error().reason != "flags-broken") {
-    log::warn("flags", "a template's flag could not be placed", {{"template", id.str()}, {"reason", plan.error().reason}, {"cause", plan.error().cause}});
+    log::warn("flags", "a template's flag could not be placed",
+              {{"template", id.str()}, {"reason", plan.error().reason}, {"cause", plan.error().cause}});
     if (plan.error().code == Code::kTooLarge || plan.error().code == Code::kInvalid) {
       parts.catalogue.report(id, tmpl->hash, {{templates::Problem::Severity::kWarning, "", 0, plan.error().message}});
     }
@@ -331,14 +346,16 @@ void Service::State::heard(const bus::Event& event) {
   }
   if (event.kind != "template.changed") return;
   const auto entry = parts.catalogue.find(id);
-  if (entry && entry->state == templates::State::kReady) gate.spawn(parts.home, "look for a template's flag", prepare(id));
+  if (entry && entry->state == templates::State::kReady)
+    gate.spawn(parts.home, "look for a template's flag", prepare(id));
 }
 
 Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(std::move(options), parts)) {}
 Service::~Service() = default;
 
 void Service::run() {
-  state_->subscription = state_->parts.bus.subscribe([state = state_.get()](const bus::Event& event) { state->heard(event); });
+  state_->subscription =
+      state_->parts.bus.subscribe([state = state_.get()](const bus::Event& event) { state->heard(event); });
   for (const auto& entry : state_->parts.catalogue.list()) {
     if (entry.state == templates::State::kReady) {
       state_->gate.spawn(state_->parts.home, "look for a template's flag", state_->prepare(entry.tmpl->id));
@@ -349,7 +366,8 @@ void Service::run() {
 asio::awaitable<void> Service::recall() {
   const auto state = state_;
   for (const auto& entry : state->parts.catalogue.list()) {
-    if (entry.state == templates::State::kReady && entry.tmpl->pool.max > 0) co_await state->plan_of(entry.tmpl, Look::kRemember);
+    if (entry.state == templates::State::kReady && entry.tmpl->pool.max > 0)
+      co_await state->plan_of(entry.tmpl, Look::kRemember);
   }
 }
 
@@ -369,7 +387,9 @@ asio::awaitable<Result<>> Service::forget(std::string owner) {
   co_return Result<>{};
 }
 
-asio::awaitable<Result<std::optional<FlagOwner>>> Service::owner_of(std::string flag) { return state_->store.owner_of(std::move(flag)); }
+asio::awaitable<Result<std::optional<FlagOwner>>> Service::owner_of(std::string flag) {
+  return state_->store.owner_of(std::move(flag));
+}
 asio::awaitable<Result<PlanRef>> Service::plan_of(TemplateRef tmpl) { return state_->plan_of(std::move(tmpl)); }
 
 labs::PoolChoice Service::pool_kind_of(const templates::Template& tmpl) const {

@@ -120,7 +120,8 @@ class FlagsStep final : public labs::Step {
     auto work = [target]() -> Result<> {
       std::error_code error;
       fs::remove_all(target, error);
-      if (error) return fail(Code::kInternal, "files-stay", "The instance's files could not be removed.", error.message());
+      if (error)
+        return fail(Code::kInternal, "files-stay", "The instance's files could not be removed.", error.message());
       fs::remove(fs::path(target).parent_path(), error);  // only if nothing else is in it
       return {};
     };
@@ -128,11 +129,13 @@ class FlagsStep final : public labs::Step {
   }
 
  private:
-  /// Of a template that has changed since: a claim that was cut before the flag was written cannot be made good any more.
+  /// Of a template that has changed since: a claim that was cut before the flag was written cannot be made good any
+  /// more.
   static Result<> claimed_before(const std::string& folder) {
     std::error_code none;
     if (!fs::exists(folder + "/waiting", none)) return {};
-    return fail(Code::kConflict, "template-changed", "The template changed while the instance was being handed over; start it again.");
+    return fail(Code::kConflict, "template-changed",
+                "The template changed while the instance was being handed over; start it again.");
   }
 
   static Secret password_of(const labs::Live& live) {
@@ -143,7 +146,9 @@ class FlagsStep final : public labs::Step {
     return replace_text(replace_text(variable, kFlagMark, flag.reveal()), kPasswordMark, password.reveal());
   }
 
-  std::string folder_of(const labs::Live& live) const { return fmt::format("{}/{}/flags", folder_, live.instance.id.str()); }
+  std::string folder_of(const labs::Live& live) const {
+    return fmt::format("{}/{}/flags", folder_, live.instance.id.str());
+  }
 
   asio::awaitable<Result<Secret>> flag_for(LiveRef live, PlanRef plan) {
     const bool waits = live->instance.pool == labs::PoolRole::kWaiting;
@@ -177,7 +182,9 @@ class FlagsStep final : public labs::Step {
   }
 
   asio::awaitable<Result<std::map<std::string, std::string>>> pack(LiveRef live, PlanRef plan, Secret flag) {
-    auto work = [plan, flag, password = password_of(*live)] { return pack_files(*plan, {flag.reveal(), password.reveal()}); };
+    auto work = [plan, flag, password = password_of(*live)] {
+      return pack_files(*plan, {flag.reveal(), password.reveal()});
+    };
     co_return co_await offload(flags_.files(), std::move(work));
   }
 

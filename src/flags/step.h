@@ -9,8 +9,9 @@
 namespace tiltyard::flags {
 
 /// "flags": gives the instance its flag and its own copies of the files that hold it, below `folder`/{instance}/flags;
-/// they are mounted over the image's. Must be done before the machines are created. An instance that waits in a pool gets
-/// a flag that is nobody's; its claim writes the owner's into the same files. The step "files" takes the folder away.
+/// they are mounted over the image's. Must be done before the machines are created. An instance that waits in a pool
+/// gets a flag that is nobody's; its claim writes the owner's into the same files. The step "files" takes the folder
+/// away.
 std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder);
 
 }  // namespace tiltyard::flags

@@ -1,7 +1,7 @@
 #include "flags/store.h"
 
-#include <sodium.h>
 #include <soci/soci.h>
+#include <sodium.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -30,14 +30,15 @@ std::string unhex(const json::value& value) {
   const auto& text = value.as_string();
   std::string out(text.size() / 2, '\0');
   std::size_t length = 0;
-  sodium_hex2bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &length, nullptr);
+  sodium_hex2bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &length,
+                 nullptr);
   out.resize(length);
   return out;
 }
 
 json::object to_object(const FileFacts& facts) {
-  return {{"uid", facts.uid}, {"gid", facts.gid}, {"mode", facts.mode}, {"seconds", facts.seconds}, {"nanos", facts.nanos},
-          {"capability", hex(facts.capability)}};
+  return {{"uid", facts.uid},         {"gid", facts.gid},     {"mode", facts.mode},
+          {"seconds", facts.seconds}, {"nanos", facts.nanos}, {"capability", hex(facts.capability)}};
 }
 
 FileFacts facts_of(const json::value& value) {
@@ -105,20 +106,22 @@ asio::awaitable<Result<std::optional<Secret>>> FlagStore::find(std::string owner
   co_return co_await store_.read(std::move(work));
 }
 
-asio::awaitable<Result<Secret>> FlagStore::find_or_insert(std::string owner, TemplateId tmpl, std::function<Secret()> draw,
-                                                          std::string base, TimePoint now) {
+asio::awaitable<Result<Secret>> FlagStore::find_or_insert(std::string owner, TemplateId tmpl,
+                                                          std::function<Secret()> draw, std::string base,
+                                                          TimePoint now) {
   auto work = [owner, tmpl, draw, base, now](soci::session& sql) -> Result<Secret> {
     if (auto known = select_flag(sql, owner, tmpl.str())) return Secret(std::move(*known));
     Secret flag = draw();
     for (int draws = 1; is_taken(sql, flag.reveal()); ++draws) {
       if (draws == kMostDraws) {
-        return fail(Code::kExhausted, "flags-used-up", "All flags of this shape are taken; give [flag] a larger alphabet.");
+        return fail(Code::kExhausted, "flags-used-up",
+                    "All flags of this shape are taken; give [flag] a larger alphabet.");
       }
       flag = draw();
     }
     const long long at = to_micros(now);
-    sql << "INSERT INTO flags (owner, template, flag, base, created_at) VALUES (:owner, :template, :flag, :base, :at)", use(owner),
-        use(tmpl.str()), use(flag.reveal()), use(base), use(at);
+    sql << "INSERT INTO flags (owner, template, flag, base, created_at) VALUES (:owner, :template, :flag, :base, :at)",
+        use(owner), use(tmpl.str()), use(flag.reveal()), use(base), use(at);
     const bus::Event event{"flag.created", tmpl.str(), owner, {}, now, "{}"};
     if (auto noted = bus::record(sql, event); !noted) return fail(std::move(noted.error()));
     return flag;
@@ -129,7 +132,8 @@ asio::awaitable<Result<Secret>> FlagStore::find_or_insert(std::string owner, Tem
 asio::awaitable<Result<>> FlagStore::remove_all_of(std::string owner, bus::Actor actor, TimePoint now) {
   auto work = [owner, actor, now](soci::session& sql) -> Result<> {
     std::vector<std::string> templates;
-    const soci::rowset<std::string> rows = (sql.prepare << "SELECT template FROM flags WHERE owner = :owner", use(owner));
+    const soci::rowset<std::string> rows =
+        (sql.prepare << "SELECT template FROM flags WHERE owner = :owner", use(owner));
     for (const auto& tmpl : rows) templates.push_back(tmpl);
     sql << "DELETE FROM flags WHERE owner = :owner", use(owner);
     for (const auto& tmpl : templates) {
@@ -154,7 +158,8 @@ asio::awaitable<Result<std::optional<FlagOwner>>> FlagStore::owner_of(std::strin
 asio::awaitable<Result<std::optional<ImageScan>>> FlagStore::find_scan(std::string image, std::string key) {
   auto work = [image, key](soci::session& sql) -> Result<std::optional<ImageScan>> {
     std::string found;
-    sql << "SELECT found FROM flag_images WHERE image = :image AND looked_for = :key", use(image), use(key), into(found);
+    sql << "SELECT found FROM flag_images WHERE image = :image AND looked_for = :key", use(image), use(key),
+        into(found);
     if (!sql.got_data()) return std::nullopt;
     auto scan = parse_scan(found);
     if (!scan) return std::nullopt;  // written by another version: look again
@@ -167,8 +172,8 @@ asio::awaitable<Result<>> FlagStore::keep_scan(std::string image, std::string ke
   auto work = [image, key, found = to_json(scan), now](soci::session& sql) -> Result<> {
     const long long at = to_micros(now);
     sql << "DELETE FROM flag_images WHERE image = :image AND looked_for = :key", use(image), use(key);
-    sql << "INSERT INTO flag_images (image, looked_for, found, created_at) VALUES (:image, :key, :found, :at)", use(image), use(key),
-        use(found), use(at);
+    sql << "INSERT INTO flag_images (image, looked_for, found, created_at) VALUES (:image, :key, :found, :at)",
+        use(image), use(key), use(found), use(at);
     return {};
   };
   co_return co_await store_.write(std::move(work));
@@ -191,9 +196,14 @@ std::string to_json(const ImageScan& scan) {
   json::array holders, skipped;
   for (const auto& holder : scan.holders) holders.push_back(to_object(holder));
   for (const auto& path : scan.skipped) skipped.emplace_back(hex(path));
-  const json::object watched{{"kind", static_cast<int>(scan.watched.kind)}, {"path", hex(scan.watched.path)}, {"facts", to_object(scan.watched.facts)}};
-  return json::serialize(json::object{{"holders", std::move(holders)}, {"skipped", std::move(skipped)}, {"watched", watched},
-                                      {"files", scan.files}, {"layers", scan.layers}});
+  const json::object watched{{"kind", static_cast<int>(scan.watched.kind)},
+                             {"path", hex(scan.watched.path)},
+                             {"facts", to_object(scan.watched.facts)}};
+  return json::serialize(json::object{{"holders", std::move(holders)},
+                                      {"skipped", std::move(skipped)},
+                                      {"watched", watched},
+                                      {"files", scan.files},
+                                      {"layers", scan.layers}});
 }
 
 Result<ImageScan> parse_scan(const std::string& text) {
@@ -203,7 +213,8 @@ Result<ImageScan> parse_scan(const std::string& text) {
     for (const auto& holder : from.at("holders").as_array()) out.holders.push_back(holder_of(holder));
     for (const auto& path : from.at("skipped").as_array()) out.skipped.push_back(unhex(path));
     const auto& watched = from.at("watched");
-    out.watched = {static_cast<Watched::Kind>(watched.at("kind").to_number<int>()), unhex(watched.at("path")), facts_of(watched.at("facts"))};
+    out.watched = {static_cast<Watched::Kind>(watched.at("kind").to_number<int>()), unhex(watched.at("path")),
+                   facts_of(watched.at("facts"))};
     out.files = from.at("files").to_number<std::size_t>();
     out.layers = from.at("layers").to_number<std::size_t>();
     return out;

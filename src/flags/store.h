@@ -33,8 +33,8 @@ class FlagStore {
   asio::awaitable<Result<std::optional<Secret>>> find(std::string owner, TemplateId tmpl);
   /// The owner's flag of this template: the one that is there, else one that `draw` makes. Atomic; a text that somebody
   /// has already is drawn again.
-  asio::awaitable<Result<Secret>> find_or_insert(std::string owner, TemplateId tmpl, std::function<Secret()> draw, std::string base,
-                                                 TimePoint now);
+  asio::awaitable<Result<Secret>> find_or_insert(std::string owner, TemplateId tmpl, std::function<Secret()> draw,
+                                                 std::string base, TimePoint now);
   /// The flags of an owner who is gone.
   asio::awaitable<Result<>> remove_all_of(std::string owner, bus::Actor actor, TimePoint now);
   asio::awaitable<Result<std::optional<FlagOwner>>> owner_of(std::string flag);

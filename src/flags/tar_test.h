@@ -23,7 +23,8 @@ struct Entry {
 };
 
 /// `format`: "pax" or "gnutar". `filter`: "none", "gzip" or "zstd".
-inline std::string tar_of(const std::vector<Entry>& entries, const std::string& filter = "none", const std::string& format = "pax") {
+inline std::string tar_of(const std::vector<Entry>& entries, const std::string& filter = "none",
+                          const std::string& format = "pax") {
   std::string out;
   archive* writer = archive_write_new();
   if (format == "pax") archive_write_set_format_pax_restricted(writer);
@@ -64,14 +65,16 @@ inline std::string tar_of(const std::vector<Entry>& entries, const std::string& 
   return out;
 }
 
-/// An export of an image: the layers from the lowest up, written in the order `order` says (indices; empty: as they are).
+/// An export of an image: the layers from the lowest up, written in the order `order` says (indices; empty: as they
+/// are).
 inline std::string image_of(const std::vector<std::string>& layers, std::vector<std::size_t> order = {}) {
   if (order.empty()) {
     for (std::size_t i = 0; i < layers.size(); ++i) order.push_back(i);
   }
   std::vector<Entry> entries;
   std::string names;
-  for (std::size_t i = 0; i < layers.size(); ++i) names += (i > 0 ? "," : "") + std::string("\"l") + std::to_string(i) + "/layer.tar\"";
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    names += (i > 0 ? "," : "") + std::string("\"l") + std::to_string(i) + "/layer.tar\"";
   for (const auto i : order) {
     const std::string folder = "l" + std::to_string(i);
     entries.push_back({folder + "/", Entry::Kind::kFolder, {}});
@@ -79,7 +82,8 @@ inline std::string image_of(const std::vector<std::string>& layers, std::vector<
     entries.push_back({folder + "/json", Entry::Kind::kFile, "{}"});
     entries.push_back({folder + "/layer.tar", Entry::Kind::kFile, layers[i]});
   }
-  entries.push_back({"manifest.json", Entry::Kind::kFile, "[{\"Config\":\"c.json\",\"RepoTags\":[\"t:1\"],\"Layers\":[" + names + "]}]"});
+  entries.push_back({"manifest.json", Entry::Kind::kFile,
+                     "[{\"Config\":\"c.json\",\"RepoTags\":[\"t:1\"],\"Layers\":[" + names + "]}]"});
   return tar_of(entries);
 }
 

@@ -62,10 +62,13 @@ std::optional<Shape> fit(Shape shape, std::size_t most) {
 std::vector<std::string> find_placeholders(std::string_view content, std::string_view prefix, std::size_t most) {
   std::vector<std::string> out;
   const std::string opening = std::string(prefix) + "{";
-  for (auto at = find_in(content, opening, 0); at != std::string_view::npos && out.size() < most; at = find_in(content, opening, at + 1)) {
+  for (auto at = find_in(content, opening, 0); at != std::string_view::npos && out.size() < most;
+       at = find_in(content, opening, at + 1)) {
     const std::size_t begin = at + opening.size();
     std::size_t end = begin;
-    while (end < content.size() && end - begin <= kLongestBase && may_stand_inside(static_cast<unsigned char>(content[end]))) ++end;
+    while (end < content.size() && end - begin <= kLongestBase &&
+           may_stand_inside(static_cast<unsigned char>(content[end])))
+      ++end;
     if (end == begin || end - begin > kLongestBase || end == content.size() || content[end] != '}') continue;
     std::string text(content.substr(at, end + 1 - at));
     if (std::ranges::find(out, text) == out.end()) out.push_back(std::move(text));
@@ -81,7 +84,8 @@ bool is_binary(std::string_view content) { return content.contains('\0'); }
 
 std::optional<std::size_t> room_for(std::string_view content, std::string_view placeholder) {
   std::optional<std::size_t> least;
-  for (auto at = find_in(content, placeholder, 0); at != std::string_view::npos; at = find_in(content, placeholder, at + placeholder.size())) {
+  for (auto at = find_in(content, placeholder, 0); at != std::string_view::npos;
+       at = find_in(content, placeholder, at + placeholder.size())) {
     const auto room = room_at(content, at, placeholder.size());
     least = least ? std::min(*least, room) : room;
   }
@@ -91,7 +95,8 @@ std::optional<std::size_t> room_for(std::string_view content, std::string_view p
 std::string replace_text(std::string_view content, std::string_view placeholder, std::string_view flag) {
   std::string out;
   std::size_t from = 0;
-  for (auto at = find_in(content, placeholder, 0); at != std::string_view::npos; at = find_in(content, placeholder, from)) {
+  for (auto at = find_in(content, placeholder, 0); at != std::string_view::npos;
+       at = find_in(content, placeholder, from)) {
     out.append(content, from, at - from);
     out += flag;
     from = at + placeholder.size();
@@ -103,12 +108,14 @@ Result<> replace_binary(std::string& content, std::string_view placeholder, std:
   for (auto at = find_in(content, placeholder, 0); at != std::string_view::npos;) {
     const auto room = room_at(content, at, placeholder.size());
     if (flag.size() > room) {
-      return fail(Code::kConflict, "flag-does-not-fit",
-                  fmt::format("The owner's flag has {} characters, and a binary file has room for {}.", flag.size(), room));
+      return fail(
+          Code::kConflict, "flag-does-not-fit",
+          fmt::format("The owner's flag has {} characters, and a binary file has room for {}.", flag.size(), room));
     }
     const auto used = std::max(placeholder.size(), flag.size());
     content.replace(at, flag.size(), flag);
-    std::fill(content.begin() + static_cast<std::ptrdiff_t>(at + flag.size()), content.begin() + static_cast<std::ptrdiff_t>(at + used), '\0');
+    std::fill(content.begin() + static_cast<std::ptrdiff_t>(at + flag.size()),
+              content.begin() + static_cast<std::ptrdiff_t>(at + used), '\0');
     at = find_in(content, placeholder, at + used);
   }
   return {};

@@ -18,7 +18,8 @@ inline constexpr std::size_t kDigitsAlone = 32;
 /// Between the braces, at most; what is longer is no placeholder.
 inline constexpr std::size_t kLongestBase = 100;
 
-/// What a template's flags look like: `prefix{base_<16>}`; `prefix{<32>}` without a base; `prefix{_<16>}` where no more fits.
+/// What a template's flags look like: `prefix{base_<16>}`; `prefix{<32>}` without a base; `prefix{_<16>}` where no more
+/// fits.
 struct Shape {
   std::string prefix = "FLAG";
   std::optional<std::string> base;
@@ -43,8 +44,8 @@ std::string_view base_of(std::string_view placeholder, std::string_view prefix);
 /// A NUL anywhere makes it binary: its length must stay.
 bool is_binary(std::string_view content);
 
-/// How long a text may be that takes the place of `placeholder` in this binary content: the placeholder's length and the
-/// NULs behind it but one, the least of all places; nullopt: it does not stand there.
+/// How long a text may be that takes the place of `placeholder` in this binary content: the placeholder's length and
+/// the NULs behind it but one, the least of all places; nullopt: it does not stand there.
 std::optional<std::size_t> room_for(std::string_view content, std::string_view placeholder);
 
 /// The text with `flag` in every place of `placeholder`.

@@ -8,8 +8,8 @@
 namespace tiltyard::gateway {
 
 /// Walks over a body as it passes and finds its end. Chunked bodies (RFC 9112 section 7.1) are checked byte by byte;
-/// chunk extensions and trailers are left out of what is passed on, since a forwarder may drop both and neither can then
-/// be read differently by the next party. Works in place: what is passed on never takes more room than what came.
+/// chunk extensions and trailers are left out of what is passed on, since a forwarder may drop both and neither can
+/// then be read differently by the next party. Works in place: what is passed on never takes more room than what came.
 class BodyFilter {
  public:
   struct Step {
@@ -29,8 +29,18 @@ class BodyFilter {
 
  private:
   enum class State : std::uint8_t {
-    kSizeFirst, kSize, kSpace, kExtension, kSizeFeed, kData, kDataReturn, kDataFeed,
-    kTrailerFirst, kTrailer, kTrailerFeed, kEndFeed,
+    kSizeFirst,
+    kSize,
+    kSpace,
+    kExtension,
+    kSizeFeed,
+    kData,
+    kDataReturn,
+    kDataFeed,
+    kTrailerFirst,
+    kTrailer,
+    kTrailerFeed,
+    kEndFeed,
   };
   Step filter_chunks(char* raw, std::size_t size, char* to);
   /// One byte of framing. False: it may not stand here. `keep` tells whether it is passed on.

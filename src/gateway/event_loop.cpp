@@ -93,7 +93,11 @@ void Stream::reset() {
 }
 
 EventLoop::EventLoop(asio::any_io_executor executor)
-    : executor_(std::move(executor)), epoll_(executor_, make_epoll()), ticker_(executor_), start_(Clock::now()), now_(start_) {}
+    : executor_(std::move(executor)),
+      epoll_(executor_, make_epoll()),
+      ticker_(executor_),
+      start_(Clock::now()),
+      now_(start_) {}
 
 EventLoop::~EventLoop() = default;
 
@@ -123,9 +127,7 @@ bool EventLoop::watch_accept(Stream& stream, Watcher& watcher) {
   return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, stream.fd, &event) == 0;
 }
 
-void EventLoop::unwatch(Stream& stream) {
-  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, stream.fd, nullptr);
-}
+void EventLoop::unwatch(Stream& stream) { ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, stream.fd, nullptr); }
 
 void EventLoop::again(Watcher& watcher) {
   again_.push_back(&watcher);
@@ -137,20 +139,23 @@ void EventLoop::again(Watcher& watcher) {
   });
 }
 
-void EventLoop::forget(Watcher& watcher) { std::replace(again_.begin(), again_.end(), &watcher, static_cast<Watcher*>(nullptr)); }
+void EventLoop::forget(Watcher& watcher) {
+  std::replace(again_.begin(), again_.end(), &watcher, static_cast<Watcher*>(nullptr));
+}
 
 void EventLoop::arm() {
-  epoll_.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](boost::system::error_code error) {
-    if (error || self->stopped_) return;
-    try {
-      self->turn();
-    } catch (...) {
-      // Out of memory, or a bug: the loop's owner logs it; the other connections go on.
-      if (!self->stopped_) self->arm();
-      throw;
-    }
-    if (!self->stopped_) self->arm();
-  });
+  epoll_.async_wait(asio::posix::stream_descriptor::wait_read,
+                    [self = shared_from_this()](boost::system::error_code error) {
+                      if (error || self->stopped_) return;
+                      try {
+                        self->turn();
+                      } catch (...) {
+                        // Out of memory, or a bug: the loop's owner logs it; the other connections go on.
+                        if (!self->stopped_) self->arm();
+                        throw;
+                      }
+                      if (!self->stopped_) self->arm();
+                    });
 }
 
 void EventLoop::turn() {
@@ -177,8 +182,8 @@ void EventLoop::dispatch(Stream& stream, std::uint32_t events) {
 void EventLoop::run_again() {
   std::vector<Watcher*> watchers;
   watchers.swap(again_);
-  // Swapped out so that those who ask anew wait for the next turn. `forget` does not reach these: one that closes in this
-  // very turn is buried only at its end, and ignores the call.
+  // Swapped out so that those who ask anew wait for the next turn. `forget` does not reach these: one that closes in
+  // this very turn is buried only at its end, and ignores the call.
   while (!watchers.empty()) {
     auto* watcher = watchers.back();
     watchers.pop_back();

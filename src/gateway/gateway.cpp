@@ -1,12 +1,12 @@
 // The home side: publishes and withdraws, and knows nothing of the bytes.
 #include "gateway/gateway.h"
 
+#include <fmt/format.h>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <fmt/format.h>
 
 #include <unistd.h>
 
@@ -89,12 +89,14 @@ Result<> Gateway::start() {
   if (!address) return fail(std::move(address.error()));
   // splice(2) has no MSG_NOSIGNAL.
   if (auto before = std::signal(SIGPIPE, SIG_IGN); before != SIG_DFL && before != SIG_IGN) std::signal(SIGPIPE, before);
-  // SO_REUSEPORT would let a second server of the same user take half of the connections unnoticed: one plain bind first.
+  // SO_REUSEPORT would let a second server of the same user take half of the connections unnoticed: one plain bind
+  // first.
   auto probe = open_listener(*address, false);
   if (!probe) return fail(std::move(probe.error()).with("address", options.listen));
   state_->port = bound_port(*probe);
   ::close(*probe);
-  reinterpret_cast<std::uint16_t*>(&address->storage)[1] = static_cast<std::uint16_t>(state_->port << 8 | state_->port >> 8);
+  reinterpret_cast<std::uint16_t*>(&address->storage)[1] =
+      static_cast<std::uint16_t>(state_->port << 8 | state_->port >> 8);
   std::vector<int> listeners;
   for (std::size_t i = 0; i < state_->shards.size(); ++i) {
     auto fd = open_listener(*address, true);
@@ -112,7 +114,8 @@ Result<> Gateway::start() {
     const auto& self = *static_cast<const State*>(state);
     return Totals::of(self.shards, self.route_count());
   });
-  log::info("gateway", "gateway listens", {{"address", options.listen}, {"domain", options.domain}, {"port", static_cast<int>(state_->port)}});
+  log::info("gateway", "gateway listens",
+            {{"address", options.listen}, {"domain", options.domain}, {"port", static_cast<int>(state_->port)}});
   return {};
 }
 
@@ -138,7 +141,8 @@ asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Rout
     if (auto found = state->published.find(instance); found != state->published.end()) entry = found->second;
   }
   OpenedPorts opened;
-  if (auto ready = state->open_ports(**publication, entry.ports, opened); !ready) co_return fail(std::move(ready.error()));
+  if (auto ready = state->open_ports(**publication, entry.ports, opened); !ready)
+    co_return fail(std::move(ready.error()));
   if (!entry.traffic) entry.traffic = std::make_shared<InstanceTraffic>(state->shards.size());
   (*publication)->traffic = entry.traffic;
   auto before = std::exchange(entry.ports, {});
@@ -219,7 +223,8 @@ asio::awaitable<void> Gateway::stop(std::chrono::milliseconds grace) {
   auto empty = [timer, left, executor] {
     if (left->fetch_sub(1) == 1) asio::post(executor, [timer] { timer->cancel(); });
   };
-  // The wait must have begun before a shard may end it: the jobs are posted, so their answer comes behind this coroutine.
+  // The wait must have begun before a shard may end it: the jobs are posted, so their answer comes behind this
+  // coroutine.
   for (auto& shard : state->shards) shard->post([empty](Shard& s) { s.drain(empty); });
   boost::system::error_code ignored;
   co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));

@@ -43,38 +43,41 @@ struct Options {
   std::string domain = "localhost";
   std::string tcp_address = "127.0.0.1";  ///< where raw TCP ports are opened
   std::uint16_t first_port = 20000, last_port = 29999;
-  std::string public_host;                ///< what players are told; empty: the domain
-  std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000}, answer_timeout{120'000};
+  std::string public_host;  ///< what players are told; empty: the domain
+  std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000},
+      answer_timeout{120'000};
   std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections; 0: none
-  std::size_t head_limit = 32 * 1024;     ///< bytes, at most 64 KiB
+  std::size_t head_limit = 32 * 1024;                     ///< bytes, at most 64 KiB
   std::size_t max_connections = 20'000;
   std::size_t max_connections_per_instance = 512;
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
 };
 
-/// Sends players' bytes to machines. `publish` and `withdraw` are called on the home loop; the data plane runs on the net
-/// loops and never asks anybody for a route that is in the table. When `publish` has completed, every loop serves the
-/// routes; when `withdraw` has completed, no new connection is made and the open ones are cut.
+/// Sends players' bytes to machines. `publish` and `withdraw` are called on the home loop; the data plane runs on the
+/// net loops and never asks anybody for a route that is in the table. When `publish` has completed, every loop serves
+/// the routes; when `withdraw` has completed, no new connection is made and the open ones are cut.
 class Gateway {
  public:
   Gateway(net::Loops& loops, Options options);
   ~Gateway();
   Result<> start();
   std::uint16_t port() const;
-  /// Whether a raw TCP port could be opened now: the probe for `Lanes`. Ports that the gateway itself has open are not free.
+  /// Whether a raw TCP port could be opened now: the probe for `Lanes`. Ports that the gateway itself has open are not
+  /// free.
   bool port_free(std::uint16_t port) const;
   /// Replaces all routes of the instance. `port-busy` (Conflict) if a TCP port cannot be opened: choose another one.
   asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes);
   asio::awaitable<void> withdraw(InstanceId instance);
   std::vector<std::string> published() const;  ///< instance ids
 
-  /// From when `set_asleep(…, true)` has completed, nothing more is sent to the instance's machines: new connections and
-  /// requests are held, and so is what comes on open ones. The first of them has the instance woken. `set_asleep(…, false)`
-  /// lets all of them go on. `instance-unknown` when it is not published.
+  /// From when `set_asleep(…, true)` has completed, nothing more is sent to the instance's machines: new connections
+  /// and requests are held, and so is what comes on open ones. The first of them has the instance woken. `set_asleep(…,
+  /// false)` lets all of them go on. `instance-unknown` when it is not published.
   asio::awaitable<Result<>> set_asleep(InstanceId instance, bool asleep);
   /// How a sleeping instance is woken; called on the home loop, once for all who wait. Its success ends the sleep, its
-  /// failure (or 10 s without an answer) ends those who wait: HTTP with a 503, TCP with a reset. Set before anything sleeps.
+  /// failure (or 10 s without an answer) ends those who wait: HTTP with a 503, TCP with a reset. Set before anything
+  /// sleeps.
   using Wake = std::function<asio::awaitable<Result<>>(InstanceId)>;
   void on_wake(Wake wake);
 

@@ -51,7 +51,8 @@ TEST_F(R2_1_Routes, WithdrawalCutsWhatIsUnderWay) {
 TEST_F(R2_1_Routes, TenThousandRoutesCostNothing) {
   Machine machine(always("x"));
   for (int i = 0; i < 10'000; ++i) {
-    Route route{RouteKind::kHttp, "web", {"r" + std::to_string(i), "web--r" + std::to_string(i)}, 0, "127.0.0.1", machine.port()};
+    Route route{RouteKind::kHttp, "web",         {"r" + std::to_string(i), "web--r" + std::to_string(i)}, 0,
+                "127.0.0.1",      machine.port()};
     ASSERT_TRUE(run(gateway_->publish(InstanceId("r" + std::to_string(i)), {route})));
   }
   EXPECT_EQ(gateway_->published().size(), 10'000u);
@@ -173,7 +174,8 @@ TEST_F(R2_1_Routes, BigBodiesPassInFlatMemory) {
   publish_http("one", machine.port());
   auto peer = client();
   auto before = resident_kib();
-  ASSERT_TRUE(peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n"));
+  ASSERT_TRUE(
+      peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n"));
   ASSERT_TRUE(send_body(peer, kSize, 'u'));
   EXPECT_EQ(peer.read_answer().body, "whole");
   ASSERT_TRUE(peer.send(get("one.t.test")));

@@ -100,7 +100,8 @@ bool split_authority(std::string_view authority, std::string_view& name) {
   }
   if (rest.empty()) return true;
   std::uint64_t port = 0;
-  return rest.front() == ':' && rest.size() <= 6 && (rest.size() == 1 || (parse_number(rest.substr(1), port) && port <= 65535));
+  return rest.front() == ':' && rest.size() <= 6 &&
+         (rest.size() == 1 || (parse_number(rest.substr(1), port) && port <= 65535));
 }
 
 /// What the fields say about framing while they are read one by one.
@@ -150,7 +151,8 @@ std::optional<Refusal> parse_fields(std::string_view bytes, MessageHead& head, F
     if (head.count == kMaxFields) return Refusal{431, "There are more than 100 header fields."};
     auto line = bytes.substr(0, feed + 1);
     bytes.remove_prefix(feed + 1);
-    if (line.front() == ' ' || line.front() == '\t') return Refusal{400, "A header field is folded over several lines."};
+    if (line.front() == ' ' || line.front() == '\t')
+      return Refusal{400, "A header field is folded over several lines."};
     std::size_t colon = 0;
     while (kToken[static_cast<unsigned char>(line[colon])]) ++colon;
     if (colon == 0 || line[colon] != ':') return Refusal{400, "A header field's name is malformed."};
@@ -166,7 +168,8 @@ std::optional<Refusal> parse_fields(std::string_view bytes, MessageHead& head, F
 std::optional<Refusal> parse_version(std::string_view text, int& minor) {
   if (text == "HTTP/1.1") minor = 1;
   else if (text == "HTTP/1.0") minor = 0;
-  else if (text.size() == 8 && text.starts_with("HTTP/")) return Refusal{505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."};
+  else if (text.size() == 8 && text.starts_with("HTTP/"))
+    return Refusal{505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."};
   else return Refusal{400, "The first line is not one of HTTP."};
   return std::nullopt;
 }
@@ -258,9 +261,12 @@ bool same_text(std::string_view left, std::string_view right) {
 FieldKind field_kind(std::string_view name) {
   auto is = [name](std::string_view other) { return same_text(name, other); };
   switch (name.size()) {
-    case 2: return is("te") ? FieldKind::kHopByHop : FieldKind::kOther;
-    case 3: return is("via") ? FieldKind::kForwarding : FieldKind::kOther;
-    case 4: return is("host") ? FieldKind::kHost : FieldKind::kOther;
+    case 2:
+      return is("te") ? FieldKind::kHopByHop : FieldKind::kOther;
+    case 3:
+      return is("via") ? FieldKind::kForwarding : FieldKind::kOther;
+    case 4:
+      return is("host") ? FieldKind::kHost : FieldKind::kOther;
     case 6:
       if (is("accept")) return FieldKind::kAccept;
       return is("expect") ? FieldKind::kExpect : FieldKind::kOther;
@@ -273,8 +279,10 @@ FieldKind field_kind(std::string_view name) {
     case 10:
       if (is("connection")) return FieldKind::kConnection;
       return is("keep-alive") ? FieldKind::kHopByHop : FieldKind::kOther;
-    case 14: return is("content-length") ? FieldKind::kContentLength : FieldKind::kOther;
-    default: break;
+    case 14:
+      return is("content-length") ? FieldKind::kContentLength : FieldKind::kOther;
+    default:
+      break;
   }
   if (is("transfer-encoding")) return FieldKind::kTransferEncoding;
   if (is("proxy-connection") || is("proxy-authorization") || is("proxy-authenticate") ||

@@ -7,7 +7,8 @@
 #include <string_view>
 
 /// Reading of HTTP/1.1 heads for forwarding: strict, and without allocation. Everything that two parties could frame
-/// differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can be hidden in another.
+/// differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can be hidden in
+/// another.
 namespace tiltyard::gateway {
 
 constexpr std::size_t kMaxFields = 100;
@@ -55,8 +56,8 @@ struct MessageHead {
   std::array<Field, kMaxFields> fields;
   std::size_t count = 0;
   Framing framing;
-  bool close = false;             ///< "Connection: close"
-  bool keep_alive = false;        ///< "Connection: keep-alive"
+  bool close = false;       ///< "Connection: close"
+  bool keep_alive = false;  ///< "Connection: keep-alive"
   bool connection_upgrade = false;
   bool connection_names = false;  ///< Connection names further fields, which are hop-by-hop then
   std::string_view upgrade;       ///< value of Upgrade
@@ -75,8 +76,8 @@ struct RequestHead : MessageHead {
   std::string_view host;       ///< authority: name or literal with optional port; empty only in HTTP/1.0
   std::string_view host_name;  ///< the same without the port
   std::string_view accept;
-  bool websocket = false;      ///< asks for the upgrade to WebSocket (RFC 6455 section 4.1)
-  bool empty_path = false;     ///< the target was absolute without a path; `target` then is a query or empty
+  bool websocket = false;   ///< asks for the upgrade to WebSocket (RFC 6455 section 4.1)
+  bool empty_path = false;  ///< the target was absolute without a path; `target` then is a query or empty
 };
 
 struct ResponseHead : MessageHead {

@@ -79,11 +79,14 @@ const Malformed kMalformed[] = {
     {"lower-case http", "GET / http/1.1\r\nHost: a\r\n\r\n", 400},
     {"a space behind the version", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
     {"tabs in the first line", "GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n", 400},
-    {"101 fields", request("Host: a\r\n" + [] {
-       std::string fields;
-       for (int i = 0; i < 100; ++i) fields += "X: 1\r\n";
-       return fields;
-     }()), 431},
+    {"101 fields",
+     request("Host: a\r\n" +
+             [] {
+               std::string fields;
+               for (int i = 0; i < 100; ++i) fields += "X: 1\r\n";
+               return fields;
+             }()),
+     431},
 };
 
 TEST(R2_1, MalformedRequestHeadsAreRefused) {
@@ -133,11 +136,12 @@ TEST(R2_1, WellFormedRequestHeadsAreUnderstood) {
 
 TEST(R2_1, HopByHopFieldsEndHereAndForwardingFieldsAreOurs) {
   RequestHead head;
-  ASSERT_FALSE(parse_request("GET / HTTP/1.1\r\nA: 1\r\nConnection: keep-alive, X-Hop, Upgrade\r\nHost: a.test\r\nX-Hop: 1\r\n"
-                             "Keep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nTE: trailers\r\nTrailer: x\r\n"
-                             "Upgrade: h2c\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n"
-                             "Forwarded: for=evil\r\nVia: 1.1 evil\r\nX-Real-IP: 10.0.0.1\r\nB: 2\r\nC: 3\r\n\r\n",
-                             head));
+  ASSERT_FALSE(
+      parse_request("GET / HTTP/1.1\r\nA: 1\r\nConnection: keep-alive, X-Hop, Upgrade\r\nHost: a.test\r\nX-Hop: 1\r\n"
+                    "Keep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nTE: trailers\r\nTrailer: x\r\n"
+                    "Upgrade: h2c\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n"
+                    "Forwarded: for=evil\r\nVia: 1.1 evil\r\nX-Real-IP: 10.0.0.1\r\nB: 2\r\nC: 3\r\n\r\n",
+                    head));
   EXPECT_FALSE(head.websocket);
   std::string out;
   write_request_head(head, "2001:db8::1", true, out);
@@ -150,7 +154,8 @@ TEST(R2_1, HopByHopFieldsEndHereAndForwardingFieldsAreOurs) {
 
 TEST(R2_1, ConnectionCannotTakeTheFramingAway) {
   RequestHead head;
-  ASSERT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: a\r\nConnection: Content-Length, Host\r\nContent-Length: 5\r\n\r\n", head));
+  ASSERT_FALSE(parse_request(
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: Content-Length, Host\r\nContent-Length: 5\r\n\r\n", head));
   std::string out;
   write_request_head(head, "192.0.2.1", false, out);
   EXPECT_TRUE(out.starts_with("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")) << out;
@@ -158,11 +163,12 @@ TEST(R2_1, ConnectionCannotTakeTheFramingAway) {
 
 TEST(R2_1, AmbiguousAnswersAreRefused) {
   ResponseHead head;
-  for (std::string bad : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n",
-                          "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n",
-                          "HTTP/1.1 2000 X\r\n\r\n", "HTTP/1.1  200 X\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n"}) {
+  for (std::string bad :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n", "HTTP/1.1 2000 X\r\n\r\n",
+        "HTTP/1.1  200 X\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n"}) {
     auto refusal = parse_response(bad, false, head);
     ASSERT_TRUE(refusal) << bad;
     EXPECT_EQ(refusal->status, 502) << bad;
@@ -209,16 +215,17 @@ std::string pass(std::string bytes, std::size_t piece, bool decode, std::string*
 }
 
 TEST(R2_1, ChunkedBodiesAreCheckedAndCleaned) {
-  const std::string body = "5;ext=\"a;b\"\r\nhello\r\n00A ; x\r\n0123456789\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\nGET /next";
+  const std::string body =
+      "5;ext=\"a;b\"\r\nhello\r\n00A ; x\r\n0123456789\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\nGET /next";
   for (std::size_t piece : {1, 2, 3, 7, 1000}) {
     std::string rest;
     EXPECT_EQ(pass(body, piece, false, &rest), "5\r\nhello\r\n00A\r\n0123456789\r\n0\r\n\r\n");
     EXPECT_EQ(rest, "GET /next");
     EXPECT_EQ(pass(body, piece, true), "hello0123456789");
   }
-  for (std::string bad : {"g\r\n", "\r\n", "5 \r\nhello\r\n", "5\nhello", "5\r\nhelloX\r\n", "5\r\nhello\n", "-1\r\n", "0x5\r\n",
-                          "5;a\nb\r\n", "5\r\r\n", "1000000000000000\r\n", " 5\r\n", "0\r\nX: a\nb\r\n\r\n", "0\r\nX: \x01\r\n\r\n",
-                          "5;\rhello\r\n", "0\r\n\rX"}) {
+  for (std::string bad : {"g\r\n", "\r\n", "5 \r\nhello\r\n", "5\nhello", "5\r\nhelloX\r\n", "5\r\nhello\n", "-1\r\n",
+                          "0x5\r\n", "5;a\nb\r\n", "5\r\r\n", "1000000000000000\r\n", " 5\r\n", "0\r\nX: a\nb\r\n\r\n",
+                          "0\r\nX: \x01\r\n\r\n", "5;\rhello\r\n", "0\r\n\rX"}) {
     EXPECT_EQ(pass(bad, 1000, false), "invalid") << bad;
     EXPECT_EQ(pass(bad, 1, false), "invalid") << bad;
   }

@@ -149,8 +149,8 @@ bool HttpSession::take_answer_head(std::string_view bytes) {
   await_answer(false);
   exchange_.machine_keeps = head.persistent() && !until_close;
   // If the request is not over yet, what follows of it could not be told from the next one.
-  exchange_.keep_alive = exchange_.keep_alive && !until_close && !decode && in_body_.done() && !exchange_.request_lost &&
-                         !shard_.draining();
+  exchange_.keep_alive = exchange_.keep_alive && !until_close && !decode && in_body_.done() &&
+                         !exchange_.request_lost && !shard_.draining();
   down_head_.clear();
   down_sent_ = 0;
   write_response_head(head, {exchange_.http10 ? 0 : 1, exchange_.keep_alive, false}, down_head_);

@@ -74,13 +74,20 @@ bool HttpSession::step() {
     return false;
   }
   switch (state_) {
-    case State::kHead: return read_head();
-    case State::kConnect: return finish_connect();
-    case State::kExchange: return exchange();
-    case State::kTunnel: return tunnel();
-    case State::kPage: return write_page();
-    case State::kLinger: return linger();
-    case State::kClosed: return false;
+    case State::kHead:
+      return read_head();
+    case State::kConnect:
+      return finish_connect();
+    case State::kExchange:
+      return exchange();
+    case State::kTunnel:
+      return tunnel();
+    case State::kPage:
+      return write_page();
+    case State::kLinger:
+      return linger();
+    case State::kClosed:
+      return false;
   }
   return false;
 }

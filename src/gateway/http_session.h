@@ -10,9 +10,9 @@
 
 namespace tiltyard::gateway {
 
-/// A player's HTTP/1.1 connection: reads a head, finds the machine, lets request and answer pass side by side, and goes on
-/// with the next request. A state machine that moves when a socket is ready; nothing is allocated per request once the
-/// strings have grown. Pipelined requests wait in the buffer until the answer before them has been sent.
+/// A player's HTTP/1.1 connection: reads a head, finds the machine, lets request and answer pass side by side, and goes
+/// on with the next request. A state machine that moves when a socket is ready; nothing is allocated per request once
+/// the strings have grown. Pipelined requests wait in the buffer until the answer before them has been sent.
 class HttpSession final : public Session {
  public:
   static void begin(Shard& shard, int fd, const SocketAddress& peer);
@@ -31,18 +31,18 @@ class HttpSession final : public Session {
 
   /// One request and its answer.
   struct Exchange {
-    bool head_only = false;       ///< HEAD
-    bool http10 = false;          ///< the client speaks HTTP/1.0
-    bool keep_alive = false;      ///< the client's connection may stay
-    bool websocket = false;       ///< an upgrade was asked for
-    bool retryable = false;       ///< may be sent twice: idempotent and without a body
+    bool head_only = false;   ///< HEAD
+    bool http10 = false;      ///< the client speaks HTTP/1.0
+    bool keep_alive = false;  ///< the client's connection may stay
+    bool websocket = false;   ///< an upgrade was asked for
+    bool retryable = false;   ///< may be sent twice: idempotent and without a body
     bool retried = false;
-    bool problem = false;         ///< the client prefers JSON
-    bool request_lost = false;    ///< the machine takes no more of the request
-    bool answered = false;        ///< a byte of an answer has come
-    bool head_done = false;       ///< the final answer's head has been read
-    bool machine_keeps = false;   ///< the machine's connection can be used again
-    bool client_ended = false;    ///< the client has closed its direction
+    bool problem = false;        ///< the client prefers JSON
+    bool request_lost = false;   ///< the machine takes no more of the request
+    bool answered = false;       ///< a byte of an answer has come
+    bool head_done = false;      ///< the final answer's head has been read
+    bool machine_keeps = false;  ///< the machine's connection can be used again
+    bool client_ended = false;   ///< the client has closed its direction
     int status = 0;
   };
 
@@ -97,7 +97,7 @@ class HttpSession final : public Session {
   Exchange exchange_;
   Stream client_;
   std::string client_address_;
-  Buffer in_, out_;             ///< from the client, from the machine
+  Buffer in_, out_;  ///< from the client, from the machine
   HeadEnd in_scan_, out_scan_;
   BodyFilter in_body_, out_body_;
   std::string up_head_, down_head_;  ///< to the machine, to the client

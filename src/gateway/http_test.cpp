@@ -10,8 +10,11 @@ TEST_F(R2_1_Http, RequestsGoToTheInstanceThatTheHostNames) {
   publish_http("one", one.port());
   publish_http("two", two.port());
   auto peer = client();
-  for (auto [host, body] : {std::pair{"one.t.test", "one"}, {"TWO.T.Test:8080", "two"}, {"web--one.t.test", "one"},
-                            {"one.t.test.", "one"}, {"two.t.test", "two"}}) {
+  for (auto [host, body] : {std::pair{"one.t.test", "one"},
+                            {"TWO.T.Test:8080", "two"},
+                            {"web--one.t.test", "one"},
+                            {"one.t.test.", "one"},
+                            {"two.t.test", "two"}}) {
     ASSERT_TRUE(peer.send(get(host)));
     auto answer = peer.read_answer();
     EXPECT_EQ(answer.status, 200) << host;
@@ -24,17 +27,21 @@ TEST_F(R2_1_Http, TheMachineSeesWhatItShould) {
   std::string seen;
   Machine machine([&](Peer& peer) {
     seen = peer.read_head();
-    peer.send(ok("x", "Keep-Alive: timeout=5\r\nConnection: X-Secret, keep-alive\r\nX-Secret: 1\r\nServer: s\r\nTrailer: t\r\n"));
+    peer.send(
+        ok("x",
+           "Keep-Alive: timeout=5\r\nConnection: X-Secret, keep-alive\r\nX-Secret: 1\r\nServer: s\r\nTrailer: t\r\n"));
   });
   publish_http("one", machine.port());
   auto peer = client();
-  ASSERT_TRUE(peer.send("GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nTE: gzip\r\n"
-                        "X-Forwarded-For: 6.6.6.6\r\nCookie: a=b\r\n\r\n"));
+  ASSERT_TRUE(
+      peer.send("GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nTE: gzip\r\n"
+                "X-Forwarded-For: 6.6.6.6\r\nCookie: a=b\r\n\r\n"));
   auto answer = peer.read_answer();
-  EXPECT_EQ(seen,
-            "GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nCookie: a=b\r\nX-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n"
-            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: one.t.test\r\n"
-            "Forwarded: for=127.0.0.1;host=\"one.t.test\";proto=http\r\nVia: 1.1 tiltyard\r\n\r\n");
+  EXPECT_EQ(
+      seen,
+      "GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nCookie: a=b\r\nX-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n"
+      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: one.t.test\r\n"
+      "Forwarded: for=127.0.0.1;host=\"one.t.test\";proto=http\r\nVia: 1.1 tiltyard\r\n\r\n");
   EXPECT_EQ(answer.head, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nServer: s\r\n\r\n");
 }
 
@@ -78,8 +85,8 @@ TEST_F(R2_1_Http, SmuggledRequestsNeverReachTheMachine) {
                              "Content-Length: 0\r\nContent-Length: 44\r\n\r\n", "Transfer-Encoding: xchunked\r\n\r\n",
                              "Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
                              "X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-                             "X: y\rTransfer-Encoding: chunked\r\n\r\n", "X: y\nContent-Length: 3\r\n\r\n", "Host: other\r\n\r\n",
-                             "Content-Length: 1e1\r\n\r\n"}) {
+                             "X: y\rTransfer-Encoding: chunked\r\n\r\n", "X: y\nContent-Length: 3\r\n\r\n",
+                             "Host: other\r\n\r\n", "Content-Length: 1e1\r\n\r\n"}) {
     auto peer = client();
     ASSERT_TRUE(peer.send(start + fields + hidden));
     auto answer = peer.read_answer();
@@ -100,8 +107,9 @@ TEST_F(R2_1_Http, ABrokenChunkEndsTheConnection) {
   });
   publish_http("one", machine.port());
   auto peer = client();
-  ASSERT_TRUE(peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX\r\n0\r\n\r\n"
-                        "GET /hidden HTTP/1.1\r\nHost: one.t.test\r\n\r\n"));
+  ASSERT_TRUE(
+      peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX\r\n0\r\n\r\n"
+                "GET /hidden HTTP/1.1\r\nHost: one.t.test\r\n\r\n"));
   EXPECT_EQ(peer.read_answer().status, 400);
   EXPECT_TRUE(eventually([&] { return over.load() || machine.connections() == 0; }));
   EXPECT_EQ(count_of(got, "hidden"), 0u);
@@ -129,8 +137,8 @@ TEST_F(R2_1_Http, AnswersWithoutBodiesAreOver) {
   });
   publish_http("one", machine.port());
   auto peer = client();
-  ASSERT_TRUE(peer.send("HEAD / HTTP/1.1\r\nHost: one.t.test\r\n\r\n" + get("one.t.test", "/304") + get("one.t.test", "/204") +
-                        get("one.t.test")));
+  ASSERT_TRUE(peer.send("HEAD / HTTP/1.1\r\nHost: one.t.test\r\n\r\n" + get("one.t.test", "/304") +
+                        get("one.t.test", "/204") + get("one.t.test")));
   auto head = peer.read_answer(true);
   EXPECT_EQ(field_of(head.head, "Content-Length"), "1000");
   EXPECT_EQ(peer.read_answer().status, 304);
@@ -144,7 +152,9 @@ TEST_F(R2_1_Http, ChunkedBodiesPassBothWaysAndTrailersStay) {
   Machine machine([&](Peer& peer) {
     for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {
       seen = head + peer.read_exactly(5 + 5 + 5);
-      peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n");
+      peer.send(
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nX: "
+          "y\r\n\r\n");
     }
   });
   publish_http("one", machine.port());
@@ -163,7 +173,8 @@ TEST_F(R2_1_Http, ChunkedBodiesPassBothWaysAndTrailersStay) {
 
 TEST_F(R2_1_Http, OldClientsGetPlainBodies) {
   Machine machine([&](Peer& peer) {
-    while (!peer.read_head().empty()) peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    while (!peer.read_head().empty())
+      peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   });
   publish_http("one", machine.port());
   auto peer = client();
@@ -228,8 +239,7 @@ TEST_F(R2_1_Http, AnEarlyAnswerIsSeenAlthoughTheBodyGoesOn) {
   ASSERT_TRUE(peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nContent-Length: 100000000\r\n\r\n"));
   std::thread sender([&] {
     std::string block(100'000, 'x');
-    for (int i = 0; i < 20 && peer.send(block); ++i) {
-    }
+    for (int i = 0; i < 20 && peer.send(block); ++i) {}
   });
   auto answer = peer.read_answer();
   sender.join();
@@ -263,14 +273,17 @@ TEST_F(R2_1_Http, WebSocketsAreTunnelled) {
   std::string seen;
   Machine machine([&](Peer& peer) {
     seen = peer.read_head();
-    peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\nfirst");
+    peer.send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+        "x\r\n\r\nfirst");
     for (auto bytes = peer.read_some(); !bytes.empty(); bytes = peer.read_some()) peer.send("<" + bytes + ">");
     peer.send("bye");
   });
   publish_http("one", machine.port());
   auto peer = client();
-  ASSERT_TRUE(peer.send("GET /ws HTTP/1.1\r\nHost: one.t.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
-                        "Sec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n"));
+  ASSERT_TRUE(
+      peer.send("GET /ws HTTP/1.1\r\nHost: one.t.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+                "Sec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n"));
   auto head = peer.read_head();
   EXPECT_TRUE(head.starts_with("HTTP/1.1 101 ")) << head;
   EXPECT_EQ(field_of(head, "Upgrade"), "websocket");
@@ -291,13 +304,15 @@ TEST_F(R2_1_Http, OtherUpgradesAreNot) {
   Machine machine([&](Peer& peer) {
     for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {
       seen = head;
-      peer.send(head.starts_with("GET /force") ? "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
-                                               : ok("plain"));
+      peer.send(head.starts_with("GET /force")
+                    ? "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+                    : ok("plain"));
     }
   });
   publish_http("one", machine.port());
   auto peer = client();
-  ASSERT_TRUE(peer.send(get("one.t.test", "/", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n")));
+  ASSERT_TRUE(peer.send(
+      get("one.t.test", "/", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n")));
   EXPECT_EQ(peer.read_answer().body, "plain");
   EXPECT_EQ(count_of(seen, "h2c"), 0u);
   EXPECT_EQ(count_of(seen, "HTTP2-Settings"), 0u);

@@ -19,23 +19,27 @@ std::size_t port_count(std::uint16_t first, std::uint16_t last) {
 }  // namespace
 
 Lanes::Lanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free)
-    : first_(first), last_(last), is_free_(std::move(is_free)), cursors_(std::min(kMaxLanes, port_count(first, last)), 0) {}
+    : first_(first),
+      last_(last),
+      is_free_(std::move(is_free)),
+      cursors_(std::min(kMaxLanes, port_count(first, last)), 0) {}
 
-// BLAKE2b with a digest of 8 bytes (RFC 7693), read as a little-endian number, modulo the lanes: the same on every host.
+// BLAKE2b with a digest of 8 bytes (RFC 7693), read as a little-endian number, modulo the lanes: the same on every
+// host.
 std::size_t Lanes::lane_of(const std::string& owner, const std::string& template_id, std::uint16_t machine_port) const {
   if (cursors_.empty()) return 0;
   auto key = fmt::format("{}:{}:{}", owner, template_id, machine_port);
   std::array<unsigned char, 8> digest{};
   // libsodium's own smallest digest is 16 bytes; BLAKE2b's parameter block allows 8 only through the low-level name.
-  crypto_generichash_blake2b(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(key.data()), key.size(),
-                             nullptr, 0);
+  crypto_generichash_blake2b(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(key.data()),
+                             key.size(), nullptr, 0);
   std::uint64_t number = 0;
   for (std::size_t i = digest.size(); i-- > 0;) number = number << 8 | digest[i];
   return static_cast<std::size_t>(number % cursors_.size());
 }
 
-Result<std::uint16_t> Lanes::allocate(const std::string& owner, const std::string& template_id, std::uint16_t machine_port,
-                                      std::optional<std::uint16_t> preferred) {
+Result<std::uint16_t> Lanes::allocate(const std::string& owner, const std::string& template_id,
+                                      std::uint16_t machine_port, std::optional<std::uint16_t> preferred) {
   auto try_port = [this](std::uint16_t port) {
     if (used_.contains(port) || !is_free_(port)) return false;
     used_.insert(port);
@@ -57,7 +61,8 @@ Result<std::uint16_t> Lanes::allocate(const std::string& owner, const std::strin
       return port;
     }
   }
-  return fail(Code::kExhausted, "ports-exhausted", "All ports of the gateway are in use. Stop an instance, or widen the range.");
+  return fail(Code::kExhausted, "ports-exhausted",
+              "All ports of the gateway are in use. Stop an instance, or widen the range.");
 }
 
 void Lanes::restore(std::uint16_t port) { used_.insert(port); }

@@ -14,8 +14,8 @@ namespace tiltyard::gateway {
 
 /// Gives out the gateway's TCP ports (row 2.3). The range is split into up to 32 equal lanes; BLAKE2b of
 /// "owner:template:port" picks the lane, a cursor per lane walks it; a full lane falls back to the next ones. A port is
-/// taken only if `is_free` (a bind probe) says so. The same key gets its old port again while that is free. Lives on the
-/// home loop; what is given out is remembered by the caller in the database and told again with `restore`.
+/// taken only if `is_free` (a bind probe) says so. The same key gets its old port again while that is free. Lives on
+/// the home loop; what is given out is remembered by the caller in the database and told again with `restore`.
 class Lanes {
  public:
   Lanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free);

@@ -35,33 +35,45 @@ Wording wording(Page page) {
       return {"machine-timeout", "The machine takes too long",
               "The request was delivered, but no answer came in time. The service may be busy or stuck."};
     case Page::kAsleep:
-      return {"instance-asleep", "The instance does not wake up",
-              "It was put to sleep because nobody used it, and waking it did not work. Reload to try again; if that does "
-              "not help, stop it and start it anew on the Tiltyard page."};
+      return {
+          "instance-asleep", "The instance does not wake up",
+          "It was put to sleep because nobody used it, and waking it did not work. Reload to try again; if that does "
+          "not help, stop it and start it anew on the Tiltyard page."};
     case Page::kTooMany:
       return {"too-many-connections", "Too many connections",
               "There are as many open connections as allowed. Close some, or try again in a moment."};
     case Page::kRefused:
       break;
   }
-  return {"bad-request", "This request cannot be passed on",
-          "It is malformed, or it could be understood in two ways."};
+  return {"bad-request", "This request cannot be passed on", "It is malformed, or it could be understood in two ways."};
 }
 
 std::string_view reason_phrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Error";
   }
 }
 
@@ -72,7 +84,8 @@ constexpr std::string_view kStyle =
     "--soft:#9aa5af;--accent:#6cb4ee}}"
     "*{box-sizing:border-box}body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;"
     "padding:16px;background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif}"
-    "main{width:100%;max-width:560px;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:32px}"
+    "main{width:100%;max-width:560px;background:var(--card);border:1px solid "
+    "var(--line);border-radius:8px;padding:32px}"
     "p{margin:12px 0 0}h1{margin:4px 0 0;font-size:24px;line-height:32px;font-weight:600}"
     ".code{margin:0;color:var(--soft);font-size:14px;font-variant-numeric:tabular-nums}"
     ".host{font:14px/20px ui-monospace,monospace;overflow-wrap:anywhere;color:var(--soft);"
@@ -81,7 +94,8 @@ constexpr std::string_view kStyle =
 std::string html(const PageText& text, const Wording& words) {
   std::string body = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"robots\" content=\"noindex\">"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"robots\" "
+      "content=\"noindex\">"
       "<title>{0} · Tiltyard</title><style>{1}</style></head><body><main>"
       "<p class=\"code\">Tiltyard gateway{2}</p><h1>{0}</h1>",
       words.title, kStyle, text.status == 200 ? std::string() : fmt::format(" · {}", text.status));
@@ -94,8 +108,9 @@ std::string html(const PageText& text, const Wording& words) {
 std::string problem_json(const PageText& text, const Wording& words) {
   std::string detail(words.text);
   if (!text.detail.empty()) detail = fmt::format("{} {}", words.text, text.detail);
-  std::string body = fmt::format("{{\"type\":\"urn:tiltyard:error:{}\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\"",
-                                 words.type, escape_json(words.title), text.status, escape_json(detail));
+  std::string body =
+      fmt::format("{{\"type\":\"urn:tiltyard:error:{}\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\"", words.type,
+                  escape_json(words.title), text.status, escape_json(detail));
   if (!text.host.empty()) body += fmt::format(",\"host\":\"{}\"", escape_json(text.host));
   return body + "}\n";
 }
@@ -106,12 +121,23 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -142,8 +168,8 @@ std::string render_page(const PageText& text, bool problem, bool keep_alive, boo
       "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
       "Connection: {}\r\n\r\n",
       text.status, reason_phrase(text.status), problem ? "application/problem+json" : "text/html; charset=utf-8",
-      body.size(), text.status == 503 ? "Retry-After: 2\r\n" : "", text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "",
-      keep_alive ? "keep-alive" : "close");
+      body.size(), text.status == 503 ? "Retry-After: 2\r\n" : "",
+      text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "", keep_alive ? "keep-alive" : "close");
   if (!head_only) answer += body;
   return answer;
 }

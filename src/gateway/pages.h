@@ -7,14 +7,14 @@ namespace tiltyard::gateway {
 
 /// What the gateway itself has to say to a visitor.
 enum class Page {
-  kWelcome,         ///< the bare domain: what this is
-  kUnknownHost,     ///< nothing has this name
-  kNoAnswer,        ///< the instance is there, its machine does not answer
-  kBadAnswer,       ///< the machine's answer was not HTTP
-  kTooSlow,         ///< the machine took too long to begin its answer
-  kAsleep,          ///< the instance sleeps and could not be woken
-  kTooMany,         ///< over a connection limit
-  kRefused,         ///< the request itself is refused
+  kWelcome,      ///< the bare domain: what this is
+  kUnknownHost,  ///< nothing has this name
+  kNoAnswer,     ///< the instance is there, its machine does not answer
+  kBadAnswer,    ///< the machine's answer was not HTTP
+  kTooSlow,      ///< the machine took too long to begin its answer
+  kAsleep,       ///< the instance sleeps and could not be woken
+  kTooMany,      ///< over a connection limit
+  kRefused,      ///< the request itself is refused
 };
 
 struct PageText {

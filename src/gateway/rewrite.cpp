@@ -72,26 +72,31 @@ void write_request_head(const RequestHead& head, std::string_view client, bool s
 }
 
 void write_response_head(const ResponseHead& head, AnswerShape shape, std::string& out) {
-  const char status[] = {' ', static_cast<char>('0' + head.status / 100), static_cast<char>('0' + head.status / 10 % 10),
-                         static_cast<char>('0' + head.status % 10), ' '};
+  const char status[] = {' ', static_cast<char>('0' + head.status / 100),
+                         static_cast<char>('0' + head.status / 10 % 10), static_cast<char>('0' + head.status % 10),
+                         ' '};
   add(out, {"HTTP/1.1", {status, sizeof status}, head.reason, "\r\n"});
   bool sized = head.framing.kind != Framing::Kind::kChunked && head.status >= 200 && head.status != 204;
   copy_fields(head, out, [&](const Field& field) {
     switch (field.kind) {
-      case FieldKind::kContentLength: return sized;
+      case FieldKind::kContentLength:
+        return sized;
       case FieldKind::kConnection:
       case FieldKind::kTransferEncoding:
-      case FieldKind::kHopByHop: return false;
-      case FieldKind::kUpgrade: return head.status == 426;
-      default: return true;
+      case FieldKind::kHopByHop:
+        return false;
+      case FieldKind::kUpgrade:
+        return head.status == 426;
+      default:
+        return true;
     }
   });
   if (head.framing.kind == Framing::Kind::kChunked && shape.client_minor == 1) {
     out.append("Transfer-Encoding: chunked\r\n");
   }
   if (shape.upgraded) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
-  else if (head.status < 200) {}
-  else if (!shape.keep_alive) out.append("Connection: close\r\n");
+  else if (head.status < 200) {
+  } else if (!shape.keep_alive) out.append("Connection: close\r\n");
   else if (shape.client_minor == 0) out.append("Connection: keep-alive\r\n");
   out.append("\r\n");
 }

@@ -15,8 +15,8 @@ void write_request_head(const RequestHead& head, std::string_view client, bool s
 /// What the client is told about the connection and the body.
 struct AnswerShape {
   int client_minor = 1;
-  bool keep_alive = true;    ///< the connection to the client stays
-  bool upgraded = false;     ///< 101: Upgrade and Connection are passed on
+  bool keep_alive = true;  ///< the connection to the client stays
+  bool upgraded = false;   ///< 101: Upgrade and Connection are passed on
 };
 
 /// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients.

@@ -114,7 +114,8 @@ void Listener::on_ready(Stream&) {
   for (int i = 0; i < kAcceptsPerTurn && stream_.open(); ++i) {
     SocketAddress peer;
     peer.size = sizeof peer.storage;
-    int fd = ::accept4(stream_.fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd =
+        ::accept4(stream_.fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       accepted_(fd, peer);
       continue;
@@ -142,15 +143,14 @@ Shard::~Shard() { shut(); }
 void Shard::start(int http_listener) {
   loop_->start();
   if (http_listener < 0) return;
-  http_listener_ = std::make_unique<Listener>(
-      *loop_, http_listener, [this](int fd, const SocketAddress& peer) { accept_http(fd, peer); });
+  http_listener_ = std::make_unique<Listener>(*loop_, http_listener,
+                                              [this](int fd, const SocketAddress& peer) { accept_http(fd, peer); });
   http_listener_->start();
 }
 
 void Shard::post(std::function<void(Shard&)> work) {
-  asio::post(loop_->executor(), [self = shared_from_this(), work = std::move(work)] {
-    self->loop_->enter([&] { work(*self); });
-  });
+  asio::post(loop_->executor(),
+             [self = shared_from_this(), work = std::move(work)] { self->loop_->enter([&] { work(*self); }); });
 }
 
 void Shard::publish(std::shared_ptr<const Publication> publication) {
@@ -230,7 +230,8 @@ void Shard::set_asleep(const InstanceId& id, bool asleep) {
   auto instance = found->second;
   instance->asleep = asleep;
   instance->wake_asked = false;
-  // While it sleeps its programs cannot close what they no longer want; a kept connection would be a trap for the first.
+  // While it sleeps its programs cannot close what they no longer want; a kept connection would be a trap for the
+  // first.
   for (auto& endpoint : instance->endpoints) {
     if (asleep) endpoint->close_idle();
   }
@@ -256,8 +257,8 @@ void Shard::ask_to_wake(Instance& instance) {
 }
 
 void Shard::listen_tcp(std::uint16_t port, int fd) {
-  auto listener = std::make_unique<Listener>(*loop_, fd,
-                                             [this, port](int socket, const SocketAddress&) { accept_tcp(port, socket); });
+  auto listener = std::make_unique<Listener>(
+      *loop_, fd, [this, port](int socket, const SocketAddress&) { accept_tcp(port, socket); });
   listener->start();
   tcp_listeners_.insert_or_assign(port, std::move(listener));
 }

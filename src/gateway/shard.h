@@ -71,7 +71,8 @@ class Session : public Watcher,
   LoopTraffic* traffic() const;
   void count(std::uint64_t in, std::uint64_t out);
   bool asleep() const;
-  /// Has the instance woken and waits for `woke`, at most `wake_timeout`: then the deadline comes. False: too many wait.
+  /// Has the instance woken and waits for `woke`, at most `wake_timeout`: then the deadline comes. False: too many
+  /// wait.
   bool hold();
   bool held() const { return held_; }
   void let_go();
@@ -124,13 +125,13 @@ class Listener final : public Watcher, public Mortal, public Timed {
 /// What the shards of one gateway share.
 struct Shared {
   Options options;
-  std::atomic<std::size_t> open{0};  ///< connections of players, over all loops
-  std::vector<std::weak_ptr<Shard>> shards;  ///< filled before the first starts, then never changed
+  std::atomic<std::size_t> open{0};                   ///< connections of players, over all loops
+  std::vector<std::weak_ptr<Shard>> shards;           ///< filled before the first starts, then never changed
   std::function<void(const InstanceId&)> want_awake;  ///< from any loop; set before the first starts
 };
 
-/// The gateway's part on one net loop: its routes, connections and counters. Everything on the loop's thread, unless said
-/// otherwise; other threads post.
+/// The gateway's part on one net loop: its routes, connections and counters. Everything on the loop's thread, unless
+/// said otherwise; other threads post.
 class Shard : public std::enable_shared_from_this<Shard> {
  public:
   Shard(asio::any_io_executor executor, std::size_t index, std::shared_ptr<Shared> shared);

@@ -25,8 +25,10 @@ std::unexpected<Error> socket_failure(const SocketAddress& address, int error) {
   if (error == EADDRINUSE) {
     return fail(Code::kConflict, "port-busy", fmt::format("Port {} is in use by another program.", port));
   }
-  if (error == EADDRNOTAVAIL) return fail(Code::kInvalid, "invalid-address", "The address to listen on is not one of this host.");
-  return fail(Code::kUnavailable, "listen-failed", fmt::format("Port {} cannot be opened.", port), std::strerror(error));
+  if (error == EADDRNOTAVAIL)
+    return fail(Code::kInvalid, "invalid-address", "The address to listen on is not one of this host.");
+  return fail(Code::kUnavailable, "listen-failed", fmt::format("Port {} cannot be opened.", port),
+              std::strerror(error));
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ void TcpSession::woke(bool good) {
   advance();
 }
 
-/// Bytes for a machine that sleeps stay where they are until it is awake. An end goes on without it: the kernel takes it.
+/// Bytes for a machine that sleeps stay where they are until it is awake. An end goes on without it: the kernel takes
+/// it.
 bool TcpSession::must_wait() {
   if (!asleep() || !client_.has_bytes()) return false;
   if (!hold()) cut();

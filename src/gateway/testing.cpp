@@ -82,16 +82,14 @@ std::string Peer::read_head() {
 }
 
 std::string Peer::read_exactly(std::size_t size) {
-  while (buffer_.size() < size && fill()) {
-  }
+  while (buffer_.size() < size && fill()) {}
   auto bytes = buffer_.substr(0, size);
   buffer_.erase(0, bytes.size());
   return bytes;
 }
 
 std::string Peer::read_all() {
-  while (fill()) {
-  }
+  while (fill()) {}
   return std::exchange(buffer_, {});
 }
 
@@ -181,8 +179,7 @@ void Machine::accept_all() {
 
 Machine::Serve always(std::string body) {
   return [body = std::move(body)](Peer& peer) {
-    while (!peer.read_head().empty() && peer.send(ok(body))) {
-    }
+    while (!peer.read_head().empty() && peer.send(ok(body))) {}
   };
 }
 

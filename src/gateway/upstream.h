@@ -10,8 +10,8 @@
 
 namespace tiltyard::gateway {
 
-/// A socket address in the kernel's form, of IPv4 or IPv6: every route has one on every loop, and sockaddr_storage takes
-/// four times the room.
+/// A socket address in the kernel's form, of IPv4 or IPv6: every route has one on every loop, and sockaddr_storage
+/// takes four times the room.
 struct SocketAddress {
   sockaddr_in6 storage{};
   socklen_t size = 0;

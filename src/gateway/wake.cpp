@@ -27,7 +27,8 @@ asio::awaitable<void> run_jobs(std::vector<Job> jobs) {
       });
     }
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start), asio::use_awaitable, std::move(jobs));
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start), asio::use_awaitable,
+                                                                       std::move(jobs));
 }
 
 Gateway::State::Published* Gateway::State::find(const InstanceId& instance) {
@@ -67,8 +68,9 @@ asio::awaitable<void> Gateway::State::run_wake(std::shared_ptr<State> state, Ins
     entry->asleep = false;
   } else {
     const Error& error = woken.error();
-    log::warn("gateway", "an instance could not be woken",
-              {{"instance", instance.str()}, {"reason", error.reason}, {"message", error.message}, {"cause", error.cause}});
+    log::warn(
+        "gateway", "an instance could not be woken",
+        {{"instance", instance.str()}, {"reason", error.reason}, {"message", error.message}, {"cause", error.cause}});
   }
   auto jobs = state->everywhere([instance, good = woken.has_value()](Shard& shard) {
     if (good) shard.set_asleep(instance, false);

@@ -18,7 +18,8 @@ class Sleepy : public GatewayTest {
     return options;
   }
 
-  explicit Sleepy(Options options = patient()) : GatewayTest(options), may_answer_(std::make_shared<Signal>(loops_.home())) {
+  explicit Sleepy(Options options = patient())
+      : GatewayTest(options), may_answer_(std::make_shared<Signal>(loops_.home())) {
     may_answer_->set();
     gateway_->on_wake([this](InstanceId instance) { return answer(std::move(instance)); });
   }

@@ -81,7 +81,8 @@ std::string_view node_address(std::string_view node) {
 }
 
 /// Walks back from the peer over trusted proxies, the last entry first.
-std::optional<asio::ip::address> walk(std::optional<asio::ip::address> peer, std::vector<std::string_view> entries, const Networks& trusted) {
+std::optional<asio::ip::address> walk(std::optional<asio::ip::address> peer, std::vector<std::string_view> entries,
+                                      const Networks& trusted) {
   while (peer && trusted.contains(*peer) && !entries.empty()) {
     peer = parse_address(entries.back());
     entries.pop_back();
@@ -94,7 +95,9 @@ std::optional<asio::ip::address> walk(std::optional<asio::ip::address> peer, std
 Result<Networks> Networks::parse(const std::vector<std::string>& ranges) {
   Networks networks;
   for (const auto& text : ranges) {
-    const auto bad = [&] { return fail(Code::kInvalid, "invalid-network", "\"" + text + "\" is not an address range like 10.0.0.0/8."); };
+    const auto bad = [&] {
+      return fail(Code::kInvalid, "invalid-network", "\"" + text + "\" is not an address range like 10.0.0.0/8.");
+    };
     const auto slash = text.find('/');
     const auto address = parse_address(std::string_view(text).substr(0, slash));
     if (!address) return bad();
@@ -121,8 +124,9 @@ bool Networks::contains(const asio::ip::address& address) const {
 }
 
 const std::vector<std::string>& private_ranges() {
-  static const std::vector<std::string> ranges = {"10.0.0.0/8",  "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-                                                  "127.0.0.0/8", "::1/128",       "fc00::/7",       "fe80::/10"};
+  static const std::vector<std::string> ranges = {"10.0.0.0/8",    "172.16.0.0/12",  "192.168.0.0/16",
+                                                  "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
+                                                  "::1/128",       "fc00::/7",       "fe80::/10"};
   return ranges;
 }
 
@@ -137,7 +141,8 @@ std::optional<asio::ip::address_v4> parse_v4(std::string_view text) {
     if (place > 0 && (at == end || *at++ != '.')) return std::nullopt;
     const char* const begin = at;
     unsigned number = 0;
-    for (; at != end && *at >= '0' && *at <= '9' && at - begin < 3; ++at) number = number * 10 + static_cast<unsigned>(*at - '0');
+    for (; at != end && *at >= '0' && *at <= '9' && at - begin < 3; ++at)
+      number = number * 10 + static_cast<unsigned>(*at - '0');
     if (at == begin || number > 255 || (*begin == '0' && at - begin > 1)) return std::nullopt;
     bytes[place] = static_cast<unsigned char>(number);
   }
@@ -165,7 +170,8 @@ std::optional<asio::ip::address> client_address(const http::Request& request, co
   const bool has_entries = !entries.empty();
   const auto by_list = walk(peer, std::move(entries), trusted);
   std::vector<std::string_view> nodes;
-  for (const auto element : forwarded_elements(request)) nodes.push_back(node_address(forwarded_parameter(element, "for")));
+  for (const auto element : forwarded_elements(request))
+    nodes.push_back(node_address(forwarded_parameter(element, "for")));
   if (nodes.empty()) return by_list;
   const auto by_nodes = walk(peer, std::move(nodes), trusted);
   if (has_entries && by_nodes != by_list) return std::nullopt;
@@ -176,7 +182,8 @@ bool came_over_tls(const http::Request& request, const Networks& trusted) {
   if (request.secure) return true;
   const auto peer = parse_address(request.remote_address);
   if (!peer || !trusted.contains(*peer)) return false;
-  if (request.headers.has("X-Forwarded-Proto")) return http::same_text(request.headers.get("X-Forwarded-Proto"), "https");
+  if (request.headers.has("X-Forwarded-Proto"))
+    return http::same_text(request.headers.get("X-Forwarded-Proto"), "https");
   const auto elements = forwarded_elements(request);
   return !elements.empty() && http::same_text(forwarded_parameter(elements.back(), "proto"), "https");
 }

@@ -36,9 +36,10 @@ const std::vector<std::string>& private_ranges();
 /// Reads an address; IPv6-mapped IPv4 becomes IPv4, a zone is dropped. nullopt: not an address.
 std::optional<asio::ip::address> parse_address(std::string_view text);
 
-/// Who is really asking: the peer, or, as long as the peer is one of `trusted`, the address before it in X-Forwarded-For or
-/// Forwarded (RFC 7239), read from the right. nullopt when a trusted proxy hands on something that is no address, or both
-/// fields and they do not agree: a proxy that writes one of them hands on the other as the client sent it.
+/// Who is really asking: the peer, or, as long as the peer is one of `trusted`, the address before it in
+/// X-Forwarded-For or Forwarded (RFC 7239), read from the right. nullopt when a trusted proxy hands on something that
+/// is no address, or both fields and they do not agree: a proxy that writes one of them hands on the other as the
+/// client sent it.
 std::optional<asio::ip::address> client_address(const http::Request& request, const Networks& trusted);
 
 /// Whether the browser speaks TLS: to us, or to a trusted proxy that says so in X-Forwarded-Proto, or in Forwarded.

@@ -31,7 +31,8 @@ bool tls(const std::string& peer, const Fields& fields) {
 }
 
 TEST(R7_6, WhatAnUntrustedPeerSaysOfItselfIsIgnored) {
-  for (const auto& field : Fields{{"X-Forwarded-For", "192.0.2.1"}, {"Forwarded", "for=192.0.2.1"}, {"X-Real-IP", "192.0.2.1"}}) {
+  for (const auto& field :
+       Fields{{"X-Forwarded-For", "192.0.2.1"}, {"Forwarded", "for=192.0.2.1"}, {"X-Real-IP", "192.0.2.1"}}) {
     EXPECT_EQ(client("203.0.113.9", {field}), "203.0.113.9") << field.first;
   }
   EXPECT_FALSE(tls("203.0.113.9", {{"X-Forwarded-Proto", "https"}}));
@@ -51,8 +52,11 @@ TEST(R7_6, OnlyWhatTrustedProxiesHaveAddedCounts) {
   // The client sent a list of its own; the proxies append to it.
   EXPECT_EQ(client("10.0.0.1", {{"X-Forwarded-For", "127.0.0.1, 192.0.2.1, 10.0.0.2"}}), "192.0.2.1");
   EXPECT_EQ(client("10.0.0.1", {{"Forwarded", "for=127.0.0.1, for=192.0.2.1, for=10.0.0.2"}}), "192.0.2.1");
-  EXPECT_EQ(client("10.0.0.1", {{"Forwarded", "for=127.0.0.1"}, {"Forwarded", "for=192.0.2.1;proto=http, for=10.0.0.2"}}), "192.0.2.1");
-  EXPECT_EQ(client("10.0.0.1", {{"Forwarded", R"(for="1.1.1.1, for=2.2.2.2";x="\", for=3.3.3.3", for=192.0.2.1)"}}), "192.0.2.1");
+  EXPECT_EQ(
+      client("10.0.0.1", {{"Forwarded", "for=127.0.0.1"}, {"Forwarded", "for=192.0.2.1;proto=http, for=10.0.0.2"}}),
+      "192.0.2.1");
+  EXPECT_EQ(client("10.0.0.1", {{"Forwarded", R"(for="1.1.1.1, for=2.2.2.2";x="\", for=3.3.3.3", for=192.0.2.1)"}}),
+            "192.0.2.1");
 }
 
 TEST(R7_6, TheFieldThatTheProxyDoesNotWriteCannotBeUsedAgainstIt) {
@@ -70,15 +74,19 @@ TEST(R7_6, WhatIsNoAddressIsNobody) {
 }
 
 TEST(R7_6, AddressesAreReadAndWrittenAsTheSystemDoes) {
-  for (const auto* text : {"0.0.0.0", "127.0.0.1", "255.255.255.255", "10.200.30.4", "1.2.3", "1.2.3.", "1.2.3.4.", "1.2.3.4.5", "01.2.3.4", "1.2.3.04", "256.1.1.1",
-                           "1.2.3.4567", ".1.2.3", "1..2.3", "1.2.3.4 ", " 1.2.3.4", "1.2.3.x", "", "::1", "2001:db8::17", "::ffff:192.0.2.1", "+1.2.3.4", "0x7f.0.0.1"}) {
+  for (const auto* text : {"0.0.0.0",  "127.0.0.1",    "255.255.255.255",  "10.200.30.4", "1.2.3",     "1.2.3.",
+                           "1.2.3.4.", "1.2.3.4.5",    "01.2.3.4",         "1.2.3.04",    "256.1.1.1", "1.2.3.4567",
+                           ".1.2.3",   "1..2.3",       "1.2.3.4 ",         " 1.2.3.4",    "1.2.3.x",   "",
+                           "::1",      "2001:db8::17", "::ffff:192.0.2.1", "+1.2.3.4",    "0x7f.0.0.1"}) {
     boost::system::error_code error;
     const auto theirs = asio::ip::make_address(text, error);
     const auto ours = parse_address(text);
     ASSERT_EQ(ours.has_value(), !error) << text;
     if (!ours) continue;
     const bool mapped = theirs.is_v6() && theirs.to_v6().is_v4_mapped();
-    EXPECT_EQ(*ours, mapped ? asio::ip::address(asio::ip::make_address_v4(asio::ip::v4_mapped, theirs.to_v6())) : theirs) << text;
+    EXPECT_EQ(*ours,
+              mapped ? asio::ip::address(asio::ip::make_address_v4(asio::ip::v4_mapped, theirs.to_v6())) : theirs)
+        << text;
     EXPECT_EQ(http::address_text(*ours), ours->to_string()) << text;
   }
 }

@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::unexpected<Error> broken(const std::string& path, const std::string& what) {
-  return fail(Code::kInternal, "admin-token-file", fmt::format("The admin token's file {} {}.", path, what), std::strerror(errno));
+  return fail(Code::kInternal, "admin-token-file", fmt::format("The admin token's file {} {}.", path, what),
+              std::strerror(errno));
 }
 
 /// Writes beside the target, then links it into place: a crash leaves the whole file or none, and of two servers that
@@ -30,7 +31,8 @@ Result<> make_file(const std::string& path, const Secret& token) {
   const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return broken(path, "cannot be made");
   const auto line = token.reveal() + "\n";
-  const bool written = ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
+  const bool written =
+      ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
   ::close(file);
   const bool placed = written && (::link(temporary.c_str(), path.c_str()) == 0 || errno == EEXIST);
   const int error = errno;
@@ -50,7 +52,8 @@ Result<> close_to_others(const std::string& path) {
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return broken(path, "cannot be looked at");
   if ((info.st_mode & 077) == 0) return {};
-  log::warn("identity", "the admin token's file was open to others; it is closed now, consider a new token", {{"path", path}});
+  log::warn("identity", "the admin token's file was open to others; it is closed now, consider a new token",
+            {{"path", path}});
   if (::chmod(path.c_str(), 0600) != 0) return broken(path, "is open to others and cannot be closed");
   return {};
 }

@@ -15,7 +15,8 @@ Result<> Attempts::begin(const std::string& key, TimePoint now) {
   auto& window = *found->second;
   if (window.count >= most_) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(window_ - (now - window.since)).count();
-    return fail(Error{Code::kLimited, "limit-reached", fmt::format("Too many failed sign-ins. Try again in {} s.", left), {}, {}}
+    return fail(Error{
+        Code::kLimited, "limit-reached", fmt::format("Too many failed sign-ins. Try again in {} s.", left), {}, {}}
                     .with("limit", std::to_string(most_))
                     .with("current", std::to_string(window.count))
                     .with("retry_after_s", std::to_string(left)));

@@ -13,7 +13,8 @@ namespace tiltyard::identity {
 /// `capacity` keys are remembered; the oldest window makes room. Lives on the home loop.
 class Attempts {
  public:
-  Attempts(int most, Duration window, std::size_t capacity = 10'000) : most_(most), window_(window), capacity_(capacity) {}
+  Attempts(int most, Duration window, std::size_t capacity = 10'000)
+      : most_(most), window_(window), capacity_(capacity) {}
 
   /// Counts one attempt before it is checked, so that many at once do not slip through. `limit-reached` with
   /// `retry_after_s` when there were too many.

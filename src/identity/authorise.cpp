@@ -1,6 +1,6 @@
 // From a request to a principal: bearer token or session cookie, CSRF, access level.
-#include <boost/asio/this_coro.hpp>
 #include <fmt/core.h>
+#include <boost/asio/this_coro.hpp>
 
 #include "identity/ctfd.h"
 #include "identity/permissions.h"
@@ -20,7 +20,8 @@ std::unexpected<Error> not_signed_in(std::string message, std::string cause = {}
   return fail(Code::kUnauthenticated, "not-signed-in", std::move(message), std::move(cause));
 }
 
-/// The credential of "Authorization: Bearer …" (RFC 6750, 2.1) or, as CTFd's own clients write, "Token …"; or an empty text.
+/// The credential of "Authorization: Bearer …" (RFC 6750, 2.1) or, as CTFd's own clients write, "Token …"; or an empty
+/// text.
 std::string_view bearer(const http::Request& request) {
   const auto field = request.headers.get("Authorization");
   const auto space = field.find(' ');
@@ -33,7 +34,9 @@ std::string_view bearer(const http::Request& request) {
 
 bool safe_method(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
 
-bool wants_websocket(const http::Request& request) { return http::same_text(request.headers.get("Upgrade"), "websocket"); }
+bool wants_websocket(const http::Request& request) {
+  return http::same_text(request.headers.get("Upgrade"), "websocket");
+}
 
 /// A cookie comes along whoever made the browser ask; so the page says with a header that it was the page. A WebSocket
 /// cannot carry that header and is not bound by CORS: its Origin must be ours (RFC 6455, 10.2).
@@ -44,7 +47,8 @@ Result<> check_cookie_request(const http::Request& request) {
   }
   if (safe_method(request.method)) return {};
   if (!request.headers.has("X-Tiltyard-Csrf")) {
-    return fail(Code::kForbidden, "csrf", "A request that changes something and is signed in by cookie needs the header X-Tiltyard-Csrf.");
+    return fail(Code::kForbidden, "csrf",
+                "A request that changes something and is signed in by cookie needs the header X-Tiltyard-Csrf.");
   }
   return check_same_origin(request);
 }
@@ -56,7 +60,9 @@ Result<> check_query(const http::Request& request) {
   for (const auto* name : {"token", "access_token", "api_key", "apikey", "auth"}) {
     if (request.query_value(name).empty()) continue;
     return fail(Code::kInvalid, "token-in-query",
-                fmt::format("A token does not belong into the address (\"{}\"): send Authorization: Bearer ty_…, and revoke the one that you sent.", name));
+                fmt::format("A token does not belong into the address (\"{}\"): send Authorization: Bearer ty_…, and "
+                            "revoke the one that you sent.",
+                            name));
   }
   return {};
 }
@@ -105,7 +111,13 @@ Result<std::optional<Loaded>> load_session(soci::session& sql, const std::string
   if (!session) return std::nullopt;
   auto user = sql::user_by_id(sql, session->user_id);
   if (!user) return std::nullopt;
-  return Loaded{*user, session->strategy, id, session->token_id, session->expires_at, session->last_seen_at, scopes_of_session(sql, *session),
+  return Loaded{*user,
+                session->strategy,
+                id,
+                session->token_id,
+                session->expires_at,
+                session->last_seen_at,
+                scopes_of_session(sql, *session),
                 session->proved_at};
 }
 
@@ -128,7 +140,9 @@ bool still_allowed(const Service::State& state, const Loaded& loaded) {
 asio::awaitable<Result<Found>> look_up(StatePtr state, std::string key, std::string id, bool session) {
   const auto now = state->clock.now();
   const auto generation = state->cache.generation();
-  auto read = [id, now, session](soci::session& sql) { return session ? load_session(sql, id, now) : load_token(sql, id, now); };
+  auto read = [id, now, session](soci::session& sql) {
+    return session ? load_session(sql, id, now) : load_token(sql, id, now);
+  };
   auto loaded = co_await state->store.read(std::move(read));
   if (!loaded) co_return fail(std::move(loaded.error()));
   if (!*loaded || !still_allowed(*state, **loaded)) co_return Found();
@@ -228,9 +242,13 @@ Result<> check_access(const Principal& principal, http::Access access, Scope sco
                 fmt::format("This needs the role {}; yours is {}.", to_string(*least), to_string(principal.role)));
   }
   if (principal.may(scope)) return {};
-  return fail(Error{Code::kForbidden, "scope-missing",
-                    fmt::format("This token may not do that: it was made without the scope \"{}\". Make one that has it.", to_string(scope)), {}, {}}
-                  .with("scope", std::string(to_string(scope))));
+  return fail(Error{
+      Code::kForbidden,
+      "scope-missing",
+      fmt::format("This token may not do that: it was made without the scope \"{}\". Make one that has it.",
+                  to_string(scope)),
+      {},
+      {}}.with("scope", std::string(to_string(scope))));
 }
 
 /// Who plays in teams needs one; staff look after everybody and need none.
@@ -240,13 +258,15 @@ asio::awaitable<Result<>> check_team(StatePtr state, Found who) {
   if (!on) co_return fail(on.error());
   if (!*on) co_return Result<>{};
   co_return fail(Code::kForbidden, "team-missing",
-                 "This range is played in teams and you are in none. Ask a member of your team for its code and enter it on your account's page, or ask the staff.");
+                 "This range is played in teams and you are in none. Ask a member of your team for its code and enter "
+                 "it on your account's page, or ask the staff.");
 }
 
 /// What the table says of a route; looked up once.
 const Permission* needs_of(Service::State& state, const http::Route& route) {
   const auto known = state.needs.find(&route);
-  if (known != state.needs.end() && known->second != nullptr && known->second->pattern == route.pattern && known->second->method == route.method) {
+  if (known != state.needs.end() && known->second != nullptr && known->second->pattern == route.pattern &&
+      known->second->method == route.method) {
     return known->second;
   }
   const auto* permission = permission_of(route.method, route.pattern);
@@ -259,7 +279,8 @@ void note_failure(const Service::State& state, const http::Request& request, con
   // A browser that is not signed in yet asks who it is: no failure worth a line.
   if (who == nullptr && !request.headers.has("Authorization") && !request.headers.has("Cookie")) return;
   bus::Actor actor(who != nullptr ? who->name : "", who != nullptr ? who->user.str() : "", request.client_address);
-  state.options.note(event_of(bus::kind("auth.failed"), std::move(actor), "", {{"reason", error.reason}, {"method", request.method}, {"path", request.path}}));
+  state.options.note(event_of(bus::kind("auth.failed"), std::move(actor), "",
+                              {{"reason", error.reason}, {"method", request.method}, {"path", request.path}}));
 }
 
 }  // namespace
@@ -267,13 +288,17 @@ void note_failure(const Service::State& state, const http::Request& request, con
 std::string_view cookie_name(bool secure) { return secure ? kSecureCookie : kPlainCookie; }
 
 Result<> check_same_origin(const http::Request& request) {
-  const auto foreign = [] { return fail(Code::kForbidden, "csrf", "The request was made by a page of another origin."); };
+  const auto foreign = [] {
+    return fail(Code::kForbidden, "csrf", "The request was made by a page of another origin.");
+  };
   const auto site = request.headers.get("Sec-Fetch-Site");
   if (!site.empty() && site != "same-origin" && site != "none") return foreign();
   if (!request.headers.has("Origin")) return {};
   const auto origin = request.headers.get("Origin");
   const auto scheme_end = origin.find("://");
-  if (scheme_end == std::string_view::npos || !http::same_text(origin.substr(scheme_end + 3), request.headers.get("Host"))) return foreign();
+  if (scheme_end == std::string_view::npos ||
+      !http::same_text(origin.substr(scheme_end + 3), request.headers.get("Host")))
+    return foreign();
   if (request.secure && origin.substr(0, scheme_end) != "https") return foreign();
   return {};
 }

@@ -1,8 +1,8 @@
 // The shapes are those of CTFd/api/v1/{users,teams,config}.py and CTFd/schemas of CTFd 3.7.
 #include "identity/ctfd.h"
 
-#include <boost/json/array.hpp>
 #include <fmt/core.h>
+#include <boost/json/array.hpp>
 
 #include <algorithm>
 
@@ -20,8 +20,12 @@ constexpr Duration kModeBelievedFor = std::chrono::minutes{5};
 constexpr std::size_t kMostKnown = 10'000;
 
 Error unavailable(std::string cause) {
-  return {Code::kUnavailable, "ctfd-unavailable",
-          "The CTFd that knows your account does not answer as it should. Who is signed in stays so; try again in a minute.", std::move(cause), {}};
+  return {Code::kUnavailable,
+          "ctfd-unavailable",
+          "The CTFd that knows your account does not answer as it should. Who is signed in stays so; try again in a "
+          "minute.",
+          std::move(cause),
+          {}};
 }
 
 /// Ids are whole numbers; kept as text. Empty: null or not there.
@@ -71,7 +75,8 @@ asio::awaitable<Result<egress::Answer>> Ctfd::get(std::string path, std::string 
   log::warn("identity", "the CTFd does not answer as it should", {{"cause", cause}});
   auto error = unavailable(std::move(cause));
   const auto wait = answer ? answer->retry_after : std::string();
-  if (!wait.empty() && wait.size() < 6 && std::ranges::all_of(wait, [](char c) { return c >= '0' && c <= '9'; })) error.with("retry_after_s", wait);
+  if (!wait.empty() && wait.size() < 6 && std::ranges::all_of(wait, [](char c) { return c >= '0' && c <= '9'; }))
+    error.with("retry_after_s", wait);
   co_return fail(std::move(error));
 }
 
@@ -151,13 +156,14 @@ asio::awaitable<Result<std::optional<sql::OutsideTeam>>> Ctfd::team_of(Member me
   co_return Found();
 }
 
-/// By the token itself: CTFd shows "type" to administrators only, so no player's answer has it (CTFd/schemas/users.py, views).
+/// By the token itself: CTFd shows "type" to administrators only, so no player's answer has it (CTFd/schemas/users.py,
+/// views).
 asio::awaitable<Result<Role>> Ctfd::role_of(std::string id, std::string token) {
   auto shown = co_await data("/users/" + id, std::move(token));
   if (!shown) co_return fail(std::move(shown.error()));
   if (!*shown || !(*shown)->is_object()) co_return Role::kPlayer;
   const auto& user = (*shown)->get_object();
-  co_return id_of(user, "id") == id && text_of(user, "type") == "admin" ? *admins_ : Role::kPlayer;
+  co_return id_of(user, "id") == id&& text_of(user, "type") == "admin" ? *admins_ : Role::kPlayer;
 }
 
 asio::awaitable<Result<sql::Outside>> Ctfd::ask(std::string token) {

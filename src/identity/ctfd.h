@@ -18,7 +18,8 @@ class Ctfd {
  public:
   static constexpr Duration kBelievedFor = std::chrono::seconds{60};
 
-  /// `admins`: the role of the CTFd's administrators, with which everybody else is a player; nullopt: it says nothing of roles.
+  /// `admins`: the role of the CTFd's administrators, with which everybody else is a player; nullopt: it says nothing
+  /// of roles.
   Ctfd(std::string url, Secret admin_token, std::optional<Role> admins, const Clock& clock);
 
   /// Whether a text has the form of a CTFd token ("ctfd_" and hex digits; older ones are 64 hex digits).

@@ -33,7 +33,8 @@ struct Answer {
   std::string retry_after;
 };
 
-/// The answer, whatever its status; an error when there was none: `connect-failed`, `timeout`, `too-large` (256 KiB), ...
+/// The answer, whatever its status; an error when there was none: `connect-failed`, `timeout`, `too-large` (256 KiB),
+/// ...
 asio::awaitable<Result<Answer>> call(Ask ask);
 
 /// Whether it is worth asking. After `kFailures` in a row nobody is for `kRest`; then one call may try.

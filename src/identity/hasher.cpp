@@ -21,12 +21,19 @@ std::string argon2id(const std::string& password, unsigned passes, std::size_t m
 }
 
 Error full() {
-  return {Code::kUnavailable, "queue-full", "Many people are signing in at this moment. Try again in a few seconds.", {}, {}};
+  return {Code::kUnavailable,
+          "queue-full",
+          "Many people are signing in at this moment. Try again in a few seconds.",
+          {},
+          {}};
 }
 
 Error no_memory() {
-  return {Code::kUnavailable, "queue-full", "The server has no memory left to check a password. Try again in a few seconds.",
-          "crypto_pwhash_str: out of memory", {}};
+  return {Code::kUnavailable,
+          "queue-full",
+          "The server has no memory left to check a password. Try again in a few seconds.",
+          "crypto_pwhash_str: out of memory",
+          {}};
 }
 
 }  // namespace
@@ -58,7 +65,8 @@ asio::awaitable<Result<std::string>> Hasher::hash(Secret password) {
 asio::awaitable<Result<Hasher::Verdict>> Hasher::verify(std::string kept, Secret password) {
   if (waiting_ >= most_waiting_) co_return fail(full());
   const Place place(waiting_);
-  auto work = [kept = std::move(kept), password = std::move(password), passes = passes_, memory = memory_]() -> Verdict {
+  auto work = [kept = std::move(kept), password = std::move(password), passes = passes_,
+               memory = memory_]() -> Verdict {
     step_back();
     const auto& text = password.reveal();
     if (kept.empty()) {

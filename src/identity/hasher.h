@@ -10,8 +10,8 @@
 
 namespace tiltyard::identity {
 
-/// Argon2id on the hashing pool (libsodium's crypto_pwhash_str, RFC 9106). The pool's threads bound how many run at once;
-/// `most_waiting` bounds how many may be asked for, further ones are `queue-full`. Lives on the home loop.
+/// Argon2id on the hashing pool (libsodium's crypto_pwhash_str, RFC 9106). The pool's threads bound how many run at
+/// once; `most_waiting` bounds how many may be asked for, further ones are `queue-full`. Lives on the home loop.
 class Hasher {
  public:
   Hasher(WorkerPool& pool, std::size_t memory, unsigned passes, int most_waiting)

@@ -1,6 +1,6 @@
 // /api/v1/auth/register, reset and password: how an account is made, and come back to, without being signed in.
-#include <boost/asio/this_coro.hpp>
 #include <fmt/core.h>
+#include <boost/asio/this_coro.hpp>
 
 #include "bus/event_log.h"
 #include "identity/names.h"
@@ -18,7 +18,8 @@ using Answered = Result<http::Response>;
 constexpr Duration kResetFor = std::chrono::minutes{30};
 
 std::unexpected<Error> invitation_wrong() {
-  return fail(Code::kForbidden, "invitation-wrong", "This invitation's code is mistyped, used up or too old. Ask for a new one.");
+  return fail(Code::kForbidden, "invitation-wrong",
+              "This invitation's code is mistyped, used up or too old. Ask for a new one.");
 }
 
 struct Wanted {
@@ -27,7 +28,8 @@ struct Wanted {
 };
 
 Result<Wanted> read_wanted(const Service::State& state, const json::object& body) {
-  if (auto known = check_keys(body, {"name", "password", "email", "code"}); !known) return fail(std::move(known.error()));
+  if (auto known = check_keys(body, {"name", "password", "email", "code"}); !known)
+    return fail(std::move(known.error()));
   Wanted wanted;
   auto name = text_field(body, "name");
   if (!name) return fail(std::move(name.error()));
@@ -36,7 +38,8 @@ Result<Wanted> read_wanted(const Service::State& state, const json::object& body
   auto password = text_field(body, "password");
   if (!password) return fail(std::move(password.error()));
   wanted.password = Secret(std::move(*password));
-  if (auto good = check_password(wanted.password.reveal(), wanted.name, state.options.password_min); !good) return fail(std::move(good.error()));
+  if (auto good = check_password(wanted.password.reveal(), wanted.name, state.options.password_min); !good)
+    return fail(std::move(good.error()));
   auto email = optional_text(body, "email");
   if (!email) return fail(std::move(email.error()));
   wanted.email = email->value_or(std::nullopt).value_or("");
@@ -51,7 +54,8 @@ Result<Wanted> read_wanted(const Service::State& state, const json::object& body
 }
 
 /// The account, in the transaction that opens its first session.
-Result<sql::User> make_account(soci::session& sql, const Wanted& wanted, const std::string& hash, const bus::Actor& from, TimePoint now) {
+Result<sql::User> make_account(soci::session& sql, const Wanted& wanted, const std::string& hash,
+                               const bus::Actor& from, TimePoint now) {
   sql::User user;
   user.id = new_ulid();
   user.name = wanted.name;
@@ -96,9 +100,8 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
   const auto hash = co_await state->hasher.hash(wanted->password);
   if (!hash) co_return fail(hash.error());
   Admission admission;
-  admission.admit = [wanted = *wanted, hash = *hash, actor = actor_of(*state, request), now = state->clock.now()](soci::session& sql) {
-    return make_account(sql, wanted, hash, actor, now);
-  };
+  admission.admit = [wanted = *wanted, hash = *hash, actor = actor_of(*state, request), now = state->clock.now()](
+                        soci::session& sql) { return make_account(sql, wanted, hash, actor, now); };
   auto work = open_session_for(state, std::move(admission), "local", std::move(visitor));
   auto done = co_await std::move(work);
   if (!done) co_return fail(std::move(done.error()));
@@ -114,12 +117,14 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
 asio::awaitable<void> send_reset(StatePtr state, std::string email, std::string site, bus::Actor actor) {
   const auto link = new_random_value();
   const auto now = state->clock.now();
-  auto work = [email, hash = fingerprint(link.reveal()), now, actor](soci::session& sql) -> Result<std::optional<sql::User>> {
+  auto work = [email, hash = fingerprint(link.reveal()), now,
+               actor](soci::session& sql) -> Result<std::optional<sql::User>> {
     auto user = sql::user_by_email(sql, email);
     // Only who has a password can have forgotten it: another provider's account is not opened by a letter.
     if (!user || user->password_hash.empty() || user->disabled_at != sql::kNever) return std::nullopt;
     sql::insert_link(sql, hash, user->id, now, now + kResetFor, sql::kResetLink);
-    if (auto recorded = bus::record(sql, event_of(bus::kind("user.link"), actor, user->id, {{"by", "e-mail"}})); !recorded) {
+    if (auto recorded = bus::record(sql, event_of(bus::kind("user.link"), actor, user->id, {{"by", "e-mail"}}));
+        !recorded) {
       return fail(std::move(recorded.error()));
     }
     return user;
@@ -151,7 +156,8 @@ asio::awaitable<Answered> ask_reset(StatePtr state, http::Request request) {
   // A mailbox is not flooded, whoever asks; and that it is not is not told either.
   if (state->attempts.begin("reset|" + fold_case(*email), state->clock.now())) {
     const auto executor = co_await asio::this_coro::executor;
-    state->gate.spawn(executor, "reset letter", send_reset(state, std::move(*email), site_url(*state, request), actor_of(*state, request)));
+    state->gate.spawn(executor, "reset letter",
+                      send_reset(state, std::move(*email), site_url(*state, request), actor_of(*state, request)));
   }
   co_return http::Response::empty(202);
 }
@@ -168,14 +174,18 @@ asio::awaitable<Answered> reset_password(StatePtr state, http::Request request) 
   const Secret fresh(std::move(*typed));
   if (!looks_like_random_value(*token)) co_return credentials_wrong("not a link");
   const auto link = fingerprint(*token);
-  auto peek = [link, now = state->clock.now()](soci::session& sql) { return sql::user_of_link(sql, link, now, sql::kResetLink); };
+  auto peek = [link, now = state->clock.now()](soci::session& sql) {
+    return sql::user_of_link(sql, link, now, sql::kResetLink);
+  };
   const auto user = co_await state->store.read(std::move(peek));
   if (!user) co_return fail(user.error());
   if (!*user) co_return credentials_wrong("link unknown, used or expired");
-  if (auto good = check_password(fresh.reveal(), (*user)->name, state->options.password_min); !good) co_return fail(std::move(good.error()));
+  if (auto good = check_password(fresh.reveal(), (*user)->name, state->options.password_min); !good)
+    co_return fail(std::move(good.error()));
   const auto hash = co_await state->hasher.hash(fresh);
   if (!hash) co_return fail(hash.error());
-  auto work = [link, old_hash = (*user)->password_hash, hash = *hash, now = state->clock.now(), actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
+  auto work = [link, old_hash = (*user)->password_hash, hash = *hash, now = state->clock.now(),
+               actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
     const auto id = sql::use_link(sql, link, now, sql::kResetLink);
     if (!id || !sql::replace_password(sql, *id, old_hash, hash)) return credentials_wrong("link used meanwhile");
     sql::end_sessions_and_links(sql, *id, "");

@@ -1,6 +1,6 @@
 // /api/v1/me: who I am, my password, my tokens.
-#include <boost/json/serialize.hpp>
 #include <fmt/core.h>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 
@@ -27,9 +27,10 @@ asio::awaitable<Answered> me(StatePtr state, http::Request request) {
   co_return response;
 }
 
-/// Whether `old` is the user's password, counted like a sign-in: a borrowed session must not be a way to guess it. Who has none
-/// must have signed in lately.
-asio::awaitable<Result<>> check_old_password(StatePtr state, Principal who, sql::User user, json::object body, std::string field) {
+/// Whether `old` is the user's password, counted like a sign-in: a borrowed session must not be a way to guess it. Who
+/// has none must have signed in lately.
+asio::awaitable<Result<>> check_old_password(StatePtr state, Principal who, sql::User user, json::object body,
+                                             std::string field) {
   if (user.password_hash.empty()) co_return check_proof(*state, who);
   auto old = text_field(body, field);
   if (!old) co_return fail(std::move(old.error()));
@@ -55,25 +56,31 @@ asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
   auto typed = text_field(*body, "new");
   if (!typed) co_return fail(std::move(typed.error()));
   Secret fresh(std::move(*typed));
-  if (auto good = check_password(fresh.reveal(), principal.name, state->options.password_min); !good) co_return fail(std::move(good.error()));
+  if (auto good = check_password(fresh.reveal(), principal.name, state->options.password_min); !good)
+    co_return fail(std::move(good.error()));
 
-  auto find = [id = principal.user.str()](soci::session& sql) -> Result<std::optional<sql::User>> { return sql::user_by_id(sql, id); };
+  auto find = [id = principal.user.str()](soci::session& sql) -> Result<std::optional<sql::User>> {
+    return sql::user_by_id(sql, id);
+  };
   const auto user = co_await state->store.read(std::move(find));
   if (!user) co_return fail(user.error());
   if (!*user) co_return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
-  if (auto right = co_await check_old_password(state, principal, **user, *body, "old"); !right) co_return fail(std::move(right.error()));
+  if (auto right = co_await check_old_password(state, principal, **user, *body, "old"); !right)
+    co_return fail(std::move(right.error()));
   const auto hash = co_await state->hasher.hash(std::move(fresh));
   if (!hash) co_return fail(hash.error());
 
   const auto value = new_random_value();
-  auto work = [id = (*user)->id, old_hash = (*user)->password_hash, hash = *hash, keep = principal.session, fresh_id = fingerprint(value.reveal()),
-               actor = actor_of(*state, request), now = state->clock.now()](soci::session& sql) -> Result<std::optional<TimePoint>> {
+  auto work = [id = (*user)->id, old_hash = (*user)->password_hash, hash = *hash, keep = principal.session,
+               fresh_id = fingerprint(value.reveal()), actor = actor_of(*state, request),
+               now = state->clock.now()](soci::session& sql) -> Result<std::optional<TimePoint>> {
     if (!sql::replace_password(sql, id, old_hash, hash)) {
       return fail(Code::kConflict, "password-changed", "The password was changed by somebody else in this moment.");
     }
     sql::end_sessions_and_links(sql, id, keep);
     if (!old_hash.empty()) sql::prove_session(sql, keep, now);
-    if (auto recorded = bus::record(sql, event_of(bus::kind("user.password"), actor, id)); !recorded) return fail(std::move(recorded.error()));
+    if (auto recorded = bus::record(sql, event_of(bus::kind("user.password"), actor, id)); !recorded)
+      return fail(std::move(recorded.error()));
     return sql::rename_session(sql, keep, fresh_id);
   };
   const auto done = co_await state->store.write(std::move(work));
@@ -84,7 +91,8 @@ asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
   if (*done) {
     // Whoever knows the cookie of before knows nothing any more (ASVS 5.0, 7.2.4).
     const auto lives = std::chrono::floor<std::chrono::seconds>(**done - state->clock.now());
-    response.headers.add("Set-Cookie", session_cookie(came_over_tls(request, state->trusted_proxies), value.reveal(), lives));
+    response.headers.add("Set-Cookie",
+                         session_cookie(came_over_tls(request, state->trusted_proxies), value.reveal(), lives));
   }
   co_return response;
 }
@@ -103,17 +111,22 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
   if (!address.empty()) {
     if (auto good = check_email(address); !good) co_return fail(std::move(good.error()));
   }
-  auto find = [id = principal.user.str()](soci::session& sql) -> Result<std::optional<sql::User>> { return sql::user_by_id(sql, id); };
+  auto find = [id = principal.user.str()](soci::session& sql) -> Result<std::optional<sql::User>> {
+    return sql::user_by_id(sql, id);
+  };
   const auto user = co_await state->store.read(std::move(find));
   if (!user) co_return fail(user.error());
   if (!*user) co_return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
-  if (auto right = co_await check_old_password(state, principal, **user, *body, "password"); !right) co_return fail(std::move(right.error()));
-  auto work = [id = principal.user.str(), address, actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::User> {
+  if (auto right = co_await check_old_password(state, principal, **user, *body, "password"); !right)
+    co_return fail(std::move(right.error()));
+  auto work = [id = principal.user.str(), address,
+               actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::User> {
     auto now = sql::user_by_id(sql, id);
     if (!now) return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
     now->email = address;
     if (auto written = sql::update_user(sql, *now); !written) return fail(std::move(written.error()));
-    if (auto recorded = bus::record(sql, event_of(bus::kind("user.changed"), actor, id, {{"email", true}})); !recorded) return fail(std::move(recorded.error()));
+    if (auto recorded = bus::record(sql, event_of(bus::kind("user.changed"), actor, id, {{"email", true}})); !recorded)
+      return fail(std::move(recorded.error()));
     return *now;
   };
   const auto done = co_await state->store.write(std::move(work));
@@ -129,11 +142,13 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
 asio::awaitable<Answered> prove_me(StatePtr state, http::Request request) {
   auto body = parse_body(request);
   if (!body) co_return fail(std::move(body.error()));
-  if (auto known = check_keys(*body, {"strategy", "password", "token"}); !known) co_return fail(std::move(known.error()));
+  if (auto known = check_keys(*body, {"strategy", "password", "token"}); !known)
+    co_return fail(std::move(known.error()));
   auto strategy = text_field(*body, "strategy");
   if (!strategy) co_return fail(std::move(strategy.error()));
   if (*strategy == "oidc") {
-    co_return fail(Code::kInvalid, "invalid-body", "A provider is asked in the browser: go to /api/v1/auth/oidc/NAME/start?again=1.");
+    co_return fail(Code::kInvalid, "invalid-body",
+                   "A provider is asked in the browser: go to /api/v1/auth/oidc/NAME/start?again=1.");
   }
   auto work = prove_by(state, std::move(*body), visitor_of(*state, request), principal_of(request));
   auto done = co_await std::move(work);
@@ -153,7 +168,9 @@ json::object token_json(const sql::Token& token) {
 }
 
 asio::awaitable<Answered> list_tokens(StatePtr state, http::Request request) {
-  auto work = [id = principal_of(request).user.str()](soci::session& sql) -> Result<std::vector<sql::Token>> { return sql::tokens_of(sql, id); };
+  auto work = [id = principal_of(request).user.str()](soci::session& sql) -> Result<std::vector<sql::Token>> {
+    return sql::tokens_of(sql, id);
+  };
   auto tokens = co_await state->store.read(std::move(work));
   if (!tokens) co_return fail(std::move(tokens.error()));
   json::array items;
@@ -173,14 +190,16 @@ asio::awaitable<Answered> list_tokens(StatePtr state, http::Request request) {
 Result<unsigned> read_scopes(const json::object& body, unsigned own) {
   const auto* list = body.if_contains("scopes");
   if (list == nullptr || list->is_null()) return own;
-  if (!list->is_array() || list->get_array().empty()) return fail(Code::kInvalid, "invalid-body", "\"scopes\" is a list of at least one scope.");
+  if (!list->is_array() || list->get_array().empty())
+    return fail(Code::kInvalid, "invalid-body", "\"scopes\" is a list of at least one scope.");
   unsigned scopes = 0;
   for (const auto& one : list->get_array()) {
     auto scope = parse_scope(one.is_string() ? std::string_view(one.get_string()) : std::string_view());
     if (!scope) return fail(std::move(scope.error()));
     scopes |= static_cast<unsigned>(*scope);
   }
-  if ((scopes & ~own) != 0) return fail(Code::kForbidden, "scope-missing", "A token cannot give what it may not do itself.");
+  if ((scopes & ~own) != 0)
+    return fail(Code::kForbidden, "scope-missing", "A token cannot give what it may not do itself.");
   return scopes;
 }
 
@@ -201,7 +220,8 @@ Result<sql::Token> read_token(const json::object& body, unsigned own, TimePoint 
   if (lives == nullptr || lives->is_null()) return token;
   const auto seconds = lives->is_int64() ? lives->get_int64() : 0;
   if (seconds < 1 || seconds > kLongestToken) {
-    return fail(Code::kInvalid, "invalid-body", fmt::format("\"expires_in_s\" is a whole number of seconds from 1 to {}.", kLongestToken));
+    return fail(Code::kInvalid, "invalid-body",
+                fmt::format("\"expires_in_s\" is a whole number of seconds from 1 to {}.", kLongestToken));
   }
   token.expires_at = now + std::chrono::seconds{seconds};
   return token;
@@ -210,18 +230,21 @@ Result<sql::Token> read_token(const json::object& body, unsigned own, TimePoint 
 Result<> keep_token(soci::session& sql, const sql::Token& token, bool service, const bus::Actor& actor) {
   if (service) sql::ensure_user(sql, service_user());
   if (const int count = sql::count_tokens(sql, token.user_id); count >= kMostTokens) {
-    return fail(Error{Code::kLimited, "limit-reached", fmt::format("You have {} tokens; revoke one first.", count), {}, {}}
-                    .with("limit", std::to_string(kMostTokens))
-                    .with("current", std::to_string(count)));
+    return fail(
+        Error{Code::kLimited, "limit-reached", fmt::format("You have {} tokens; revoke one first.", count), {}, {}}
+            .with("limit", std::to_string(kMostTokens))
+            .with("current", std::to_string(count)));
   }
   sql::insert_token(sql, token);
-  return bus::record(sql, event_of(bus::kind("token.created"), actor, token.user_id, {{"name", token.name}, {"id", token.id}, {"scopes", token.scopes}}));
+  return bus::record(sql, event_of(bus::kind("token.created"), actor, token.user_id,
+                                   {{"name", token.name}, {"id", token.id}, {"scopes", token.scopes}}));
 }
 
 asio::awaitable<Answered> create_token(StatePtr state, http::Request request) {
   const auto principal = principal_of(request);
   // A token works from everywhere, a seat only from its address.
-  if (principal.kind == "address") co_return fail(Code::kForbidden, "forbidden", "A seat without an account cannot have tokens.");
+  if (principal.kind == "address")
+    co_return fail(Code::kForbidden, "forbidden", "A seat without an account cannot have tokens.");
   const auto body = parse_body(request);
   if (!body) co_return fail(body.error());
   auto token = read_token(*body, principal.scopes, state->clock.now());
@@ -229,9 +252,8 @@ asio::awaitable<Answered> create_token(StatePtr state, http::Request request) {
   const auto secret = new_token();
   token->hash = fingerprint(secret.reveal());
   token->user_id = principal.user.str();
-  auto work = [token = *token, service = principal.kind == "service", actor = actor_of(*state, request)](soci::session& sql) {
-    return keep_token(sql, token, service, actor);
-  };
+  auto work = [token = *token, service = principal.kind == "service", actor = actor_of(*state, request)](
+                  soci::session& sql) { return keep_token(sql, token, service, actor); };
   const auto kept = co_await state->store.write(std::move(work));
   if (!kept) co_return fail(kept.error());
   log::info("identity", "token made", {{"user", principal.user.str()}, {"id", token->id}});
@@ -244,8 +266,10 @@ asio::awaitable<Answered> create_token(StatePtr state, http::Request request) {
 
 asio::awaitable<Answered> revoke_token(StatePtr state, http::Request request) {
   const auto principal = principal_of(request);
-  auto work = [id = std::string(request.param("id")), user = principal.user.str(), actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
-    if (sql::delete_token(sql, id, user)) return bus::record(sql, event_of(bus::kind("token.revoked"), actor, user, {{"id", id}}));
+  auto work = [id = std::string(request.param("id")), user = principal.user.str(),
+               actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
+    if (sql::delete_token(sql, id, user))
+      return bus::record(sql, event_of(bus::kind("token.revoked"), actor, user, {{"id", id}}));
     return fail(Code::kNotFound, "token-unknown", "You have no such token.");
   };
   const auto done = co_await state->store.write(std::move(work));

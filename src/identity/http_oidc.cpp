@@ -1,5 +1,5 @@
-// /api/v1/auth/oidc/{provider}/start and callback: out to the provider and back. Both are visited by browsers, not called
-// by scripts: a failure leads to the sign-in page, which says what happened.
+// /api/v1/auth/oidc/{provider}/start and callback: out to the provider and back. Both are visited by browsers, not
+// called by scripts: a failure leads to the sign-in page, which says what happened.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -20,7 +20,8 @@ std::string_view flow_cookie_name(bool secure) { return secure ? "__Host-tiltyar
 
 /// Lax, not Strict: it must come along when the provider sends the browser back.
 std::string flow_cookie(bool secure, std::string_view value, std::chrono::seconds lives) {
-  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{}", flow_cookie_name(secure), value, lives.count(), secure ? "; Secure" : "");
+  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{}", flow_cookie_name(secure), value,
+                     lives.count(), secure ? "; Secure" : "");
 }
 
 http::Response go_to(const std::string& where) {
@@ -32,7 +33,9 @@ http::Response go_to(const std::string& where) {
   return response;
 }
 
-http::Response back_to_sign_in(const std::string& reason) { return go_to("/signin?trouble=" + http::percent_encode(reason)); }
+http::Response back_to_sign_in(const std::string& reason) {
+  return go_to("/signin?trouble=" + http::percent_encode(reason));
+}
 
 std::string redirect_address(const Service::State& state, const http::Request& request, const std::string& provider) {
   return site_url(state, request) + "/api/v1/auth/oidc/" + provider + "/callback";
@@ -53,15 +56,19 @@ asio::awaitable<Answered> start(StatePtr state, http::Request request) {
   std::string scopes;
   for (const auto& scope : provider->options().scopes) scopes += (scopes.empty() ? "" : " ") + scope;
   const auto encode = [](const std::string& text) { return http::percent_encode(text); };
-  auto where = fmt::format("{}{}response_type=code&client_id={}&redirect_uri={}&scope={}&state={}&nonce={}&code_challenge={}&code_challenge_method=S256",
-                                 known->authorization, known->authorization.contains('?') ? "&" : "?", encode(provider->options().client_id),
-                                 encode(redirect_address(*state, request, provider->name())), encode(scopes), flow.state, flow.nonce,
-                                 jwt::base64url(jwt::sha256(flow.verifier)));
-  // OpenID Connect Core 1.0, 3.1.2.1: whoever has a session there is asked all the same, and the answer says when that was.
+  auto where = fmt::format(
+      "{}{}response_type=code&client_id={}&redirect_uri={}&scope={}&state={}&nonce={}&code_challenge={}&code_challenge_"
+      "method=S256",
+      known->authorization, known->authorization.contains('?') ? "&" : "?", encode(provider->options().client_id),
+      encode(redirect_address(*state, request, provider->name())), encode(scopes), flow.state, flow.nonce,
+      jwt::base64url(jwt::sha256(flow.verifier)));
+  // OpenID Connect Core 1.0, 3.1.2.1: whoever has a session there is asked all the same, and the answer says when that
+  // was.
   if (again) where += "&prompt=login&max_age=0";
   auto response = go_to(where);
   const bool secure = came_over_tls(request, state->trusted_proxies);
-  response.headers.add("Set-Cookie", flow_cookie(secure, oidc::seal(flow, state->admin_token), std::chrono::duration_cast<std::chrono::seconds>(oidc::kFlowFor)));
+  response.headers.add("Set-Cookie", flow_cookie(secure, oidc::seal(flow, state->admin_token),
+                                                 std::chrono::duration_cast<std::chrono::seconds>(oidc::kFlowFor)));
   co_return response;
 }
 
@@ -73,7 +80,8 @@ Result<oidc::Flow> flow_of(const Service::State& state, const http::Request& req
   auto flow = oidc::unseal(request.cookie(flow_cookie_name(secure)), state.admin_token, state.clock.now());
   if (!flow) return flow;
   if (flow->provider != provider.name() || !same_text(flow->state, request.query_value("state"))) {
-    return fail(Code::kUnauthenticated, "oidc-state", "This sign-in was not begun in this browser. Begin again.", "another state");
+    return fail(Code::kUnauthenticated, "oidc-state", "This sign-in was not begun in this browser. Begin again.",
+                "another state");
   }
   return flow;
 }
@@ -82,18 +90,24 @@ Result<oidc::Flow> flow_of(const Service::State& state, const http::Request& req
 Result<> check_issuer(const http::Request& request, const oidc::Provider& provider, const oidc::Metadata& known) {
   const auto issuer = request.query_value("iss");
   if (issuer.empty() ? !known.iss_in_answer : issuer == provider.options().issuer) return {};
-  return fail(Code::kUnauthenticated, "oidc-state", "The answer came from another provider. Begin again.", "iss is another issuer, or missing");
+  return fail(Code::kUnauthenticated, "oidc-state", "The answer came from another provider. Begin again.",
+              "iss is another issuer, or missing");
 }
 
-asio::awaitable<Result<SignedIn>> receive(StatePtr state, http::Request request, oidc::Provider* provider, oidc::Flow flow) {
+asio::awaitable<Result<SignedIn>> receive(StatePtr state, http::Request request, oidc::Provider* provider,
+                                          oidc::Flow flow) {
   const auto known = co_await provider->metadata();
   if (!known) co_return fail(known.error());
   if (auto ours = check_issuer(request, *provider, *known); !ours) co_return fail(std::move(ours.error()));
   if (const auto error = request.query_value("error"); !error.empty()) {
     co_return fail(Code::kForbidden, "oidc-denied", "The provider did not let you in.", error.substr(0, 60));
   }
-  json::object body{{"strategy", "oidc"},     {"provider", flow.provider}, {"code", request.query_value("code")},
-                    {"nonce", flow.nonce},    {"verifier", flow.verifier}, {"state", flow.state},
+  json::object body{{"strategy", "oidc"},
+                    {"provider", flow.provider},
+                    {"code", request.query_value("code")},
+                    {"nonce", flow.nonce},
+                    {"verifier", flow.verifier},
+                    {"state", flow.state},
                     {"again_since", flow.again ? std::to_string(to_micros(flow.began())) : std::string()},
                     {"redirect", redirect_address(*state, request, flow.provider)}};
   auto visitor = visitor_of(*state, request);
@@ -115,8 +129,9 @@ asio::awaitable<Answered> callback(StatePtr state, http::Request request) {
   const bool again = flow->again;
   auto signed_in = co_await receive(state, std::move(request), provider, std::move(*flow));
   // Who was to show it once more is still signed in, and would not be shown the sign-in page.
-  auto response = signed_in ? go_to(back) : again ? go_to("/account?trouble=" + http::percent_encode(signed_in.error().reason))
-                                                  : back_to_sign_in(signed_in.error().reason);
+  auto response = signed_in ? go_to(back)
+                  : again   ? go_to("/account?trouble=" + http::percent_encode(signed_in.error().reason))
+                            : back_to_sign_in(signed_in.error().reason);
   response.headers.add("Set-Cookie", flow_cookie(secure, "", std::chrono::seconds{0}));
   if (signed_in) response.headers.add("Set-Cookie", std::move(signed_in->cookie));
   co_return response;

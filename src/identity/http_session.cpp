@@ -14,9 +14,12 @@ using Answered = Result<http::Response>;
 
 std::string_view registration_text(Registration registration) {
   switch (registration) {
-    case Registration::kOff: return "off";
-    case Registration::kInvite: return "invite";
-    case Registration::kOpen: return "open";
+    case Registration::kOff:
+      return "off";
+    case Registration::kInvite:
+      return "invite";
+    case Registration::kOpen:
+      return "open";
   }
   return "off";
 }
@@ -28,7 +31,8 @@ asio::awaitable<Answered> auth(StatePtr state, http::Request) {
   json::array strategies;
   for (const auto& name : state->options.strategies) strategies.emplace_back(name);
   json::array providers;
-  for (const auto& [name, provider] : state->providers) providers.push_back(json::object{{"name", name}, {"title", provider->options().title}});
+  for (const auto& [name, provider] : state->providers)
+    providers.push_back(json::object{{"name", name}, {"title", provider->options().title}});
   json::object body;
   body["strategies"] = std::move(strategies);
   body["providers"] = std::move(providers);
@@ -44,8 +48,10 @@ asio::awaitable<Answered> sign_in(StatePtr state, http::Request request) {
   if (auto ours = check_same_origin(request); !ours) co_return fail(std::move(ours.error()));
   auto body = parse_body(request);
   if (!body) co_return fail(std::move(body.error()));
-  if (const auto* strategy = body->if_contains("strategy"); strategy != nullptr && strategy->is_string() && strategy->get_string() == "oidc") {
-    co_return fail(Code::kInvalid, "invalid-body", "Providers are signed in with in the browser: go to /api/v1/auth/oidc/NAME/start.");
+  if (const auto* strategy = body->if_contains("strategy");
+      strategy != nullptr && strategy->is_string() && strategy->get_string() == "oidc") {
+    co_return fail(Code::kInvalid, "invalid-body",
+                   "Providers are signed in with in the browser: go to /api/v1/auth/oidc/NAME/start.");
   }
   auto visitor = visitor_of(*state, request);
   auto work = sign_in_by(state, std::move(*body), std::move(visitor));

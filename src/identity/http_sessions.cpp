@@ -45,12 +45,16 @@ asio::awaitable<Answered> end(StatePtr state, std::string user, std::string whic
   auto work = [user, which, keep, actor, now = state->clock.now()](soci::session& sql) -> Result<> {
     if (!sql::user_by_id(sql, user)) return fail(Code::kNotFound, "user-unknown", "There is no such user.");
     const auto sessions = sql::sessions_of(sql, user, now);
-    const auto meant = [&](const sql::Session& one) { return which.empty() ? one.id != keep : short_id(one.id) == which; };
-    if (!which.empty() && std::ranges::none_of(sessions, meant)) return fail(Code::kNotFound, "session-unknown", "There is no such session.");
+    const auto meant = [&](const sql::Session& one) {
+      return which.empty() ? one.id != keep : short_id(one.id) == which;
+    };
+    if (!which.empty() && std::ranges::none_of(sessions, meant))
+      return fail(Code::kNotFound, "session-unknown", "There is no such session.");
     for (const auto& session : sessions) {
       if (!meant(session)) continue;
       sql::delete_session(sql, session.id);
-      auto event = event_of(bus::kind("session.revoked"), actor, user, {{"address", session.address}, {"agent", session.agent}});
+      auto event =
+          event_of(bus::kind("session.revoked"), actor, user, {{"address", session.address}, {"agent", session.agent}});
       if (auto recorded = bus::record(sql, event); !recorded) return recorded;
     }
     return {};
@@ -84,7 +88,8 @@ asio::awaitable<Answered> end_all_of_user(StatePtr state, http::Request request)
 }
 
 asio::awaitable<Answered> end_of_user(StatePtr state, http::Request request) {
-  return end(state, std::string(request.param("id")), std::string(request.param("session")), "", actor_of(*state, request));
+  return end(state, std::string(request.param("id")), std::string(request.param("session")), "",
+             actor_of(*state, request));
 }
 
 /// For a bad night: whoever has taken over sessions is out, and everybody signs in again. Tokens stay.

@@ -33,7 +33,8 @@ struct Roster {
 json::object roster_json(const Roster& roster) {
   auto body = team_body(roster.team);
   json::array people;
-  for (const auto& member : roster.members) people.push_back(json::object{{"id", member.id}, {"name", member.name}, {"role", to_string(member.role)}});
+  for (const auto& member : roster.members)
+    people.push_back(json::object{{"id", member.id}, {"name", member.name}, {"role", to_string(member.role)}});
   body["people"] = std::move(people);
   return body;
 }
@@ -62,19 +63,20 @@ asio::awaitable<Answered> my_team(StatePtr state, http::Request request) {
 }
 
 /// The team, written; the other sessions end and the one that asks gets a new name, as its rights are others now.
-Result<std::optional<TimePoint>> move_to(soci::session& sql, const Principal& who, const std::string& team, const bus::Event& event,
-                                         const std::string& fresh_session) {
+Result<std::optional<TimePoint>> move_to(soci::session& sql, const Principal& who, const std::string& team,
+                                         const bus::Event& event, const std::string& fresh_session) {
   sql::put_into_team(sql, who.user.str(), team);
   sql::end_sessions(sql, who.user.str(), who.session);
   if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
   return sql::rename_session(sql, who.session, fresh_session);
 }
 
-http::Response with_cookie(const StatePtr& state, const http::Request& request, http::Response response, const Secret& value,
-                           const std::optional<TimePoint>& ends) {
+http::Response with_cookie(const StatePtr& state, const http::Request& request, http::Response response,
+                           const Secret& value, const std::optional<TimePoint>& ends) {
   if (ends) {
     const auto lives = std::chrono::floor<std::chrono::seconds>(*ends - state->clock.now());
-    response.headers.add("Set-Cookie", session_cookie(came_over_tls(request, state->trusted_proxies), value.reveal(), lives));
+    response.headers.add("Set-Cookie",
+                         session_cookie(came_over_tls(request, state->trusted_proxies), value.reveal(), lives));
   }
   return response;
 }
@@ -96,7 +98,9 @@ asio::awaitable<Answered> join(StatePtr state, http::Request request) {
     if (!user) return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
     if (!user->team_id.empty()) return fail(Code::kConflict, "team-already", "You are in a team. Leave it first.");
     const auto invitation = sql::use_invitation(sql, "team", hash, now);
-    if (!invitation) return fail(Code::kForbidden, "invitation-wrong", "This team's code is mistyped, used up or too old. Ask for a new one.");
+    if (!invitation)
+      return fail(Code::kForbidden, "invitation-wrong",
+                  "This team's code is mistyped, used up or too old. Ask for a new one.");
     auto event = event_of(bus::kind("team.joined"), actor, who.user.str(), {{"team", invitation->team_name}});
     event.owner = invitation->team_id;
     return move_to(sql, who, invitation->team_id, event, fresh);
@@ -115,7 +119,9 @@ asio::awaitable<Answered> leave(StatePtr state, http::Request request) {
   const auto value = new_random_value();
   auto event = event_of(bus::kind("team.left"), actor_of(*state, request), who.user.str(), {{"team", who.team_name}});
   event.owner = who.team->str();
-  auto work = [who, event, fresh = fingerprint(value.reveal())](soci::session& sql) { return move_to(sql, who, "", event, fresh); };
+  auto work = [who, event, fresh = fingerprint(value.reveal())](soci::session& sql) {
+    return move_to(sql, who, "", event, fresh);
+  };
   const auto done = co_await state->store.write(std::move(work));
   if (!done) co_return fail(done.error());
   team_changed(state, who.user.str());
@@ -148,8 +154,9 @@ asio::awaitable<Answered> invite_to_team(StatePtr state, http::Request request) 
   if (!who.team) co_return fail(Code::kNotFound, "team-unknown", "You are in no team.");
   const auto code = new_code();
   const auto now = state->clock.now();
-  sql::Invitation one{new_ulid(), code_hash(code.reveal()), "team", Role::kPlayer, who.team->str(), who.team_name,
-                      kTeamCodeUses, who.user.str(), now, now + kTeamCodeFor};
+  sql::Invitation one{
+      new_ulid(),    code_hash(code.reveal()), "team", Role::kPlayer,     who.team->str(), who.team_name,
+      kTeamCodeUses, who.user.str(),           now,    now + kTeamCodeFor};
   auto event = event_of(bus::kind("team.changed"), actor_of(*state, request), one.team_id, {{"invitation", one.id}});
   event.owner = one.team_id;
   auto work = [one, event](soci::session& sql) {
@@ -194,10 +201,12 @@ Result<std::string> read_name(const http::Request& request) {
 asio::awaitable<Answered> create_team(StatePtr state, http::Request request) {
   auto name = read_name(request);
   if (!name) co_return fail(std::move(name.error()));
-  auto work = [name = *name, now = state->clock.now(), actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::Team> {
+  auto work = [name = *name, now = state->clock.now(),
+               actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::Team> {
     auto team = sql::insert_team(sql, name, now);
     if (!team) return team;
-    if (auto recorded = bus::record(sql, event_of(bus::kind("team.created"), actor, team->id, {{"name", name}})); !recorded) {
+    if (auto recorded = bus::record(sql, event_of(bus::kind("team.created"), actor, team->id, {{"name", name}}));
+        !recorded) {
       return fail(std::move(recorded.error()));
     }
     return team;
@@ -270,7 +279,8 @@ asio::awaitable<Answered> move_member(StatePtr state, http::Request request, boo
     if (in && member->team_id == team) return {};
     sql::put_into_team(sql, user, in ? team : std::string());
     sql::end_sessions(sql, user, "");
-    auto event = event_of(in ? bus::kind("team.joined") : bus::kind("team.left"), actor, user, {{"team", found->name}, {"user", member->name}});
+    auto event = event_of(in ? bus::kind("team.joined") : bus::kind("team.left"), actor, user,
+                          {{"team", found->name}, {"user", member->name}});
     event.owner = team;
     return bus::record(sql, event);
   };
@@ -280,8 +290,12 @@ asio::awaitable<Answered> move_member(StatePtr state, http::Request request, boo
   co_return http::Response::empty(204);
 }
 
-asio::awaitable<Answered> add_member(StatePtr state, http::Request request) { return move_member(std::move(state), std::move(request), true); }
-asio::awaitable<Answered> remove_member(StatePtr state, http::Request request) { return move_member(std::move(state), std::move(request), false); }
+asio::awaitable<Answered> add_member(StatePtr state, http::Request request) {
+  return move_member(std::move(state), std::move(request), true);
+}
+asio::awaitable<Answered> remove_member(StatePtr state, http::Request request) {
+  return move_member(std::move(state), std::move(request), false);
+}
 
 // --- staff: invitations ------------------------------------------------------------------------
 
@@ -296,7 +310,8 @@ asio::awaitable<Answered> list_invitations(StatePtr state, http::Request) {
   co_return json_answer(200, {{"items", std::move(items)}, {"next", nullptr}});
 }
 
-Result<std::int64_t> number_field(const json::object& body, std::string_view name, std::int64_t usual, std::int64_t most) {
+Result<std::int64_t> number_field(const json::object& body, std::string_view name, std::int64_t usual,
+                                  std::int64_t most) {
   const auto* value = body.if_contains(name);
   if (value == nullptr || value->is_null()) return usual;
   if (value->is_int64() && value->get_int64() >= 1 && value->get_int64() <= most) return value->get_int64();
@@ -304,7 +319,8 @@ Result<std::int64_t> number_field(const json::object& body, std::string_view nam
 }
 
 Result<sql::Invitation> read_invitation(const json::object& body, const Principal& who, TimePoint now) {
-  if (auto known = check_keys(body, {"role", "team", "uses", "expires_in_s"}); !known) return fail(std::move(known.error()));
+  if (auto known = check_keys(body, {"role", "team", "uses", "expires_in_s"}); !known)
+    return fail(std::move(known.error()));
   sql::Invitation one;
   one.id = new_ulid();
   one.created_by = who.user.str();
@@ -315,7 +331,8 @@ Result<sql::Invitation> read_invitation(const json::object& body, const Principa
   if (!parsed) return fail(std::move(parsed.error()));
   one.role = *parsed;
   // An invitation is a way to make users; who may not make staff may not invite any.
-  if (one.role >= Role::kOperator && !who.at_least(Role::kAdmin)) return fail(Code::kForbidden, "forbidden", "Only admins invite staff.");
+  if (one.role >= Role::kOperator && !who.at_least(Role::kAdmin))
+    return fail(Code::kForbidden, "forbidden", "Only admins invite staff.");
   auto team = optional_text(body, "team");
   if (!team) return fail(std::move(team.error()));
   one.team_name = team->value_or(std::nullopt).value_or("");
@@ -339,10 +356,12 @@ asio::awaitable<Answered> create_invitation(StatePtr state, http::Request reques
   if (!one) co_return fail(std::move(one.error()));
   const auto code = new_code();
   one->hash = code_hash(code.reveal());
-  auto work = [one = *one, now, actor = actor_of(*state, request)](soci::session& sql) mutable -> Result<sql::Invitation> {
+  auto work = [one = *one, now,
+               actor = actor_of(*state, request)](soci::session& sql) mutable -> Result<sql::Invitation> {
     if (!one.team_name.empty()) one.team_id = sql::ensure_team(sql, one.team_name, now);
     sql::insert_invitation(sql, one);
-    auto event = event_of(bus::kind("invitation.created"), actor, one.id, {{"role", to_string(one.role)}, {"team", one.team_name}, {"uses", one.uses_left}});
+    auto event = event_of(bus::kind("invitation.created"), actor, one.id,
+                          {{"role", to_string(one.role)}, {"team", one.team_name}, {"uses", one.uses_left}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return one;
   };
@@ -353,8 +372,10 @@ asio::awaitable<Answered> create_invitation(StatePtr state, http::Request reques
 }
 
 asio::awaitable<Answered> delete_invitation(StatePtr state, http::Request request) {
-  auto work = [id = std::string(request.param("id")), actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
-    if (!sql::delete_invitation(sql, id)) return fail(Code::kNotFound, "invitation-unknown", "There is no such invitation.");
+  auto work = [id = std::string(request.param("id")),
+               actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
+    if (!sql::delete_invitation(sql, id))
+      return fail(Code::kNotFound, "invitation-unknown", "There is no such invitation.");
     return bus::record(sql, event_of(bus::kind("invitation.deleted"), actor, id));
   };
   const auto done = co_await state->store.write(std::move(work));

@@ -1,6 +1,6 @@
 // /api/v1/admin/users: who has an account, and what role.
-#include <boost/json/serialize.hpp>
 #include <fmt/core.h>
+#include <boost/json/serialize.hpp>
 
 #include <charconv>
 
@@ -59,7 +59,8 @@ asio::awaitable<Answered> list_users(StatePtr state, http::Request request) {
   const auto limit = page_size(request);
   if (!limit) co_return fail(limit.error());
   // One more than the page shows whether there is a next one.
-  auto work = [cursor = request.query_value("cursor"), limit = *limit](soci::session& sql) -> Result<std::vector<sql::User>> {
+  auto work = [cursor = request.query_value("cursor"),
+               limit = *limit](soci::session& sql) -> Result<std::vector<sql::User>> {
     return sql::users_after(sql, cursor, limit + 1);
   };
   auto users = co_await state->store.read(std::move(work));
@@ -83,7 +84,8 @@ struct Wanted {
 };
 
 Result<Wanted> read_wanted(const json::object& body) {
-  if (auto known = check_keys(body, {"name", "role", "team", "password", "disabled", "email"}); !known) return fail(std::move(known.error()));
+  if (auto known = check_keys(body, {"name", "role", "team", "password", "disabled", "email"}); !known)
+    return fail(std::move(known.error()));
   Wanted wanted;
   if (body.contains("name")) {
     auto name = text_field(body, "name");
@@ -124,7 +126,8 @@ Result<Wanted> read_wanted(const json::object& body) {
 asio::awaitable<Result<std::string>> hash_wanted(StatePtr state, Wanted wanted, std::string name) {
   if (!wanted.password || !*wanted.password) co_return std::string();
   Secret password(**wanted.password);
-  if (auto good = check_password(password.reveal(), name, state->options.password_min); !good) co_return fail(std::move(good.error()));
+  if (auto good = check_password(password.reveal(), name, state->options.password_min); !good)
+    co_return fail(std::move(good.error()));
   co_return co_await state->hasher.hash(std::move(password));
 }
 
@@ -158,14 +161,16 @@ asio::awaitable<Answered> create_user(StatePtr state, http::Request request) {
     if (wanted.team && *wanted.team) user.team_id = sql::ensure_team(sql, **wanted.team, now);
     if (auto made = sql::insert_user(sql, user); !made) return fail(std::move(made.error()));
     if (hash.empty()) sql::insert_link(sql, link_hash, user.id, now, now + kLinkFor);
-    auto event = event_of(bus::kind("user.created"), actor, user.id, {{"name", user.name}, {"role", to_string(user.role)}});
+    auto event =
+        event_of(bus::kind("user.created"), actor, user.id, {{"name", user.name}, {"role", to_string(user.role)}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return read_back(sql, user.id);
   };
   const auto user = co_await state->store.write(std::move(work));
   if (!user) co_return fail(user.error());
   state->has_team.reset();
-  log::info("identity", "user made", {{"by", principal_of(request).user.str()}, {"user", user->id}, {"role", to_string(user->role)}});
+  log::info("identity", "user made",
+            {{"by", principal_of(request).user.str()}, {"user", user->id}, {"role", to_string(user->role)}});
   auto answer = user_json(*user);
   answer["sign_in_url"] = hash->empty() ? json::value(sign_in_url(*state, request, link)) : json::value(nullptr);
   auto response = json_answer(201, answer);
@@ -203,7 +208,8 @@ Result<sql::User> change(soci::session& sql, const std::string& id, const Wanted
   if (wanted.disabled) user->disabled_at = *wanted.disabled ? now : sql::kNever;
   if (wanted.password) user->password_hash = hash;
   if (auto written = sql::update_user(sql, *user); !written) return fail(std::move(written.error()));
-  // Whoever was signed in with the old password or the old role, or should no longer be, is not any more (ASVS 5.0, 7.4.2).
+  // Whoever was signed in with the old password or the old role, or should no longer be, is not any more
+  // (ASVS 5.0, 7.4.2).
   if (wanted.password || other_role || (wanted.disabled && *wanted.disabled)) sql::end_sessions_and_links(sql, id, "");
   else if (user->team_id != old_team) sql::end_sessions(sql, id, "");
   if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
@@ -233,7 +239,8 @@ asio::awaitable<Answered> change_user(StatePtr state, http::Request request) {
   state->cache.forget_user(UserId(id));
   state->names.erase(id);
   state->has_team.reset();
-  log::info("identity", "user changed", {{"by", principal_of(request).user.str()}, {"user", id}, {"role", to_string(user->role)}});
+  log::info("identity", "user changed",
+            {{"by", principal_of(request).user.str()}, {"user", id}, {"role", to_string(user->role)}});
   auto answer = user_json(*user);
   const bool reset = wanted->password && !*wanted->password;
   answer["sign_in_url"] = reset ? json::value(sign_in_url(*state, request, link)) : json::value(nullptr);

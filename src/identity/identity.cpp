@@ -1,7 +1,7 @@
 #include "identity/identity.h"
 
-#include <boost/asio/this_coro.hpp>
 #include <sodium.h>
+#include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
 #include <array>
@@ -43,7 +43,9 @@ const Principal& principal_of(const http::Request& request) {
   return **principal;
 }
 
-void set_principal(http::Request& request, std::shared_ptr<const Principal> principal) { request.principal = std::move(principal); }
+void set_principal(http::Request& request, std::shared_ptr<const Principal> principal) {
+  request.principal = std::move(principal);
+}
 
 Principal make_principal(const sql::User& user, std::string strategy, std::string session) {
   Principal principal;
@@ -83,10 +85,12 @@ Service::Service(Options options, store::Store& store, const Clock& clock, Worke
   state.strategies.push_back(address_strategy(state.hall));
   state.strategies.push_back(link_strategy());
   if (!state.options.ctfd_url.empty()) {
-    state.ctfd = std::make_shared<Ctfd>(state.options.ctfd_url, state.options.ctfd_token, state.options.ctfd_admins, clock);
+    state.ctfd =
+        std::make_shared<Ctfd>(state.options.ctfd_url, state.options.ctfd_token, state.options.ctfd_admins, clock);
     state.strategies.push_back(ctfd_strategy(*state.ctfd, state.outside_attempts));
   }
-  for (const auto& [name, provider] : state.options.oidc) state.providers.emplace(name, std::make_shared<oidc::Provider>(name, provider, clock));
+  for (const auto& [name, provider] : state.options.oidc)
+    state.providers.emplace(name, std::make_shared<oidc::Provider>(name, provider, clock));
   if (!state.providers.empty()) state.strategies.push_back(oidc_strategy(state.providers));
   state.service = std::make_shared<const Principal>(make_principal(service_user(), "admin-token", ""));
 }
@@ -97,7 +101,8 @@ Result<> Service::prepare() {
   auto& state = *state_;
   for (const auto& name : state.options.strategies) {
     if (state.strategy(name) == nullptr) {
-      return fail(Code::kInvalid, "invalid-strategy", "auth.strategies names \"" + name + "\", which there is not, or which is not configured.");
+      return fail(Code::kInvalid, "invalid-strategy",
+                  "auth.strategies names \"" + name + "\", which there is not, or which is not configured.");
     }
   }
   auto proxies = Networks::parse(state.options.trusted_proxies);
@@ -158,7 +163,9 @@ asio::awaitable<Result<std::map<std::string, OwnerName>>> Service::owner_names(s
   }
   if (unknown.empty()) co_return names;
   const auto generation = state->cache.generation();
-  auto work = [unknown](soci::session& session) -> Result<std::map<std::string, OwnerName>> { return sql::names_of(session, unknown); };
+  auto work = [unknown](soci::session& session) -> Result<std::map<std::string, OwnerName>> {
+    return sql::names_of(session, unknown);
+  };
   auto read = co_await state->store.read(std::move(work));
   if (!read) co_return fail(std::move(read.error()));
   if (state->names.size() + read->size() > kMostNames) state->names.clear();

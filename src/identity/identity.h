@@ -98,18 +98,20 @@ struct Options {
   TeamMode teams = TeamMode::kAuto;
   std::string ctfd_url;
   Secret ctfd_token;  ///< an administrator's; empty: none
-  std::optional<Role> ctfd_admins;  ///< what the CTFd's administrators are here, and its others players; nullopt: roles are ours alone
+  std::optional<Role>
+      ctfd_admins;  ///< what the CTFd's administrators are here, and its others players; nullopt: roles are ours alone
   std::map<std::string, OidcProvider> oidc;
   /// Hands a letter over to be sent; empty: no mail can be sent, and nobody is offered it.
   std::function<asio::awaitable<Result<>>(Letter)> mail;
   /// Writes down what a stranger can cause at will; empty: nowhere.
   std::function<void(bus::Event)> note;
   std::chrono::hours session_length{7 * 24};
-  std::chrono::seconds proof_for{15 * 60};  ///< how long a sign-in is proof enough for what would let somebody else stay in
-  std::string data_folder;           ///< where admin.token lives
-  Secret admin_token;                ///< from the configuration; empty: read from or made in data_folder/admin.token (mode 0600)
+  std::chrono::seconds proof_for{15 *
+                                 60};  ///< how long a sign-in is proof enough for what would let somebody else stay in
+  std::string data_folder;             ///< where admin.token lives
+  Secret admin_token;  ///< from the configuration; empty: read from or made in data_folder/admin.token (mode 0600)
   std::vector<std::string> trusted_proxies;  ///< CIDRs whose X-Forwarded-For is believed
-  std::vector<std::string> hall;     ///< CIDRs that may use the address strategy; empty: private and loopback ranges
+  std::vector<std::string> hall;  ///< CIDRs that may use the address strategy; empty: private and loopback ranges
   int password_min = 10;
   // Argon2id cost (libsodium: memory in bytes, passes)
   std::size_t argon_memory = 64 * 1024 * 1024;
@@ -135,12 +137,13 @@ class Service {
   asio::awaitable<Result<std::optional<Secret>>> setup_link();
   /// The job of `watch`.
   void declare_jobs(jobs::Service& jobs);
-  /// Router filter: finds the principal (bearer token, session cookie, admin token), checks the route's access and CSRF.
+  /// Router filter: finds the principal (bearer token, session cookie, admin token), checks the route's access and
+  /// CSRF.
   asio::awaitable<Result<>> authorise(http::Request& request, const http::Route& route);
   /// /api/v1/auth, session, me and what is below it, admin/users, admin/teams, admin/invitations, admin/permissions.
   void add_routes(http::Router& router);
-  /// Router watch: what answers for long (streams, WebSockets, requests that wait) ends when who asked may no longer have it:
-  /// session over, token revoked, another role, another team. Within a second.
+  /// Router watch: what answers for long (streams, WebSockets, requests that wait) ends when who asked may no longer
+  /// have it: session over, token revoked, another role, another team. Within a second.
   asio::awaitable<Result<>> watch(std::any principal, http::Response& response);
 
   /// The name of an owner (Principal::owner()): the team's or the user's, deleted ones too. An id that nobody knows is

@@ -1,7 +1,7 @@
 // What comes in and goes out as JSON.
+#include <fmt/core.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -52,7 +52,8 @@ Result<std::optional<std::optional<std::string>>> optional_text(const json::obje
 Result<> check_keys(const json::object& body, std::initializer_list<std::string_view> known) {
   for (const auto& field : body) {
     const std::string_view key(field.key());
-    if (std::ranges::find(known, key) == known.end()) return invalid(fmt::format("\"{}\" is not known here.", key.substr(0, 100)));
+    if (std::ranges::find(known, key) == known.end())
+      return invalid(fmt::format("\"{}\" is not known here.", key.substr(0, 100)));
   }
   return {};
 }
@@ -99,20 +100,26 @@ asio::awaitable<json::object> me_json(StatePtr state, Principal principal) {
   me["strategy"] = principal.strategy;
   me["limits"] = json::object{{"instances", limits.instances}, {"running", limits.running}};
   me["has_password"] = principal.has_password;
-  me["proof"] = proves_itself(principal) ? json::value(nullptr)
-                                         : json::value{{"until", time_json(principal.proved + state->options.proof_for)}, {"ways", proofs_of(*state, principal)}};
+  me["proof"] = proves_itself(principal)
+                    ? json::value(nullptr)
+                    : json::value{{"until", time_json(principal.proved + state->options.proof_for)},
+                                  {"ways", proofs_of(*state, principal)}};
   me["email"] = principal.email.empty() ? json::value(nullptr) : json::value(principal.email);
   co_return me;
 }
 
-http::Response json_answer(int status, const json::object& body) { return http::Response::json(status, json::serialize(body)); }
+http::Response json_answer(int status, const json::object& body) {
+  return http::Response::json(status, json::serialize(body));
+}
 
 void add_route(StatePtr state, http::Router& router, std::string method, std::string pattern, Answer answer) {
   http::Route route;
   route.access = access_of(method, pattern);
   route.method = std::move(method);
   route.pattern = std::move(pattern);
-  route.handler = [state = std::move(state), answer](http::Request request) { return answer(state, std::move(request)); };
+  route.handler = [state = std::move(state), answer](http::Request request) {
+    return answer(state, std::move(request));
+  };
   router.add(std::move(route));
 }
 

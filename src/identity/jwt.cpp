@@ -1,6 +1,5 @@
 #include "identity/jwt.h"
 
-#include <boost/json/parse.hpp>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
@@ -8,6 +7,7 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <sodium.h>
+#include <boost/json/parse.hpp>
 
 #include <algorithm>
 #include <array>
@@ -39,7 +39,8 @@ using Params = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;
 using KeyRef = std::shared_ptr<evp_pkey_st>;
 
 std::unexpected<Error> invalid(std::string cause) {
-  return fail(Code::kUnauthenticated, "token-invalid", "The provider's answer could not be believed. Sign in again.", std::move(cause));
+  return fail(Code::kUnauthenticated, "token-invalid", "The provider's answer could not be believed. Sign in again.",
+              std::move(cause));
 }
 
 Result<json::object> object_of(std::string_view part, const char* what) {
@@ -105,7 +106,8 @@ KeyRef edwards_key(const json::object& jwk) {
 struct Algorithm {
   std::string_view name, kind;
 };
-constexpr std::array<Algorithm, 4> kAlgorithms = {{{"RS256", "RSA"}, {"PS256", "RSA"}, {"ES256", "EC"}, {"EdDSA", "OKP"}}};
+constexpr std::array<Algorithm, 4> kAlgorithms = {
+    {{"RS256", "RSA"}, {"PS256", "RSA"}, {"ES256", "EC"}, {"EdDSA", "OKP"}}};
 
 std::string_view kind_of(std::string_view algorithm) {
   const auto found = std::ranges::find(kAlgorithms, algorithm, &Algorithm::name);
@@ -145,7 +147,8 @@ bool right_signature(const Token& token, std::string_view algorithm, EVP_PKEY* k
     if (!der) return false;
     signature = std::move(*der);
   }
-  return EVP_DigestVerify(digest.get(), bytes(signature), signature.size(), bytes(token.signed_part), token.signed_part.size()) == 1;
+  return EVP_DigestVerify(digest.get(), bytes(signature), signature.size(), bytes(token.signed_part),
+                          token.signed_part.size()) == 1;
 }
 
 /// A time claim in whole seconds; nullopt: not there or no number.
@@ -206,8 +209,9 @@ Result<std::string> from_base64url(std::string_view text) {
   std::string out(text.size(), '\0');
   std::size_t size = 0;
   const char* end = nullptr;
-  if (text.empty() || sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &size,
-                                        &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+  if (text.empty() ||
+      sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr,
+                        &size, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
       end != text.data() + text.size()) {
     return invalid("not base64url");
   }
@@ -264,7 +268,8 @@ Result<> verify(const Token& token, const Key& key) {
   const auto algorithm = token.algorithm();
   if (!known_algorithm(algorithm)) return invalid("the algorithm is not one of ours");
   // The key says what it is for: a public key must never be taken for a shared secret, nor for another kind's.
-  if (kind_of(algorithm) != key.kind || (!key.algorithm.empty() && key.algorithm != algorithm)) return invalid("the algorithm is not the key's");
+  if (kind_of(algorithm) != key.kind || (!key.algorithm.empty() && key.algorithm != algorithm))
+    return invalid("the algorithm is not the key's");
   if (!right_signature(token, algorithm, key.key.get())) return invalid("the signature is wrong");
   return {};
 }
@@ -272,7 +277,8 @@ Result<> verify(const Token& token, const Key& key) {
 Result<> check_claims(const Token& token, const Expected& expected) {
   const auto& claims = token.claims;
   if (text_of(claims, "iss") != expected.issuer) return invalid("iss is another issuer");
-  if (text_of(claims, "sub").empty() || text_of(claims, "sub").size() > 255) return invalid("no sub, or too long a one");
+  if (text_of(claims, "sub").empty() || text_of(claims, "sub").size() > 255)
+    return invalid("no sub, or too long a one");
   if (auto ours = check_audience(claims, expected.client); !ours) return ours;
   if (auto timely = check_times(claims, expected.now); !timely) return timely;
   const auto nonce = text_of(claims, "nonce");
@@ -284,7 +290,8 @@ Result<> check_claims(const Token& token, const Expected& expected) {
     std::string hash = sha256(expected.access_token);
     if (token.algorithm() == "EdDSA") {
       hash.resize(crypto_hash_sha512_BYTES);
-      crypto_hash_sha512(reinterpret_cast<unsigned char*>(hash.data()), bytes(expected.access_token), expected.access_token.size());
+      crypto_hash_sha512(reinterpret_cast<unsigned char*>(hash.data()), bytes(expected.access_token),
+                         expected.access_token.size());
     }
     if (text_of(claims, "at_hash") != base64url(std::string_view(hash).substr(0, hash.size() / 2))) {
       return invalid("at_hash is of another access token");

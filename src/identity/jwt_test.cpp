@@ -1,13 +1,13 @@
 // Tokens of OpenID providers, good and forged: keys of our own, every algorithm, every claim.
 #include "identity/jwt.h"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <gtest/gtest.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "identity/identity.h"
 #include "identity/oidc.h"
@@ -66,7 +66,8 @@ std::string signature(const KeyRef& key, const std::string& algorithm, const std
   }
   std::size_t size = 1024;
   std::string out(size, '\0');
-  EVP_DigestSign(digest, reinterpret_cast<unsigned char*>(out.data()), &size, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  EVP_DigestSign(digest, reinterpret_cast<unsigned char*>(out.data()), &size,
+                 reinterpret_cast<const unsigned char*>(text.data()), text.size());
   out.resize(size);
   EVP_MD_CTX_free(digest);
   if (algorithm != "ES256") return out;
@@ -80,7 +81,12 @@ std::string signature(const KeyRef& key, const std::string& algorithm, const std
 }
 
 json::object good_claims() {
-  return {{"iss", "https://id.example"}, {"sub", "42"}, {"aud", "range"}, {"nonce", "n"}, {"iat", kNow}, {"exp", kNow + 300}};
+  return {{"iss", "https://id.example"},
+          {"sub", "42"},
+          {"aud", "range"},
+          {"nonce", "n"},
+          {"iat", kNow},
+          {"exp", kNow + 300}};
 }
 
 std::string unsigned_part(const json::object& header, const json::object& claims) {
@@ -130,7 +136,8 @@ TEST(R7_1, EveryAlgorithmVerifiesItsOwnAndNothingElse) {
     auto token = jwt::parse(make(key, algorithm));
     ASSERT_TRUE(token) << algorithm;
     for (const auto& [other, other_key, other_kind] : all) {
-      EXPECT_EQ(bool(jwt::verify(*token, only_key(other_key, other_kind))), other_kind == kind) << algorithm << " by a key of " << other;
+      EXPECT_EQ(bool(jwt::verify(*token, only_key(other_key, other_kind))), other_kind == kind)
+          << algorithm << " by a key of " << other;
     }
     token->signed_part.back() ^= 1;
     EXPECT_FALSE(jwt::verify(*token, only_key(key, kind))) << algorithm << ": changed after signing";
@@ -153,7 +160,8 @@ TEST(R7_1, AlgorithmConfusionIsRefused) {
     const auto secret = number(key.get(), "n");
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(part.data()), part.size(), mac, &size);
+    HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+         reinterpret_cast<const unsigned char*>(part.data()), part.size(), mac, &size);
     const auto token = jwt::parse(part + "." + base64url(std::string(reinterpret_cast<char*>(mac), size)));
     ASSERT_TRUE(token);
     EXPECT_FALSE(jwt::verify(*token, known)) << algorithm;
@@ -169,7 +177,8 @@ TEST(R7_1, AlgorithmConfusionIsRefused) {
 TEST(R7_1, WeakAndForeignKeysAreLeftOut) {
   auto encrypting = jwk(rsa(), "e", "RSA");
   encrypting["use"] = "enc";
-  const json::object set{{"keys", json::array{jwk(rsa(1024), "weak", "RSA"), encrypting, json::object{{"kty", "oct"}, {"k", "c2VjcmV0"}}, 7}}};
+  const json::object set{{"keys", json::array{jwk(rsa(1024), "weak", "RSA"), encrypting,
+                                              json::object{{"kty", "oct"}, {"k", "c2VjcmV0"}}, 7}}};
   EXPECT_TRUE(jwt::read_keys(set).empty());
   EXPECT_TRUE(jwt::read_keys({}).empty());
 }
@@ -226,7 +235,8 @@ TEST(R7_1, TheCookieOfASignInCannotBeForgedNorKept) {
 
 TEST(R7_1, ComingBackStaysOnTheSite) {
   for (const auto* path : {"/", "/all?sort=-state", "/account#tokens"}) EXPECT_EQ(oidc::safe_path(path), path);
-  for (const auto* path : {"", "all", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "/a b", "\\\\evil"}) {
+  for (const auto* path : {"", "all", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example",
+                           "/a b", "\\\\evil"}) {
     EXPECT_EQ(oidc::safe_path(path), "/") << path;
   }
 }
@@ -237,7 +247,8 @@ TEST(R7_1, ClaimsBecomeRoleAndTeam) {
   options.roles = {{"staff", "operator"}, {"boss", "admin"}};
   options.team_claim = "team";
   const auto person = [&](const char* claims) { return oidc::person_of(json::parse(claims).get_object(), options); };
-  const auto boss = person(R"({"sub":"1","preferred_username":"ada","realm":{"roles":["staff","boss"]},"team":"Red","email":"a@b.example","email_verified":true})");
+  const auto boss = person(
+      R"({"sub":"1","preferred_username":"ada","realm":{"roles":["staff","boss"]},"team":"Red","email":"a@b.example","email_verified":true})");
   EXPECT_EQ(boss.role, Role::kAdmin) << "the highest counts";
   EXPECT_EQ(boss.name, "ada");
   EXPECT_EQ(boss.email, "a@b.example");

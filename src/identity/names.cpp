@@ -77,10 +77,13 @@ char32_t fold(char32_t c) {
 
 Result<> check_name(std::string_view what, std::string_view name, std::size_t longest) {
   const auto points = decode(name);
-  const auto bad = [&](std::string_view why) { return fail(Code::kInvalid, "invalid-body", fmt::format("The {} {}.", what, why)); };
+  const auto bad = [&](std::string_view why) {
+    return fail(Code::kInvalid, "invalid-body", fmt::format("The {} {}.", what, why));
+  };
   if (!points) return bad("is not valid UTF-8");
   if (points->empty()) return bad("must not be empty");
-  if (points->size() > longest) return bad(fmt::format("has {} characters; at most {} are possible", points->size(), longest));
+  if (points->size() > longest)
+    return bad(fmt::format("has {} characters; at most {} are possible", points->size(), longest));
   if (std::ranges::any_of(*points, invisible)) return bad("has control or invisible characters in it");
   if (blank(points->front()) || blank(points->back())) return bad("must not begin or end with a blank");
   return {};
@@ -89,8 +92,8 @@ Result<> check_name(std::string_view what, std::string_view name, std::size_t lo
 Result<> check_email(std::string_view address) {
   const auto points = decode(address);
   const auto at = address.find('@');
-  const bool good = points && address.size() <= 254 && at != std::string_view::npos && at > 0 && at + 1 < address.size() &&
-                    address.find('@', at + 1) == std::string_view::npos &&
+  const bool good = points && address.size() <= 254 && at != std::string_view::npos && at > 0 &&
+                    at + 1 < address.size() && address.find('@', at + 1) == std::string_view::npos &&
                     std::ranges::none_of(*points, [](char32_t c) {
                       return invisible(c) || blank(c) || c == '<' || c == '>' || c == ',' || c == ';' || c == '"';
                     });
@@ -108,7 +111,8 @@ std::string fold_case(std::string_view name) {
 
 Result<> check_password(std::string_view password, std::string_view name, int least) {
   const auto bad = [](std::string why) { return fail(Code::kInvalid, "invalid-body", std::move(why)); };
-  if (password.size() > kLongestPassword) return bad(fmt::format("The password is longer than {} bytes.", kLongestPassword));
+  if (password.size() > kLongestPassword)
+    return bad(fmt::format("The password is longer than {} bytes.", kLongestPassword));
   const auto points = decode(password);
   const auto length = points ? points->size() : password.size();
   if (length < static_cast<std::size_t>(std::max(least, 1))) {

@@ -23,7 +23,8 @@ Result<> check_email(std::string_view address);
 /// Invalid UTF-8 comes back unchanged.
 std::string fold_case(std::string_view name);
 
-/// Whether `password` will do for the user `name`: at least `least` characters, at most 1024 bytes, not the name itself.
+/// Whether `password` will do for the user `name`: at least `least` characters, at most 1024 bytes, not the name
+/// itself.
 Result<> check_password(std::string_view password, std::string_view name, int least);
 
 }  // namespace tiltyard::identity

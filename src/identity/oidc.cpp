@@ -1,9 +1,9 @@
 // The sealed cookie, and what claims mean.
 #include "identity/oidc.h"
 
+#include <sodium.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <sodium.h>
 
 #include <algorithm>
 
@@ -29,7 +29,8 @@ SealKey seal_key(const Secret& master) {
 }
 
 std::unexpected<Error> bad_state(std::string cause) {
-  return fail(Code::kUnauthenticated, "oidc-state", "This sign-in was not begun in this browser, or too long ago. Begin again.", std::move(cause));
+  return fail(Code::kUnauthenticated, "oidc-state",
+              "This sign-in was not begun in this browser, or too long ago. Begin again.", std::move(cause));
 }
 
 /// The values of a claim: a text is one, a list of texts several. A dot goes into objects ("realm_access.roles").
@@ -54,18 +55,29 @@ std::vector<std::string> values_of(const json::object& claims, const std::string
 }  // namespace
 
 Flow new_flow(std::string provider, std::string back, bool again, TimePoint now) {
-  return {std::move(provider), new_random_value().reveal(), new_random_value().reveal(), new_random_value().reveal(),
-          safe_path(back), now + kFlowFor, again};
+  return {std::move(provider),
+          new_random_value().reveal(),
+          new_random_value().reveal(),
+          new_random_value().reveal(),
+          safe_path(back),
+          now + kFlowFor,
+          again};
 }
 
 std::string seal(const Flow& flow, const Secret& master) {
-  const auto text = json::serialize(json::object{{"p", flow.provider}, {"s", flow.state}, {"n", flow.nonce}, {"v", flow.verifier},
-                                                 {"b", flow.back}, {"e", to_micros(flow.ends)}, {"a", flow.again}});
+  const auto text = json::serialize(json::object{{"p", flow.provider},
+                                                 {"s", flow.state},
+                                                 {"n", flow.nonce},
+                                                 {"v", flow.verifier},
+                                                 {"b", flow.back},
+                                                 {"e", to_micros(flow.ends)},
+                                                 {"a", flow.again}});
   const auto key = seal_key(master);
   std::string box(crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + text.size(), '\0');
   auto* out = reinterpret_cast<unsigned char*>(box.data());
   randombytes_buf(out, crypto_secretbox_NONCEBYTES);
-  crypto_secretbox_easy(out + crypto_secretbox_NONCEBYTES, reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, key.data());
+  crypto_secretbox_easy(out + crypto_secretbox_NONCEBYTES, reinterpret_cast<const unsigned char*>(text.data()),
+                        text.size(), out, key.data());
   return jwt::base64url(box);
 }
 
@@ -85,7 +97,13 @@ Result<Flow> unseal(std::string_view sealed, const Secret& master, TimePoint now
   if (error || !value.is_object()) return bad_state("the cookie has no object in it");
   const auto& object = value.get_object();
   const auto* ends = object.if_contains("e");
-  Flow flow{text_of(object, "p"), text_of(object, "s"), text_of(object, "n"), text_of(object, "v"), safe_path(text_of(object, "b")), {}, false};
+  Flow flow{text_of(object, "p"),
+            text_of(object, "s"),
+            text_of(object, "n"),
+            text_of(object, "v"),
+            safe_path(text_of(object, "b")),
+            {},
+            false};
   if (const auto* again = object.if_contains("a")) flow.again = again->is_bool() && again->get_bool();
   if (ends != nullptr && ends->is_int64()) flow.ends = from_micros(ends->get_int64());
   if (now >= flow.ends) return bad_state("begun too long ago");

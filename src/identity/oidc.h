@@ -10,8 +10,8 @@
 #include "identity/identity.h"
 #include "identity/jwt.h"
 
-/// OpenID Connect as a relying party: authorisation code with PKCE (RFC 7636), discovery (OpenID Connect Discovery 1.0),
-/// key rotation, issuer identification (RFC 9207).
+/// OpenID Connect as a relying party: authorisation code with PKCE (RFC 7636), discovery (OpenID Connect
+/// Discovery 1.0), key rotation, issuer identification (RFC 9207).
 namespace tiltyard::identity::oidc {
 
 namespace asio = boost::asio;
@@ -51,7 +51,8 @@ struct Tokens {
 /// One provider: what it says of itself (believed for an hour) and its keys. Lives on the home loop.
 class Provider {
  public:
-  Provider(std::string name, OidcProvider options, const Clock& clock) : name_(std::move(name)), options_(std::move(options)), clock_(clock) {}
+  Provider(std::string name, OidcProvider options, const Clock& clock)
+      : name_(std::move(name)), options_(std::move(options)), clock_(clock) {}
 
   const std::string& name() const { return name_; }
   const OidcProvider& options() const { return options_; }
@@ -85,7 +86,7 @@ class Provider {
 /// What our configuration makes of a provider's claims.
 struct Person {
   std::string subject, name, email;
-  std::optional<Role> role;                       ///< only where roles are mapped
+  std::optional<Role> role;  ///< only where roles are mapped
   struct Team {
     std::string name;
     std::string subject;  ///< the claim's value; empty where our configuration names the team

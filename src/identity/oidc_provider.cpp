@@ -1,6 +1,6 @@
 // What a provider says of itself, its keys, codes for tokens.
-#include <boost/json/object.hpp>
 #include <fmt/core.h>
+#include <boost/json/object.hpp>
 
 #include "identity/fields.h"
 #include "identity/oidc.h"
@@ -13,17 +13,24 @@ namespace json = boost::json;
 
 constexpr Duration kMetadataFor = std::chrono::hours{1};
 constexpr Duration kKeysFor = std::chrono::hours{1};
-/// A token with a key that nobody knows may make us look again this often and no more: such tokens cost their maker nothing.
+/// A token with a key that nobody knows may make us look again this often and no more: such tokens cost their maker
+/// nothing.
 constexpr Duration kKeysAtMostEvery = std::chrono::seconds{3};
 
 Error unavailable(const std::string& name, std::string cause) {
-  return {Code::kUnavailable, "oidc-unavailable",
-          fmt::format("The sign-in provider \"{}\" does not answer as it should. Try again in a minute, or sign in another way.", name),
-          std::move(cause), {}};
+  return {
+      Code::kUnavailable,
+      "oidc-unavailable",
+      fmt::format(
+          "The sign-in provider \"{}\" does not answer as it should. Try again in a minute, or sign in another way.",
+          name),
+      std::move(cause),
+      {}};
 }
 
 std::unexpected<Error> refused(std::string cause) {
-  return fail(Code::kUnauthenticated, "token-invalid", "The provider did not accept this sign-in. Begin again.", std::move(cause));
+  return fail(Code::kUnauthenticated, "token-invalid", "The provider did not accept this sign-in. Begin again.",
+              std::move(cause));
 }
 
 /// Whether an end point may be used: as safe as the issuer's own address.
@@ -41,8 +48,9 @@ asio::awaitable<Result<egress::Answer>> Provider::ask(egress::Ask ask) {
   const bool good = answer && answer->status < 500 && (answer->json || answer->status >= 400);
   if (!good) {
     breaker_.failed(clock_.now());
-    const auto cause = answer ? fmt::format("{} answered {}{}", url, answer->status, answer->json ? "" : " without a JSON object")
-                              : fmt::format("{}: {} {}", url, answer.error().reason, answer.error().cause);
+    const auto cause =
+        answer ? fmt::format("{} answered {}{}", url, answer->status, answer->json ? "" : " without a JSON object")
+               : fmt::format("{}: {} {}", url, answer.error().reason, answer.error().cause);
     log::warn("identity", "an OpenID provider does not answer as it should", {{"provider", name_}, {"cause", cause}});
     co_return fail(unavailable(name_, cause));
   }
@@ -58,11 +66,16 @@ asio::awaitable<Result<Metadata>> Provider::read_metadata() {
   auto answer = co_await ask(std::move(question));
   if (!answer) co_return fail(std::move(answer.error()));
   const auto& body = answer->body;
-  Metadata read{text_of(body, "authorization_endpoint"), text_of(body, "token_endpoint"), text_of(body, "jwks_uri"),
-                text_of(body, "userinfo_endpoint"), false, true};
+  Metadata read{text_of(body, "authorization_endpoint"),
+                text_of(body, "token_endpoint"),
+                text_of(body, "jwks_uri"),
+                text_of(body, "userinfo_endpoint"),
+                false,
+                true};
   // Discovery 4.3: another issuer's document must not be taken for this one's.
   if (answer->status != 200 || text_of(body, "issuer") != options_.issuer) {
-    co_return fail(unavailable(name_, fmt::format("status {}, issuer \"{}\" instead of \"{}\"", answer->status, text_of(body, "issuer"), options_.issuer)));
+    co_return fail(unavailable(name_, fmt::format("status {}, issuer \"{}\" instead of \"{}\"", answer->status,
+                                                  text_of(body, "issuer"), options_.issuer)));
   }
   for (const auto& url : {read.authorization, read.token, read.keys}) {
     if (!as_safe(url, options_.issuer)) co_return fail(unavailable(name_, "an end point is missing or not https"));
@@ -71,9 +84,11 @@ asio::awaitable<Result<Metadata>> Provider::read_metadata() {
   if (const auto* promised = body.if_contains("authorization_response_iss_parameter_supported")) {
     read.iss_in_answer = promised->is_bool() && promised->get_bool();
   }
-  if (const auto* methods = body.if_contains("token_endpoint_auth_methods_supported"); methods != nullptr && methods->is_array()) {
+  if (const auto* methods = body.if_contains("token_endpoint_auth_methods_supported");
+      methods != nullptr && methods->is_array()) {
     read.basic = false;
-    for (const auto& one : methods->get_array()) read.basic = read.basic || (one.is_string() && one.get_string() == "client_secret_basic");
+    for (const auto& one : methods->get_array())
+      read.basic = read.basic || (one.is_string() && one.get_string() == "client_secret_basic");
   }
   co_return read;
 }
@@ -146,7 +161,8 @@ asio::awaitable<Result<Tokens>> Provider::exchange(std::string code, std::string
   question.method = "POST";
   question.url = known->token;
   question.headers.set("Content-Type", "application/x-www-form-urlencoded");
-  question.body = fmt::format("grant_type=authorization_code&code={}&redirect_uri={}&code_verifier={}", encode(code), encode(redirect), encode(verifier));
+  question.body = fmt::format("grant_type=authorization_code&code={}&redirect_uri={}&code_verifier={}", encode(code),
+                              encode(redirect), encode(verifier));
   const auto& secret = options_.client_secret.reveal();
   if (secret.empty()) {
     question.body += "&client_id=" + encode(options_.client_id);
@@ -162,7 +178,9 @@ asio::awaitable<Result<Tokens>> Provider::exchange(std::string code, std::string
   question.deadline = std::chrono::seconds{10};
   auto answer = co_await ask(std::move(question));
   if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status != 200) co_return refused(fmt::format("the code: status {} {}", answer->status, text_of(answer->body, "error").substr(0, 60)));
+  if (answer->status != 200)
+    co_return refused(
+        fmt::format("the code: status {} {}", answer->status, text_of(answer->body, "error").substr(0, 60)));
   Tokens tokens{text_of(answer->body, "id_token"), text_of(answer->body, "access_token")};
   if (tokens.id_token.empty()) co_return refused("no id_token in the answer");
   co_return tokens;

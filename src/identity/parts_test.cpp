@@ -13,10 +13,23 @@ namespace {
 const auto kStart = from_micros(1'767'225'600'000'000);
 
 TEST(R7_1, NamesOfAllScripts) {
-  for (const auto* name : {"a", "Zoë", "Ольга", "陳", "user.name+tag@example", "x y"}) EXPECT_TRUE(check_name("name", name)) << name;
+  for (const auto* name : {"a", "Zoë", "Ольга", "陳", "user.name+tag@example", "x y"})
+    EXPECT_TRUE(check_name("name", name)) << name;
   EXPECT_TRUE(check_name("name", std::string(64, 'x')));
   EXPECT_FALSE(check_name("name", std::string(65, 'x')));
-  const std::string bad[] = {"", " a", "a ", "a\tb", "a\x7f", "\xc0\xaf", "\xff", "a\xe2\x80", "\xed\xa0\x80", "a\xe2\x80\xae" "b", "a\xe2\x80\x8b", "\xc2\x85"};
+  const std::string bad[] = {"",
+                             " a",
+                             "a ",
+                             "a\tb",
+                             "a\x7f",
+                             "\xc0\xaf",
+                             "\xff",
+                             "a\xe2\x80",
+                             "\xed\xa0\x80",
+                             "a\xe2\x80\xae"
+                             "b",
+                             "a\xe2\x80\x8b",
+                             "\xc2\x85"};
   for (const auto& name : bad) EXPECT_FALSE(check_name("name", name)) << name;
 }
 
@@ -39,13 +52,17 @@ TEST(R7_1, Passwords) {
 }
 
 TEST(R7_1, NetworksContain) {
-  const auto networks = Networks::parse({"10.0.0.0/8", "192.0.2.128/25", "198.51.100.7", "2001:db8::/33", "0.0.0.0/32"}).value();
+  const auto networks =
+      Networks::parse({"10.0.0.0/8", "192.0.2.128/25", "198.51.100.7", "2001:db8::/33", "0.0.0.0/32"}).value();
   const auto contains = [&](const char* text) { return networks.contains(parse_address(text).value()); };
-  for (const auto* inside : {"10.255.0.1", "192.0.2.200", "198.51.100.7", "::ffff:10.0.0.1", "2001:db8:7fff::1"}) EXPECT_TRUE(contains(inside)) << inside;
-  for (const auto* outside : {"11.0.0.1", "192.0.2.1", "198.51.100.8", "2001:db8:8000::1", "::a00:1", "::1"}) EXPECT_FALSE(contains(outside)) << outside;
+  for (const auto* inside : {"10.255.0.1", "192.0.2.200", "198.51.100.7", "::ffff:10.0.0.1", "2001:db8:7fff::1"})
+    EXPECT_TRUE(contains(inside)) << inside;
+  for (const auto* outside : {"11.0.0.1", "192.0.2.1", "198.51.100.8", "2001:db8:8000::1", "::a00:1", "::1"})
+    EXPECT_FALSE(contains(outside)) << outside;
   EXPECT_TRUE(Networks::parse({"0.0.0.0/0"})->contains(parse_address("203.0.113.1").value()));
   EXPECT_FALSE(Networks::parse({"0.0.0.0/0"})->contains(parse_address("2001:db8::1").value()));
-  for (const auto* bad : {"", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "10.0.0/8", "host", "10.0.0.0/-1", "10.0.0.0/8 "}) {
+  for (const auto* bad :
+       {"", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "10.0.0/8", "host", "10.0.0.0/-1", "10.0.0.0/8 "}) {
     EXPECT_FALSE(Networks::parse({bad})) << bad;
   }
 }

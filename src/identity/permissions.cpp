@@ -9,8 +9,8 @@ namespace {
 using http::Access;
 
 constexpr std::array kScopes = {
-    std::pair{Scope::kRead, std::string_view("read")},       std::pair{Scope::kInstances, std::string_view("instances")},
-    std::pair{Scope::kFlags, std::string_view("flags")},     std::pair{Scope::kAccount, std::string_view("account")},
+    std::pair{Scope::kRead, std::string_view("read")},   std::pair{Scope::kInstances, std::string_view("instances")},
+    std::pair{Scope::kFlags, std::string_view("flags")}, std::pair{Scope::kAccount, std::string_view("account")},
     std::pair{Scope::kAdmin, std::string_view("admin")},
 };
 
@@ -102,7 +102,8 @@ constexpr std::array kPermissions = {
     Permission{"PATCH", "/api/v1/admin/templates/{id}", Access::kOperator, Scope::kAdmin},
     Permission{"POST", "/api/v1/admin/templates/{id}/rebuild", Access::kOperator, Scope::kAdmin},
 
-    // The flag farm. Its own token opens these as well, but for the configuration (app/limits.cpp); the old clients' two routes know nothing else.
+    // The flag farm. Its own token opens these as well, but for the configuration (app/limits.cpp); the old clients'
+    // two routes know nothing else.
     Permission{"POST", "/api/v1/farm/flags", Access::kAuthor, Scope::kFlags},
     Permission{"GET", "/api/v1/farm/flags", Access::kAuthor, Scope::kFlags},
     Permission{"POST", "/api/v1/farm/flags/text", Access::kAuthor, Scope::kFlags},
@@ -120,7 +121,8 @@ constexpr std::array kPermissions = {
     Permission{"GET", "/api/get_config", Access::kOpen},
     Permission{"POST", "/api/post_flags", Access::kOpen},
 
-    // The real-time transport; who is there is found out when a session opens, and what they may see is each room's rule
+    // The real-time transport; who is there is found out when a session opens, and what they may see is each room's
+    // rule
     Permission{"GET", "/socket.io/", Access::kOpen},
     Permission{"POST", "/socket.io/", Access::kOpen},
     Permission{"PUT", "/socket.io/", Access::kOpen},
@@ -137,9 +139,12 @@ constexpr std::array kPermissions = {
 
 std::string_view to_string(Whose whose) {
   switch (whose) {
-    case Whose::kNobody: return "nobody";
-    case Whose::kSelf: return "self";
-    case Whose::kOwner: return "owner";
+    case Whose::kNobody:
+      return "nobody";
+    case Whose::kSelf:
+      return "self";
+    case Whose::kOwner:
+      return "owner";
   }
   return "nobody";
 }
@@ -160,11 +165,16 @@ http::Access access_of(std::string_view method, std::string_view pattern) {
 
 std::optional<Role> least_role(http::Access access) {
   switch (access) {
-    case Access::kOpen: return std::nullopt;
-    case Access::kSignedIn: return Role::kPlayer;
-    case Access::kAuthor: return Role::kAuthor;
-    case Access::kOperator: return Role::kOperator;
-    case Access::kAdmin: return Role::kAdmin;
+    case Access::kOpen:
+      return std::nullopt;
+    case Access::kSignedIn:
+      return Role::kPlayer;
+    case Access::kAuthor:
+      return Role::kAuthor;
+    case Access::kOperator:
+      return Role::kOperator;
+    case Access::kAdmin:
+      return Role::kAdmin;
   }
   return Role::kAdmin;
 }

@@ -13,7 +13,8 @@ namespace tiltyard::identity {
 enum class Whose {
   kNobody,  ///< no one's: the same for everybody who may call it
   kSelf,    ///< the caller's own, and no one else's, staff or not
-  kOwner,   ///< of the caller or of the caller's team; everybody's for operators. A stranger's is as if it were not there
+  kOwner,   ///< of the caller or of the caller's team; everybody's for operators. A stranger's is as if it were not
+            ///< there
 };
 std::string_view to_string(Whose whose);
 
@@ -33,8 +34,8 @@ struct Permission {
   Proof proof = Proof::kAny;
 };
 
-/// The whole table, of every route that the server has, whichever module it is of. authorise() goes by it, and a test asks
-/// every route as every role (tests/e2e/test_people.py); a route that is not here fails that test.
+/// The whole table, of every route that the server has, whichever module it is of. authorise() goes by it, and a test
+/// asks every route as every role (tests/e2e/test_people.py); a route that is not here fails that test.
 std::span<const Permission> permissions();
 /// nullptr: not in the table.
 const Permission* permission_of(std::string_view method, std::string_view pattern);

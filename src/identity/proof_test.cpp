@@ -17,16 +17,20 @@ using std::chrono::seconds;
 constexpr auto kPassword = "correct horse battery";
 constexpr auto kLater = minutes{15};  ///< Options::proof_for as it is by default
 
-Ask post(const std::string& path, const json::object& body) { return {"POST", "/api/v1" + path, json::serialize(body)}; }
+Ask post(const std::string& path, const json::object& body) {
+  return {"POST", "/api/v1" + path, json::serialize(body)};
+}
 
-Answered prove(Site& site, const std::string& cookie, const json::object& body) { return site(post("/me/proof", body).cookie(cookie)); }
+Answered prove(Site& site, const std::string& cookie, const json::object& body) {
+  return site(post("/me/proof", body).cookie(cookie));
+}
 
 json::object password(const std::string& text) { return {{"strategy", "local"}, {"password", text}}; }
 
 /// What is asked of a session that is not fresh, but for what has a password in it.
 std::vector<Ask> sensitive() {
-  return {Ask("DELETE", "/api/v1/me/sessions"), Ask("DELETE", "/api/v1/me/sessions/nobody"), post("/me/tokens", {{"name", "laptop"}}),
-          Ask("DELETE", "/api/v1/me/tokens/nobody")};
+  return {Ask("DELETE", "/api/v1/me/sessions"), Ask("DELETE", "/api/v1/me/sessions/nobody"),
+          post("/me/tokens", {{"name", "laptop"}}), Ask("DELETE", "/api/v1/me/tokens/nobody")};
 }
 
 TEST(R7_2, EndingSessionsAndMakingTokensAsksForAProofThatIsNotOld) {
@@ -65,7 +69,8 @@ TEST(R7_2, OnlyOnesOwnProofCountsAndGuessesAreCounted) {
   EXPECT_EQ(site(Ask("DELETE", "/api/v1/me/sessions").cookie(cookie)).reason(), "sign-in-again");
   EXPECT_EQ(prove(site, theirs, by_token).status, 204) << "the control: it is good for its owner";
   EXPECT_EQ(prove(site, cookie, {{"strategy", "oidc"}}).reason(), "invalid-body");
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(prove(site, cookie, password("guess number " + std::to_string(i))).status, 401);
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(prove(site, cookie, password("guess number " + std::to_string(i))).status, 401);
   EXPECT_EQ(prove(site, cookie, password(kPassword)).status, 429);
 }
 
@@ -98,7 +103,9 @@ TEST(R7_2, TheOldPasswordIsProofEnoughForANewOne) {
   site.user("known", kPassword);
   const auto cookie = site.sign_in("known", kPassword);
   site.clock.advance(kLater);
-  const auto changed = site(Ask("PUT", "/api/v1/me/password", R"({"old":"correct horse battery","new":"another good password"})").cookie(cookie));
+  const auto changed =
+      site(Ask("PUT", "/api/v1/me/password", R"({"old":"correct horse battery","new":"another good password"})")
+               .cookie(cookie));
   ASSERT_EQ(changed.status, 204);
   EXPECT_EQ(site(Ask("DELETE", "/api/v1/me/sessions").cookie(changed.cookie())).status, 204);
 }
@@ -110,7 +117,9 @@ TEST(R7_2, APlayerWhomStaffMoveToAnotherTeamSignsInAnew) {
   const auto team = site(post("/admin/teams", {{"name", "Red"}}).bearer(staff)).text("id");
   const auto place = "/api/v1/admin/teams/" + team + "/members/" + id;
   const auto enter = [&] { return site.sign_in("moved", kPassword); };
-  const auto gone = [&](const std::string& cookie) { return site(Ask("GET", "/api/v1/me").cookie(cookie)).status == 401; };
+  const auto gone = [&](const std::string& cookie) {
+    return site(Ask("GET", "/api/v1/me").cookie(cookie)).status == 401;
+  };
 
   auto cookie = enter();
   EXPECT_EQ(site(Ask("PUT", place).bearer(staff)).status, 204);
@@ -135,7 +144,9 @@ TEST(R7_2, ALinkThatWaitsOutlivesItsOwnersWayIntoATeam) {
   Site site;
   const auto made = site(post("/admin/users", {{"name", "fresh"}}).bearer(site.admin()));
   const auto url = made.text("sign_in_url");
-  EXPECT_EQ(site(Ask("PATCH", "/api/v1/admin/users/" + made.text("id"), R"({"team":"Red"})").bearer(site.admin())).status, 200);
+  EXPECT_EQ(
+      site(Ask("PATCH", "/api/v1/admin/users/" + made.text("id"), R"({"team":"Red"})").bearer(site.admin())).status,
+      200);
   EXPECT_EQ(site(post("/session", {{"strategy", "link"}, {"token", url.substr(url.find('#') + 1)}})).status, 201);
 }
 

@@ -18,7 +18,8 @@ namespace json = boost::json;
 constexpr auto kPassword = "correct horse battery";
 
 Ask local(const std::string& name, const std::string& password) {
-  return Ask("POST", "/api/v1/session", json::serialize(json::object{{"strategy", "local"}, {"name", name}, {"password", password}}));
+  return Ask("POST", "/api/v1/session",
+             json::serialize(json::object{{"strategy", "local"}, {"name", name}, {"password", password}}));
 }
 
 Ask by_link(const std::string& token) {
@@ -29,7 +30,9 @@ Ask by_token(const std::string& token) {
   return Ask("POST", "/api/v1/session", json::serialize(json::object{{"strategy", "token"}, {"token", token}}));
 }
 
-Ask by_address(const std::string& address) { return Ask("POST", "/api/v1/session", R"({"strategy":"address"})").from(address); }
+Ask by_address(const std::string& address) {
+  return Ask("POST", "/api/v1/session", R"({"strategy":"address"})").from(address);
+}
 
 Ask me(const std::string& cookie) { return Ask("GET", "/api/v1/me").cookie(cookie); }
 
@@ -47,7 +50,8 @@ TEST(R7_1, PasswordOpensASession) {
   EXPECT_EQ(answer.text("strategy"), "local");
   const std::string set(answer.headers.get("Set-Cookie"));
   EXPECT_TRUE(set.starts_with("tiltyard="));
-  for (const auto* part : {"; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age=604800"}) EXPECT_NE(set.find(part), std::string::npos) << set;
+  for (const auto* part : {"; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age=604800"})
+    EXPECT_NE(set.find(part), std::string::npos) << set;
   EXPECT_EQ(set.find("Secure"), std::string::npos);
   EXPECT_EQ(site(me(answer.cookie())).text("name"), "Zoë");
 }
@@ -78,7 +82,8 @@ TEST(R7_1, UnknownUserTakesAsLongAsAWrongPassword) {
     ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begun);
     site(local(name, "something else"));
     ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
-    return static_cast<double>(ended.tv_sec - begun.tv_sec) * 1e3 + static_cast<double>(ended.tv_nsec - begun.tv_nsec) / 1e6;
+    return static_cast<double>(ended.tv_sec - begun.tv_sec) * 1e3 +
+           static_cast<double>(ended.tv_nsec - begun.tv_nsec) / 1e6;
   };
   std::vector<double> for_known, for_unknown;
   for (int i = 0; i < 9; ++i) {
@@ -160,7 +165,8 @@ TEST(R7_1, SetupLinkWorksOnceAndMakesAnAdmin) {
   EXPECT_EQ(site(by_link(link)).status, 401);
   EXPECT_FALSE(site(Ask("GET", "/api/v1/auth")).body.at("needs_setup").as_bool());
   EXPECT_EQ(setup_link(site), "") << "an administrator has signed in";
-  EXPECT_EQ(site(Ask("PUT", "/api/v1/me/password", R"({"new":"correct horse battery"})").cookie(first.cookie())).status, 204);
+  EXPECT_EQ(site(Ask("PUT", "/api/v1/me/password", R"({"new":"correct horse battery"})").cookie(first.cookie())).status,
+            204);
   EXPECT_EQ(site(local("admin", kPassword)).status, 201);
 }
 
@@ -210,7 +216,8 @@ TEST(R7_1, TokenExpires) {
   Site site;
   site.user("known", kPassword);
   const auto cookie = site.sign_in("known", kPassword);
-  const auto secret = site(Ask("POST", "/api/v1/me/tokens", R"({"name":"short","expires_in_s":60})").cookie(cookie)).text("token");
+  const auto secret =
+      site(Ask("POST", "/api/v1/me/tokens", R"({"name":"short","expires_in_s":60})").cookie(cookie)).text("token");
   EXPECT_EQ(site(Ask("GET", "/api/v1/me").bearer(secret)).status, 200);
   const auto session = site(by_token(secret)).cookie();
   EXPECT_EQ(site(me(session)).status, 200);
@@ -263,7 +270,8 @@ TEST(R7_1, SameSeatSameOwner) {
   EXPECT_EQ(site(by_address("::ffff:10.1.2.3")).text("id"), first.text("id"));
   EXPECT_NE(site(by_address("10.1.2.4")).text("id"), first.text("id"));
   EXPECT_EQ(site(me(first.cookie()).from("10.1.2.3")).status, 200);
-  EXPECT_EQ(site(me(first.cookie()).from("10.1.2.4")).status, 401) << "a seat's session is worth nothing at another seat";
+  EXPECT_EQ(site(me(first.cookie()).from("10.1.2.4")).status, 401)
+      << "a seat's session is worth nothing at another seat";
 }
 
 TEST(R7_1, OnlyTheHallSignsInByAddress) {
@@ -293,8 +301,10 @@ TEST(R7_1, ForwardedForIsBelievedFromTrustedProxiesOnly) {
   };
   EXPECT_EQ(forwarded("198.51.100.1", "10.20.0.1").status, 403) << "anybody can write the header";
   EXPECT_EQ(forwarded("203.0.113.1", "10.20.0.1").text("name"), "10.20.0.1");
-  EXPECT_EQ(forwarded("203.0.113.1", "10.20.0.9, 10.20.0.1, 203.0.113.2").text("name"), "10.20.0.1") << "the nearest that is no proxy";
-  EXPECT_EQ(forwarded("203.0.113.1", "10.20.0.1, 198.51.100.7").status, 403) << "what an untrusted hop says is not believed";
+  EXPECT_EQ(forwarded("203.0.113.1", "10.20.0.9, 10.20.0.1, 203.0.113.2").text("name"), "10.20.0.1")
+      << "the nearest that is no proxy";
+  EXPECT_EQ(forwarded("203.0.113.1", "10.20.0.1, 198.51.100.7").status, 403)
+      << "what an untrusted hop says is not believed";
   EXPECT_EQ(forwarded("203.0.113.1", "10.20.0.1, rubbish").status, 403);
 }
 
@@ -315,8 +325,8 @@ TEST(R7_1, StrategiesAreSwitchedOff) {
 
 TEST(R7_1, MalformedBodiesAreRefused) {
   Site site;
-  for (const auto* body : {"", "[]", "{", R"({"strategy":7})", R"({"strategy":"local"})", R"({"strategy":"local","name":[],"password":""})",
-                           R"({"strategy":"link","token":{}})"}) {
+  for (const auto* body : {"", "[]", "{", R"({"strategy":7})", R"({"strategy":"local"})",
+                           R"({"strategy":"local","name":[],"password":""})", R"({"strategy":"link","token":{}})"}) {
     const auto answer = site(Ask("POST", "/api/v1/session", body));
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_EQ(answer.reason(), "invalid-body") << body;
@@ -420,7 +430,8 @@ TEST(R7_2, RequestsOfOtherSitesAreRefused) {
     EXPECT_EQ(answer.reason(), "csrf");
   }
   EXPECT_EQ(site(Ask("GET", "/api/v1/me/tokens").cookie(cookie)).body.at("items").as_array().size(), 2U);
-  EXPECT_EQ(site(local("known", kPassword).header("Origin", "http://evil.example")).reason(), "csrf") << "signing somebody in is a change too";
+  EXPECT_EQ(site(local("known", kPassword).header("Origin", "http://evil.example")).reason(), "csrf")
+      << "signing somebody in is a change too";
   auto token = Ask("POST", "/api/v1/me/tokens", R"({"name":"by script"})").bearer(site.admin());
   EXPECT_EQ(site(token).status, 201) << "a bearer token is never sent by itself";
 }

@@ -1,6 +1,6 @@
 // From a proof to a session: what every way of signing in has in common.
-#include <boost/json/serialize.hpp>
 #include <fmt/core.h>
+#include <boost/json/serialize.hpp>
 
 #include "bus/event_log.h"
 #include "identity/names.h"
@@ -24,7 +24,8 @@ struct Opened {
 
 /// One transaction: who it is, the end of the session that the browser had (so that a value planted before the sign-in
 /// is worth nothing after it), the new session, and the record of it.
-Result<Opened> open_session(soci::session& sql, const Admission& admission, sql::Session session, const std::string& old_session) {
+Result<Opened> open_session(soci::session& sql, const Admission& admission, sql::Session session,
+                            const std::string& old_session) {
   auto user = admission.admit(sql);
   if (!user) return fail(std::move(user.error()));
   if (user->disabled_at != sql::kNever) return credentials_wrong("disabled user");
@@ -42,8 +43,8 @@ Result<Opened> open_session(soci::session& sql, const Admission& admission, sql:
   return Opened{std::move(*user), std::move(session), admission.scopes};
 }
 
-sql::Session new_session(const Service::State& state, const Admission& admission, const Secret& value, std::string_view strategy,
-                         const Visitor& visitor) {
+sql::Session new_session(const Service::State& state, const Admission& admission, const Secret& value,
+                         std::string_view strategy, const Visitor& visitor) {
   sql::Session session;
   session.id = fingerprint(value.reveal());
   session.strategy = admission.token_id.starts_with(kServiceId) ? "admin-token" : std::string(strategy);
@@ -55,12 +56,15 @@ sql::Session new_session(const Service::State& state, const Admission& admission
   return session;
 }
 
-asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object body, std::optional<asio::ip::address> address) {
+asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object body,
+                                                  std::optional<asio::ip::address> address) {
   auto name = text_field(body, "strategy");
   if (!name) co_return fail(std::move(name.error()));
   auto* strategy = state->strategy(*name);
-  if (strategy == nullptr) co_return fail(Code::kInvalid, "invalid-body", "The strategy is local, token, address, ctfd or link.");
-  if (!state->on(*name)) co_return fail(Code::kForbidden, "forbidden", fmt::format("Signing in by \"{}\" is switched off here.", *name));
+  if (strategy == nullptr)
+    co_return fail(Code::kInvalid, "invalid-body", "The strategy is local, token, address, ctfd or link.");
+  if (!state->on(*name))
+    co_return fail(Code::kForbidden, "forbidden", fmt::format("Signing in by \"{}\" is switched off here.", *name));
   SignInRequest attempt{std::move(body), address, state->clock.now()};
   co_return co_await strategy->check(std::move(attempt));
 }
@@ -77,8 +81,8 @@ std::string claimed_name(const json::object& body) {
 
 /// RFC 6265: one session cookie for the whole host, out of reach of scripts and of other sites.
 std::string session_cookie(bool secure, std::string_view value, std::chrono::seconds lives) {
-  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", cookie_name(secure), value, lives.count(),
-                     secure ? "; Secure" : "");
+  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", cookie_name(secure), value,
+                     lives.count(), secure ? "; Secure" : "");
 }
 
 std::string site_url(const Service::State& state, const http::Request& request) {
@@ -86,7 +90,8 @@ std::string site_url(const Service::State& state, const http::Request& request) 
   while (site.ends_with('/')) site.pop_back();
   if (!site.empty()) return site;
   const auto host = request.headers.get("Host");
-  return fmt::format("{}://{}", came_over_tls(request, state.trusted_proxies) ? "https" : "http", host.empty() ? "localhost" : host);
+  return fmt::format("{}://{}", came_over_tls(request, state.trusted_proxies) ? "https" : "http",
+                     host.empty() ? "localhost" : host);
 }
 
 bus::Event event_of(std::string_view kind, bus::Actor actor, std::string subject, json::object detail) {
@@ -102,26 +107,31 @@ bus::Actor actor_of(const Service::State& state, const http::Request& request) {
   const auto client = client_address(request, state.trusted_proxies);
   const auto* who = std::any_cast<std::shared_ptr<const Principal>>(&request.principal);
   const bool known = who != nullptr && *who != nullptr;
-  return {known ? (*who)->name : std::string(), known ? (*who)->user.str() : std::string(), client ? client->to_string() : std::string()};
+  return {known ? (*who)->name : std::string(), known ? (*who)->user.str() : std::string(),
+          client ? client->to_string() : std::string()};
 }
 
 Visitor visitor_of(const Service::State& state, const http::Request& request) {
   Visitor visitor;
   visitor.client = client_address(request, state.trusted_proxies);
   if (visitor.client) visitor.address = visitor.client->to_string();
-  for (const char c : request.headers.get("User-Agent").substr(0, kLongestAgent)) visitor.agent += c >= ' ' && c < 0x7F ? c : '?';
+  for (const char c : request.headers.get("User-Agent").substr(0, kLongestAgent))
+    visitor.agent += c >= ' ' && c < 0x7F ? c : '?';
   visitor.secure = came_over_tls(request, state.trusted_proxies);
   const std::string old_value(request.cookie(cookie_name(visitor.secure)));
   if (looks_like_random_value(old_value)) visitor.old_session = fingerprint(old_value);
   return visitor;
 }
 
-void note_refusal(const Service::State& state, const Visitor& visitor, std::string_view strategy, const std::string& name, const Error& error) {
+void note_refusal(const Service::State& state, const Visitor& visitor, std::string_view strategy,
+                  const std::string& name, const Error& error) {
   if (!state.options.note || error.code == Code::kUnavailable || error.code == Code::kInvalid) return;
-  state.options.note(event_of(bus::kind("login.failed"), bus::Actor(name, "", visitor.address), "", {{"strategy", strategy}, {"reason", error.reason}}));
+  state.options.note(event_of(bus::kind("login.failed"), bus::Actor(name, "", visitor.address), "",
+                              {{"strategy", strategy}, {"reason", error.reason}}));
 }
 
-asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission admission, std::string strategy, Visitor visitor) {
+asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission admission, std::string strategy,
+                                                   Visitor visitor) {
   const auto value = new_random_value();
   const auto session = new_session(*state, admission, value, strategy, visitor);
   auto work = [admission = std::move(admission), session, old = visitor.old_session](soci::session& sql) {
@@ -138,7 +148,8 @@ asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission adm
   principal.scopes = scopes_from(opened->scopes);
   principal.access = session_key(session.id);
   principal.proved = session.proved_at;
-  log::info("identity", "signed in", {{"user", principal.user.str()}, {"strategy", principal.strategy}, {"address", visitor.address}});
+  log::info("identity", "signed in",
+            {{"user", principal.user.str()}, {"strategy", principal.strategy}, {"address", visitor.address}});
   const auto lives = std::chrono::floor<std::chrono::seconds>(session.expires_at - session.created_at);
   co_return SignedIn{std::move(principal), session_cookie(visitor.secure, value.reveal(), lives)};
 }
@@ -152,10 +163,12 @@ asio::awaitable<Result<>> prove(StatePtr state, json::object body, Visitor visit
   auto event = event_of(bus::kind("login"), bus::Actor(who.name, who.user.str(), visitor.address), who.user.str(),
                         {{"strategy", body.at("strategy")}, {"again", true}});
   event.owner = who.owner();
-  auto work = [admission = std::move(*admission), event, who, now = state->clock.now()](soci::session& sql) -> Result<> {
+  auto work = [admission = std::move(*admission), event, who,
+               now = state->clock.now()](soci::session& sql) -> Result<> {
     const auto user = admission.admit(sql);
     if (!user) return fail(user.error());
-    if (user->id != who.user.str() || user->disabled_at != sql::kNever) return credentials_wrong("the proof is of somebody else");
+    if (user->id != who.user.str() || user->disabled_at != sql::kNever)
+      return credentials_wrong("the proof is of somebody else");
     sql::prove_session(sql, who.session, std::min(now, admission.proved));
     return bus::record(sql, event);
   };
@@ -168,7 +181,8 @@ asio::awaitable<Result<>> prove(StatePtr state, json::object body, Visitor visit
 }  // namespace
 
 asio::awaitable<Result<>> prove_by(StatePtr state, json::object body, Visitor visitor, Principal who) {
-  if (const auto* strategy = body.if_contains("strategy"); strategy != nullptr && strategy->is_string() && strategy->get_string() == "local") {
+  if (const auto* strategy = body.if_contains("strategy");
+      strategy != nullptr && strategy->is_string() && strategy->get_string() == "local") {
     body["name"] = who.name;
   }
   auto work = prove(state, std::move(body), visitor, who);
@@ -191,10 +205,12 @@ Result<> check_proof(const Service::State& state, const Principal& who) {
   if (proves_itself(who) || state.clock.now() - who.proved < state.options.proof_for) return {};
   if (proofs_of(state, who).empty()) {
     return fail(Code::kForbidden, "sign-in-again",
-                "You have been signed in for a while, and this account has no password to ask for. Ask the staff for a new link, and sign in by it.");
+                "You have been signed in for a while, and this account has no password to ask for. Ask the staff for a "
+                "new link, and sign in by it.");
   }
   return fail(Code::kForbidden, "sign-in-again",
-              "You have been signed in for a while. Show once more that it is you: sign in again, or send your password or token to /api/v1/me/proof.");
+              "You have been signed in for a while. Show once more that it is you: sign in again, or send your "
+              "password or token to /api/v1/me/proof.");
 }
 
 asio::awaitable<Result<SignedIn>> sign_in_by(StatePtr state, json::object body, Visitor visitor) {
@@ -205,7 +221,8 @@ asio::awaitable<Result<SignedIn>> sign_in_by(StatePtr state, json::object body, 
   if (admission) done = co_await open_session_for(state, std::move(*admission), strategy, visitor);
   else done = fail(std::move(admission.error()));
   if (!done) {
-    log::info("identity", "sign-in refused", {{"reason", done.error().reason}, {"cause", done.error().cause}, {"address", visitor.address}});
+    log::info("identity", "sign-in refused",
+              {{"reason", done.error().reason}, {"cause", done.error().cause}, {"address", visitor.address}});
     note_refusal(*state, visitor, strategy.substr(0, 20), claimed_name(body), done.error());
   }
   co_return done;

@@ -30,7 +30,8 @@ namespace tiltyard::identity {
 
 /// An answer or connection that lasts as long as the right of who asked. Lives on its connection's loop.
 struct Watched {
-  Watched(std::shared_ptr<const Principal> w, asio::any_io_executor l) : who(std::move(w)), loop(std::move(l)), over(loop) {}
+  Watched(std::shared_ptr<const Principal> w, asio::any_io_executor l)
+      : who(std::move(w)), loop(std::move(l)), over(loop) {}
 
   const std::shared_ptr<const Principal> who;
   const asio::any_io_executor loop;
@@ -87,9 +88,11 @@ struct SignedIn {
   Principal principal;
   std::string cookie;  ///< the value of Set-Cookie
 };
-/// The whole way of a sign-in: the strategy that the body names, the transaction, the session, what is written down of it.
+/// The whole way of a sign-in: the strategy that the body names, the transaction, the session, what is written down of
+/// it.
 asio::awaitable<Result<SignedIn>> sign_in_by(StatePtr state, boost::json::object body, Visitor visitor);
-/// Shows once more, by what a sign-in takes (without the name), that it is the person who is signed in: the session's proof is fresh then.
+/// Shows once more, by what a sign-in takes (without the name), that it is the person who is signed in: the session's
+/// proof is fresh then.
 asio::awaitable<Result<>> prove_by(StatePtr state, boost::json::object body, Visitor visitor, Principal who);
 /// The strategies by which this person can do that; none for an account without a password that came by a link.
 boost::json::array proofs_of(const Service::State& state, const Principal& who);
@@ -98,9 +101,11 @@ bool proves_itself(const Principal& who);
 /// `sign-in-again` when the last proof is older than Options::proof_for.
 Result<> check_proof(const Service::State& state, const Principal& who);
 /// The part of a sign-in after the strategy.
-asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission admission, std::string strategy, Visitor visitor);
+asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission admission, std::string strategy,
+                                                   Visitor visitor);
 /// A refused sign-in, for the log of events; `name` is who it was said to be.
-void note_refusal(const Service::State& state, const Visitor& visitor, std::string_view strategy, const std::string& name, const Error& error);
+void note_refusal(const Service::State& state, const Visitor& visitor, std::string_view strategy,
+                  const std::string& name, const Error& error);
 /// "https://range.example", without a slash at the end: as configured, else as the request names it.
 std::string site_url(const Service::State& state, const http::Request& request);
 bus::Actor actor_of(const Service::State& state, const http::Request& request);

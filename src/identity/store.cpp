@@ -64,7 +64,8 @@ bool name_taken(soci::session& sql, const User& user) {
 }
 
 std::unexpected<Error> exists(const User& user) {
-  return fail(Code::kConflict, "user-exists", fmt::format("There is a user \"{}\" already. Choose another name.", user.name));
+  return fail(Code::kConflict, "user-exists",
+              fmt::format("There is a user \"{}\" already. Choose another name.", user.name));
 }
 
 void insert(soci::session& sql, const User& user, std::string_view on_conflict) {
@@ -73,16 +74,19 @@ void insert(soci::session& sql, const User& user, std::string_view on_conflict) 
   const long long created = to_micros(user.created_at);
   const auto text = fmt::format(R"sql(
 insert into users (id, name, name_key, kind, role, team_id, password_hash, created_at, email, email_key)
-values (:id, :name, :key, :kind, :role, nullif(:team, ''), nullif(:hash, ''), :created, nullif(:email, ''), nullif(:ekey, '')) {})sql", on_conflict);
+values (:id, :name, :key, :kind, :role, nullif(:team, ''), nullif(:hash, ''), :created, nullif(:email, ''), nullif(:ekey, '')) {})sql",
+                                on_conflict);
   const auto email_key = fold_case(user.email);
   sql << text, use(user.id, "id"), use(user.name, "name"), use(key, "key"), use(user.kind, "kind"), use(role, "role"),
-      use(user.team_id, "team"), use(user.password_hash, "hash"), use(created, "created"),
-      use(user.email, "email"), use(email_key, "ekey");
+      use(user.team_id, "team"), use(user.password_hash, "hash"), use(created, "created"), use(user.email, "email"),
+      use(email_key, "ekey");
 }
 
 }  // namespace
 
-std::string name_key(std::string_view kind, std::string_view name) { return fmt::format("{}:{}", kind, fold_case(name)); }
+std::string name_key(std::string_view kind, std::string_view name) {
+  return fmt::format("{}:{}", kind, fold_case(name));
+}
 
 std::optional<User> user_by_id(soci::session& sql, const std::string& id) {
   return first(select_users(sql, "u.id = :id", {{"id", id}}));
@@ -133,12 +137,14 @@ Result<> update_user(soci::session& sql, const User& user) {
   sql << R"sql(update users set name = :name, name_key = :key, role = :role, team_id = nullif(:team, ''),
     password_hash = nullif(:hash, ''), disabled_at = nullif(cast(:disabled as bigint), 0), email = nullif(:email, ''), email_key = nullif(:ekey, '')
     where id = :id)sql",
-      use(user.name, "name"), use(key, "key"), use(role, "role"), use(user.team_id, "team"), use(user.password_hash, "hash"),
-      use(disabled, "disabled"), use(user.email, "email"), use(email_key, "ekey"), use(user.id, "id");
+      use(user.name, "name"), use(key, "key"), use(role, "role"), use(user.team_id, "team"),
+      use(user.password_hash, "hash"), use(disabled, "disabled"), use(user.email, "email"), use(email_key, "ekey"),
+      use(user.id, "id");
   return {};
 }
 
-bool replace_password(soci::session& sql, const std::string& id, const std::string& old_hash, const std::string& new_hash) {
+bool replace_password(soci::session& sql, const std::string& id, const std::string& old_hash,
+                      const std::string& new_hash) {
   soci::statement update = (sql.prepare << R"sql(update users set password_hash = :new
     where id = :id and deleted_at is null and coalesce(password_hash, '') = :old)sql",
                             use(new_hash, "new"), use(id, "id"), use(old_hash, "old"));
@@ -156,10 +162,11 @@ bool delete_user(soci::session& sql, const std::string& id, TimePoint now) {
   for (const auto* table : {"sessions", "tokens", "links"}) {
     sql << fmt::format("delete from {} where user_id = :id", table), use(id, "id");
   }
-  soci::statement update = (sql.prepare << R"sql(update users set deleted_at = :now, password_hash = null, team_id = null,
+  soci::statement update =
+      (sql.prepare << R"sql(update users set deleted_at = :now, password_hash = null, team_id = null,
     email = null, email_key = null
     where id = :id and deleted_at is null)sql",
-                            use(at, "now"), use(id, "id"));
+       use(at, "now"), use(id, "id"));
   update.execute(true);
   return update.get_affected_rows() == 1;
 }
@@ -173,7 +180,8 @@ bool set_up(soci::session& sql) {
 }
 
 User admin_to_set_up(soci::session& sql, TimePoint now) {
-  auto waiting = select_users(sql, "u.role = 'admin' and u.kind = 'user' and u.disabled_at is null order by u.id limit 1", {});
+  auto waiting =
+      select_users(sql, "u.role = 'admin' and u.kind = 'user' and u.disabled_at is null order by u.id limit 1", {});
   if (!waiting.empty()) return std::move(waiting.front());
   User admin;
   admin.id = new_ulid();

@@ -66,7 +66,8 @@ void ensure_user(soci::session& sql, const User& user);
 /// Writes name, role, team, password hash and disabled_at. `user-exists` when the new name is taken.
 Result<> update_user(soci::session& sql, const User& user);
 /// Only if the password is still the one that was read; false: somebody else has changed it.
-bool replace_password(soci::session& sql, const std::string& id, const std::string& old_hash, const std::string& new_hash);
+bool replace_password(soci::session& sql, const std::string& id, const std::string& old_hash,
+                      const std::string& new_hash);
 void signed_in(soci::session& sql, const std::string& id, TimePoint now);
 /// Removes sessions, tokens and links; the row stays for the names in reports, and frees the name. False: unknown.
 bool delete_user(soci::session& sql, const std::string& id, TimePoint now);
@@ -109,15 +110,17 @@ void touch_token(soci::session& sql, const std::string& hash, TimePoint now);
 
 // One-time links
 inline constexpr std::string_view kSignInLink = "sign-in";  ///< opens a session
-inline constexpr std::string_view kResetLink = "reset";      ///< sets a password
+inline constexpr std::string_view kResetLink = "reset";     ///< sets a password
 /// Unused earlier links of the user are replaced.
-void insert_link(soci::session& sql, const std::string& hash, const std::string& user_id, TimePoint now, TimePoint expires,
-                 std::string_view purpose = kSignInLink);
+void insert_link(soci::session& sql, const std::string& hash, const std::string& user_id, TimePoint now,
+                 TimePoint expires, std::string_view purpose = kSignInLink);
 /// Uses the link up: the user's id for exactly one caller, nullopt for everybody else.
-std::optional<std::string> use_link(soci::session& sql, const std::string& hash, TimePoint now, std::string_view purpose = kSignInLink);
+std::optional<std::string> use_link(soci::session& sql, const std::string& hash, TimePoint now,
+                                    std::string_view purpose = kSignInLink);
 
 /// Whose link it is, without using it up.
-Result<std::optional<User>> user_of_link(soci::session& sql, const std::string& hash, TimePoint now, std::string_view purpose);
+Result<std::optional<User>> user_of_link(soci::session& sql, const std::string& hash, TimePoint now,
+                                         std::string_view purpose);
 
 // What other people's servers say of somebody
 struct OutsideTeam {
@@ -170,7 +173,8 @@ std::vector<Invitation> invitations_of(soci::session& sql, const std::string& ki
 bool delete_invitation(soci::session& sql, const std::string& id);
 void delete_team_invitations(soci::session& sql, const std::string& team_id);
 /// Takes one use away: for exactly as many callers as it has uses; nullopt for everybody else.
-std::optional<Invitation> use_invitation(soci::session& sql, const std::string& kind, const std::string& hash, TimePoint now);
+std::optional<Invitation> use_invitation(soci::session& sql, const std::string& kind, const std::string& hash,
+                                         TimePoint now);
 
 /// Names of teams and users (deleted ones too) by id; unknown ids are left out.
 std::map<std::string, OwnerName> names_of(soci::session& sql, const std::vector<std::string>& ids);

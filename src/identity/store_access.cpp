@@ -32,7 +32,10 @@ std::vector<Token> select_tokens(soci::session& sql, const std::string& rest, Va
     token.expires_at = from_micros(expires);
     tokens.push_back(token);
   };
-  for_each_row(sql, "select id, hash, user_id, name, created_at, coalesce(last_used_at, 0), coalesce(expires_at, 0), coalesce(scopes, '') from tokens " + rest,
+  for_each_row(sql,
+               "select id, hash, user_id, name, created_at, coalesce(last_used_at, 0), coalesce(expires_at, 0), "
+               "coalesce(scopes, '') from tokens " +
+                   rest,
                values, bind, each);
   return tokens;
 }
@@ -44,9 +47,9 @@ void insert_session(soci::session& sql, const Session& session) {
   const long long expires = to_micros(session.expires_at), proved = to_micros(session.proved_at);
   sql << R"sql(insert into sessions (id, user_id, strategy, address, token_id, created_at, last_seen_at, expires_at, agent, proved_at)
     values (:id, :user, :strategy, :address, nullif(:token, ''), :created, :seen, :expires, nullif(:agent, ''), :proved))sql",
-      use(session.id, "id"), use(session.user_id, "user"), use(session.strategy, "strategy"), use(session.address, "address"),
-      use(session.token_id, "token"), use(created, "created"), use(created, "seen"), use(expires, "expires"), use(session.agent, "agent"),
-      use(proved, "proved");
+      use(session.id, "id"), use(session.user_id, "user"), use(session.strategy, "strategy"),
+      use(session.address, "address"), use(session.token_id, "token"), use(created, "created"), use(created, "seen"),
+      use(expires, "expires"), use(session.agent, "agent"), use(proved, "proved");
 }
 
 std::optional<Session> live_session(soci::session& sql, const std::string& id, TimePoint now) {
@@ -86,16 +89,21 @@ std::vector<Session> sessions_of(soci::session& sql, const std::string& user_id,
     session.expires_at = from_micros(expires);
     sessions.push_back(session);
   };
-  const auto query = fmt::format(R"sql(select id, strategy, address, coalesce(agent, ''), created_at, last_seen_at, expires_at
-    from sessions where user_id = :user and expires_at > {} order by created_at desc)sql", to_micros(now));
+  const auto query =
+      fmt::format(R"sql(select id, strategy, address, coalesce(agent, ''), created_at, last_seen_at, expires_at
+    from sessions where user_id = :user and expires_at > {} order by created_at desc)sql",
+                  to_micros(now));
   for_each_row(sql, query, {{"user", user_id}}, bind, each);
   return sessions;
 }
 
-void delete_session(soci::session& sql, const std::string& id) { sql << "delete from sessions where id = :id", use(id, "id"); }
+void delete_session(soci::session& sql, const std::string& id) {
+  sql << "delete from sessions where id = :id", use(id, "id");
+}
 
 std::optional<TimePoint> rename_session(soci::session& sql, const std::string& id, const std::string& fresh_id) {
-  soci::statement update = (sql.prepare << "update sessions set id = :fresh where id = :id", use(fresh_id, "fresh"), use(id, "id"));
+  soci::statement update =
+      (sql.prepare << "update sessions set id = :fresh where id = :id", use(fresh_id, "fresh"), use(id, "id"));
   update.execute(true);
   if (update.get_affected_rows() != 1) return std::nullopt;
   long long expires = 0;
@@ -105,7 +113,8 @@ std::optional<TimePoint> rename_session(soci::session& sql, const std::string& i
 
 void prove_session(soci::session& sql, const std::string& id, TimePoint now) {
   const long long at = to_micros(now);
-  sql << "update sessions set proved_at = :now where id = :id and coalesce(proved_at, created_at) < :now2", use(at, "now"), use(id, "id"), use(at, "now2");
+  sql << "update sessions set proved_at = :now where id = :id and coalesce(proved_at, created_at) < :now2",
+      use(at, "now"), use(id, "id"), use(at, "now2");
 }
 
 void end_sessions(soci::session& sql, const std::string& user_id, const std::string& except) {
@@ -130,8 +139,8 @@ void delete_expired(soci::session& sql, TimePoint now) {
 
 void touch_session(soci::session& sql, const std::string& id, TimePoint now) {
   const long long at = to_micros(now);
-  sql << "update sessions set last_seen_at = :now where id = :id and last_seen_at < :now2", use(at, "now"), use(id, "id"),
-      use(at, "now2");
+  sql << "update sessions set last_seen_at = :now where id = :id and last_seen_at < :now2", use(at, "now"),
+      use(id, "id"), use(at, "now2");
 }
 
 void insert_token(soci::session& sql, const Token& token) {
@@ -170,21 +179,24 @@ std::optional<std::string> delete_token(soci::session& sql, const std::string& i
 
 void touch_token(soci::session& sql, const std::string& hash, TimePoint now) {
   const long long at = to_micros(now);
-  sql << "update tokens set last_used_at = :now where hash = :hash and coalesce(last_used_at, 0) < :now2", use(at, "now"),
-      use(hash, "hash"), use(at, "now2");
+  sql << "update tokens set last_used_at = :now where hash = :hash and coalesce(last_used_at, 0) < :now2",
+      use(at, "now"), use(hash, "hash"), use(at, "now2");
 }
 
-void insert_link(soci::session& sql, const std::string& hash, const std::string& user_id, TimePoint now, TimePoint expires,
-                 std::string_view purpose) {
+void insert_link(soci::session& sql, const std::string& hash, const std::string& user_id, TimePoint now,
+                 TimePoint expires, std::string_view purpose) {
   const long long at = to_micros(now);
   const long long until = to_micros(expires);
   const std::string kind(purpose);
-  sql << "delete from links where user_id = :user and used_at is null and purpose = :purpose", use(user_id, "user"), use(kind, "purpose");
-  sql << "insert into links (hash, user_id, created_at, expires_at, purpose) values (:hash, :user, :now, :expires, :purpose)",
+  sql << "delete from links where user_id = :user and used_at is null and purpose = :purpose", use(user_id, "user"),
+      use(kind, "purpose");
+  sql << "insert into links (hash, user_id, created_at, expires_at, purpose) values (:hash, :user, :now, :expires, "
+         ":purpose)",
       use(hash, "hash"), use(user_id, "user"), use(at, "now"), use(until, "expires"), use(kind, "purpose");
 }
 
-std::optional<std::string> use_link(soci::session& sql, const std::string& hash, TimePoint now, std::string_view purpose) {
+std::optional<std::string> use_link(soci::session& sql, const std::string& hash, TimePoint now,
+                                    std::string_view purpose) {
   const long long at = to_micros(now);
   const std::string kind(purpose);
   soci::statement update = (sql.prepare << R"sql(update links set used_at = :now
@@ -197,11 +209,13 @@ std::optional<std::string> use_link(soci::session& sql, const std::string& hash,
   return user;
 }
 
-Result<std::optional<User>> user_of_link(soci::session& sql, const std::string& hash, TimePoint now, std::string_view purpose) {
+Result<std::optional<User>> user_of_link(soci::session& sql, const std::string& hash, TimePoint now,
+                                         std::string_view purpose) {
   const long long at = to_micros(now);
   const std::string kind(purpose);
   std::string user;
-  sql << "select user_id from links where hash = :hash and used_at is null and expires_at > :now and purpose = :purpose",
+  sql << "select user_id from links where hash = :hash and used_at is null and expires_at > :now and purpose = "
+         ":purpose",
       use(hash, "hash"), use(at, "now"), use(kind, "purpose"), into(user);
   if (!sql.got_data()) return std::nullopt;
   return user_by_id(sql, user);

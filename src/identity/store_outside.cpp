@@ -36,8 +36,8 @@ std::string clean_name(const std::string& wanted, const std::string& subject) {
 
 std::optional<std::string> user_of(soci::session& sql, const Outside& who) {
   std::string id;
-  sql << "select user_id from identities where provider = :provider and subject = :subject", use(who.provider, "provider"),
-      use(who.subject, "subject"), into(id);
+  sql << "select user_id from identities where provider = :provider and subject = :subject",
+      use(who.provider, "provider"), use(who.subject, "subject"), into(id);
   if (!sql.got_data()) return std::nullopt;
   return id;
 }
@@ -59,8 +59,8 @@ Result<User> make_user(soci::session& sql, const Outside& who, TimePoint now) {
   return user;
 }
 
-/// A provider's team is the same for as long as its id is, whatever it is called; that it bears the name of a team of ours
-/// does not make it that team.
+/// A provider's team is the same for as long as its id is, whatever it is called; that it bears the name of a team of
+/// ours does not make it that team.
 std::string provided_team(soci::session& sql, const std::string& provider, const OutsideTeam& wanted, TimePoint now) {
   const auto name = clean_name(wanted.name, provider + " team " + wanted.subject);
   std::string id;
@@ -75,9 +75,10 @@ std::string provided_team(soci::session& sql, const std::string& provider, const
   }
   auto made = insert_team(sql, name, now);
   for (int next = 2; !made; ++next) made = insert_team(sql, fmt::format("{}-{}", name, next), now);
-  sql << "delete from team_identities where provider = :provider and subject = :subject", use(provider, "provider"), use(wanted.subject, "subject");
-  sql << "insert into team_identities (provider, subject, team_id) values (:provider, :subject, :team)", use(provider, "provider"),
-      use(wanted.subject, "subject"), use(made->id, "team");
+  sql << "delete from team_identities where provider = :provider and subject = :subject", use(provider, "provider"),
+      use(wanted.subject, "subject");
+  sql << "insert into team_identities (provider, subject, team_id) values (:provider, :subject, :team)",
+      use(provider, "provider"), use(wanted.subject, "subject"), use(made->id, "team");
   return made->id;
 }
 
@@ -96,7 +97,8 @@ Result<User> admit_outside(soci::session& sql, const Outside& who, TimePoint now
     user->team_id.clear();
     if (*who.team) {
       const auto& team = **who.team;
-      user->team_id = team.subject.empty() ? ensure_team(sql, clean_name(team.name, team.name), now) : provided_team(sql, who.provider, team, now);
+      user->team_id = team.subject.empty() ? ensure_team(sql, clean_name(team.name, team.name), now)
+                                           : provided_team(sql, who.provider, team, now);
     }
   }
   if (user->role != before_role || user->team_id != before_team) {

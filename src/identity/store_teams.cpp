@@ -27,9 +27,12 @@ std::vector<Team> select_teams(soci::session& sql, const std::string& rest, Valu
     team.created_at = from_micros(created);
     teams.push_back(team);
   };
-  for_each_row(sql, R"sql(select t.id, t.name, t.created_at,
+  for_each_row(sql,
+               R"sql(select t.id, t.name, t.created_at,
     (select count(*) from users u where u.team_id = t.id and u.deleted_at is null)
-    from teams t where t.deleted_at is null and )sql" + rest, values, bind, each);
+    from teams t where t.deleted_at is null and )sql" +
+                   rest,
+               values, bind, each);
   return teams;
 }
 
@@ -40,7 +43,8 @@ bool team_name_taken(soci::session& sql, const std::string& key, const std::stri
 }
 
 std::unexpected<Error> team_exists(const std::string& name) {
-  return fail(Code::kConflict, "team-exists", fmt::format("There is a team \"{}\" already. Choose another name.", name));
+  return fail(Code::kConflict, "team-exists",
+              fmt::format("There is a team \"{}\" already. Choose another name.", name));
 }
 
 constexpr std::string_view kInvitations = R"sql(
@@ -106,7 +110,8 @@ Result<Team> insert_team(soci::session& sql, const std::string& name, TimePoint 
 Result<> rename_team(soci::session& sql, const std::string& id, const std::string& name) {
   const auto key = fold_case(name);
   if (team_name_taken(sql, key, id)) return team_exists(name);
-  sql << "update teams set name = :name, name_key = :key where id = :id", use(name, "name"), use(key, "key"), use(id, "id");
+  sql << "update teams set name = :name, name_key = :key where id = :id", use(name, "name"), use(key, "key"),
+      use(id, "id");
   return {};
 }
 
@@ -114,8 +119,9 @@ bool delete_team(soci::session& sql, const std::string& id, TimePoint now) {
   const long long at = to_micros(now);
   // The row stays for the names in reports. No name has a line break, so none is taken by the key that is left.
   const auto key = "\n" + id;
-  soci::statement update = (sql.prepare << "update teams set deleted_at = :now, name_key = :key where id = :id and deleted_at is null",
-                            use(at, "now"), use(key, "key"), use(id, "id"));
+  soci::statement update =
+      (sql.prepare << "update teams set deleted_at = :now, name_key = :key where id = :id and deleted_at is null",
+       use(at, "now"), use(key, "key"), use(id, "id"));
   update.execute(true);
   if (update.get_affected_rows() != 1) return false;
   sql << "update users set team_id = null where team_id = :id", use(id, "id");
@@ -143,8 +149,9 @@ void insert_invitation(soci::session& sql, const Invitation& one) {
 }
 
 std::vector<Invitation> invitations_of(soci::session& sql, const std::string& kind, TimePoint now) {
-  return select_invitations(sql, fmt::format("i.kind = :kind and i.uses_left > 0 and i.expires_at > {} order by i.id desc", to_micros(now)),
-                            {{"kind", kind}});
+  return select_invitations(
+      sql, fmt::format("i.kind = :kind and i.uses_left > 0 and i.expires_at > {} order by i.id desc", to_micros(now)),
+      {{"kind", kind}});
 }
 
 bool delete_invitation(soci::session& sql, const std::string& id) {
@@ -157,7 +164,8 @@ void delete_team_invitations(soci::session& sql, const std::string& team_id) {
   sql << "delete from invitations where team_id = :team and kind = 'team'", use(team_id, "team");
 }
 
-std::optional<Invitation> use_invitation(soci::session& sql, const std::string& kind, const std::string& hash, TimePoint now) {
+std::optional<Invitation> use_invitation(soci::session& sql, const std::string& kind, const std::string& hash,
+                                         TimePoint now) {
   const long long at = to_micros(now);
   soci::statement update = (sql.prepare << R"sql(update invitations set uses_left = uses_left - 1
     where hash = :hash and kind = :kind and uses_left > 0 and expires_at > :now)sql",

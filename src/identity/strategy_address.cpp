@@ -13,7 +13,8 @@ class AddressStrategy final : public Strategy {
 
   asio::awaitable<Result<Admission>> check(SignInRequest request) override {
     if (!request.address || !hall_.contains(*request.address)) {
-      co_return fail(Code::kForbidden, "forbidden", "Signing in without an account is possible only from inside the hall.",
+      co_return fail(Code::kForbidden, "forbidden",
+                     "Signing in without an account is possible only from inside the hall.",
                      request.address ? request.address->to_string() : "no address");
     }
     Admission admission;
@@ -37,7 +38,9 @@ class AddressStrategy final : public Strategy {
 
 }  // namespace
 
-std::string seat_id(const asio::ip::address& address) { return "seat-" + fingerprint(address.to_string()).substr(0, 20); }
+std::string seat_id(const asio::ip::address& address) {
+  return "seat-" + fingerprint(address.to_string()).substr(0, 20);
+}
 
 std::unique_ptr<Strategy> address_strategy(const Networks& hall) { return std::make_unique<AddressStrategy>(hall); }
 

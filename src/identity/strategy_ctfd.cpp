@@ -21,7 +21,9 @@ class CtfdStrategy final : public Strategy {
     else if (who.error().code != Code::kUnauthenticated) attempts_.withdraw(key);
     if (!who) co_return fail(std::move(who.error()));
     Admission admission;
-    admission.admit = [who = *who, now = request.now](soci::session& session) { return sql::admit_outside(session, who, now); };
+    admission.admit = [who = *who, now = request.now](soci::session& session) {
+      return sql::admit_outside(session, who, now);
+    };
     co_return admission;
   }
 
@@ -32,6 +34,8 @@ class CtfdStrategy final : public Strategy {
 
 }  // namespace
 
-std::unique_ptr<Strategy> ctfd_strategy(Ctfd& ctfd, Attempts& attempts) { return std::make_unique<CtfdStrategy>(ctfd, attempts); }
+std::unique_ptr<Strategy> ctfd_strategy(Ctfd& ctfd, Attempts& attempts) {
+  return std::make_unique<CtfdStrategy>(ctfd, attempts);
+}
 
 }  // namespace tiltyard::identity

@@ -17,7 +17,8 @@ class LinkStrategy final : public Strategy {
     if (!looks_like_random_value(secret.reveal())) co_return credentials_wrong("not a link");
 
     Admission admission;
-    admission.admit = [hash = fingerprint(secret.reveal()), now = request.now](soci::session& session) -> Result<sql::User> {
+    admission.admit = [hash = fingerprint(secret.reveal()),
+                       now = request.now](soci::session& session) -> Result<sql::User> {
       const auto id = sql::use_link(session, hash, now);
       if (!id) return credentials_wrong("link unknown, used or expired");
       auto user = sql::user_by_id(session, *id);

@@ -1,5 +1,5 @@
-// Name and password. The answer and the time it takes are the same for a wrong password, an unknown name, and an account
-// without a password.
+// Name and password. The answer and the time it takes are the same for a wrong password, an unknown name, and an
+// account without a password.
 #include "identity/strategy.h"
 
 namespace tiltyard::identity {
@@ -7,7 +7,8 @@ namespace {
 
 class LocalStrategy final : public Strategy {
  public:
-  LocalStrategy(store::Store& store, Hasher& hasher, Attempts& attempts) : store_(store), hasher_(hasher), attempts_(attempts) {}
+  LocalStrategy(store::Store& store, Hasher& hasher, Attempts& attempts)
+      : store_(store), hasher_(hasher), attempts_(attempts) {}
 
   std::string_view name() const override { return "local"; }
 
@@ -41,7 +42,8 @@ class LocalStrategy final : public Strategy {
  private:
   static Admission admit(std::string id, std::string kept, std::string fresh) {
     Admission admission;
-    admission.admit = [id = std::move(id), kept = std::move(kept), fresh = std::move(fresh)](soci::session& session) -> Result<sql::User> {
+    admission.admit = [id = std::move(id), kept = std::move(kept),
+                       fresh = std::move(fresh)](soci::session& session) -> Result<sql::User> {
       auto user = sql::user_by_id(session, id);
       // The password may have been changed while we compared.
       if (!user || user->password_hash != kept) return credentials_wrong("password changed meanwhile");

@@ -21,7 +21,8 @@ class OidcStrategy final : public Strategy {
       fields[field] = std::move(*text);
     }
     const auto found = providers_.find(fields["provider"]);
-    if (found == providers_.end()) co_return fail(Code::kNotFound, "provider-unknown", "There is no such sign-in provider.");
+    if (found == providers_.end())
+      co_return fail(Code::kNotFound, "provider-unknown", "There is no such sign-in provider.");
     auto& provider = *found->second;
     auto tokens = co_await provider.exchange(fields["code"], fields["verifier"], fields["redirect"]);
     if (!tokens) co_return fail(std::move(tokens.error()));
@@ -44,11 +45,13 @@ class OidcStrategy final : public Strategy {
   }
 
  private:
-  /// When the provider has asked for a proof: a session there may be days old. kNever where it does not say. `again_since`, if
-  /// there is one, is when it was told to ask (in microseconds); an answer from before is refused (with a minute for its clock).
+  /// When the provider has asked for a proof: a session there may be days old. kNever where it does not say.
+  /// `again_since`, if there is one, is when it was told to ask (in microseconds); an answer from before is refused
+  /// (with a minute for its clock).
   static Result<TimePoint> proved_at(const boost::json::object& claims, const std::string& again_since) {
     const auto* said = claims.if_contains("auth_time");
-    const bool known = said != nullptr && said->is_int64() && said->get_int64() > 0 && said->get_int64() < 253'402'300'800;
+    const bool known =
+        said != nullptr && said->is_int64() && said->get_int64() > 0 && said->get_int64() < 253'402'300'800;
     const auto at = known ? from_micros(said->get_int64() * 1'000'000) : sql::kNever;
     if (again_since.empty() || at + std::chrono::minutes{1} >= from_micros(std::stoll(again_since))) return at;
     return fail(Code::kUnauthenticated, "oidc-not-asked",
@@ -67,10 +70,12 @@ class OidcStrategy final : public Strategy {
 
   static Admission admit(sql::Outside who, const std::string& state, TimePoint now) {
     Admission admission;
-    admission.admit = [who = std::move(who), hash = fingerprint(state), now](soci::session& session) -> Result<sql::User> {
+    admission.admit = [who = std::move(who), hash = fingerprint(state),
+                       now](soci::session& session) -> Result<sql::User> {
       // In the same transaction as the session: of two who bring the same answer one gets in.
       if (!sql::use_state(session, hash, now, now + oidc::kFlowFor)) {
-        return fail(Code::kUnauthenticated, "oidc-state", "This sign-in has been used already. Begin again.", "replayed");
+        return fail(Code::kUnauthenticated, "oidc-state", "This sign-in has been used already. Begin again.",
+                    "replayed");
       }
       return sql::admit_outside(session, who, now);
     };
@@ -82,6 +87,8 @@ class OidcStrategy final : public Strategy {
 
 }  // namespace
 
-std::unique_ptr<Strategy> oidc_strategy(const OidcProviders& providers) { return std::make_unique<OidcStrategy>(providers); }
+std::unique_ptr<Strategy> oidc_strategy(const OidcProviders& providers) {
+  return std::make_unique<OidcStrategy>(providers);
+}
 
 }  // namespace tiltyard::identity

@@ -18,7 +18,8 @@ class TokenStrategy final : public Strategy {
     if (!admin_token_.empty() && admin_token_.equals(secret.reveal())) co_return admit_service();
     if (!looks_like_token(secret.reveal())) co_return credentials_wrong("not a token");
 
-    auto find = [hash = fingerprint(secret.reveal()), now = request.now](soci::session& session) -> Result<std::optional<sql::Token>> {
+    auto find = [hash = fingerprint(secret.reveal()),
+                 now = request.now](soci::session& session) -> Result<std::optional<sql::Token>> {
       return sql::live_token(session, hash, now);
     };
     auto token = co_await store_.read(std::move(find));

@@ -105,7 +105,8 @@ void Site::start(Options options) {
   if (const auto ready = service->prepare(); !ready) throw std::runtime_error(ready.error().message);
   router_ = std::make_unique<http::Router>(home_.get_executor());
   service->add_routes(*router_);
-  router_->set_filter([this](http::Request& request, const http::Route& route) { return service->authorise(request, route); });
+  router_->set_filter(
+      [this](http::Request& request, const http::Route& route) { return service->authorise(request, route); });
 }
 
 void Site::stop() {

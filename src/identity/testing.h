@@ -42,7 +42,8 @@ struct Answered {
   std::string text(const char* key) const;
 };
 
-/// Identity as the server has it: a real database in a folder of its own, a router, a clock that tests turn. No sockets.
+/// Identity as the server has it: a real database in a folder of its own, a router, a clock that tests turn. No
+/// sockets.
 class Site {
  public:
   static Options fast();  ///< cheap hashes, all strategies

@@ -34,7 +34,8 @@ TEST(R7_1, EveryRouteAsksForItsRole) {
   for (const auto& permission : permissions()) {
     auto path = std::string(permission.pattern);
     if (const auto id = path.find("{id}"); id != std::string::npos) path.replace(id, 4, "nobody");
-    if (permission.method == "DELETE" && (path.ends_with("/session") || path.ends_with("/admin/sessions"))) continue;  // ends sessions that ask
+    if (permission.method == "DELETE" && (path.ends_with("/session") || path.ends_with("/admin/sessions")))
+      continue;  // ends sessions that ask
     const auto ask = [&] { return Ask(std::string(permission.method), path, "{}"); };
     if (site(ask()).reason() == "route-unknown") continue;  // another module's; tests/e2e/test_people.py asks them all
     const auto least = least_role(permission.access);
@@ -42,7 +43,8 @@ TEST(R7_1, EveryRouteAsksForItsRole) {
     for (const auto& [role, cookie] : cookies) {
       const bool allowed = !least || role >= *least;
       const auto answer = site(ask().cookie(cookie));
-      EXPECT_EQ(answer.reason() == "forbidden", !allowed) << permission.method << " " << path << " as " << to_string(role);
+      EXPECT_EQ(answer.reason() == "forbidden", !allowed)
+          << permission.method << " " << path << " as " << to_string(role);
     }
   }
 }
@@ -52,7 +54,9 @@ TEST(R7_2, RoleChangeInMidSessionEndsTheSessionAndTakesEffectAtOnce) {
   const auto id = site.user("known", kPassword);
   const auto before = site.sign_in("known", kPassword);
   const auto token = site(Ask("POST", "/api/v1/me/tokens", R"({"name":"laptop"})").cookie(before)).text("token");
-  const auto list = [&](const std::string& cookie) { return site(Ask("GET", "/api/v1/admin/users").cookie(cookie)).status; };
+  const auto list = [&](const std::string& cookie) {
+    return site(Ask("GET", "/api/v1/admin/users").cookie(cookie)).status;
+  };
   EXPECT_EQ(list(before), 403);
   EXPECT_EQ(site(change(site, id, R"({"role":"operator"})")).status, 200);
   EXPECT_EQ(list(before), 401) << "whoever knew the cookie of a player has none of an operator";
@@ -120,7 +124,9 @@ TEST(R7_1, OldPasswordCannotBeGuessedWithABorrowedSession) {
   Site site;
   site.user("known", kPassword);
   const auto cookie = site.sign_in("known", kPassword);
-  const auto guess = [&] { return site(Ask("PUT", "/api/v1/me/password", R"({"old":"a guess","new":"another good password"})").cookie(cookie)); };
+  const auto guess = [&] {
+    return site(Ask("PUT", "/api/v1/me/password", R"({"old":"a guess","new":"another good password"})").cookie(cookie));
+  };
   for (int i = 0; i < 10; ++i) EXPECT_EQ(guess().status, 401);
   EXPECT_EQ(guess().status, 429);
 }
@@ -142,7 +148,9 @@ TEST(R7_1, UserWithoutPasswordGetsALink) {
 TEST(R7_1, NamesAreUniqueWithoutRegardToCase) {
   Site site;
   const auto make = [&](const char* name) {
-    return site(Ask("POST", "/api/v1/admin/users", json::serialize(json::object{{"name", name}, {"password", kPassword}})).bearer(site.admin()));
+    return site(
+        Ask("POST", "/api/v1/admin/users", json::serialize(json::object{{"name", name}, {"password", kPassword}}))
+            .bearer(site.admin()));
   };
   EXPECT_EQ(make("Jürgen").status, 201);
   const auto twin = make("JÜRGEN");
@@ -155,9 +163,10 @@ TEST(R7_1, NamesAreUniqueWithoutRegardToCase) {
 
 TEST(R7_1, BadUsersAreRefused) {
   Site site;
-  for (const auto* body : {R"({})", R"({"name":""})", R"({"name":"a\nb"})", R"({"name":" a"})", R"({"name":"a","role":"king"})",
-                           R"({"name":"a","password":"short"})", R"({"name":"abcdefghijk","password":"ABCDEFGHIJK"})",
-                           R"({"name":"a","team":""})", R"({"name":"a","roles":["admin"]})", R"({"name":"a","disabled":1})"}) {
+  for (const auto* body :
+       {R"({})", R"({"name":""})", R"({"name":"a\nb"})", R"({"name":" a"})", R"({"name":"a","role":"king"})",
+        R"({"name":"a","password":"short"})", R"({"name":"abcdefghijk","password":"ABCDEFGHIJK"})",
+        R"({"name":"a","team":""})", R"({"name":"a","roles":["admin"]})", R"({"name":"a","disabled":1})"}) {
     const auto answer = site(Ask("POST", "/api/v1/admin/users", body).bearer(site.admin()));
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_EQ(answer.reason(), "invalid-body") << body;
@@ -188,7 +197,8 @@ TEST(R7_2, NoSecretIsInTheDatabase) {
   const auto token = site(Ask("POST", "/api/v1/me/tokens", R"({"name":"laptop"})").cookie(cookie)).text("token");
   const auto made = site(Ask("POST", "/api/v1/admin/users", R"({"name":"guest"})").bearer(site.admin()));
   const auto link = made.text("sign_in_url").substr(made.text("sign_in_url").find('#') + 1);
-  ASSERT_EQ(site(Ask("POST", "/api/v1/session", R"({"strategy":"token","token":")" + site.admin() + "\"}")).status, 201);
+  ASSERT_EQ(site(Ask("POST", "/api/v1/session", R"({"strategy":"token","token":")" + site.admin() + "\"}")).status,
+            201);
   const auto bytes = site.database();
   ASSERT_NE(bytes.find("laptop"), std::string::npos) << "we do look at the right files";
   for (const auto& secret : {std::string(kPassword), cookie, token, token.substr(3), link, site.admin()}) {
@@ -228,13 +238,18 @@ TEST(R7_3, InstancesBelongToTheTeam) {
   Site site;
   const auto id = site.user("known", kPassword);
   // A token: sessions end with such a change.
-  const auto token = site(Ask("POST", "/api/v1/me/tokens", R"({"name":"t"})").cookie(site.sign_in("known", kPassword))).text("token");
+  const auto token =
+      site(Ask("POST", "/api/v1/me/tokens", R"({"name":"t"})").cookie(site.sign_in("known", kPassword))).text("token");
   const auto mine = [&] { return site(Ask("GET", "/api/v1/me").bearer(token)); };
   EXPECT_TRUE(mine().body.at("team").is_null());
   const auto joined = site(change(site, id, R"({"team":"Red"})"));
   const auto team = std::string(joined.body.at("team").at("id").as_string());
   EXPECT_EQ(mine().body.at("team").at("name").as_string(), "Red") << "at once, also for who is signed in";
-  EXPECT_EQ(site(Ask("POST", "/api/v1/admin/users", R"({"name":"mate","team":"RED"})").bearer(site.admin())).body.at("team").at("id").as_string(), team)
+  EXPECT_EQ(site(Ask("POST", "/api/v1/admin/users", R"({"name":"mate","team":"RED"})").bearer(site.admin()))
+                .body.at("team")
+                .at("id")
+                .as_string(),
+            team)
       << "the same team";
 
   Principal principal;
@@ -267,9 +282,12 @@ struct Mailed {
     };
     return options;
   }
-  Answered ask(const std::string& email) { return site(Ask("POST", "/api/v1/auth/reset", json::serialize(json::object{{"email", email}}))); }
+  Answered ask(const std::string& email) {
+    return site(Ask("POST", "/api/v1/auth/reset", json::serialize(json::object{{"email", email}})));
+  }
   Answered set(const std::string& token, const std::string& password) {
-    return site(Ask("PUT", "/api/v1/auth/password", json::serialize(json::object{{"token", token}, {"new", password}})));
+    return site(
+        Ask("PUT", "/api/v1/auth/password", json::serialize(json::object{{"token", token}, {"new", password}})));
   }
   void settle() { site.settle(); }
   std::string token() const {
@@ -295,7 +313,8 @@ TEST(R7_1, ResetTellsNothingAndWorksOnce) {
   EXPECT_EQ(mailed.letters.front().to, "Known@example.org");
   const auto token = mailed.token();
   EXPECT_FALSE(site.database().contains(token));
-  EXPECT_EQ(site(Ask("POST", "/api/v1/session", R"({"strategy":"link","token":")" + token + "\"}")).status, 401) << "it sets a password and opens no session";
+  EXPECT_EQ(site(Ask("POST", "/api/v1/session", R"({"strategy":"link","token":")" + token + "\"}")).status, 401)
+      << "it sets a password and opens no session";
   EXPECT_EQ(mailed.set(token, "short").status, 400);
   EXPECT_EQ(mailed.set(token, "another good password").status, 204);
   EXPECT_EQ(mailed.set(token, "yet another password").reason(), "credentials-wrong") << "once";

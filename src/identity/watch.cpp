@@ -16,16 +16,19 @@ using namespace boost::asio::experimental::awaitable_operators;
 constexpr std::chrono::seconds kLookEvery{1};
 constexpr std::uint16_t kPolicyViolation = 1008;  ///< RFC 6455, 7.4.1
 
-/// Whether who asked still is who it was, with the same rights. A store that does not answer is no reason to cut anybody off.
+/// Whether who asked still is who it was, with the same rights. A store that does not answer is no reason to cut
+/// anybody off.
 asio::awaitable<bool> still(StatePtr state, Who before) {
   if (before->access.empty()) co_return true;
   // A CTFd's account is looked up by its token, which is not kept: its user decides.
   if (before->access.starts_with("c:")) {
-    auto work = [id = before->user.str()](soci::session& sql) -> Result<std::optional<sql::User>> { return sql::user_by_id(sql, id); };
+    auto work = [id = before->user.str()](soci::session& sql) -> Result<std::optional<sql::User>> {
+      return sql::user_by_id(sql, id);
+    };
     const auto user = co_await state->store.read(std::move(work));
     if (!user) co_return true;
-    co_return *user && (*user)->disabled_at == sql::kNever && (*user)->role == before->role &&
-        make_principal(**user, "ctfd", "").owner() == before->owner();
+    co_return *user && (*user)->disabled_at == sql::kNever &&
+        (*user)->role == before->role&& make_principal(**user, "ctfd", "").owner() == before->owner();
   }
   const auto now = co_await principal_now(state, before->access);
   if (!now) co_return true;
@@ -46,9 +49,7 @@ asio::awaitable<void> until_over(StatePtr state, Who who) {
 asio::awaitable<void> quiet(asio::awaitable<void> work, std::shared_ptr<std::exception_ptr> failure) {
   try {
     co_await std::move(work);
-  } catch (...) {
-    *failure = std::current_exception();
-  }
+  } catch (...) { *failure = std::current_exception(); }
 }
 
 /// Everybody who has something open is asked about once, however many pages that is.
@@ -59,7 +60,9 @@ asio::awaitable<Result<jobs::Next>> look_at_watched(StatePtr state) {
     std::erase_if(state->watched, [](const auto& one) { return one.expired(); });
     for (const auto& weak : state->watched) {
       const auto one = weak.lock();
-      if (one && !one->who->access.empty()) people[one->who->access + " " + one->who->owner() + " " + std::string(to_string(one->who->role))].push_back(one);
+      if (one && !one->who->access.empty())
+        people[one->who->access + " " + one->who->owner() + " " + std::string(to_string(one->who->role))].push_back(
+            one);
     }
   }
   for (const auto& [key, theirs] : people) {
@@ -111,7 +114,8 @@ asio::awaitable<Result<>> Service::watch(std::any principal, http::Response& res
     // It has ended this session itself, and hands over the next one: a new password, however long its hashing took.
     co_return Result<>{};
   } else if (!(co_await still(state, who))) {
-    co_return fail(Code::kUnauthenticated, "not-signed-in", "You were signed out, or your rights have changed, while this was under way.");
+    co_return fail(Code::kUnauthenticated, "not-signed-in",
+                   "You were signed out, or your rights have changed, while this was under way.");
   }
   co_return Result<>{};
 }

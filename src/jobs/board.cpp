@@ -13,15 +13,20 @@ constexpr std::size_t kFiringsOfOne = 100;
 
 std::string condition_of(JobState state) {
   switch (state) {
-    case JobState::kWaiting: return "state = 0 AND claim = 0";
-    case JobState::kRunning: return "state = 0 AND claim <> 0";
-    case JobState::kFailed: return "state = 1";
-    case JobState::kDone: break;
+    case JobState::kWaiting:
+      return "state = 0 AND claim = 0";
+    case JobState::kRunning:
+      return "state = 0 AND claim <> 0";
+    case JobState::kFailed:
+      return "state = 1";
+    case JobState::kDone:
+      break;
   }
   return "1 = 0";
 }
 
-std::vector<JobView> select(soci::session& sql, const std::string& where, const std::string& kind, JobId id, std::size_t limit) {
+std::vector<JobView> select(soci::session& sql, const std::string& where, const std::string& kind, JobId id,
+                            std::size_t limit) {
   std::vector<JobView> out;
   JobView row;
   long long number = 0, due = 0, made = 0, claim = 0, claimed = 0;
@@ -48,10 +53,13 @@ std::vector<JobView> select(soci::session& sql, const std::string& where, const 
   if (!kind.empty()) query.exchange(use(kind, "kind"));
   query.exchange(use(bound, "id"));
   query.alloc();
-  query.prepare(fmt::format("SELECT jobs.id, kind, due, priority, lane, unique_key, bundle, payload, schedule, made_at, state, claim, claimed_at, attempt, "
-                            "unsure, error, COALESCE(job_workers.node, '') FROM jobs LEFT JOIN job_workers ON job_workers.worker = jobs.claim "
-                            "WHERE {}{} LIMIT {}",
-                            kind.empty() ? "" : "kind = :kind AND ", where, limit));
+  query.prepare(
+      fmt::format("SELECT jobs.id, kind, due, priority, lane, unique_key, bundle, payload, schedule, made_at, state, "
+                  "claim, claimed_at, attempt, "
+                  "unsure, error, COALESCE(job_workers.node, '') FROM jobs LEFT JOIN job_workers ON job_workers.worker "
+                  "= jobs.claim "
+                  "WHERE {}{} LIMIT {}",
+                  kind.empty() ? "" : "kind = :kind AND ", where, limit));
   query.define_and_bind();
   for (bool more = query.execute(true); more; more = query.fetch()) {
     row.id = number;
@@ -90,7 +98,8 @@ JobPage read_jobs(soci::session& sql, const JobFilter& filter) {
     page.next = firings.next;
     return page;
   }
-  page.jobs = select(sql, condition_of(filter.state) + " AND jobs.id > :id ORDER BY jobs.id", filter.kind, filter.cursor, filter.limit);
+  page.jobs = select(sql, condition_of(filter.state) + " AND jobs.id > :id ORDER BY jobs.id", filter.kind,
+                     filter.cursor, filter.limit);
   if (page.jobs.size() == filter.limit) page.next = page.jobs.back().id;
   return page;
 }

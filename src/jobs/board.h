@@ -20,7 +20,7 @@ struct KindView {
   std::size_t waiting = 0;  ///< all that are to come
   std::size_t ready = 0;    ///< of these, what is due and waits for room
   std::size_t running = 0, failed = 0;
-  double rate = 0;  ///< firings a second, over the last minute
+  double rate = 0;                          ///< firings a second, over the last minute
   Duration p50{}, p90{}, p99{}, longest{};  ///< lateness, of the last ten minutes
   std::uint64_t measured = 0;               ///< firings that these are of
   std::optional<TimePoint> next_due;

@@ -64,7 +64,8 @@ asio::awaitable<void> make_for_ever(Service* service, const Clock* clock, int pi
     auto ids = co_await service->enqueue_all(std::move(jobs));
     if (!ids) ::_exit(4);
     for (std::size_t i = 0; i < ids->size(); ++i) {
-      tell(pipe, {Note::What::kMade, (*ids)[i], false, lanes[i].lane.empty() ? -1 : std::atoi(lanes[i].payload.c_str())});
+      tell(pipe,
+           {Note::What::kMade, (*ids)[i], false, lanes[i].lane.empty() ? -1 : std::atoi(lanes[i].payload.c_str())});
     }
     co_await sleep_for(3ms);
   }
@@ -143,7 +144,8 @@ TEST_P(R8_2_Chaos, KilledAgainAndAgainEveryJobFiresAndNoneTwiceUntold) {
     Service service(Options{}, Parts{loops.home(), **store, clock});
     service.declare(told(ends[1]));
     ASSERT_TRUE(asio::co_spawn(loops.home(), service.start(), asio::use_future).get());
-    // Jobs that were on disk without the answer having been told are done as well: they are begun without having been made.
+    // Jobs that were on disk without the answer having been told are done as well: they are begun without having been
+    // made.
     read_notes(ends[0], ledger, [&] { return ledger.all_done(); });
     asio::co_spawn(loops.home(), service.close(), asio::use_future).get();
     (*store)->close();

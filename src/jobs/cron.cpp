@@ -20,14 +20,17 @@ struct Field {
   std::span<const std::string_view> names;  ///< of least, least + 1, ...
 };
 
-constexpr std::array<std::string_view, 12> kMonthNames = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
+constexpr std::array<std::string_view, 12> kMonthNames = {"jan", "feb", "mar", "apr", "may", "jun",
+                                                          "jul", "aug", "sep", "oct", "nov", "dec"};
 constexpr std::array<std::string_view, 7> kDayNames = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-constexpr std::array<Field, 5> kFields = {Field{"minute", 0, 59, {}}, Field{"hour", 0, 23, {}}, Field{"day of month", 1, 31, {}},
-                                          Field{"month", 1, 12, kMonthNames}, Field{"day of week", 0, 7, kDayNames}};
+constexpr std::array<Field, 5> kFields = {Field{"minute", 0, 59, {}}, Field{"hour", 0, 23, {}},
+                                          Field{"day of month", 1, 31, {}}, Field{"month", 1, 12, kMonthNames},
+                                          Field{"day of week", 0, 7, kDayNames}};
 
 std::unexpected<Error> invalid(const Field& field, std::string_view text) {
   return fail(Code::kInvalid, "cron-invalid",
-              fmt::format("\"{}\" is no {} of a cron line; numbers go from {} to {}.", text.substr(0, 40), field.name, field.least, field.most));
+              fmt::format("\"{}\" is no {} of a cron line; numbers go from {} to {}.", text.substr(0, 40), field.name,
+                          field.least, field.most));
 }
 
 std::optional<int> number_of(std::string_view text) {
@@ -105,7 +108,9 @@ std::vector<std::string_view> words_of(std::string_view line) {
 
 /// absl takes a name that begins with a slash or a colon as a path: names only.
 bool is_zone_name(std::string_view zone) {
-  const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '_' || c == '-' || c == '+'; };
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '_' || c == '-' || c == '+';
+  };
   return !zone.empty() && zone.size() <= 64 && std::ranges::all_of(zone, plain) && zone.front() != '/';
 }
 
@@ -120,12 +125,14 @@ struct Cron::Zone {
 Result<Cron> Cron::parse(std::string_view line, std::string_view zone) {
   const auto words = words_of(spelled_out(line));
   if (words.size() != kFields.size() || line.size() > 500) {
-    return fail(Code::kInvalid, "cron-invalid", "A cron line has five fields: minute, hour, day of month, month and day of week.");
+    return fail(Code::kInvalid, "cron-invalid",
+                "A cron line has five fields: minute, hour, day of month, month and day of week.");
   }
   Cron cron;
   Zone found;
   if (!is_zone_name(zone) || !absl::LoadTimeZone(std::string(zone), &found.zone)) {
-    return fail(Code::kInvalid, "zone-unknown", fmt::format("There is no time zone \"{}\"; write it like Europe/Berlin.", zone.substr(0, 64)));
+    return fail(Code::kInvalid, "zone-unknown",
+                fmt::format("There is no time zone \"{}\"; write it like Europe/Berlin.", zone.substr(0, 64)));
   }
   cron.zone_ = std::make_shared<const Zone>(std::move(found));
   auto read = read_field(kFields[0], words[0], cron.minutes_);
@@ -144,7 +151,8 @@ Result<Cron> Cron::parse(std::string_view line, std::string_view zone) {
 
 bool Cron::day_fits(int month, int day, int weekday) const {
   if (!months_.test(static_cast<std::size_t>(month))) return false;
-  const bool in_month = days_.test(static_cast<std::size_t>(day)), in_week = weekdays_.test(static_cast<std::size_t>(weekday));
+  const bool in_month = days_.test(static_cast<std::size_t>(day)),
+             in_week = weekdays_.test(static_cast<std::size_t>(weekday));
   if (any_day_ || any_weekday_) return in_month && in_week;
   return in_month || in_week;
 }
@@ -180,7 +188,8 @@ std::optional<TimePoint> Cron::in_day_by_wall_clock(std::int64_t number, TimePoi
 std::optional<TimePoint> Cron::in_day_by_real_time(std::int64_t number, TimePoint after) const {
   constexpr std::chrono::minutes kMinute{1};
   const auto day = absl::CivilDay() + number;
-  const auto begin = std::max(point_of(zone_->zone.At(absl::CivilSecond(day)).pre), TimePoint(std::chrono::floor<std::chrono::minutes>(after) + kMinute));
+  const auto begin = std::max(point_of(zone_->zone.At(absl::CivilSecond(day)).pre),
+                              TimePoint(std::chrono::floor<std::chrono::minutes>(after) + kMinute));
   const auto end = point_of(zone_->zone.At(absl::CivilSecond(day + 1)).pre);
   for (TimePoint time = begin; time < end; time += kMinute) {
     const auto local = absl::ToCivilMinute(absl::FromUnixMicros(to_micros(time)), zone_->zone);

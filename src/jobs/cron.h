@@ -11,19 +11,20 @@
 
 namespace tiltyard::jobs {
 
-/// A line of crontab(5) in a time zone of the system's tz database: five fields (minute, hour, day of month, month, day of
-/// week) of numbers, names, ranges, steps and lists, or @hourly, @daily, @weekly, @monthly, @yearly. As there, a day fits when
-/// either of two restricted day fields does.
+/// A line of crontab(5) in a time zone of the system's tz database: five fields (minute, hour, day of month, month, day
+/// of week) of numbers, names, ranges, steps and lists, or @hourly, @daily, @weekly, @monthly, @yearly. As there, a day
+/// fits when either of two restricted day fields does.
 ///
-/// Summer time: where every hour fits, real time counts, and nothing is left out or doubled. Otherwise a time that the clock
-/// jumps over fires once, at the moment of the jump, and one that the clock shows twice fires the first time only.
+/// Summer time: where every hour fits, real time counts, and nothing is left out or doubled. Otherwise a time that the
+/// clock jumps over fires once, at the moment of the jump, and one that the clock shows twice fires the first time
+/// only.
 class Cron {
  public:
   /// `cron-invalid` says which field is wrong and how; `zone-unknown`; `cron-never` for a line like "0 0 30 2 *".
   static Result<Cron> parse(std::string_view line, std::string_view zone);
 
-  /// The first moment after `after`, to the second; nullopt: there is none in the coming nine years (29 February is at most
-  /// eight years away).
+  /// The first moment after `after`, to the second; nullopt: there is none in the coming nine years (29 February is at
+  /// most eight years away).
   std::optional<TimePoint> next(TimePoint after) const;
 
  private:

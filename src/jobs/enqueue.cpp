@@ -34,7 +34,8 @@ Result<> check_room(const Service::State& state, const std::string& kind, std::s
   const auto found = state.declared.find(kind);
   if (found == state.declared.end()) return unknown_kind(kind);
   if (found->second->waiting + more <= found->second->kind.most_waiting) return {};
-  return fail(Code::kLimited, "jobs-full", fmt::format("{} jobs of the kind {} wait already.", found->second->waiting.load(), kind));
+  return fail(Code::kLimited, "jobs-full",
+              fmt::format("{} jobs of the kind {} wait already.", found->second->waiting.load(), kind));
 }
 
 }  // namespace

@@ -26,15 +26,16 @@ struct Row {
   std::string kind, node, body;
 };
 
-void write_row(soci::session& sql, const std::string& kind, std::string_view node, const std::vector<const rows::Ended*>& ended) {
+void write_row(soci::session& sql, const std::string& kind, std::string_view node,
+               const std::vector<const rows::Ended*>& ended) {
   std::string body = "[";
   long long first = ended.front()->id, last = first, finished = 0;
   for (const auto* one : ended) {
     first = std::min<long long>(first, one->id);
     last = std::max<long long>(last, one->id);
     finished = std::max<long long>(finished, one->finished);
-    fmt::format_to(std::back_inserter(body), "{}[{},{},{},{},{},", body.size() > 1 ? "," : "", one->id, one->due, one->started - one->due,
-                   one->finished - one->started, one->attempt);
+    fmt::format_to(std::back_inserter(body), "{}[{},{},{},{},{},", body.size() > 1 ? "," : "", one->id, one->due,
+                   one->started - one->due, one->finished - one->started, one->attempt);
     body += one->error.empty() ? "\"\"" : json::serialize(json::string(one->error));
     body += ']';
   }
@@ -44,8 +45,8 @@ void write_row(soci::session& sql, const std::string& kind, std::string_view nod
   const int count = static_cast<int>(ended.size());
   sql << "INSERT INTO job_firings (id, kind, node, first_job, last_job, finished_at, count, body) "
          "VALUES (:id, :kind, :node, :first, :last, :finished, :count, :body)",
-      use(id, "id"), use(kind, "kind"), use(where, "node"), use(first, "first"), use(last, "last"), use(finished, "finished"), use(count, "count"),
-      use(body, "body");
+      use(id, "id"), use(kind, "kind"), use(where, "node"), use(first, "first"), use(last, "last"),
+      use(finished, "finished"), use(count, "count"), use(body, "body");
 }
 
 /// Newest first within a row, too.
@@ -89,9 +90,10 @@ std::vector<Record> firings_of(soci::session& sql, JobId job, std::size_t most) 
   std::vector<Record> out;
   Row row;
   const long long id = job;
-  soci::statement query = (sql.prepare << "SELECT id, kind, node, body FROM job_firings WHERE last_job >= :job AND first_job <= :same "
-                                          "ORDER BY id DESC",
-                           use(id, "job"), use(id, "same"), into(row.id), into(row.kind), into(row.node), into(row.body));
+  soci::statement query =
+      (sql.prepare << "SELECT id, kind, node, body FROM job_firings WHERE last_job >= :job AND first_job <= :same "
+                      "ORDER BY id DESC",
+       use(id, "job"), use(id, "same"), into(row.id), into(row.kind), into(row.node), into(row.body));
   for (bool more = query.execute(true); more && out.size() < most; more = query.fetch()) read_row(row, job, out);
   if (out.size() > most) out.resize(most);
   return out;
@@ -101,8 +103,10 @@ FiringsPage latest_firings(soci::session& sql, const std::string& kind, std::int
   FiringsPage page;
   Row row;
   const long long below = below_row > 0 ? below_row : std::numeric_limits<long long>::max();
-  soci::statement query = (sql.prepare << "SELECT id, kind, node, body FROM job_firings WHERE id < :below AND (kind = :kind OR :any = '') ORDER BY id DESC",
-                           use(below, "below"), use(kind, "kind"), use(kind, "any"), into(row.id), into(row.kind), into(row.node), into(row.body));
+  soci::statement query = (sql.prepare << "SELECT id, kind, node, body FROM job_firings WHERE id < :below AND (kind = "
+                                          ":kind OR :any = '') ORDER BY id DESC",
+                           use(below, "below"), use(kind, "kind"), use(kind, "any"), into(row.id), into(row.kind),
+                           into(row.node), into(row.body));
   bool more = query.execute(true);
   for (; more && page.records.size() < most; more = query.fetch()) {
     read_row(row, 0, page.records);
@@ -121,7 +125,8 @@ std::size_t prune_firings(soci::session& sql, std::int64_t before, long long mos
     std::string kind;
     long long id = 0, finished = 0;
     int count = 0;
-    soci::statement query = (sql.prepare << "SELECT id, kind, finished_at, count FROM job_firings ORDER BY id DESC", into(id), into(kind), into(finished), into(count));
+    soci::statement query = (sql.prepare << "SELECT id, kind, finished_at, count FROM job_firings ORDER BY id DESC",
+                             into(id), into(kind), into(finished), into(count));
     for (bool more = query.execute(true); more; more = query.fetch()) {
       if (cut.contains(kind)) continue;
       auto& sum = seen[kind];
@@ -131,7 +136,8 @@ std::size_t prune_firings(soci::session& sql, std::int64_t before, long long mos
   }
   std::size_t gone = 0;
   for (const auto& [kind, last] : cut) {
-    soci::statement query = (sql.prepare << "DELETE FROM job_firings WHERE kind = :kind AND id <= :last", use(kind, "kind"), use(last, "last"));
+    soci::statement query = (sql.prepare << "DELETE FROM job_firings WHERE kind = :kind AND id <= :last",
+                             use(kind, "kind"), use(last, "last"));
     query.execute(true);
     gone += static_cast<std::size_t>(std::max<long long>(query.get_affected_rows(), 0));
   }

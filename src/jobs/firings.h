@@ -20,14 +20,14 @@ struct Record {
   std::string error;  ///< empty: it went well
 };
 
-/// Firings of one kind that ended together are one row: a list in JSON, of [job, due, started - due, finished - started,
-/// attempt, error]. A row for each would cost more than the jobs themselves.
+/// Firings of one kind that ended together are one row: a list in JSON, of [job, due, started - due, finished -
+/// started, attempt, error]. A row for each would cost more than the jobs themselves.
 void write_firings(soci::session& sql, std::string_view node, const std::vector<rows::Ended>& ended);
 
 /// The attempts of one job, the newest first.
 std::vector<Record> firings_of(soci::session& sql, JobId job, std::size_t most);
-/// The newest firings, of one kind or (empty) of all, from rows below `below_row` on (0: the newest). Whole rows: a page may be
-/// a little longer than was asked for.
+/// The newest firings, of one kind or (empty) of all, from rows below `below_row` on (0: the newest). Whole rows: a
+/// page may be a little longer than was asked for.
 struct FiringsPage {
   std::vector<Record> records;
   std::optional<std::int64_t> next;  ///< `below_row` of the page after

@@ -25,9 +25,13 @@ struct BoardParts {
 using PartsRef = std::shared_ptr<const BoardParts>;
 
 double millis(Duration time) { return static_cast<double>(time.count()) / 1000; }
-json::value or_null(const std::optional<TimePoint>& time) { return time ? json::value(to_rfc3339(*time)) : json::value(nullptr); }
+json::value or_null(const std::optional<TimePoint>& time) {
+  return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
+}
 json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
-json::value or_null(const std::optional<std::int64_t>& number) { return number ? json::value(std::to_string(*number)) : json::value(nullptr); }
+json::value or_null(const std::optional<std::int64_t>& number) {
+  return number ? json::value(std::to_string(*number)) : json::value(nullptr);
+}
 
 json::object kind_json(const KindView& kind) {
   return {{"name", kind.name},
@@ -40,7 +44,12 @@ json::object kind_json(const KindView& kind) {
           {"running", kind.running},
           {"failed", kind.failed},
           {"rate", kind.rate},
-          {"lateness", {{"p50_ms", millis(kind.p50)}, {"p90_ms", millis(kind.p90)}, {"p99_ms", millis(kind.p99)}, {"max_ms", millis(kind.longest)}, {"firings", kind.measured}}},
+          {"lateness",
+           {{"p50_ms", millis(kind.p50)},
+            {"p90_ms", millis(kind.p90)},
+            {"p99_ms", millis(kind.p99)},
+            {"max_ms", millis(kind.longest)},
+            {"firings", kind.measured}}},
           {"tries", kind.tries},
           {"priority", kind.priority},
           {"at_once", kind.at_once},
@@ -87,9 +96,12 @@ json::object detail_json(const JobView& job) {
   return out;
 }
 
-std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "invalid-query", std::move(message)); }
+std::unexpected<Error> invalid(std::string message) {
+  return fail(Code::kInvalid, "invalid-query", std::move(message));
+}
 
-Result<std::int64_t> read_number(std::string_view text, std::string_view name, std::int64_t standard, std::int64_t least, std::int64_t most) {
+Result<std::int64_t> read_number(std::string_view text, std::string_view name, std::int64_t standard,
+                                 std::int64_t least, std::int64_t most) {
   if (text.empty()) return standard;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -124,16 +136,23 @@ Result<JobFilter> read_filter(const Request& request) {
 }
 
 asio::awaitable<Result<Response>> kinds(PartsRef parts, Request) {
-  co_return Response::json(200, json::serialize(json::object{{"items", kinds_json(parts->service)}, {"next", nullptr}}));
+  co_return Response::json(200,
+                           json::serialize(json::object{{"items", kinds_json(parts->service)}, {"next", nullptr}}));
 }
 
 asio::awaitable<Result<Response>> minutes(PartsRef parts, Request request) {
   const auto kind = request.query_value("kind");
-  if (!kind.empty() && !parts->service.kind(kind)) co_return fail(Code::kNotFound, "kind-unknown", "There are no jobs of this kind.");
+  if (!kind.empty() && !parts->service.kind(kind))
+    co_return fail(Code::kNotFound, "kind-unknown", "There are no jobs of this kind.");
   json::array items;
   for (const auto& minute : parts->service.minutes(kind)) {
-    items.push_back({{"at", to_rfc3339(minute.at)}, {"started", minute.started}, {"done", minute.done}, {"errors", minute.errors},
-                     {"p50_ms", millis(minute.p50)}, {"p99_ms", millis(minute.p99)}, {"max_ms", millis(minute.longest)}});
+    items.push_back({{"at", to_rfc3339(minute.at)},
+                     {"started", minute.started},
+                     {"done", minute.done},
+                     {"errors", minute.errors},
+                     {"p50_ms", millis(minute.p50)},
+                     {"p99_ms", millis(minute.p99)},
+                     {"max_ms", millis(minute.longest)}});
   }
   co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
 }
@@ -145,7 +164,8 @@ asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
   if (!page) co_return fail(std::move(page.error()));
   json::array items;
   for (const auto& job : page->jobs) items.push_back(job_json(job));
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", or_null(page->next)}}));
+  co_return Response::json(200,
+                           json::serialize(json::object{{"items", std::move(items)}, {"next", or_null(page->next)}}));
 }
 
 asio::awaitable<Result<Response>> show(PartsRef parts, Request request) {
@@ -187,10 +207,12 @@ json::array kinds_json(const Service& service) {
 void add_routes(http::Router& router, Service& service, std::function<bus::Actor(const Request&)> actor) {
   const auto parts = std::make_shared<const BoardParts>(BoardParts{service, std::move(actor)});
   const auto add = [&](const char* method, const char* pattern, auto handler) {
-    router.add({method, pattern, Access::kOperator, [parts, handler](Request request) { return handler(parts, std::move(request)); }});
+    router.add({method, pattern, Access::kOperator,
+                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
   };
   const auto add_act = [&](const char* pattern, Act verb) {
-    add("POST", pattern, [verb](PartsRef own, Request request) { return act(std::move(own), std::move(request), verb); });
+    add("POST", pattern,
+        [verb](PartsRef own, Request request) { return act(std::move(own), std::move(request), verb); });
   };
   add("GET", "/api/v1/admin/jobs", list);
   add("GET", "/api/v1/admin/jobs/kinds", kinds);
@@ -199,8 +221,10 @@ void add_routes(http::Router& router, Service& service, std::function<bus::Actor
   add_act("/api/v1/admin/jobs/{id}/cancel", &Service::cancel);
   add_act("/api/v1/admin/jobs/{id}/retry", &Service::retry);
   add_act("/api/v1/admin/jobs/{id}/run-now", &Service::run_now);
-  add("POST", "/api/v1/admin/jobs/kinds/{kind}/pause", [](PartsRef own, Request request) { return pause(std::move(own), std::move(request), true); });
-  add("POST", "/api/v1/admin/jobs/kinds/{kind}/resume", [](PartsRef own, Request request) { return pause(std::move(own), std::move(request), false); });
+  add("POST", "/api/v1/admin/jobs/kinds/{kind}/pause",
+      [](PartsRef own, Request request) { return pause(std::move(own), std::move(request), true); });
+  add("POST", "/api/v1/admin/jobs/kinds/{kind}/resume",
+      [](PartsRef own, Request request) { return pause(std::move(own), std::move(request), false); });
 }
 
 }  // namespace tiltyard::jobs

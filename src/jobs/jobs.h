@@ -26,12 +26,14 @@ namespace tiltyard::jobs {
 std::vector<store::Migration> migrations();
 
 struct Options {
-  std::string node = "local";  ///< names this server in firings; what an earlier process of the same node held is given back at once
-  std::chrono::milliseconds lease{15'000};       ///< how long a server may be silent before others take its jobs over
-  std::chrono::milliseconds look_every{1'000};   ///< at the wall clock, which may be set; and, where servers share a database, for news that got lost
-  std::chrono::milliseconds drain_for{2'000};    ///< what runs at shut-down may end by itself so long
+  std::string node =
+      "local";  ///< names this server in firings; what an earlier process of the same node held is given back at once
+  std::chrono::milliseconds lease{15'000};  ///< how long a server may be silent before others take its jobs over
+  std::chrono::milliseconds look_every{
+      1'000};  ///< at the wall clock, which may be set; and, where servers share a database, for news that got lost
+  std::chrono::milliseconds drain_for{2'000};  ///< what runs at shut-down may end by itself so long
   std::chrono::hours keep_firings{24 * 7};
-  long long most_firings = 20'000;               ///< of each kind
+  long long most_firings = 20'000;  ///< of each kind
 };
 
 /// What the service uses. All outlive it.
@@ -41,16 +43,16 @@ struct Parts {
   const Clock& clock;
 };
 
-/// Runs jobs. Kinds and schedules are declared before `start`. Lives on the home loop; `enqueue`, `cancel` and the other calls
-/// that take a session belong to the store's threads, within a write.
+/// Runs jobs. Kinds and schedules are declared before `start`. Lives on the home loop; `enqueue`, `cancel` and the
+/// other calls that take a session belong to the store's threads, within a write.
 class Service {
  public:
   Service(Options options, Parts parts);
   ~Service();
 
   void declare(Kind kind);
-  /// A job of the kind that comes again and again; `name` tells those of one kind apart. An interval that is declared anew
-  /// keeps its next time, a schedule that has changed begins anew.
+  /// A job of the kind that comes again and again; `name` tells those of one kind apart. An interval that is declared
+  /// anew keeps its next time, a schedule that has changed begins anew.
   struct Recurring {
     std::string kind, name, payload;
     Schedule schedule;
@@ -58,8 +60,8 @@ class Service {
     std::optional<Duration> after_start = std::nullopt;  ///< fires that long after each start at the latest
   };
   void declare(Recurring recurring);
-  /// A kind that is one poll and nothing else: one firing at a time, in memory, the first one at the start. Its handler may say
-  /// with Next::again when it wants to look again, if `period` is not it.
+  /// A kind that is one poll and nothing else: one firing at a time, in memory, the first one at the start. Its handler
+  /// may say with Next::again when it wants to look again, if `period` is not it.
   void declare_poll(Kind kind, std::chrono::milliseconds period);
 
   /// Gives back what earlier processes held, learns what waits, and begins to run it.
@@ -67,7 +69,8 @@ class Service {
   /// Drains: nothing new starts, what runs may end for `drain_for`, then it is cancelled and given back.
   asio::awaitable<void> close();
 
-  /// Within the caller's transaction: the job is there if and only if the rest of the write is. `kind-unknown`, `jobs-full`.
+  /// Within the caller's transaction: the job is there if and only if the rest of the write is. `kind-unknown`,
+  /// `jobs-full`.
   Result<JobId> enqueue(soci::session& sql, NewJob job);
   /// With a unique key: the job that is there afterwards.
   Result<JobId> enqueue(soci::session& sql, NewJob job, IfTaken if_taken);
@@ -85,8 +88,8 @@ class Service {
   asio::awaitable<Result<JobId>> enqueue(NewJob job, IfTaken if_taken = IfTaken::kKeep);
   asio::awaitable<Result<std::vector<JobId>>> enqueue_all(std::vector<NewJob> jobs);
 
-  /// Has the schedules of the kind that were declared with Keep::kMemory fire now (once, however often it is asked before they
-  /// do). One that runs just now fires once more when it has ended.
+  /// Has the schedules of the kind that were declared with Keep::kMemory fire now (once, however often it is asked
+  /// before they do). One that runs just now fires once more when it has ended.
   void poke(std::string_view kind);
 
   // What staff do (docs/jobs.md, "The board"). `job-unknown`, `job-running`, `kind-unknown`.

@@ -15,8 +15,8 @@
 
 namespace tiltyard::jobs {
 
-/// The numbers under which texts are known in memory: a lane's or a bundle's. 0 is no text. Two texts with one number cost
-/// an order that nobody asked for, nothing else (lanes are held again by the statement that claims).
+/// The numbers under which texts are known in memory: a lane's or a bundle's. 0 is no text. Two texts with one number
+/// cost an order that nobody asked for, nothing else (lanes are held again by the statement that claims).
 std::uint64_t number_of(std::string_view text);
 
 struct Line;
@@ -62,7 +62,8 @@ struct Line {
   std::int64_t rate_allows_at(std::int64_t now) const;
 };
 
-/// What waits, and in which order it goes. Jobs are timed, then ready; in a lane only the first can be ready. One thread.
+/// What waits, and in which order it goes. Jobs are timed, then ready; in a lane only the first can be ready. One
+/// thread.
 class Lineup {
  public:
   explicit Lineup(std::int64_t now_micros) : timers_(now_micros / 1000) {}

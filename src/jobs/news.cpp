@@ -17,7 +17,8 @@ namespace json = boost::json;
 
 /// What the loop takes in without a pause.
 constexpr int kRowsAtOnce = 2'000;
-/// How long after a claim was refused the row is tried again, if it still looks free (an earlier one of its lane lives elsewhere).
+/// How long after a claim was refused the row is tried again, if it still looks free (an earlier one of its lane lives
+/// elsewhere).
 constexpr std::int64_t kRefusedPause = 1'000'000;
 
 void say(soci::session& sql, const json::array& news) { store::notify(sql, kChannel, json::serialize(news)); }
@@ -26,7 +27,8 @@ void say(soci::session& sql, const json::array& news) { store::notify(sql, kChan
 bool alike(const std::vector<rows::Fresh>& jobs) {
   const auto& first = jobs.front();
   return std::ranges::all_of(jobs, [&](const rows::Fresh& job) {
-    return job.kind == first.kind && job.due == first.due && job.priority == first.priority && job.lane.empty() && job.bundle == first.bundle;
+    return job.kind == first.kind && job.due == first.due && job.priority == first.priority && job.lane.empty() &&
+           job.bundle == first.bundle;
   });
 }
 
@@ -40,11 +42,14 @@ void tell_new(soci::session& sql, const std::vector<rows::Fresh>& jobs) {
 
 void tell(soci::session& sql, std::string_view what, JobId id) { say(sql, {what, id}); }
 
-void tell_bundle(soci::session& sql, std::string_view what, const std::string& kind, const std::string& bundle, std::int64_t by) {
+void tell_bundle(soci::session& sql, std::string_view what, const std::string& kind, const std::string& bundle,
+                 std::int64_t by) {
   say(sql, {what, kind, bundle, by});
 }
 
-void tell_kind(soci::session& sql, const std::string& kind, bool paused, const std::string& by) { say(sql, {"kind", kind, paused, by}); }
+void tell_kind(soci::session& sql, const std::string& kind, bool paused, const std::string& by) {
+  say(sql, {"kind", kind, paused, by});
+}
 
 void Service::State::hear(const store::News& news) {
   if (news.missed) {
@@ -106,7 +111,9 @@ void Service::State::count_waiting() {
 }
 
 asio::awaitable<void> Service::State::read_between(JobId first, JobId last) {
-  auto work = [first, last](soci::session& sql) -> Result<std::vector<rows::Brief>> { return rows::waiting_between(sql, first, last); };
+  auto work = [first, last](soci::session& sql) -> Result<std::vector<rows::Brief>> {
+    return rows::waiting_between(sql, first, last);
+  };
   const Gone::Reading reading(gone);
   auto found = co_await parts.store.read(std::move(work));
   if (!found) {
@@ -119,7 +126,9 @@ asio::awaitable<void> Service::State::read_between(JobId first, JobId last) {
 
 asio::awaitable<void> Service::State::read_again(std::vector<Waiting> refused) {
   for (const auto& job : refused) {
-    auto work = [id = job.id](soci::session& sql) -> Result<std::optional<rows::Brief>> { return rows::waiting_one(sql, id); };
+    auto work = [id = job.id](soci::session& sql) -> Result<std::optional<rows::Brief>> {
+      return rows::waiting_one(sql, id);
+    };
     const Gone::Reading reading(gone);
     auto row = co_await parts.store.read(std::move(work));
     if (!row) {
@@ -135,12 +144,14 @@ asio::awaitable<void> Service::State::read_again(std::vector<Waiting> refused) {
   news.pulse();
 }
 
-/// Learns of those that wait and have a number above `after` what is not known yet; with a `pause` after each page, where others
-/// have work that is more urgent.
+/// Learns of those that wait and have a number above `after` what is not known yet; with a `pause` after each page,
+/// where others have work that is more urgent.
 asio::awaitable<Result<>> Service::State::read_after(JobId after, std::chrono::milliseconds pause) {
   bool more = true;
   while (more) {
-    auto work = [after](soci::session& sql) -> Result<std::vector<rows::Brief>> { return rows::waiting_after(sql, after, kRowsAtOnce); };
+    auto work = [after](soci::session& sql) -> Result<std::vector<rows::Brief>> {
+      return rows::waiting_after(sql, after, kRowsAtOnce);
+    };
     std::optional<Gone::Reading> reading(gone);
     auto found = co_await parts.store.read(std::move(work));
     co_await failpoint("jobs.read.after");
@@ -179,7 +190,8 @@ asio::awaitable<Result<>> Service::State::load() {
 
 asio::awaitable<void> Service::State::reload() {
   auto loaded = co_await load();
-  if (!loaded) log::warn("jobs", "jobs could not be read; the next look finds them", {{"reason", loaded.error().reason}});
+  if (!loaded)
+    log::warn("jobs", "jobs could not be read; the next look finds them", {{"reason", loaded.error().reason}});
 }
 
 }  // namespace tiltyard::jobs

@@ -1,7 +1,7 @@
 #include "jobs/number.h"
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <random>
 
 #include "base/clock.h"
@@ -9,8 +9,8 @@
 namespace tiltyard::jobs {
 namespace {
 
-/// Which process it is, as good as the ten bits allow: two servers of the same bits that take a number in the same microsecond
-/// meet at the primary key, and one of the writes fails.
+/// Which process it is, as good as the ten bits allow: two servers of the same bits that take a number in the same
+/// microsecond meet at the primary key, and one of the writes fails.
 std::int64_t process_bits() {
   static const auto bits = static_cast<std::int64_t>(std::random_device{}() % kNumberStep);
   return bits;

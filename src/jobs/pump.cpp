@@ -10,8 +10,8 @@
 namespace tiltyard::jobs {
 namespace {
 
-/// Jobs are claimed, on disk, so long before they are due, so that they start at their time and not a commit later. A database
-/// of its own answers within a few milliseconds, but not always.
+/// Jobs are claimed, on disk, so long before they are due, so that they start at their time and not a commit later. A
+/// database of its own answers within a few milliseconds, but not always.
 constexpr std::int64_t kAheadAlone = 20'000, kAheadShared = 40'000;
 /// Bounds how long one write holds the store.
 constexpr std::size_t kMostAtOnce = 2'000;
@@ -40,7 +40,8 @@ asio::awaitable<void> Service::State::pump() {
       auto run = std::make_shared<Run>();
       run->id = job.id;
       run->line = job.line;
-      run->firing = {job.id, job.line->kind.name, light.at(job.id).recurring.payload, {}, 1, false, false, from_micros(job.due)};
+      run->firing = {job.id, job.line->kind.name, light.at(job.id).recurring.payload, {}, 1, false,
+                     false,  from_micros(job.due)};
       arm(std::move(run));
       return true;
     });
@@ -62,7 +63,8 @@ asio::awaitable<void> Service::State::write(std::vector<Waiting> taken) {
   std::vector<JobId> plain, laned;
   for (const auto& job : taken) (job.lane == 0 ? plain : laned).push_back(job.id);
   const auto at = now(), until = at + ahead();
-  auto work = [batch, plain = std::move(plain), laned = std::move(laned), at, until, me = worker, node = options.node](soci::session& sql) -> Result<Written> {
+  auto work = [batch, plain = std::move(plain), laned = std::move(laned), at, until, me = worker,
+               node = options.node](soci::session& sql) -> Result<Written> {
     Written out;
     out.settled = rows::settle(sql, me, node, batch);
     out.alive = plain.empty() && laned.empty() ? true : rows::hold(sql, me);
@@ -81,7 +83,8 @@ asio::awaitable<void> Service::State::write(std::vector<Waiting> taken) {
     if (!written->alive) co_await start_over();
     co_return;
   }
-  log::warn("jobs", "jobs could not be claimed or settled; tried again", {{"reason", written.error().reason}, {"cause", written.error().cause}});
+  log::warn("jobs", "jobs could not be claimed or settled; tried again",
+            {{"reason", written.error().reason}, {"cause", written.error().cause}});
   std::ranges::move(ended, std::back_inserter(batch));
   ended = std::move(batch);
   for (const auto& job : taken) {
@@ -111,8 +114,14 @@ void Service::State::claimed(const std::vector<Waiting>& taken, std::vector<rows
     run->priority = job.priority;
     run->schedule = std::move(row.schedule);
     const bool last = row.attempt >= job.line->kind.tries;
-    run->firing = {row.id, job.line->kind.name, std::move(row.payload), "job-" + std::to_string(row.id) + "-" + std::to_string(row.round),
-                   row.attempt, last, row.unsure, from_micros(row.due)};
+    run->firing = {row.id,
+                   job.line->kind.name,
+                   std::move(row.payload),
+                   "job-" + std::to_string(row.id) + "-" + std::to_string(row.round),
+                   row.attempt,
+                   last,
+                   row.unsure,
+                   from_micros(row.due)};
     running.emplace(run->id, run);
     arm(std::move(run));
   }
@@ -124,7 +133,9 @@ void Service::State::settled(const std::vector<rows::Ended>& batch, const rows::
   std::unordered_map<JobId, std::int64_t> moved(outcome.moved.begin(), outcome.moved.end());
   for (const auto id : outcome.lost) moved.emplace(id, -1);
   if (outcome.lost_count > 0) {
-    log::warn("jobs", "jobs ended after they had been given to another server; their handlers there were told that this can be", {{"jobs", outcome.lost_count}});
+    log::warn("jobs",
+              "jobs ended after they had been given to another server; their handlers there were told that this can be",
+              {{"jobs", outcome.lost_count}});
   }
   for (const auto& job : batch) {
     const auto other = moved.find(job.id);

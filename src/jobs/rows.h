@@ -18,8 +18,8 @@ class session;
 /// The tables of jobs, and every statement that changes them. The text runs on SQLite and on PostgreSQL.
 namespace tiltyard::jobs::rows {
 
-/// A server that runs jobs, as rows name it: a number that is new at every start, so that a job that an earlier process holds
-/// can be told from ours. 0 is nobody.
+/// A server that runs jobs, as rows name it: a number that is new at every start, so that a job that an earlier process
+/// holds can be told from ours. 0 is nobody.
 using Worker = std::int64_t;
 
 /// What memory has to know of a job that waits.
@@ -40,11 +40,11 @@ struct Fresh {
 
 void insert(soci::session& sql, const std::vector<Fresh>& jobs);
 void insert_one(soci::session& sql, const Fresh& job);
-/// A schedule that is declared: one that has changed begins anew, the same one keeps its next time (`soon`: unless the new
-/// one is earlier).
+/// A schedule that is declared: one that has changed begins anew, the same one keeps its next time (`soon`: unless the
+/// new one is earlier).
 void keep_schedule(soci::session& sql, const Fresh& job, bool soon);
-/// One with a unique key. The id and due time of the job that is there afterwards, and whether it is the new one. A job that
-/// runs is never changed: with kReplace, its next firing is (`due` of the row).
+/// One with a unique key. The id and due time of the job that is there afterwards, and whether it is the new one. A job
+/// that runs is never changed: with kReplace, its next firing is (`due` of the row).
 struct Kept {
   JobId id = 0;
   std::int64_t due = 0;
@@ -61,8 +61,10 @@ struct Claimed {
   std::int64_t due = 0;
   std::string payload, schedule;
 };
-/// Gives those of the jobs to the worker that are free and due by `until`. `laned`: only where no earlier job of the lane lives.
-std::vector<Claimed> claim(soci::session& sql, Worker worker, const std::vector<JobId>& ids, bool laned, std::int64_t until, std::int64_t now);
+/// Gives those of the jobs to the worker that are free and due by `until`. `laned`: only where no earlier job of the
+/// lane lives.
+std::vector<Claimed> claim(soci::session& sql, Worker worker, const std::vector<JobId>& ids, bool laned,
+                           std::int64_t until, std::int64_t now);
 
 enum class End { kDone, kAgain, kRetry, kDead, kNextRound };
 /// How a firing ended, and what becomes of the job.
@@ -82,9 +84,10 @@ struct Ended {
 };
 /// Writes the ends down, of jobs that the worker still holds, and their firings.
 struct Settled {
-  std::vector<JobId> lost;                               ///< of those that were to live on: somebody else's now
-  std::size_t lost_count = 0;                            ///< of all
-  std::vector<std::pair<JobId, std::int64_t>> moved;     ///< got another time while they ran: they live on, whatever their end
+  std::vector<JobId> lost;     ///< of those that were to live on: somebody else's now
+  std::size_t lost_count = 0;  ///< of all
+  std::vector<std::pair<JobId, std::int64_t>>
+      moved;  ///< got another time while they ran: they live on, whatever their end
 };
 Settled settle(soci::session& sql, Worker worker, std::string_view node, const std::vector<Ended>& ended);
 
@@ -92,15 +95,16 @@ Settled settle(soci::session& sql, Worker worker, std::string_view node, const s
 void sign_in(soci::session& sql, Worker worker, std::string_view node, std::int64_t until);
 /// Whether the worker is still signed in; it now is until `until`.
 bool heartbeat(soci::session& sql, Worker worker, std::int64_t until);
-/// Whether the worker is signed in, and stays so until this transaction ends: what it claims here will not be overlooked by who
-/// gives its jobs back.
+/// Whether the worker is signed in, and stays so until this transaction ends: what it claims here will not be
+/// overlooked by who gives its jobs back.
 bool hold(soci::session& sql, Worker worker);
 /// Unless it still holds a job: then the next start of the node, or the end of its lease, gives that back.
 void sign_out_if_idle(soci::session& sql, Worker worker);
-/// Signs out whoever has not been heard of until `now` and earlier workers of this node, and gives their jobs back: to be tried
-/// again later, or as dead letters where that was the last of the attempts (`tries`, by kind). A handler will be told that an
-/// earlier attempt may have begun. How many jobs.
-std::size_t give_back(soci::session& sql, Worker worker, std::string_view node, std::int64_t now, const std::map<std::string, int>& tries);
+/// Signs out whoever has not been heard of until `now` and earlier workers of this node, and gives their jobs back: to
+/// be tried again later, or as dead letters where that was the last of the attempts (`tries`, by kind). A handler will
+/// be told that an earlier attempt may have begun. How many jobs.
+std::size_t give_back(soci::session& sql, Worker worker, std::string_view node, std::int64_t now,
+                      const std::map<std::string, int>& tries);
 /// Takes an attempt that never began out of the count.
 void release(soci::session& sql, Worker worker, const std::vector<JobId>& ids);
 

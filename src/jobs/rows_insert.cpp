@@ -14,19 +14,24 @@ using soci::use;
 
 /// A job without lane, key, bundle and schedule, as most are: half the columns to bind.
 constexpr const char* kInsertPlain =
-    "INSERT INTO jobs (id, kind, due, priority, payload, made_at) VALUES (:id, :kind, :due, :priority, :payload, :made)";
+    "INSERT INTO jobs (id, kind, due, priority, payload, made_at) VALUES (:id, :kind, :due, :priority, :payload, "
+    ":made)";
 constexpr const char* kInsert =
     "INSERT INTO jobs (id, kind, due, priority, payload, made_at, lane, unique_key, bundle, schedule) "
     "VALUES (:id, :kind, :due, :priority, :payload, :made, :lane, :unique_key, :bundle, :schedule)";
 /// On PostgreSQL a statement is a round trip, so many rows are one statement; each column is one array.
 constexpr const char* kInsertArrays =
     "INSERT INTO jobs (id, kind, due, priority, payload, made_at, lane, unique_key, bundle, schedule) "
-    "SELECT * FROM unnest(CAST(:id AS BIGINT[]), CAST(:kind AS TEXT[]), CAST(:due AS BIGINT[]), CAST(:priority AS INTEGER[]), CAST(:payload AS TEXT[]), "
-    "CAST(:made AS BIGINT[]), CAST(:lane AS TEXT[]), CAST(:unique_key AS TEXT[]), CAST(:bundle AS TEXT[]), CAST(:schedule AS TEXT[]))";
+    "SELECT * FROM unnest(CAST(:id AS BIGINT[]), CAST(:kind AS TEXT[]), CAST(:due AS BIGINT[]), CAST(:priority AS "
+    "INTEGER[]), CAST(:payload AS TEXT[]), "
+    "CAST(:made AS BIGINT[]), CAST(:lane AS TEXT[]), CAST(:unique_key AS TEXT[]), CAST(:bundle AS TEXT[]), "
+    "CAST(:schedule AS TEXT[]))";
 /// Rows that are bound side by side: bounds the memory that they take a second time.
 constexpr std::size_t kRowsAtOnce = 1'000;
 
-bool is_plain(const Fresh& job) { return job.lane.empty() && job.unique.empty() && job.bundle.empty() && job.schedule.empty(); }
+bool is_plain(const Fresh& job) {
+  return job.lane.empty() && job.unique.empty() && job.bundle.empty() && job.schedule.empty();
+}
 
 /// The columns of many jobs side by side, as SOCI takes them.
 struct Columns {
@@ -70,23 +75,27 @@ std::string array_of(const std::vector<std::string>& texts) {
 }
 
 void insert_arrays(soci::session& sql, const Columns& all) {
-  const auto ids = array_of(all.ids), dues = array_of(all.dues), made = array_of(all.made), priorities = array_of(all.priorities);
-  const auto kinds = array_of(all.kinds), lanes = array_of(all.lanes), uniques = array_of(all.uniques), bundles = array_of(all.bundles);
+  const auto ids = array_of(all.ids), dues = array_of(all.dues), made = array_of(all.made),
+             priorities = array_of(all.priorities);
+  const auto kinds = array_of(all.kinds), lanes = array_of(all.lanes), uniques = array_of(all.uniques),
+             bundles = array_of(all.bundles);
   const auto payloads = array_of(all.payloads), schedules = array_of(all.schedules);
-  sql << kInsertArrays, use(ids, "id"), use(kinds, "kind"), use(dues, "due"), use(priorities, "priority"), use(payloads, "payload"), use(made, "made"),
-      use(lanes, "lane"), use(uniques, "unique_key"), use(bundles, "bundle"), use(schedules, "schedule");
+  sql << kInsertArrays, use(ids, "id"), use(kinds, "kind"), use(dues, "due"), use(priorities, "priority"),
+      use(payloads, "payload"), use(made, "made"), use(lanes, "lane"), use(uniques, "unique_key"),
+      use(bundles, "bundle"), use(schedules, "schedule");
 }
 
 void insert_many(soci::session& sql, std::span<const Fresh> jobs) {
   const Columns all(jobs);
   if (store::dialect_of(sql) == store::Dialect::kPostgresql) return insert_arrays(sql, all);
   if (std::ranges::all_of(jobs, is_plain)) {
-    sql << kInsertPlain, use(all.ids, "id"), use(all.kinds, "kind"), use(all.dues, "due"), use(all.priorities, "priority"), use(all.payloads, "payload"),
-        use(all.made, "made");
+    sql << kInsertPlain, use(all.ids, "id"), use(all.kinds, "kind"), use(all.dues, "due"),
+        use(all.priorities, "priority"), use(all.payloads, "payload"), use(all.made, "made");
     return;
   }
-  sql << kInsert, use(all.ids, "id"), use(all.kinds, "kind"), use(all.dues, "due"), use(all.priorities, "priority"), use(all.payloads, "payload"),
-      use(all.made, "made"), use(all.lanes, "lane"), use(all.uniques, "unique_key"), use(all.bundles, "bundle"), use(all.schedules, "schedule");
+  sql << kInsert, use(all.ids, "id"), use(all.kinds, "kind"), use(all.dues, "due"), use(all.priorities, "priority"),
+      use(all.payloads, "payload"), use(all.made, "made"), use(all.lanes, "lane"), use(all.uniques, "unique_key"),
+      use(all.bundles, "bundle"), use(all.schedules, "schedule");
 }
 
 }  // namespace
@@ -94,17 +103,20 @@ void insert_many(soci::session& sql, std::span<const Fresh> jobs) {
 void insert_one(soci::session& sql, const Fresh& job) {
   const long long id = job.id, due = job.due, made = job.made_at;
   if (is_plain(job)) {
-    sql << kInsertPlain, use(id, "id"), use(job.kind, "kind"), use(due, "due"), use(job.priority, "priority"), use(job.payload, "payload"), use(made, "made");
+    sql << kInsertPlain, use(id, "id"), use(job.kind, "kind"), use(due, "due"), use(job.priority, "priority"),
+        use(job.payload, "payload"), use(made, "made");
     return;
   }
-  sql << kInsert, use(id, "id"), use(job.kind, "kind"), use(due, "due"), use(job.priority, "priority"), use(job.payload, "payload"), use(made, "made"),
-      use(job.lane, "lane"), use(job.unique, "unique_key"), use(job.bundle, "bundle"), use(job.schedule, "schedule");
+  sql << kInsert, use(id, "id"), use(job.kind, "kind"), use(due, "due"), use(job.priority, "priority"),
+      use(job.payload, "payload"), use(made, "made"), use(job.lane, "lane"), use(job.unique, "unique_key"),
+      use(job.bundle, "bundle"), use(job.schedule, "schedule");
 }
 
 void insert(soci::session& sql, const std::vector<Fresh>& jobs) {
   if (jobs.size() == 1) return insert_one(sql, jobs.front());
   const std::span<const Fresh> all(jobs);
-  for (std::size_t at = 0; at < all.size(); at += kRowsAtOnce) insert_many(sql, all.subspan(at, std::min(kRowsAtOnce, all.size() - at)));
+  for (std::size_t at = 0; at < all.size(); at += kRowsAtOnce)
+    insert_many(sql, all.subspan(at, std::min(kRowsAtOnce, all.size() - at)));
 }
 
 }  // namespace tiltyard::jobs::rows

@@ -1,9 +1,9 @@
 // Claimed jobs: started at their moment, watched while they run, and what becomes of them.
+#include <sodium.h>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
-#include <sodium.h>
 
 #include <fmt/format.h>
 
@@ -35,12 +35,15 @@ const Service::State::Meters& Service::State::meters(const std::string& kind) {
   const auto found = meters_.find(kind);
   if (found != meters_.end()) return found->second;
   const auto count = [&](const char* outcome) {
-    return metrics::counter("tiltyard_jobs_total", "Firings of jobs by how they ended", {{"kind", kind}, {"outcome", outcome}});
+    return metrics::counter("tiltyard_jobs_total", "Firings of jobs by how they ended",
+                            {{"kind", kind}, {"outcome", outcome}});
   };
-  Meters made{count("done"), count("retried"), count("failed"),
-              metrics::histogram("tiltyard_jobs_lateness_seconds", "From the time a job was due to its start",
-                                 {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 10, 60}, {{"kind", kind}}),
-              metrics::histogram("tiltyard_jobs_seconds", "How long handlers of jobs run", {0.001, 0.01, 0.1, 1, 10, 60, 600}, {{"kind", kind}})};
+  Meters made{
+      count("done"), count("retried"), count("failed"),
+      metrics::histogram("tiltyard_jobs_lateness_seconds", "From the time a job was due to its start",
+                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 10, 60}, {{"kind", kind}}),
+      metrics::histogram("tiltyard_jobs_seconds", "How long handlers of jobs run", {0.001, 0.01, 0.1, 1, 10, 60, 600},
+                         {{"kind", kind}})};
   return meters_.emplace(kind, made).first->second;
 }
 
@@ -111,7 +114,8 @@ void Service::State::check_deadlines() {
     }
     // It does not listen. The job goes on without it; its place in the kind stays taken until it ends.
     log::error("jobs", "a handler does not stop", {{"kind", run->firing.kind}, {"job", id}});
-    auto hung = Result<Next>(fail(Code::kTimeout, "job-hung", "The handler did not end in time, nor when it was asked to."));
+    auto hung =
+        Result<Next>(fail(Code::kTimeout, "job-hung", "The handler did not end in time, nor when it was asked to."));
     finish(run, std::move(hung), true);
     run->abandoned = true;
     ++run->line->running;
@@ -123,7 +127,8 @@ asio::awaitable<Result<Next>> Service::State::call(RunRef run) {
   const auto before = co_await failpoint("jobs.handler.before");
   if (!before) co_return fail(before.error());
   auto work = run->line->kind.handler(run->firing);
-  co_return co_await asio::co_spawn(parts.home, std::move(work), asio::bind_cancellation_slot(run->stop.slot(), asio::use_awaitable));
+  co_return co_await asio::co_spawn(parts.home, std::move(work),
+                                    asio::bind_cancellation_slot(run->stop.slot(), asio::use_awaitable));
 }
 
 asio::awaitable<void> Service::State::handle(RunRef run) {
@@ -133,17 +138,20 @@ asio::awaitable<void> Service::State::handle(RunRef run) {
     result = co_await call(run);
   } catch (const boost::system::system_error& error) {
     unsure = true;
-    result = fail(error.code() == boost::asio::error::operation_aborted ? Code::kCancelled : Code::kInternal, "job-cut-off", "The handler was cut off.", error.what());
+    result = fail(error.code() == boost::asio::error::operation_aborted ? Code::kCancelled : Code::kInternal,
+                  "job-cut-off", "The handler was cut off.", error.what());
   } catch (const std::exception& error) {
     unsure = true;
     result = fail(Code::kInternal, "job-threw", "The handler failed in a way that nobody foresaw.", error.what());
   } catch (...) {
     unsure = true;
-    result = fail(Code::kInternal, "job-threw", "The handler failed in a way that nobody foresaw.", "an exception of an unknown type");
+    result = fail(Code::kInternal, "job-threw", "The handler failed in a way that nobody foresaw.",
+                  "an exception of an unknown type");
   }
   if (run->timed_out && !result) {
     unsure = true;
-    result = fail(Code::kTimeout, "job-timeout", fmt::format("The handler was stopped after {} ms.", run->line->kind.timeout.count()));
+    result = fail(Code::kTimeout, "job-timeout",
+                  fmt::format("The handler was stopped after {} ms.", run->line->kind.timeout.count()));
   }
   finish(run, std::move(result), unsure);
 }
@@ -169,7 +177,8 @@ void Service::State::finish(const RunRef& run, Result<Next> result, bool unsure)
   ended.unsure = unsure;
   const auto& kind = line.kind;
   const bool skipped = kind.missed == Missed::kSkip && run->started - run->firing.due > kind.late_after;
-  if (skipped) ended.error = fmt::format("Left out: {} s late.", (run->started - run->firing.due) / std::chrono::seconds{1});
+  if (skipped)
+    ended.error = fmt::format("Left out: {} s late.", (run->started - run->firing.due) / std::chrono::seconds{1});
   if (run->cancelled) {
     ended.end = rows::End::kDead;
     ended.keep_dead = false;
@@ -214,7 +223,8 @@ void Service::State::end(const RunRef& run, rows::Ended ended) {
   (ended.error.empty() ? count.done : ended.end == rows::End::kDead ? count.failed : count.retried).add();
   if (ended.end == rows::End::kDone || ended.end == rows::End::kDead) lineup.leave_lane(line, run->lane, run->id);
   if (!ended.error.empty()) {
-    log::warn("jobs", "a job did not go well", {{"kind", ended.kind}, {"job", ended.id}, {"attempt", ended.attempt}, {"error", ended.error}});
+    log::warn("jobs", "a job did not go well",
+              {{"kind", ended.kind}, {"job", ended.id}, {"attempt", ended.attempt}, {"error", ended.error}});
   }
   this->ended.push_back(std::move(ended));
 }
@@ -237,7 +247,8 @@ void Service::State::end_light(const RunRef& run, const Result<Next>& result) {
   const auto& count = meters(run->firing.kind);
   (result ? count.done : count.retried).add();
   if (!result && result.error().code != Code::kCancelled) {
-    log::warn("jobs", "a short poll failed", {{"kind", run->firing.kind}, {"reason", result.error().reason}, {"cause", result.error().cause}});
+    log::warn("jobs", "a short poll failed",
+              {{"kind", run->firing.kind}, {"reason", result.error().reason}, {"cause", result.error().cause}});
   }
   if (!draining) lineup.learn({run->id, run->line, to_micros(due), 0, run->line->kind.priority, 0, 0});
 }

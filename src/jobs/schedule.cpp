@@ -21,17 +21,22 @@ constexpr TimePoint kEndOfTime{Duration{253'402'300'799'000'000}};
 
 std::string_view to_string(JobState state) {
   switch (state) {
-    case JobState::kWaiting: return "waiting";
-    case JobState::kRunning: return "running";
-    case JobState::kFailed: return "failed";
-    case JobState::kDone: return "done";
+    case JobState::kWaiting:
+      return "waiting";
+    case JobState::kRunning:
+      return "running";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kDone:
+      return "done";
   }
   return "waiting";
 }
 
 Duration delay_after(const Backoff& backoff, int failed_attempts, double chance) {
-  const double whole = std::min(static_cast<double>(backoff.first.count()) * std::exp2(std::min(failed_attempts - 1, 40)),
-                                static_cast<double>(backoff.longest.count()));
+  const double whole =
+      std::min(static_cast<double>(backoff.first.count()) * std::exp2(std::min(failed_attempts - 1, 40)),
+               static_cast<double>(backoff.longest.count()));
   return Duration{static_cast<std::int64_t>(whole * (0.75 + 0.5 * chance))};
 }
 

@@ -12,7 +12,8 @@
 
 namespace tiltyard::jobs {
 
-/// When a recurring job fires. As a text it stands in the job's row: "every 600000 ms" or "cron 0 3 * * * @ Europe/Berlin".
+/// When a recurring job fires. As a text it stands in the job's row: "every 600000 ms" or "cron 0 3 * * * @
+/// Europe/Berlin".
 class Schedule {
  public:
   /// From 1 second (kMemory: 10 ms) to 366 days: `interval-invalid`.

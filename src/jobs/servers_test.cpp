@@ -15,7 +15,8 @@ using namespace testing;
 
 /// One of them, with a loop and connections of its own.
 struct Server {
-  Server(const Database& database, std::string name, Handler handler, std::chrono::milliseconds lease = 30s) : store(database.open()) {
+  Server(const Database& database, std::string name, Handler handler, std::chrono::milliseconds lease = 30s)
+      : store(database.open()) {
     Options options;
     options.node = name;
     options.look_every = 100ms;
@@ -97,7 +98,8 @@ TEST(R8_3, TwoServersShareTheWorkAndNothingRunsTwice) {
   }
   auto ids = a.run(a.service->enqueue_all(jobs));
   ASSERT_TRUE(ids);
-  ASSERT_TRUE(until([&] { return notes.count('a') + notes.count('b') >= jobs.size(); })) << "each hears of what the other one makes";
+  ASSERT_TRUE(until([&] { return notes.count('a') + notes.count('b') >= jobs.size(); }))
+      << "each hears of what the other one makes";
   std::this_thread::sleep_for(300ms);
   EXPECT_EQ(notes.count('a') + notes.count('b'), jobs.size());
   std::set<JobId> seen;
@@ -123,7 +125,9 @@ TEST(R8_3, WhatIsCancelledWhileItsRowIsBeingReadDoesNotComeBack) {
   // A look at the table is held with both rows in its hand.
   arm_failpoints("jobs.read.after=hold");
   ASSERT_TRUE(until([] { return failpoint_passes("jobs.read.after") == 1; }));
-  auto cancel = [&](soci::session& sql) -> Result<std::size_t> { return jobs.cancel(sql, *id) + jobs.cancel_bundle(sql, "work", "run-1"); };
+  auto cancel = [&](soci::session& sql) -> Result<std::size_t> {
+    return jobs.cancel(sql, *id) + jobs.cancel_bundle(sql, "work", "run-1");
+  };
   EXPECT_EQ(server.run(server.store->write(cancel)).value_or(0), 2u);
   EXPECT_TRUE(until([&] { return waiting() == 0; }));
   // The next look begins when that one has taken its rows in.
@@ -157,7 +161,8 @@ TEST(R8_3, ASilentServersJobsGoToTheOtherAndItsOwnEndChangesNothing) {
   auto next = a.run(a.service->enqueue(job("work", "y")));
   ASSERT_TRUE(next);
   ASSERT_TRUE(until([&] { return b.run(b.service->find(*next))->state == JobState::kDone; }));
-  EXPECT_GE(b.run(b.service->find(*id))->firings.size(), 2u) << "the crash as it was taken, the end, and the first one's own late end if it told of it";
+  EXPECT_GE(b.run(b.service->find(*id))->firings.size(), 2u)
+      << "the crash as it was taken, the end, and the first one's own late end if it told of it";
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kOwnKind = "jobs";
 constexpr std::chrono::seconds kPruneEvery{30};
-/// How far back a look reaches for jobs of other servers: longer than nearly every write takes from its first statement to its commit.
+/// How far back a look reaches for jobs of other servers: longer than nearly every write takes from its first statement
+/// to its commit.
 constexpr std::int64_t kLookBack = 3'000'000;
 /// Every so many looks, further than any write takes; and at everything.
 constexpr std::int64_t kLongLookBack = 20'000'000;
@@ -32,7 +33,9 @@ Service::State::State(Options o, Parts p)
       clock_changed(parts.home),
       deadlines(to_micros(parts.clock.now()) / 1000) {}
 
-Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(std::move(options), std::move(parts))) { state_->declare_own(); }
+Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(std::move(options), std::move(parts))) {
+  state_->declare_own();
+}
 Service::~Service() = default;
 
 void Service::declare(Kind kind) {
@@ -77,10 +80,12 @@ void Service::State::declare_own() {
 
 asio::awaitable<Result<>> Service::start() {
   const auto state = state_;
-  if (!state->alone()) state->recurring.push_back({kOwnKind, "look", "look", *Schedule::every(state->options.look_every), Keep::kMemory});
-  state->listener = state->parts.store.listen(kChannel, state->parts.home, [weak = std::weak_ptr(state)](const store::News& news) {
-    if (const auto live = weak.lock()) live->hear(news);
-  });
+  if (!state->alone())
+    state->recurring.push_back({kOwnKind, "look", "look", *Schedule::every(state->options.look_every), Keep::kMemory});
+  state->listener =
+      state->parts.store.listen(kChannel, state->parts.home, [weak = std::weak_ptr(state)](const store::News& news) {
+        if (const auto live = weak.lock()) live->hear(news);
+      });
   auto taken = co_await state->take_over();
   if (!taken) co_return taken;
   auto written = co_await state->write_schedules();
@@ -111,7 +116,8 @@ asio::awaitable<void> Service::close() {
   for (const auto& [id, run] : state->running) {
     if (id >= 0 && !run->begun) held.push_back(id);
   }
-  auto work = [me = state->worker, held, batch = std::exchange(state->ended, {}), node = state->options.node](soci::session& sql) -> Result<> {
+  auto work = [me = state->worker, held, batch = std::exchange(state->ended, {}),
+               node = state->options.node](soci::session& sql) -> Result<> {
     rows::settle(sql, me, node, batch);
     rows::release(sql, me, held);
     rows::sign_out_if_idle(sql, me);
@@ -119,7 +125,9 @@ asio::awaitable<void> Service::close() {
   };
   if (state->worker == 0) co_return;
   auto written = co_await state->parts.store.write(std::move(work));
-  if (!written) log::warn("jobs", "the last jobs could not be settled; the next start gives them back", {{"reason", written.error().reason}});
+  if (!written)
+    log::warn("jobs", "the last jobs could not be settled; the next start gives them back",
+              {{"reason", written.error().reason}});
 }
 
 asio::awaitable<Result<>> Service::State::take_over() {
@@ -128,7 +136,8 @@ asio::awaitable<Result<>> Service::State::take_over() {
   seen_until = alone() ? kNoEnd : at + Duration(options.lease).count();
   std::map<std::string, int> tries;
   for (const auto& [name, kind] : declared) tries[name] = kind->kind.tries;
-  auto work = [me = worker, node = options.node, at, until = seen_until, tries](soci::session& sql) -> Result<std::size_t> {
+  auto work = [me = worker, node = options.node, at, until = seen_until,
+               tries](soci::session& sql) -> Result<std::size_t> {
     rows::sign_in(sql, me, node, until);
     return rows::give_back(sql, me, node, at, tries);
   };
@@ -176,7 +185,8 @@ void Service::State::line_up_light() {
   }
 }
 
-/// Only where several servers share the database: says that we live, takes over from who does not, finds what was not told.
+/// Only where several servers share the database: says that we live, takes over from who does not, finds what was not
+/// told.
 asio::awaitable<Result<>> Service::State::look() {
   const auto at = now();
   const auto until = at + Duration(options.lease).count();
@@ -211,12 +221,15 @@ asio::awaitable<Result<>> Service::State::look() {
 asio::awaitable<void> Service::State::start_over() {
   lose_claims();
   auto again = co_await take_over();
-  if (!again) log::warn("jobs", "this server cannot sign in again yet", {{"reason", again.error().reason}, {"cause", again.error().cause}});
+  if (!again)
+    log::warn("jobs", "this server cannot sign in again yet",
+              {{"reason", again.error().reason}, {"cause", again.error().cause}});
 }
 
 /// The others take us for dead: what runs is theirs now.
 void Service::State::lose_claims() {
-  log::error("jobs", "this server was not heard of for too long; what it ran is given to others", {{"jobs", running.size()}});
+  log::error("jobs", "this server was not heard of for too long; what it ran is given to others",
+             {{"jobs", running.size()}});
   const auto all = running;
   for (const auto& [id, run] : all) {
     if (id < 0) continue;
@@ -231,7 +244,9 @@ void Service::State::lose_claims() {
 
 asio::awaitable<Result<>> Service::State::prune() {
   const auto before = now() - Duration(options.keep_firings).count();
-  auto work = [before, most = options.most_firings](soci::session& sql) -> Result<std::size_t> { return rows::prune_firings(sql, before, most); };
+  auto work = [before, most = options.most_firings](soci::session& sql) -> Result<std::size_t> {
+    return rows::prune_firings(sql, before, most);
+  };
   auto gone = co_await parts.store.write(std::move(work));
   if (!gone) co_return fail(std::move(gone.error()));
   co_return Result<>{};
@@ -240,7 +255,8 @@ asio::awaitable<Result<>> Service::State::prune() {
 void Service::State::count_kinds() const {
   for (const auto& [name, line] : lineup.lines()) {
     const auto set = [&](const char* state, std::size_t count) {
-      metrics::gauge("tiltyard_jobs", "Jobs by kind and state", {{"kind", name}, {"state", state}}).set(static_cast<double>(count));
+      metrics::gauge("tiltyard_jobs", "Jobs by kind and state", {{"kind", name}, {"state", state}})
+          .set(static_cast<double>(count));
     };
     set("waiting", line->waiting);
     set("running", line->running);

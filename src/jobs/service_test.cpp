@@ -41,7 +41,11 @@ TEST_P(R8_1_Jobs, UnknownKindsAreRefusedAndRowsOfOneWaitForAServerThatKnowsIt) {
   auto refused = run(service_->enqueue(job("no-such")));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, "kind-unknown");
-  const auto id = enqueue([] { auto later = job("work"); later.due = SystemClock().now() + 1h; return later; }());
+  const auto id = enqueue([] {
+    auto later = job("work");
+    later.due = SystemClock().now() + 1h;
+    return later;
+  }());
   close();
   make();
   start();
@@ -153,24 +157,38 @@ TEST_P(R8_1_Jobs, AShortPollHasNoRowAndCanBePoked) {
   start();
   EXPECT_TRUE(run(service_->list({"poll", JobState::kWaiting, 0, 100}))->jobs.empty());
   EXPECT_EQ(home([&] { return service_->kind("poll")->waiting; }), 1u);
-  home([&] { service_->poke("poll"); return true; });
+  home([&] {
+    service_->poke("poll");
+    return true;
+  });
   EXPECT_TRUE(until([&] { return fired().size() == 1; }));
 }
 
 TEST_P(R8_1_Jobs, APollFiresAtTheStartSetsItsOwnPaceAndAPokeWhileItRunsIsNotLost) {
   Signal go(loops_.home());
-  make().declare_poll(noted("poll", [&](Firing) -> asio::awaitable<Result<Next>> {
-    if (fired().size() == 3) co_await go.wait();
-    co_return fired().size() < 3 ? Next::again(1ms) : Next::done();
-  }), 10min);
+  make().declare_poll(noted("poll",
+                            [&](Firing) -> asio::awaitable<Result<Next>> {
+                              if (fired().size() == 3) co_await go.wait();
+                              co_return fired().size() < 3 ? Next::again(1ms) : Next::done();
+                            }),
+                      10min);
   start();
   ASSERT_TRUE(until([&] { return fired().size() == 3; })) << "at the start, and twice at its own pace";
-  home([&] { service_->poke("poll"); return true; });
+  home([&] {
+    service_->poke("poll");
+    return true;
+  });
   EXPECT_EQ(fired().size(), 3u) << "one at a time";
-  home([&] { go.set(); return true; });
+  home([&] {
+    go.set();
+    return true;
+  });
   EXPECT_TRUE(until([&] { return fired().size() == 4; }));
   EXPECT_TRUE(run(service_->pause("poll", true, "ann")));
-  home([&] { service_->poke("poll"); return true; });
+  home([&] {
+    service_->poke("poll");
+    return true;
+  });
   EXPECT_FALSE(until([&] { return fired().size() > 4; }, 300ms));
   EXPECT_TRUE(run(service_->pause("poll", false, "ann")));
   EXPECT_TRUE(until([&] { return fired().size() == 5; }));
@@ -221,13 +239,16 @@ TEST_P(R8_2_Jobs, AHundredThousandAreMadeMovedAndCancelledAtOnce) {
   }
   ASSERT_TRUE(run(service_->enqueue_all(jobs)));
   ASSERT_TRUE(until([&] { return home([&] { return service_->kind("work")->waiting; }) == 100'000u; }));
-  auto moved = write([&](soci::session& sql) -> Result<std::size_t> { return service_->shift_bundle(sql, "work", "run-1", 1h); });
+  auto moved = write(
+      [&](soci::session& sql) -> Result<std::size_t> { return service_->shift_bundle(sql, "work", "run-1", 1h); });
   EXPECT_EQ(moved.value_or(0), 100'000u);
-  auto other = write([&](soci::session& sql) -> Result<std::size_t> { return service_->cancel_bundle(sql, "work", "run-2"); });
+  auto other =
+      write([&](soci::session& sql) -> Result<std::size_t> { return service_->cancel_bundle(sql, "work", "run-2"); });
   EXPECT_EQ(other.value_or(1), 0u);
   auto page = run(service_->list({"work", JobState::kWaiting, 0, 1}));
   EXPECT_GT(page->jobs.at(0).due, clock_.now() + 90min);
-  auto cancelled = write([&](soci::session& sql) -> Result<std::size_t> { return service_->cancel_bundle(sql, "work", "run-1"); });
+  auto cancelled =
+      write([&](soci::session& sql) -> Result<std::size_t> { return service_->cancel_bundle(sql, "work", "run-1"); });
   EXPECT_EQ(cancelled.value_or(0), 100'000u);
   ASSERT_TRUE(until([&] { return home([&] { return service_->kind("work")->waiting; }) == 0u; }));
   // Shifted back to now by hand, what is left would have run.
@@ -442,7 +463,8 @@ TEST_P(R8_4_Jobs, WhatStaffDoIsInTheEventLogIfAndOnlyIfItIsDone) {
   start();
   auto later = job("work", "later");
   later.due = clock_.now() + 1h;
-  const auto first = enqueue(later), second = enqueue(later), bad = enqueue(job("work", "bad")), running = enqueue(job("work", "long"));
+  const auto first = enqueue(later), second = enqueue(later), bad = enqueue(job("work", "bad")),
+             running = enqueue(job("work", "long"));
   const bus::Actor ann("ann", "u1", "198.51.100.7");
   ASSERT_TRUE(until([&] { return find(bad).state == JobState::kFailed && find(running).state == JobState::kRunning; }));
   EXPECT_TRUE(run(service_->cancel(first, ann)));
@@ -455,13 +477,17 @@ TEST_P(R8_4_Jobs, WhatStaffDoIsInTheEventLogIfAndOnlyIfItIsDone) {
   EXPECT_FALSE(run(service_->retry(running, ann)));
   EXPECT_FALSE(run(service_->pause("nothing", true, ann)));
   const auto told = write([](soci::session& sql) -> Result<std::vector<std::string>> {
-    soci::rowset<std::string> rows = (sql.prepare << "SELECT kind || ' ' || subject || ' ' || actor || ' ' || actor_id || ' ' || address || ' ' || detail FROM events ORDER BY seq");
+    soci::rowset<std::string> rows = (sql.prepare << "SELECT kind || ' ' || subject || ' ' || actor || ' ' || actor_id "
+                                                     "|| ' ' || address || ' ' || detail FROM events ORDER BY seq");
     return std::vector<std::string>(rows.begin(), rows.end());
   });
   ASSERT_TRUE(told);
-  const auto one = [](std::string_view what, JobId id) { return fmt::format(R"(jobs.{} {} ann u1 198.51.100.7 {{"kind":"work"}})", what, id); };
-  EXPECT_EQ(*told, (std::vector<std::string>{one("cancelled", first), one("hurried", second), one("retried", bad), one("cancelled", running),
-                                             "jobs.paused work ann u1 198.51.100.7 {}", "jobs.resumed work ann u1 198.51.100.7 {}"}));
+  const auto one = [](std::string_view what, JobId id) {
+    return fmt::format(R"(jobs.{} {} ann u1 198.51.100.7 {{"kind":"work"}})", what, id);
+  };
+  EXPECT_EQ(*told, (std::vector<std::string>{one("cancelled", first), one("hurried", second), one("retried", bad),
+                                             one("cancelled", running), "jobs.paused work ann u1 198.51.100.7 {}",
+                                             "jobs.resumed work ann u1 198.51.100.7 {}"}));
 }
 
 TEST_P(R8_4_Jobs, TheBoardCountsWhatHappens) {
@@ -480,7 +506,8 @@ TEST_P(R8_4_Jobs, TheBoardCountsWhatHappens) {
   ASSERT_TRUE(until([&] { return run(service_->list({"work", JobState::kDone, 0, 500}))->jobs.size() == 200; }));
 }
 
-#define ON_BOTH(suite) INSTANTIATE_TEST_SUITE_P(On, suite, ::testing::Values(Backend::kSqlite, Backend::kPostgresql), name_of)
+#define ON_BOTH(suite) \
+  INSTANTIATE_TEST_SUITE_P(On, suite, ::testing::Values(Backend::kSqlite, Backend::kPostgresql), name_of)
 ON_BOTH(R8_1_Jobs);
 ON_BOTH(R8_2_Jobs);
 ON_BOTH(R8_3_Jobs);

@@ -113,7 +113,9 @@ struct Was {
 asio::awaitable<Result<>> Service::cancel(JobId id, bus::Actor actor) {
   if (const auto run = state_->running.find(id); run != state_->running.end() && run->second->begun) {
     const auto held = run->second;
-    auto tell = [id, actor, kind = held->line->kind.name](soci::session& sql) { return note(sql, bus::kind("jobs.cancelled"), kind, id, actor); };
+    auto tell = [id, actor, kind = held->line->kind.name](soci::session& sql) {
+      return note(sql, bus::kind("jobs.cancelled"), kind, id, actor);
+    };
     auto told = co_await state_->parts.store.write(std::move(tell));
     if (!told) co_return told;
     // Its handler may have ended meanwhile, and must not be asked any more.
@@ -127,9 +129,11 @@ asio::awaitable<Result<>> Service::cancel(JobId id, bus::Actor actor) {
     const auto job = read_job(sql, id);
     if (!job || job->state == JobState::kDone) return unknown_job();
     // It would be back after the next start, to everybody's surprise.
-    if (!job->schedule.empty()) return fail(Code::kConflict, "job-scheduled", "A schedule is not cancelled; pause its kind.");
+    if (!job->schedule.empty())
+      return fail(Code::kConflict, "job-scheduled", "A schedule is not cancelled; pause its kind.");
     if (!cancel(sql, id)) return runs();
-    if (auto told = note(sql, bus::kind("jobs.cancelled"), job->kind, id, actor); !told) return fail(std::move(told.error()));
+    if (auto told = note(sql, bus::kind("jobs.cancelled"), job->kind, id, actor); !told)
+      return fail(std::move(told.error()));
     return Was{job->state == JobState::kFailed, job->kind};
   };
   auto was = co_await state_->parts.store.write(std::move(work));
@@ -149,7 +153,9 @@ asio::awaitable<Result<>> Service::run_now(JobId id, bus::Actor actor) {
     }
     if (!rows::set_due(sql, id, now)) return runs();
     tell(sql, "due", id);
-    if (auto told = note(sql, dead ? bus::kind("jobs.retried") : bus::kind("jobs.hurried"), job->kind, id, actor); !told) return fail(std::move(told.error()));
+    if (auto told = note(sql, dead ? bus::kind("jobs.retried") : bus::kind("jobs.hurried"), job->kind, id, actor);
+        !told)
+      return fail(std::move(told.error()));
     return Was{dead, job->kind};
   };
   auto was = co_await state_->parts.store.write(std::move(work));
@@ -161,7 +167,8 @@ asio::awaitable<Result<>> Service::run_now(JobId id, bus::Actor actor) {
 asio::awaitable<Result<>> Service::retry(JobId id, bus::Actor actor) {
   auto job = co_await find(id);
   if (!job) co_return fail(std::move(job.error()));
-  if (job->state != JobState::kFailed) co_return fail(Code::kConflict, "job-not-failed", "Only a job that has failed for good can be retried.");
+  if (job->state != JobState::kFailed)
+    co_return fail(Code::kConflict, "job-not-failed", "Only a job that has failed for good can be retried.");
   co_return co_await run_now(id, std::move(actor));
 }
 

@@ -40,9 +40,9 @@ struct Run {
   int priority = 0;
   TimePoint started{};
   bool begun = false;
-  bool timed_out = false;   ///< it was asked to stop
-  bool abandoned = false;   ///< it did not; its end is nobody's business any more, but its place is still taken
-  bool cancelled = false;   ///< by staff
+  bool timed_out = false;          ///< it was asked to stop
+  bool abandoned = false;          ///< it did not; its end is nobody's business any more, but its place is still taken
+  bool cancelled = false;          ///< by staff
   asio::cancellation_signal stop;  ///< of the handler; on the home loop
   Timers::Handle deadline{};
 };
@@ -50,7 +50,8 @@ using RunRef = std::shared_ptr<Run>;
 /// Asks the handler to stop; on the home loop, and not from within the handler.
 inline void stop(Run& run) { run.stop.emit(asio::cancellation_type::terminal); }
 
-/// What was told to be gone while rows were being read. They may be of a moment before that, and must not bring it back.
+/// What was told to be gone while rows were being read. They may be of a moment before that, and must not bring it
+/// back.
 class Gone {
  public:
   /// Lives from before a read until its rows have been taken in.
@@ -185,7 +186,8 @@ std::unexpected<Error> unknown_kind(const std::string& kind);
 inline constexpr const char* kChannel = "jobs";
 void tell_new(soci::session& sql, const std::vector<rows::Fresh>& jobs);
 void tell(soci::session& sql, std::string_view what, JobId id);
-void tell_bundle(soci::session& sql, std::string_view what, const std::string& kind, const std::string& bundle, std::int64_t by);
+void tell_bundle(soci::session& sql, std::string_view what, const std::string& kind, const std::string& bundle,
+                 std::int64_t by);
 void tell_kind(soci::session& sql, const std::string& kind, bool paused, const std::string& by);
 
 }  // namespace tiltyard::jobs

@@ -53,7 +53,9 @@ Stats::Minute& Stats::minute(TimePoint at) {
   const auto number = std::chrono::floor<std::chrono::minutes>(at).time_since_epoch().count();
   if (minutes_.empty() || minutes_.back().number < number) {
     minutes_.push_back({number, 0, 0, {}});
-    while (minutes_.size() > kMinutesKept || minutes_.front().number + static_cast<std::int64_t>(kMinutesKept) <= number) minutes_.pop_front();
+    while (minutes_.size() > kMinutesKept ||
+           minutes_.front().number + static_cast<std::int64_t>(kMinutesKept) <= number)
+      minutes_.pop_front();
   }
   return minutes_.back();
 }
@@ -65,7 +67,9 @@ void Stats::ended(TimePoint at, bool well) {
   ++(well ? now.done : now.errors);
   const auto second = std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count();
   if (second > last_second_ + static_cast<std::int64_t>(seconds_.size())) seconds_.fill(0);
-  else for (auto gone = last_second_ + 1; gone <= second; ++gone) seconds_[static_cast<std::size_t>(gone) % seconds_.size()] = 0;
+  else
+    for (auto gone = last_second_ + 1; gone <= second; ++gone)
+      seconds_[static_cast<std::size_t>(gone) % seconds_.size()] = 0;
   last_second_ = std::max(last_second_, second);
   ++seconds_[static_cast<std::size_t>(last_second_) % seconds_.size()];
 }
@@ -73,7 +77,8 @@ void Stats::ended(TimePoint at, bool well) {
 double Stats::rate(TimePoint now) const {
   const auto second = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
   std::uint64_t sum = 0;
-  for (auto one = std::max(second - kRateSeconds, last_second_ - static_cast<std::int64_t>(seconds_.size()) + 1); one <= last_second_; ++one) {
+  for (auto one = std::max(second - kRateSeconds, last_second_ - static_cast<std::int64_t>(seconds_.size()) + 1);
+       one <= last_second_; ++one) {
     sum += seconds_[static_cast<std::size_t>(one) % seconds_.size()];
   }
   return static_cast<double>(sum) / kRateSeconds;

@@ -10,7 +10,8 @@
 
 namespace tiltyard::jobs {
 
-/// How late firings started, in one stretch of time: counts by size, four steps for each doubling, so within 10 % or so.
+/// How late firings started, in one stretch of time: counts by size, four steps for each doubling, so within 10 % or
+/// so.
 class Lateness {
  public:
   void add(Duration late);

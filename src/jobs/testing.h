@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
-#include <stdlib.h>
 
 #include <atomic>
 #include <filesystem>
@@ -24,7 +24,9 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 enum class Backend { kSqlite, kPostgresql };
-inline std::string name_of(const ::testing::TestParamInfo<Backend>& info) { return info.param == Backend::kSqlite ? "SQLite" : "PostgreSQL"; }
+inline std::string name_of(const ::testing::TestParamInfo<Backend>& info) {
+  return info.param == Backend::kSqlite ? "SQLite" : "PostgreSQL";
+}
 
 /// A database with our tables, gone at its end.
 class Database {
@@ -32,7 +34,8 @@ class Database {
   explicit Database(Backend backend) : backend_(backend) {
     char name[] = "/tmp/jobs-test-XXXXXX";
     folder_ = ::mkdtemp(name);
-    url_ = backend == Backend::kSqlite ? "sqlite:" + (folder_ / "t.db").string() : store::contract::PostgresCluster::shared().fresh();
+    url_ = backend == Backend::kSqlite ? "sqlite:" + (folder_ / "t.db").string()
+                                       : store::contract::PostgresCluster::shared().fresh();
     auto schema = migrations();
     const auto log = bus::migrations();
     schema.insert(schema.end(), log.begin(), log.end());

@@ -37,8 +37,8 @@ bool Timers::remove(Handle handle) {
   return true;
 }
 
-/// A timer lies on the level of the highest digit (of base 256) in which its time differs from now: on each level only slots
-/// ahead of now's digit are in use, and all of a lower level come before any of a higher one.
+/// A timer lies on the level of the highest digit (of base 256) in which its time differs from now: on each level only
+/// slots ahead of now's digit are in use, and all of a lower level come before any of a higher one.
 void Timers::put(std::uint32_t place) {
   Node& node = nodes_[place];
   std::uint32_t list = kOverdue;

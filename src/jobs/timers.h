@@ -9,8 +9,9 @@
 namespace tiltyard::jobs {
 
 /// Many timers with a resolution of one millisecond: a hierarchical timing wheel (Varghese and Lauck, "Hashed and
-/// Hierarchical Timing Wheels", SOSP 1987) of six levels with 256 slots each, which reaches the year 10889. Adding, removing
-/// and firing cost the same however many wait. Knows nothing of clocks: the owner says how late it is. One thread.
+/// Hierarchical Timing Wheels", SOSP 1987) of six levels with 256 slots each, which reaches the year 10889. Adding,
+/// removing and firing cost the same however many wait. Knows nothing of clocks: the owner says how late it is. One
+/// thread.
 class Timers {
  public:
   /// Names one timer until it fires or is removed; after that it names nothing.

@@ -49,7 +49,8 @@ TEST_P(R8_2_Timers, FireAsANaiveListDoes) {
   Naive naive;
   std::map<std::int64_t, Timers::Handle> handles;
   // From overdue to far away: each level of the wheel and its edges.
-  const std::int64_t reaches[] = {0, 3, 255, 256, 70'000, 17'000'000, 5'000'000'000, 1'500'000'000'000, 250'000'000'000'000};
+  const std::int64_t reaches[] = {
+      0, 3, 255, 256, 70'000, 17'000'000, 5'000'000'000, 1'500'000'000'000, 250'000'000'000'000};
   std::int64_t what = 0;
   for (int step = 0; step < 20'000; ++step) {
     const auto action = pick(9);

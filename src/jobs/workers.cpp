@@ -25,8 +25,10 @@ std::vector<Silent> silent_workers(soci::session& sql, Worker worker, std::strin
   const std::string name(node);
   const long long at = now;
   Silent row;
-  soci::statement query = (sql.prepare << "SELECT worker, node FROM job_workers WHERE worker <> :me AND (seen_until < :now OR node = :node)", use(worker, "me"),
-                           use(at, "now"), use(name, "node"), into(row.worker), into(row.node));
+  soci::statement query =
+      (sql.prepare
+           << "SELECT worker, node FROM job_workers WHERE worker <> :me AND (seen_until < :now OR node = :node)",
+       use(worker, "me"), use(at, "now"), use(name, "node"), into(row.worker), into(row.node));
   for (bool more = query.execute(true); more; more = query.fetch()) out.push_back(row);
   return out;
 }
@@ -35,8 +37,8 @@ std::vector<Ended> orphans_of(soci::session& sql, Worker gone) {
   std::vector<Ended> out;
   Ended row;
   long long id = 0, due = 0, claimed = 0;
-  soci::statement query = (sql.prepare << "SELECT id, kind, attempt, due, claimed_at FROM jobs WHERE claim = :gone", use(gone, "gone"), into(id), into(row.kind),
-                           into(row.attempt), into(due), into(claimed));
+  soci::statement query = (sql.prepare << "SELECT id, kind, attempt, due, claimed_at FROM jobs WHERE claim = :gone",
+                           use(gone, "gone"), into(id), into(row.kind), into(row.attempt), into(due), into(claimed));
   for (bool more = query.execute(true); more; more = query.fetch()) {
     row.id = id;
     row.due = due;
@@ -54,8 +56,9 @@ void give_back_one(soci::session& sql, Worker gone, Ended& job, std::int64_t now
   const int state = dead ? 1 : 0;
   job.finished = now;
   job.error = kCrashed;
-  sql << "UPDATE jobs SET claim = 0, unsure = 1, state = :state, due = :due, error = :error WHERE id = :id AND claim = :gone", use(state, "state"), use(due, "due"),
-      use(job.error, "error"), use(id, "id"), use(gone, "gone");
+  sql << "UPDATE jobs SET claim = 0, unsure = 1, state = :state, due = :due, error = :error WHERE id = :id AND claim = "
+         ":gone",
+      use(state, "state"), use(due, "due"), use(job.error, "error"), use(id, "id"), use(gone, "gone");
 }
 
 /// Whether it was still signed in: of several servers that find it silent, one gives its jobs back.
@@ -70,28 +73,33 @@ bool take_out(soci::session& sql, Worker gone) {
 bool hold(soci::session& sql, Worker worker) {
   long long found = 0;
   const bool shared = store::dialect_of(sql) == store::Dialect::kPostgresql;
-  sql << std::string("SELECT worker FROM job_workers WHERE worker = :worker") + (shared ? " FOR SHARE" : ""), use(worker, "worker"), into(found);
+  sql << std::string("SELECT worker FROM job_workers WHERE worker = :worker") + (shared ? " FOR SHARE" : ""),
+      use(worker, "worker"), into(found);
   return sql.got_data();
 }
 
 void sign_in(soci::session& sql, Worker worker, std::string_view node, std::int64_t until) {
   const std::string name(node);
   const long long seen = until;
-  sql << "INSERT INTO job_workers (worker, node, seen_until) VALUES (:worker, :node, :seen)", use(worker, "worker"), use(name, "node"), use(seen, "seen");
+  sql << "INSERT INTO job_workers (worker, node, seen_until) VALUES (:worker, :node, :seen)", use(worker, "worker"),
+      use(name, "node"), use(seen, "seen");
 }
 
 bool heartbeat(soci::session& sql, Worker worker, std::int64_t until) {
   const long long seen = until;
-  soci::statement query = (sql.prepare << "UPDATE job_workers SET seen_until = :seen WHERE worker = :worker", use(seen, "seen"), use(worker, "worker"));
+  soci::statement query = (sql.prepare << "UPDATE job_workers SET seen_until = :seen WHERE worker = :worker",
+                           use(seen, "seen"), use(worker, "worker"));
   query.execute(true);
   return query.get_affected_rows() == 1;
 }
 
 void sign_out_if_idle(soci::session& sql, Worker worker) {
-  sql << "DELETE FROM job_workers WHERE worker = :worker AND NOT EXISTS (SELECT 1 FROM jobs WHERE claim = :claim)", use(worker, "worker"), use(worker, "claim");
+  sql << "DELETE FROM job_workers WHERE worker = :worker AND NOT EXISTS (SELECT 1 FROM jobs WHERE claim = :claim)",
+      use(worker, "worker"), use(worker, "claim");
 }
 
-std::size_t give_back(soci::session& sql, Worker worker, std::string_view node, std::int64_t now, const std::map<std::string, int>& tries) {
+std::size_t give_back(soci::session& sql, Worker worker, std::string_view node, std::int64_t now,
+                      const std::map<std::string, int>& tries) {
   std::size_t count = 0;
   for (const auto& [gone, where] : silent_workers(sql, worker, node, now)) {
     // First, and then its jobs: a claim that is under way holds the row (see `hold`), and is there once we are through.

@@ -10,11 +10,11 @@
 namespace tiltyard::labs {
 namespace {
 
-constexpr std::uint32_t kSharedBits = 10;   // a /22
+constexpr std::uint32_t kSharedBits = 10;  // a /22
 constexpr std::uint32_t kSharedHosts = 1000;
-constexpr std::uint32_t kStackBits = 5;     // a /27
+constexpr std::uint32_t kStackBits = 5;  // a /27
 constexpr std::uint32_t kStackHosts = 28;
-constexpr std::uint32_t kFirstHost = 2;     // .1 is the bridge itself
+constexpr std::uint32_t kFirstHost = 2;  // .1 is the bridge itself
 
 std::string dotted(std::uint32_t address) {
   return fmt::format("{}.{}.{}.{}", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
@@ -46,7 +46,8 @@ AddressPlan::AddressPlan(std::uint32_t base, std::uint32_t size, std::string pre
       prefix_(std::move(prefix)),
       tag_(tag_of(prefix_)) {}
 
-Result<AddressPlan> AddressPlan::make(const std::string& pool, const std::string& prefix, std::uint32_t machines_per_bridge) {
+Result<AddressPlan> AddressPlan::make(const std::string& pool, const std::string& prefix,
+                                      std::uint32_t machines_per_bridge) {
   const auto slash = pool.find('/');
   const auto address = parse_dotted(pool.substr(0, slash));
   unsigned bits = 0;
@@ -104,9 +105,7 @@ Result<> AddressPlan::place_single(const templates::Template& tmpl, Plan& plan) 
     // The addresses go round: the one that was just given back is the last to be used again, so that nobody's
     // lingering connection reaches the next owner.
     auto& last = last_host_.try_emplace({tmpl.egress, index}, kFirstHost - 1).first->second;
-    do {
-      last = last + 1 < kFirstHost + kSharedHosts ? last + 1 : kFirstHost;
-    } while (used.contains(last));
+    do { last = last + 1 < kFirstHost + kSharedHosts ? last + 1 : kFirstHost; } while (used.contains(last));
     const std::uint32_t host = last;
     used.insert(host);
     const std::uint32_t start = base_ + ((index * 2 + (tmpl.egress ? 1 : 0)) << kSharedBits);

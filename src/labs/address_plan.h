@@ -19,12 +19,13 @@ namespace tiltyard::labs {
 /// Lives on the home loop. What is given out stands in the instances' plans; after a restart they are told again.
 class AddressPlan {
  public:
-  /// `pool` is a CIDR of at most /16 ("10.64.0.0/12"). `prefix` goes into names: two servers on one engine differ in it.
-  /// A shared network takes `machines_per_bridge` machines (1 to 1,000).
-  static Result<AddressPlan> make(const std::string& pool, const std::string& prefix, std::uint32_t machines_per_bridge = 1000);
+  /// `pool` is a CIDR of at most /16 ("10.64.0.0/12"). `prefix` goes into names: two servers on one engine differ in
+  /// it. A shared network takes `machines_per_bridge` machines (1 to 1,000).
+  static Result<AddressPlan> make(const std::string& pool, const std::string& prefix,
+                                  std::uint32_t machines_per_bridge = 1000);
 
-  /// Fills in the plan's networks and the machines' addresses for the template's services. `addresses-exhausted` when the
-  /// pool is used up, `stack-too-large` for more than 28 machines on one network.
+  /// Fills in the plan's networks and the machines' addresses for the template's services. `addresses-exhausted` when
+  /// the pool is used up, `stack-too-large` for more than 28 machines on one network.
   Result<> place(const templates::Template& tmpl, const InstanceId& instance, Plan& plan);
   /// After a restart: what this plan uses is taken; what it shares with others it has in common with them again.
   void restore(Plan& plan);
@@ -52,7 +53,7 @@ class AddressPlan {
   std::map<std::pair<bool, std::uint32_t>, std::set<std::uint32_t>> shared_;
   std::map<std::pair<bool, std::uint32_t>, std::uint32_t> last_host_;
   std::map<std::string, Shared<PlannedNetwork>> planned_;  ///< shared networks by name and range
-  std::set<std::string> avoided_;  ///< subnets
+  std::set<std::string> avoided_;                          ///< subnets
   std::set<std::uint32_t> stacks_;
   std::uint32_t next_stack_ = 0;
 };

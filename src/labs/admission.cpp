@@ -92,7 +92,8 @@ Result<> Service::admit(const identity::Principal& who, const templates::Templat
   if (closing_) return fail(Code::kUnavailable, "shutting-down", "The server is shutting down; try again in a moment.");
   if (auto away = parts_.engine.away()) {
     return fail(Code::kUnavailable, "engine-unavailable",
-                "The engine that runs machines is away; we go on by ourselves when it is back. " + away->message, away->cause);
+                "The engine that runs machines is away; we go on by ourselves when it is back. " + away->message,
+                away->cause);
   }
   const std::string owner = who.owner();
   std::size_t of_template = 0, of_all = 0;
@@ -104,12 +105,16 @@ Result<> Service::admit(const identity::Principal& who, const templates::Templat
     ++of_template;
     const bool theirs = live->instance.owner == owner || (live->claimant && *live->claimant == owner);
     if (!theirs) continue;
-    Error exists{Code::kConflict, "instance-exists", "You already run this template; stop that instance first.", {}, {}};
+    Error exists{
+        Code::kConflict, "instance-exists", "You already run this template; stop that instance first.", {}, {}};
     return fail(std::move(exists).with("instance_id", live->instance.id.str()));
   }
   const auto over = [](const char* what, std::size_t limit, std::size_t current, std::string message) {
     Error error{Code::kLimited, "limit-reached", std::move(message), {}, {}};
-    return fail(std::move(error).with("limited_by", what).with("limit", std::to_string(limit)).with("current", std::to_string(current)));
+    return fail(std::move(error)
+                    .with("limited_by", what)
+                    .with("limit", std::to_string(limit))
+                    .with("current", std::to_string(current)));
   };
   const auto mine = by_owner_.find(owner);
   const std::size_t current = mine == by_owner_.end() ? 0 : mine->second;
@@ -130,19 +135,22 @@ Result<> Service::admit(const identity::Principal& who, const templates::Templat
   return {};
 }
 
-asio::awaitable<Result<Instance>> Service::request(identity::Principal who, TemplateId id, std::string context, std::string address) {
+asio::awaitable<Result<Instance>> Service::request(identity::Principal who, TemplateId id, std::string context,
+                                                   std::string address) {
   auto tmpl = startable(id);
   if (!tmpl) co_return fail(std::move(tmpl.error()));
   // Asked before the places are looked at, because between that look and taking one nothing may be awaited.
   auto isolated = co_await parts_.engine.ensure_isolation();
   if (!isolated && !parts_.engine.away()) {
     co_return fail(Code::kUnavailable, "isolation-unavailable",
-                   "Machines cannot be kept apart at the moment, so none starts. " + isolated.error().message, isolated.error().cause);
+                   "Machines cannot be kept apart at the moment, so none starts. " + isolated.error().message,
+                   isolated.error().cause);
   }
   auto admitted = admit(who, **tmpl);
   if (!admitted) co_return fail(std::move(admitted.error()));
   const bus::Actor actor(who.name, who.user.str(), std::move(address));
-  if (auto waiting = take(**tmpl)) co_return co_await claim(std::move(waiting), std::move(who), std::move(context), actor);
+  if (auto waiting = take(**tmpl))
+    co_return co_await claim(std::move(waiting), std::move(who), std::move(context), actor);
 
   auto live = std::make_shared<Live>();
   live->tmpl = *tmpl;

@@ -15,8 +15,9 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 const metrics::Histogram& claim_seconds() {
-  static const auto histogram = metrics::histogram("tiltyard_claim_seconds", "From admission to a claimed instance that runs",
-                                                   {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5});
+  static const auto histogram =
+      metrics::histogram("tiltyard_claim_seconds", "From admission to a claimed instance that runs",
+                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5});
   return histogram;
 }
 
@@ -32,7 +33,8 @@ LiveRef Service::take(const templates::Template& tmpl) {
   if (std::any_of(queue_.begin(), queue_.end(), queues)) return nullptr;
   const bool may_start = queue_.empty() && room();
   const auto fits = [&](const LiveRef& live) {
-    return !live->busy && !live->stop_requested && *live->instance.template_hash == tmpl.hash && (!live->created_only || may_start);
+    return !live->busy && !live->stop_requested && *live->instance.template_hash == tmpl.hash &&
+           (!live->created_only || may_start);
   };
   const auto at = std::find_if(ready.begin(), ready.end(), fits);
   if (at == ready.end()) return nullptr;
@@ -63,7 +65,8 @@ Instance Service::claimed(const Live& live, const identity::Principal& who, std:
 
 /// Hands `live`, just taken from its shelf, to `who`. What fails before the commit puts it back; after the commit the
 /// instance is the owner's, and a crash is made good by the same `claim` of each step at the next start.
-asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Principal who, std::string context, bus::Actor actor) {
+asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Principal who, std::string context,
+                                                 bus::Actor actor) {
   const auto begun = SteadyClock::now();
   const auto owner = who.owner();
   live->claimant = owner;
@@ -98,8 +101,11 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   }
   auto handed = co_await hand_over(live);
   if (!handed) {
-    log::warn("labs", "a claim failed", {{"instance", live->instance.id.str()}, {"reason", handed.error().reason},
-                                          {"message", handed.error().message}, {"cause", handed.error().cause}});
+    log::warn("labs", "a claim failed",
+              {{"instance", live->instance.id.str()},
+               {"reason", handed.error().reason},
+               {"message", handed.error().message},
+               {"cause", handed.error().cause}});
     live->instance.reason = Reason{handed.error().reason, handed.error().message};
     begin(live, "claim", unmake(live, InstanceState::kFailed));
     co_return live->instance;
@@ -140,15 +146,17 @@ asio::awaitable<Result<>> Service::hand_over(LiveRef live) {
   co_return Result<>{};
 }
 
-/// Behind the answer the engine learns that the machines run again, as after a wake. What the claim took, and a port that had to be another
-/// one, come to the row with its next change: a crash before costs no more than finding a free port again.
+/// Behind the answer the engine learns that the machines run again, as after a wake. What the claim took, and a port
+/// that had to be another one, come to the row with its next change: a crash before costs no more than finding a free
+/// port again.
 asio::awaitable<void> Service::settle_claim(LiveRef live) {
   if (!std::exchange(live->frozen, false)) co_return;
   co_await quiet_moment(live);
   auto resumed = co_await each_machine(live, &engine::Engine::resume, std::make_shared<bool>(false));
   if (resumed) co_return;
-  log::warn("labs", "the engine still takes a claimed instance for paused",
-            {{"instance", live->instance.id.str()}, {"reason", resumed.error().reason}, {"cause", resumed.error().cause}});
+  log::warn(
+      "labs", "the engine still takes a claimed instance for paused",
+      {{"instance", live->instance.id.str()}, {"reason", resumed.error().reason}, {"cause", resumed.error().cause}});
 }
 
 /// A claim that came to nothing: as if it had never been taken.

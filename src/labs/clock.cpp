@@ -22,7 +22,8 @@ constexpr seconds kSurelyLate{5};
 /// An extension that is being written moves the job; if it cannot be written, the end is as it was.
 constexpr seconds kLookAgainWithin{1};
 
-jobs::Kind kind_of(const char* name, const char* about, std::chrono::milliseconds timeout, std::function<asio::awaitable<Result<jobs::Next>>()> work) {
+jobs::Kind kind_of(const char* name, const char* about, std::chrono::milliseconds timeout,
+                   std::function<asio::awaitable<Result<jobs::Next>>()> work) {
   jobs::Kind kind;
   kind.name = name;
   kind.about = about;
@@ -43,18 +44,26 @@ void Service::declare_jobs() {
   end.at_once = 100;
   end.handler = [this](jobs::Firing firing) { return end_lease(InstanceId(firing.payload)); };
   jobs.declare(std::move(end));
-  jobs.declare_poll(kind_of("labs.leases", "Looks for ended leases whose job is gone.", minutes{1}, [this] { return check_leases(); }),
+  jobs.declare_poll(kind_of("labs.leases", "Looks for ended leases whose job is gone.", minutes{1},
+                            [this] { return check_leases(); }),
                     options_.expiry_interval);
-  auto sweep = kind_of(kSweep, "Lays the engine beside the database: removes orphans, mends what has stopped.", minutes{30}, [this] { return sweep_and_check(); });
+  auto sweep = kind_of(kSweep, "Lays the engine beside the database: removes orphans, mends what has stopped.",
+                       minutes{30}, [this] { return sweep_and_check(); });
   sweep.backoff = {minutes{1}, minutes{10}};
   sweep.at_once = 1;
   jobs.declare(std::move(sweep));
   jobs.declare(jobs::Service::Recurring{kSweep, "sweep", {}, *jobs::Schedule::every(options_.sweep_interval)});
-  jobs.declare_poll(kind_of("labs.usage", "Measures what instances use.", minutes{10}, [this] { return measure_usage(); }), options_.usage_interval);
-  jobs.declare_poll(kind_of(kPools, "Fills and thins the warm pools.", minutes{1}, [this] { return look_at_pools(); }), seconds{1});
-  jobs.declare_poll(kind_of(kQueueNews, "Tells those who wait for a start how far they have come.", minutes{1}, [this] { return tell_queue(); }), std::chrono::hours{1});
+  jobs.declare_poll(
+      kind_of("labs.usage", "Measures what instances use.", minutes{10}, [this] { return measure_usage(); }),
+      options_.usage_interval);
+  jobs.declare_poll(kind_of(kPools, "Fills and thins the warm pools.", minutes{1}, [this] { return look_at_pools(); }),
+                    seconds{1});
+  jobs.declare_poll(kind_of(kQueueNews, "Tells those who wait for a start how far they have come.", minutes{1},
+                            [this] { return tell_queue(); }),
+                    std::chrono::hours{1});
   if (!parts_.presence.activity) return;
-  jobs.declare_poll(kind_of(kIdle, "Pauses instances that nobody uses.", minutes{10}, [this] { return pause_idle(); }), minutes{1});
+  jobs.declare_poll(kind_of(kIdle, "Pauses instances that nobody uses.", minutes{10}, [this] { return pause_idle(); }),
+                    minutes{1});
 }
 
 /// Of those that were started by a server that did not write them down as jobs, too.
@@ -132,7 +141,8 @@ asio::awaitable<void> Service::sample(LiveRef live) {
   const auto before = std::exchange(live->sampled, now);
   const bool first = before == SteadyClock::time_point{};
   const std::chrono::duration<double, std::ratio<3600>> hours = first ? SteadyClock::duration{} : now - before;
-  // The engine counts from the machine's start; a machine that was started again begins at zero, and then the larger stays.
+  // The engine counts from the machine's start; a machine that was started again begins at zero, and then the larger
+  // stays.
   live->instance.cpu_seconds = std::max(live->instance.cpu_seconds, cpu);
   live->instance.memory_gib_hours += memory * hours.count();
   if (!this->live(live->instance.id)) co_return;

@@ -46,13 +46,17 @@ Result<NewInstance> parse_new_instance(const std::string& body) {
   json::parse_options options;
   options.max_depth = 8;
   const auto value = json::parse(body, error, {}, options);
-  if (error || !value.is_object()) return invalid_body(R"(The body must be a JSON object like {"template": "hello-web"}.)");
+  if (error || !value.is_object())
+    return invalid_body(R"(The body must be a JSON object like {"template": "hello-web"}.)");
   NewInstance wanted;
   for (const auto& item : value.get_object()) {
     const bool known = item.key() == "template" || item.key() == "context";
-    if (!known) return invalid_body(fmt::format("Unknown member '{}'; known are template and context.", std::string(item.key()).substr(0, 40)));
+    if (!known)
+      return invalid_body(
+          fmt::format("Unknown member '{}'; known are template and context.", std::string(item.key()).substr(0, 40)));
     if (!item.value().is_string()) return invalid_body(fmt::format("'{}' must be a text.", std::string(item.key())));
-    if (item.value().get_string().size() > 100) return invalid_body(fmt::format("'{}' is too long.", std::string(item.key())));
+    if (item.value().get_string().size() > 100)
+      return invalid_body(fmt::format("'{}' is too long.", std::string(item.key())));
     const std::string text(item.value().get_string());
     if (item.key() == "template") wanted.tmpl = TemplateId(text);
     else wanted.context = text;
@@ -64,7 +68,8 @@ Result<NewInstance> parse_new_instance(const std::string& body) {
 asio::awaitable<Result<Response>> create(PartsRef parts, Request request) {
   auto wanted = parse_new_instance(request.body);
   if (!wanted) co_return fail(std::move(wanted.error()));
-  auto made = co_await parts->service.request(principal_of(request), wanted->tmpl, wanted->context, request.client_address);
+  auto made =
+      co_await parts->service.request(principal_of(request), wanted->tmpl, wanted->context, request.client_address);
   if (!made) co_return fail(std::move(made.error()));
   const auto limit = wait_of(request);
   if (limit > std::chrono::milliseconds{0}) {
@@ -83,7 +88,8 @@ Result<std::vector<std::string>> parse_states(std::string text) {
     auto word = text.substr(0, comma);
     if (!parse_state(word)) {
       return fail(Code::kInvalid, "invalid-query",
-                  "state must be one or more of queued, preparing, starting, running, paused, stopping, stopped, failed, with commas between.");
+                  "state must be one or more of queued, preparing, starting, running, paused, stopping, stopped, "
+                  "failed, with commas between.");
     }
     states.push_back(std::move(word));
     text.erase(0, comma == std::string::npos ? comma : comma + 1);
@@ -139,7 +145,8 @@ asio::awaitable<Result<Response>> list_own(PartsRef parts, std::string owner) {
     const auto live = parts->service.live(row.id);
     items.push_back(instance_view(parts->service, live ? live->instance : row, parts->address));
   }
-  auto text = json::serialize(json::object{{"items", std::move(items)}, {"next", next_cursor(list.rows, InstanceFilter{}.limit)}});
+  auto text = json::serialize(
+      json::object{{"items", std::move(items)}, {"next", next_cursor(list.rows, InstanceFilter{}.limit)}});
   if (rest) list.text = text;
   co_return Response::json(200, std::move(text));
 }
@@ -147,7 +154,8 @@ asio::awaitable<Result<Response>> list_own(PartsRef parts, std::string owner) {
 asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
   auto filter = parse_filter(request);
   if (!filter) co_return fail(std::move(filter.error()));
-  if (request.query.empty() || request.query == "owner=me") co_return co_await list_own(parts, std::move(filter->owner));
+  if (request.query.empty() || request.query == "owner=me")
+    co_return co_await list_own(parts, std::move(filter->owner));
   auto rows = co_await parts->service.store().list(*filter);
   if (!rows) co_return fail(std::move(rows.error()));
   json::array items;
@@ -169,7 +177,8 @@ asio::awaitable<Result<Response>> show(PartsRef parts, Request request) {
 asio::awaitable<Result<Response>> extend_lease(PartsRef parts, Request request) {
   auto instance = co_await visible_instance(parts, request);
   if (!instance) co_return fail(std::move(instance.error()));
-  if (is_final(instance->state)) co_return fail(Code::kConflict, "lease-ended", "The lease has already ended; start a new instance.");
+  if (is_final(instance->state))
+    co_return fail(Code::kConflict, "lease-ended", "The lease has already ended; start a new instance.");
   auto longer = co_await parts->service.extend(instance->id, actor_of(request));
   if (!longer) co_return fail(std::move(longer.error()));
   co_return instance_answer(*parts, 200, *longer);

@@ -88,7 +88,8 @@ asio::awaitable<void> serve(PartsRef parts, identity::Principal who, std::shared
   std::string first = co_await news(parts, feed);
   auto written = co_await writer->write("retry: 2000\n\n" + std::move(first));
   while (written) {
-    const bool changed = !feed->instances.empty() || !feed->templates.empty() || co_await feed->wake.wait_for(kHeartbeat);
+    const bool changed =
+        !feed->instances.empty() || !feed->templates.empty() || co_await feed->wake.wait_for(kHeartbeat);
     std::string text = changed ? co_await news(parts, feed) : std::string(": still here\n\n");
     if (!text.empty()) written = co_await writer->write(std::move(text));
   }

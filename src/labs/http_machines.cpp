@@ -34,7 +34,8 @@ Result<engine::Handle> machine_of(const Instance& instance, const std::string& w
   for (const auto& machine : instance.plan.machines) {
     if (service.empty() || machine.service == service) return engine::Handle{1, machine.name};
   }
-  return fail(Code::kNotFound, "machine-unknown", fmt::format("The instance has no machine '{}'.", wanted.substr(0, 60)));
+  return fail(Code::kNotFound, "machine-unknown",
+              fmt::format("The instance has no machine '{}'.", wanted.substr(0, 60)));
 }
 
 int number(const std::string& text, int standard, int least, int most) {
@@ -174,7 +175,8 @@ asio::awaitable<Result<Response>> exec(PartsRef parts, Request request) {
   co_return Response::json(200, json::serialize(answer));
 }
 
-asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<engine::ExecSession> session) {
+asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket,
+                                     std::shared_ptr<engine::ExecSession> session) {
   while (true) {
     auto message = co_await socket->read();
     if (!message) break;
@@ -199,7 +201,8 @@ asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket, st
   co_return Result<>{};
 }
 
-asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<engine::ExecSession> session) {
+asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket,
+                                       std::shared_ptr<engine::ExecSession> session) {
   std::string ending = "the connection was lost";
   while (true) {
     auto chunk = co_await session->read();
@@ -216,7 +219,8 @@ asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket, 
   co_return Result<>{};
 }
 
-asio::awaitable<void> run_terminal(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<engine::ExecSession> session,
+asio::awaitable<void> run_terminal(std::shared_ptr<http::WebSocket> socket,
+                                   std::shared_ptr<engine::ExecSession> session,
                                    [[maybe_unused]] std::shared_ptr<void> in_use) {
   std::vector<asio::awaitable<Result<>>> works;
   works.push_back(to_machine(socket, session));

@@ -54,9 +54,14 @@ asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
   if (away) {
     engine["reason"] = away->message;
   } else if (auto print = co_await parts->engine.fingerprint()) {
-    engine["fingerprint"] = {{"kind", print->kind},   {"version", print->version}, {"api_version", print->api_version},
-                             {"os", print->os},       {"arch", print->arch},       {"cpus", print->cpus},
-                             {"memory_bytes", print->memory}, {"local", print->shares_files}};
+    engine["fingerprint"] = {{"kind", print->kind},
+                             {"version", print->version},
+                             {"api_version", print->api_version},
+                             {"os", print->os},
+                             {"arch", print->arch},
+                             {"cpus", print->cpus},
+                             {"memory_bytes", print->memory},
+                             {"local", print->shares_files}};
   }
   json::object counts;
   for (const auto& live : parts->service.all_live()) {
@@ -65,7 +70,10 @@ asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
   }
   engine["counts"] = std::move(counts);
   const auto load = parts->service.spawn_load();
-  engine["spawns"] = {{"limit", load.limit}, {"most", load.most}, {"under_way", load.under_way}, {"waiting", load.waiting},
+  engine["spawns"] = {{"limit", load.limit},
+                      {"most", load.most},
+                      {"under_way", load.under_way},
+                      {"waiting", load.waiting},
                       {"per_second", load.per_second > 0 ? json::value(load.per_second) : json::value(nullptr)}};
   const json::object answer{{"items", json::array{std::move(engine)}}, {"next", nullptr}};
   co_return Response::json(200, json::serialize(answer));
@@ -99,7 +107,8 @@ Result<> read_limits(const json::value& value, Override& change) {
   if (!value.is_object()) return invalid("'limits' must be an object.");
   for (const auto& item : value.get_object()) {
     if (item.key() == "cpus") {
-      const bool good = item.value().is_number() && item.value().to_number<double>() > 0 && item.value().to_number<double>() <= 256;
+      const bool good =
+          item.value().is_number() && item.value().to_number<double>() > 0 && item.value().to_number<double>() <= 256;
       if (!good) return invalid("'limits.cpus' must be a number from above 0 to 256.");
       change.cpus = item.value().to_number<double>();
     } else if (item.key() == "memory_bytes") {
@@ -111,7 +120,8 @@ Result<> read_limits(const json::value& value, Override& change) {
       if (!pids) return fail(std::move(pids.error()));
       change.pids = *pids;
     } else {
-      return invalid(fmt::format("Unknown limit '{}'; known are cpus, memory_bytes and pids.", std::string(item.key())));
+      return invalid(
+          fmt::format("Unknown limit '{}'; known are cpus, memory_bytes and pids.", std::string(item.key())));
     }
   }
   return {};
@@ -124,7 +134,9 @@ Result<> read_lease(const json::value& value, Override& change) {
     if (!seconds) return fail(std::move(seconds.error()));
     if (item.key() == "timeout_s") change.timeout = std::chrono::seconds{std::max<std::int64_t>(1, *seconds)};
     else if (item.key() == "extend_s") change.extend_by = std::chrono::seconds{*seconds};
-    else return invalid(fmt::format("Unknown lease number '{}'; known are timeout_s and extend_s.", std::string(item.key())));
+    else
+      return invalid(
+          fmt::format("Unknown lease number '{}'; known are timeout_s and extend_s.", std::string(item.key())));
   }
   return {};
 }
@@ -136,7 +148,9 @@ Result<> read_pool(const json::value& value, Override& change) {
     if (!count) return fail(std::move(count.error()));
     if (item.key() == "min") change.pool_min = static_cast<int>(*count);
     else if (item.key() == "max") change.pool_max = static_cast<int>(*count);
-    else return invalid(fmt::format("Unknown pool number '{}'; known are min and max.", std::string(item.key()).substr(0, 40)));
+    else
+      return invalid(
+          fmt::format("Unknown pool number '{}'; known are min and max.", std::string(item.key()).substr(0, 40)));
   }
   if (change.pool_min && change.pool_max && *change.pool_min > *change.pool_max) {
     return invalid("'pool.min' must not be more than 'pool.max'.");
@@ -165,7 +179,8 @@ Result<Override> read_change(const std::string& body, Override change) {
     } else if (item.key() == "lease") {
       read = read_lease(item.value(), change);
     } else {
-      return invalid(fmt::format("Unknown member '{}'; known are active, max_instances, pool, limits and lease.", std::string(item.key()).substr(0, 40)));
+      return invalid(fmt::format("Unknown member '{}'; known are active, max_instances, pool, limits and lease.",
+                                 std::string(item.key()).substr(0, 40)));
     }
     if (!read) return fail(std::move(read.error()));
   }

@@ -31,8 +31,8 @@ bool ended(const engine::MachineStatus& status) {
 
 }  // namespace
 
-/// One verb for all machines. One that has ended by itself has nothing to freeze or thaw; the engine says why it refuses,
-/// but only its status says that.
+/// One verb for all machines. One that has ended by itself has nothing to freeze or thaw; the engine says why it
+/// refuses, but only its status says that.
 asio::awaitable<Result<>> Service::each_machine(LiveRef live, MachineVerb verb, std::shared_ptr<bool> some_ended) {
   std::vector<asio::awaitable<Result<>>> works;
   for (const auto& machine : live->instance.plan.machines) works.push_back(one_machine(machine.name, verb, some_ended));
@@ -68,7 +68,8 @@ std::shared_ptr<void> Service::use(const InstanceId& id) const {
 /// When the instance has been idle for long enough; nullopt: never, as it is now.
 std::optional<SteadyClock::time_point> Service::sleeps_at(Live& live) const {
   const auto& instance = live.instance;
-  if (instance.state != InstanceState::kRunning || !live.tmpl || live.tmpl->pause_after.count() == 0) return std::nullopt;
+  if (instance.state != InstanceState::kRunning || !live.tmpl || live.tmpl->pause_after.count() == 0)
+    return std::nullopt;
   if (instance.pool == PoolRole::kWaiting || live.stop_requested) return std::nullopt;
   const auto now = SteadyClock::now(), later = now + live.tmpl->pause_after;
   const auto seen = parts_.presence.activity(instance.id);
@@ -160,7 +161,8 @@ asio::awaitable<Result<>> Service::wake(InstanceId id) {
     const auto held = live(id);
     if (!held || held->stop_requested) co_return fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
     const auto left = until - SteadyClock::now();
-    if (left <= SteadyClock::duration::zero()) co_return fail(Code::kTimeout, "timeout", "The instance did not wake in time.");
+    if (left <= SteadyClock::duration::zero())
+      co_return fail(Code::kTimeout, "timeout", "The instance did not wake in time.");
     if (const auto waking = held->waking) {
       const bool done = co_await waking->done.wait_for(left);
       if (done) co_return waking->result;
@@ -181,7 +183,8 @@ asio::awaitable<Result<>> Service::wake(InstanceId id) {
 asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> waking) {
   waking->result = co_await thaw_all(live);
   const bool still_there = this->live(live->instance.id) == live && !live->stop_requested;
-  if (waking->result && !still_there) waking->result = fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
+  if (waking->result && !still_there)
+    waking->result = fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
   const bool thawed = waking->result && live->instance.state == InstanceState::kPaused;
   if (thawed) {
     live->instance.state = InstanceState::kRunning;
@@ -200,7 +203,9 @@ asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> wakin
     if (!resumed) {
       // It runs all the same; the engine brings its view up to date when that is needed.
       log::warn("labs", "the engine still takes an instance for paused",
-                {{"instance", live->instance.id.str()}, {"reason", resumed.error().reason}, {"cause", resumed.error().cause}});
+                {{"instance", live->instance.id.str()},
+                 {"reason", resumed.error().reason},
+                 {"cause", resumed.error().cause}});
     }
     parts_.jobs.poke(kIdle);
   }
@@ -235,9 +240,9 @@ asio::awaitable<Result<>> Service::thaw_all(LiveRef live) {
   co_return thawed;
 }
 
-/// After a restart of ours or of the engine: the row and the machines say the same again. A row that says "running" has its
-/// machines resumed: the crash came before the pause was on disk. A row that says "paused" has them frozen, unless one of
-/// them runs as the engine sees it: then somebody woke it behind our back, and it counts as woken.
+/// After a restart of ours or of the engine: the row and the machines say the same again. A row that says "running" has
+/// its machines resumed: the crash came before the pause was on disk. A row that says "paused" has them frozen, unless
+/// one of them runs as the engine sees it: then somebody woke it behind our back, and it counts as woken.
 asio::awaitable<void> Service::settle_sleep(LiveRef live) {
   Instance& instance = live->instance;
   const bool paused = instance.state == InstanceState::kPaused;

@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 
 /// What players do with an instance through the gateway.
 struct Activity {
-  bool waiting = false;  ///< somebody waits for an answer right now
+  bool waiting = false;                          ///< somebody waits for an answer right now
   std::chrono::steady_clock::time_point last{};  ///< the last new connection or byte
 };
 

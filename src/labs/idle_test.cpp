@@ -15,9 +15,13 @@ namespace {
 class Nap : public Range {
  protected:
   Nap() {
-    add_template("nap", "name = \"Nap\"\nimage = \"test/one:1\"\nports = [8000]\npause_after = \"1s\"\n[ready]\ninterval = 50\n");
+    add_template(
+        "nap",
+        "name = \"Nap\"\nimage = \"test/one:1\"\nports = [8000]\npause_after = \"1s\"\n[ready]\ninterval = 50\n");
     // Sleeps only when a test says so.
-    add_template("day", "name = \"Day\"\nimage = \"test/one:1\"\nports = [8000]\npause_after = \"1h\"\n[ready]\ninterval = 50\n");
+    add_template(
+        "day",
+        "name = \"Day\"\nimage = \"test/one:1\"\nports = [8000]\npause_after = \"1h\"\n[ready]\ninterval = 50\n");
   }
   ~Nap() override { arm_failpoints(""); }
 
@@ -41,7 +45,10 @@ class Nap : public Range {
   }
   bool frozen() {
     bool is = false;
-    until([&, this] { is = engine_->is_frozen(machine_); return true; });
+    until([&, this] {
+      is = engine_->is_frozen(machine_);
+      return true;
+    });
     return is;
   }
   asio::awaitable<std::shared_ptr<void>> use(InstanceId id) { co_return service_->use(id); }
@@ -61,7 +68,8 @@ class Nap : public Range {
     char head[12]{};
     int status = 0;
     if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 && ::recv(fd, head, sizeof head, MSG_WAITALL) == sizeof head) {
+        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 &&
+        ::recv(fd, head, sizeof head, MSG_WAITALL) == sizeof head) {
       status = std::atoi(head + 9);
     }
     ::close(fd);
@@ -113,7 +121,8 @@ TEST_F(R1_15_Service, AllWhoComeShareOneWake) {
   ASSERT_TRUE(run(service_->pause(instance.id)));
   engine_->hold("thaw");
   std::vector<std::future<Result<>>> wakes;
-  for (int i = 0; i < 10; ++i) wakes.push_back(asio::co_spawn(loops_.home(), service_->wake(instance.id), asio::use_future));
+  for (int i = 0; i < 10; ++i)
+    wakes.push_back(asio::co_spawn(loops_.home(), service_->wake(instance.id), asio::use_future));
   EXPECT_TRUE(until([&, this] { return engine_->calls("thaw") == 1; }));
   engine_->release("thaw");
   for (auto& wake : wakes) EXPECT_TRUE(wake.get());
@@ -202,7 +211,8 @@ TEST_F(R1_15_Service, AStopThatMeetsAWakeOrAPauseWins) {
     if (std::string(verb) == "thaw") ASSERT_TRUE(run(service_->pause(instance.id)));
     const int before = engine_->calls(verb);
     engine_->hold(verb);
-    auto work = asio::co_spawn(loops_.home(), std::string(verb) == "thaw" ? service_->wake(instance.id) : service_->pause(instance.id),
+    auto work = asio::co_spawn(loops_.home(),
+                               std::string(verb) == "thaw" ? service_->wake(instance.id) : service_->pause(instance.id),
                                asio::use_future);
     ASSERT_TRUE(until([&, this] { return engine_->calls(verb) > before; }));
     ASSERT_TRUE(stop(instance.id));
@@ -251,8 +261,9 @@ TEST_F(R1_15_Service, ACrashBeforeTheWakeWasWrittenLeavesItAsleep) {
 
 // The claim was on disk, and the crash came before its machine had been thawed.
 TEST_F(R1_15_Service, WhatWasClaimedIsNotLeftFrozen) {
-  add_template("pooled", "name = \"Pooled\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\n"
-                         "[pool]\nmin = 1\nmax = 1\npause = true\n");
+  add_template("pooled",
+               "name = \"Pooled\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\n"
+               "[pool]\nmin = 1\nmax = 1\npause = true\n");
   open();
   ASSERT_TRUE(until([this] { return waiting("pooled") == 1; }));
   const auto instance = running("pooled");

@@ -45,8 +45,11 @@ Result<LeaseState> extend(const templates::LeasePolicy& policy, const LeaseState
                 "This lease has been extended as far as its policy allows; it ends when the count-down does.");
   }
   if (now < *from) {
-    Error early{Code::kConflict, "not-extendable-yet",
-                fmt::format("The lease can be extended from {} on.", to_rfc3339(*from)), {}, {}};
+    Error early{Code::kConflict,
+                "not-extendable-yet",
+                fmt::format("The lease can be extended from {} on.", to_rfc3339(*from)),
+                {},
+                {}};
     return fail(std::move(early).with("extendable_at", to_rfc3339(*from)));
   }
   const seconds by = next_extension(policy, lease);

@@ -10,7 +10,8 @@ namespace {
 /// What a spawn-time placeholder stands for in this instance; the reader has let no other name through.
 std::string value_of(const std::string& name, const Live& live) {
   const Instance& instance = live.instance;
-  if (name == "FLAG" || name == "DYNAMIC_FLAG") return live.making && live.making->flag ? live.making->flag->reveal() : "";
+  if (name == "FLAG" || name == "DYNAMIC_FLAG")
+    return live.making && live.making->flag ? live.making->flag->reveal() : "";
   if (name == "INSTANCE_ID") return instance.id.str();
   if (name == "DOCKER_NETWORK") {
     return instance.plan.networks.empty() ? "" : instance.plan.networks.front()->spec.name;

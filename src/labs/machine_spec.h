@@ -13,8 +13,8 @@ inline constexpr char kLabelShared[] = "tiltyard.shared";
 /// Where the instance's own files live: `folder`/{instance id}.
 std::string files_of(const std::string& folder, const InstanceId& instance);
 
-/// Whether a bind is served from the instance's own files: what a machine may write, what needs other permission bits, and
-/// text that stands in the compose file itself.
+/// Whether a bind is served from the instance's own files: what a machine may write, what needs other permission bits,
+/// and text that stands in the compose file itself.
 bool needs_own_copy(const templates::BindSource& bind);
 
 /// Where such a copy lies below the instance's files: one for each mode that the same file is wanted with.

@@ -24,7 +24,9 @@ enum class InstanceState { kQueued, kPreparing, kStarting, kRunning, kPaused, kS
 std::string_view to_string(InstanceState state);
 std::optional<InstanceState> parse_state(std::string_view text);
 /// Stopped and failed are final: nothing of the instance exists any more, and its names are free.
-inline bool is_final(InstanceState state) { return state == InstanceState::kStopped || state == InstanceState::kFailed; }
+inline bool is_final(InstanceState state) {
+  return state == InstanceState::kStopped || state == InstanceState::kFailed;
+}
 /// Its machines are there, awake or asleep.
 inline bool is_up(InstanceState state) { return state == InstanceState::kRunning || state == InstanceState::kPaused; }
 
@@ -52,7 +54,7 @@ struct PlannedEndpoint {
   std::string address;  ///< of the machine
   std::uint16_t machine_port = 0;
   templates::EndpointKind kind = templates::EndpointKind::kHttp;
-  std::uint16_t port = 0;          ///< of the gateway (TCP)
+  std::uint16_t port = 0;  ///< of the gateway (TCP)
 };
 
 /// Every name and address that an instance will use. Written with the instance's row before anything is made, so that
@@ -64,14 +66,15 @@ struct Plan {
   std::vector<PlannedEndpoint> endpoints;
 };
 
-/// Whether an instance belongs to a warm pool (row 1.14). Waiting: nobody's yet, its owner is empty; claimed: it waited once.
+/// Whether an instance belongs to a warm pool (row 1.14). Waiting: nobody's yet, its owner is empty; claimed: it waited
+/// once.
 enum class PoolRole { kNone, kWaiting, kClaimed };
 
 std::string_view to_string(PoolRole role);
 
-/// What can wait for an owner. Running: machines that have answered, handed over in milliseconds. Created: machines that
-/// are started at the claim, because their program reads the flag when it starts. None: the flag is in the environment,
-/// which is fixed when a machine is created.
+/// What can wait for an owner. Running: machines that have answered, handed over in milliseconds. Created: machines
+/// that are started at the claim, because their program reads the flag when it starts. None: the flag is in the
+/// environment, which is fixed when a machine is created.
 enum class PoolKind { kNone, kCreated, kRunning };
 
 struct PoolChoice {
@@ -90,8 +93,8 @@ struct Credentials {
 /// What each part of a spawn took, in order ("network", "machines", "ready", "routes", "total").
 using Timings = std::vector<std::pair<std::string, std::chrono::microseconds>>;
 
-/// Thousands may wait for an owner, or sleep: what all of one template have in common is shared with it, and what is seldom
-/// there takes no room.
+/// Thousands may wait for an owner, or sleep: what all of one template have in common is shared with it, and what is
+/// seldom there takes no room.
 struct Instance {
   InstanceId id;
   TemplateId tmpl;
@@ -125,7 +128,8 @@ struct Instance {
 /// The labels before the gateway's domain under which an HTTP endpoint is found: derived from names that are on disk.
 std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint);
 
-/// The template's credentials for one owner: its own password, or one that is drawn now (16 characters, 80 random bits).
+/// The template's credentials for one owner: its own password, or one that is drawn now (16 characters, 80 random
+/// bits).
 Rare<Credentials> draw_credentials(const templates::Template& tmpl);
 
 }  // namespace tiltyard::labs

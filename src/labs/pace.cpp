@@ -31,8 +31,8 @@ constexpr std::chrono::minutes kForgetsAfter{10};
 /// What is left, at least, of a spawn that takes longer than expected, as a part of what was expected.
 constexpr double kOverdue = 0.1;
 
-/// What others cost where nothing has been measured: one machine with few cores and a local engine, where four at a time
-/// take 2.8 times as long each.
+/// What others cost where nothing has been measured: one machine with few cores and a local engine, where four at a
+/// time take 2.8 times as long each.
 double prior(double beside) { return 1 + 0.6 * (beside - 1); }
 
 std::size_t samples_needed(std::size_t limit) { return std::max<std::size_t>(10, 3 * limit); }
@@ -220,7 +220,8 @@ std::vector<milliseconds> Pace::forecast(const std::vector<TemplateId>& waiting,
   // The places as they become free, in seconds from now; each who waits takes the first.
   const std::size_t places = limit();
   // The slowdowns follow slowly, for the climb's sake; what the last few took beside them says how it goes right now.
-  const double others = slowdown(static_cast<double>(std::clamp<std::size_t>(taken + waiting.size(), 1, places))) * std::exp(residual_);
+  const double others =
+      slowdown(static_cast<double>(std::clamp<std::size_t>(taken + waiting.size(), 1, places))) * std::exp(residual_);
   std::priority_queue<double, std::vector<double>, std::greater<>> free;
   for (const auto& [id, spawn] : running_) {
     const double whole = weight(spawn.tmpl) * others;

@@ -11,13 +11,13 @@
 
 namespace tiltyard::labs {
 
-/// How fast spawns go here, and how many of them side by side go fastest (row 1.7). Pure: it is told of every spawn's begin
-/// and end, and the time comes in with each call. One loop; no locks.
+/// How fast spawns go here, and how many of them side by side go fastest (row 1.7). Pure: it is told of every spawn's
+/// begin and end, and the time comes in with each call. One loop; no locks.
 ///
-/// A spawn of template t beside n in all is taken to last weight(t) · slowdown(n). Weights are how long a template takes
-/// when it is alone; the slowdown says what the others cost it. Both are learned from what spawns took. The best number at
-/// once is where n / slowdown(n) is greatest, and it is climbed to step by step: some spawns beside one more or one less,
-/// compared with the same before, and the step is kept only if it paid.
+/// A spawn of template t beside n in all is taken to last weight(t) · slowdown(n). Weights are how long a template
+/// takes when it is alone; the slowdown says what the others cost it. Both are learned from what spawns took. The best
+/// number at once is where n / slowdown(n) is greatest, and it is climbed to step by step: some spawns beside one more
+/// or one less, compared with the same before, and the step is kept only if it paid.
 class Pace {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -46,7 +46,8 @@ class Pace {
 
   /// From `now` until each of `waiting`, who start in this order, runs. `taken`: places taken, also by spawns that this
   /// object has not been told of. Never negative, never less for one further behind, and less as time passes.
-  std::vector<std::chrono::milliseconds> forecast(const std::vector<TemplateId>& waiting, std::size_t taken, Time now) const;
+  std::vector<std::chrono::milliseconds> forecast(const std::vector<TemplateId>& waiting, std::size_t taken,
+                                                  Time now) const;
 
  private:
   struct Slowdown {
@@ -78,16 +79,16 @@ class Pace {
   std::unordered_map<TemplateId, Weight> weights_;
   std::unordered_map<InstanceId, Running> running_;
   Time last_{};
-  double area_ = 0;       ///< number running × seconds since the beginning
-  double residual_ = 0;   ///< mean of log(measured / expected), to tell a heavy template from a slow server
-  double usual_ = 0;      ///< mean weight of what was spawned lately, in seconds
+  double area_ = 0;      ///< number running × seconds since the beginning
+  double residual_ = 0;  ///< mean of log(measured / expected), to tell a heavy template from a slow server
+  double usual_ = 0;     ///< mean weight of what was spawned lately, in seconds
 
-  std::size_t base_;      ///< the best so far
-  int step_ = 0;          ///< what is tried beside it: -1, 0, 1
-  int direction_ = 1;     ///< of the next try
-  int patience_ = 1;      ///< rounds at the base before the next try
+  std::size_t base_;   ///< the best so far
+  int step_ = 0;       ///< what is tried beside it: -1, 0, 1
+  int direction_ = 1;  ///< of the next try
+  int patience_ = 1;   ///< rounds at the base before the next try
   int rounds_ = 0;
-  std::size_t epoch_ = 0; ///< counts changes of the limit: a spawn that lived through one says nothing of either
+  std::size_t epoch_ = 0;      ///< counts changes of the limit: a spawn that lived through one says nothing of either
   std::vector<double> round_;  ///< slowdowns measured in this round
 };
 

@@ -25,7 +25,8 @@ struct Speed {
     std::size_t best = 1;
     for (std::size_t n = 2; n <= most; ++n) {
       if (static_cast<double>(n) / slowdown(static_cast<double>(n)) >
-          static_cast<double>(best) / slowdown(static_cast<double>(best))) best = n;
+          static_cast<double>(best) / slowdown(static_cast<double>(best)))
+        best = n;
     }
     return best;
   }
@@ -33,12 +34,14 @@ struct Speed {
 
 class Simulation {
  public:
-  explicit Simulation(std::uint32_t seed, std::size_t most = 10, double noise = 0.25) : pace(most), random_(seed), noise_(noise) {}
+  explicit Simulation(std::uint32_t seed, std::size_t most = 10, double noise = 0.25)
+      : pace(most), random_(seed), noise_(noise) {}
 
   /// Somebody presses start now; the estimate is kept, to be compared when it runs.
   void press(const std::string& tmpl, double seconds) {
     queue_.push_back({TemplateId(tmpl), seconds, now_, 0, 0, {}});
-    if (estimating && (running_.size() >= pace.limit() || queue_.size() > 1)) queue_.back().estimate = forecast().back();
+    if (estimating && (running_.size() >= pace.limit() || queue_.size() > 1))
+      queue_.back().estimate = forecast().back();
     start();
   }
 
@@ -46,7 +49,8 @@ class Simulation {
     std::vector<TemplateId> waiting;
     for (const auto& job : queue_) waiting.push_back(job.tmpl);
     std::vector<double> seconds;
-    for (const auto eta : pace.forecast(waiting, running_.size(), time())) seconds.push_back(duration<double>(eta).count());
+    for (const auto eta : pace.forecast(waiting, running_.size(), time()))
+      seconds.push_back(duration<double>(eta).count());
     return seconds;
   }
 
@@ -60,7 +64,8 @@ class Simulation {
       for (auto& job : running_) job.left -= step / slow;
       const bool success = uniform_(random_) >= failing;
       pace.end(next->id, success, time());
-      if (next->estimate > 0 && success) errors.push_back(std::abs(next->estimate - (now_ - next->pressed)) / (now_ - next->pressed));
+      if (next->estimate > 0 && success)
+        errors.push_back(std::abs(next->estimate - (now_ - next->pressed)) / (now_ - next->pressed));
       running_.erase(next);
       start();
       bases.push_back(pace.best());
@@ -68,7 +73,9 @@ class Simulation {
   }
 
   void wait(double seconds) { now_ += seconds; }
-  Pace::Time time() const { return Pace::Time{} + std::chrono::duration_cast<Pace::Time::duration>(duration<double>(now_)); }
+  Pace::Time time() const {
+    return Pace::Time{} + std::chrono::duration_cast<Pace::Time::duration>(duration<double>(now_));
+  }
   std::size_t waiting() const { return queue_.size(); }
 
   static double median(std::vector<double> values) {
@@ -80,7 +87,8 @@ class Simulation {
   /// The part of the last `count` spawns during which the best number was known to within one.
   double within_one(std::size_t best, std::size_t count) const {
     const auto near = [best](std::size_t base) { return base + 1 >= best && base <= best + 1; };
-    return static_cast<double>(std::count_if(bases.end() - static_cast<long>(count), bases.end(), near)) / static_cast<double>(count);
+    return static_cast<double>(std::count_if(bases.end() - static_cast<long>(count), bases.end(), near)) /
+           static_cast<double>(count);
   }
 
   Pace pace;
@@ -219,7 +227,13 @@ TEST(R1_7, TheFirstEstimatesAfterARestartAreNearTheTruth) {
 
 TEST(R1_7, StoredNonsenseIsLeftOut) {
   Pace pace(6);
-  pace.restore({{"limit", 1e300}, {"slowdown.0", 2}, {"slowdown.7", 2}, {"slowdown.x", 2}, {"slowdown.2", -1}, {"weight.a", NAN}, {"huh", 3}});
+  pace.restore({{"limit", 1e300},
+                {"slowdown.0", 2},
+                {"slowdown.7", 2},
+                {"slowdown.x", 2},
+                {"slowdown.2", -1},
+                {"weight.a", NAN},
+                {"huh", 3}});
   EXPECT_GE(pace.limit(), 1u);
   EXPECT_LE(pace.limit(), 6u);
   EXPECT_EQ(pace.known().size(), 1u);

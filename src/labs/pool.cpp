@@ -99,8 +99,8 @@ void Service::thin_out(Shelf& shelf, const templates::Template* tmpl) {
   for (const auto& live : out) discard(live);
 }
 
-/// Players come first: pools are filled only while nobody queues, not in the middle of a run on them, and leave a place for
-/// whoever presses start next.
+/// Players come first: pools are filled only while nobody queues, not in the middle of a run on them, and leave a place
+/// for whoever presses start next.
 bool Service::room_to_fill() const {
   std::size_t filling = 0;
   bool one_empty = false;
@@ -109,8 +109,8 @@ bool Service::room_to_fill() const {
     one_empty = one_empty || (shelf.target > 0 && shelf.ready.empty());
   }
   if (SteadyClock::now() - last_claim_ < kQuietAfterClaim && !one_empty) return false;
-  return queue_.empty() && filling < options_.fills_at_once && spawning_ + 1 < std::max<std::size_t>(pace_.limit(), 2) &&
-         live_.size() < options_.instances_total;
+  return queue_.empty() && filling < options_.fills_at_once &&
+         spawning_ + 1 < std::max<std::size_t>(pace_.limit(), 2) && live_.size() < options_.instances_total;
 }
 
 /// The template whose shelf lacks the largest share.
@@ -195,15 +195,22 @@ void Service::note_trouble(Shelf& shelf, const Instance& instance, const Error& 
   shelf.delay = std::clamp(shelf.delay * 2, kFirstDelay, kLongestDelay);
   shelf.not_before = SteadyClock::now() + shelf.delay;
   shelf.trouble = error.message;
-  metrics::counter("tiltyard_pool_failures_total", "Instances that could not be made for a pool", {{"reason", error.reason}}).add();
+  metrics::counter("tiltyard_pool_failures_total", "Instances that could not be made for a pool",
+                   {{"reason", error.reason}})
+      .add();
   gate_.spawn(parts_.home, "note a pool's trouble", note_event("pool.failed", instance, error));
-  log::warn("labs", "a pool could not be filled", {{"template", instance.tmpl.str()}, {"instance", instance.id.str()},
-                                                    {"reason", error.reason}, {"message", error.message}, {"cause", error.cause}});
+  log::warn("labs", "a pool could not be filled",
+            {{"template", instance.tmpl.str()},
+             {"instance", instance.id.str()},
+             {"reason", error.reason},
+             {"message", error.message},
+             {"cause", error.cause}});
 }
 
 asio::awaitable<void> Service::note_event(std::string kind, Instance instance, Error error) {
   bus::Event event{std::move(kind), instance.tmpl.str(), "", "", parts_.clock.now(), {}};
-  event.detail = boost::json::serialize(boost::json::object{{"instance", instance.id.str()}, {"reason", error.reason}, {"message", error.message}});
+  event.detail = boost::json::serialize(
+      boost::json::object{{"instance", instance.id.str()}, {"reason", error.reason}, {"message", error.message}});
   co_await rows_.note(std::move(event));
 }
 

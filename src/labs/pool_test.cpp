@@ -8,9 +8,11 @@ namespace tiltyard::labs {
 namespace {
 
 constexpr char kPooled[] =
-    "name = \"One\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\ntimeout = 5\n[pool]\nmin = 2\nmax = 4\n";
+    "name = \"One\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\ntimeout = 5\n[pool]\nmin = 2\nmax "
+    "= 4\n";
 constexpr char kFrozen[] =
-    "name = \"One\"\nimage = \"test/one:1\"\nports = [8000, 7]\n[ready]\ninterval = 50\n[pool]\nmin = 2\npause = true\n";
+    "name = \"One\"\nimage = \"test/one:1\"\nports = [8000, 7]\n[ready]\ninterval = 50\n[pool]\nmin = 2\npause = "
+    "true\n";
 
 /// Stands for what a flag file shows: nobody's secret while it waits, the owner's from the claim on.
 class Stamp final : public Step {
@@ -93,7 +95,8 @@ TEST_F(R1_14_Pool, AClaimGivesARunningInstanceAndTheShelfFillsUpAgain) {
 }
 
 TEST_F(R1_14_Pool, DemandRaisesItAndQuietLowersIt) {
-  add_template("one", "image = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\n[pool]\nmin = 1\nmax = 3\nidle = 2\n");
+  add_template("one",
+               "image = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\n[pool]\nmin = 1\nmax = 3\nidle = 2\n");
   open();
   ASSERT_TRUE(full(1));
   for (const auto* who : {"ann", "bob", "cat", "dan"}) {
@@ -139,7 +142,9 @@ TEST_F(R1_14_Pool, WhatWaitsIsPausedWhereTheTemplateSaysSoAndRunsAfterTheClaim) 
 }
 
 TEST_F(R1_14_Pool, AMachineThatHasDoneItsWorkIsNoObstacleToFreezing) {
-  add_template("one", "[[endpoint]]\nname = \"web\"\nmachine = \"main\"\nport = 8000\n[ready]\ninterval = 50\n[pool]\nmin = 1\npause = true\n");
+  add_template("one",
+               "[[endpoint]]\nname = \"web\"\nmachine = \"main\"\nport = 8000\n[ready]\ninterval = 50\n[pool]\nmin = "
+               "1\npause = true\n");
   std::ofstream(folder_ / "templates" / "one" / "compose.yaml")
       << "services:\n  init: {image: test/one:1, command: [\"true\"]}\n  main:\n    image: test/one:1\n"
          "    depends_on: {init: {condition: service_completed_successfully}}\n";
@@ -158,7 +163,8 @@ TEST_F(R1_14_Pool, AMachineThatHasDoneItsWorkIsNoObstacleToFreezing) {
   ASSERT_TRUE(claimed) << claimed.error().message;
   EXPECT_EQ(claimed->id.str(), waits);
   EXPECT_EQ(claimed->state, InstanceState::kRunning);
-  for (const auto& machine : claimed->plan.machines) EXPECT_FALSE(home([&] { return engine_->is_frozen(machine.name); }));
+  for (const auto& machine : claimed->plan.machines)
+    EXPECT_FALSE(home([&] { return engine_->is_frozen(machine.name); }));
 }
 
 TEST_F(R1_14_Pool, WhatDiesWhileItWaitsIsReplacedAndNeverGivenOut) {
@@ -170,7 +176,8 @@ TEST_F(R1_14_Pool, WhatDiesWhileItWaitsIsReplacedAndNeverGivenOut) {
     for (const auto& name : before) engine_->lose_machine(name);
   });
   ASSERT_TRUE(until([&] {
-    const bool gone = std::none_of(before.begin(), before.end(), [this](const auto& name) { return engine_->machine_spec(name); });
+    const bool gone =
+        std::none_of(before.begin(), before.end(), [this](const auto& name) { return engine_->machine_spec(name); });
     return gone && waiting("one") == 2;
   }));
   auto claimed = ask("ann", "one");
@@ -233,7 +240,9 @@ TEST_F(R1_14_Pool, WhatWaitsOutlivesARestart) {
 
 TEST_F(R1_14_Pool, CreatedMachinesStartAtTheClaim) {
   Options options;
-  options.pool_choice = [](const templates::Template&) { return PoolChoice{PoolKind::kCreated, "reads its flag at start"}; };
+  options.pool_choice = [](const templates::Template&) {
+    return PoolChoice{PoolKind::kCreated, "reads its flag at start"};
+  };
   open(options);
   ASSERT_TRUE(full());
   EXPECT_EQ(engine_->calls("start"), 0);
@@ -248,7 +257,9 @@ TEST_F(R1_14_Pool, CreatedMachinesStartAtTheClaim) {
 
 TEST_F(R1_14_Pool, NoneWhereTheFlagIsInTheEnvironment) {
   Options options;
-  options.pool_choice = [](const templates::Template&) { return PoolChoice{PoolKind::kNone, "its flag is in the environment"}; };
+  options.pool_choice = [](const templates::Template&) {
+    return PoolChoice{PoolKind::kNone, "its flag is in the environment"};
+  };
   open(options);
   auto made = ask("ann", "one");
   ASSERT_TRUE(made);
@@ -263,7 +274,9 @@ class R1_14_PoolProperty : public Pooled, public testing::WithParamInterface<uns
 
 TEST_P(R1_14_PoolProperty, NoInstanceIsEverTwoOwners) {
   std::mt19937 random(GetParam());
-  const auto pick = [&random](std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random); };
+  const auto pick = [&random](std::size_t count) {
+    return std::uniform_int_distribution<std::size_t>(0, count - 1)(random);
+  };
   const std::vector<std::string> people{"ann", "bob", "cat", "dan"};
   std::map<InstanceId, std::string> owner_of;
   int version = 0;
@@ -276,10 +289,12 @@ TEST_P(R1_14_PoolProperty, NoInstanceIsEverTwoOwners) {
       const auto [known, fresh] = owner_of.emplace(instance.id, instance.owner);
       EXPECT_EQ(known->second, instance.owner) << instance.id.str() << " changed hands";
       ++live_of[instance.owner];
-      if (instance.state == InstanceState::kRunning && !live->busy) EXPECT_EQ(stamp_->shown[instance.id], instance.owner);
+      if (instance.state == InstanceState::kRunning && !live->busy)
+        EXPECT_EQ(stamp_->shown[instance.id], instance.owner);
     }
     for (const auto& [who, count] : live_of) EXPECT_LE(count, 1) << who << " has two of one template";
-    for (const auto& [id, owners] : stamp_->history) EXPECT_LE(owners.size(), 1u) << id.str() << " was shown for two owners";
+    for (const auto& [id, owners] : stamp_->history)
+      EXPECT_LE(owners.size(), 1u) << id.str() << " was shown for two owners";
     return true;
   };
   for (int step = 0; step < 40; ++step) {
@@ -290,7 +305,8 @@ TEST_P(R1_14_PoolProperty, NoInstanceIsEverTwoOwners) {
         std::vector<std::future<Result<Instance>>> asked;
         for (std::size_t i = pick(4) + 1; i > 0; --i) {
           const auto work = service_->request(person(people[pick(people.size())]), TemplateId("one"), "");
-          asked.push_back(asio::co_spawn(loops_.home(), std::move(const_cast<asio::awaitable<Result<Instance>>&>(work)), asio::use_future));
+          asked.push_back(asio::co_spawn(loops_.home(), std::move(const_cast<asio::awaitable<Result<Instance>>&>(work)),
+                                         asio::use_future));
         }
         for (auto& one : asked) one.get();
         break;
@@ -307,7 +323,8 @@ TEST_P(R1_14_PoolProperty, NoInstanceIsEverTwoOwners) {
       case 6: {
         home([&] {
           const auto all = service_->all_live();
-          if (!all.empty() && !all[0]->instance.plan.machines.empty()) engine_->lose_machine(all[0]->instance.plan.machines[0].name);
+          if (!all.empty() && !all[0]->instance.plan.machines.empty())
+            engine_->lose_machine(all[0]->instance.plan.machines[0].name);
         });
         break;
       }

@@ -13,8 +13,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-/// An instance's place is told to its owner at most this often; with many who wait, less often, so that the work for all
-/// of them together stays bounded.
+/// An instance's place is told to its owner at most this often; with many who wait, less often, so that the work for
+/// all of them together stays bounded.
 constexpr milliseconds kNewsEvery{250};
 constexpr milliseconds kNewsPerHead{2};
 /// When nobody moves the estimates are told again all the same after this many turns, because a spawn may be late.
@@ -27,13 +27,16 @@ constexpr char kEstimate[] = "queue_estimate";
 
 /// How far the first estimate was from the truth, as a part of the truth.
 void observe_estimate(const Instance& instance, microseconds actual) {
-  const auto estimate = std::find_if(instance.timings.begin(), instance.timings.end(), [](const auto& part) { return part.first == kEstimate; });
+  const auto estimate = std::find_if(instance.timings.begin(), instance.timings.end(),
+                                     [](const auto& part) { return part.first == kEstimate; });
   if (estimate == instance.timings.end() || actual <= microseconds{0}) return;
-  static const auto histogram = metrics::histogram(
-      "tiltyard_queue_estimate_error_ratio", "How far the first estimate of who waited was from the truth, as a part of the truth",
-      {0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5});
-  static const auto bias = metrics::gauge("tiltyard_queue_estimate_bias_ratio",
-                                          "Decaying mean of the error of queue estimates, with its sign: above 0, they are too long");
+  static const auto histogram =
+      metrics::histogram("tiltyard_queue_estimate_error_ratio",
+                         "How far the first estimate of who waited was from the truth, as a part of the truth",
+                         {0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5});
+  static const auto bias =
+      metrics::gauge("tiltyard_queue_estimate_bias_ratio",
+                     "Decaying mean of the error of queue estimates, with its sign: above 0, they are too long");
   static double mean = 0;
   const double error = static_cast<double>((estimate->second - actual).count()) / static_cast<double>(actual.count());
   histogram.observe(std::abs(error));
@@ -45,7 +48,8 @@ void observe_estimate(const Instance& instance, microseconds actual) {
 
 /// Starts those at the head of the queue as long as there is room for more spawns.
 void Service::pump() {
-  static const auto limit = metrics::gauge("tiltyard_spawn_limit", "Spawns at once, as learned, up to labs.spawns_at_once");
+  static const auto limit =
+      metrics::gauge("tiltyard_spawn_limit", "Spawns at once, as learned, up to labs.spawns_at_once");
   limit.set(static_cast<double>(pace_.limit()));
   while (!closing_ && !queue_.empty() && room() && !parts_.engine.away()) {
     auto live = queue_.front();
@@ -145,7 +149,8 @@ asio::awaitable<void> Service::save_pace() {
   Pace::Known changed;
   for (const auto& [name, value] : pace_.known()) {
     const auto before = saved_pace_.find(name);
-    if (before == saved_pace_.end() || std::abs(value - before->second) > kWorthSaving * before->second) changed[name] = value;
+    if (before == saved_pace_.end() || std::abs(value - before->second) > kWorthSaving * before->second)
+      changed[name] = value;
   }
   if (changed.empty()) co_return;
   auto saved = co_await rows_.note_pace(changed);

@@ -29,7 +29,10 @@ using namespace std::chrono_literals;
 /// Goes on by itself, as jobs need it, and further when it is turned.
 class TurnedClock final : public Clock {
  public:
-  TimePoint now() const override { return from_micros(kBegin + turned_.load()) + std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - started_); }
+  TimePoint now() const override {
+    return from_micros(kBegin + turned_.load()) +
+           std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - started_);
+  }
   void advance(Duration by) { turned_ += by.count(); }
 
  private:
@@ -43,7 +46,8 @@ class Range : public testing::Test {
   Range() {
     char name[] = "/tmp/labs-test-XXXXXX";
     folder_ = ::mkdtemp(name);
-    add_template("one", "name = \"One\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\ntimeout = 5\n");
+    add_template("one",
+                 "name = \"One\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\ntimeout = 5\n");
     add_template("two", "name = \"Two\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\n");
     engine::FakeOptions options;
     options.images = {"test/one:1"};
@@ -104,7 +108,9 @@ class Range : public testing::Test {
       if (!traffic) return std::nullopt;
       return Activity{traffic->waiting > 0, traffic->last_activity};
     };
-    parts.presence.set_asleep = [gateway](InstanceId id, bool asleep) { return gateway->set_asleep(std::move(id), asleep); };
+    parts.presence.set_asleep = [gateway](InstanceId id, bool asleep) {
+      return gateway->set_asleep(std::move(id), asleep);
+    };
     service_ = std::make_unique<Service>(options, parts, std::move(steps));
     gateway->on_wake([service = service_.get()](InstanceId id) { return service->wake(std::move(id)); });
     run(start());

@@ -17,11 +17,13 @@ constexpr int kRepairsAtMost = 3;
 constexpr std::chrono::minutes kRepairsForgottenAfter{10};
 /// Between the tries to mend one instance.
 constexpr std::array<std::chrono::milliseconds, 5> kMendPauses{std::chrono::milliseconds{500}, std::chrono::seconds{1},
-                                                              std::chrono::seconds{2}, std::chrono::seconds{4},
-                                                              std::chrono::seconds{8}};
+                                                               std::chrono::seconds{2}, std::chrono::seconds{4},
+                                                               std::chrono::seconds{8}};
 
 /// Whether no further try can bring the instance back.
-bool gone_for_good(const Error& error) { return error.reason == "machine-missing" || error.reason == "template-changed"; }
+bool gone_for_good(const Error& error) {
+  return error.reason == "machine-missing" || error.reason == "template-changed";
+}
 
 }  // namespace
 
@@ -60,12 +62,15 @@ asio::awaitable<Result<>> Service::load() {
   co_return Result<>{};
 }
 
-/// Every row goes on where it stood, and what has no row goes away. Runs at start and whenever the engine has come back.
+/// Every row goes on where it stood, and what has no row goes away. Runs at start and whenever the engine has come
+/// back.
 asio::awaitable<void> Service::reattach_all() {
   auto isolated = co_await parts_.engine.ensure_isolation();
   if (!isolated) {
     log::error("labs", "isolation is not in force; nothing starts until it is",
-               {{"reason", isolated.error().reason}, {"message", isolated.error().message}, {"cause", isolated.error().cause}});
+               {{"reason", isolated.error().reason},
+                {"message", isolated.error().message},
+                {"cause", isolated.error().cause}});
   }
   for (const auto& live : all_live()) {
     if (live->busy || live->instance.state == InstanceState::kQueued) continue;
@@ -73,7 +78,8 @@ asio::awaitable<void> Service::reattach_all() {
   }
   pump();
   auto swept = co_await sweep(std::chrono::seconds{0});
-  if (!swept) log::warn("labs", "the first sweep failed", {{"reason", swept.error().reason}, {"cause", swept.error().cause}});
+  if (!swept)
+    log::warn("labs", "the first sweep failed", {{"reason", swept.error().reason}, {"cause", swept.error().cause}});
 }
 
 asio::awaitable<void> Service::reattach(LiveRef live) {
@@ -97,7 +103,8 @@ asio::awaitable<void> Service::reattach(LiveRef live) {
         co_await spawn(live);
         co_return;
       }
-      instance.reason = Reason{"template-changed", "The template changed while the instance was starting; start it again."};
+      instance.reason =
+          Reason{"template-changed", "The template changed while the instance was starting; start it again."};
       co_await unmake(live, InstanceState::kFailed);
       spawn_ended();
       co_return;
@@ -117,9 +124,10 @@ asio::awaitable<void> Service::reattach(LiveRef live) {
   }
 }
 
-/// A running instance after a restart of ours or of the engine: all is well, or its machines are started again with their
-/// file systems as they were, or something is gone for good. An engine that is stopping, or has just begun, refuses in many
-/// words before it is away: what it refuses is asked of it again for a while before an instance is given up.
+/// A running instance after a restart of ours or of the engine: all is well, or its machines are started again with
+/// their file systems as they were, or something is gone for good. An engine that is stopping, or has just begun,
+/// refuses in many words before it is away: what it refuses is asked of it again for a while before an instance is
+/// given up.
 asio::awaitable<void> Service::mend(LiveRef live) {
   auto mended = co_await mend_once(live);
   for (const auto pause : kMendPauses) {
@@ -152,12 +160,14 @@ asio::awaitable<Result<>> Service::mend_once(LiveRef live) {
     if (!well && gone_for_good(well.error())) co_return well;
   }
   for (const auto& step : steps_) {
-    // A machine that stands still is started again; one that is well only needs its route. Each make finds what is there.
+    // A machine that stands still is started again; one that is well only needs its route. Each make finds what is
+    // there.
     if (well && step->name() != "routes") continue;
     auto made = co_await step->make(live);
     if (!made) co_return made;
   }
-  if (!well) log::info("labs", "an instance was mended", {{"instance", live->instance.id.str()}, {"why", well.error().message}});
+  if (!well)
+    log::info("labs", "an instance was mended", {{"instance", live->instance.id.str()}, {"why", well.error().message}});
   co_return Result<>{};
 }
 
@@ -208,8 +218,9 @@ void Service::on_engine_event(engine::EngineEvent event) {
   if (now - held->last_repair > kRepairsForgottenAfter) held->repairs = 0;
   held->last_repair = now;
   if (++held->repairs > kRepairsAtMost) {
-    begin(held, "lose", lose(held, fmt::format("A machine ended {} times within {} minutes.", held->repairs,
-                                               kRepairsForgottenAfter.count())));
+    begin(held, "lose",
+          lose(held, fmt::format("A machine ended {} times within {} minutes.", held->repairs,
+                                 kRepairsForgottenAfter.count())));
     return;
   }
   begin(held, "mend", mend(held));
@@ -236,16 +247,20 @@ asio::awaitable<Result<std::size_t>> Service::sweep(std::chrono::seconds window)
     for (const auto& result : results) removed += result ? 1 : 0;
   }
   if (removed > 0) {
-    metrics::counter("tiltyard_orphans_removed_total", "Resources without a row that a sweep removed").add(static_cast<double>(removed));
+    metrics::counter("tiltyard_orphans_removed_total", "Resources without a row that a sweep removed")
+        .add(static_cast<double>(removed));
   }
   co_return removed;
 }
 
 asio::awaitable<Result<>> Service::remove_orphan(engine::Resource resource) {
   switch (resource.kind) {
-    case engine::ResourceKind::kMachine: co_return co_await parts_.engine.destroy(resource.handle);
-    case engine::ResourceKind::kNetwork: co_return co_await parts_.engine.destroy_network(resource.name);
-    case engine::ResourceKind::kVolume: co_return co_await parts_.engine.destroy_volume(resource.name);
+    case engine::ResourceKind::kMachine:
+      co_return co_await parts_.engine.destroy(resource.handle);
+    case engine::ResourceKind::kNetwork:
+      co_return co_await parts_.engine.destroy_network(resource.name);
+    case engine::ResourceKind::kVolume:
+      co_return co_await parts_.engine.destroy_volume(resource.name);
   }
   co_return Result<>{};
 }

@@ -54,21 +54,27 @@ Result<json::object> parse_object(std::string_view text) {
   boost::system::error_code error;
   auto value = json::parse(text, error);
   if (error || !value.is_object()) {
-    return fail(Code::kInternal, "row-damaged", "A stored row could not be read.", error ? error.message() : "no object");
+    return fail(Code::kInternal, "row-damaged", "A stored row could not be read.",
+                error ? error.message() : "no object");
   }
   return std::move(value.get_object());
 }
 
 json::object network_json(const PlannedNetwork& network) {
-  return {{"key", network.key},           {"name", network.spec.name},       {"bridge", network.spec.bridge},
-          {"subnet", network.spec.subnet}, {"gateway", network.spec.gateway}, {"shared", network.spec.shared},
+  return {{"key", network.key},
+          {"name", network.spec.name},
+          {"bridge", network.spec.bridge},
+          {"subnet", network.spec.subnet},
+          {"gateway", network.spec.gateway},
+          {"shared", network.spec.shared},
           {"egress", network.spec.egress}};
 }
 
 json::object machine_json(const PlannedMachine& machine) {
   json::array attachments;
   for (const auto& at : machine.attachments) {
-    attachments.push_back(json::object{{"network", at.network}, {"address", at.address}, {"aliases", array_of(at.aliases)}});
+    attachments.push_back(
+        json::object{{"network", at.network}, {"address", at.address}, {"aliases", array_of(at.aliases)}});
   }
   return {{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
 }

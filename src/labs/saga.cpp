@@ -37,8 +37,9 @@ struct Course {
 namespace {
 
 const metrics::Histogram& spawn_seconds() {
-  static const auto histogram = metrics::histogram("tiltyard_spawn_seconds", "From admission (or leaving the queue) to running",
-                                                   {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60});
+  static const auto histogram =
+      metrics::histogram("tiltyard_spawn_seconds", "From admission (or leaving the queue) to running",
+                         {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60});
   return histogram;
 }
 
@@ -105,8 +106,11 @@ asio::awaitable<void> Service::spawn(LiveRef live) {
   const bool wanted = live->stop_requested;
   if (!made && !wanted) {
     const Error& error = made.error();
-    log::warn("labs", "a spawn failed", {{"instance", instance.id.str()}, {"reason", error.reason},
-                                          {"message", error.message}, {"cause", error.cause}});
+    log::warn("labs", "a spawn failed",
+              {{"instance", instance.id.str()},
+               {"reason", error.reason},
+               {"message", error.message},
+               {"cause", error.cause}});
     instance.reason = Reason{error.reason, error.message};
     count_end("failed");
   }
@@ -136,7 +140,8 @@ asio::awaitable<Result<>> Service::commit_running(LiveRef live, std::chrono::mic
 /// Makes all, with other addresses as often as somebody else turns out to use ours.
 asio::awaitable<Result<>> Service::make_somewhere(LiveRef live) {
   auto made = co_await make_all(live);
-  for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->stop_requested; ++moves) {
+  for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->stop_requested;
+       ++moves) {
     made = co_await move_addresses(live);
     if (made) made = co_await make_all(live);
   }
@@ -145,7 +150,8 @@ asio::awaitable<Result<>> Service::make_somewhere(LiveRef live) {
 
 /// Somebody else on this engine uses one of our ranges: another plan, on disk before anything is made of it.
 asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
-  log::warn("labs", "an address range is taken by somebody else; trying the next", {{"instance", live->instance.id.str()}});
+  log::warn("labs", "an address range is taken by somebody else; trying the next",
+            {{"instance", live->instance.id.str()}});
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, step->get());
   for (const auto& network : live->instance.plan.networks) addresses_->avoid(network->spec);
   release(*live);
@@ -259,8 +265,12 @@ asio::awaitable<void> Service::undo_one(LiveRef live, Step* step) {
     if (undone) undone = co_await failpoint("labs.stop." + name + ".after");
     if (undone) co_return;
     if (tries == 1 || tries % 20 == 0) {
-      log::warn("labs", "an undo must be repeated", {{"instance", live->instance.id.str()}, {"step", name}, {"tries", tries},
-                                                      {"reason", undone.error().reason}, {"cause", undone.error().cause}});
+      log::warn("labs", "an undo must be repeated",
+                {{"instance", live->instance.id.str()},
+                 {"step", name},
+                 {"tries", tries},
+                 {"reason", undone.error().reason},
+                 {"cause", undone.error().cause}});
     }
     co_await engine_changed_.wait_for(delay);
     delay = std::min(delay * 2, std::chrono::milliseconds{10'000});
@@ -287,9 +297,7 @@ asio::awaitable<void> Service::save_surely(LiveRef live, std::string kind) {
     const bool gone = live->instance.pool == PoolRole::kWaiting && !live->instance.live();
     auto saved = gone ? co_await rows_.remove(live->instance.id) : co_await save(live, kind, "");
     if (saved) co_return;
-    if (saved.error().reason == "shutting-down") {
-      throw boost::system::system_error(asio::error::operation_aborted);
-    }
+    if (saved.error().reason == "shutting-down") { throw boost::system::system_error(asio::error::operation_aborted); }
     log::error("labs", "a state could not be saved; trying again",
                {{"instance", live->instance.id.str()}, {"kind", kind}, {"cause", saved.error().cause}});
     co_await sleep_for(std::chrono::seconds{1});

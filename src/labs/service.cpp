@@ -159,9 +159,7 @@ LiveRef Service::live(const InstanceId& id) const {
   return found == live_.end() ? nullptr : *found;
 }
 
-std::vector<LiveRef> Service::all_live() const {
-  return {live_.begin(), live_.end()};
-}
+std::vector<LiveRef> Service::all_live() const { return {live_.begin(), live_.end()}; }
 
 void Service::forget(const LiveRef& live) {
   if (const auto found = live_.find(live->instance.id); found != live_.end()) live_.erase(found);

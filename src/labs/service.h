@@ -48,7 +48,7 @@ struct ById {
 };
 
 struct Options {
-  std::string prefix = "tiltyard";         ///< of engine names: the engine's namespace
+  std::string prefix = "tiltyard";  ///< of engine names: the engine's namespace
   std::string network_pool = "10.64.0.0/12";
   std::uint32_t machines_per_bridge = 1000;
   std::size_t spawns_at_once = 10;
@@ -77,21 +77,23 @@ struct Parts {
 };
 
 /// Hands out instances and takes them away again. Lives on the home loop; every call belongs there.
-/// The model is in docs/life-of-a-spawn.md: one row before anything is made, steps that can be repeated, one commit when it
-/// runs, undo in reverse order, and the same reconciliation at start and every ten minutes.
+/// The model is in docs/life-of-a-spawn.md: one row before anything is made, steps that can be repeated, one commit
+/// when it runs, undo in reverse order, and the same reconciliation at start and every ten minutes.
 class Service {
  public:
   Service(Options options, Parts parts, Steps steps);
   ~Service();
 
-  /// Reads the rows, lays them beside what the engine has, goes on where an earlier process stopped, and declares its jobs,
-  /// which must not run before. When the engine is away, its part is done as soon as it is back.
+  /// Reads the rows, lays them beside what the engine has, goes on where an earlier process stopped, and declares its
+  /// jobs, which must not run before. When the engine is away, its part is done as soon as it is back.
   asio::awaitable<Result<>> start();
   /// Leaves everything as it is (rows are durable, machines go on) and ends the background work. Jobs must have ended.
   asio::awaitable<void> close();
 
-  /// Admission (row 1.7); `address` is the client's, for the record. The instance is on its way, or in the queue, when this returns.
-  asio::awaitable<Result<Instance>> request(identity::Principal who, TemplateId tmpl, std::string context, std::string address = {});
+  /// Admission (row 1.7); `address` is the client's, for the record. The instance is on its way, or in the queue, when
+  /// this returns.
+  asio::awaitable<Result<Instance>> request(identity::Principal who, TemplateId tmpl, std::string context,
+                                            std::string address = {});
   asio::awaitable<Result<Instance>> extend(InstanceId id, bus::Actor actor);
   /// Begins to stop; completes once that is on disk. `cause` is user, admin, expiry, abuse or engine-loss.
   asio::awaitable<Result<Instance>> stop(InstanceId id, std::string cause, bus::Actor actor);
@@ -106,7 +108,8 @@ class Service {
   /// Live instances from memory, ended ones from the store; nullopt: there is none.
   asio::awaitable<Result<std::optional<Instance>>> find(InstanceId id);
   /// Waits until the instance is running or final (or only final), at most `limit`.
-  asio::awaitable<Result<std::optional<Instance>>> wait(InstanceId id, std::chrono::milliseconds limit, bool until_final);
+  asio::awaitable<Result<std::optional<Instance>>> wait(InstanceId id, std::chrono::milliseconds limit,
+                                                        bool until_final);
   LiveRef live(const InstanceId& id) const;
   std::vector<LiveRef> all_live() const;
 

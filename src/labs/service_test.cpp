@@ -68,7 +68,9 @@ TEST_F(R1_6_Service, WhatTheEngineRefusesFailsWithItsReasonAndIsUndone) {
 }
 
 TEST_F(R1_6_Service, AMachineThatNeverAnswersFailsInTime) {
-  add_template("deaf", "name = \"Deaf\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\nport = 9999\ninterval = 50\ntimeout = 1\n");
+  add_template(
+      "deaf",
+      "name = \"Deaf\"\nimage = \"test/one:1\"\nports = [8000]\n[ready]\nport = 9999\ninterval = 50\ntimeout = 1\n");
   open();
   auto made = ask("ann", "deaf");
   ASSERT_TRUE(made);
@@ -81,7 +83,8 @@ TEST_F(R1_7_Service, OfTwoClicksAtOnceOneWins) {
   open();
   std::vector<std::future<Result<Instance>>> asked;
   for (int i = 0; i < 5; ++i) {
-    asked.push_back(asio::co_spawn(loops_.home(), service_->request(person("ann"), TemplateId("one"), ""), asio::use_future));
+    asked.push_back(
+        asio::co_spawn(loops_.home(), service_->request(person("ann"), TemplateId("one"), ""), asio::use_future));
   }
   int won = 0;
   for (auto& one : asked) {

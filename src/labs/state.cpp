@@ -36,18 +36,24 @@ std::optional<InstanceState> parse_state(std::string_view text) {
 
 std::string_view to_string(PoolRole role) {
   switch (role) {
-    case PoolRole::kWaiting: return "waiting";
-    case PoolRole::kClaimed: return "claimed";
-    case PoolRole::kNone: break;
+    case PoolRole::kWaiting:
+      return "waiting";
+    case PoolRole::kClaimed:
+      return "claimed";
+    case PoolRole::kNone:
+      break;
   }
   return "";
 }
 
 std::string_view to_string(PoolKind kind) {
   switch (kind) {
-    case PoolKind::kRunning: return "running";
-    case PoolKind::kCreated: return "created";
-    case PoolKind::kNone: break;
+    case PoolKind::kRunning:
+      return "running";
+    case PoolKind::kCreated:
+      return "created";
+    case PoolKind::kNone:
+      break;
   }
   return "none";
 }
@@ -59,8 +65,8 @@ void Instance::follow(const std::shared_ptr<const templates::Template>& whole) {
   lease = {whole, whole->lease};
 }
 
-/// The first HTTP endpoint has the instance's own name as well. A label has at most 63 characters (RFC 1035): where the full
-/// name is longer, the instance's last two parts stand for it.
+/// The first HTTP endpoint has the instance's own name as well. A label has at most 63 characters (RFC 1035): where the
+/// full name is longer, the instance's last two parts stand for it.
 std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint) {
   std::vector<std::string> hosts;
   if (endpoint.kind != templates::EndpointKind::kHttp) return hosts;

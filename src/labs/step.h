@@ -31,8 +31,8 @@ struct Additions {
 /// What is needed of an instance only while its machines are made or taken away.
 struct Making {
   std::map<std::string, Additions> additions;  ///< by service
-  std::optional<Secret> flag;  ///< what ${FLAG} stands for in this instance
-  std::string step;            ///< what the saga does now, for people
+  std::optional<Secret> flag;                  ///< what ${FLAG} stands for in this instance
+  std::string step;                            ///< what the saga does now, for people
   std::size_t steps_done = 0, steps_total = 0;
 };
 
@@ -60,17 +60,17 @@ struct Live {
   std::shared_ptr<const templates::Template> tmpl;  ///< null after a restart when the template has changed or gone
   Rare<Making> making;
   std::shared_ptr<const void> made_by;  ///< while it waits in a pool: what the flags step made it with
-  Ripple changed;              ///< pulsed at each change of state or progress
+  Ripple changed;                       ///< pulsed at each change of state or progress
   bool stop_requested = false;
-  bool created_only = false;   ///< waits in a pool with machines that are not started
-  bool frozen = false;         ///< waits in a pool with paused machines
-  Rare<std::string> claimant;  ///< who is being given it from a pool right now
-  std::shared_ptr<Use> use;    ///< null: nobody has, yet
+  bool created_only = false;       ///< waits in a pool with machines that are not started
+  bool frozen = false;             ///< waits in a pool with paused machines
+  Rare<std::string> claimant;      ///< who is being given it from a pool right now
+  std::shared_ptr<Use> use;        ///< null: nobody has, yet
   std::shared_ptr<Waking> waking;  ///< while it is being woken
-  bool dozing = false;         ///< is being paused
-  bool busy = false;           ///< a saga (spawn, stop, repair) is under way
-  bool look_again = false;     ///< the engine told of a machine that ended while a saga was under way
-  int repairs = 0;             ///< times that dead machines were started again
+  bool dozing = false;             ///< is being paused
+  bool busy = false;               ///< a saga (spawn, stop, repair) is under way
+  bool look_again = false;         ///< the engine told of a machine that ended while a saga was under way
+  int repairs = 0;                 ///< times that dead machines were started again
   std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
   std::chrono::steady_clock::time_point last_repair{}, sampled{};
 
@@ -82,8 +82,8 @@ struct Live {
 };
 using LiveRef = std::shared_ptr<Live>;
 
-/// One part of a spawn. `make` and `undo` can be repeated at will, and `undo` also works when `make` never ran or was cut
-/// in the middle, in this process or in an earlier one: it finds everything by the names in the plan.
+/// One part of a spawn. `make` and `undo` can be repeated at will, and `undo` also works when `make` never ran or was
+/// cut in the middle, in this process or in an earlier one: it finds everything by the names in the plan.
 class Step {
  public:
   virtual ~Step() = default;
@@ -94,20 +94,14 @@ class Step {
   virtual asio::awaitable<Result<>> undo(LiveRef live) = 0;
   /// Whether it is done for an instance that waits in a pool; otherwise only at the claim.
   virtual bool in_pool() const { return true; }
-  /// What a claim for `owner` will need and can be had before it is certain; runs beside the commit, so that both wait for the
-  /// disk once. Nothing that anybody sees.
-  virtual asio::awaitable<Result<>> prepare_claim(LiveRef live, std::string owner) {
-    co_return Result<>{};
-  }
+  /// What a claim for `owner` will need and can be had before it is certain; runs beside the commit, so that both wait
+  /// for the disk once. Nothing that anybody sees.
+  virtual asio::awaitable<Result<>> prepare_claim(LiveRef live, std::string owner) { co_return Result<>{}; }
   /// Gives what `make` made for a pool to the owner who is in the row by now. Repeated at will, like `make`.
-  virtual asio::awaitable<Result<>> claim(LiveRef live) {
-    co_return Result<>{};
-  }
+  virtual asio::awaitable<Result<>> claim(LiveRef live) { co_return Result<>{}; }
   /// Whether what `make` made is still there and well, for an instance that runs. `machine-missing`: gone for good;
   /// any other error: `make` can mend it.
-  virtual asio::awaitable<Result<>> check(LiveRef live) {
-    co_return Result<>{};
-  }
+  virtual asio::awaitable<Result<>> check(LiveRef live) { co_return Result<>{}; }
 };
 
 using Steps = std::vector<std::unique_ptr<Step>>;

@@ -75,7 +75,9 @@ class FilesStep final : public Step {
     }
     if (copies.empty()) co_return Result<>{};
     const auto target = files_of(folder_, live->instance.id);
-    auto work = [copies = std::move(copies), source = live->tmpl->folder, target] { return copy(copies, source, target); };
+    auto work = [copies = std::move(copies), source = live->tmpl->folder, target] {
+      return copy(copies, source, target);
+    };
     co_return co_await offload(pool_, std::move(work));
   }
 
@@ -87,14 +89,16 @@ class FilesStep final : public Step {
     auto work = [target]() -> Result<> {
       std::error_code error;
       fs::remove_all(target, error);
-      if (error) return fail(Code::kInternal, "files-stay", "The instance's files could not be removed.", error.message());
+      if (error)
+        return fail(Code::kInternal, "files-stay", "The instance's files could not be removed.", error.message());
       return {};
     };
     co_return co_await offload(pool_, std::move(work));
   }
 
  private:
-  static Result<> copy(const std::vector<templates::BindSource>& copies, const fs::path& source, const fs::path& target) {
+  static Result<> copy(const std::vector<templates::BindSource>& copies, const fs::path& source,
+                       const fs::path& target) {
     std::error_code error;
     for (const auto& bind : copies) {
       const fs::path to = target / copy_name(bind);

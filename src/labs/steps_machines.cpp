@@ -10,8 +10,8 @@
 namespace tiltyard::labs {
 namespace {
 
-using templates::DependsOn;
 using std::chrono::milliseconds;
+using templates::DependsOn;
 
 /// How far one machine of a spawn has come; others wait for it.
 struct Progress {
@@ -26,7 +26,10 @@ class MachinesStep final : public Step {
  public:
   MachinesStep(engine::Engine& engine, std::string files_folder, std::string runtime, milliseconds stop_grace,
                std::vector<std::string> also_after)
-      : engine_(engine), files_folder_(std::move(files_folder)), runtime_(std::move(runtime)), stop_grace_(stop_grace),
+      : engine_(engine),
+        files_folder_(std::move(files_folder)),
+        runtime_(std::move(runtime)),
+        stop_grace_(stop_grace),
         after_(std::move(also_after)) {
     after_.insert(after_.end(), {"network", "files", "volumes"});
   }
@@ -35,8 +38,8 @@ class MachinesStep final : public Step {
   std::vector<std::string> after() const override { return after_; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
-    // What ran once is only ever started again: a machine that is gone took its owner's work along, and a fresh one in its
-    // place would hide that.
+    // What ran once is only ever started again: a machine that is gone took its owner's work along, and a fresh one in
+    // its place would hide that.
     if (live->instance.started_at) co_return co_await start_again(live);
     const auto home = co_await asio::this_coro::executor;
     auto progress = std::make_shared<ProgressMap>();
@@ -53,7 +56,8 @@ class MachinesStep final : public Step {
 
   asio::awaitable<Result<>> undo(LiveRef live) override {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& machine : live->instance.plan.machines) works.push_back(remove(machine.name, grace_of(*live, machine.service)));
+    for (const auto& machine : live->instance.plan.machines)
+      works.push_back(remove(machine.name, grace_of(*live, machine.service)));
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
@@ -155,21 +159,24 @@ class MachinesStep final : public Step {
     if (condition == DependsOn::kCompleted) {
       if (!ended) return false;
       if (status.exit_code == 0) return true;
-      return fail(Code::kInvalid, "machine-exited",
-                  fmt::format("Machine '{}' should have completed, but ended with exit code {}.", other, status.exit_code));
+      return fail(
+          Code::kInvalid, "machine-exited",
+          fmt::format("Machine '{}' should have completed, but ended with exit code {}.", other, status.exit_code));
     }
     if (ended) {
       return fail(Code::kInvalid, "machine-exited",
                   fmt::format("Machine '{}' ended with exit code {} before it was healthy.", other, status.exit_code));
     }
     if (status.health == engine::Health::kUnhealthy) {
-      return fail(Code::kInvalid, "machine-unhealthy", fmt::format("Machine '{}' reports that it is unhealthy.", other));
+      return fail(Code::kInvalid, "machine-unhealthy",
+                  fmt::format("Machine '{}' reports that it is unhealthy.", other));
     }
     return status.health == engine::Health::kHealthy || status.health == engine::Health::kNone;
   }
 
   static Result<> dependency_failed(const std::string& other) {
-    return fail(Code::kInvalid, "dependency-failed", fmt::format("Machine '{}', which others need, did not start.", other));
+    return fail(Code::kInvalid, "dependency-failed",
+                fmt::format("Machine '{}', which others need, did not start.", other));
   }
 
   static engine::Handle engine_handle(const LiveRef& live, const std::string& service) {
@@ -241,7 +248,8 @@ class MachinesStep final : public Step {
 
 std::unique_ptr<Step> machines_step(engine::Engine& engine, std::string files_folder, std::string runtime,
                                     milliseconds stop_grace, std::vector<std::string> also_after) {
-  return std::make_unique<MachinesStep>(engine, std::move(files_folder), std::move(runtime), stop_grace, std::move(also_after));
+  return std::make_unique<MachinesStep>(engine, std::move(files_folder), std::move(runtime), stop_grace,
+                                        std::move(also_after));
 }
 
 }  // namespace tiltyard::labs

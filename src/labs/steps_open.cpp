@@ -43,8 +43,9 @@ asio::awaitable<bool> answers(Probe probe, milliseconds deadline) {
   co_await socket->async_connect(tcp::endpoint(address, probe.port), asio::redirect_error(asio::use_awaitable, error));
   bool good = !error;
   if (good && !probe.path.empty()) {
-    const auto request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tiltyard-ready\r\nConnection: close\r\n\r\n",
-                                     probe.path, probe.machine);
+    const auto request =
+        fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tiltyard-ready\r\nConnection: close\r\n\r\n",
+                    probe.path, probe.machine);
     co_await asio::async_write(*socket, asio::buffer(request), asio::redirect_error(asio::use_awaitable, error));
     // "HTTP/1.1 200": a status under 500 means that the application is up, whatever it thinks of the path.
     std::array<char, 12> head{};
@@ -105,7 +106,8 @@ class ReadyStep final : public Step {
   static void add_named(const Live& live, std::vector<Probe>& probes) {
     const auto& ready = live.tmpl->ready;
     for (const auto& machine : live.instance.plan.machines) {
-      if (!ready.machine.empty() ? machine.service != ready.machine : machine.service != live.tmpl->services[0].name) continue;
+      if (!ready.machine.empty() ? machine.service != ready.machine : machine.service != live.tmpl->services[0].name)
+        continue;
       if (machine.attachments.empty()) continue;
       const auto& address = machine.attachments.front().address;
       const bool known = std::any_of(probes.begin(), probes.end(), [&](const Probe& probe) {
@@ -150,8 +152,8 @@ class ReadyStep final : public Step {
       if (state == engine::MachineState::kExited || state == engine::MachineState::kDead ||
           state == engine::MachineState::kAbsent) {
         co_return fail(Code::kInvalid, "machine-exited",
-                       fmt::format("Machine '{}' ended with exit code {}{} before it answered.", service, status->exit_code,
-                                   status->out_of_memory ? " (out of memory)" : ""));
+                       fmt::format("Machine '{}' ended with exit code {}{} before it answered.", service,
+                                   status->exit_code, status->out_of_memory ? " (out of memory)" : ""));
       }
     }
     co_return Result<>{};
@@ -187,7 +189,8 @@ class RoutesStep final : public Step {
     std::vector<gateway::Route> routes;
     for (const auto& endpoint : instance.plan.endpoints) {
       gateway::Route route;
-      route.kind = endpoint.kind == templates::EndpointKind::kHttp ? gateway::RouteKind::kHttp : gateway::RouteKind::kTcp;
+      route.kind =
+          endpoint.kind == templates::EndpointKind::kHttp ? gateway::RouteKind::kHttp : gateway::RouteKind::kTcp;
       route.endpoint = endpoint.name;
       route.hosts = hosts_of(instance, endpoint);
       route.port = endpoint.port;

@@ -18,7 +18,10 @@ constexpr std::size_t kBytesShown = 2000;
 
 std::string upper(std::string_view name) {
   std::string out;
-  for (const char c : name) out.push_back(std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : '_');
+  for (const char c : name)
+    out.push_back(std::isalnum(static_cast<unsigned char>(c))
+                      ? static_cast<char>(std::toupper(static_cast<unsigned char>(c)))
+                      : '_');
   return out;
 }
 
@@ -46,7 +49,8 @@ class SolveStep final : public Step {
   std::vector<std::string> after() const override { return {"ready"}; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
-    const bool asked = live->instance.pool == PoolRole::kWaiting && !live->created_only && live->tmpl && live->tmpl->solver;
+    const bool asked =
+        live->instance.pool == PoolRole::kWaiting && !live->created_only && live->tmpl && live->tmpl->solver;
     if (!asked) co_return Result<>{};
     const auto tmpl = live->tmpl;
     auto handle = co_await engine_.create(solver_spec(*live, *tmpl));
@@ -93,7 +97,8 @@ class SolveStep final : public Step {
       if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await engine_.inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
-      const bool ended = status && (status->state == engine::MachineState::kExited || status->state == engine::MachineState::kDead);
+      const bool ended =
+          status && (status->state == engine::MachineState::kExited || status->state == engine::MachineState::kDead);
       if (ended && status->exit_code == 0) co_return Result<>{};
       if (ended) {
         const auto said = co_await output_of(handle);

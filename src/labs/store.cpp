@@ -160,14 +160,18 @@ Result<std::vector<Instance>> select(soci::session& sql, const std::string& wher
   return out;
 }
 
-/// What the log keeps of an instance's news, by its name on the bus; empty: nothing. What the server does on the way, it does
-/// not tell; that an instance is being stopped, only when somebody did it, because the end says why it came.
+/// What the log keeps of an instance's news, by its name on the bus; empty: nothing. What the server does on the way,
+/// it does not tell; that an instance is being stopped, only when somebody did it, because the end says why it came.
 std::string_view kept_kind(const bus::Event& event, const Instance& instance) {
   static const std::map<std::string_view, std::string_view> kKept{
-      {"instance.queued", bus::kind("instance.asked")},         {"instance.preparing", bus::kind("instance.asked")},
-      {"instance.stopping", bus::kind("instance.stopping")},    {"instance.stop-requested", bus::kind("instance.stopping")},
-      {"instance.running", bus::kind("instance.running")},      {"instance.failed", bus::kind("instance.failed")},
-      {"instance.extended", bus::kind("instance.extended")},    {"instance.paused", bus::kind("instance.paused")},
+      {"instance.queued", bus::kind("instance.asked")},
+      {"instance.preparing", bus::kind("instance.asked")},
+      {"instance.stopping", bus::kind("instance.stopping")},
+      {"instance.stop-requested", bus::kind("instance.stopping")},
+      {"instance.running", bus::kind("instance.running")},
+      {"instance.failed", bus::kind("instance.failed")},
+      {"instance.extended", bus::kind("instance.extended")},
+      {"instance.paused", bus::kind("instance.paused")},
       {"instance.resumed", bus::kind("instance.resumed")}};
   if (event.kind == "instance.stopped") {
     const bool expired = instance.reason && instance.reason->code == "expiry";
@@ -180,8 +184,10 @@ std::string_view kept_kind(const bus::Event& event, const Instance& instance) {
 }
 
 std::string detail_of(const Instance& instance) {
-  boost::json::object detail{{"template", instance.tmpl.str()}, {"template_name", *instance.template_name},
-                             {"owner_name", instance.owner_name}, {"state", to_string(instance.state)}};
+  boost::json::object detail{{"template", instance.tmpl.str()},
+                             {"template_name", *instance.template_name},
+                             {"owner_name", instance.owner_name},
+                             {"state", to_string(instance.state)}};
   if (instance.reason) {
     detail["reason"] = instance.reason->code;
     detail["reason_text"] = instance.reason->text;
@@ -201,11 +207,11 @@ Result<> keep(soci::session& sql, const Instance& instance, bus::Event event) {
 
 void insert_row(soci::session& sql, const Row& row) {
   sql << fmt::format(
-             "INSERT INTO instances ({}) VALUES (:id, :template, :template_name, :template_hash, :owner, :owner_name, "
-             ":user_id, :team, :cost_centre, :state, :reason_code, :reason_text, :context, :lease, :plan, :timings, "
-             ":login, :password, :created_at, :started_at, :ended_at, :expires_at, :extensions, :added, :cpu_seconds, "
-             ":memory_gib_hours, :pool)",
-             kColumns),
+      "INSERT INTO instances ({}) VALUES (:id, :template, :template_name, :template_hash, :owner, :owner_name, "
+      ":user_id, :team, :cost_centre, :state, :reason_code, :reason_text, :context, :lease, :plan, :timings, "
+      ":login, :password, :created_at, :started_at, :ended_at, :expires_at, :extensions, :added, :cpu_seconds, "
+      ":memory_gib_hours, :pool)",
+      kColumns),
       soci::use(row.id), soci::use(row.tmpl), soci::use(row.template_name), soci::use(row.template_hash),
       soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id), soci::use(row.team),
       soci::use(row.cost_centre), soci::use(row.state), soci::use(row.reason_code), soci::use(row.reason_text),
@@ -218,7 +224,8 @@ void insert_row(soci::session& sql, const Row& row) {
 /// Whether the owner has no live instance of the template; inside the transaction that makes one.
 Result<> no_twin(soci::session& sql, const Row& row) {
   std::string twin;
-  sql << "SELECT id FROM instances WHERE owner = :owner AND template = :template AND state NOT IN ('stopped', 'failed') "
+  sql << "SELECT id FROM instances WHERE owner = :owner AND template = :template AND state NOT IN ('stopped', "
+         "'failed') "
          "AND pool <> 'waiting'",
       soci::use(row.owner), soci::use(row.tmpl), soci::into(twin);
   if (!sql.got_data()) return {};
@@ -242,37 +249,38 @@ void remember_ports(soci::session& sql, const Instance& instance) {
 }  // namespace
 
 std::vector<store::Migration> migrations() {
-  return {{1, "instances",
-           "CREATE TABLE instances ("
-           "id TEXT PRIMARY KEY, template TEXT NOT NULL, template_name TEXT NOT NULL, template_hash TEXT NOT NULL, "
-           "owner TEXT NOT NULL, owner_name TEXT NOT NULL, user_id TEXT NOT NULL, team TEXT NOT NULL, "
-           "cost_centre TEXT NOT NULL, state TEXT NOT NULL, reason_code TEXT NOT NULL, reason_text TEXT NOT NULL, "
-           "context TEXT NOT NULL, lease TEXT NOT NULL, plan TEXT NOT NULL, timings TEXT NOT NULL, "
-           "login TEXT NOT NULL, password TEXT NOT NULL, "
-           "created_at BIGINT NOT NULL, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, "
-           "extensions BIGINT NOT NULL, added BIGINT NOT NULL, "
-           "cpu_seconds DOUBLE PRECISION NOT NULL, memory_gib_hours DOUBLE PRECISION NOT NULL);\n"
-           "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) WHERE state NOT IN ('stopped', 'failed');\n"
-           "CREATE INDEX instances_live ON instances (state) WHERE state NOT IN ('stopped', 'failed');\n"
-           "CREATE INDEX instances_owner ON instances (owner, created_at);\n"
-           "CREATE INDEX instances_created ON instances (created_at);\n"
-           "CREATE TABLE ports (owner TEXT NOT NULL, template TEXT NOT NULL, machine_port INTEGER NOT NULL, "
-           "port INTEGER NOT NULL, PRIMARY KEY (owner, template, machine_port));\n"
-           "CREATE TABLE template_overrides (template TEXT PRIMARY KEY, change TEXT NOT NULL);\n"
-           "CREATE TABLE template_starts (template TEXT PRIMARY KEY, usual BIGINT NOT NULL);\n"
-           "CREATE TABLE events (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL, "
-           "actor TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
-           "CREATE INDEX events_at ON events (at)"},
-          {2, "pool",
-           "ALTER TABLE instances ADD COLUMN pool TEXT NOT NULL DEFAULT '';\n"
-           "DROP INDEX instances_twin;\n"
-           "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) "
-           "WHERE state NOT IN ('stopped', 'failed') AND pool <> 'waiting'"},
-          {3, "pace", "CREATE TABLE spawn_pace (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"}};
+  return {
+      {1, "instances",
+       "CREATE TABLE instances ("
+       "id TEXT PRIMARY KEY, template TEXT NOT NULL, template_name TEXT NOT NULL, template_hash TEXT NOT NULL, "
+       "owner TEXT NOT NULL, owner_name TEXT NOT NULL, user_id TEXT NOT NULL, team TEXT NOT NULL, "
+       "cost_centre TEXT NOT NULL, state TEXT NOT NULL, reason_code TEXT NOT NULL, reason_text TEXT NOT NULL, "
+       "context TEXT NOT NULL, lease TEXT NOT NULL, plan TEXT NOT NULL, timings TEXT NOT NULL, "
+       "login TEXT NOT NULL, password TEXT NOT NULL, "
+       "created_at BIGINT NOT NULL, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, "
+       "extensions BIGINT NOT NULL, added BIGINT NOT NULL, "
+       "cpu_seconds DOUBLE PRECISION NOT NULL, memory_gib_hours DOUBLE PRECISION NOT NULL);\n"
+       "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) WHERE state NOT IN ('stopped', 'failed');\n"
+       "CREATE INDEX instances_live ON instances (state) WHERE state NOT IN ('stopped', 'failed');\n"
+       "CREATE INDEX instances_owner ON instances (owner, created_at);\n"
+       "CREATE INDEX instances_created ON instances (created_at);\n"
+       "CREATE TABLE ports (owner TEXT NOT NULL, template TEXT NOT NULL, machine_port INTEGER NOT NULL, "
+       "port INTEGER NOT NULL, PRIMARY KEY (owner, template, machine_port));\n"
+       "CREATE TABLE template_overrides (template TEXT PRIMARY KEY, change TEXT NOT NULL);\n"
+       "CREATE TABLE template_starts (template TEXT PRIMARY KEY, usual BIGINT NOT NULL);\n"
+       "CREATE TABLE events (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL, "
+       "actor TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
+       "CREATE INDEX events_at ON events (at)"},
+      {2, "pool",
+       "ALTER TABLE instances ADD COLUMN pool TEXT NOT NULL DEFAULT '';\n"
+       "DROP INDEX instances_twin;\n"
+       "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) "
+       "WHERE state NOT IN ('stopped', 'failed') AND pool <> 'waiting'"},
+      {3, "pace", "CREATE TABLE spawn_pace (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"}};
 }
 
-/// Forgets an owner's list when a write has come back, whatever came of it, also when its caller was cancelled meanwhile.
-/// Whoever asks before gets what was there before the write, which nobody was told of yet.
+/// Forgets an owner's list when a write has come back, whatever came of it, also when its caller was cancelled
+/// meanwhile. Whoever asks before gets what was there before the write, which nobody was told of yet.
 struct LabsStore::Forgetting {
   LabsStore& store;
   std::string owner;  ///< empty: everybody's
@@ -350,17 +358,19 @@ asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) 
     auto alone = no_twin(sql, row);
     if (!alone) return alone;
     soci::statement change =
-        (sql.prepare << "UPDATE instances SET pool = :pool, owner = :owner, owner_name = :owner_name, user_id = :user_id, team = :team, "
+        (sql.prepare << "UPDATE instances SET pool = :pool, owner = :owner, owner_name = :owner_name, user_id = "
+                        ":user_id, team = :team, "
                         "context = :context, lease = :lease, login = :login, password = :password, plan = :plan, "
                         "timings = :timings, state = :state, created_at = :created_at, started_at = :started_at, "
                         "expires_at = :expires_at WHERE id = :id AND pool = 'waiting' AND state = 'running'",
-         soci::use(row.pool), soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id), soci::use(row.team),
-         soci::use(row.context), soci::use(row.lease), soci::use(row.login), soci::use(row.password), soci::use(row.plan),
-         soci::use(row.timings), soci::use(row.state), soci::use(row.created_at), soci::use(row.started_at),
-         soci::use(row.expires_at), soci::use(row.id));
+         soci::use(row.pool), soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id),
+         soci::use(row.team), soci::use(row.context), soci::use(row.lease), soci::use(row.login),
+         soci::use(row.password), soci::use(row.plan), soci::use(row.timings), soci::use(row.state),
+         soci::use(row.created_at), soci::use(row.started_at), soci::use(row.expires_at), soci::use(row.id));
     change.execute(true);
     if (change.get_affected_rows() != 1) {
-      return fail(Code::kConflict, "claim-lost", "The instance was given to somebody else, or has gone; press start again.");
+      return fail(Code::kConflict, "claim-lost",
+                  "The instance was given to somebody else, or has gone; press start again.");
     }
     remember_ports(sql, instance);
     if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
@@ -388,7 +398,8 @@ asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event)
     const Row row = to_row(instance);
     sql << "UPDATE instances SET state = :state, reason_code = :reason_code, reason_text = :reason_text, plan = :plan, "
            "timings = :timings, started_at = :started_at, ended_at = :ended_at, expires_at = :expires_at, "
-           "extensions = :extensions, added = :added, cpu_seconds = :cpu_seconds, memory_gib_hours = :memory_gib_hours, "
+           "extensions = :extensions, added = :added, cpu_seconds = :cpu_seconds, memory_gib_hours = "
+           ":memory_gib_hours, "
            "template_hash = :template_hash, lease = :lease WHERE id = :id",
         soci::use(row.state), soci::use(row.reason_code), soci::use(row.reason_text), soci::use(row.plan),
         soci::use(row.timings), soci::use(row.started_at), soci::use(row.ended_at), soci::use(row.expires_at),
@@ -478,7 +489,8 @@ asio::awaitable<Result<std::map<TemplateId, Override>>> LabsStore::overrides() {
 asio::awaitable<Result<>> LabsStore::set_override(TemplateId tmpl, Override change, bus::Event event) {
   auto work = [key = tmpl.str(), text = to_json(change), event = std::move(event)](soci::session& sql) -> Result<> {
     sql << "DELETE FROM template_overrides WHERE template = :template", soci::use(key);
-    sql << "INSERT INTO template_overrides (template, change) VALUES (:template, :change)", soci::use(key), soci::use(text);
+    sql << "INSERT INTO template_overrides (template, change) VALUES (:template, :change)", soci::use(key),
+        soci::use(text);
     auto told = event;
     told.detail = text;
     return bus::record(sql, told);
@@ -491,7 +503,8 @@ asio::awaitable<Result<std::map<TemplateId, std::chrono::microseconds>>> LabsSto
     std::map<TemplateId, std::chrono::microseconds> out;
     std::string tmpl;
     long long usual = 0;
-    soci::statement query = (sql.prepare << "SELECT template, usual FROM template_starts", soci::into(tmpl), soci::into(usual));
+    soci::statement query =
+        (sql.prepare << "SELECT template, usual FROM template_starts", soci::into(tmpl), soci::into(usual));
     for (bool more = query.execute(true); more; more = query.fetch()) {
       out.emplace(TemplateId(tmpl), std::chrono::microseconds{usual});
     }
@@ -545,7 +558,8 @@ asio::awaitable<Result<std::vector<UsageRow>>> LabsStore::usage(std::string by, 
         "SUM((CASE WHEN ended_at = 0 OR ended_at > :end1 THEN :end2 ELSE ended_at END "
         "- CASE WHEN started_at < :start1 THEN :start2 ELSE started_at END) / 3600000000.0), "
         "SUM(cpu_seconds), SUM(memory_gib_hours) FROM instances "
-        "WHERE started_at > 0 AND started_at < :end3 AND (ended_at = 0 OR ended_at > :start3) GROUP BY {0} ORDER BY 3 DESC",
+        "WHERE started_at > 0 AND started_at < :end3 AND (ended_at = 0 OR ended_at > :start3) GROUP BY {0} ORDER BY 3 "
+        "DESC",
         column);
     soci::statement query =
         (sql.prepare << text, soci::use(end), soci::use(end), soci::use(start), soci::use(start), soci::use(end),
@@ -569,6 +583,8 @@ asio::awaitable<Result<>> LabsStore::add_usage(InstanceId id, double cpu_seconds
   co_return co_await store_.write(std::move(work));
 }
 
-asio::awaitable<Result<>> LabsStore::note(bus::Event event) { co_return co_await bus::record(store_, std::move(event)); }
+asio::awaitable<Result<>> LabsStore::note(bus::Event event) {
+  co_return co_await bus::record(store_, std::move(event));
+}
 
 }  // namespace tiltyard::labs

@@ -35,10 +35,10 @@ struct UsageRow {
 };
 
 struct InstanceFilter {
-  std::string owner;  ///< empty: everybody's
+  std::string owner;                ///< empty: everybody's
   std::vector<std::string> states;  ///< words of labs::to_string; empty: all
-  std::string after;  ///< cursor: "created_at/id" of the last one seen
-  int limit = 100;    ///< 1 to 500
+  std::string after;                ///< cursor: "created_at/id" of the last one seen
+  int limit = 100;                  ///< 1 to 500
 };
 
 /// The newest instances of an owner, as last read.
@@ -58,8 +58,8 @@ class LabsStore {
 
   /// A new row. `instance-exists` if the owner has a live one of this template (field instance_id).
   asio::awaitable<Result<>> insert(Instance instance, bus::Event event);
-  /// The row of a waiting instance for its new owner (row 1.14). `claim-lost` if it waits no more, `instance-exists` as for
-  /// `insert`.
+  /// The row of a waiting instance for its new owner (row 1.14). `claim-lost` if it waits no more, `instance-exists` as
+  /// for `insert`.
   asio::awaitable<Result<>> claim(Instance instance, bus::Event event);
   asio::awaitable<Result<>> remove(InstanceId id);
   /// The whole row anew.
@@ -74,7 +74,8 @@ class LabsStore {
   /// if nothing of the owner was written since. On the home loop, as all writers of instances are.
   asio::awaitable<Result<std::shared_ptr<OwnList>>> own(std::string owner);
   /// The gateway's port that this owner had before for this endpoint (row 2.3); 0: none.
-  asio::awaitable<Result<std::uint16_t>> remembered_port(std::string owner, TemplateId tmpl, std::uint16_t machine_port);
+  asio::awaitable<Result<std::uint16_t>> remembered_port(std::string owner, TemplateId tmpl,
+                                                         std::uint16_t machine_port);
   asio::awaitable<Result<std::map<TemplateId, Override>>> overrides();
   asio::awaitable<Result<>> set_override(TemplateId tmpl, Override change, bus::Event event);
   /// Mean time from admission to running of earlier spawns, by template.

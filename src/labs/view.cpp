@@ -25,7 +25,8 @@ json::value endpoint_view(const Instance& instance, const PlannedEndpoint& endpo
   if (endpoint.kind == templates::EndpointKind::kTcp) {
     return {{"name", endpoint.name}, {"kind", "tcp"}, {"host", address.tcp_host}, {"port", endpoint.port}};
   }
-  const bool standard = (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
+  const bool standard =
+      (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
   const std::string port = standard ? "" : fmt::format(":{}", address.port);
   const auto hosts = hosts_of(instance, endpoint);
   const std::string label = hosts.empty() ? "" : hosts.front();
@@ -62,13 +63,16 @@ json::value progress_view(const Service& service, const Instance& instance) {
 json::value extendable_view(const Instance& instance) {
   if (instance.state != InstanceState::kRunning && instance.state != InstanceState::kPaused) return nullptr;
   if (!instance.started_at || !instance.expires_at) return nullptr;
-  return time_or_null(extendable_at(instance.lease, {*instance.started_at, *instance.expires_at, instance.extensions, instance.added}));
+  return time_or_null(
+      extendable_at(instance.lease, {*instance.started_at, *instance.expires_at, instance.extensions, instance.added}));
 }
 
 /// What the next extension adds, in seconds: the policy's step, or what is left of what may be added.
 std::int64_t extension_view(const Instance& instance) {
   if (!instance.started_at || !instance.expires_at) return instance.lease->extend_by.count();
-  return next_extension(instance.lease, {*instance.started_at, *instance.expires_at, instance.extensions, instance.added}).count();
+  return next_extension(instance.lease,
+                        {*instance.started_at, *instance.expires_at, instance.extensions, instance.added})
+      .count();
 }
 
 /// "1 h", "30 min", "7 d", "90 s": as short as it can be said exactly.
@@ -84,7 +88,8 @@ std::string lease_text(const templates::LeasePolicy& lease) {
   std::string text = words(lease.timeout);
   if (lease.extend_by <= std::chrono::seconds{0}) return text + ", cannot be extended";
   text += ", extendable by " + words(lease.extend_by);
-  if (lease.max_extensions > 0) text += fmt::format(" {}", lease.max_extensions == 1 ? "once" : fmt::format("{} times", lease.max_extensions));
+  if (lease.max_extensions > 0)
+    text += fmt::format(" {}", lease.max_extensions == 1 ? "once" : fmt::format("{} times", lease.max_extensions));
   if (lease.extend_after > std::chrono::seconds{0}) text += " after " + words(lease.extend_after);
   if (lease.extend_within > std::chrono::seconds{0}) text += " in the last " + words(lease.extend_within);
   if (lease.max_added > std::chrono::seconds{0}) text += ", at most " + words(lease.max_added) + " more";
@@ -105,11 +110,16 @@ json::value build_view(const templates::Entry& entry) {
 
 std::string_view word(templates::State state) {
   switch (state) {
-    case templates::State::kReady: return "ready";
-    case templates::State::kBuilding: return "building";
-    case templates::State::kWaiting: return "waiting";
-    case templates::State::kBroken: return "broken";
-    case templates::State::kInactive: return "inactive";
+    case templates::State::kReady:
+      return "ready";
+    case templates::State::kBuilding:
+      return "building";
+    case templates::State::kWaiting:
+      return "waiting";
+    case templates::State::kBroken:
+      return "broken";
+    case templates::State::kInactive:
+      return "inactive";
   }
   return "broken";
 }
@@ -155,10 +165,12 @@ json::object instance_view(const Service& service, const Instance& instance, con
   json::array endpoints, machines;
   const bool open = is_up(instance.state);
   if (open) {
-    for (const auto& endpoint : instance.plan.endpoints) endpoints.push_back(endpoint_view(instance, endpoint, address));
+    for (const auto& endpoint : instance.plan.endpoints)
+      endpoints.push_back(endpoint_view(instance, endpoint, address));
   }
   for (const auto& machine : instance.plan.machines) {
-    machines.push_back({{"name", machine.service}, {"state", std::string(to_string(instance.state))}, {"health", nullptr}});
+    machines.push_back(
+        {{"name", machine.service}, {"state", std::string(to_string(instance.state))}, {"health", nullptr}});
   }
   json::object timings;
   for (const auto& [name, took] : instance.timings) timings[name] = in_ms(took);

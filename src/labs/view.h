@@ -13,7 +13,7 @@ struct PublicAddress {
   std::string scheme = "http";
   std::string domain = "localhost";  ///< of the gateway
   std::string tcp_host = "localhost";
-  std::uint16_t port = 8080;         ///< of the gateway's HTTP; 80 and 443 are left out of URLs
+  std::uint16_t port = 8080;  ///< of the gateway's HTTP; 80 and 443 are left out of URLs
 };
 
 /// The instance as the API shows it; the contract is api/openapi.yaml.

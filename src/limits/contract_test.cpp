@@ -64,8 +64,10 @@ class Contract : public ::testing::TestWithParam<Make> {
  protected:
   std::unique_ptr<Counts> counts_ = GetParam()();
 };
-INSTANTIATE_TEST_SUITE_P(Memory, Contract, ::testing::Values(+[]() -> std::unique_ptr<Counts> { return std::make_unique<InMemory>(); }));
-INSTANTIATE_TEST_SUITE_P(Redis, Contract, ::testing::Values(+[]() -> std::unique_ptr<Counts> { return std::make_unique<InRedis>(); }));
+INSTANTIATE_TEST_SUITE_P(Memory, Contract,
+                         ::testing::Values(+[]() -> std::unique_ptr<Counts> { return std::make_unique<InMemory>(); }));
+INSTANTIATE_TEST_SUITE_P(Redis, Contract,
+                         ::testing::Values(+[]() -> std::unique_ptr<Counts> { return std::make_unique<InRedis>(); }));
 
 TEST_P(Contract, R7_6_ABurstAndThenNoMore) {
   const Quota quota = Quota::of(5, 5, 5 * kHour);
@@ -106,7 +108,8 @@ TEST_P(Contract, R7_6_EachHasAShareOfItsOwn) {
   const Quota once = Quota::of(1, 1, kHour);
   std::string bytes("\0\r\n\xff", 4);
   const std::string longer(5000, 'x');
-  for (const std::string& subject : {std::string("x"), std::string("y"), std::string("2001:db8::/64"), std::string("Zoë"), bytes, longer, std::string()}) {
+  for (const std::string& subject : {std::string("x"), std::string("y"), std::string("2001:db8::/64"),
+                                     std::string("Zoë"), bytes, longer, std::string()}) {
     for (const auto* limiter : {"a", "b"}) {
       for (const bool daily : {false, true}) {
         EXPECT_TRUE(counts_->take({{limiter, subject, daily, once}}).allowed) << limiter << ' ' << subject.size();
@@ -131,7 +134,8 @@ TEST_P(Contract, R7_6_ManyAtOnceGetNoMoreThanTheBurst) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
-      for (int j = 0; j < 50; ++j) allowed += counts_->take({{"other", "x", false, other}, {"a", "x", false, quota}}).allowed ? 1 : 0;
+      for (int j = 0; j < 50; ++j)
+        allowed += counts_->take({{"other", "x", false, other}, {"a", "x", false, quota}}).allowed ? 1 : 0;
     });
   }
   for (auto& thread : threads) thread.join();
@@ -143,13 +147,15 @@ TEST(R7_6, AFloodOfAddressesGrowsNothingAndHidesNobody) {
   const auto before = memory.bytes();
   const Quota quota = Quota::of(20, 20, 60 * kSecond);
   std::int64_t now = kHour;
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(memory.take(std::vector<Charge>{{"sign-in", "attacker", false, quota}}, now).allowed);
+  for (int i = 0; i < 20; ++i)
+    EXPECT_TRUE(memory.take(std::vector<Charge>{{"sign-in", "attacker", false, quota}}, now).allowed);
   for (int i = 0; i < 200'000; ++i) {
     const auto address = "198.51." + std::to_string(i);
     EXPECT_TRUE(memory.take(std::vector<Charge>{{"sign-in", address, false, quota}}, now).allowed);
     now += 2;
   }
-  EXPECT_FALSE(memory.take(std::vector<Charge>{{"sign-in", "attacker", false, quota}}, now).allowed) << "who owes much is not forgotten for who owes little";
+  EXPECT_FALSE(memory.take(std::vector<Charge>{{"sign-in", "attacker", false, quota}}, now).allowed)
+      << "who owes much is not forgotten for who owes little";
   EXPECT_EQ(memory.bytes(), before);
   EXPECT_LE(before, 4096U * 16);
 }

@@ -24,7 +24,8 @@ constexpr std::int64_t seconds(std::int64_t micros) { return (micros + 999'999) 
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> fields(std::span<const Charge> charges, const Outcome& outcome, std::size_t first) {
+std::vector<std::pair<std::string, std::string>> fields(std::span<const Charge> charges, const Outcome& outcome,
+                                                        std::size_t first) {
   std::string policy, state;
   policy.reserve(charges.size() * 40);
   state.reserve(charges.size() * 40);

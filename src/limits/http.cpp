@@ -14,14 +14,17 @@ using http::Request;
 using http::Response;
 
 json::object rates_json(const Rates& rates) {
-  return {{"burst", rates.burst}, {"rate", rates.rate}, {"per_day", rates.per_day > 0 ? json::value(rates.per_day) : json::value(nullptr)}};
+  return {{"burst", rates.burst},
+          {"rate", rates.rate},
+          {"per_day", rates.per_day > 0 ? json::value(rates.per_day) : json::value(nullptr)}};
 }
 
 json::object limiter_json(const Service& service, const http::Router& router, std::size_t place) {
   const Limiter& limiter = limiters()[place];
   json::array routes;
   for (const auto& route : router.routes()) {
-    if (std::ranges::find(route.limits, limiter.name) != route.limits.end()) routes.push_back(json::string(route.method + " " + route.pattern));
+    if (std::ranges::find(route.limits, limiter.name) != route.limits.end())
+      routes.push_back(json::string(route.method + " " + route.pattern));
   }
   json::object out{{"name", limiter.name},
                    {"about", limiter.about},
@@ -34,14 +37,17 @@ json::object limiter_json(const Service& service, const http::Router& router, st
   return out;
 }
 
-std::unexpected<Error> invalid_body(std::string message) { return fail(Code::kInvalid, "invalid-body", std::move(message)); }
+std::unexpected<Error> invalid_body(std::string message) {
+  return fail(Code::kInvalid, "invalid-body", std::move(message));
+}
 
 struct Change {
   std::size_t limiter = 0;
   std::optional<Rates> rates;
 };
 
-Result<> read_number(const json::value& value, std::string_view name, std::int64_t least, std::int64_t most, std::int64_t& into) {
+Result<> read_number(const json::value& value, std::string_view name, std::int64_t least, std::int64_t most,
+                     std::int64_t& into) {
   if (!value.is_int64() || value.get_int64() < least || value.get_int64() > most) {
     return invalid_body(fmt::format("'{}' must be a whole number from {} to {}.", name, least, most));
   }
@@ -55,7 +61,8 @@ Result<Change> read_change(const Service& service, const std::string& body) {
   json::parse_options options;
   options.max_depth = 4;
   const auto value = json::parse(body, error, {}, options);
-  if (error || !value.is_object()) return invalid_body(R"(The body must be a JSON object like {"name": "list-read", "burst": 50, "rate": 100}.)");
+  if (error || !value.is_object())
+    return invalid_body(R"(The body must be a JSON object like {"name": "list-read", "burst": 50, "rate": 100}.)");
   const auto& object = value.get_object();
   const auto* name = object.if_contains("name");
   if (name == nullptr || !name->is_string()) return invalid_body("'name' is missing: which limiter?");
@@ -71,7 +78,9 @@ Result<Change> read_change(const Service& service, const std::string& body) {
     else if (item.key() == "per_day" && item.value().is_null()) rates.per_day = 0;
     else if (item.key() == "per_day") read = read_number(item.value(), "per_day", 1, kMostPerDay, rates.per_day);
     else if (item.key() == "reset" && item.value().is_bool()) reset = item.value().get_bool();
-    else return invalid_body(fmt::format("Unknown member '{}'; known are name, burst, rate, per_day and reset.", std::string(item.key()).substr(0, 40)));
+    else
+      return invalid_body(fmt::format("Unknown member '{}'; known are name, burst, rate, per_day and reset.",
+                                      std::string(item.key()).substr(0, 40)));
     if (!read) return fail(std::move(read.error()));
   }
   if (reset || rates == limiters()[*place].standard) return Change{*place, std::nullopt};
@@ -90,7 +99,10 @@ asio::awaitable<Result<Response>> list(PartsRef parts, Request) {
   json::array items, free;
   for (std::size_t i = 0; i < limiters().size(); ++i) items.push_back(limiter_json(parts->service, parts->router, i));
   for (const auto& [route, why] : parts->free) free.push_back(json::object{{"route", route}, {"why", why}});
-  const json::object answer{{"items", std::move(items)}, {"next", nullptr}, {"counted_in", parts->service.counted_in()}, {"free", std::move(free)}};
+  const json::object answer{{"items", std::move(items)},
+                            {"next", nullptr},
+                            {"counted_in", parts->service.counted_in()},
+                            {"free", std::move(free)}};
   co_return Response::json(200, json::serialize(answer));
 }
 
@@ -108,8 +120,10 @@ asio::awaitable<Result<Response>> change(PartsRef parts, Request request) {
 void add_routes(http::Router& router, Service& service, std::function<std::string(const Request&)> actor,
                 std::vector<std::pair<std::string, std::string>> free) {
   const auto parts = std::make_shared<const Parts>(Parts{router, service, std::move(actor), std::move(free)});
-  router.add({"GET", "/api/v1/admin/limits", Access::kOperator, [parts](Request request) { return list(parts, std::move(request)); }});
-  router.add({"PATCH", "/api/v1/admin/limits", Access::kAdmin, [parts](Request request) { return change(parts, std::move(request)); }});
+  router.add({"GET", "/api/v1/admin/limits", Access::kOperator,
+              [parts](Request request) { return list(parts, std::move(request)); }});
+  router.add({"PATCH", "/api/v1/admin/limits", Access::kAdmin,
+              [parts](Request request) { return change(parts, std::move(request)); }});
 }
 
 }  // namespace tiltyard::limits

@@ -10,8 +10,8 @@
 
 namespace tiltyard::limits {
 
-/// Whose share a limiter counts. Addresses are those of the client (behind trusted proxies too); IPv6 counts by /64, which
-/// is what one subscriber is given (RFC 6177).
+/// Whose share a limiter counts. Addresses are those of the client (behind trusted proxies too); IPv6 counts by /64,
+/// which is what one subscriber is given (RFC 6177).
 enum class Key { kUser, kTeam, kAddress, kToken, kName };
 std::string_view to_string(Key key);
 

@@ -40,17 +40,18 @@ struct Caller {
 std::string address_share(const asio::ip::address& address);
 
 struct Options {
-  double factor = 1;                    ///< all burst, rates and days are multiplied by it
-  std::size_t capacity = 1 << 18;       ///< keys counted in memory
-  std::string prefix = "tiltyard";      ///< of keys in Redis
+  double factor = 1;                     ///< all burst, rates and days are multiplied by it
+  std::size_t capacity = 1 << 18;        ///< keys counted in memory
+  std::string prefix = "tiltyard";       ///< of keys in Redis
   std::chrono::milliseconds retry{500};  ///< how often Redis is tried while it is away
   std::function<std::int64_t()> micros;  ///< a clock that never goes back; empty: the steady one
 };
 
 std::vector<store::Migration> migrations();
 
-/// The limiters at work: which route has which, what each allows now, and where it is counted: in Redis when there is one and
-/// it answers, else in this process. While Redis is away there is one warning and `tiltyard_limits_degraded` is 1.
+/// The limiters at work: which route has which, what each allows now, and where it is counted: in Redis when there is
+/// one and it answers, else in this process. While Redis is away there is one warning and `tiltyard_limits_degraded`
+/// is 1.
 class Service {
  public:
   /// `redis` may be null; it must outlive this, as the store must.
@@ -63,15 +64,15 @@ class Service {
   asio::awaitable<Result<>> read_changes();
   /// The job that looks for it. This outlives `jobs`.
   void declare_jobs(jobs::Service& jobs);
-  /// Takes up the limiters of all routes of the table, which does not change after it. Throws std::logic_error for a name
-  /// that no limiter has: a bug.
+  /// Takes up the limiters of all routes of the table, which does not change after it. Throws std::logic_error for a
+  /// name that no limiter has: a bug.
   void bind(const http::Router& router);
 
   /// Before anybody knows who asks: the route's limiters by address, in this process alone, cheaply. Thread-safe. The
   /// refusal is a whole answer.
   std::optional<http::Response> guard(std::size_t route, std::string_view address);
-  /// Once it is known: everything else, and by address again where servers share their counts. Adds the RateLimit fields to
-  /// `request.answer_fields`. `rate-limited` with `limiter` and `retry_after_s`. On the home loop.
+  /// Once it is known: everything else, and by address again where servers share their counts. Adds the RateLimit
+  /// fields to `request.answer_fields`. `rate-limited` with `limiter` and `retry_after_s`. On the home loop.
   asio::awaitable<Result<>> pass(std::size_t route, http::Request& request, Caller caller);
   /// One act that is no request, such as a message over an open connection. `limiter` is a name of the table;
   /// `rate-limited` as from `pass`.
@@ -82,7 +83,8 @@ class Service {
   // What staff see and change. On the home loop.
   Rates rates(std::size_t limiter) const;  ///< without the factor
   bool changed(std::size_t limiter) const { return changes_.contains(limiter); }
-  /// At once, on every server of the database, and for good; nullopt: as declared. `actor` is who did it, for the record.
+  /// At once, on every server of the database, and for good; nullopt: as declared. `actor` is who did it, for the
+  /// record.
   asio::awaitable<Result<>> change(std::size_t limiter, std::optional<Rates> rates, std::string actor);
   /// "memory", "redis" or "memory, because Redis is away".
   std::string_view counted_in() const;
@@ -118,7 +120,8 @@ class Service {
   std::map<std::size_t, Rates> changes_;
   std::uint64_t edition_ = 0;  ///< moves on with every change made here
   bool degraded_ = false, recovering_ = false;
-  std::unique_ptr<store::Listener> listener_;  ///< hears of changes, also of those that other servers of the database make
+  std::unique_ptr<store::Listener>
+      listener_;  ///< hears of changes, also of those that other servers of the database make
   Gate gate_{"limits"};
 };
 

@@ -90,7 +90,8 @@ Outcome Memory::take(std::span<const Charge> charges, std::int64_t now) {
   // Refused as a whole: what was charged is given back. Whoever asked in between was told a little too little.
   for (std::size_t i = 0; i < charges.size(); ++i) {
     const Quota quota = charges[i].quota;
-    if (charged[i]) outcome.debt[i] = visit(names[i], now, [&](std::int64_t debt) { return -std::min(quota.interval, debt); });
+    if (charged[i])
+      outcome.debt[i] = visit(names[i], now, [&](std::int64_t debt) { return -std::min(quota.interval, debt); });
   }
   return outcome;
 }
@@ -98,7 +99,9 @@ Outcome Memory::take(std::span<const Charge> charges, std::int64_t now) {
 void Memory::follow(std::span<const Charge> charges, std::int64_t now) {
   for (const Charge& charge : charges) {
     const Quota quota = charge.quota;
-    visit(name_of(charge), now, [&](std::int64_t debt) { return std::min(quota.interval, std::max<std::int64_t>(0, quota.tolerance - debt)); });
+    visit(name_of(charge), now, [&](std::int64_t debt) {
+      return std::min(quota.interval, std::max<std::int64_t>(0, quota.tolerance - debt));
+    });
   }
 }
 

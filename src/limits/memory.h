@@ -10,9 +10,9 @@
 
 namespace tiltyard::limits {
 
-/// The counts of this process. Thread-safe. Its size is fixed from the start: a set-associative table whose sets make room
-/// by dropping the key that owes least, so a flood of new keys pushes out its own and not those that are near their limit.
-/// A key that owes nothing is the same as no key, so most of what is dropped is not missed.
+/// The counts of this process. Thread-safe. Its size is fixed from the start: a set-associative table whose sets make
+/// room by dropping the key that owes least, so a flood of new keys pushes out its own and not those that are near
+/// their limit. A key that owes nothing is the same as no key, so most of what is dropped is not missed.
 class Memory {
  public:
   /// `capacity` keys at least.

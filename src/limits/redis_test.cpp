@@ -116,10 +116,11 @@ TEST_F(Client, R7_6_TheQueueIsBounded) {
     auto busy = std::make_shared<int>(0), ended = std::make_shared<int>(0);
     for (int i = 0; i < 50; ++i) {
       Words words{"PING"};
-      asio::co_spawn(executor, redis->command(std::move(words)), [busy, ended](std::exception_ptr, Result<RedisReply> reply) {
-        *busy += !reply && reply.error().reason == "redis-busy" ? 1 : 0;
-        ++*ended;
-      });
+      asio::co_spawn(executor, redis->command(std::move(words)),
+                     [busy, ended](std::exception_ptr, Result<RedisReply> reply) {
+                       *busy += !reply && reply.error().reason == "redis-busy" ? 1 : 0;
+                       ++*ended;
+                     });
     }
     asio::steady_timer timer(executor);
     while (*ended < 50) {
@@ -142,7 +143,8 @@ TEST(R7_6, RedisUrls) {
     EXPECT_EQ(redis.error().reason, "redis-url");
     EXPECT_EQ(redis.error().message.find("secret"), std::string::npos);
   }
-  for (const auto* url : {"redis://127.0.0.1:1", "redis://user:secret%40x@127.0.0.1:1/3", "rediss://127.0.0.1:1", "unix:///nowhere?db=2"}) {
+  for (const auto* url : {"redis://127.0.0.1:1", "redis://user:secret%40x@127.0.0.1:1/3", "rediss://127.0.0.1:1",
+                          "unix:///nowhere?db=2"}) {
     RedisOptions options;
     options.url = Secret(url);
     const auto redis = Redis::open(loops.home(), options);

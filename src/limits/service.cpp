@@ -27,7 +27,8 @@ std::int64_t steady_micros() {
 }
 
 const metrics::Gauge& degraded_gauge() {
-  static const auto gauge = metrics::gauge("tiltyard_limits_degraded", "1 while limits are counted in memory because Redis is away");
+  static const auto gauge =
+      metrics::gauge("tiltyard_limits_degraded", "1 while limits are counted in memory because Redis is away");
   return gauge;
 }
 
@@ -35,7 +36,8 @@ const metrics::Counter& refusals(std::size_t limiter) {
   static const auto counters = [] {
     std::vector<metrics::Counter> all;
     for (const auto& each : limiters()) {
-      all.push_back(metrics::counter("tiltyard_rate_limited_total", "Requests refused by a rate limiter", {{"limiter", std::string(each.name)}}));
+      all.push_back(metrics::counter("tiltyard_rate_limited_total", "Requests refused by a rate limiter",
+                                     {{"limiter", std::string(each.name)}}));
     }
     return all;
   }();
@@ -48,15 +50,18 @@ std::int64_t times(std::int64_t number, double factor, std::int64_t most) {
 
 std::string_view subject_of(const Caller& caller, Key key) {
   switch (key) {
-    case Key::kAddress: return caller.address;
-    case Key::kName: return caller.name;
+    case Key::kAddress:
+      return caller.address;
+    case Key::kName:
+      return caller.name;
     case Key::kToken:
       if (!caller.token.empty()) return caller.token;
       break;
     case Key::kTeam:
       if (!caller.team.empty()) return caller.team;
       break;
-    case Key::kUser: break;
+    case Key::kUser:
+      break;
   }
   return caller.user.empty() ? std::string_view(caller.address) : std::string_view(caller.user);
 }
@@ -80,7 +85,12 @@ struct Service::Charges {
 };
 
 Service::Service(asio::any_io_executor home, Options options, store::Store& store, bus::Redis* redis)
-    : home_(std::move(home)), options_(std::move(options)), store_(store), memory_(options_.capacity), redis_(redis), live_(limiters().size()) {
+    : home_(std::move(home)),
+      options_(std::move(options)),
+      store_(store),
+      memory_(options_.capacity),
+      redis_(redis),
+      live_(limiters().size()) {
   if (!options_.micros) options_.micros = steady_micros;
   if (redis_ != nullptr) shared_.emplace(*redis_, options_.prefix);
   for (std::size_t i = 0; i < live_.size(); ++i) set(i, limiters()[i].standard);
@@ -110,13 +120,17 @@ Rates Service::rates(std::size_t limiter) const {
 }
 
 asio::awaitable<Result<>> Service::load() {
-  listener_ = store_.listen(kChanged, home_, [this](const store::News&) { gate_.spawn(home_, "read changed limits", read_changes_of_others(this)); });
+  listener_ = store_.listen(kChanged, home_, [this](const store::News&) {
+    gate_.spawn(home_, "read changed limits", read_changes_of_others(this));
+  });
   co_return co_await read_changes();
 }
 
 asio::awaitable<void> Service::read_changes_of_others(Service* self) {
   auto read = co_await self->read_changes();
-  if (!read) log::warn("limits", "changed limits could not be read", {{"reason", read.error().reason}, {"cause", read.error().cause}});
+  if (!read)
+    log::warn("limits", "changed limits could not be read",
+              {{"reason", read.error().reason}, {"cause", read.error().cause}});
 }
 
 namespace {
@@ -179,7 +193,9 @@ void Service::bind(const http::Router& router) {
     route.open = from.access == http::Access::kOpen;
     for (const auto name : from.limits) {
       const auto place = find_limiter(name);
-      if (!place) throw std::logic_error(fmt::format("{} {} names a limiter \"{}\", which there is not", from.method, from.pattern, name));
+      if (!place)
+        throw std::logic_error(
+            fmt::format("{} {} names a limiter \"{}\", which there is not", from.method, from.pattern, name));
       (limiters()[*place].key == Key::kAddress ? route.early : route.late).push_back(*place);
     }
     if ((route.early.size() + route.late.size()) * 2 > kMostCharges) {
@@ -189,7 +205,8 @@ void Service::bind(const http::Router& router) {
 }
 
 bool Service::counts(std::size_t route, Key key) const {
-  return std::ranges::any_of(routes_[route].late, [key](std::size_t limiter) { return limiters()[limiter].key == key; });
+  return std::ranges::any_of(routes_[route].late,
+                             [key](std::size_t limiter) { return limiters()[limiter].key == key; });
 }
 
 void Service::add(Charges& to, std::size_t limiter, std::string_view subject, std::int64_t factor) const {
@@ -197,13 +214,16 @@ void Service::add(Charges& to, std::size_t limiter, std::string_view subject, st
   const auto put = [&](bool daily, std::int64_t interval, std::int64_t tolerance) {
     Quota quota{interval, tolerance};
     // As many times as often: the same reach ahead in smaller steps.
-    if (factor > 1) quota = {std::max<std::int64_t>(1, interval / factor), std::max<std::int64_t>(1, interval / factor) * quota.burst() * factor};
+    if (factor > 1)
+      quota = {std::max<std::int64_t>(1, interval / factor),
+               std::max<std::int64_t>(1, interval / factor) * quota.burst() * factor};
     to.limiter[to.size] = limiter;
     to.all[to.size++] = Charge{limiters()[limiter].name, subject, daily, quota};
   };
   constexpr auto kRelaxed = std::memory_order_relaxed;
   put(false, live.interval.load(kRelaxed), live.tolerance.load(kRelaxed));
-  if (const auto day = live.day_interval.load(kRelaxed); day > 0) put(true, day, std::max(day, live.day_tolerance.load(kRelaxed)));
+  if (const auto day = live.day_interval.load(kRelaxed); day > 0)
+    put(true, day, std::max(day, live.day_tolerance.load(kRelaxed)));
 }
 
 namespace {
@@ -223,7 +243,11 @@ std::size_t worst(std::span<const Charge> charges, const Outcome& outcome) {
 
 Error refusal(const Charge& charge, std::int64_t debt) {
   const std::int64_t seconds = std::max<std::int64_t>(1, (charge.quota.wait(debt) + 999'999) / 1'000'000);
-  return Error{Code::kLimited, "rate-limited", fmt::format("That is more than this server takes at once. Try again in {} s.", seconds), {}, {}}
+  return Error{Code::kLimited,
+               "rate-limited",
+               fmt::format("That is more than this server takes at once. Try again in {} s.", seconds),
+               {},
+               {}}
       .with("limiter", std::string(charge.limiter))
       .with("limit", std::to_string(charge.quota.burst()))
       .with("retry_after_s", std::to_string(seconds));
@@ -260,7 +284,8 @@ asio::awaitable<Outcome> Service::take(const Charges& charges, std::size_t first
   // What was charged before is only looked up to be told.
   if (!late.allowed || first_late == charges.size) outcome = memory_.look(charges.span(0), options_.micros());
   outcome.allowed = late.allowed;
-  std::copy_n(late.debt.begin(), charges.size - first_late, outcome.debt.begin() + static_cast<std::ptrdiff_t>(first_late));
+  std::copy_n(late.debt.begin(), charges.size - first_late,
+              outcome.debt.begin() + static_cast<std::ptrdiff_t>(first_late));
   co_return outcome;
 }
 
@@ -269,12 +294,14 @@ asio::awaitable<Result<>> Service::pass(std::size_t route, http::Request& reques
   Charges charges;
   for (const std::size_t limiter : limits.early) add(charges, limiter, caller.address, 1);
   const std::size_t first_late = charges.size;
-  for (const std::size_t limiter : limits.late) add(charges, limiter, subject_of(caller, limiters()[limiter].key), caller.factor);
+  for (const std::size_t limiter : limits.late)
+    add(charges, limiter, subject_of(caller, limiters()[limiter].key), caller.factor);
   if (charges.size == 0) co_return Result<>{};
   const Outcome outcome = co_await take(charges, first_late);
   // The flood limit by address is nobody's plan: it is told of where it is alone, or refuses.
   const bool tell_all = limits.late.empty() || !outcome.allowed;
-  request.answer_fields = tell_all ? fields(charges.span(), outcome) : fields(charges.span(first_late), outcome, first_late);
+  request.answer_fields =
+      tell_all ? fields(charges.span(), outcome) : fields(charges.span(first_late), outcome, first_late);
   if (outcome.allowed) co_return Result<>{};
   const std::size_t place = worst(charges.span(), outcome);
   refusals(charges.limiter[place]).add();
@@ -297,7 +324,8 @@ void Service::degrade(const Error& error) {
   if (!degraded_) {
     degraded_ = true;
     degraded_gauge().set(1);
-    log::warn("limits", "Redis is away; limits are counted in this process until it is back", {{"reason", error.reason}, {"cause", error.cause}});
+    log::warn("limits", "Redis is away; limits are counted in this process until it is back",
+              {{"reason", error.reason}, {"cause", error.cause}});
   }
   if (recovering_) return;
   recovering_ = true;

@@ -32,9 +32,16 @@ class Limits : public ::testing::Test {
     schema.insert(schema.end(), log.begin(), log.end());
     schema.insert(schema.end(), jobs.begin(), jobs.end());
     EXPECT_TRUE(store_->migrate(schema));
-    const auto nothing = [](http::Request) -> asio::awaitable<Result<http::Response>> { co_return http::Response::empty(204); };
+    const auto nothing = [](http::Request) -> asio::awaitable<Result<http::Response>> {
+      co_return http::Response::empty(204);
+    };
     router_.add({"GET", "/list", http::Access::kSignedIn, nothing, 1024, {"list-read", "address"}});
-    router_.add({"POST", "/start", http::Access::kSignedIn, nothing, 1024, {"instance-start", "instance-start-hourly", "address"}});
+    router_.add({"POST",
+                 "/start",
+                 http::Access::kSignedIn,
+                 nothing,
+                 1024,
+                 {"instance-start", "instance-start-hourly", "address"}});
     router_.add({"POST", "/session", http::Access::kOpen, nothing, 1024, {"sign-in-address", "sign-in-name"}});
     router_.add({"GET", "/auth", http::Access::kOpen, nothing, 1024, {"sign-in-page"}});
     router_.add({"GET", "/free", http::Access::kOpen, nothing});
@@ -132,7 +139,9 @@ TEST_F(Limits, R7_6_ARefusalSaysWhichAndHowLong) {
   EXPECT_EQ(body.at("limiter").as_string(), "instance-start");
   EXPECT_EQ(body.at("limit").as_int64(), 10);
   EXPECT_EQ(body.at("retry_after_s").as_int64(), 6);
-  EXPECT_EQ(field("RateLimit-Policy"), R"("address";q=3000;w=15, "instance-start";q=10;w=60, "instance-start-hourly";q=60;w=3600, "instance-start-hourly.day";q=500;w=86400)");
+  EXPECT_EQ(
+      field("RateLimit-Policy"),
+      R"("address";q=3000;w=15, "instance-start";q=10;w=60, "instance-start-hourly";q=60;w=3600, "instance-start-hourly.day";q=500;w=86400)");
   EXPECT_NE(field("RateLimit").find(R"("instance-start";r=0;t=60)"), std::string::npos) << field("RateLimit");
   now_ += 6'000'000;
   EXPECT_TRUE(pass(1, player("ann"))) << "after what Retry-After said";
@@ -194,7 +203,8 @@ TEST_F(Limits, R7_6_ChangesCountAtOnceAndStay) {
   EXPECT_EQ(how_many(0, player("ann")), 120);
   ASSERT_TRUE(run(loops_, service_->change(place, Rates{130, 300, 1000}, "staff")));
   EXPECT_EQ(how_many(0, player("ann")), 10);
-  EXPECT_EQ(field("RateLimit-Policy"), R"("address";q=3000;w=15, "list-read";q=130;w=26, "list-read.day";q=1000;w=86400)");
+  EXPECT_EQ(field("RateLimit-Policy"),
+            R"("address";q=3000;w=15, "list-read";q=130;w=26, "list-read.day";q=1000;w=86400)");
   open(nullptr);
   EXPECT_TRUE(service_->changed(place));
   EXPECT_EQ(service_->rates(place), (Rates{130, 300, 1000}));

@@ -9,7 +9,8 @@ namespace tiltyard::limits {
 namespace {
 
 /// KEYS: one for each quota. ARGV: interval and tolerance of each, in microseconds. Answers 1 or 0 and each key's debt.
-/// Times stay below 2^53, so Lua's numbers hold them exactly; redis.call writes numbers with 17 digits, unlike Lua's own way with 14.
+/// Times stay below 2^53, so Lua's numbers hold them exactly; redis.call writes numbers with 17 digits, unlike Lua's
+/// own way with 14.
 constexpr const char* kScript = R"lua(
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -32,14 +33,16 @@ return {allowed, unpack(debt)}
 /// Subjects come from outside: what is long or odd stands there as a hash, so that keys stay short and printable.
 void append_subject(std::string& out, std::string_view subject) {
   const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' || c == '/';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == ':' || c == '/';
   };
   if (subject.size() <= 48 && std::ranges::all_of(subject, plain)) {
     out += subject;
     return;
   }
   std::array<unsigned char, 16> digest{};
-  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(subject.data()), subject.size(), nullptr, 0);
+  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(subject.data()),
+                     subject.size(), nullptr, 0);
   std::array<char, 33> hex{};
   sodium_bin2hex(hex.data(), hex.size(), digest.data(), digest.size());
   out += '#';
@@ -69,7 +72,8 @@ asio::awaitable<Result<Outcome>> Shared::take(std::span<const Charge> charges) {
   auto reply = co_await redis_.eval(script_, std::move(words), charges.size());
   if (!reply) co_return fail(std::move(reply.error()));
   const auto& items = reply->items;
-  if (items.size() != charges.size() + 1) co_return fail(Code::kUnavailable, "redis-refused", "Redis answered something else.");
+  if (items.size() != charges.size() + 1)
+    co_return fail(Code::kUnavailable, "redis-refused", "Redis answered something else.");
   Outcome outcome;
   outcome.allowed = items[0].integer == 1;
   for (std::size_t i = 0; i < charges.size(); ++i) outcome.debt[i] = items[i + 1].integer;

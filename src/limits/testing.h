@@ -33,7 +33,8 @@ T run(net::Loops& loops, asio::awaitable<T> work) {
   return asio::co_spawn(loops.home(), std::move(work), asio::use_future).get();
 }
 
-inline bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit = std::chrono::seconds{10}) {
+inline bool eventually(const std::function<bool()>& condition,
+                       std::chrono::milliseconds limit = std::chrono::seconds{10}) {
   const auto until = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > until) return false;
@@ -55,13 +56,14 @@ class RedisServer {
     fs::remove_all(folder_);
   }
   void start() {
-    std::vector<std::string> words{"redis-server", "--port",       "0",  "--unixsocket", socket(), "--save", "",
-                                   "--appendonly", "no",           "--dir", folder_,     "--logfile", folder_ + "/log"};
+    std::vector<std::string> words{"redis-server", "--port", "0",     "--unixsocket", socket(),    "--save",        "",
+                                   "--appendonly", "no",     "--dir", folder_,        "--logfile", folder_ + "/log"};
     words.insert(words.end(), more_.begin(), more_.end());
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    ASSERT_EQ(::posix_spawnp(&pid_, "redis-server", nullptr, nullptr, arguments.data(), environ), 0) << "redis-server is not installed";
+    ASSERT_EQ(::posix_spawnp(&pid_, "redis-server", nullptr, nullptr, arguments.data(), environ), 0)
+        << "redis-server is not installed";
   }
   /// As a crash would.
   void stop() {

@@ -1,5 +1,6 @@
-// Asio asks for every coroutine's frame by aligned_alloc(3), with the alignment that malloc has anyway. The C library goes a long way
-// for it, past its caches of freed blocks: one instruction in eight of a small request was spent on that.
+// Asio asks for every coroutine's frame by aligned_alloc(3), with the alignment that malloc has anyway. The C library
+// goes a long way for it, past its caches of freed blocks: one instruction in eight of a small request was spent on
+// that.
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>

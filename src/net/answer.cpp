@@ -15,11 +15,12 @@ struct Fixed {
   std::string_view name, value;
 };
 
-/// What a browser is told about every answer (OWASP Secure Headers Project). The page loads only its own files, talks only
-/// to its own host (which includes ws: and wss: to it) and cannot be framed.
+/// What a browser is told about every answer (OWASP Secure Headers Project). The page loads only its own files, talks
+/// only to its own host (which includes ws: and wss: to it) and cannot be framed.
 constexpr std::array<Fixed, 6> kSecurity{{
     {"Content-Security-Policy",
-     "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"},
+     "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src "
+     "'none'"},
     {"X-Content-Type-Options", "nosniff"},
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Opener-Policy", "same-origin"},

@@ -21,8 +21,8 @@
 namespace tiltyard::http {
 namespace {
 
-using std::chrono::steady_clock;
 using asio::ip::tcp;
+using std::chrono::steady_clock;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadSize = 64 * 1024;
@@ -111,7 +111,8 @@ bool idempotent(std::string_view method) {
 Result<Target> Target::parse(std::string_view url) {
   const auto bad = [url] {
     return fail(Code::kInvalid, "invalid-address",
-                "'" + std::string(url.substr(0, 200)) + "' is not an address; write unix:///path, tcp://host:port or https://host:port.");
+                "'" + std::string(url.substr(0, 200)) +
+                    "' is not an address; write unix:///path, tcp://host:port or https://host:port.");
   };
   Target target;
   const auto mark = url.find("://");
@@ -285,7 +286,8 @@ namespace {
 /// One request and its answer on one connection. Not kept beyond the end of the answer's body.
 class Exchange {
  public:
-  Exchange(Link link, bool to_head_request) : link_(std::move(link)), reader_(to_head_request), to_head_(to_head_request) {}
+  Exchange(Link link, bool to_head_request)
+      : link_(std::move(link)), reader_(to_head_request), to_head_(to_head_request) {}
 
   /// Sends head and body. A peer that answers before the body is whole stops the sending.
   asio::awaitable<error_code> send(std::string head, std::string body, BodySource source, Result<>& source_failure);
@@ -410,7 +412,8 @@ class Reader final : public BodyReader {
   void finish_if_done() {
     if (!exchange_ || exchange_->reader_.stage() != Stage::kDone) return;
     rest_ += exchange_->reader_.take_body();
-    const bool reusable = exchange_->reader_.keep_alive() && !exchange_->reader_.until_end() && exchange_->whole_request_;
+    const bool reusable =
+        exchange_->reader_.keep_alive() && !exchange_->reader_.until_end() && exchange_->whole_request_;
     if (reusable) give_back_(std::move(exchange_->link_));
     else exchange_->link_.transport->close();
     exchange_.reset();
@@ -465,10 +468,11 @@ std::function<void(Link)> Client::State::returner() {
   };
 }
 
-/// Sends the request and reads the head of its answer, on a kept-open connection if there is one and `fresh` is not said.
+/// Sends the request and reads the head of its answer, on a kept-open connection if there is one and `fresh` is not
+/// said.
 asio::awaitable<Result<std::unique_ptr<Exchange>>> Client::State::begin(std::shared_ptr<State> self, Request request,
-                                                                        BodySource body,
-                                                                        steady_clock::time_point until, bool fresh) {
+                                                                        BodySource body, steady_clock::time_point until,
+                                                                        bool fresh) {
   const auto head = write_request_head(request, self->host, static_cast<bool>(body));
   if (!head) {
     co_return fail(Code::kInvalid, "invalid-request", "The request's target or one of its fields breaks its line.");
@@ -550,7 +554,8 @@ asio::awaitable<Result<std::unique_ptr<BodyReader>>> Client::open(Request reques
   co_return reader;
 }
 
-asio::awaitable<Result<std::unique_ptr<RawStream>>> Client::upgrade(Request request, std::chrono::milliseconds deadline) {
+asio::awaitable<Result<std::unique_ptr<RawStream>>> Client::upgrade(Request request,
+                                                                    std::chrono::milliseconds deadline) {
   const auto state = state_;
   const auto until = steady_clock::now() + deadline;
   auto begun = co_await State::begin(state, std::move(request), {}, until, true);
@@ -569,8 +574,11 @@ asio::awaitable<Result<std::unique_ptr<RawStream>>> Client::upgrade(Request requ
     if (!piece || piece->empty()) break;
     text += *piece;
   }
-  co_return fail(Error{Code::kInvalid, "upgrade-refused", "The other side does not hand over the connection.",
-                       std::move(text), {{"status", std::to_string(status)}}});
+  co_return fail(Error{Code::kInvalid,
+                       "upgrade-refused",
+                       "The other side does not hand over the connection.",
+                       std::move(text),
+                       {{"status", std::to_string(status)}}});
 }
 
 asio::awaitable<Result<std::unique_ptr<WebSocket>>> Client::websocket(Request request,

@@ -26,10 +26,10 @@ struct Target {
 };
 
 struct ClientOptions {
-  std::size_t max_idle = 16;                      ///< kept-open connections
-  std::chrono::milliseconds idle_for{30'000};     ///< an idle connection older than this is not reused
+  std::size_t max_idle = 16;                   ///< kept-open connections
+  std::chrono::milliseconds idle_for{30'000};  ///< an idle connection older than this is not reused
   std::chrono::milliseconds connect_timeout{3'000};
-  std::size_t body_limit = 64 * 1024 * 1024;      ///< bytes that `send` reads at most; over it `too-large`
+  std::size_t body_limit = 64 * 1024 * 1024;  ///< bytes that `send` reads at most; over it `too-large`
 };
 
 /// The body of a streaming answer, already freed from chunking.

@@ -14,9 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Peer;
+using testing::run;
 using testing::Site;
 using testing::Wire;
-using testing::run;
 using Clock = std::chrono::steady_clock;
 using Task = asio::awaitable<void>;
 
@@ -54,7 +54,8 @@ TEST(R11_5, AddressesAreReadOrRefused) {
   EXPECT_TRUE(Target::parse("https://example.org")->tls);
   EXPECT_EQ(Target::parse("http://[::1]:81")->host, "::1");
   EXPECT_EQ(Target::parse("http://[::1]:81")->port, 81);
-  for (const char* bad : {"", "x", "ftp://a:1", "tcp://a", "tcp://:1", "unix://relative", "http://a:70000", "http://a:0", "tcp://a:1x"}) {
+  for (const char* bad :
+       {"", "x", "ftp://a:1", "tcp://a", "tcp://:1", "unix://relative", "http://a:70000", "http://a:0", "tcp://a:1x"}) {
     const auto refused = Target::parse(bad);
     ASSERT_FALSE(refused) << bad;
     EXPECT_EQ(refused.error().reason, "invalid-address");
@@ -89,7 +90,8 @@ TEST(R11_5, AStaleConnectionIsReplacedOnlyForWhatCanBeRepeated) {
     wire.send(kOk);
     wire.until("\r\n\r\n");  // the second request arrives, and no answer ever will
   };
-  Peer peer({dies_at_the_second, [](Wire& wire) {
+  Peer peer({dies_at_the_second,
+             [](Wire& wire) {
                wire.until("\r\n\r\n");
                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nfresh");
              },
@@ -183,10 +185,11 @@ TEST(R11_5, AnAnswerThatDoesNotComeIsATimeoutInTime) {
   Home home;
   std::promise<void> finished;
   Peer peer({[&](Wire& wire) {
-    wire.until("\r\n\r\n");
-    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
-    wire.rest();
-  }, [](Wire& wire) { wire.rest(); }});
+               wire.until("\r\n\r\n");
+               wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
+               wire.rest();
+             },
+             [](Wire& wire) { wire.rest(); }});
   Client client(at(peer.port()));
   home([](Client& c) -> Task {
     for (int i = 0; i < 2; ++i) {
@@ -204,7 +207,9 @@ TEST(R11_5, InterimAnswersAndBodiesWithoutALengthAreUnderstood) {
   Home home;
   Peer peer({[](Wire& wire) {
     wire.until("\r\n\r\n");
-    wire.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nX: 1\r\n\r\n");
+    wire.send(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nX: "
+        "1\r\n\r\n");
     wire.until("\r\n\r\n");
     wire.send("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n");  // to a HEAD
     wire.until("\r\n\r\n");
@@ -240,9 +245,13 @@ TEST(R11_5, AFieldThatBreaksItsLineIsNotSent) {
 
 TEST(R11_5, AnUploadGoesInChunksAndAStreamComesBackInPieces) {
   Site site;
-  site.add("POST", "/size", [](Request in) -> asio::awaitable<Result<Response>> {
-    co_return Response::text(200, std::string(in.headers.get("Transfer-Encoding")) + " " + std::to_string(in.body.size()));
-  }, 16 * 1024 * 1024);
+  site.add(
+      "POST", "/size",
+      [](Request in) -> asio::awaitable<Result<Response>> {
+        co_return Response::text(
+            200, std::string(in.headers.get("Transfer-Encoding")) + " " + std::to_string(in.body.size()));
+      },
+      16 * 1024 * 1024);
   site.add("GET", "/stream", [](Request) -> asio::awaitable<Result<Response>> {
     Response response;
     response.stream = [](std::shared_ptr<BodyWriter> out) -> Task {
@@ -322,11 +331,12 @@ void expect_raw_stream(const std::string& head) {
   Home home;
   const std::string path = "/tmp/tiltyard-net-test-" + std::to_string(::getpid()) + ".sock";
   Peer peer({[&](Wire& wire) {
-               wire.until("\r\n\r\n");
-               wire.send(head + "early ");
-               const std::string got = wire.rest();
-               wire.send("got " + got);
-             }}, path);
+              wire.until("\r\n\r\n");
+              wire.send(head + "early ");
+              const std::string got = wire.rest();
+              wire.send("got " + got);
+            }},
+            path);
   Target target;
   target.unix_path = path;
   Client client(target);

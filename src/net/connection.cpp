@@ -131,7 +131,8 @@ asio::awaitable<void> Connection::run() {
 
 asio::awaitable<void> Connection::turn_away() {
   if (!shared_->tls) {
-    Response response = problem({Code::kUnavailable, "too-many-connections", "The server has no room for another connection.", {}, {}});
+    Response response =
+        problem({Code::kUnavailable, "too-many-connections", "The server has no room for another connection.", {}, {}});
     std::string bytes = write_head(response, "/", Framing::kLength, false, false) + response.body;
     const bool sent = co_await write(std::move(bytes));
     if (sent) co_await linger();
@@ -220,7 +221,9 @@ asio::awaitable<bool> Connection::serve_one() {
   const bool has_head = co_await read_head(reader);
   if (!has_head) co_return false;
   if (reader.stage() == Stage::kBad) {
-    const auto* reason = reader.failure() == 431 ? "head-too-large" : reader.failure() == 414 ? "uri-too-long" : "malformed-request";
+    const auto* reason = reader.failure() == 431   ? "head-too-large"
+                         : reader.failure() == 414 ? "uri-too-long"
+                                                   : "malformed-request";
     co_await refuse(reader.failure(), reason, std::string(reader.why()));
     co_return false;
   }
@@ -282,8 +285,8 @@ asio::awaitable<bool> Connection::write(std::string bytes) {
     // The deadline is for each piece: a slow reader may take its time, a stopped one may not.
     expired_ = false;
     deadline_ = steady_clock::now() + shared_->options.body_timeout;
-    auto [error, size] = co_await transport_->write_some(
-        asio::const_buffer(rest.data(), std::min(rest.size(), kWritePiece)));
+    auto [error, size] =
+        co_await transport_->write_some(asio::const_buffer(rest.data(), std::min(rest.size(), kWritePiece)));
     deadline_ = TimePoint::max();
     if (error) {
       // A cancelled write that had made no progress is not tried again: the peer has had its time.
@@ -300,26 +303,28 @@ asio::awaitable<bool> Connection::send(const Plan& plan, Response response) {
   if (response.stream) co_return co_await send_stream(plan, std::move(response));
   const bool keep = plan.keep_alive && !shared_->draining;
   const bool bodiless = response.status == 204 || response.status == 304 || response.status / 100 == 1;
-  std::string bytes = write_head(response, plan.path, bodiless ? Framing::kNone : Framing::kLength, keep, shared_->tls != nullptr);
+  std::string bytes =
+      write_head(response, plan.path, bodiless ? Framing::kNone : Framing::kLength, keep, shared_->tls != nullptr);
   if (bodiless || plan.head_only) {
     const bool sent = co_await write(std::move(bytes));
-    co_return sent && keep;
+    co_return sent&& keep;
   }
   if (response.body.size() <= 16 * 1024) {
     bytes += response.body;
     const bool sent = co_await write(std::move(bytes));
-    co_return sent && keep;
+    co_return sent&& keep;
   }
   const bool begun = co_await write(std::move(bytes));
   if (!begun) co_return false;
   const bool sent = co_await write(std::move(response.body));
-  co_return sent && keep;
+  co_return sent&& keep;
 }
 
 asio::awaitable<bool> Connection::send_stream(const Plan& plan, Response response) {
   const bool keep = plan.keep_alive && !shared_->draining && !plan.http_1_0;
   chunked_ = !plan.http_1_0;
-  std::string head = write_head(response, plan.path, chunked_ ? Framing::kChunked : Framing::kUntilClose, keep, shared_->tls != nullptr);
+  std::string head = write_head(response, plan.path, chunked_ ? Framing::kChunked : Framing::kUntilClose, keep,
+                                shared_->tls != nullptr);
   const bool begun = co_await write(std::move(head));
   if (!begun) co_return false;
   if (plan.head_only) co_return keep;
@@ -332,14 +337,16 @@ asio::awaitable<bool> Connection::send_stream(const Plan& plan, Response respons
     co_await run_on(shared_->router.home(), std::move(work));
   } catch (const std::exception& error) {
     whole = false;
-    if (!cut_) log::error("http", "a streaming answer failed", {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
+    if (!cut_)
+      log::error("http", "a streaming answer failed",
+                 {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
   }
   streaming_ = endless_ = false;
   // Without the last chunk the client can tell that the answer is not whole.
   if (!whole || cut_) co_return false;
   if (!chunked_) co_return false;
   const bool ended = co_await write("0\r\n\r\n");
-  co_return ended && keep;
+  co_return ended&& keep;
 }
 
 asio::awaitable<Result<>> Connection::write_piece(std::shared_ptr<Connection> self, std::string bytes) {
@@ -353,7 +360,8 @@ asio::awaitable<Result<>> Connection::write_piece(std::shared_ptr<Connection> se
 
 asio::awaitable<bool> Connection::send_websocket(const Plan& plan, Response response) {
   if (!plan.upgrade) {
-    Response refusal = problem_with_status(426, {Code::kInvalid, "upgrade-required", "This path speaks WebSocket.", {}, {}});
+    Response refusal =
+        problem_with_status(426, {Code::kInvalid, "upgrade-required", "This path speaks WebSocket.", {}, {}});
     refusal.headers.set("Upgrade", "websocket");
     refusal.headers.set("X-Trace-Id", plan.trace_id);
     co_return co_await send(plan, std::move(refusal));
@@ -370,7 +378,9 @@ asio::awaitable<bool> Connection::send_websocket(const Plan& plan, Response resp
     auto work = response.websocket(socket);
     co_await run_on(shared_->router.home(), std::move(work));
   } catch (const std::exception& error) {
-    if (!cut_) log::error("http", "a WebSocket failed", {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
+    if (!cut_)
+      log::error("http", "a WebSocket failed",
+                 {{"path", plan.path}, {"trace_id", plan.trace_id}, {"cause", error.what()}});
   }
   if (!cut_ && !transport_->taken()) co_await socket->close(1000, "");
   endless_ = false;

@@ -73,9 +73,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string remote_address_;
   std::string input_;  ///< read, not yet used
   TimePoint deadline_ = TimePoint::max();
-  std::string trace_id_;                ///< of the request at hand
-  asio::cancellation_signal cancel_;    ///< reaches `run`, and through it the handler or stream it waits for
-  bool expired_ = false;                ///< the deadline of the pending read or write has passed
+  std::string trace_id_;              ///< of the request at hand
+  asio::cancellation_signal cancel_;  ///< reaches `run`, and through it the handler or stream it waits for
+  bool expired_ = false;              ///< the deadline of the pending read or write has passed
   bool cut_ = false;
   bool waiting_ = false;    ///< for the first byte of a request
   bool streaming_ = false;  ///< an answer of unknown length is under way

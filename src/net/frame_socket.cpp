@@ -70,7 +70,10 @@ class FrameSocket::Flusher {
 };
 
 FrameSocket::FrameSocket(std::shared_ptr<Transport> transport, FrameLimits limits)
-    : transport_(std::move(transport)), executor_(transport_->executor()), reader_(limits.message), backlog_(limits.backlog) {}
+    : transport_(std::move(transport)),
+      executor_(transport_->executor()),
+      reader_(limits.message),
+      backlog_(limits.backlog) {}
 
 FrameSocket::~FrameSocket() = default;
 
@@ -124,7 +127,8 @@ void FrameSocket::read_encrypted() {
     if (error) return self.end("lost", 0);
     self.take(std::string_view(self.buffer_->data(), size));
   };
-  transport_->start_read(asio::mutable_buffer(buffer_->data(), buffer_->size()), IoHandler(std::make_unique<Done>(shared_from_this(), then)));
+  transport_->start_read(asio::mutable_buffer(buffer_->data(), buffer_->size()),
+                         IoHandler(std::make_unique<Done>(shared_from_this(), then)));
 }
 
 void FrameSocket::take(std::string_view bytes) {

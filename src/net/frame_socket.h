@@ -20,20 +20,22 @@ using SharedBytes = std::shared_ptr<const std::string>;
 
 struct FrameLimits {
   std::size_t message = 1024 * 1024;  ///< bytes of one message of the client; over it the connection ends with 1009
-  std::size_t backlog = 1024 * 1024;  ///< bytes that may wait for a client that does not read; what comes when it is more ends the connection
+  std::size_t backlog =
+      1024 *
+      1024;  ///< bytes that may wait for a client that does not read; what comes when it is more ends the connection
 };
 
 class FrameSocket;
 
 /// Takes a WebSocket out of the server's hands, which from here on neither counts nor ends it. For the handler of a
-/// Response's `websocket`, before it has read or written anything; `socket` is of no more use after it. Completes on the
-/// caller's executor; empty when the connection ended meanwhile. Not for a client's socket.
+/// Response's `websocket`, before it has read or written anything; `socket` is of no more use after it. Completes on
+/// the caller's executor; empty when the connection ended meanwhile. Not for a client's socket.
 asio::awaitable<std::shared_ptr<FrameSocket>> take_frames(std::shared_ptr<WebSocket> socket, FrameLimits limits);
 
 /// The server's side of an open WebSocket, made for very many peers of which most are silent: no coroutine and, between
 /// messages, no buffer of its own; what was sent within one turn of the loop leaves in one write. Belongs to one loop:
-/// every call but `executor` is made there, and the user is called there. There are no pings of its own: who uses it has a
-/// heartbeat of its own.
+/// every call but `executor` is made there, and the user is called there. There are no pings of its own: who uses it
+/// has a heartbeat of its own.
 class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
  public:
   class User {
@@ -41,7 +43,8 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
     virtual ~User() = default;
     /// What has come, control frames left out. Reading goes on with `resume()`, so that a flood waits in the kernel.
     virtual void on_messages(std::vector<FrameEvent> messages) = 0;
-    /// Told once, at the end: "client", "slow", "lost", "protocol", "closed" (by us). The socket lets go of its user then.
+    /// Told once, at the end: "client", "slow", "lost", "protocol", "closed" (by us). The socket lets go of its user
+    /// then.
     virtual void on_end(std::string_view why) = 0;
   };
 
@@ -78,9 +81,9 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   std::shared_ptr<User> user_;
   FrameReader reader_;
   std::vector<SharedBytes> out_;
-  std::size_t out_at_ = 0;      ///< the first of `out_` that is not sent whole
-  std::size_t sent_of_it_ = 0;  ///< and how much of it is
-  std::size_t waiting_ = 0;     ///< bytes in `out_` that are not sent
+  std::size_t out_at_ = 0;               ///< the first of `out_` that is not sent whole
+  std::size_t sent_of_it_ = 0;           ///< and how much of it is
+  std::size_t waiting_ = 0;              ///< bytes in `out_` that are not sent
   std::unique_ptr<std::string> buffer_;  ///< of a TLS connection: what is read into
   std::string encrypting_;               ///< and what is being written
   const std::size_t backlog_;

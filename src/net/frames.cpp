@@ -14,13 +14,15 @@ bool known(std::uint8_t opcode) { return opcode <= 2 || (opcode >= 8 && opcode <
 
 /// RFC 6455, 7.4: codes that may be sent at all.
 bool good_close_code(std::uint16_t code) {
-  return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code <= 4999);
+  return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
+         (code >= 3000 && code <= 4999);
 }
 
 bool good_close(std::string_view payload) {
   if (payload.empty()) return true;
   if (payload.size() == 1) return false;
-  const auto code = static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]));
+  const auto code =
+      static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]));
   return good_close_code(code) && is_utf8(payload.substr(2));
 }
 
@@ -35,7 +37,8 @@ std::string frame_head(Opcode opcode, std::size_t size) {
   }
   const int bytes = size < 65536 ? 2 : 8;
   head.push_back(static_cast<char>(bytes == 2 ? 126 : 127));
-  for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) head.push_back(static_cast<char>(static_cast<std::uint64_t>(size) >> shift & 0xFF));
+  for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8)
+    head.push_back(static_cast<char>(static_cast<std::uint64_t>(size) >> shift & 0xFF));
   return head;
 }
 
@@ -58,7 +61,10 @@ bool is_utf8(std::string_view bytes) {
       ++i;
       continue;
     }
-    const std::size_t length = first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+    const std::size_t length = first >= 0xC2 && first < 0xE0   ? 2
+                               : first >= 0xE0 && first < 0xF0 ? 3
+                               : first >= 0xF0 && first < 0xF5 ? 4
+                                                               : 0;
     if (length == 0 || bytes.size() - i < length) return false;
     const auto second = static_cast<unsigned char>(bytes[i + 1]);
     // The first bytes of overlong forms, of surrogates and of what lies above U+10FFFF narrow the second one.

@@ -41,7 +41,8 @@ class FrameReader {
   /// A message may have `limit` bytes, all its fragments together.
   explicit FrameReader(std::size_t limit) : limit_(limit) {}
 
-  /// Appends what the bytes complete. The answer is the close code of what is wrong with them; nothing may be fed after it.
+  /// Appends what the bytes complete. The answer is the close code of what is wrong with them; nothing may be fed after
+  /// it.
   std::optional<std::uint16_t> feed(std::string_view bytes, std::vector<FrameEvent>& out);
 
  private:

@@ -38,7 +38,8 @@ Read read(std::string_view bytes, std::size_t step = 0, std::size_t limit = 1 <<
   Read out;
   FrameReader reader(limit);
   if (step == 0) step = std::max<std::size_t>(1, bytes.size());
-  for (std::size_t at = 0; at < bytes.size() && !out.wrong; at += step) out.wrong = reader.feed(bytes.substr(at, step), out.events);
+  for (std::size_t at = 0; at < bytes.size() && !out.wrong; at += step)
+    out.wrong = reader.feed(bytes.substr(at, step), out.events);
   return out;
 }
 
@@ -68,7 +69,9 @@ TEST(R9_1, FragmentsMakeOneMessageWithControlFramesBetweenThem) {
 }
 
 TEST(R9_1, WhatRfc6455ForbidsEndsWithItsCloseCode) {
-  const auto code = [](std::string_view bytes, std::size_t limit = 100) { return read(bytes, 0, limit).wrong.value_or(0); };
+  const auto code = [](std::string_view bytes, std::size_t limit = 100) {
+    return read(bytes, 0, limit).wrong.value_or(0);
+  };
   EXPECT_EQ(code(std::string("\x81\x02hi", 4)), kCloseProtocol) << "not masked";
   EXPECT_EQ(code(masked(0xC1, "hi")), kCloseProtocol) << "a reserved bit";
   EXPECT_EQ(code(masked(0x83, "hi")), kCloseProtocol) << "an unknown opcode";
@@ -80,7 +83,8 @@ TEST(R9_1, WhatRfc6455ForbidsEndsWithItsCloseCode) {
   EXPECT_EQ(code(masked(0x88, std::string("\x03\xED", 2))), kCloseProtocol) << "1005 is never sent";
   EXPECT_EQ(code(masked(0x81, "\xFF")), kCloseNotText) << "not UTF-8";
   EXPECT_EQ(code(masked(0x81, std::string(101, 'x'))), kCloseTooLarge);
-  EXPECT_EQ(code(masked(0x01, std::string(60, 'x')) + masked(0x80, std::string(60, 'x'))), kCloseTooLarge) << "all fragments together";
+  EXPECT_EQ(code(masked(0x01, std::string(60, 'x')) + masked(0x80, std::string(60, 'x'))), kCloseTooLarge)
+      << "all fragments together";
   EXPECT_EQ(code(std::string("\x82\xFF\x80\0\0\0\0\0\0\0abcd", 14)), kCloseProtocol) << "a length with the highest bit";
   EXPECT_EQ(code(masked(0x81, std::string(100, 'x'))), 0);
 }
@@ -93,8 +97,12 @@ TEST(R9_1, OwnFramesHaveTheShortestHead) {
 }
 
 TEST(R9_1, Utf8IsToldFromWhatOnlyLooksLikeIt) {
-  for (const std::string_view good : {"", "plain", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x8E\xAF", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) EXPECT_TRUE(is_utf8(good)) << good;
-  for (const std::string_view bad : {"\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82"}) EXPECT_FALSE(is_utf8(bad));
+  for (const std::string_view good :
+       {"", "plain", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x8E\xAF", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const std::string_view bad :
+       {"\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82"})
+    EXPECT_FALSE(is_utf8(bad));
 }
 
 }  // namespace

@@ -48,9 +48,8 @@ Response with_type(int status, std::string body, const char* type) {
 }  // namespace
 
 bool same_text(std::string_view left, std::string_view right) {
-  return left.size() == right.size() && std::equal(left.begin(), left.end(), right.begin(), [](char a, char b) {
-           return lower(a) == lower(b);
-         });
+  return left.size() == right.size() &&
+         std::equal(left.begin(), left.end(), right.begin(), [](char a, char b) { return lower(a) == lower(b); });
 }
 
 std::string_view trim(std::string_view text) {
@@ -70,8 +69,12 @@ bool has_token(std::string_view list, std::string_view token) {
 }
 
 Result<std::string> clean_path(std::string_view encoded) {
-  const auto usual = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/'; };
-  if (encoded.starts_with('/') && std::ranges::all_of(encoded, usual) && !encoded.contains("//")) return std::string(encoded);
+  const auto usual = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '/';
+  };
+  if (encoded.starts_with('/') && std::ranges::all_of(encoded, usual) && !encoded.contains("//"))
+    return std::string(encoded);
   const std::string decoded = decode(encoded, false);
   const auto bad = [] {
     return fail(Code::kInvalid, "invalid-path", "The path of the request is not one that can exist here.");
@@ -129,9 +132,9 @@ void Headers::set(std::string name, std::string value) {
     return;
   }
   first->second = std::move(value);
-  fields_.erase(std::remove_if(first + 1, fields_.end(),
-                               [&](const Field& field) { return same_text(field.first, name); }),
-                fields_.end());
+  fields_.erase(
+      std::remove_if(first + 1, fields_.end(), [&](const Field& field) { return same_text(field.first, name); }),
+      fields_.end());
 }
 
 void Headers::remove(std::string_view name) {
@@ -176,9 +179,7 @@ std::string_view Request::cookie(std::string_view name) const {
   return {};
 }
 
-Response Response::json(int status, std::string body) {
-  return with_type(status, std::move(body), "application/json");
-}
+Response Response::json(int status, std::string body) { return with_type(status, std::move(body), "application/json"); }
 
 Response Response::text(int status, std::string body) {
   return with_type(status, std::move(body), "text/plain; charset=utf-8");

@@ -49,12 +49,13 @@ struct Request {
   std::string path;   ///< decoded, without dot segments
   std::string query;  ///< without the question mark, still encoded
   std::string remote_address;
-  std::string client_address;  ///< who asks, behind trusted proxies; set by the router's filter, empty where it is not known
+  std::string
+      client_address;  ///< who asks, behind trusted proxies; set by the router's filter, empty where it is not known
   bool secure = false;
   std::string trace_id;
   std::vector<std::pair<std::string, std::string>> params;  ///< "{id}" of the route's pattern → value
   std::any principal;                                       ///< set by the router's filter (who is asking)
-  std::vector<Headers::Field> answer_fields;                ///< what the filter wants on the answer, whatever it becomes
+  std::vector<Headers::Field> answer_fields;  ///< what the filter wants on the answer, whatever it becomes
 
   std::string_view param(std::string_view name) const;
   /// The decoded value of a query parameter, or an empty text.

@@ -32,7 +32,8 @@ TEST(R10_6, PathsNeverPointAboveTheRoot) {
   EXPECT_EQ(clean_path("/a/%2e%2e/b").value(), "/b");
   EXPECT_EQ(clean_path("/a/..").value(), "/");
   EXPECT_EQ(clean_path("/caf%C3%A9").value(), "/caf\xc3\xa9");
-  for (const char* bad : {"", "a", "*", "/..", "/../etc", "/a/../../b", "/%2e%2e/x", "/..%2fx", "/a%00b", "/a%0d%0ab", "host:443"}) {
+  for (const char* bad :
+       {"", "a", "*", "/..", "/../etc", "/a/../../b", "/%2e%2e/x", "/..%2fx", "/a%00b", "/a%0d%0ab", "host:443"}) {
     EXPECT_FALSE(clean_path(bad).has_value()) << bad;
   }
 }
@@ -46,13 +47,17 @@ TEST(R10_6, NoHandlerCanForgeALineWhereverTheBreakStands) {
         Response response = Response::empty(204);
         response.headers.add("X-Value", value);
         value[place] = ' ';
-        EXPECT_NE(write_head(response, "/", Framing::kNone, true, false).find("X-Value: " + value + "\r\n"), std::string::npos) << size << " " << place;
+        EXPECT_NE(write_head(response, "/", Framing::kNone, true, false).find("X-Value: " + value + "\r\n"),
+                  std::string::npos)
+            << size << " " << place;
       }
     }
   }
   Response response = Response::empty(204);
   response.headers.add("X-Value", "a\ttab \xC3\xA9 ~");
-  EXPECT_NE(write_head(response, "/", Framing::kNone, true, false).find("X-Value: a\ttab \xC3\xA9 ~\r\n"), std::string::npos) << "and nothing else changes";
+  EXPECT_NE(write_head(response, "/", Framing::kNone, true, false).find("X-Value: a\ttab \xC3\xA9 ~\r\n"),
+            std::string::npos)
+      << "and nothing else changes";
 }
 
 TEST(R11_5, QueriesAndCookiesAreDecoded) {
@@ -79,9 +84,8 @@ TEST(R11_5, AProblemIsRfc9457AndKeepsTheCauseInside) {
   EXPECT_EQ(response.status, 429);
   EXPECT_EQ(response.headers.get("Content-Type"), "application/problem+json");
   EXPECT_FALSE(response.headers.get("Retry-After").empty());
-  EXPECT_EQ(response.body,
-            R"({"type":"urn:tiltyard:error:limit-reached","title":"Too Many Requests","status":429,)"
-            R"("detail":"You have 3 of 3.","limit":3,"current":3,"name":"12"})");
+  EXPECT_EQ(response.body, R"({"type":"urn:tiltyard:error:limit-reached","title":"Too Many Requests","status":429,)"
+                           R"("detail":"You have 3 of 3.","limit":3,"current":3,"name":"12"})");
   EXPECT_EQ(response.body.find("secret"), std::string::npos);
   EXPECT_TRUE(problem({Code::kUnavailable, "x", "", "", {}}).headers.has("Retry-After"));
   EXPECT_FALSE(problem({Code::kNotFound, "x", "", "", {}}).headers.has("Retry-After"));
@@ -197,10 +201,12 @@ TEST(R10_6, AHeadOverTheLimitIsRefusedBeforeItIsGathered) {
   std::string cookies = "GET / HTTP/1.1\r\nHost: x\r\n";
   for (int i = 0; i < 98; ++i) cookies += "Cookie: a=b\r\n";
   EXPECT_EQ(read_in_steps(cookies + "A: b\r\n\r\n", 4096).failure(), 0);
-  EXPECT_EQ(read_in_steps(cookies + "A: b\r\nB: c\r\n\r\n", 4096).failure(), 431) << "a hundred fields and no more, however small";
+  EXPECT_EQ(read_in_steps(cookies + "A: b\r\nB: c\r\n\r\n", 4096).failure(), 431)
+      << "a hundred fields and no more, however small";
   EXPECT_EQ(read_in_steps("GET /" + std::string(7'999, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", 4096).failure(), 0);
   EXPECT_EQ(read_in_steps("GET /" + std::string(8'000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", 4096).failure(), 414);
-  const std::string line = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;" + std::string(40'000, 'e');
+  const std::string line =
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;" + std::string(40'000, 'e');
   EXPECT_EQ(read_in_steps(line, 1000).failure(), 400) << "a chunk's extension is no place to send for ever";
 }
 

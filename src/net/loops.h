@@ -9,8 +9,8 @@ namespace tiltyard::net {
 
 namespace asio = boost::asio;
 
-/// Where domain logic runs: on a thread of its own, or on the first net loop's, which saves two hops for each request where
-/// there is only one core to run on.
+/// Where domain logic runs: on a thread of its own, or on the first net loop's, which saves two hops for each request
+/// where there is only one core to run on.
 enum class Home { kApart, kWithTheFirst };
 
 /// The threads with event loops: one *home* loop for domain logic, and `count` net loops for connections (a connection

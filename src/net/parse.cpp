@@ -45,7 +45,8 @@ class Parser : public wire::basic_parser<is_request> {
   void on_field_impl(wire::field, beast::string_view name, beast::string_view value, error_code&) override {
     if (head_done) return;  // trailers: nobody asked for them, and they must never pass as header fields
     // A value that the parser had to unfold lies in its own buffer rather than in what it was given.
-    if (!value.empty() && (value.data() < window.data() || value.data() >= window.data() + window.size())) folded = true;
+    if (!value.empty() && (value.data() < window.data() || value.data() >= window.data() + window.size()))
+      folded = true;
     headers->add(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
   }
   void on_header_impl(error_code&) override { head_done = true; }
@@ -102,7 +103,8 @@ struct RequestReader::Impl {
     why = std::move(reason);
   }
 
-  /// Too large already in its first line is another matter than too large in its fields (RFC 9110, 15.5.15; RFC 6585, 5).
+  /// Too large already in its first line is another matter than too large in its fields (RFC 9110, 15.5.15; RFC 6585,
+  /// 5).
   void spoil_size(std::string_view head) {
     const bool first_line = parser.target.empty() && head.substr(0, head.find('\n')).size() > kLongestTarget;
     if (first_line) spoil(414, "The address of the request is too long.");
@@ -125,7 +127,8 @@ struct RequestReader::Impl {
     if (head_size > head_limit) return spoil(431, "The head of the request is too large.");
     if (headers.size() > kMostFields) return spoil(431, "The head of the request has too many fields.");
     if (parser.folded) return spoil(400, "Folded header lines are not accepted.");
-    if (encodings > 0 && (lengths > 0 || parser.version < 11)) return spoil(400, "The length of the body is ambiguous.");
+    if (encodings > 0 && (lengths > 0 || parser.version < 11))
+      return spoil(400, "The length of the body is ambiguous.");
     if (encodings > 1 || (encodings == 1 && !same_text(trim(headers.get("Transfer-Encoding")), "chunked"))) {
       return spoil(501, "The only transfer coding spoken here is chunked.");
     }

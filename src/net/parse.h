@@ -12,8 +12,8 @@ namespace tiltyard::http {
 
 enum class Stage { kHead, kBody, kDone, kBad };
 
-/// Reads one HTTP/1.1 request (RFC 9112) from pieces of bytes, strictly: whatever two readers could frame differently is
-/// refused (both or several lengths, an encoding other than `chunked`, folded lines, no or several hosts).
+/// Reads one HTTP/1.1 request (RFC 9112) from pieces of bytes, strictly: whatever two readers could frame differently
+/// is refused (both or several lengths, an encoding other than `chunked`, folded lines, no or several hosts).
 class RequestReader {
  public:
   explicit RequestReader(std::size_t head_limit);
@@ -21,8 +21,8 @@ class RequestReader {
   RequestReader(RequestReader&&) noexcept;
   RequestReader& operator=(RequestReader&&) noexcept;
 
-  /// Uses bytes and returns how many; the caller gives the unused ones again, with more behind them. Pauses once when the
-  /// head is complete, so that the caller can look at it before it lets the body in.
+  /// Uses bytes and returns how many; the caller gives the unused ones again, with more behind them. Pauses once when
+  /// the head is complete, so that the caller can look at it before it lets the body in.
   std::size_t feed(std::string_view bytes);
   Stage stage() const;
   /// In stage kBad: the status that says why (400, 413, 431, 501, 505) and the reason in words.

@@ -123,8 +123,9 @@ void fill_params(std::string_view pattern, std::string_view path, Params& params
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (is_rest(names[i])) {
       const std::string name(names[i].substr(1, names[i].size() - 5));
-      const std::string_view rest = i < values.size() ? path.substr(static_cast<std::size_t>(values[i].data() - path.data()))
-                                                      : std::string_view();
+      const std::string_view rest = i < values.size()
+                                        ? path.substr(static_cast<std::size_t>(values[i].data() - path.data()))
+                                        : std::string_view();
       params.emplace_back(name, rest);
     } else if (is_parameter(names[i])) {
       params.emplace_back(names[i].substr(1, names[i].size() - 2), values[i]);
@@ -133,7 +134,8 @@ void fill_params(std::string_view pattern, std::string_view path, Params& params
 }
 
 Error from_exception(const std::exception_ptr& failure) {
-  Error error{Code::kInternal, "internal", "Something went wrong on our side; the log has it under this trace id.", {}, {}};
+  Error error{
+      Code::kInternal, "internal", "Something went wrong on our side; the log has it under this trace id.", {}, {}};
   try {
     std::rethrow_exception(failure);
   } catch (const boost::system::system_error& thrown) {
@@ -141,9 +143,7 @@ Error from_exception(const std::exception_ptr& failure) {
       return {Code::kCancelled, "shutting-down", "The server is shutting down. Try again in a moment.", {}, {}};
     }
     error.cause = thrown.what();
-  } catch (const std::exception& thrown) {
-    error.cause = thrown.what();
-  } catch (...) {
+  } catch (const std::exception& thrown) { error.cause = thrown.what(); } catch (...) {
     error.cause = "an exception of an unknown type";
   }
   return error;
@@ -154,11 +154,17 @@ Response refuse(const Route& route, const std::string& trace_id, Error error) {
   if (status >= 500 && error.code != Code::kCancelled) {
     const auto level = status == 500 ? log::Level::kError : log::Level::kWarn;
     log::write(level, "http", "a request failed",
-               {{"route", route.pattern}, {"method", route.method}, {"reason", error.reason}, {"cause", error.cause},
+               {{"route", route.pattern},
+                {"method", route.method},
+                {"reason", error.reason},
+                {"cause", error.cause},
                 {"trace_id", trace_id}});
   } else if (log::enabled(log::Level::kDebug)) {
     log::debug("http", "a request was refused",
-               {{"route", route.pattern}, {"method", route.method}, {"reason", error.reason}, {"cause", error.cause},
+               {{"route", route.pattern},
+                {"method", route.method},
+                {"reason", error.reason},
+                {"cause", error.cause},
                 {"trace_id", trace_id}});
   }
   if (status == 500) error.with("trace_id", trace_id);
@@ -181,7 +187,8 @@ struct Router::Index {
 std::string trace_id_of(const Headers& headers) {
   const std::string_view parent = headers.get("traceparent");
   const bool shaped = parent.size() >= 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-';
-  const bool version_known = shaped && parent.substr(0, 2) != "ff" && (parent.substr(0, 2) != "00" || parent.size() == 55);
+  const bool version_known =
+      shaped && parent.substr(0, 2) != "ff" && (parent.substr(0, 2) != "00" || parent.size() == 55);
   if (version_known && valid_hex(parent.substr(3, 32)) && valid_hex(parent.substr(36, 16))) {
     return std::string(parent.substr(3, 32));
   }
@@ -297,9 +304,7 @@ asio::awaitable<Response> Router::handle(const Route& route, Request request) co
       }
       response = result ? std::move(*result) : refuse(route, trace_id, std::move(result.error()));
     }
-  } catch (...) {
-    failure = std::current_exception();
-  }
+  } catch (...) { failure = std::current_exception(); }
   if (failure) response = refuse(route, trace_id, from_exception(failure));
   for (auto& [name, value] : fields) response.headers.add(std::move(name), std::move(value));
   co_return response;
@@ -310,8 +315,8 @@ Response Router::unrouted(const std::vector<std::string>& allowed, const Request
     std::string list;
     for (const auto& method : allowed) list += (list.empty() ? "" : ", ") + method;
     if (std::ranges::find(allowed, "GET") != allowed.end()) list += ", HEAD";
-    Response response = problem_with_status(
-        405, {Code::kInvalid, "method-not-allowed", "This path knows only " + list + ".", {}, {}});
+    Response response =
+        problem_with_status(405, {Code::kInvalid, "method-not-allowed", "This path knows only " + list + ".", {}, {}});
     response.headers.set("Allow", std::move(list));
     return response;
   }

@@ -150,14 +150,17 @@ TEST_F(R11_5_Router, AGuardRefusesOnTheConnectionsLoopBeforeTheFilter) {
   });
   add("GET", "/flooded");
   add("GET", "/fine");
-  router.add({"GET", "/broken", Access::kOpen, [](Request) -> asio::awaitable<Result<Response>> { throw std::runtime_error("a bug"); }});
-  router.add({"GET", "/admin", Access::kAdmin, [](Request) -> asio::awaitable<Result<Response>> { co_return Response::empty(200); }});
+  router.add({"GET", "/broken", Access::kOpen,
+              [](Request) -> asio::awaitable<Result<Response>> { throw std::runtime_error("a bug"); }});
+  router.add({"GET", "/admin", Access::kAdmin,
+              [](Request) -> asio::awaitable<Result<Response>> { co_return Response::empty(200); }});
   EXPECT_EQ(ask("GET", "/flooded").status, 429);
   EXPECT_EQ(guard_thread, net_thread);
   for (const auto& [path, status] : {std::pair("/fine", 200), std::pair("/broken", 500), std::pair("/admin", 403)}) {
     const auto answer = ask("GET", path);
     EXPECT_EQ(answer.status, status);
-    EXPECT_EQ(answer.headers.get("RateLimit"), "\"a\";r=1") << "what the filter wants on the answer is there whatever it becomes";
+    EXPECT_EQ(answer.headers.get("RateLimit"), "\"a\";r=1")
+        << "what the filter wants on the answer is there whatever it becomes";
   }
 }
 

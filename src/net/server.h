@@ -15,9 +15,9 @@ struct ServerOptions {
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
-  std::size_t head_limit = 16 * 1024;       ///< bytes of request line and fields
-  std::size_t max_connections = 10'000;     ///< over it, new ones are answered 503 and closed
-  std::string tls_certificate, tls_key;     ///< PEM files; both empty: plain HTTP
+  std::size_t head_limit = 16 * 1024;    ///< bytes of request line and fields
+  std::size_t max_connections = 10'000;  ///< over it, new ones are answered 503 and closed
+  std::string tls_certificate, tls_key;  ///< PEM files; both empty: plain HTTP
 };
 
 /// Serves a Router over HTTP/1.1 (keep-alive, pipelining in order, Expect: 100-continue, HEAD, WebSocket upgrade). One

@@ -39,9 +39,11 @@ const char* const kGet = "GET /echo/1 HTTP/1.1\r\nHost: here\r\n\r\n";
 TEST(R10_6, SecurityFieldsAreOnEveryAnswer) {
   EchoSite site;
   const std::string policy =
-      "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
+      "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src "
+      "'none'";
   std::vector<Answer> answers;
-  for (const char* path : {"/echo/1", "/page", "/api/v1/thing", "/api/v1/none", "/%00"}) answers.push_back(site.get(path));
+  for (const char* path : {"/echo/1", "/page", "/api/v1/thing", "/api/v1/none", "/%00"})
+    answers.push_back(site.get(path));
   Wire malformed(site.port());
   malformed.send("nonsense\r\n\r\n");
   answers.push_back(malformed.answer());
@@ -79,8 +81,7 @@ TEST(R10_6, AHandlerCannotBeMadeToForgeAField) {
 
 TEST(R10_5, TheTraceIdComesBack) {
   EchoSite site;
-  const Answer answer =
-      site.get("/echo/1", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n");
+  const Answer answer = site.get("/echo/1", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n");
   EXPECT_EQ(answer.field("X-Trace-Id"), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
@@ -91,7 +92,9 @@ TEST(R10_6, MalformedRequestsGetACleanRefusalAndTheServerLives) {
     int status;
   };
   const Case cases[] = {
-      {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /echo/evil HTTP/1.1\r\n", 400},
+      {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET "
+       "/echo/evil HTTP/1.1\r\n",
+       400},
       {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", 400},
       {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n", 400},
       {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\nGET /echo/evil HTTP/1.1\r\n\r\n", 501},
@@ -131,7 +134,8 @@ TEST(R10_6, ABodyOverTheRoutesLimitIsRefusedBeforeItIsRead) {
   EXPECT_TRUE(announced.ended());
 
   Wire chunked(site.port());
-  chunked.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + std::string(1000, 'a') + "\r\n1\r\na\r\n");
+  chunked.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + std::string(1000, 'a') +
+               "\r\n1\r\na\r\n");
   EXPECT_EQ(chunked.answer().status, 413);
 
   Wire fits(site.port());
@@ -200,7 +204,8 @@ TEST(R11_5, ConnectionsAreKeptAndPipelinedInOrder) {
   Wire wire(site.port());
   std::string all;
   for (int i = 0; i < 50; ++i) all += "GET /echo/" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n";
-  all += "\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n" + std::string(kGet);
+  all += "\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n" +
+         std::string(kGet);
   wire.send(all);
   for (int i = 0; i < 50; ++i) {
     const Answer answer = wire.answer();

@@ -15,7 +15,8 @@
 #include "net/router.h"
 #include "net/server.h"
 
-/// What the tests of this module share: a server on a free port, a client made of a bare socket, a peer that plays a script.
+/// What the tests of this module share: a server on a free port, a client made of a bare socket, a peer that plays a
+/// script.
 namespace tiltyard::http::testing {
 
 namespace asio = boost::asio;

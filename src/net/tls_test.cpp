@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -16,8 +16,8 @@ namespace tiltyard::http {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Site;
 using testing::run;
+using testing::Site;
 using Task = asio::awaitable<void>;
 
 /// A certificate for `name` that signs itself, and its key, as PEM files that go with this object.
@@ -61,9 +61,12 @@ class Certificate {
 
 struct SecureSite : Site {
   explicit SecureSite(const Certificate& certificate) {
-    add("POST", "/echo", [](Request request) -> asio::awaitable<Result<Response>> {
-      co_return Response::text(200, (request.secure ? "secure " : "plain ") + request.body);
-    }, 2'000'000);
+    add(
+        "POST", "/echo",
+        [](Request request) -> asio::awaitable<Result<Response>> {
+          co_return Response::text(200, (request.secure ? "secure " : "plain ") + request.body);
+        },
+        2'000'000);
     add("GET", "/socket", [](Request) -> asio::awaitable<Result<Response>> {
       Response response;
       response.websocket = [](std::shared_ptr<WebSocket> socket) -> Task {

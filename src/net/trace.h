@@ -7,7 +7,8 @@
 
 namespace tiltyard::http {
 
-/// The trace id of a valid W3C `traceparent` (https://www.w3.org/TR/trace-context/), or a new one: 32 hexadecimal digits.
+/// The trace id of a valid W3C `traceparent` (https://www.w3.org/TR/trace-context/), or a new one: 32 hexadecimal
+/// digits.
 std::string trace_id_of(const Headers& headers);
 
 /// Counts an answer that no route gave (malformed, too large, timed out), so that the totals stay true.

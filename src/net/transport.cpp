@@ -86,8 +86,7 @@ asio::awaitable<error_code> Transport::write_all(std::string_view bytes) {
 void Transport::start_read(asio::mutable_buffer into, IoHandler handler) {
   if (!unread_.empty()) {
     const auto size = take_unread(into);
-    asio::post(socket_.get_executor(),
-               [handler = std::move(handler), size]() mutable { handler(error_code{}, size); });
+    asio::post(socket_.get_executor(), [handler = std::move(handler), size]() mutable { handler(error_code{}, size); });
     return;
   }
   const auto slot = handler.slot();

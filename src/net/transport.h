@@ -29,8 +29,8 @@ using boost::system::error_code;
 /// What a read or write came to: an error, and how many bytes were moved.
 using Io = std::tuple<error_code, std::size_t>;
 
-/// The completion handler of one read or write, whatever its type: keeps Beast's composed operations from being compiled
-/// once for each kind of stream.
+/// The completion handler of one read or write, whatever its type: keeps Beast's composed operations from being
+/// compiled once for each kind of stream.
 class IoHandler {
  public:
   struct Base {
@@ -75,7 +75,8 @@ class Transport {
   void start_read(asio::mutable_buffer into, IoHandler handler);
   void start_write(std::array<asio::const_buffer, 2> from, IoHandler handler);
 
-  /// Without waiting, for code that waits by itself; not under TLS. `would_block` when there is nothing to read, or no room.
+  /// Without waiting, for code that waits by itself; not under TLS. `would_block` when there is nothing to read, or no
+  /// room.
   Io read_now(asio::mutable_buffer into);
   Io write_now(const iovec* pieces, std::size_t count);
   /// Completes, with zero bytes, when one of these would do something.

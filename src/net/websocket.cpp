@@ -23,7 +23,8 @@ namespace {
 namespace beast = boost::beast;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-/// The transport as Beast wants to see a stream: reads fill one buffer at a time, writes take two (a frame's head and data).
+/// The transport as Beast wants to see a stream: reads fill one buffer at a time, writes take two (a frame's head and
+/// data).
 class Stream {
  public:
   using executor_type = asio::any_io_executor;
@@ -96,7 +97,8 @@ class Stream {
 template <class Handler>
 void async_teardown(beast::role_type, Stream& stream, Handler&& handler) {
   stream.transport().shutdown_write();
-  asio::post(stream.get_executor(), [done = std::forward<Handler>(handler)]() mutable { std::move(done)(error_code{}); });
+  asio::post(stream.get_executor(),
+             [done = std::forward<Handler>(handler)]() mutable { std::move(done)(error_code{}); });
 }
 
 void beast_close_socket(Stream& stream) { stream.transport().close(); }

@@ -9,9 +9,9 @@ namespace tiltyard::http {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::run;
 using testing::Site;
 using testing::Wire;
-using testing::run;
 using Task = asio::awaitable<void>;
 
 /// Sends back every message until the other side closes; says in `ended` how it ended.
@@ -50,7 +50,8 @@ struct SocketSite : Site {
 
 std::string handshake(const std::string& fields) {
   return "GET /socket HTTP/1.1\r\nHost: here:80\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
-         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + fields + "\r\n";
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+         fields + "\r\n";
 }
 
 /// A masked client frame with the mask 0 (RFC 6455, 5.2).
@@ -110,10 +111,8 @@ TEST(R10_6, WithACookieOnlyPagesOfThisHostMayOpenAWebSocket) {
     int status;
   };
   const Case cases[] = {
-      {"Cookie: s=1\r\nOrigin: http://evil.example\r\n", 403},
-      {"Cookie: s=1\r\nOrigin: null\r\n", 403},
-      {"Cookie: s=1\r\nOrigin: http://here:81\r\n", 403},
-      {"Cookie: s=1\r\n", 403},
+      {"Cookie: s=1\r\nOrigin: http://evil.example\r\n", 403}, {"Cookie: s=1\r\nOrigin: null\r\n", 403},
+      {"Cookie: s=1\r\nOrigin: http://here:81\r\n", 403},      {"Cookie: s=1\r\n", 403},
       {"Cookie: s=1\r\nOrigin: http://here:80\r\n", 101},
   };
   for (const Case& one : cases) {

@@ -1,9 +1,9 @@
 // From the queue of notices to the webhook and the mail server.
+#include <sodium.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <sodium.h>
 
 #include <algorithm>
 
@@ -31,7 +31,8 @@ std::chrono::milliseconds delay_after(int tries) {
 }
 
 metrics::Counter counted(const std::string& channel, const std::string& outcome) {
-  return metrics::counter("tiltyard_notices_total", "Notices by what became of them.", {{"channel", channel}, {"outcome", outcome}});
+  return metrics::counter("tiltyard_notices_total", "Notices by what became of them.",
+                          {{"channel", channel}, {"outcome", outcome}});
 }
 
 std::vector<std::string> ids_of(const std::vector<Notice>& batch) {
@@ -64,7 +65,8 @@ asio::awaitable<Result<jobs::Next>> Service::State::deliver(std::string channel)
   if (due->empty()) {
     auto waiting = co_await queue.waiting(channel);
     if (!waiting) co_return fail(std::move(waiting.error()));
-    metrics::gauge("tiltyard_notices_waiting", "Notices that wait to be delivered.", {{"channel", channel}}).set(static_cast<double>(*waiting));
+    metrics::gauge("tiltyard_notices_waiting", "Notices that wait to be delivered.", {{"channel", channel}})
+        .set(static_cast<double>(*waiting));
     co_return jobs::Next::done();
   }
   auto work = channel == kMail ? send_letter(std::move(due->front())) : post(message_full(std::move(*due)));
@@ -99,7 +101,9 @@ asio::awaitable<Result<>> Service::State::send_letter(Notice notice) {
   Delivered sent{Delivery::kNever, "the letter cannot be opened: notices.key is another one"};
   if (letter) {
     auto text = message(*letter, mail_server->from, notice.mark, notice.created_at);
-    auto work = [server = *mail_server, letter = *letter, text = std::move(text)] { return send(server, letter, text); };
+    auto work = [server = *mail_server, letter = *letter, text = std::move(text)] {
+      return send(server, letter, text);
+    };
     sent = co_await offload(pool, std::move(work));
     if (sent.outcome == Delivery::kDone) co_await failpoint("notices.delivered");
   }
@@ -127,13 +131,19 @@ asio::awaitable<Result<>> Service::State::settle(std::vector<Notice> batch, Deli
     }
     lost.push_back(notice.id);
     counted(channel, "given_up").add();
-    log::error("notices", "a notice was given up", {{"channel", channel}, {"mark", notice.mark}, {"tries", notice.tries + 1}, {"cause", cause}});
+    log::error("notices", "a notice was given up",
+               {{"channel", channel}, {"mark", notice.mark}, {"tries", notice.tries + 1}, {"cause", cause}});
     if (notice.kind == "notice.failed") continue;
-    const json::object detail{{"channel", channel}, {"mark", notice.mark}, {"about", notice.kind}, {"tries", notice.tries + 1}, {"reason", cause}};
+    const json::object detail{{"channel", channel},
+                              {"mark", notice.mark},
+                              {"about", notice.kind},
+                              {"tries", notice.tries + 1},
+                              {"reason", cause}};
     told.push_back(bus::Event{"notice.failed", notice.mark, "", {}, now, json::serialize(detail)});
   }
   if (lost.empty()) {
-    log::warn("notices", "a delivery failed; it is tried again", {{"channel", channel}, {"notices", batch.size()}, {"cause", cause}});
+    log::warn("notices", "a delivery failed; it is tried again",
+              {{"channel", channel}, {"notices", batch.size()}, {"cause", cause}});
     co_return Result<>{};
   }
   co_return co_await queue.give_up(std::move(lost), std::move(told));

@@ -1,8 +1,8 @@
 // From the event log to the queue of notices.
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -22,7 +22,9 @@ constexpr int kEventsAtOnce = 200;
 constexpr std::chrono::hours kFresh{24};
 constexpr long long kMostWaiting = 10'000;
 
-bool among(const std::vector<std::string>& kinds, const std::string& kind) { return std::ranges::find(kinds, kind) != kinds.end(); }
+bool among(const std::vector<std::string>& kinds, const std::string& kind) {
+  return std::ranges::find(kinds, kind) != kinds.end();
+}
 
 /// A channel is not told of its own failures: that would never end.
 bool own_failure(const bus::Event& event, std::string_view channel) {
@@ -61,8 +63,8 @@ std::vector<Notice> Service::State::notices_of(const LoggedEvent& logged) const 
   return out;
 }
 
-/// The cursor on disk moves together with the notices, so that an event makes its notices once and none is missed. Where an
-/// event makes none, the cursor moves in memory only: after a crash it is looked at again, to no effect.
+/// The cursor on disk moves together with the notices, so that an event makes its notices once and none is missed.
+/// Where an event makes none, the cursor moves in memory only: after a crash it is looked at again, to no effect.
 asio::awaitable<Result<jobs::Next>> Service::State::feed() {
   if (!fed_until) {
     auto known = co_await queue.cursor();
@@ -80,7 +82,8 @@ asio::awaitable<Result<jobs::Next>> Service::State::feed() {
     auto waiting = co_await queue.waiting(fresh.front().channel);
     if (waiting && *waiting > kMostWaiting) {
       log::warn("notices", "too many notices wait; these are left out", {{"notices", fresh.size()}});
-      metrics::counter("tiltyard_notices_total", "Notices by what became of them.", {{"channel", fresh.front().channel}, {"outcome", "dropped"}})
+      metrics::counter("tiltyard_notices_total", "Notices by what became of them.",
+                       {{"channel", fresh.front().channel}, {"outcome", "dropped"}})
           .add(static_cast<double>(fresh.size()));
       fresh.clear();
     }

@@ -28,7 +28,8 @@ Result<> Service::prepare() {
   auto& state = *state_;
   for (const auto* kinds : {&state.options.discord_kinds, &state.options.mail_kinds}) {
     for (const auto& kind : *kinds) {
-      if (bus::find_kind(kind) == nullptr) return fail(Code::kInvalid, "notices-invalid", "notices: there is no kind of event \"" + kind + "\".");
+      if (bus::find_kind(kind) == nullptr)
+        return fail(Code::kInvalid, "notices-invalid", "notices: there is no kind of event \"" + kind + "\".");
     }
   }
   if (!state.options.discord_url.empty()) {
@@ -66,7 +67,9 @@ void Service::State::declare_jobs() {
   jobs.declare(std::move(delivery));
   for (const auto* channel : {kDiscord, kMail}) {
     const bool on = std::string_view(channel) == kMail ? mail_server.has_value() : webhook.has_value();
-    if (on) jobs.declare(jobs::Service::Recurring{kDelivery, channel, channel, *jobs::Schedule::every(kDeliverEvery), jobs::Keep::kMemory});
+    if (on)
+      jobs.declare(jobs::Service::Recurring{kDelivery, channel, channel, *jobs::Schedule::every(kDeliverEvery),
+                                            jobs::Keep::kMemory});
   }
 }
 
@@ -88,7 +91,8 @@ asio::awaitable<Result<>> Service::mail(Mail letter) {
 }
 
 std::string Service::State::sealed(const Mail& letter) const {
-  return seal->close(json::serialize(json::object{{"to", letter.to}, {"subject", letter.subject}, {"text", letter.text}}));
+  return seal->close(
+      json::serialize(json::object{{"to", letter.to}, {"subject", letter.subject}, {"text", letter.text}}));
 }
 
 std::optional<Mail> Service::State::unsealed(const std::string& payload) const {
@@ -98,7 +102,8 @@ std::optional<Mail> Service::State::unsealed(const std::string& payload) const {
   const auto value = json::parse(text->reveal(), error);
   if (error || !value.is_object()) return std::nullopt;
   const auto& object = value.get_object();
-  return Mail{std::string(object.at("to").as_string()), std::string(object.at("subject").as_string()), std::string(object.at("text").as_string())};
+  return Mail{std::string(object.at("to").as_string()), std::string(object.at("subject").as_string()),
+              std::string(object.at("text").as_string())};
 }
 
 }  // namespace tiltyard::notices

@@ -34,7 +34,7 @@ struct Options {
   bool plain_loopback = false;  ///< http:// and mail without TLS, but to the loopback only
   std::string data_folder;      ///< where notices.key lives, which seals mail while it waits
   std::string site_name = "Tiltyard";
-  std::string public_url;       ///< for links in embeds; empty: none
+  std::string public_url;  ///< for links in embeds; empty: none
 };
 
 /// A letter to one person. It may hold a one-time link: while it waits it is sealed on disk, and then it is deleted.
@@ -44,15 +44,15 @@ struct Mail {
   std::string text;     ///< plain UTF-8, lines ended by \n
 };
 
-/// Lives on the home loop. What is queued is delivered at least once, whatever happens to the process; every delivery bears
-/// a mark that is the same at each try (the Message-ID, the embed's footer), so that doubles can be told.
+/// Lives on the home loop. What is queued is delivered at least once, whatever happens to the process; every delivery
+/// bears a mark that is the same at each try (the Message-ID, the embed's footer), so that doubles can be told.
 class Service {
  public:
   Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs);
   ~Service();
 
-  /// Reads or makes the key, checks the options (`notices-invalid` says what is wrong), and declares the jobs that look for
-  /// what is to be told and deliver it.
+  /// Reads or makes the key, checks the options (`notices-invalid` says what is wrong), and declares the jobs that look
+  /// for what is to be told and deliver it.
   Result<> prepare();
 
   /// Whether mail can be sent at all.

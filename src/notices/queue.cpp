@@ -29,7 +29,8 @@ void remove(soci::session& sql, const std::vector<std::string>& ids) {
 std::vector<store::Migration> migrations() {
   return {{500, "notices",
            "CREATE TABLE notices (id TEXT PRIMARY KEY, channel TEXT NOT NULL, mark TEXT NOT NULL, kind TEXT NOT NULL, "
-           "payload TEXT NOT NULL, tries INTEGER NOT NULL, alone INTEGER NOT NULL, created_at BIGINT NOT NULL, next_at BIGINT NOT NULL);\n"
+           "payload TEXT NOT NULL, tries INTEGER NOT NULL, alone INTEGER NOT NULL, created_at BIGINT NOT NULL, next_at "
+           "BIGINT NOT NULL);\n"
            "CREATE UNIQUE INDEX notices_mark ON notices (mark);\n"
            "CREATE INDEX notices_due ON notices (channel, next_at);\n"
            "CREATE TABLE notice_cursor (id INTEGER PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL);\n"
@@ -50,11 +51,12 @@ asio::awaitable<Result<std::vector<LoggedEvent>>> Queue::events_after(long long 
     std::vector<LoggedEvent> out;
     LoggedEvent row;
     long long at = 0;
-    soci::statement query = (sql.prepare << "SELECT seq, kind, subject, owner, actor, actor_id, address, at, detail FROM events "
-                                            "WHERE seq > :seq ORDER BY seq LIMIT :limit",
-                             use(seq, "seq"), use(limit, "limit"), into(row.seq), into(row.event.kind), into(row.event.subject),
-                             into(row.event.owner), into(row.event.actor.name), into(row.event.actor.id),
-                             into(row.event.actor.address), into(at), into(row.event.detail));
+    soci::statement query =
+        (sql.prepare << "SELECT seq, kind, subject, owner, actor, actor_id, address, at, detail FROM events "
+                        "WHERE seq > :seq ORDER BY seq LIMIT :limit",
+         use(seq, "seq"), use(limit, "limit"), into(row.seq), into(row.event.kind), into(row.event.subject),
+         into(row.event.owner), into(row.event.actor.name), into(row.event.actor.id), into(row.event.actor.address),
+         into(at), into(row.event.detail));
     for (bool more = query.execute(true); more; more = query.fetch()) {
       row.event.at = from_micros(at);
       out.push_back(row);
@@ -89,10 +91,11 @@ asio::awaitable<Result<std::vector<Notice>>> Queue::due(std::string channel, Tim
     long long created = 0, next = 0;
     int alone = 0;
     const long long until = to_micros(now);
-    soci::statement query = (sql.prepare << "SELECT id, mark, kind, payload, tries, alone, created_at, next_at FROM notices "
-                                            "WHERE channel = :channel AND next_at <= :until ORDER BY next_at, id LIMIT :limit",
-                             use(channel, "channel"), use(until, "until"), use(limit, "limit"), into(row.id), into(row.mark),
-                             into(row.kind), into(row.payload), into(row.tries), into(alone), into(created), into(next));
+    soci::statement query =
+        (sql.prepare << "SELECT id, mark, kind, payload, tries, alone, created_at, next_at FROM notices "
+                        "WHERE channel = :channel AND next_at <= :until ORDER BY next_at, id LIMIT :limit",
+         use(channel, "channel"), use(until, "until"), use(limit, "limit"), into(row.id), into(row.mark),
+         into(row.kind), into(row.payload), into(row.tries), into(alone), into(created), into(next));
     for (bool more = query.execute(true); more; more = query.fetch()) {
       row.alone = alone != 0;
       row.created_at = from_micros(created);
@@ -126,8 +129,8 @@ asio::awaitable<Result<>> Queue::again(std::vector<std::string> ids, TimePoint n
     const long long next = to_micros(next_at);
     const int more = counts ? 1 : 0, apart = alone ? 1 : 0;
     for (const auto& id : ids) {
-      sql << "UPDATE notices SET next_at = :next, tries = tries + :more, alone = :alone WHERE id = :id", use(next, "next"),
-          use(more, "more"), use(apart, "alone"), use(id, "id");
+      sql << "UPDATE notices SET next_at = :next, tries = tries + :more, alone = :alone WHERE id = :id",
+          use(next, "next"), use(more, "more"), use(apart, "alone"), use(id, "id");
     }
     return {};
   };

@@ -12,7 +12,8 @@
 namespace tiltyard::notices {
 namespace {
 
-constexpr std::size_t kNonce = crypto_secretbox_NONCEBYTES, kMac = crypto_secretbox_MACBYTES, kKey = crypto_secretbox_KEYBYTES;
+constexpr std::size_t kNonce = crypto_secretbox_NONCEBYTES, kMac = crypto_secretbox_MACBYTES,
+                      kKey = crypto_secretbox_KEYBYTES;
 
 unsigned char* bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
 const unsigned char* bytes(const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); }
@@ -32,7 +33,8 @@ Result<Seal> Seal::open(const std::string& folder) {
     file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return broken(path, "cannot be made");
     randombytes_buf(key.data(), key.size());
-    const bool written = ::write(file, key.data(), key.size()) == static_cast<ssize_t>(key.size()) && ::fsync(file) == 0;
+    const bool written =
+        ::write(file, key.data(), key.size()) == static_cast<ssize_t>(key.size()) && ::fsync(file) == 0;
     ::close(file);
     if (!written) {
       ::unlink(path.c_str());
@@ -61,10 +63,13 @@ std::string Seal::close(const std::string& text) const {
 std::optional<Secret> Seal::open_text(const std::string& sealed) const {
   std::string raw(sealed.size() / 2, '\0');
   std::size_t length = 0;
-  if (sodium_hex2bin(bytes(raw), raw.size(), sealed.data(), sealed.size(), nullptr, &length, nullptr) != 0) return std::nullopt;
+  if (sodium_hex2bin(bytes(raw), raw.size(), sealed.data(), sealed.size(), nullptr, &length, nullptr) != 0)
+    return std::nullopt;
   if (length < kNonce + kMac) return std::nullopt;
   std::string text(length - kNonce - kMac, '\0');
-  if (crypto_secretbox_open_easy(bytes(text), bytes(raw) + kNonce, length - kNonce, bytes(raw), bytes(key_.reveal())) != 0) return std::nullopt;
+  if (crypto_secretbox_open_easy(bytes(text), bytes(raw) + kNonce, length - kNonce, bytes(raw), bytes(key_.reveal())) !=
+      0)
+    return std::nullopt;
   return Secret(std::move(text));
 }
 

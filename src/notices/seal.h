@@ -8,8 +8,8 @@
 
 namespace tiltyard::notices {
 
-/// Closes texts for the time that they wait in the database: XSalsa20-Poly1305 with a random nonce (libsodium's secretbox).
-/// The key is a file of its own, so that a copy of the database alone opens nothing.
+/// Closes texts for the time that they wait in the database: XSalsa20-Poly1305 with a random nonce (libsodium's
+/// secretbox). The key is a file of its own, so that a copy of the database alone opens nothing.
 class Seal {
  public:
   /// Reads folder/notices.key, or makes it (32 random bytes, mode 0600). `notices-key`.

@@ -19,11 +19,14 @@ constexpr std::size_t kLongestAddress = 254, kLongestSubject = 400, kLongestText
 /// RFC 2047, 2: 75 characters for an encoded word; 45 bytes make 60 of base64.
 constexpr std::size_t kWordBytes = 45;
 
-std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "notices-invalid", std::move(message)); }
+std::unexpected<Error> invalid(std::string message) {
+  return fail(Code::kInvalid, "notices-invalid", std::move(message));
+}
 
 std::string base64(std::string_view text) {
   std::string out(sodium_base64_encoded_len(text.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(), sodium_base64_VARIANT_ORIGINAL);
+  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                    sodium_base64_VARIANT_ORIGINAL);
   out.resize(std::strlen(out.c_str()));
   return out;
 }
@@ -81,9 +84,14 @@ Result<MailServer> mail_server_of(const Options& options) {
   const auto parsed = boost::urls::parse_uri(options.smtp_url);
   const bool known = parsed && (parsed->scheme() == "smtp" || parsed->scheme() == "smtps") && !parsed->host().empty() &&
                      !parsed->has_userinfo() && (parsed->path().empty() || parsed->path() == "/");
-  if (!known) return invalid("notices.smtp_url must be smtp://HOST:PORT or smtps://HOST:PORT; the name and password have keys of their own.");
-  if (!good_address(options.mail_from)) return invalid("notices.mail_from must be an address like range@ctf.example when notices.smtp_url is set.");
-  if (!options.mail_to.empty() && !good_address(options.mail_to)) return invalid("notices.mail_to must be an address like staff@ctf.example.");
+  if (!known)
+    return invalid(
+        "notices.smtp_url must be smtp://HOST:PORT or smtps://HOST:PORT; the name and password have keys of their "
+        "own.");
+  if (!good_address(options.mail_from))
+    return invalid("notices.mail_from must be an address like range@ctf.example when notices.smtp_url is set.");
+  if (!options.mail_to.empty() && !good_address(options.mail_to))
+    return invalid("notices.mail_to must be an address like staff@ctf.example.");
   MailServer server;
   server.url = options.smtp_url;
   server.user = options.smtp_user;
@@ -98,17 +106,22 @@ Result<MailServer> mail_server_of(const Options& options) {
 
 bool good_address(std::string_view address) {
   const auto at = address.find('@');
-  if (at == std::string_view::npos || at == 0 || at + 1 == address.size() || address.size() > kLongestAddress) return false;
+  if (at == std::string_view::npos || at == 0 || at + 1 == address.size() || address.size() > kLongestAddress)
+    return false;
   if (address.find('@', at + 1) != std::string_view::npos || at > 64 || address.front() == '-') return false;
-  return std::ranges::all_of(address, [](char c) { return c > ' ' && c < 0x7F && !std::string_view("<>()[],;:\\\"").contains(c); });
+  return std::ranges::all_of(
+      address, [](char c) { return c > ' ' && c < 0x7F && !std::string_view("<>()[],;:\\\"").contains(c); });
 }
 
 Result<> check(const Mail& letter) {
   const auto bad = [](std::string what) { return fail(Code::kInvalid, "invalid-mail", std::move(what)); };
   if (!good_address(letter.to)) return bad("This is no mail address.");
-  const bool one_line = std::ranges::none_of(letter.subject, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; });
-  if (letter.subject.empty() || !one_line || letter.subject.size() > kLongestSubject) return bad("The subject must be one line of at most 400 bytes.");
-  if (letter.text.size() > kLongestText || letter.text.contains('\0')) return bad("The letter is too long, or no text.");
+  const bool one_line =
+      std::ranges::none_of(letter.subject, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; });
+  if (letter.subject.empty() || !one_line || letter.subject.size() > kLongestSubject)
+    return bad("The subject must be one line of at most 400 bytes.");
+  if (letter.text.size() > kLongestText || letter.text.contains('\0'))
+    return bad("The letter is too long, or no text.");
   return {};
 }
 
@@ -120,7 +133,9 @@ std::string message(const Mail& letter, const std::string& from, const std::stri
   out += fmt::format("From: <{}>\r\nTo: <{}>\r\nSubject: {}\r\n", from, letter.to, encoded(letter.subject));
   out += fmt::format("Message-ID: <{}@{}>\r\n", mark, domain);
   // RFC 3834: no out-of-office note comes back.
-  out += "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+  out +=
+      "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+      "charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n";
   return out + wrapped(letter.text);
 }
 
@@ -132,7 +147,8 @@ Delivered send(const MailServer& server, const Mail& letter, const std::string& 
   Source source{&message};
   const auto envelope_from = "<" + server.from + ">";
   const auto envelope_to = "<" + letter.to + ">";
-  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> recipients(curl_slist_append(nullptr, envelope_to.c_str()), &curl_slist_free_all);
+  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> recipients(
+      curl_slist_append(nullptr, envelope_to.c_str()), &curl_slist_free_all);
   const auto set = [&](auto option, auto value) { curl_easy_setopt(curl.get(), option, value); };
   // The path is what we call ourselves in EHLO.
   const auto url = server.url + (server.url.ends_with('/') ? "" : "/") + server.from.substr(server.from.find('@') + 1);

@@ -27,8 +27,8 @@ bool good_address(std::string_view address);
 /// `invalid-mail` names what cannot be sent.
 Result<> check(const Mail& letter);
 
-/// The message (RFC 5322): UTF-8 in the subject as encoded words (RFC 2047), the text in base64. Every line ends in CRLF, and
-/// nothing that a caller gives can begin one of the headers.
+/// The message (RFC 5322): UTF-8 in the subject as encoded words (RFC 2047), the text in base64. Every line ends in
+/// CRLF, and nothing that a caller gives can begin one of the headers.
 std::string message(const Mail& letter, const std::string& from, const std::string& mark, TimePoint at);
 
 enum class Delivery { kDone, kLater, kNever };

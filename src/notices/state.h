@@ -16,7 +16,8 @@ namespace tiltyard::notices {
 
 /// Lives on the home loop.
 struct Service::State {
-  State(Options o, store::Store& s, const Clock& c, jobs::Service& j) : options(std::move(o)), queue(s), clock(c), jobs(j) {}
+  State(Options o, store::Store& s, const Clock& c, jobs::Service& j)
+      : options(std::move(o)), queue(s), clock(c), jobs(j) {}
 
   Options options;
   Queue queue;

@@ -58,7 +58,8 @@ Posted judge(const http::Response& response) {
 
 Result<WebhookTarget> webhook_of(const Options& options) {
   const auto wrong = [](std::string_view why) {
-    return fail(Code::kInvalid, "notices-invalid", fmt::format("notices.discord_url must be the https address of a webhook: {}.", why));
+    return fail(Code::kInvalid, "notices-invalid",
+                fmt::format("notices.discord_url must be the https address of a webhook: {}.", why));
   };
   const auto parsed = boost::urls::parse_uri(options.discord_url.reveal());
   if (!parsed || parsed->host().empty()) return wrong("this is no address");

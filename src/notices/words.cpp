@@ -62,20 +62,26 @@ int colour_of(const bus::Event& event) {
   const auto* known = bus::find_kind(kind);
   if (known == nullptr) return kGrey;
   switch (known->severity) {
-    case bus::Severity::kGood: return kGreen;
-    case bus::Severity::kWarning: return kOrange;
-    case bus::Severity::kError: return kRed;
-    case bus::Severity::kInfo: return kGrey;
+    case bus::Severity::kGood:
+      return kGreen;
+    case bus::Severity::kWarning:
+      return kOrange;
+    case bus::Severity::kError:
+      return kRed;
+    case bus::Severity::kInfo:
+      return kGrey;
   }
   return kGrey;
 }
 
 std::string headline(const bus::Event& event, const json::object& detail) {
   static constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
-      {"instance.asked", "Instance asked for"},   {"instance.running", "Instance running"}, {"instance.failed", "Instance failed"},
-      {"instance.extended", "Lease extended"},    {"instance.paused", "Instance asleep"},   {"instance.resumed", "Instance awake"},
-      {"instance.stopping", "Instance stopping"}, {"instance.stopped", "Instance stopped"}, {"instance.expired", "Lease ended"},
-      {"submission.suspicious", "Suspicious submission"}, {"notice.failed", "Notice not delivered"}};
+      {"instance.asked", "Instance asked for"},   {"instance.running", "Instance running"},
+      {"instance.failed", "Instance failed"},     {"instance.extended", "Lease extended"},
+      {"instance.paused", "Instance asleep"},     {"instance.resumed", "Instance awake"},
+      {"instance.stopping", "Instance stopping"}, {"instance.stopped", "Instance stopped"},
+      {"instance.expired", "Lease ended"},        {"submission.suspicious", "Suspicious submission"},
+      {"notice.failed", "Notice not delivered"}};
   std::string title = event.kind;
   for (const auto& [kind, words] : kTitles) {
     if (kind == event.kind) title = words;
@@ -96,7 +102,8 @@ std::vector<std::pair<std::string, std::string>> facts(const bus::Event& event, 
   auto owner = text_in(detail, "owner_name");
   add("Owner", owner.empty() ? event.owner : owner);
   add(instance ? "Instance" : "What", event.subject);
-  add("Lease ends", event.kind == "instance.running" || event.kind == "instance.extended" ? text_in(detail, "expires_at") : "");
+  add("Lease ends",
+      event.kind == "instance.running" || event.kind == "instance.extended" ? text_in(detail, "expires_at") : "");
   add("Reason", text_in(detail, "reason_text").empty() ? text_in(detail, "reason") : text_in(detail, "reason_text"));
   add("By", event.actor.name);
   return out;
@@ -104,7 +111,8 @@ std::vector<std::pair<std::string, std::string>> facts(const bus::Event& event, 
 
 }  // namespace
 
-json::object embed_of(const bus::Event& event, const std::string& mark, const std::string& site, const std::string& public_url) {
+json::object embed_of(const bus::Event& event, const std::string& mark, const std::string& site,
+                      const std::string& public_url) {
   const auto detail = detail_of(event);
   json::array fields;
   for (const auto& [name, value] : facts(event, detail)) {

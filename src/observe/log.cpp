@@ -39,12 +39,18 @@ State& state() {
 
 std::string_view name_of(Level level) {
   switch (level) {
-    case Level::kTrace: return "trace";
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarn: return "warn";
-    case Level::kError: return "error";
-    case Level::kFatal: return "fatal";
+    case Level::kTrace:
+      return "trace";
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarn:
+      return "warn";
+    case Level::kError:
+      return "error";
+    case Level::kFatal:
+      return "fatal";
   }
   return "fatal";
 }
@@ -60,9 +66,7 @@ void append_time(std::string& line) {
                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, millis);
 }
 
-std::string shown(const Field& field) {
-  return detail::names_secret(field.key) ? "***" : detail::redact(field.value);
-}
+std::string shown(const Field& field) { return detail::names_secret(field.key) ? "***" : detail::redact(field.value); }
 
 /// A value stands bare when it cannot be mistaken for the next key.
 bool needs_quotes(std::string_view value) {
@@ -90,9 +94,7 @@ std::string text_line(Level level, std::string_view module, std::string_view mes
   return line;
 }
 
-bool reserved(std::string_view key) {
-  return key == "time" || key == "level" || key == "module" || key == "message";
-}
+bool reserved(std::string_view key) { return key == "time" || key == "level" || key == "module" || key == "message"; }
 
 void append_member(std::string& line, std::string_view key, std::string_view value) {
   line += ",\"";
@@ -144,7 +146,8 @@ bool enabled(Level level) { return level >= state().least.load(std::memory_order
 
 void shutdown() {
   State& log = state();
-  // The file's logger stays alive for threads that are in the middle of a line; what comes later goes to standard error.
+  // The file's logger stays alive for threads that are in the middle of a line; what comes later goes to standard
+  // error.
   spdlog::logger* last = log.current.exchange(log.standard_error.get());
   try {
     last->flush();

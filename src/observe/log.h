@@ -26,15 +26,16 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-/// Call once, before the first thread. `destination` is "stderr" or a file's path. Until then everything from info up goes
-/// to standard error as text.
+/// Call once, before the first thread. `destination` is "stderr" or a file's path. Until then everything from info up
+/// goes to standard error as text.
 void configure(Level least, Format format, const std::string& destination);
 void set_level(Level least);
 bool enabled(Level level);
 /// Flushes and closes; the last thing the process does.
 void shutdown();
 
-/// Thread-safe, never throws. `module` is the folder the line comes from, `message` a fixed text (values go to `fields`).
+/// Thread-safe, never throws. `module` is the folder the line comes from, `message` a fixed text (values go to
+/// `fields`).
 void write(Level level, std::string_view module, std::string_view message, Fields fields = {});
 
 inline void trace(std::string_view m, std::string_view msg, Fields f = {}) { write(Level::kTrace, m, msg, f); }

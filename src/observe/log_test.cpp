@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 /// Logs into a file of its own and gives its lines back.
 class LogFile {
  public:
-  LogFile(Level least, Format format) : path_(fs::temp_directory_path() / ("tiltyard-log-" + std::to_string(getpid()))) {
+  LogFile(Level least, Format format)
+      : path_(fs::temp_directory_path() / ("tiltyard-log-" + std::to_string(getpid()))) {
     fs::remove(path_);
     configure(least, format, path_.string());
   }
@@ -51,7 +52,10 @@ TEST(R10_5, TextLinesHaveUtcTimeLevelModuleAndFields) {
 TEST(R10_5, JsonLinesAreObjectsWhateverIsInThem) {
   LogFile file(Level::kTrace, Format::kJson);
   error("net", "Odd \"request\".",
-        {{"path", "/a\"b\\c\nd\x01"}, {"bytes", std::string("\xff\xfe ok")}, {"level", "info"}, {"file", "\u2028\u202e"}});
+        {{"path", "/a\"b\\c\nd\x01"},
+         {"bytes", std::string("\xff\xfe ok")},
+         {"level", "info"},
+         {"file", "\u2028\u202e"}});
   ASSERT_EQ(file.lines().size(), 1U);
   const auto line = boost::json::parse(file.lines()[0]).as_object();
   EXPECT_EQ(line.at("level"), "error");
@@ -121,7 +125,8 @@ TEST(R10_5, FlagsPasswordsAndForeignTokensAreCut) {
   EXPECT_EQ(detail::redact("at redis://:hunter22@cache:6379/1"), "at redis://:***@cache:6379/1");
   EXPECT_EQ(detail::redact("smtp://range:pa:ss@mail/x@y"), "smtp://range:***@mail/x@y");
   EXPECT_EQ(detail::redact("http://host:80/a@b"), "http://host:80/a@b");
-  EXPECT_EQ(detail::redact("https://discord.com/api/webhooks/123/aBc-dEf failed"), "https://discord.com/api/webhooks/*** failed");
+  EXPECT_EQ(detail::redact("https://discord.com/api/webhooks/123/aBc-dEf failed"),
+            "https://discord.com/api/webhooks/*** failed");
   EXPECT_EQ(detail::redact("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl."), "eyJ***");
   EXPECT_EQ(detail::redact("Token ctfd_0123456789abcdef0123456789"), "Token ctfd_***");
   EXPECT_EQ(detail::redact("grant=1&client_secret=abc&x=2"), "grant=1&client_secret=***&x=2");
@@ -146,7 +151,8 @@ TEST(R10_5, NothingSecretReachesTheFile) {
     LogFile file(Level::kTrace, format);
     info("identity", "Signed in with " + token, {{"token", "hunter2"}, {"url", "/x?t=" + token}, {"flag", "FLAG{x}"}});
     const std::string line = file.lines().at(0);
-    for (const char* secret : {"ABCDEFGH", "hunter2", "FLAG{x}"}) EXPECT_EQ(line.find(secret), std::string::npos) << line;
+    for (const char* secret : {"ABCDEFGH", "hunter2", "FLAG{x}"})
+      EXPECT_EQ(line.find(secret), std::string::npos) << line;
   }
 }
 

@@ -10,8 +10,8 @@ namespace tiltyard::metrics {
 
 using Labels = std::map<std::string, std::string>;
 
-/// Handles are cheap to copy and valid for the life of the process; all calls are thread-safe. Look a handle up once and
-/// keep it: the look-up takes a lock, the use does not.
+/// Handles are cheap to copy and valid for the life of the process; all calls are thread-safe. Look a handle up once
+/// and keep it: the look-up takes a lock, the use does not.
 class Counter {
  public:
   void add(double by = 1) const;

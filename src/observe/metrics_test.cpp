@@ -71,8 +71,7 @@ TEST(R10_1, TheProcessIsMeasured) {
 TEST(R10_1, ProcessorTimeOnlyGrows) {
   const double before = value_of("process_cpu_seconds_total");
   const std::clock_t begun = std::clock();
-  while (std::clock() - begun < CLOCKS_PER_SEC / 20) {
-  }
+  while (std::clock() - begun < CLOCKS_PER_SEC / 20) {}
   EXPECT_GE(value_of("process_cpu_seconds_total"), before + 0.04);
 }
 

@@ -19,8 +19,9 @@ bool starts_with(std::string_view text, std::size_t at, std::string_view lower_c
   return true;
 }
 
-constexpr std::array kSecretWords = {"token",      "cookie", "authorization", "password", "passwd", "passphrase", "flag",
-                                     "credential", "secret", "link",          "bearer",   "csrf",   "apikey", "webhook", "jwt",    "passcode"};
+constexpr std::array kSecretWords = {"token",  "cookie",     "authorization", "password", "passwd", "passphrase",
+                                     "flag",   "credential", "secret",        "link",     "bearer", "csrf",
+                                     "apikey", "webhook",    "jwt",           "passcode"};
 /// What may follow such a word without the value being the secret itself.
 constexpr std::array kHarmlessEndings = {"count", "id", "ids", "file", "bytes", "size", "ms", "seconds"};
 
@@ -88,10 +89,13 @@ Hit header_at(std::string_view text, std::size_t at) {
 Hit flag_at(std::string_view text, std::size_t at) {
   constexpr std::size_t kLongestPrefix = 64, kLongestFlag = 1024, kLeast = 3;
   std::size_t mark = at;
-  while (mark < text.size() && mark - at < kLongestPrefix && (is_alnum(text[mark]) || text[mark] == '_' || text[mark] == '-')) ++mark;
+  while (mark < text.size() && mark - at < kLongestPrefix &&
+         (is_alnum(text[mark]) || text[mark] == '_' || text[mark] == '-'))
+    ++mark;
   if (mark == at || mark >= text.size() || text[mark] != '{') return {};
   const std::size_t end = text.find_first_of("{}\"' \t\r\n", mark + 1);
-  if (end == std::string_view::npos || text[end] != '}' || end - mark - 1 < kLeast || end - mark > kLongestFlag) return {};
+  if (end == std::string_view::npos || text[end] != '}' || end - mark - 1 < kLeast || end - mark > kLongestFlag)
+    return {};
   return {mark + 1 - at, end};
 }
 
@@ -110,13 +114,15 @@ Hit jwt_at(std::string_view text, std::size_t at) {
   constexpr std::size_t kLongestHeader = 512;
   if (!text.substr(at, kLongestHeader).contains('.')) return {};
   std::size_t end = at, dots = 0;
-  for (; end < text.size() && (is_alnum(text[end]) || text[end] == '_' || text[end] == '-' || text[end] == '.'); ++end) dots += text[end] == '.';
+  for (; end < text.size() && (is_alnum(text[end]) || text[end] == '_' || text[end] == '-' || text[end] == '.'); ++end)
+    dots += text[end] == '.';
   return dots >= 2 && end - at >= 20 ? Hit{3, end} : Hit{};
 }
 
 /// password=..., "token": "...": what a form, a query or a JSON body says of a secret.
 Hit member_at(std::string_view text, std::size_t at) {
-  for (std::string_view name : {"password", "passwd", "token", "secret", "apikey", "api_key", "client_assertion", "code_verifier"}) {
+  for (std::string_view name :
+       {"password", "passwd", "token", "secret", "apikey", "api_key", "client_assertion", "code_verifier"}) {
     if (!starts_with(text, at, name)) continue;
     std::size_t mark = at + name.size();
     const bool quoted = mark < text.size() && text[mark] == '"';
@@ -178,10 +184,17 @@ bool forges(std::uint32_t point) {
 
 void append_escaped(std::string& out, std::uint32_t point) {
   switch (point) {
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    default: break;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      break;
   }
   char buffer[8];
   std::snprintf(buffer, sizeof buffer, "\\u%04x", static_cast<unsigned>(point & 0xFFFF));

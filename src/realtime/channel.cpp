@@ -64,7 +64,9 @@ void Audience::sort() {
     }
     const auto loop = socket->executor();
     auto group = std::ranges::find(groups_, loop, &Group::loop);
-    if (group == groups_.end()) group = groups_.insert(groups_.end(), {loop, std::make_shared<std::vector<std::shared_ptr<http::FrameSocket>>>()});
+    if (group == groups_.end())
+      group =
+          groups_.insert(groups_.end(), {loop, std::make_shared<std::vector<std::shared_ptr<http::FrameSocket>>>()});
     group->sockets->push_back(std::move(socket));
   }
   sorted_at_ = ways();

@@ -9,8 +9,8 @@
 
 #include "net/frame_socket.h"
 
-/// The seam between the layers: below it somebody carries messages to and from one client (engine_io), above it somebody
-/// gives them a meaning (socket_io). Everything here belongs to the home loop.
+/// The seam between the layers: below it somebody carries messages to and from one client (engine_io), above it
+/// somebody gives them a meaning (socket_io). Everything here belongs to the home loop.
 namespace tiltyard::realtime {
 
 /// What the client sends or gets: text, or bytes.

@@ -27,14 +27,17 @@ Origin origin_of(const Options& options, const Request& request) {
   const auto origin = request.headers.get("Origin");
   if (origin.empty()) return Origin::kOurs;
   const auto scheme = origin.find("://");
-  if (scheme != std::string_view::npos && http::same_text(origin.substr(scheme + 3), request.headers.get("Host"))) return Origin::kOurs;
-  const bool allowed = origin.size() <= kMostOrigin && std::ranges::any_of(options.origins, [&](const std::string& one) {
-    return one == "*" || http::same_text(one, origin);
-  });
+  if (scheme != std::string_view::npos && http::same_text(origin.substr(scheme + 3), request.headers.get("Host")))
+    return Origin::kOurs;
+  const bool allowed =
+      origin.size() <= kMostOrigin && std::ranges::any_of(options.origins, [&](const std::string& one) {
+        return one == "*" || http::same_text(one, origin);
+      });
   return allowed ? Origin::kAllowed : Origin::kForeign;
 }
 
-/// CORS for pages of allowed origins. Without credentials: a cookie of ours is never sent along, such pages bring a token.
+/// CORS for pages of allowed origins. Without credentials: a cookie of ours is never sent along, such pages bring a
+/// token.
 void allow_origin(const Options& options, const Request& request, Response& response) {
   if (request.headers.has("Origin")) response.headers.set("Vary", "Origin");
   if (origin_of(options, request) != Origin::kAllowed) return;
@@ -44,11 +47,14 @@ void allow_origin(const Options& options, const Request& request, Response& resp
 }  // namespace
 
 /// The numbers are those of the reference server.
-Response refusal(int code, std::string_view message) { return Response::json(code == 4 ? 403 : 400, fmt::format(R"({{"code":{},"message":"{}"}})", code, message)); }
+Response refusal(int code, std::string_view message) {
+  return Response::json(code == 4 ? 403 : 400, fmt::format(R"({{"code":{},"message":"{}"}})", code, message));
+}
 
 std::string Server::State::open_packet(const std::string& id, bool may_upgrade) const {
-  return fmt::format(R"(0{{"sid":"{}","upgrades":[{}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}})", id, may_upgrade ? R"("websocket")" : "",
-                     options.ping_interval.count(), options.ping_timeout.count(), options.max_payload);
+  return fmt::format(R"(0{{"sid":"{}","upgrades":[{}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}})", id,
+                     may_upgrade ? R"("websocket")" : "", options.ping_interval.count(), options.ping_timeout.count(),
+                     options.max_payload);
 }
 
 SessionRef Server::State::open(Opening opening) {
@@ -76,14 +82,17 @@ asio::awaitable<void> carry(StatePtr state, SessionRef session, std::shared_ptr<
 
 Response socket_answer(StatePtr state, SessionRef session) {
   Response response;
-  response.websocket = [state, session = std::move(session)](std::shared_ptr<http::WebSocket> socket) { return carry(state, session, std::move(socket)); };
+  response.websocket = [state, session = std::move(session)](std::shared_ptr<http::WebSocket> socket) {
+    return carry(state, session, std::move(socket));
+  };
   return response;
 }
 
 asio::awaitable<Result<Response>> open_session(StatePtr state, Request request, bool with_socket) {
   if (state->closed) co_return fail(Code::kUnavailable, "shutting-down", "The server is shutting down.");
   if (state->sessions.size() >= state->options.max_sessions) {
-    co_return fail(Code::kUnavailable, "too-many-connections", "The server has no room for another real-time connection.");
+    co_return fail(Code::kUnavailable, "too-many-connections",
+                   "The server has no room for another real-time connection.");
   }
   Opening opening;
   opening.address = request.client_address;
@@ -144,7 +153,8 @@ asio::awaitable<Result<Response>> preflight(StatePtr, Request) {
 using Answer = asio::awaitable<Result<Response>> (*)(StatePtr, Request);
 
 asio::awaitable<Result<Response>> checked(StatePtr state, Request request, Answer answer) {
-  if (origin_of(state->options, request) == Origin::kForeign) co_return refusal(4, "Forbidden: pages of this origin may not connect");
+  if (origin_of(state->options, request) == Origin::kForeign)
+    co_return refusal(4, "Forbidden: pages of this origin may not connect");
   Response marks;
   allow_origin(state->options, request, marks);
   auto work = answer(state, std::move(request));

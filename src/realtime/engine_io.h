@@ -12,8 +12,8 @@
 #include "net/router.h"
 #include "realtime/channel.h"
 
-/// Engine.IO 4: sessions over long polling and WebSocket (socketio/socket.io, docs/engine.io-protocol/v4-current.md). Knows
-/// nothing of what the messages mean.
+/// Engine.IO 4: sessions over long polling and WebSocket (socketio/socket.io, docs/engine.io-protocol/v4-current.md).
+/// Knows nothing of what the messages mean.
 namespace tiltyard::realtime::engine_io {
 
 namespace asio = boost::asio;
@@ -31,7 +31,7 @@ struct Options {
 
 /// Who opens a session.
 struct Opening {
-  std::string address;   ///< of the client, behind trusted proxies
+  std::string address;  ///< of the client, behind trusted proxies
   Opaque greeting;      ///< what `greet` has found
 };
 
@@ -50,7 +50,8 @@ class Server {
   /// GET, POST, PUT (refused as the protocol wants it) and OPTIONS of `path`.
   void add_routes(http::Router& router, const std::string& path);
   std::size_t sessions() const;
-  /// Ends every session; new ones are refused from here on. Call before the HTTP server stops, so that no poll holds it up.
+  /// Ends every session; new ones are refused from here on. Call before the HTTP server stops, so that no poll holds it
+  /// up.
   void close();
 
   struct State;

@@ -8,7 +8,15 @@
 /// Packets and payloads of Engine.IO 4 (engine.io-protocol v4, "Packet encoding").
 namespace tiltyard::realtime::engine_io {
 
-enum class PacketType : char { kOpen = '0', kClose = '1', kPing = '2', kPong = '3', kMessage = '4', kUpgrade = '5', kNoop = '6' };
+enum class PacketType : char {
+  kOpen = '0',
+  kClose = '1',
+  kPing = '2',
+  kPong = '3',
+  kMessage = '4',
+  kUpgrade = '5',
+  kNoop = '6'
+};
 
 inline constexpr char kSeparator = '\x1e';  ///< between the packets of a payload
 

@@ -23,10 +23,14 @@ const metrics::Gauge& open_sessions() {
 
 /// Reasons are few and ours: no client makes up a label.
 void count_end(std::string_view reason) {
-  metrics::counter("tiltyard_realtime_closed_total", "Real-time connections that have ended, by reason", {{"reason", std::string(reason)}}).add();
+  metrics::counter("tiltyard_realtime_closed_total", "Real-time connections that have ended, by reason",
+                   {{"reason", std::string(reason)}})
+      .add();
 }
 
-SharedBytes text_frame(std::string_view packet) { return std::make_shared<const std::string>(http::frame_of(http::Opcode::kText, packet)); }
+SharedBytes text_frame(std::string_view packet) {
+  return std::make_shared<const std::string>(http::frame_of(http::Opcode::kText, packet));
+}
 
 /// Brings what happens to a socket on its loop to the session on the home loop.
 class SocketUser final : public FrameSocket::User {
@@ -45,7 +49,9 @@ class SocketUser final : public FrameSocket::User {
   }
 
   void on_end(std::string_view why) override {
-    asio::post(home_, [session = std::move(session_), which = which_, why = std::string(why)] { session->on_socket_end(which, why); });
+    asio::post(home_, [session = std::move(session_), which = which_, why = std::string(why)] {
+      session->on_socket_end(which, why);
+    });
   }
 
  private:
@@ -69,7 +75,7 @@ struct Session::Polling {
   Signal wake;
   std::string waiting;  ///< packets that no poll has taken yet
   std::shared_ptr<http::FrameSocket> probe;
-  bool held = false;    ///< a poll waits
+  bool held = false;  ///< a poll waits
   bool probed = false;
 };
 
@@ -178,11 +184,14 @@ void Session::take(Packet packet) {
     case PacketType::kPong:
       if (ponging_) await_ping();
       return;
-    case PacketType::kClose: return end(kByClient, PacketType::kNoop);
+    case PacketType::kClose:
+      return end(kByClient, PacketType::kNoop);
     case PacketType::kUpgrade:
-    case PacketType::kNoop: return;
+    case PacketType::kNoop:
+      return;
     case PacketType::kOpen:
-    case PacketType::kPing: break;
+    case PacketType::kPing:
+      break;
   }
   end("parse error", PacketType::kClose);
 }
@@ -216,8 +225,8 @@ void Session::on_socket_messages(const std::shared_ptr<FrameSocket>& socket, std
   }
 }
 
-/// "2probe", then "5" (engine.io-protocol v4, "Upgrade"). Between the two a held poll is sent home with a noop, because the
-/// client waits for it before it goes over.
+/// "2probe", then "5" (engine.io-protocol v4, "Upgrade"). Between the two a held poll is sent home with a noop, because
+/// the client waits for it before it goes over.
 void Session::take_from_probe(const std::shared_ptr<FrameSocket>& socket, std::string_view text) {
   if (!polling_ || polling_->probe != socket) return;
   if (text == "2probe" && !polling_->probed) {
@@ -242,7 +251,8 @@ void Session::upgrade(std::shared_ptr<FrameSocket> socket) {
     const auto end = rest.find(kSeparator);
     const auto packet = rest.substr(0, end);
     if (packet.starts_with('b')) {
-      send_to(wire_, std::make_shared<const std::string>(http::frame_of(http::Opcode::kBinary, from_base64(packet.substr(1)).value_or(""))));
+      send_to(wire_, std::make_shared<const std::string>(
+                         http::frame_of(http::Opcode::kBinary, from_base64(packet.substr(1)).value_or(""))));
     } else {
       send_to(wire_, text_frame(packet));
     }
@@ -277,7 +287,8 @@ void Session::end(std::string_view reason, PacketType last) {
     if (!polling_->waiting.empty()) polling_->waiting.push_back(kSeparator);
     polling_->waiting.push_back(static_cast<char>(last));
     flush_poll();
-    // A client polls while it says that it goes, on another connection: whichever of the two comes first, the poll has its answer.
+    // A client polls while it says that it goes, on another connection: whichever of the two comes first, the poll has
+    // its answer.
     if (reason == kByClient && !polling_->held && !server_->closed) {
       server_->farewells.emplace(id_, self);
       server_->heartbeat.set(*this, kFarewell);

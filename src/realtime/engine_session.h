@@ -26,7 +26,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   Accept accept;
   Heartbeat heartbeat;
   std::unordered_map<std::string, SessionRef> sessions;
-  std::unordered_map<std::string, SessionRef> farewells;  ///< closed by their clients, whose last poll may still be on its way
+  std::unordered_map<std::string, SessionRef>
+      farewells;  ///< closed by their clients, whose last poll may still be on its way
   bool closed = false;
 
   std::string open_packet(const std::string& id, bool may_upgrade) const;
@@ -78,8 +79,8 @@ class Session final : public Channel, public Heartbeat::Beating, public std::ena
   std::shared_ptr<Server::State> server_;
   const std::string id_;
   std::shared_ptr<ChannelUser> user_;
-  std::shared_ptr<http::FrameSocket> wire_;     ///< what carries it, once it does
-  std::unique_ptr<Polling> polling_;            ///< until then
+  std::shared_ptr<http::FrameSocket> wire_;  ///< what carries it, once it does
+  std::unique_ptr<Polling> polling_;         ///< until then
   bool closed_ = false, ponging_ = false, opens_with_socket_ = false;
 };
 

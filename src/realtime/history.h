@@ -21,7 +21,8 @@ struct Position {
 };
 Position later(const Position& left, const Position& right);
 
-/// "EPOCH.LOG.TALK": what clients keep and bring back. The epoch is the database's: numbers of another one mean nothing here.
+/// "EPOCH.LOG.TALK": what clients keep and bring back. The epoch is the database's: numbers of another one mean nothing
+/// here.
 std::string offset_text(const std::string& epoch, const Position& at);
 /// nullopt: no offset, or of another epoch.
 std::optional<Position> parse_offset(std::string_view text, std::string_view epoch);
@@ -59,14 +60,17 @@ struct News {
 News news_after(soci::session& sql, Position after, int limit);
 
 /// What a room's part of the log has in (after, until]; nullopt when some of it is gone or it is more than `limit`.
-std::optional<std::vector<Logged>> logged_between(soci::session& sql, const LogFilter& filter, long long after, long long until, int limit);
-std::optional<std::vector<Said>> said_between(soci::session& sql, const std::string& room, long long after, long long until, int limit);
+std::optional<std::vector<Logged>> logged_between(soci::session& sql, const LogFilter& filter, long long after,
+                                                  long long until, int limit);
+std::optional<std::vector<Said>> said_between(soci::session& sql, const std::string& room, long long after,
+                                              long long until, int limit);
 /// The newest of a room until `until`, the oldest first.
 std::vector<Said> last_said(soci::session& sql, const std::string& room, long long until, int limit);
 /// Numbers and keeps it; of the room's messages the newest `keep` stay.
 Said say(soci::session& sql, Said said, std::size_t keep);
 
-void keep_session(soci::session& sql, const std::string& pid, const std::string& user, const std::string& rooms, TimePoint now);
+void keep_session(soci::session& sql, const std::string& pid, const std::string& user, const std::string& rooms,
+                  TimePoint now);
 /// The rooms of a session of `user`; nullopt: there is none.
 std::optional<std::string> kept_session(soci::session& sql, const std::string& pid, const std::string& user);
 

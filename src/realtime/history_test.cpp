@@ -125,7 +125,8 @@ TEST_F(R9_1_History, SessionsAreFoundByTheirOwnUserOnlyAndAreBounded) {
     });
   };
   const auto found = [&](const std::string& pid, const std::string& user) {
-    return write([=](soci::session& sql) -> Result<bool> { return sql::kept_session(sql, pid, user).has_value(); }).value();
+    return write([=](soci::session& sql) -> Result<bool> { return sql::kept_session(sql, pid, user).has_value(); })
+        .value();
   };
   ASSERT_TRUE(keep("old", now - std::chrono::hours{80}));
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(keep("pid" + std::to_string(i), now + std::chrono::seconds{i}));
@@ -136,7 +137,9 @@ TEST_F(R9_1_History, SessionsAreFoundByTheirOwnUserOnlyAndAreBounded) {
 }
 
 TEST_F(R9_1_History, TheEpochStays) {
-  const auto epoch = [&](const std::string& fresh) { return write([=](soci::session& sql) -> Result<std::string> { return sql::epoch(sql, fresh); }).value(); };
+  const auto epoch = [&](const std::string& fresh) {
+    return write([=](soci::session& sql) -> Result<std::string> { return sql::epoch(sql, fresh); }).value();
+  };
   EXPECT_EQ(epoch("first"), "first");
   EXPECT_EQ(epoch("second"), "first");
 }

@@ -1,5 +1,5 @@
-// What happens, told to those who are in its rooms: the event log and the talk are followed in their order, so that "told
-// until here" is one position for all clients of the node.
+// What happens, told to those who are in its rooms: the event log and the talk are followed in their order, so that
+// "told until here" is one position for all clients of the node.
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -12,13 +12,14 @@
 namespace tiltyard::realtime {
 namespace {
 
-constexpr int kAtOnce = 500;                        ///< rows of each sequence in one look
-constexpr std::chrono::seconds kLookEvery{1};       ///< for what nobody has told us of
+constexpr int kAtOnce = 500;                   ///< rows of each sequence in one look
+constexpr std::chrono::seconds kLookEvery{1};  ///< for what nobody has told us of
 constexpr std::chrono::milliseconds kFigureStep{50};
 
 /// Kinds of events after which somebody may have lost a right.
 bool about_rights(std::string_view kind) {
-  static constexpr std::array<std::string_view, 6> kGroups = {"session", "logout", "token.", "user.", "team.", "limits."};
+  static constexpr std::array<std::string_view, 6> kGroups = {"session", "logout", "token.",
+                                                              "user.",   "team.",  "limits."};
   return std::ranges::any_of(kGroups, [kind](std::string_view group) { return kind.starts_with(group); });
 }
 
@@ -30,10 +31,14 @@ asio::awaitable<void> Service::State::follow() {
   while (true) {
     news.reset();
     if (std::exchange(nudged, false)) publish({{"news", true}});
-    auto work = [after = at](soci::session& session) -> Result<sql::News> { return sql::news_after(session, after, kAtOnce); };
+    auto work = [after = at](soci::session& session) -> Result<sql::News> {
+      return sql::news_after(session, after, kAtOnce);
+    };
     auto fresh = co_await parts.store.read(std::move(work));
     if (!fresh) {
-      if (!std::exchange(told, true)) log::warn("realtime", "the event log cannot be read; news comes late", {{"reason", fresh.error().reason}, {"cause", fresh.error().cause}});
+      if (!std::exchange(told, true))
+        log::warn("realtime", "the event log cannot be read; news comes late",
+                  {{"reason", fresh.error().reason}, {"cause", fresh.error().cause}});
       co_await sleep_for(kLookEvery);
       continue;
     }
@@ -48,7 +53,8 @@ asio::awaitable<void> Service::State::follow() {
 std::vector<RoomRef> Service::State::rooms_of_key(const RoomKind& kind, const std::string& key) const {
   std::vector<RoomRef> out;
   const auto prefix = Room::talk_id(kind, key) + "|";
-  for (auto it = rooms.lower_bound(prefix); it != rooms.end() && it->first.starts_with(prefix); ++it) out.push_back(it->second);
+  for (auto it = rooms.lower_bound(prefix); it != rooms.end() && it->first.starts_with(prefix); ++it)
+    out.push_back(it->second);
   return out;
 }
 
@@ -100,13 +106,15 @@ void Service::State::tell_said(const Said& said) {
   const auto bar = said.room.find('|');
   const auto kind = kinds.find(said.room.substr(0, bar));
   if (kind == kinds.end() || bar == std::string::npos) return;
-  for (const auto& room : rooms_of_key(kind->second, said.room.substr(bar + 1))) send(*room, kind->second.event, said_json(said), offset_text(epoch, at));
+  for (const auto& room : rooms_of_key(kind->second, said.room.substr(bar + 1)))
+    send(*room, kind->second.event, said_json(said), offset_text(epoch, at));
 }
 
 /// What is in the log comes from there; the bus only says that it is time to look. What is not, passes.
 void Service::State::tell_passing(const bus::Event& event) {
   if (bus::find_kind(event.kind) != nullptr) return nudge();
-  publish({{"passing", {{"kind", event.kind}, {"subject", event.subject}, {"owner", event.owner}, {"at", to_micros(event.at)}}}});
+  publish({{"passing",
+            {{"kind", event.kind}, {"subject", event.subject}, {"owner", event.owner}, {"at", to_micros(event.at)}}}});
   if (!concerned(event).empty()) gate.spawn(parts.home, "passing news", tell_passing_later(event));
 }
 

@@ -1,6 +1,6 @@
-// Several nodes on one database. The log and the talk are the truth that every node reads by itself; Redis only says that it
-// is time to look, so that without it news is late and not lost. What is in no table (who is where, passing events) goes
-// through Redis alone.
+// Several nodes on one database. The log and the talk are the truth that every node reads by itself; Redis only says
+// that it is time to look, so that without it news is late and not lost. What is in no table (who is where, passing
+// events) goes through Redis alone.
 #include <boost/json.hpp>
 
 #include "observe/log.h"
@@ -79,7 +79,8 @@ void Service::State::hear(std::string text) {
     event.at = parts.clock.now();
     if (!concerned(event).empty()) gate.spawn(parts.home, "passing news", tell_passing_later(std::move(event)));
   }
-  if (const auto* people = message.if_contains("people"); people != nullptr && people->is_object()) hear_people(from, people->get_object());
+  if (const auto* people = message.if_contains("people"); people != nullptr && people->is_object())
+    hear_people(from, people->get_object());
 }
 
 /// A node's whole picture replaces the one it gave before; our members see the difference.

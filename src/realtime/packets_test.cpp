@@ -21,12 +21,14 @@ std::vector<Message> encoded(const std::string& text, const std::vector<std::str
 }
 
 TEST(R9_1, PacketsComeBackAsTheyCame) {
-  for (const std::string text : {"0", "0{\"token\":\"x\"}", "0/custom,", "1", "1/custom,", "2[\"m\"]", "2/a/b,17[\"m\",1,{\"a\":[true,null]}]", "31[]", "3/x,7[\"y\"]"}) {
+  for (const std::string text : {"0", "0{\"token\":\"x\"}", "0/custom,", "1", "1/custom,", "2[\"m\"]",
+                                 "2/a/b,17[\"m\",1,{\"a\":[true,null]}]", "31[]", "3/x,7[\"y\"]"}) {
     const auto messages = encoded(text);
     ASSERT_EQ(messages.size(), 1U) << text;
     EXPECT_EQ(messages[0].data, text);
   }
-  const auto messages = encoded(R"(52-["m",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}])", {"one", std::string("\0\xff", 2)});
+  const auto messages = encoded(R"(52-["m",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}])",
+                                {"one", std::string("\0\xff", 2)});
   ASSERT_EQ(messages.size(), 3U);
   EXPECT_TRUE(messages[2].binary);
   EXPECT_EQ(messages[2].data, std::string("\0\xff", 2));
@@ -43,13 +45,16 @@ TEST(R9_1, AttachmentsAreWaitedForAndNothingElseIsTakenMeanwhile) {
 
 TEST(R9_1, OneParcelServesBothTransports) {
   const auto parcel = parcel_of({{false, R"(51-["m",{"_placeholder":true,"num":0}])"}, {true, "\x01\x02\x03\x04"}});
-  EXPECT_EQ(parcel->payload(), "451-[\"m\",{\"_placeholder\":true,\"num\":0}]\x1e" "bAQIDBA==");
+  EXPECT_EQ(parcel->payload(),
+            "451-[\"m\",{\"_placeholder\":true,\"num\":0}]\x1e"
+            "bAQIDBA==");
   EXPECT_EQ(parcel->frames()->substr(0, 2), std::string("\x81\x27"));
   EXPECT_EQ(parcel->frames()->substr(parcel->size() - 6), std::string("\x82\x04\x01\x02\x03\x04"));
 }
 
 TEST(R9_1, Base64IsExact) {
-  for (const std::string bytes : {"", "a", "ab", "abc", "abcd"}) EXPECT_EQ(engine_io::from_base64(engine_io::to_base64(bytes)), bytes);
+  for (const std::string bytes : {"", "a", "ab", "abc", "abcd"})
+    EXPECT_EQ(engine_io::from_base64(engine_io::to_base64(bytes)), bytes);
   EXPECT_EQ(engine_io::to_base64(std::string("\xfb\xff", 2)), "+/8=");
   for (const std::string_view bad : {"a", "ab", "abc", "ab=c", "a===", "====", "ab-_", "AB==", "QUJD\n"}) {
     const auto got = engine_io::from_base64(bad);
@@ -62,8 +67,9 @@ TEST(R9_1, Base64IsExact) {
 TEST(R9_1, OffsetsOfAnotherEpochOrShapeMeanNothing) {
   const Position at{7, 9};
   EXPECT_EQ(parse_offset(offset_text("abcd1234", at), "abcd1234"), at);
-  for (const std::string_view bad : {"", "abcd1234", "abcd1234.", "abcd1234.7", "abcd1234.7.", "abcd1234.7.9.1", "abcd1234.-7.9", "abcd1234.7.x", "abcd1234.99999999999999999999.1",
-                                     "other123.7.9", "abcd1234 7.9"}) {
+  for (const std::string_view bad :
+       {"", "abcd1234", "abcd1234.", "abcd1234.7", "abcd1234.7.", "abcd1234.7.9.1", "abcd1234.-7.9", "abcd1234.7.x",
+        "abcd1234.99999999999999999999.1", "other123.7.9", "abcd1234 7.9"}) {
     EXPECT_FALSE(parse_offset(bad, "abcd1234")) << bad;
   }
 }

@@ -32,11 +32,19 @@ struct Greeting {
   std::string address;
 };
 
-const Greeting& greeting_of(const socket_io::Socket& socket) { return *static_cast<const Greeting*>(socket.greeting().get()); }
+const Greeting& greeting_of(const socket_io::Socket& socket) {
+  return *static_cast<const Greeting*>(socket.greeting().get());
+}
 
 }  // namespace
 
-Service::State::State(Options o, Parts p) : options(std::move(o)), parts(p), news(parts.home), rights(parts.home), node(random_hex(8)), people_changed(parts.home) {}
+Service::State::State(Options o, Parts p)
+    : options(std::move(o)),
+      parts(p),
+      news(parts.home),
+      rights(parts.home),
+      node(random_hex(8)),
+      people_changed(parts.home) {}
 
 asio::awaitable<Result<Opaque>> Service::State::greet(http::Request request) {
   auto greeting = std::make_shared<Greeting>();
@@ -62,7 +70,8 @@ asio::awaitable<Result<Who>> Service::State::who_is(socket_io::SocketRef socket,
   std::string token = text_of(auth, "token", kLongestToken);
   if (token.empty()) {
     if (greeting.who) co_return greeting.who;
-    co_return fail(Code::kUnauthenticated, "not-signed-in", "Sign in, or send a token: io(url, {auth: {token: \"ty_...\"}}).");
+    co_return fail(Code::kUnauthenticated, "not-signed-in",
+                   "Sign in, or send a token: io(url, {auth: {token: \"ty_...\"}}).");
   }
   http::Request request;
   request.remote_address = greeting.address;
@@ -115,7 +124,8 @@ Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(
   auto accept = [sockets = state.sockets.get()](ChannelRef channel, engine_io::Opening opening) {
     return sockets->accept(std::move(channel), std::move(opening.greeting));
   };
-  state.engine = std::make_unique<engine_io::Server>(parts.home, engine_options(state.options), std::move(greet), std::move(accept));
+  state.engine = std::make_unique<engine_io::Server>(parts.home, engine_options(state.options), std::move(greet),
+                                                     std::move(accept));
 }
 
 Service::~Service() = default;
@@ -133,12 +143,15 @@ asio::awaitable<Result<>> Service::start() {
     std::string epoch;
     Position at;
   };
-  auto work = [fresh = random_hex(4)](soci::session& session) -> Result<Begin> { return Begin{sql::epoch(session, fresh), sql::ends(session)}; };
+  auto work = [fresh = random_hex(4)](soci::session& session) -> Result<Begin> {
+    return Begin{sql::epoch(session, fresh), sql::ends(session)};
+  };
   auto begin = co_await state->parts.store.write(std::move(work));
   if (!begin) co_return fail(std::move(begin.error()));
   state->epoch = begin->epoch;
   state->at = begin->at;
-  state->subscription = state->parts.bus.subscribe([raw = state.get()](const bus::Event& event) { raw->tell_passing(event); });
+  state->subscription =
+      state->parts.bus.subscribe([raw = state.get()](const bus::Event& event) { raw->tell_passing(event); });
   if (auto connected = state->connect_nodes(); !connected) co_return connected;
   state->gate.spawn(state->parts.home, "follow the log", state->follow());
   state->gate.spawn(state->parts.home, "watch rights", state->watch_rights());

@@ -18,8 +18,8 @@
 #include "net/router.h"
 #include "store/store.h"
 
-/// Rooms over Socket.IO: who may join what, what one sees at first, what one has missed, and how it reaches other nodes.
-/// docs/realtime.md is what clients hold on to.
+/// Rooms over Socket.IO: who may join what, what one sees at first, what one has missed, and how it reaches other
+/// nodes. docs/realtime.md is what clients hold on to.
 namespace tiltyard::realtime {
 
 namespace asio = boost::asio;
@@ -36,7 +36,8 @@ struct RoomKind {
   std::string name;
   std::string event;  ///< what its news is called on the wire
 
-  /// Whether somebody may join the room that `rest` stands for: the key that tells it from others of its kind, or why not.
+  /// Whether somebody may join the room that `rest` stands for: the key that tells it from others of its kind, or why
+  /// not.
   std::function<asio::awaitable<Result<std::string>>(identity::Principal who, std::string rest)> admit;
   /// What one sees at first; empty: nothing.
   std::function<asio::awaitable<Result<json::value>>(std::string key)> snapshot;
@@ -50,7 +51,8 @@ struct RoomKind {
 
   /// Rooms of people: they see who is there, and what they say is kept.
   bool talk = false;
-  /// Rooms of figures: the snapshot is taken anew at most this often while somebody looks, and sent when it has changed.
+  /// Rooms of figures: the snapshot is taken anew at most this often while somebody looks, and sent when it has
+  /// changed.
   std::chrono::milliseconds pace{0};
 };
 
@@ -62,10 +64,10 @@ struct Options {
   std::size_t max_connections = 20'000;
   std::size_t connections_per_user = 64;
   std::size_t rooms_per_connection = 64;
-  std::size_t history = 500;            ///< messages kept of a room of people
-  std::vector<std::string> origins;     ///< of pages that may connect beside our own
-  std::string prefix = "tiltyard";      ///< of channels in Redis
-  Secret redis;                         ///< URL; empty: there is one node only
+  std::size_t history = 500;         ///< messages kept of a room of people
+  std::vector<std::string> origins;  ///< of pages that may connect beside our own
+  std::string prefix = "tiltyard";   ///< of channels in Redis
+  Secret redis;                      ///< URL; empty: there is one node only
 };
 
 /// What the service needs of others; all outlive it.

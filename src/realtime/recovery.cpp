@@ -17,8 +17,12 @@ constexpr int kMostTurns = 8;
 constexpr std::chrono::milliseconds kReachWithin{1500}, kReachStep{10};
 
 void count(bool recovered) {
-  static const auto yes = metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome", {{"recovered", "true"}});
-  static const auto no = metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome", {{"recovered", "false"}});
+  static const auto yes =
+      metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome",
+                       {{"recovered", "true"}});
+  static const auto no =
+      metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome",
+                       {{"recovered", "false"}});
   (recovered ? yes : no).add();
 }
 
@@ -59,7 +63,8 @@ std::optional<Past> read_past(soci::session& session, const std::vector<Wanted>&
 }  // namespace
 
 /// The outer error: the store does not answer. Everything of `rooms` after their positions, until `until`.
-asio::awaitable<Result<std::optional<std::vector<Missed>>>> Service::State::missed_by(std::vector<KeptRoom> rooms, Position until) {
+asio::awaitable<Result<std::optional<std::vector<Missed>>>> Service::State::missed_by(std::vector<KeptRoom> rooms,
+                                                                                      Position until) {
   std::vector<Wanted> wanted;
   std::vector<const RoomKind*> of;
   Position least = until;
@@ -73,7 +78,9 @@ asio::awaitable<Result<std::optional<std::vector<Missed>>>> Service::State::miss
     if (kind->talk) one.talk = Room::talk_id(*kind, room.key);
     least = {std::min(least.log, room.from.log), std::min(least.talk, room.from.talk)};
   }
-  auto work = [wanted = std::move(wanted), until](soci::session& session) -> Result<std::optional<Past>> { return read_past(session, wanted, until); };
+  auto work = [wanted = std::move(wanted), until](soci::session& session) -> Result<std::optional<Past>> {
+    return read_past(session, wanted, until);
+  };
   auto past = co_await parts.store.read(std::move(work));
   if (!past) co_return fail(std::move(past.error()));
   if (!*past) co_return std::optional<std::vector<Missed>>();
@@ -121,7 +128,9 @@ asio::awaitable<bool> Service::State::reaches(Position wanted) {
 }
 
 asio::awaitable<std::optional<Recovered>> Service::State::recover(Who who, std::string pid, std::string offset) {
-  auto read = [pid, user = who->user.str()](soci::session& session) -> Result<std::optional<std::string>> { return sql::kept_session(session, pid, user); };
+  auto read = [pid, user = who->user.str()](soci::session& session) -> Result<std::optional<std::string>> {
+    return sql::kept_session(session, pid, user);
+  };
   auto kept = co_await parts.store.read(std::move(read));
   const auto seen = parse_offset(offset, epoch);
   const bool foreign = !offset.empty() && !seen;

@@ -9,7 +9,8 @@ namespace {
 constexpr std::chrono::seconds kLookEvery{1};
 }
 
-/// The connection ends rather than the rooms: whoever it was comes back by itself as who it is now, with the rooms of that.
+/// The connection ends rather than the rooms: whoever it was comes back by itself as who it is now, with the rooms of
+/// that.
 asio::awaitable<void> Service::State::watch_rights() {
   const auto self = shared_from_this();
   while (true) {

@@ -121,7 +121,8 @@ asio::awaitable<void> Service::State::on_event(SocketRef socket, socket_io::Even
   for (auto& packet : late) socket->emit({std::move(packet.get_array())});
 }
 
-asio::awaitable<Result<json::object>> Service::State::act(MemberRef member, std::string verb, socket_io::Arguments arguments) {
+asio::awaitable<Result<json::object>> Service::State::act(MemberRef member, std::string verb,
+                                                          socket_io::Arguments arguments) {
   const auto& values = arguments.values;
   const auto name = text_at(values, 0);
   if (verb == "say") co_return co_await say(member, name, text_in(values, 1, "text"));
@@ -134,7 +135,8 @@ asio::awaitable<Result<json::object>> Service::State::act(MemberRef member, std:
 
 /// Written before anybody is told, so that whoever was told is found again.
 asio::awaitable<Result<>> Service::State::keep(MemberRef member, std::vector<KeptRoom> kept) {
-  auto work = [pid = member->pid, user = member->who->user.str(), text = rooms_json(kept), now = parts.clock.now()](soci::session& session) -> Result<> {
+  auto work = [pid = member->pid, user = member->who->user.str(), text = rooms_json(kept),
+               now = parts.clock.now()](soci::session& session) -> Result<> {
     sql::keep_session(session, pid, user, text, now);
     return {};
   };
@@ -189,12 +191,14 @@ asio::awaitable<Result<json::object>> Service::State::join(MemberRef member, std
   }
   if (!member->socket->connected()) co_return fail(Code::kCancelled, "closed", "The client has gone.");
   auto room = again ? member->rooms.at(name).room : enter(member, *kind, found.rooms.front());
-  json::object answer{{"room", name}, {"recovered", recovered}, {"offset", offset_text(epoch, found.rooms.front().from)}};
+  json::object answer{
+      {"room", name}, {"recovered", recovered}, {"offset", offset_text(epoch, found.rooms.front().from)}};
   if (!recovered && kind->snapshot) answer["snapshot"] = std::move(snapshot);
   if (!recovered && kind->talk) answer["messages"] = std::move(said);
   if (kind->talk) answer["people"] = people_of(*room);
   json::array late;
-  for (auto& one : found.missed) late.push_back(json::array{one.kind->event, std::move(one.news), offset_text(epoch, one.at)});
+  for (auto& one : found.missed)
+    late.push_back(json::array{one.kind->event, std::move(one.news), offset_text(epoch, one.at)});
   answer["missed"] = std::move(late);
   co_return answer;
 }

@@ -38,7 +38,9 @@ struct Room {
   std::chrono::steady_clock::time_point due{};
 
   std::string id() const { return id_of(*kind, name, key); }
-  static std::string id_of(const RoomKind& kind, const std::string& name, const std::string& key) { return talk_id(kind, key) + "|" + name; }
+  static std::string id_of(const RoomKind& kind, const std::string& name, const std::string& key) {
+    return talk_id(kind, key) + "|" + name;
+  }
   /// What its messages are kept under: the same however clients name it.
   static std::string talk_id(const RoomKind& kind, const std::string& key) { return kind.name + "|" + key; }
   std::string talk_id() const { return talk_id(*kind, key); }
@@ -149,7 +151,7 @@ struct Service::State : socket_io::Namespace, std::enable_shared_from_this<Servi
   std::unique_ptr<socket_io::Server> sockets;
   std::unordered_map<socket_io::Socket*, MemberRef> members;
   std::unordered_map<socket_io::Socket*, std::shared_ptr<Recovered>> arriving;  ///< between admit and on_connected
-  std::map<std::string, RoomRef> rooms;  ///< by id, so that those of one kind and key stand together
+  std::map<std::string, RoomRef> rooms;                   ///< by id, so that those of one kind and key stand together
   std::unordered_map<std::string, std::size_t> per_user;  ///< connections
   std::string epoch;
   Position at;  ///< everything until here was told

@@ -40,7 +40,8 @@ struct Server::State {
   Gate gate{"socket.io"};
 };
 
-/// One connection with the namespaces that its client is in. Packets wait in the inbox and are worked off one after the other.
+/// One connection with the namespaces that its client is in. Packets wait in the inbox and are worked off one after the
+/// other.
 class Client final : public ChannelUser, public Heartbeat::Beating, public std::enable_shared_from_this<Client> {
  public:
   Client(std::shared_ptr<Server::State> server, ChannelRef channel, Opaque greeting)
@@ -83,9 +84,12 @@ class Client final : public ChannelUser, public Heartbeat::Beating, public std::
 void Client::on_message(Message message) {
   if (closed_) return;
   switch (decoder_.feed(std::move(message))) {
-    case Decoder::Step::kMore: return;
-    case Decoder::Step::kBad: return channel_->close("parse error");
-    case Decoder::Step::kPacket: break;
+    case Decoder::Step::kMore:
+      return;
+    case Decoder::Step::kBad:
+      return channel_->close("parse error");
+    case Decoder::Step::kPacket:
+      break;
   }
   auto packet = decoder_.take();
   if (packet.type == PacketType::kAck || packet.type == PacketType::kBinaryAck) {
@@ -135,7 +139,8 @@ asio::awaitable<void> Client::connect(Packet packet) {
   const std::string name = packet.name_space;
   const auto refuse = [&](json::object why) { send(packet_of(PacketType::kConnectError, name, std::move(why))); };
   const auto found = server_->namespaces.find(name);
-  if (found == server_->namespaces.end() || places_.size() >= server_->options.namespaces) co_return refuse({{"message", "Invalid namespace"}});
+  if (found == server_->namespaces.end() || places_.size() >= server_->options.namespaces)
+    co_return refuse({{"message", "Invalid namespace"}});
   auto socket = std::make_shared<Socket>(shared_from_this(), name, greeting_);
   auto auth = packet.data.is_object() ? std::move(packet.data.get_object()) : json::object();
   auto admitted = co_await found->second->admit(socket, std::move(auth));
@@ -163,7 +168,8 @@ asio::awaitable<void> Client::pass_on(Place place, Packet packet) {
   values.erase(values.begin());
   event.arguments = {std::move(values), std::move(packet.attachments)};
   if (packet.ack) {
-    event.acknowledge = [weak = weak_from_this(), socket = place.socket, ack = *packet.ack, answered = false](Arguments arguments) mutable {
+    event.acknowledge = [weak = weak_from_this(), socket = place.socket, ack = *packet.ack,
+                         answered = false](Arguments arguments) mutable {
       const auto self = weak.lock();
       if (!self || !socket->connected() || std::exchange(answered, true)) return;
       auto answer = packet_of(PacketType::kAck, PacketType::kBinaryAck, socket->name_space(), std::move(arguments));
@@ -224,7 +230,8 @@ asio::awaitable<Result<Arguments>> Socket::ask(Arguments arguments, std::chrono:
   const auto client = client_.lock();
   if (!client || !connected_) co_return fail(Code::kCancelled, "closed", "The client has gone.");
   if (!questions_) questions_ = std::make_unique<std::map<std::uint64_t, Question*>>();
-  if (questions_->size() >= kMostQuestions) co_return fail(Code::kLimited, "too-many-questions", "The client does not answer.");
+  if (questions_->size() >= kMostQuestions)
+    co_return fail(Code::kLimited, "too-many-questions", "The client does not answer.");
   const auto home = co_await asio::this_coro::executor;
   Question question(home);
   const auto id = asked_++;
@@ -250,10 +257,13 @@ void Socket::disconnect() {
   client->leave(name_space_, "server namespace disconnect");
 }
 
-Server::Server(asio::any_io_executor home, Options options) : state_(std::make_shared<State>(std::move(home), options)) {}
+Server::Server(asio::any_io_executor home, Options options)
+    : state_(std::make_shared<State>(std::move(home), options)) {}
 Server::~Server() = default;
 
-void Server::add(std::string name, Namespace& meaning) { state_->namespaces.insert_or_assign(std::move(name), &meaning); }
+void Server::add(std::string name, Namespace& meaning) {
+  state_->namespaces.insert_or_assign(std::move(name), &meaning);
+}
 
 std::shared_ptr<ChannelUser> Server::accept(ChannelRef channel, Opaque greeting) {
   auto client = std::make_shared<Client>(state_, std::move(channel), std::move(greeting));

@@ -14,8 +14,8 @@
 #include "realtime/heartbeat.h"
 #include "realtime/socket_packet.h"
 
-/// Socket.IO 5: namespaces, events and acknowledgements over whatever carries messages. Knows nothing of transports below
-/// it, nor of rooms and rights above it. Home loop only.
+/// Socket.IO 5: namespaces, events and acknowledgements over whatever carries messages. Knows nothing of transports
+/// below it, nor of rooms and rights above it. Home loop only.
 namespace tiltyard::realtime::socket_io {
 
 namespace asio = boost::asio;
@@ -66,7 +66,8 @@ struct Event {
 class Namespace {
  public:
   virtual ~Namespace() = default;
-  /// Whether a client may come in. What is returned goes to it beside its `sid`; an error's reason and message tell it why not.
+  /// Whether a client may come in. What is returned goes to it beside its `sid`; an error's reason and message tell it
+  /// why not.
   virtual asio::awaitable<Result<json::object>> admit(SocketRef socket, json::object auth) = 0;
   /// Right after the client was told that it is in, before anything else can happen.
   virtual void on_connected(SocketRef socket) = 0;

@@ -10,7 +10,8 @@ namespace tiltyard::realtime::socket_io {
 namespace {
 
 /// Names that a client's event may not have, because both sides give them a meaning of their own.
-constexpr std::array<std::string_view, 6> kReserved = {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"};
+constexpr std::array<std::string_view, 6> kReserved = {"connect",       "connect_error", "disconnect",
+                                                       "disconnecting", "newListener",   "removeListener"};
 
 bool is_binary(PacketType type) { return type == PacketType::kBinaryEvent || type == PacketType::kBinaryAck; }
 
@@ -33,7 +34,8 @@ bool placeholders_fit(const json::value& value, std::size_t count) {
   const auto* mark = object->if_contains("_placeholder");
   if (mark != nullptr && mark->is_bool() && mark->get_bool()) {
     const auto* number = object->if_contains("num");
-    return number != nullptr && number->is_int64() && number->get_int64() >= 0 && static_cast<std::size_t>(number->get_int64()) < count;
+    return number != nullptr && number->is_int64() && number->get_int64() >= 0 &&
+           static_cast<std::size_t>(number->get_int64()) < count;
   }
   return std::ranges::all_of(*object, [count](const auto& item) { return placeholders_fit(item.value(), count); });
 }
@@ -41,17 +43,22 @@ bool placeholders_fit(const json::value& value, std::size_t count) {
 bool data_fits(const Packet& packet, std::size_t attachments) {
   const auto& data = packet.data;
   switch (packet.type) {
-    case PacketType::kConnect: return data.is_null() || data.is_object();
-    case PacketType::kDisconnect: return data.is_null();
+    case PacketType::kConnect:
+      return data.is_null() || data.is_object();
+    case PacketType::kDisconnect:
+      return data.is_null();
     case PacketType::kAck:
-    case PacketType::kBinaryAck: return data.is_array() && packet.ack && placeholders_fit(data, attachments);
+    case PacketType::kBinaryAck:
+      return data.is_array() && packet.ack && placeholders_fit(data, attachments);
     case PacketType::kEvent:
     case PacketType::kBinaryEvent: {
       const auto* array = data.if_array();
       if (array == nullptr || array->empty() || !(*array)[0].is_string()) return false;
-      return std::ranges::find(kReserved, std::string_view((*array)[0].get_string())) == kReserved.end() && placeholders_fit(data, attachments);
+      return std::ranges::find(kReserved, std::string_view((*array)[0].get_string())) == kReserved.end() &&
+             placeholders_fit(data, attachments);
     }
-    case PacketType::kConnectError: return false;  // only servers refuse
+    case PacketType::kConnectError:
+      return false;  // only servers refuse
   }
   return false;
 }

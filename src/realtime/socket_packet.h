@@ -28,7 +28,7 @@ struct Packet {
   PacketType type = PacketType::kEvent;
   std::string name_space = "/";
   std::optional<std::uint64_t> ack;
-  json::value data;                       ///< null: none
+  json::value data;  ///< null: none
   std::vector<std::string> attachments = {};
 };
 

@@ -16,15 +16,20 @@ bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == 
 }  // namespace
 
 json::object said_json(const Said& said) {
-  return {{"id", std::to_string(said.seq)}, {"from", {{"id", said.sender}, {"name", said.name}}}, {"at", to_rfc3339(said.at)}, {"text", said.body}};
+  return {{"id", std::to_string(said.seq)},
+          {"from", {{"id", said.sender}, {"name", said.name}}},
+          {"at", to_rfc3339(said.at)},
+          {"text", said.body}};
 }
 
 asio::awaitable<Result<json::object>> Service::State::say(MemberRef member, std::string name, std::string text) {
   const auto found = member->rooms.find(name);
-  if (found == member->rooms.end()) co_return fail(Code::kNotFound, "room-unknown", "You are not in this room; join it first.");
+  if (found == member->rooms.end())
+    co_return fail(Code::kNotFound, "room-unknown", "You are not in this room; join it first.");
   const auto room = found->second.room;
   if (!room->kind->talk) co_return fail(Code::kConflict, "room-silent", "Nobody talks in this room.");
-  if (blank(text) || text.size() > kLongestText) co_return fail(Code::kInvalid, "invalid-body", "A message has 1 to 2,000 bytes of text.");
+  if (blank(text) || text.size() > kLongestText)
+    co_return fail(Code::kInvalid, "invalid-body", "A message has 1 to 2,000 bytes of text.");
   auto charged = co_await parts.limits.charge("chat-say", caller_of(*member));
   if (!charged) co_return fail(std::move(charged.error()));
   Said said;
@@ -33,14 +38,17 @@ asio::awaitable<Result<json::object>> Service::State::say(MemberRef member, std:
   said.name = member->who->name;
   said.at = parts.clock.now();
   said.body = std::move(text);
-  auto work = [said, keep = options.history](soci::session& session) -> Result<Said> { return sql::say(session, said, keep); };
+  auto work = [said, keep = options.history](soci::session& session) -> Result<Said> {
+    return sql::say(session, said, keep);
+  };
   auto kept = co_await parts.store.write(std::move(work));
   if (!kept) co_return fail(std::move(kept.error()));
   nudge();
   co_return json::object{{"room", name}, {"id", std::to_string(kept->seq)}, {"at", to_rfc3339(kept->at)}};
 }
 
-asio::awaitable<Result<json::array>> Service::State::last_words(const RoomKind* kind, std::string key, long long until) {
+asio::awaitable<Result<json::array>> Service::State::last_words(const RoomKind* kind, std::string key,
+                                                                long long until) {
   auto work = [room = Room::talk_id(*kind, key), until](soci::session& session) -> Result<std::vector<Said>> {
     return sql::last_said(session, room, until, kShownAtFirst);
   };

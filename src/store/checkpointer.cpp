@@ -74,7 +74,8 @@ void fill_wal(const std::string& path) {
   const off_t had = ::lseek(file, 0, SEEK_END);
   off_t at = had;
   while (at < kFilled) {
-    const auto written = ::pwrite(file, zeros.data(), std::min<std::size_t>(zeros.size(), static_cast<std::size_t>(kFilled - at)), at);
+    const auto written =
+        ::pwrite(file, zeros.data(), std::min<std::size_t>(zeros.size(), static_cast<std::size_t>(kFilled - at)), at);
     if (written <= 0) break;
     at += written;
   }

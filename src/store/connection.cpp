@@ -20,16 +20,18 @@ constexpr const char* kCommon =
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA trusted_schema=OFF;";
 constexpr const char* kForReading = "PRAGMA cache_size=-256; PRAGMA query_only=ON;";
-constexpr const char* kForWriting =
-    "PRAGMA cache_size=-256; PRAGMA journal_size_limit=33554432;";
+constexpr const char* kForWriting = "PRAGMA cache_size=-256; PRAGMA journal_size_limit=33554432;";
 /// Rebuilding a table would fire its foreign keys; the migration checks all of them before it commits.
 constexpr const char* kForMigrating = "PRAGMA cache_size=-4096; PRAGMA foreign_keys=OFF;";
 
 const char* pragmas_for(Connection::Use use) {
   switch (use) {
-    case Connection::Use::kRead: return kForReading;
-    case Connection::Use::kWrite: return kForWriting;
-    case Connection::Use::kMigrate: return kForMigrating;
+    case Connection::Use::kRead:
+      return kForReading;
+    case Connection::Use::kWrite:
+      return kForWriting;
+    case Connection::Use::kMigrate:
+      return kForMigrating;
   }
   return kForReading;
 }
@@ -45,7 +47,8 @@ Connection::Connection(const std::string& path, Use use) : session_(soci::sqlite
   sqlite::sqlite3_set_authorizer(handle_, &Connection::authorize, this);
   if (use != Use::kWrite) return;
   sqlite::sqlite3_wal_hook(handle_, &Connection::note_pages, this);
-  sqlite::sqlite3_create_function(handle_, "pg_notify", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, this, &Connection::keep_news, nullptr, nullptr);
+  sqlite::sqlite3_create_function(handle_, "pg_notify", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, this,
+                                  &Connection::keep_news, nullptr, nullptr);
 }
 
 Connection::~Connection() {
@@ -66,7 +69,8 @@ int Connection::note_pages(void* self, sqlite::sqlite3*, const char*, int pages)
 void Connection::keep_news(sqlite::sqlite3_context* call, int, sqlite::sqlite3_value** arguments) {
   const auto text = [](sqlite::sqlite3_value* value) {
     const auto* bytes = reinterpret_cast<const char*>(sqlite::sqlite3_value_text(value));
-    return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite::sqlite3_value_bytes(value)));
+    return bytes == nullptr ? std::string()
+                            : std::string(bytes, static_cast<std::size_t>(sqlite::sqlite3_value_bytes(value)));
   };
   auto* self = static_cast<Connection*>(sqlite::sqlite3_user_data(call));
   self->said_.emplace_back(text(arguments[0]), text(arguments[1]));
@@ -102,7 +106,9 @@ Result<> Connection::failed(int code, const char* message, const char* sql) cons
 
 bool Connection::in_transaction() const { return sqlite::sqlite3_get_autocommit(handle_) == 0; }
 
-int Connection::last_code() const { return sqlite::sqlite3_errcode(handle_) & 0xFF; }  // the low byte is the primary one
+int Connection::last_code() const {
+  return sqlite::sqlite3_errcode(handle_) & 0xFF;
+}  // the low byte is the primary one
 
 Error Connection::last_error(std::string cause) const { return error_of(last_code(), std::move(cause)); }
 

@@ -14,7 +14,8 @@ namespace tiltyard::store {
 
 namespace sqlite = sqlite_api;
 
-/// One SQLite connection under a SOCI session, set up the way every connection of ours is. Used by one thread at a time.
+/// One SQLite connection under a SOCI session, set up the way every connection of ours is. Used by one thread at a
+/// time.
 class Connection {
  public:
   enum class Use { kRead, kWrite, kMigrate };
@@ -30,8 +31,8 @@ class Connection {
 
   /// Runs one or more statements without results. The errors are those of `error_of`.
   Result<> execute(const char* sql);
-  /// The same for a statement that is run again and again, as those around each transaction: it is parsed only the first
-  /// time, and kept. For texts of which there are few.
+  /// The same for a statement that is run again and again, as those around each transaction: it is parsed only the
+  /// first time, and kept. For texts of which there are few.
   Result<> execute_often(const char* sql);
   /// Whether a transaction is open: SQLite ends one by itself when the disk is full or fails.
   bool in_transaction() const;
@@ -43,8 +44,8 @@ class Connection {
   using Said = std::vector<std::pair<std::string, std::string>>;
   Said& said() { return said_; }
 
-  /// How many pages the WAL held after the last commit of this connection. Only for kWrite, where nothing is copied out of the WAL
-  /// by itself (see Checkpointer).
+  /// How many pages the WAL held after the last commit of this connection. Only for kWrite, where nothing is copied out
+  /// of the WAL by itself (see Checkpointer).
   int wal_pages() const { return wal_pages_; }
 
   /// While it lives, statements that begin or end a transaction are refused: the work does not own the transaction that
@@ -74,7 +75,8 @@ class Connection {
   Said said_;
 };
 
-/// `store-full` (no space), `store-busy` (locked by somebody for too long) or `store-failed`, from SQLite's result code.
+/// `store-full` (no space), `store-busy` (locked by somebody for too long) or `store-failed`, from SQLite's result
+/// code.
 Error error_of(int sqlite_code, std::string cause);
 
 /// Runs `work` and turns whatever it throws into an Error. Does not touch the transaction.

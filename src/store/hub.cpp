@@ -1,8 +1,8 @@
 #include "store/hub.h"
 
+#include <soci/soci.h>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
-#include <soci/soci.h>
 
 #include <atomic>
 
@@ -47,7 +47,8 @@ struct Hub::State {
 
 class Hub::Ear final : public Listener {
  public:
-  Ear(std::weak_ptr<State> state, std::shared_ptr<Hearing> hearing) : state_(std::move(state)), hearing_(std::move(hearing)) {}
+  Ear(std::weak_ptr<State> state, std::shared_ptr<Hearing> hearing)
+      : state_(std::move(state)), hearing_(std::move(hearing)) {}
   ~Ear() override {
     hearing_->over = true;
     if (auto state = state_.lock()) {

@@ -19,13 +19,14 @@ Result<> check_foreign_keys(soci::session& sql) {
   return fail(Code::kInternal, "migration-failed", "A migration left rows that point at nothing.", "table " + table);
 }
 
-/// A key of SQLite's own kind, the number by which it finds a row, needs no index beside the table; but only a column of
-/// type INTEGER is one, and on PostgreSQL that has 32 bits. Databases of before keep their index.
+/// A key of SQLite's own kind, the number by which it finds a row, needs no index beside the table; but only a column
+/// of type INTEGER is one, and on PostgreSQL that has 32 bits. Databases of before keep their index.
 std::string with_own_keys(std::string_view sql) {
   constexpr std::string_view kPortable = "bigint primary key", kOwn = "INTEGER PRIMARY KEY";
   std::string out;
   while (true) {
-    const auto found = std::ranges::search(sql, kPortable, {}, [](char c) { return std::tolower(static_cast<unsigned char>(c)); });
+    const auto found =
+        std::ranges::search(sql, kPortable, {}, [](char c) { return std::tolower(static_cast<unsigned char>(c)); });
     out.append(sql.begin(), found.begin());
     if (found.empty()) return out;
     out += kOwn;

@@ -5,6 +5,8 @@
 
 namespace tiltyard::store {
 
-Result<std::unique_ptr<Store>> open(const std::string& url) { return is_postgres_url(url) ? open_postgres(url) : open_sqlite(url); }
+Result<std::unique_ptr<Store>> open(const std::string& url) {
+  return is_postgres_url(url) ? open_postgres(url) : open_sqlite(url);
+}
 
 }  // namespace tiltyard::store

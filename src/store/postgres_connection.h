@@ -20,8 +20,8 @@ namespace tiltyard::store {
 
 class PostgresConnection;
 
-/// Cuts the connections whose server has not answered for much too long: libpq waits for ever for one that stands still. Has
-/// a thread of its own; outlives the connections.
+/// Cuts the connections whose server has not answered for much too long: libpq waits for ever for one that stands
+/// still. Has a thread of its own; outlives the connections.
 class Watch {
  public:
   Watch();
@@ -40,7 +40,8 @@ class Watch {
   std::thread thread_;
 };
 
-/// One PostgreSQL connection under a SOCI session, set up the way every connection of ours is. Used by one thread at a time.
+/// One PostgreSQL connection under a SOCI session, set up the way every connection of ours is. Used by one thread at a
+/// time.
 class PostgresConnection {
  public:
   enum class Use { kRead, kWrite, kMigrate };
@@ -54,10 +55,12 @@ class PostgresConnection {
   soci::session& session() { return session_; }
   PGconn* handle() { return handle_; }
 
-  /// Runs one or more statements in one round trip, and gives the last column of the last one's first row ("" when there is
-  /// none), or what PostgreSQL calls it when it has no rows ("COMMIT"). The errors are those of `postgres_error`.
+  /// Runs one or more statements in one round trip, and gives the last column of the last one's first row ("" when
+  /// there is none), or what PostgreSQL calls it when it has no rows ("COMMIT"). The errors are those of
+  /// `postgres_error`.
   Result<std::string> execute(const std::string& sql);
-  /// Runs `work` and turns whatever it throws into an Error. Does not touch the transaction; statements that would, fail.
+  /// Runs `work` and turns whatever it throws into an Error. Does not touch the transaction; statements that would,
+  /// fail.
   Result<Store::AnyValue> run(const Store::AnyWork& work);
 
   bool lost() const { return PQstatus(handle_) == CONNECTION_BAD; }
@@ -87,9 +90,9 @@ class PostgresConnection {
   std::string last_state_;
 };
 
-/// What a failure means under our reasons, from its SQLSTATE (PostgreSQL's manual, appendix A): `store-full` (no space),
-/// `store-busy` (locks, time-outs, too many connections; also when the same may work at the next try), `store-text` (text that
-/// the database cannot hold), otherwise `store-failed`.
+/// What a failure means under our reasons, from its SQLSTATE (PostgreSQL's manual, appendix A): `store-full` (no
+/// space), `store-busy` (locks, time-outs, too many connections; also when the same may work at the next try),
+/// `store-text` (text that the database cannot hold), otherwise `store-failed`.
 Error postgres_error(const std::string& state, std::string cause);
 /// Whether the same work may well succeed at the next try: a serialization failure or a deadlock.
 bool worth_a_retry(const std::string& state);

@@ -26,9 +26,11 @@ struct PostgresShared {
 
   const PostgresTarget target;
   Watch watch;
-  /// The term of this server's claim (store.h), 0 while it has none. Writes of an older term than the database's are refused.
+  /// The term of this server's claim (store.h), 0 while it has none. Writes of an older term than the database's are
+  /// refused.
   std::atomic<long long> term{0};
-  metrics::Counter lost = metrics::counter("tiltyard_store_reconnects_total", "Connections to the database that were lost and opened anew.");
+  metrics::Counter lost = metrics::counter("tiltyard_store_reconnects_total",
+                                           "Connections to the database that were lost and opened anew.");
 
  private:
   mutable std::mutex mutex_;
@@ -37,18 +39,18 @@ struct PostgresShared {
   std::chrono::steady_clock::time_point failed_at_{};
 };
 
-/// How long work waits for a database that is away, counted from when the work was asked for: a restart fits in, a person
-/// does not wait for ever.
+/// How long work waits for a database that is away, counted from when the work was asked for: a restart fits in, a
+/// person does not wait for ever.
 constexpr std::chrono::seconds kPostgresPatience{5};
 
-/// A connection that is opened when it is first needed and opened again when it was lost: SOCI does not do it. Belongs to one
-/// thread.
+/// A connection that is opened when it is first needed and opened again when it was lost: SOCI does not do it. Belongs
+/// to one thread.
 class PostgresLink {
  public:
   PostgresLink(PostgresShared& shared, PostgresConnection::Use use) : shared_(shared), use_(use) {}
 
-  /// Makes sure that there is a connection; tries until `deadline`. What is late already, or must end because the store is
-  /// closed, is not held up by a database that has just been found away. `store-failed` (kUnavailable).
+  /// Makes sure that there is a connection; tries until `deadline`. What is late already, or must end because the store
+  /// is closed, is not held up by a database that has just been found away. `store-failed` (kUnavailable).
   Result<> ensure(std::chrono::steady_clock::time_point deadline);
   /// Only after `ensure`.
   PostgresConnection& operator*() { return *connection_; }

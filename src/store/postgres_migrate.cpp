@@ -59,13 +59,14 @@ Result<> make_postgres_tables(PostgresShared& shared) {
   const bool answers = PQping(shared.target.url.c_str()) == PQPING_OK;
   const auto patience = answers ? std::chrono::seconds{0} : kPostgresPatience;
   if (auto ready = link.ensure(std::chrono::steady_clock::now() + patience); !ready) return ready;
-  auto made = link->execute(kBegin + "; " + kMigrationsTable +
-                            "; CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL)"
-                            "; CREATE TABLE IF NOT EXISTS store_claim (id INTEGER PRIMARY KEY CHECK (id = 1), term BIGINT NOT NULL)"
-                            "; CREATE TABLE IF NOT EXISTS store_commits (writer TEXT PRIMARY KEY, token BIGINT NOT NULL,"
-                            " at TIMESTAMPTZ NOT NULL DEFAULT now()) WITH (fillfactor = 50)"
-                            "; DELETE FROM store_commits WHERE at < now() - INTERVAL '1 day'"
-                            "; INSERT INTO store_claim (id, term) VALUES (1, 0) ON CONFLICT (id) DO NOTHING; COMMIT");
+  auto made = link->execute(
+      kBegin + "; " + kMigrationsTable +
+      "; CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL)"
+      "; CREATE TABLE IF NOT EXISTS store_claim (id INTEGER PRIMARY KEY CHECK (id = 1), term BIGINT NOT NULL)"
+      "; CREATE TABLE IF NOT EXISTS store_commits (writer TEXT PRIMARY KEY, token BIGINT NOT NULL,"
+      " at TIMESTAMPTZ NOT NULL DEFAULT now()) WITH (fillfactor = 50)"
+      "; DELETE FROM store_commits WHERE at < now() - INTERVAL '1 day'"
+      "; INSERT INTO store_claim (id, term) VALUES (1, 0) ON CONFLICT (id) DO NOTHING; COMMIT");
   return made ? Result<>{} : fail(made.error());
 }
 

@@ -7,7 +7,8 @@ namespace tiltyard::store {
 PostgresReader::PostgresReader(PostgresShared& shared)
     : shared_(shared),
       link_(shared, PostgresConnection::Use::kRead),
-      read_seconds_(metrics::histogram("tiltyard_store_read_seconds", "From the moment a read is asked for to its answer.",
+      read_seconds_(metrics::histogram("tiltyard_store_read_seconds",
+                                       "From the moment a read is asked for to its answer.",
                                        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5})) {}
 
 void PostgresReader::run(Job job) {
@@ -27,7 +28,8 @@ Result<Store::AnyValue> PostgresReader::settle(Job& job) {
 }
 
 Result<Store::AnyValue> PostgresReader::run_in_snapshot(Job& job) {
-  if (auto begun = link_->execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); !begun) return fail(begun.error());
+  if (auto begun = link_->execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); !begun)
+    return fail(begun.error());
   auto outcome = link_->run(job.work);
   const bool failed = link_->failed();
   // Statements that a failed work had prepared could not be given back inside of the failed transaction.

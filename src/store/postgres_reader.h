@@ -6,8 +6,8 @@
 
 namespace tiltyard::store {
 
-/// Runs reads, each in a read-only transaction of its own with one snapshot (REPEATABLE READ). A read whose connection was
-/// lost runs again. One per reading thread.
+/// Runs reads, each in a read-only transaction of its own with one snapshot (REPEATABLE READ). A read whose connection
+/// was lost runs again. One per reading thread.
 class PostgresReader {
  public:
   explicit PostgresReader(PostgresShared& shared);

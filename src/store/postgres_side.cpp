@@ -19,15 +19,20 @@ constexpr std::chrono::seconds kClaimPatience{10};
 constexpr std::chrono::milliseconds kClaimPause{250}, kReconnectPause{250}, kLookEvery{1000};
 
 const std::string kHolder = fmt::format(
-    "SELECT coalesce(string_agg(application_name || coalesce(' at ' || host(client_addr), ''), ', '), 'a server that is just leaving') "
-    "FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {} AND objid = {} "
+    "SELECT coalesce(string_agg(application_name || coalesce(' at ' || host(client_addr), ''), ', '), 'a server that "
+    "is just leaving') "
+    "FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid "
+    "= {} AND objid = {} "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
     kLockClass, kClaimLock);
 
 }  // namespace
 
 PostgresSide::PostgresSide(PostgresShared& shared)
-    : shared_(shared), link_(shared, PostgresConnection::Use::kWrite), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { loop(); }) {}
+    : shared_(shared),
+      link_(shared, PostgresConnection::Use::kWrite),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      thread_([this] { loop(); }) {}
 
 PostgresSide::~PostgresSide() {
   close();
@@ -45,7 +50,8 @@ void PostgresSide::wake() {
   (void)!::write(wake_, &one, sizeof one);
 }
 
-std::unique_ptr<Listener> PostgresSide::listen(std::string channel, boost::asio::any_io_executor executor, Listener::Told told) {
+std::unique_ptr<Listener> PostgresSide::listen(std::string channel, boost::asio::any_io_executor executor,
+                                               Listener::Told told) {
   auto listener = hub_.listen(std::move(channel), std::move(executor), std::move(told));
   wake();
   return listener;
@@ -60,7 +66,8 @@ Result<> PostgresSide::claim(std::function<void()> lost) {
   if (claim_ == Claim::kHeld) return {};
   claim_ = Claim::kNone;
   return fail(Code::kConflict, "store-claimed",
-              fmt::format("Another server works on the database {} ({}). Stop it first, or give this one a database of its own. When it has "
+              fmt::format("Another server works on the database {} ({}). Stop it first, or give this one a database of "
+                          "its own. When it has "
                           "died, this one can start.",
                           shared_.target.shown, holder_.empty() ? "the database did not say which" : holder_));
 }
@@ -120,8 +127,9 @@ void PostgresSide::look_after_claim() {
 
 /// A new term, between the strict writes of others: a writer of an older term, wherever it is, gets no further.
 Result<> PostgresSide::take_claim() {
-  auto term = link_->execute(fmt::format("BEGIN; SELECT pg_advisory_xact_lock({}, {}); UPDATE store_claim SET term = term + 1 RETURNING term",
-                                         kLockClass, kStrictLock));
+  auto term = link_->execute(
+      fmt::format("BEGIN; SELECT pg_advisory_xact_lock({}, {}); UPDATE store_claim SET term = term + 1 RETURNING term",
+                  kLockClass, kStrictLock));
   auto ended = link_->execute(term ? "COMMIT" : "ROLLBACK");
   if (!term) return fail(term.error());
   if (!ended) return fail(ended.error());

@@ -14,8 +14,8 @@
 
 namespace tiltyard::store {
 
-/// The connection beside those that read and write: it hears the news (LISTEN) and holds the claim (an advisory lock, which
-/// PostgreSQL takes away with the connection). Has a thread of its own from construction to `close`.
+/// The connection beside those that read and write: it hears the news (LISTEN) and holds the claim (an advisory lock,
+/// which PostgreSQL takes away with the connection). Has a thread of its own from construction to `close`.
 class PostgresSide {
  public:
   explicit PostgresSide(PostgresShared& shared);

@@ -54,7 +54,8 @@ class PostgresStore final : public Store {
   asio::awaitable<Result<>> check() override { co_return co_await beat(*this); }
 
   asio::awaitable<Result<>> backup(std::string) override {
-    co_return fail(Code::kConflict, "store-unsupported", "PostgreSQL has its own tools for back-ups: pg_dump, or a base back-up with the log.");
+    co_return fail(Code::kConflict, "store-unsupported",
+                   "PostgreSQL has its own tools for back-ups: pg_dump, or a base back-up with the log.");
   }
 
   void close() override {
@@ -106,7 +107,8 @@ class PostgresStore final : public Store {
 
 /// libpq says why it could not connect, in English and without the password: the operator needs it.
 Error unopened(const PostgresTarget& target, std::string cause) {
-  Error error{Code::kUnavailable, "store-unopened", "The database cannot be opened: " + target.shown, std::move(cause), {}};
+  Error error{
+      Code::kUnavailable, "store-unopened", "The database cannot be opened: " + target.shown, std::move(cause), {}};
   return error;
 }
 

@@ -14,7 +14,8 @@ namespace {
 std::string percent_encoded(std::string_view text) {
   std::string out;
   for (const unsigned char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+    const bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
     if (plain) out += static_cast<char>(c);
     else out += fmt::format("%{:02X}", c);
   }
@@ -34,32 +35,42 @@ std::string shown(const std::map<std::string, std::string>& settings) {
     return found == settings.end() ? std::string(otherwise) : found->second;
   };
   const auto port = of("port", "");
-  return fmt::format("postgresql://{}{}{}/{}", of("host", "(default)"), port.empty() ? "" : ":", port, of("dbname", "(default)"));
+  return fmt::format("postgresql://{}{}{}/{}", of("host", "(default)"), port.empty() ? "" : ":", port,
+                     of("dbname", "(default)"));
 }
 
 }  // namespace
 
-bool is_postgres_url(const std::string& url) { return url.starts_with("postgresql://") || url.starts_with("postgres://"); }
+bool is_postgres_url(const std::string& url) {
+  return url.starts_with("postgresql://") || url.starts_with("postgres://");
+}
 
 Result<PostgresTarget> postgres_target(const std::string& url) {
   char* message = nullptr;
-  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &message), &PQconninfoFree);
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &message),
+                                                                             &PQconninfoFree);
   PQfreemem(message);  // it may quote the password
   // SOCI looks for single-row mode in what it hands on; nothing of ours may be taken for it.
   if (!options || url.contains("singlerow")) {
     return fail(Code::kInvalid, "store-url",
-                "The database's URL cannot be read. It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; letters like @ : / % in "
+                "The database's URL cannot be read. It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; letters like "
+                "@ : / % in "
                 "the password are written as %40 %3A %2F %25.");
   }
-  std::map<std::string, std::string> settings{{"connect_timeout", "5"},     {"keepalives_idle", "5"},      {"keepalives_interval", "2"},
-                                              {"keepalives_count", "3"},    {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
+  std::map<std::string, std::string> settings{{"connect_timeout", "5"},
+                                              {"keepalives_idle", "5"},
+                                              {"keepalives_interval", "2"},
+                                              {"keepalives_count", "3"},
+                                              {"tcp_user_timeout", "10000"},
+                                              {"client_encoding", "UTF8"},
                                               // Of several hosts, or after a fail-over, the one that takes writes.
                                               {"target_session_attrs", "read-write"},
                                               {"application_name", application_name()}};
   for (const auto* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) settings[option->keyword] = option->val;
   }
-  // SOCI reads the text as key=value pairs, cut at white space and with double quotes taken off: in this form there are none.
+  // SOCI reads the text as key=value pairs, cut at white space and with double quotes taken off: in this form there are
+  // none.
   std::string text = "postgresql://";
   char joint = '?';
   for (const auto& [key, value] : settings) {

@@ -20,12 +20,17 @@ constexpr std::chrono::milliseconds kAskPause{50};
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 Error claimed_by_another() {
-  return {Code::kUnavailable, "store-claimed", "Another server has taken over the database; this one may not write any more.", {}, {}};
+  return {Code::kUnavailable,
+          "store-claimed",
+          "Another server has taken over the database; this one may not write any more.",
+          {},
+          {}};
 }
 
 /// PostgreSQL answers the commit of a failed transaction without an error, but with another word.
 Error rolled_back_instead(const std::string& word) {
-  return {Code::kInternal, "store-failed", "The database could not do this.", "the commit was answered with " + word, {}};
+  return {
+      Code::kInternal, "store-failed", "The database could not do this.", "the commit was answered with " + word, {}};
 }
 
 SteadyTime patience_of(const std::vector<Job*>& group) { return group.front()->queued + kPostgresPatience; }
@@ -38,7 +43,8 @@ PostgresWriter::PostgresWriter(PostgresShared& shared, Order order)
       link_(shared, PostgresConnection::Use::kWrite),
       writer_(new_ulid()),
       random_(std::random_device{}()),
-      write_seconds_(metrics::histogram("tiltyard_store_write_seconds", "From the moment a write is asked for until it is on disk.",
+      write_seconds_(metrics::histogram("tiltyard_store_write_seconds",
+                                        "From the moment a write is asked for until it is on disk.",
                                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10})),
       group_size_(metrics::histogram("tiltyard_store_group_size", "Writes that were committed together.",
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
@@ -63,14 +69,17 @@ PostgresWriter::Outcomes PostgresWriter::settle(const Group& group) {
     if (auto ready = link_.ensure(deadline); !ready) return all_fail(group.size(), ready.error());
     Attempt tried = attempt(group, carefully);
     switch (tried.end) {
-      case End::kSettled: return std::move(tried.outcomes);
-      case End::kSingly: return settle_singly(group);
+      case End::kSettled:
+        return std::move(tried.outcomes);
+      case End::kSingly:
+        return settle_singly(group);
       case End::kCarefully:
         careful_groups_ = kCarefulGroups;
         carefully = true;
         break;
       case End::kAgain:
-        if (link_->lost() ? shared_.closed() || std::chrono::steady_clock::now() > deadline : ++conflicts > kMostConflicts) {
+        if (link_->lost() ? shared_.closed() || std::chrono::steady_clock::now() > deadline
+                          : ++conflicts > kMostConflicts) {
           return std::move(tried.outcomes);
         }
     }
@@ -118,7 +127,8 @@ Result<> PostgresWriter::begin() {
 }
 
 /// Nothing when all works have been run; otherwise how the attempt ends before its commit.
-std::optional<PostgresWriter::Attempt> PostgresWriter::run_works(const Group& group, bool carefully, Outcomes& outcomes) {
+std::optional<PostgresWriter::Attempt> PostgresWriter::run_works(const Group& group, bool carefully,
+                                                                 Outcomes& outcomes) {
   for (Job* job : group) {
     outcomes.push_back(carefully ? run_in_savepoint(*job) : link_->run(job->work));
     const auto& outcome = outcomes.back();
@@ -165,8 +175,9 @@ PostgresWriter::Attempt PostgresWriter::commit(const Group& group, Outcomes outc
   return {End::kSettled, std::move(outcomes)};
 }
 
-/// The connection broke between "commit" and its answer. Once nobody holds the transaction's lock it has ended one way or the
-/// other, and our row says which. (pg_xact_status would not do: a number that no flushed record holds is given again after a crash.)
+/// The connection broke between "commit" and its answer. Once nobody holds the transaction's lock it has ended one way
+/// or the other, and our row says which. (pg_xact_status would not do: a number that no flushed record holds is given
+/// again after a crash.)
 PostgresWriter::Attempt PostgresWriter::find_out(const Group& group, Outcomes outcomes, const Error& error) {
   const SteadyTime deadline = std::chrono::steady_clock::now() + kPostgresPatience;
   const std::string lock = fmt::format("({}, {})", kWriteLockClass, token_lock_);
@@ -181,8 +192,13 @@ PostgresWriter::Attempt PostgresWriter::find_out(const Group& group, Outcomes ou
     }
     shared_.nap(kAskPause);  // its process has not noticed yet, and will commit or not
   } while (!shared_.closed() && std::chrono::steady_clock::now() < deadline);
-  log::error("store", "It could not be found out whether a commit happened.", {{"writes", group.size()}, {"cause", error.cause}});
-  const Error unsure{Code::kUnavailable, "store-unsure", "The database went away while this was being saved: look whether it was.", error.cause, {}};
+  log::error("store", "It could not be found out whether a commit happened.",
+             {{"writes", group.size()}, {"cause", error.cause}});
+  const Error unsure{Code::kUnavailable,
+                     "store-unsure",
+                     "The database went away while this was being saved: look whether it was.",
+                     error.cause,
+                     {}};
   for (auto& outcome : outcomes) {
     if (outcome) outcome = fail(unsure);
   }

@@ -12,10 +12,10 @@
 
 namespace tiltyard::store {
 
-/// Group commit on PostgreSQL: writes that wait run in one transaction and are committed by one flush; only then do they
-/// answer. What was surely not committed (the connection broke before the commit, a deadlock) is run again, what was
-/// committed never is: when the connection breaks during the commit itself, the database is asked afterwards what became of
-/// the transaction (see decision 0023). Lives on one thread.
+/// Group commit on PostgreSQL: writes that wait run in one transaction and are committed by one flush; only then do
+/// they answer. What was surely not committed (the connection broke before the commit, a deadlock) is run again, what
+/// was committed never is: when the connection breaks during the commit itself, the database is asked afterwards what
+/// became of the transaction (see decision 0023). Lives on one thread.
 class PostgresWriter {
  public:
   /// kStrict: at any moment only one strict writer of all servers is inside of a transaction (an advisory lock).
@@ -49,11 +49,11 @@ class PostgresWriter {
   PostgresShared& shared_;
   const Order order_;
   PostgresLink link_;
-  const std::string writer_;     ///< our row in store_commits, which says what we committed last
-  std::int64_t token_ = 0;       ///< of the open or last transaction
-  int token_lock_ = 0;           ///< held by that transaction until it ends
-  std::string closing_;          ///< what still has to be said about the last savepoint
-  int careful_groups_ = 0;       ///< how many groups are still run with savepoints, because a work failed not long ago
+  const std::string writer_;  ///< our row in store_commits, which says what we committed last
+  std::int64_t token_ = 0;    ///< of the open or last transaction
+  int token_lock_ = 0;        ///< held by that transaction until it ends
+  std::string closing_;       ///< what still has to be said about the last savepoint
+  int careful_groups_ = 0;    ///< how many groups are still run with savepoints, because a work failed not long ago
   std::mt19937_64 random_;
   metrics::Histogram write_seconds_;
   metrics::Histogram group_size_;

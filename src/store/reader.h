@@ -9,8 +9,8 @@
 
 namespace tiltyard::store {
 
-/// Runs reads, each in a transaction of its own: all its statements see the same snapshot, while the writer goes on. One
-/// per reading thread; its connection is opened at the first read.
+/// Runs reads, each in a transaction of its own: all its statements see the same snapshot, while the writer goes on.
+/// One per reading thread; its connection is opened at the first read.
 class Reader {
  public:
   explicit Reader(std::string path);

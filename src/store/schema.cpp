@@ -18,10 +18,11 @@ Result<> compare(const std::vector<AppliedMigration>& applied, const std::vector
   for (const AppliedMigration& row : applied) {
     const auto ours = std::ranges::find(known, row.number, &Migration::number);
     if (ours == known.end()) {
-      return fail(Code::kConflict, "schema-newer",
-                  fmt::format("The database has migration {} (\"{}\"), which this server does not know. Start the newer "
-                              "server, or restore a back-up from before its upgrade.",
-                              row.number, row.name));
+      return fail(
+          Code::kConflict, "schema-newer",
+          fmt::format("The database has migration {} (\"{}\"), which this server does not know. Start the newer "
+                      "server, or restore a back-up from before its upgrade.",
+                      row.number, row.name));
     }
     if (ours->name != row.name) {
       return fail(Code::kConflict, "schema-mismatch",
@@ -44,9 +45,9 @@ Result<std::vector<Migration>> in_order(std::vector<Migration> migrations) {
       previous = migration.number;
       continue;
     }
-    return fail(Code::kInternal, "migration-invalid",
-                fmt::format("Migration {} (\"{}\") does not follow number {}.", migration.number, migration.name,
-                            previous));
+    return fail(
+        Code::kInternal, "migration-invalid",
+        fmt::format("Migration {} (\"{}\") does not follow number {}.", migration.number, migration.name, previous));
   }
   return migrations;
 }
@@ -67,7 +68,8 @@ void note_applied(soci::session& sql, const Migration& migration) {
       soci::use(migration.number, "number"), soci::use(migration.name, "name"), soci::use(now, "now");
 }
 
-Result<const Migration*> next_missing(const std::vector<AppliedMigration>& applied, const std::vector<Migration>& known) {
+Result<const Migration*> next_missing(const std::vector<AppliedMigration>& applied,
+                                      const std::vector<Migration>& known) {
   if (auto same = compare(applied, known); !same) return fail(same.error());
   for (const Migration& migration : known) {
     if (std::ranges::find(applied, migration.number, &AppliedMigration::number) != applied.end()) continue;
@@ -84,7 +86,8 @@ Result<const Migration*> next_missing(const std::vector<AppliedMigration>& appli
 
 Error failed_migration(const Migration& migration, Error cause) {
   if (cause.reason != "store-full") cause.reason = "migration-failed";
-  cause.message = fmt::format("Migration {} (\"{}\") failed; the database is as before it. {}", migration.number, migration.name, cause.message);
+  cause.message = fmt::format("Migration {} (\"{}\") failed; the database is as before it. {}", migration.number,
+                              migration.name, cause.message);
   return cause;
 }
 

@@ -48,9 +48,7 @@ class SqliteStore final : public Store {
   /// One server per file: the lock of the data folder sees to it.
   Result<> claim(std::function<void()>) override { return {}; }
 
-  asio::awaitable<Result<>> check() override {
-    co_return co_await beat(*this);
-  }
+  asio::awaitable<Result<>> check() override { co_return co_await beat(*this); }
 
   asio::awaitable<Result<>> backup(std::string to) override {
     AnyWork copy = [path = path_, to = std::move(to)](soci::session&) -> Result<Store::AnyValue> {
@@ -72,7 +70,9 @@ class SqliteStore final : public Store {
 
  protected:
   asio::awaitable<Result<Store::AnyValue>> run_read(AnyWork work) override { return submit(reads_, std::move(work)); }
-  asio::awaitable<Result<Store::AnyValue>> run_write(AnyWork work, Order) override { return submit(writes_, std::move(work)); }
+  asio::awaitable<Result<Store::AnyValue>> run_write(AnyWork work, Order) override {
+    return submit(writes_, std::move(work));
+  }
 
  private:
   void write_loop() {
@@ -107,7 +107,8 @@ class SqliteStore final : public Store {
   std::vector<std::thread> threads_;
 };
 
-/// The file holds password hashes and tokens' digests: its owner alone may read it. SQLite gives -wal and -shm its mode.
+/// The file holds password hashes and tokens' digests: its owner alone may read it. SQLite gives -wal and -shm its
+/// mode.
 Result<> create_file(const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path();
   std::error_code failure;
@@ -137,7 +138,8 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& url) {
   const std::string path = url.starts_with(kScheme) ? url.substr(kScheme.size()) : "";
   // SOCI takes the path in quotes; SQLite would take ":memory:" and "file:" for something else than a path.
   if (path.empty() || path.starts_with(':') || path.starts_with("file:") || path.contains('"')) {
-    return fail(Code::kInvalid, "store-url", "A database is named sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE.");
+    return fail(Code::kInvalid, "store-url",
+                "A database is named sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE.");
   }
   if (auto created = create_file(path); !created) return fail(created.error());
   try {

@@ -22,10 +22,11 @@ namespace tiltyard::store {
 
 namespace asio = boost::asio;
 
-/// One forward-only step of the schema. Several statements are separated by ";\n". One text for both databases: numbers are
-/// BIGINT (INTEGER has 32 bits on PostgreSQL; a BIGINT PRIMARY KEY is made SQLite's own kind of key there), the rest TEXT or
-/// DOUBLE PRECISION; no AUTOINCREMENT, no rowid. Each slice owns a block of at least
-/// fifty numbers (labs 1 to 99, identity 100 to 199, limits 400 to 449, ...) and uses them without gaps, so that slices grow apart from each other.
+/// One forward-only step of the schema. Several statements are separated by ";\n". One text for both databases: numbers
+/// are BIGINT (INTEGER has 32 bits on PostgreSQL; a BIGINT PRIMARY KEY is made SQLite's own kind of key there), the
+/// rest TEXT or DOUBLE PRECISION; no AUTOINCREMENT, no rowid. Each slice owns a block of at least fifty numbers (labs 1
+/// to 99, identity 100 to 199, limits 400 to 449, ...) and uses them without gaps, so that slices grow apart from each
+/// other.
 struct Migration {
   int number = 0;
   std::string name;
@@ -36,8 +37,8 @@ enum class Dialect { kSqlite, kPostgresql };
 
 /// Which SQL the session speaks, for the few statements that cannot be the same text on both.
 Dialect dialect_of(soci::session& sql);
-/// What ends a SELECT that claims rows: " FOR UPDATE SKIP LOCKED" where several servers may claim at the same moment, "" on
-/// SQLite, whose writes never run at the same time.
+/// What ends a SELECT that claims rows: " FOR UPDATE SKIP LOCKED" where several servers may claim at the same moment,
+/// "" on SQLite, whose writes never run at the same time.
 const char* skip_locked(soci::session& sql);
 
 /// How a write stands to the others. On SQLite both are the same.
@@ -46,7 +47,8 @@ enum class Order {
   /// asked for. What a write has read still holds when it is committed. For everything that decides by what it reads.
   kStrict,
   /// Beside others, on one of several connections and in no order: a statement sees what was committed before it began
-  /// (READ COMMITTED). For much-used writes that are right by themselves: conditional updates, claims with `skip_locked`, appends.
+  /// (READ COMMITTED). For much-used writes that are right by themselves: conditional updates, claims with
+  /// `skip_locked`, appends.
   kLoose,
 };
 
@@ -69,20 +71,21 @@ class Store {
 
   virtual Dialect dialect() const = 0;
 
-  /// Calls `told` on `executor` for what writes have said on `channel` (see news.h), until the listener is destroyed. May
-  /// outlive the store, and is then silent.
-  virtual std::unique_ptr<Listener> listen(std::string channel, asio::any_io_executor executor, Listener::Told told) = 0;
+  /// Calls `told` on `executor` for what writes have said on `channel` (see news.h), until the listener is destroyed.
+  /// May outlive the store, and is then silent.
+  virtual std::unique_ptr<Listener> listen(std::string channel, asio::any_io_executor executor,
+                                           Listener::Told told) = 0;
 
-  /// Says that this server alone runs what must run once per database (the machines of the instances' engine). Waits a few
-  /// seconds for the last one's claim to end; `store-claimed`, with who holds it, when it does not. The claim ends with the
-  /// store or the process. A server that was cut off and replaced meanwhile has its strict writes refused (`store-claimed`),
-  /// and `lost` is called, once, on a thread of the store. Blocks the caller; after `migrate`.
+  /// Says that this server alone runs what must run once per database (the machines of the instances' engine). Waits a
+  /// few seconds for the last one's claim to end; `store-claimed`, with who holds it, when it does not. The claim ends
+  /// with the store or the process. A server that was cut off and replaced meanwhile has its strict writes refused
+  /// (`store-claimed`), and `lost` is called, once, on a thread of the store. Blocks the caller; after `migrate`.
   virtual Result<> claim(std::function<void()> lost) = 0;
 
-  /// Brings the schema up to the newest migrations of all slices, in the order of their numbers; each is one transaction
-  /// and is recorded with its number and name. Blocks the caller. `schema-newer` when the database was written by a newer
-  /// server, `schema-mismatch` when it was written by other migrations, `migration-failed` (the database is then as
-  /// before the one that failed), `migration-invalid` when the list has gaps or doubles.
+  /// Brings the schema up to the newest migrations of all slices, in the order of their numbers; each is one
+  /// transaction and is recorded with its number and name. Blocks the caller. `schema-newer` when the database was
+  /// written by a newer server, `schema-mismatch` when it was written by other migrations, `migration-failed` (the
+  /// database is then as before the one that failed), `migration-invalid` when the list has gaps or doubles.
   virtual Result<> migrate(const std::vector<Migration>& migrations) = 0;
   /// Whether a trivial write succeeds right now (for /readyz).
   virtual asio::awaitable<Result<>> check() = 0;
@@ -128,9 +131,9 @@ class Store {
 /// Opens a database:
 /// `sqlite:PATH` (created if missing, directory too). WAL, synchronous=FULL, foreign keys on. One writer thread
 /// commits all waiting writes together, each in a savepoint of its own (group commit); readers have their own sessions.
-/// `postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`: an existing one. Waits for a server that is just starting, a
-/// few seconds. Lost connections are opened anew; work that was surely not committed is run again, for five seconds.
-/// Errors: `store-url`, `store-unopened`.
+/// `postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`: an existing one. Waits for a server that is just
+/// starting, a few seconds. Lost connections are opened anew; work that was surely not committed is run again, for five
+/// seconds. Errors: `store-url`, `store-unopened`.
 Result<std::unique_ptr<Store>> open(const std::string& url);
 
 }  // namespace tiltyard::store

@@ -1,5 +1,6 @@
 #include "store/submit.h"
 
+#include <soci/soci.h>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -7,7 +8,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <soci/soci.h>
 
 #include "base/clock.h"
 
@@ -34,7 +34,8 @@ asio::awaitable<Result<Store::AnyValue>> submit(JobQueue& queue, Store::AnyWork 
   auto start = [&queue](auto handler, Store::AnyWork job_work) {
     Job job{std::move(job_work), answer_on_callers_executor(std::move(handler)), std::chrono::steady_clock::now()};
     switch (queue.push(job)) {
-      case JobQueue::Admission::kTaken: return;
+      case JobQueue::Admission::kTaken:
+        return;
       case JobQueue::Admission::kFull:
         job.complete(fail(Code::kUnavailable, "store-busy", "Too much waits for the database. Try again."));
         return;

@@ -87,10 +87,8 @@ asio::awaitable<Result<>> Catalogue::State_::load() {
   // Watching begins before reading: what changes in between is told afterwards, and read again.
   if (options.watch && !watching) {
     const auto started = watcher.start(options.path);
-    if (started)
-      watching = true;
-    else
-      log::warn("templates", "templates are not reloaded on change", {{"error", started.error().cause}});
+    if (started) watching = true;
+    else log::warn("templates", "templates are not reloaded on change", {{"error", started.error().cause}});
   }
   const auto done = co_await read_all();
   if (!done) co_return fail(done.error());
@@ -346,15 +344,9 @@ Catalogue::Catalogue(Options options, engine::Engine& engine, bus::Bus& bus, con
     : state_(std::make_shared<State_>(std::move(options), engine, bus, clock, std::move(home))) {}
 Catalogue::~Catalogue() = default;
 
-asio::awaitable<Result<>> Catalogue::load() {
-  return state_->load();
-}
-void Catalogue::run() {
-  state_->run();
-}
-asio::awaitable<void> Catalogue::look_again() {
-  return state_->look_again();
-}
+asio::awaitable<Result<>> Catalogue::load() { return state_->load(); }
+void Catalogue::run() { state_->run(); }
+asio::awaitable<void> Catalogue::look_again() { return state_->look_again(); }
 void Catalogue::declare_jobs(jobs::Service& jobs) {
   jobs::Kind kind;
   kind.name = "templates.look";
@@ -366,21 +358,11 @@ void Catalogue::declare_jobs(jobs::Service& jobs) {
   };
   jobs.declare_poll(std::move(kind), std::chrono::seconds{2});
 }
-asio::awaitable<void> Catalogue::close() {
-  return state_->close();
-}
-std::vector<Entry> Catalogue::list() const {
-  return state_->list();
-}
-std::optional<Entry> Catalogue::find(const TemplateId& id) const {
-  return state_->find(id);
-}
-asio::awaitable<Result<>> Catalogue::reload(std::optional<TemplateId> id) {
-  return state_->reload(std::move(id));
-}
-Result<> Catalogue::rebuild(const TemplateId& id) {
-  return state_->rebuild(id);
-}
+asio::awaitable<void> Catalogue::close() { return state_->close(); }
+std::vector<Entry> Catalogue::list() const { return state_->list(); }
+std::optional<Entry> Catalogue::find(const TemplateId& id) const { return state_->find(id); }
+asio::awaitable<Result<>> Catalogue::reload(std::optional<TemplateId> id) { return state_->reload(std::move(id)); }
+Result<> Catalogue::rebuild(const TemplateId& id) { return state_->rebuild(id); }
 void Catalogue::report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems) {
   state_->report(id, hash, std::move(problems));
 }

@@ -30,7 +30,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
     std::vector<std::size_t> missing;  ///< services whose image is to be made, by index
     std::set<std::string> forced;      ///< image references to be built again
     bool build_failed = false;
-    std::vector<Problem> reported;     ///< by other capabilities; the last of the template's problems
+    std::vector<Problem> reported;  ///< by other capabilities; the last of the template's problems
   };
 
   State_(Options options, engine::Engine& engine, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);

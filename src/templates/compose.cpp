@@ -187,10 +187,8 @@ std::optional<std::vector<std::string>> ComposeLoader::include_paths(const Node&
 
 bool ComposeLoader::add_env_files(const Node* env_file, const std::string& base, Variables& variables) {
   std::vector<Node> paths;
-  if (env_file && env_file->is_sequence())
-    paths = env_file->items;
-  else if (env_file && !env_file->is_null())
-    paths.push_back(*env_file);
+  if (env_file && env_file->is_sequence()) paths = env_file->items;
+  else if (env_file && !env_file->is_null()) paths.push_back(*env_file);
   std::vector<std::string> files;
   for (const auto& path : paths) {
     auto file = locate_file(path);

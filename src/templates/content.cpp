@@ -90,9 +90,7 @@ bool match_parts(const std::vector<std::string>& pattern, const Parts& path) {
   return reach[path.size()] != 0;
 }
 
-crypto_generichash_state* state_of(unsigned char* bytes) {
-  return reinterpret_cast<crypto_generichash_state*>(bytes);
-}
+crypto_generichash_state* state_of(unsigned char* bytes) { return reinterpret_cast<crypto_generichash_state*>(bytes); }
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
@@ -134,7 +132,7 @@ class TreeHasher {
   }
 
   std::expected<void, std::string> entry(int parent, const std::string& name, const std::string& path, int depth) {
-    struct stat info {};
+    struct stat info{};
     if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return unreadable(path);
     const bool ignored = ignore_.ignored(path);
     if (S_ISDIR(info.st_mode)) {
@@ -168,10 +166,8 @@ class TreeHasher {
     if (target.starts_with('/')) return true;
     int depth = static_cast<int>(std::ranges::count(path, '/'));
     for (const auto part : split(target, '/')) {
-      if (part == "..")
-        --depth;
-      else if (!part.empty() && part != ".")
-        ++depth;
+      if (part == "..") --depth;
+      else if (!part.empty() && part != ".") ++depth;
       if (depth < 0) return true;
     }
     return false;

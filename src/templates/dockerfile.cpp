@@ -32,12 +32,9 @@ std::string expand(std::string_view text, const Args& args) {
       const std::string_view word =
           colon == std::string_view::npos || colon + 2 > inner.size() ? std::string_view{} : inner.substr(colon + 2);
       const char operation = colon == std::string_view::npos || colon + 1 >= inner.size() ? '\0' : inner[colon + 1];
-      if (operation == '-')
-        out += known.empty() ? std::string(word) : known;
-      else if (operation == '+')
-        out += known.empty() ? std::string{} : std::string(word);
-      else
-        out += known;
+      if (operation == '-') out += known.empty() ? std::string(word) : known;
+      else if (operation == '+') out += known.empty() ? std::string{} : std::string(word);
+      else out += known;
       i = close + 1;
       continue;
     }
@@ -103,10 +100,8 @@ class Reader {
   void instruction(std::string_view line) {
     const auto words = words_of(line);
     const std::string what = upper(words[0]);
-    if (what == "ARG")
-      arg(words);
-    else if (what == "FROM")
-      from(words);
+    if (what == "ARG") arg(words);
+    else if (what == "FROM") from(words);
     if (what == "RUN") ++facts_.runs;
     if (what == "COPY" || what == "ADD" || what == "RUN") copies(words);
   }
@@ -123,10 +118,8 @@ class Reader {
       const auto equals = words[i].find('=');
       const std::string name(words[i].substr(0, equals));
       const auto given = given_.find(name);
-      if (given != given_.end())
-        known_[name] = given->second;
-      else if (equals != std::string_view::npos)
-        known_[name] = expand(unquote(words[i].substr(equals + 1)), known_);
+      if (given != given_.end()) known_[name] = given->second;
+      else if (equals != std::string_view::npos) known_[name] = expand(unquote(words[i].substr(equals + 1)), known_);
     }
   }
 

@@ -77,8 +77,7 @@ std::optional<std::chrono::milliseconds> as_duration(const Node& node, std::stri
 
 std::vector<const Node*> as_list(const Node& node, std::string_view what, ReadContext& context) {
   std::vector<const Node*> items;
-  if (node.is_scalar())
-    items.push_back(&node);
+  if (node.is_scalar()) items.push_back(&node);
   else if (node.is_sequence()) {
     for (const auto& item : node.items) items.push_back(&item);
   } else if (!node.is_null()) {

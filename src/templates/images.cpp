@@ -16,9 +16,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTellEvery{200};
 
 /// Images of ours are made on this machine; no registry has them.
-bool made_here(std::string_view reference) {
-  return reference.starts_with("tiltyard/");
-}
+bool made_here(std::string_view reference) { return reference.starts_with("tiltyard/"); }
 
 std::string waits_for(const std::string& image, bool base) {
   const std::string_view what = base ? "base image" : "image";
@@ -30,9 +28,7 @@ std::string waits_for(const std::string& image, bool base) {
 }
 
 /// "tiltyard/t-web-main:0123" → "tiltyard/t-web-main": what stays the same from build to build.
-std::string without_tag(const std::string& reference) {
-  return reference.substr(0, reference.rfind(':'));
-}
+std::string without_tag(const std::string& reference) { return reference.substr(0, reference.rfind(':')); }
 
 /// The last few lines: what a person needs to see of a failed build.
 std::string tail(const std::string& text) {
@@ -83,10 +79,8 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
     const bool there = image->has_value();
     if (!service.build) {
       if (there) continue;
-      if (options.allow_pull && !made_here(service.machine.image))
-        missing.push_back(i);
-      else
-        waiting = waits_for(service.machine.image, false);
+      if (options.allow_pull && !made_here(service.machine.image)) missing.push_back(i);
+      else waiting = waits_for(service.machine.image, false);
       continue;
     }
     if (there && !forced.contains(service.build->tag)) continue;

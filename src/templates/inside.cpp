@@ -96,7 +96,7 @@ class Walk {
       names_.pop_back();
       return true;
     }
-    struct stat info {};
+    struct stat info{};
     if (::fstatat(here(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       missing_ = std::move(name);
       return false;
@@ -160,7 +160,7 @@ class Walk {
     found.path = joined(leaf_);
     if (leaf_.empty()) {
       found.kind = Found::Kind::kFolder;
-      struct stat info {};
+      struct stat info{};
       if (::fstat(here(), &info) == 0) found.mode = static_cast<int>(info.st_mode & 07777);
       return found;
     }
@@ -176,7 +176,7 @@ class Walk {
   std::vector<Descriptor> stack_;
   std::vector<std::string> names_;
   std::string leaf_, missing_, asked_;
-  struct stat info_ {};
+  struct stat info_{};
   int links_ = 0;
 };
 

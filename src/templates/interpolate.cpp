@@ -11,12 +11,8 @@ namespace {
 constexpr std::size_t kLongestValue = 64 * 1024;
 constexpr int kDeepestDefault = 8;
 
-bool starts_name(char c) {
-  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool in_name(char c) {
-  return starts_name(c) || (c >= '0' && c <= '9');
-}
+bool starts_name(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool in_name(char c) { return starts_name(c) || (c >= '0' && c <= '9'); }
 
 /// One text being substituted. Reports at most one fault per text.
 class Substitution {
@@ -226,18 +222,12 @@ class EnvReader {
       if (quote == '"' && c == '\\' && at_ < text_.size()) {
         c = text_[at_++];
         if (c == '\n') ++line_;
-        if (c == 'n')
-          value += '\n';
-        else if (c == 't')
-          value += '\t';
-        else if (c == 'r')
-          value += '\r';
-        else if (c == '$')
-          value += "$$";
-        else if (c == '"' || c == '\\' || c == '\'')
-          value += c;
-        else
-          (value += '\\') += c;
+        if (c == 'n') value += '\n';
+        else if (c == 't') value += '\t';
+        else if (c == 'r') value += '\r';
+        else if (c == '$') value += "$$";
+        else if (c == '"' || c == '\\' || c == '\'') value += c;
+        else (value += '\\') += c;
         continue;
       }
       value += c;

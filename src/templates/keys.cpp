@@ -316,9 +316,7 @@ bool says_nothing(const Node& value, const Key& key) {
 
 }  // namespace
 
-std::span<const Key> all_keys() {
-  return kKeys;
-}
+std::span<const Key> all_keys() { return kKeys; }
 
 const Key* find_key(std::string_view scope, std::string_view name) {
   for (const Key& key : kKeys) {

@@ -87,10 +87,8 @@ Node merge_by_target(Node base, Node over) {
     const std::string target = target_of(item);
     const auto same =
         std::ranges::find_if(base.items, [&](const Node& one) { return !target.empty() && target_of(one) == target; });
-    if (same != base.items.end())
-      *same = std::move(item);
-    else
-      base.items.push_back(std::move(item));
+    if (same != base.items.end()) *same = std::move(item);
+    else base.items.push_back(std::move(item));
   }
   return base;
 }
@@ -127,10 +125,8 @@ Node merge_maps(Node base, Node over, const std::string& path) {
 Node merge_pairs(Node base, Node over) {
   if (!base.is_map() || !over.is_map()) return over;
   for (auto& member : over.members) {
-    if (member.value.mark == Node::Mark::kReset)
-      base.erase(member.key);
-    else
-      base.set(member.key, member.place, std::move(member.value));
+    if (member.value.mark == Node::Mark::kReset) base.erase(member.key);
+    else base.set(member.key, member.place, std::move(member.value));
   }
   return base;
 }
@@ -190,10 +186,8 @@ Node as_pairs(Node node, char separator) {
     }
     // What is said twice has the later value.
     const auto [known, fresh] = index.emplace(key, map.members.size());
-    if (fresh)
-      map.members.push_back(Member{std::move(key), place, std::move(value)});
-    else
-      map.members[known->second] = Member{std::move(key), place, std::move(value)};
+    if (fresh) map.members.push_back(Member{std::move(key), place, std::move(value)});
+    else map.members[known->second] = Member{std::move(key), place, std::move(value)};
   }
   return map;
 }
@@ -220,10 +214,8 @@ Node merge_files(Node base, Node over) {
           continue;
         }
         Node* old = there->find(part.key);
-        if (!old || part.value.mark == Node::Mark::kOverride)
-          there->set(part.key, part.place, std::move(part.value));
-        else if (section.key == "services")
-          *old = merge_service(std::move(*old), std::move(part.value));
+        if (!old || part.value.mark == Node::Mark::kOverride) there->set(part.key, part.place, std::move(part.value));
+        else if (section.key == "services") *old = merge_service(std::move(*old), std::move(part.value));
         else if (!part.value.is_null())
           *old = old->is_map() && part.value.is_map() ? merge_maps(std::move(*old), std::move(part.value), "-")
                                                       : std::move(part.value);

@@ -100,34 +100,36 @@ struct Service {
   int build_runs = 0;  ///< RUN instructions of its Dockerfile: small builds go first
 };
 
-/// How machines get their owner's flag (rows 5.1 and 5.2). Patching of what holds the base text needs no key of its own.
+/// How machines get their owner's flag (rows 5.1 and 5.2). Patching of what holds the base text needs no key of its
+/// own.
 struct FlagPolicy {
   std::string alphabet = "0123456789abcdef";  ///< of the random part
-  std::string base;      ///< the text before the random part; empty: found in the template's files or images
-  std::string file;      ///< absolute path in the machine that holds the flag and a line end; empty: none
-  std::string variable;  ///< environment variable that holds the flag; empty: none
-  std::string machine;   ///< whose file and variable; empty: the first service
+  std::string base;            ///< the text before the random part; empty: found in the template's files or images
+  std::string file;            ///< absolute path in the machine that holds the flag and a line end; empty: none
+  std::string variable;        ///< environment variable that holds the flag; empty: none
+  std::string machine;         ///< whose file and variable; empty: the first service
   bool read_at_start = false;  ///< its program reads the flag once, when it starts
 };
 
-/// What players sign in with, and how machines get it where every owner has a password of their own (rows 1.1 and 1.14).
+/// What players sign in with, and how machines get it where every owner has a password of their own (rows 1.1
+/// and 1.14).
 struct Credentials {
   std::string user;
-  std::string password;    ///< everybody's; empty with `per_owner`
-  bool per_owner = false;  ///< drawn anew for each instance and owner
-  std::string file;        ///< absolute path in the machine that holds the password and a line end; empty: none
-  std::string variable;    ///< environment variable that holds it; empty: none
-  std::string machine;     ///< whose file and variable; empty: the first service
+  std::string password;        ///< everybody's; empty with `per_owner`
+  bool per_owner = false;      ///< drawn anew for each instance and owner
+  std::string file;            ///< absolute path in the machine that holds the password and a line end; empty: none
+  std::string variable;        ///< environment variable that holds it; empty: none
+  std::string machine;         ///< whose file and variable; empty: the first service
   bool read_at_start = false;  ///< its program reads it once, when it starts
 };
 
 /// Started instances that wait for an owner (row 1.14).
 struct PoolPolicy {
-  int min = 0;                          ///< kept ready; 0 with max 0: no pool
-  int max = 0;                          ///< at most, when demand is high
-  std::chrono::seconds idle{900};       ///< what is beyond `min` goes after so long without a claim
-  std::chrono::seconds max_age{21'600}; ///< a waiting instance is replaced after
-  bool pause = false;                   ///< frozen while it waits
+  int min = 0;                           ///< kept ready; 0 with max 0: no pool
+  int max = 0;                           ///< at most, when demand is high
+  std::chrono::seconds idle{900};        ///< what is beyond `min` goes after so long without a claim
+  std::chrono::seconds max_age{21'600};  ///< a waiting instance is replaced after
+  bool pause = false;                    ///< frozen while it waits
 };
 
 /// The author's own program that proves an instance solvable (row 1.17). Ends with 0 when it got the flag it was told.
@@ -170,7 +172,9 @@ struct Template {
 
   /// All that needs an image: the services, and behind them the solver.
   std::size_t image_users() const { return services.size() + (solver ? 1 : 0); }
-  const Service& image_user(std::size_t index) const { return index < services.size() ? services[index] : solver->service; }
+  const Service& image_user(std::size_t index) const {
+    return index < services.size() ? services[index] : solver->service;
+  }
 
   bool broken() const {
     for (const auto& problem : problems) {

@@ -35,8 +35,7 @@ void each(const Node& root, std::string_view section, ReadContext& context, Read
     if (!is_name(member.key, 100))
       context.problems.error(member.place,
                              fmt::format("\"{}\" is no name for one of {}", printable(member.key), section));
-    else if (member.value.is_null() || want_map(member.value, member.key, context))
-      read(member);
+    else if (member.value.is_null() || want_map(member.value, member.key, context)) read(member);
   }
 }
 
@@ -108,12 +107,10 @@ void read_shared_files(const Node& root, std::string_view section, ReadContext& 
     const auto path = as_text(*file, "file", context);
     if (!path) return;
     const auto found = context.inside.locate(file->place.base(), *path);
-    if (!found)
-      context.problems.error(file->place, fmt::format("the file is refused: {}", found.error()));
+    if (!found) context.problems.error(file->place, fmt::format("the file is refused: {}", found.error()));
     else if (found->kind != Found::Kind::kFile)
       context.problems.error(file->place, fmt::format("there is no file \"{}\"", printable(*path)));
-    else
-      shared.path = found->path;
+    else shared.path = found->path;
   });
 }
 

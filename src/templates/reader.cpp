@@ -72,19 +72,14 @@ class FolderReader {
     settle_egress(context);
     std::string compose;
     for (const char* name : kComposeFiles) {
-      if (compose.empty() && named(name))
-        compose = name;
+      if (compose.empty() && named(name)) compose = name;
       else if (named(name))
         problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", compose));
     }
-    if (!compose.empty())
-      read_compose(compose, context);
-    else if (settings_.image)
-      read_single_image(context);
-    else if (named("Dockerfile"))
-      read_single_build(context);
-    else
-      problems_.error({}, "no compose file, no Dockerfile, and no `image` in instance.toml: nothing to start");
+    if (!compose.empty()) read_compose(compose, context);
+    else if (settings_.image) read_single_image(context);
+    else if (named("Dockerfile")) read_single_build(context);
+    else problems_.error({}, "no compose file, no Dockerfile, and no `image` in instance.toml: nothing to start");
     settle_endpoints();
     settle_ready();
     settle_flag();
@@ -102,10 +97,8 @@ class FolderReader {
 
   void settle_identity() {
     if (settings_.id) {
-      if (is_slug(settings_.id->value))
-        out_.id = TemplateId(settings_.id->value);
-      else
-        problems_.error(settings_.id->place, "an id has at most 40 lower-case letters, digits and single \"-\"");
+      if (is_slug(settings_.id->value)) out_.id = TemplateId(settings_.id->value);
+      else problems_.error(settings_.id->place, "an id has at most 40 lower-case letters, digits and single \"-\"");
     } else if (!is_slug(folder_name(out_.folder))) {
       problems_.error(place_of("instance.toml"),
                       fmt::format("the folder's name \"{}\" is no id (at most 40 lower-case letters, digits and single "
@@ -145,8 +138,7 @@ class FolderReader {
 
   void settle_egress(ReadContext& context) {
     if (!settings_.egress || !settings_.egress->value) return;
-    if (context.allows("egress"))
-      out_.egress = context.egress = true;
+    if (context.allows("egress")) out_.egress = context.egress = true;
     else
       problems_.error(settings_.egress->place, "egress is refused; an operator can allow \"egress\" for this template");
   }
@@ -157,10 +149,8 @@ class FolderReader {
     std::vector<std::string> files{file};
     for (const char* name : kOverrideFiles) {
       if (!named(name)) continue;
-      if (files.size() == 1)
-        files.emplace_back(name);
-      else
-        problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[1]));
+      if (files.size() == 1) files.emplace_back(name);
+      else problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[1]));
     }
     ComposeLoader loader(inside_, problems_);
     const auto root = loader.load(files, variables_);
@@ -328,8 +318,7 @@ class FolderReader {
     if (said.path) ready.path = *said.path;
     if (said.port) ready.port = said.port->value;
     if (said.machine) {
-      if (service_named(said.machine->value))
-        ready.machine = said.machine->value;
+      if (service_named(said.machine->value)) ready.machine = said.machine->value;
       else
         problems_.error(said.machine->place, fmt::format("there is no service \"{}\"", printable(said.machine->value)));
     } else if (said.port && out_.services.size() > 1) {
@@ -402,8 +391,6 @@ class FolderReader {
 
 }  // namespace
 
-Template read_folder(const std::string& folder, const Options& options) {
-  return FolderReader(folder, options).read();
-}
+Template read_folder(const std::string& folder, const Options& options) { return FolderReader(folder, options).read(); }
 
 }  // namespace tiltyard::templates

@@ -126,7 +126,8 @@ read = "start"
   const auto wrong = [&folder](const std::string& lines) {
     return read_toml(folder, "image = \"test/one:1\"\n[credentials]\nuser = \"player\"\n" + lines);
   };
-  EXPECT_EQ(problem_with(wrong("password = \"a\"\nper_owner = true\n"), "user and password, or user and per_owner").line, 2);
+  EXPECT_EQ(
+      problem_with(wrong("password = \"a\"\nper_owner = true\n"), "user and password, or user and per_owner").line, 2);
   EXPECT_EQ(problem_with(wrong("per_owner = true\n"), "no machine would know").line, 2);
   EXPECT_EQ(problem_with(wrong("per_owner = true\nfile = \"run/../x\"\n"), "credentials.file is").line, 5);
   EXPECT_EQ(problem_with(wrong("per_owner = true\nvariable = \"A B\"\n"), "credentials.variable is").line, 5);

@@ -39,10 +39,8 @@ std::optional<std::vector<std::string>> read_command(const Node& service, std::s
   }
   std::vector<std::string> words;
   for (const auto& item : node->items) {
-    if (auto word = as_text(item, key, context, 32'768))
-      words.push_back(std::move(*word));
-    else if (item.is_null())
-      words.emplace_back();
+    if (auto word = as_text(item, key, context, 32'768)) words.push_back(std::move(*word));
+    else if (item.is_null()) words.emplace_back();
   }
   return words;
 }
@@ -72,18 +70,14 @@ bool is_host_name(std::string_view text) {
 void read_identity(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
   if (const Node* node = service.find("hostname")) {
     if (auto text = as_text(*node, "hostname", context, 63); text && !text->empty()) {
-      if (is_host_name(*text))
-        machine.hostname = *text;
-      else
-        context.problems.error(node->place, fmt::format("\"{}\" is no host name", printable(*text)));
+      if (is_host_name(*text)) machine.hostname = *text;
+      else context.problems.error(node->place, fmt::format("\"{}\" is no host name", printable(*text)));
     }
   }
   if (const Node* node = service.find("domainname")) {
     if (auto text = as_text(*node, "domainname", context, 63); text && !text->empty()) {
-      if (is_host_name(*text))
-        machine.domain = *text;
-      else
-        context.problems.error(node->place, fmt::format("\"{}\" is no domain name", printable(*text)));
+      if (is_host_name(*text)) machine.domain = *text;
+      else context.problems.error(node->place, fmt::format("\"{}\" is no domain name", printable(*text)));
     }
   }
   if (const Node* node = service.find("user")) {
@@ -91,8 +85,7 @@ void read_identity(const Node& service, ReadContext& context, engine::MachineSpe
     const bool fine = text && std::ranges::all_of(*text, [](char c) {
                         return is_name(std::string_view(&c, 1)) || c == '_' || c == '-' || c == '.' || c == ':';
                       });
-    if (fine)
-      machine.user = *text;
+    if (fine) machine.user = *text;
     else if (text)
       context.problems.error(node->place,
                              fmt::format("\"{}\" is no user; write NAME, UID or UID:GID", printable(*text)));
@@ -101,8 +94,7 @@ void read_identity(const Node& service, ReadContext& context, engine::MachineSpe
     const auto text = as_text(*node, "working_dir", context);
     if (text && !text->empty() && !text->starts_with('/'))
       context.problems.error(node->place, "`working_dir` is an absolute path");
-    else if (text)
-      machine.working_dir = *text;
+    else if (text) machine.working_dir = *text;
   }
 }
 
@@ -112,10 +104,8 @@ void read_stop(const Node& service, ReadContext& context, engine::MachineSpec& m
     const bool fine = text && (parse_integer(*text).value_or(0) >= 1 || std::ranges::all_of(upper(*text), [](char c) {
                                  return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
                                }));
-    if (fine)
-      machine.stop_signal = upper(*text);
-    else if (text)
-      context.problems.error(node->place, fmt::format("\"{}\" is no signal", printable(*text)));
+    if (fine) machine.stop_signal = upper(*text);
+    else if (text) context.problems.error(node->place, fmt::format("\"{}\" is no signal", printable(*text)));
   }
   if (const Node* node = service.find("stop_grace_period")) {
     auto grace = as_duration(*node, "stop_grace_period", context);
@@ -169,10 +159,8 @@ void read_rewritten(const Node& service, ReadContext& context, engine::MachineSp
   for (const Node* item : as_list(*dns, "dns", context)) {
     const auto address = as_text(*item, "dns", context, 45);
     const bool fine = address && address->find_first_not_of("0123456789abcdefABCDEF.:") == std::string::npos;
-    if (fine)
-      machine.dns.push_back(*address);
-    else if (address)
-      context.problems.error(item->place, fmt::format("\"{}\" is no address", printable(*address)));
+    if (fine) machine.dns.push_back(*address);
+    else if (address) context.problems.error(item->place, fmt::format("\"{}\" is no address", printable(*address)));
   }
 }
 
@@ -319,8 +307,7 @@ void read_labels(const Node& service, ReadContext& context, engine::MachineSpec&
       for (const auto& line : parse_env(*content, context.variables, source, false, context.problems)) {
         if (line.name.starts_with("tiltyard."))
           context.problems.error(Place{source, line.line}, "labels tiltyard.* are the server's");
-        else
-          machine.labels[line.name] = line.value.value_or("");
+        else machine.labels[line.name] = line.value.value_or("");
       }
     }
   }
@@ -329,10 +316,8 @@ void read_labels(const Node& service, ReadContext& context, engine::MachineSpec&
   const Node pairs = as_pairs(*said);
   if (!pairs.is_map()) return context.problems.error(said->place, "`labels` takes a map, or a list of name=value");
   for (const auto& [name, place, value] : pairs.members) {
-    if (name.starts_with("tiltyard."))
-      context.problems.error(place, "labels tiltyard.* are the server's");
-    else
-      machine.labels[name] = as_text(value, "labels", context).value_or("");
+    if (name.starts_with("tiltyard.")) context.problems.error(place, "labels tiltyard.* are the server's");
+    else machine.labels[name] = as_text(value, "labels", context).value_or("");
   }
 }
 
@@ -350,8 +335,7 @@ void read_health(const Node& service, ReadContext& context, engine::MachineSpec&
         health.test.push_back(as_text(*item, "test", context).value_or(""));
     }
     const std::string how = health.test.empty() ? "" : health.test.front();
-    if (how == "NONE")
-      health.disabled = true;
+    if (how == "NONE") health.disabled = true;
     else if (how != "CMD" && how != "CMD-SHELL")
       context.problems.error(test->place, "`test` starts with CMD, CMD-SHELL or NONE");
     else if (health.test.size() < 2 || (how == "CMD-SHELL" && health.test.size() != 2))
@@ -363,8 +347,7 @@ void read_health(const Node& service, ReadContext& context, engine::MachineSpec&
     if (!value) return;
     if (*value < least || *value > std::chrono::hours{1})
       context.problems.error(said->place, fmt::format("`{}` is from {} ms to an hour", key, least.count()));
-    else
-      into = *value;
+    else into = *value;
   };
   duration("interval", health.interval, milliseconds{100});
   duration("timeout", health.timeout, milliseconds{100});
@@ -383,10 +366,8 @@ void read_restart(const Node& service, ReadContext& context, engine::MachineSpec
     const std::string condition = text_of(*policy, "condition", context, 20).value_or("any");
     const Node* attempts = policy->find("max_attempts");
     const auto most = attempts ? as_integer(*attempts, "max_attempts", context, 0, 1000) : std::nullopt;
-    if (condition == "none")
-      machine.restart = "no";
-    else if (condition == "any")
-      machine.restart = "always";
+    if (condition == "none") machine.restart = "no";
+    else if (condition == "any") machine.restart = "always";
     else if (condition == "on-failure")
       machine.restart = most && *most > 0 ? fmt::format("on-failure:{}", *most) : "on-failure";
     else
@@ -398,12 +379,9 @@ void read_restart(const Node& service, ReadContext& context, engine::MachineSpec
   if (!text) return;
   std::string_view rest = *text;
   const std::string before = machine.restart;
-  if (rest == "no" || rest == "false" || rest.empty())
-    machine.restart = "no";
-  else if (rest == "always" || rest == "unless-stopped" || rest == "on-failure")
-    machine.restart = rest;
-  else if (rest.starts_with("on-failure:") && parse_integer(rest.substr(11)).value_or(-1) >= 0)
-    machine.restart = rest;
+  if (rest == "no" || rest == "false" || rest.empty()) machine.restart = "no";
+  else if (rest == "always" || rest == "unless-stopped" || rest == "on-failure") machine.restart = rest;
+  else if (rest.starts_with("on-failure:") && parse_integer(rest.substr(11)).value_or(-1) >= 0) machine.restart = rest;
   else
     return context.problems.error(
         node->place, fmt::format("restart \"{}\" is not known; there are no, always, on-failure[:N] and unless-stopped",

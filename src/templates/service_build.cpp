@@ -41,8 +41,7 @@ void read_pairs(const Node& build, std::string_view key, ReadContext& context,
 void read_build_network(const Node& node, ReadContext& context, engine::BuildSpec& build) {
   const auto text = as_text(node, "network", context, 100);
   if (!text || *text == "default" || *text == "bridge" || text->empty()) return;
-  if (*text == "none")
-    build.network = false;
+  if (*text == "none") build.network = false;
   else
     context.problems.error(
         node.place,

@@ -183,8 +183,7 @@ void read_swap(const Node* service, ReadContext& context, engine::Resources& res
     } else if (const auto total = as_bytes(*node, "memswap_limit", context); total && *total > 0) {
       if (*total < resources.memory)
         context.problems.error(node->place, "`memswap_limit` counts the memory too and is not less than it");
-      else
-        swap = Said<std::int64_t>{*total - resources.memory, node->place};
+      else swap = Said<std::int64_t>{*total - resources.memory, node->place};
     }
   }
   std::int64_t granted =
@@ -224,8 +223,7 @@ void read_sizes(const Node* service, ReadContext& context, engine::Resources& re
     if (const auto size = as_bytes(*node, "shm_size", context)) {
       if (bounds.ceiling.shm > 0 && *size > bounds.ceiling.shm)
         over(context, node->place, "shared memory", bytes_text(*size), bytes_text(bounds.ceiling.shm));
-      else
-        resources.shm = *size;
+      else resources.shm = *size;
     }
   }
   const auto& disk = context.settings.limits.disk;
@@ -240,10 +238,8 @@ void read_sizes(const Node* service, ReadContext& context, engine::Resources& re
 
 void set_ulimit(std::vector<engine::Ulimit>& ulimits, engine::Ulimit one) {
   const auto there = std::ranges::find(ulimits, one.name, &engine::Ulimit::name);
-  if (there != ulimits.end())
-    *there = std::move(one);
-  else
-    ulimits.push_back(std::move(one));
+  if (there != ulimits.end()) *there = std::move(one);
+  else ulimits.push_back(std::move(one));
 }
 
 void check_ulimit(const engine::Ulimit& one, const Place& place, ReadContext& context) {
@@ -318,10 +314,8 @@ void read_capabilities(const Node& service, ReadContext& context, engine::Machin
       if (!text) continue;
       const std::string name = capability_name(*text);
       if (!known(*item, name)) continue;
-      if (name == "ALL")
-        kept.clear();
-      else
-        kept.erase(name);
+      if (name == "ALL") kept.clear();
+      else kept.erase(name);
     }
   }
   if (const Node* add = at(&service, "cap_add")) {
@@ -402,8 +396,7 @@ void read_devices(const Node& service, ReadContext& context, engine::MachineSpec
     }
     if (device.starts_with("/dev/") && device.find("..") == std::string::npos)
       machine.devices.push_back(std::move(device));
-    else
-      context.problems.error(item->place, "a device is a path below /dev");
+    else context.problems.error(item->place, "a device is a path below /dev");
   }
 }
 
@@ -447,16 +440,14 @@ void read_privileges(const Node& service, ReadContext& context, engine::MachineS
   read_devices(service, context, machine);
   if (const Member* member = service.member("privileged");
       member && as_bool(member->value, "privileged", context).value_or(false)) {
-    if (context.allows("privileged"))
-      machine.privileged_by_operator = true;
+    if (context.allows("privileged")) machine.privileged_by_operator = true;
     else
       context.problems.error(member->place,
                              fmt::format("\"privileged\" is refused: {}", find_key("service", "privileged")->note));
   }
   if (const Member* member = service.member("runtime"); member && !member->value.is_empty()) {
     const auto name = as_text(member->value, "runtime", context, 64);
-    if (name && context.allows("runtime:" + *name))
-      machine.runtime = *name;
+    if (name && context.allows("runtime:" + *name)) machine.runtime = *name;
     else if (name)
       context.problems.error(member->place,
                              fmt::format("\"runtime\" is refused: {}", find_key("service", "runtime")->note));

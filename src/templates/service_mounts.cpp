@@ -161,10 +161,8 @@ void read_long_tmpfs(const Node& item, const std::string& target, ReadContext& c
     if (const Node* said = options->find("size")) size = as_bytes(*said, "size", context).value_or(0);
     if (const Node* said = options->find("mode")) {
       const auto bits = said->is_scalar() ? parse_mode(said->text) : std::nullopt;
-      if (bits)
-        mode = *bits;
-      else
-        context.problems.error(said->place, "`mode` takes octal digits like 1777");
+      if (bits) mode = *bits;
+      else context.problems.error(said->place, "`mode` takes octal digits like 1777");
     }
   }
   add_tmpfs(target, size, mode, out);
@@ -185,15 +183,12 @@ void read_long_volume(const Node& item, ReadContext& context, ReadService& out) 
   }
   const Node* place = item.find("source") ? item.find("source") : &item;
   if (type == "bind") {
-    if (source.empty())
-      context.problems.error(item.place, "a bind needs its `source`");
-    else
-      add_bind(*place, source, target, read_only.has_value(), read_only.value_or(true), context, out);
+    if (source.empty()) context.problems.error(item.place, "a bind needs its `source`");
+    else add_bind(*place, source, target, read_only.has_value(), read_only.value_or(true), context, out);
   } else if (type == "volume") {
     if (is_path(source))
       context.problems.error(place->place, fmt::format("\"{}\" is a path; write `type: bind`", printable(source)));
-    else
-      add_volume(*place, source, target, read_only.value_or(false), context, out);
+    else add_volume(*place, source, target, read_only.value_or(false), context, out);
   } else if (type == "tmpfs") {
     read_long_tmpfs(item, target, context, out);
   } else {
@@ -219,10 +214,8 @@ void read_tmpfs_text(const Node& item, ReadContext& context, ReadService& out) {
       const std::string_view value = equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
       const auto bytes = parse_bytes(value);
       const auto bits = parse_mode(value);
-      if (name == "size" && bytes && *bytes <= kLargestTmpfs)
-        size = *bytes;
-      else if (name == "mode" && bits)
-        mode = *bits;
+      if (name == "size" && bytes && *bytes <= kLargestTmpfs) size = *bytes;
+      else if (name == "mode" && bits) mode = *bits;
       else if (name == "rw" || name == "noexec" || name == "nosuid" || name == "nodev" || name == "exec" ||
                name == "uid" || name == "gid")
         context.problems.warn(item.place,
@@ -259,10 +252,8 @@ void read_file_use(const Node& item, std::string_view key, ReadContext& context,
     target = text_of(item, "target", context).value_or("");
     if (const Node* said = item.find("mode"); said && !said->is_null()) {
       const auto bits = said->is_scalar() ? parse_mode(said->text) : std::nullopt;
-      if (bits)
-        mode = *bits;
-      else
-        context.problems.error(said->place, "`mode` takes octal digits like 0440");
+      if (bits) mode = *bits;
+      else context.problems.error(said->place, "`mode` takes octal digits like 0440");
     }
   } else {
     source = as_text(item, key, context, 200).value_or("");
@@ -273,10 +264,8 @@ void read_file_use(const Node& item, std::string_view key, ReadContext& context,
     return context.problems.error(item.place,
                                   fmt::format("\"{}\" is not declared under the file's `{}`", printable(source), key));
   }
-  if (target.empty())
-    target = secret ? "/run/secrets/" + source : "/" + source;
-  else if (!target.starts_with('/'))
-    target = (secret ? "/run/secrets/" : "/") + target;
+  if (target.empty()) target = secret ? "/run/secrets/" + source : "/" + source;
+  else if (!target.starts_with('/')) target = (secret ? "/run/secrets/" : "/") + target;
   if (!target_is_fine(item, target, context)) return;
   BindSource bind;
   bind.path = found->second.path;
@@ -290,14 +279,11 @@ void read_file_use(const Node& item, std::string_view key, ReadContext& context,
 
 void read_mounts(const Node& service, ReadContext& context, ReadService& out) {
   if (const Node* volumes = service.find("volumes")) {
-    if (volumes->is_map())
-      context.problems.error(volumes->place, "`volumes` of a service takes a list");
+    if (volumes->is_map()) context.problems.error(volumes->place, "`volumes` of a service takes a list");
     else
       for (const Node* item : as_list(*volumes, "volumes", context)) {
-        if (item->is_map())
-          read_long_volume(*item, context, out);
-        else
-          read_short_volume(*item, context, out);
+        if (item->is_map()) read_long_volume(*item, context, out);
+        else read_short_volume(*item, context, out);
       }
   }
   if (const Node* tmpfs = service.find("tmpfs")) {

@@ -40,10 +40,8 @@ Use read_use(const Member& member, ReadContext& context) {
     for (const Node* item : as_list(*aliases, "aliases", context)) {
       const auto name = as_text(*item, "aliases", context, 200);
       if (!name) continue;
-      if (is_name(*name, 200))
-        use.network.aliases.push_back(*name);
-      else
-        context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(*name)));
+      if (is_name(*name, 200)) use.network.aliases.push_back(*name);
+      else context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(*name)));
     }
   }
   if (const Node* said = options.find("priority"))
@@ -139,10 +137,8 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
   }
   if (const Node* kind = item.find("app_protocol")) {
     const std::string text = lower(as_text(*kind, "app_protocol", context, 20).value_or(""));
-    if (text == "http" || text == "ws")
-      published.kind = EndpointKind::kHttp;
-    else if (text == "tcp")
-      published.kind = EndpointKind::kTcp;
+    if (text == "http" || text == "ws") published.kind = EndpointKind::kHttp;
+    else if (text == "tcp") published.kind = EndpointKind::kTcp;
     else if (!text.empty())
       context.problems.warn(kind->place, fmt::format("app_protocol \"{}\" is taken as tcp", printable(text))),
           published.kind = EndpointKind::kTcp;
@@ -193,10 +189,8 @@ void read_links(const Node& service, ReadContext& context, ReadService& out) {
       add_dependency(name, DependsOn::kStarted, true, item->place, context, out);
     const std::string alias = colon == std::string::npos ? name : text->substr(colon + 1);
     if (alias == name || !context.services.contains(name)) continue;
-    if (is_name(alias))
-      out.service.extra_hosts.emplace_back(alias, name);
-    else
-      context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(alias)));
+    if (is_name(alias)) out.service.extra_hosts.emplace_back(alias, name);
+    else context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(alias)));
   }
 }
 
@@ -231,12 +225,9 @@ void read_network_use(const Node& service, ReadContext& context, ReadService& ou
 void read_ports(const Node& service, ReadContext& context, ReadService& out) {
   if (const Node* ports = service.find("ports")) {
     for (const Node* item : as_list(*ports, "ports", context)) {
-      if (item->is_map())
-        read_long_port(*item, context, out);
-      else if (item->is_scalar())
-        read_short_port(*item, context, out);
-      else
-        context.problems.error(item->place, "a port is a number, a text or a map");
+      if (item->is_map()) read_long_port(*item, context, out);
+      else if (item->is_scalar()) read_short_port(*item, context, out);
+      else context.problems.error(item->place, "a port is a number, a text or a map");
     }
   }
   read_expose(service, context, out);
@@ -255,10 +246,8 @@ void read_depends(const Node& service, ReadContext& context, ReadService& out) {
         check_keys(options, "service.depends_on", context.problems);
         const std::string condition = text_of(options, "condition", context, 40).value_or("service_started");
         required = bool_of(options, "required", context).value_or(true);
-        if (condition == "service_healthy")
-          how = DependsOn::kHealthy;
-        else if (condition == "service_completed_successfully")
-          how = DependsOn::kCompleted;
+        if (condition == "service_healthy") how = DependsOn::kHealthy;
+        else if (condition == "service_completed_successfully") how = DependsOn::kCompleted;
         else if (condition != "service_started") {
           context.problems.error(place, fmt::format("condition \"{}\" is not known; there are service_started, "
                                                     "service_healthy and service_completed_successfully",
@@ -293,15 +282,12 @@ void read_extra_hosts(const Node& service, ReadContext& context, ReadService& ou
       const auto at = text->find_first_of("=:");
       if (at == std::string::npos)
         context.problems.error(item->place, fmt::format("\"{}\" is no host; write name:service", printable(*text)));
-      else
-        hosts.emplace_back(text->substr(0, at), text->substr(at + 1), item->place);
+      else hosts.emplace_back(text->substr(0, at), text->substr(at + 1), item->place);
     }
   }
   for (auto& [name, to, place] : hosts) {
-    if (!is_name(name, 200))
-      context.problems.error(place, fmt::format("\"{}\" is no host name", printable(name)));
-    else if (to == "127.0.0.1" || context.services.contains(to))
-      out.service.extra_hosts.emplace_back(name, to);
+    if (!is_name(name, 200)) context.problems.error(place, fmt::format("\"{}\" is no host name", printable(name)));
+    else if (to == "127.0.0.1" || context.services.contains(to)) out.service.extra_hosts.emplace_back(name, to);
     else
       context.problems.error(
           place,

@@ -139,10 +139,8 @@ class Table {
     }
     for (const auto& item : *list) {
       const auto value = item.value_exact<std::string>();
-      if (value && value->size() <= 200)
-        out.push_back({*value, place(item)});
-      else
-        wrong(key, item, "a list of texts");
+      if (value && value->size() <= 200) out.push_back({*value, place(item)});
+      else wrong(key, item, "a list of texts");
     }
     return out;
   }
@@ -197,10 +195,8 @@ void read_ports(Table& top, Settings& settings) {
     }
     const auto port = static_cast<std::uint16_t>(*number);
     const bool twice = std::ranges::any_of(settings.ports, [port](const auto& one) { return one.value == port; });
-    if (twice)
-      top.problems().error(top.place(item), fmt::format("port {} is there twice", port));
-    else
-      settings.ports.push_back({port, top.place(item)});
+    if (twice) top.problems().error(top.place(item), fmt::format("port {} is there twice", port));
+    else settings.ports.push_back({port, top.place(item)});
   }
 }
 
@@ -265,10 +261,8 @@ void read_endpoint(Table& table, Settings& settings) {
     table.problems().error(endpoint.place, "an endpoint needs its port");
   }
   if (auto kind = table.text("kind")) {
-    if (kind->value == "http")
-      endpoint.kind = EndpointKind::kHttp;
-    else if (kind->value == "tcp")
-      endpoint.kind = EndpointKind::kTcp;
+    if (kind->value == "http") endpoint.kind = EndpointKind::kHttp;
+    else if (kind->value == "tcp") endpoint.kind = EndpointKind::kTcp;
     else
       table.problems().error(kind->place,
                              fmt::format("kind \"{}\" is not known; there are http and tcp", printable(kind->value)));
@@ -302,10 +296,8 @@ void read_ready(Table& top, ReadySettings& ready) {
   if (!table) return;
   ready.machine = table->text("machine");
   if (auto path = table->text("path", 500)) {
-    if (path->value.starts_with('/'))
-      ready.path = path->value;
-    else
-      top.problems().error(path->place, "ready.path starts with \"/\"");
+    if (path->value.starts_with('/')) ready.path = path->value;
+    else top.problems().error(path->place, "ready.path starts with \"/\"");
   }
   if (auto port = table->integer("port", 1, 65535)) {
     ready.port = Said<std::uint16_t>{static_cast<std::uint16_t>(port->value), port->place};
@@ -350,19 +342,23 @@ bool is_prefix(std::string_view text) {
 }
 
 bool is_alphabet(std::string_view text) {
-  const auto plain = [](char c) { return c > ' ' && c < 127 && c != '{' && c != '}' && c != '"' && c != '\\' && c != '<' && c != '&'; };
+  const auto plain = [](char c) {
+    return c > ' ' && c < 127 && c != '{' && c != '}' && c != '"' && c != '\\' && c != '<' && c != '&';
+  };
   return text.size() >= 2 && text.size() <= 64 && std::ranges::all_of(text, plain) &&
          std::set<char>(text.begin(), text.end()).size() == text.size();
 }
 
 bool is_variable(std::string_view text) {
   const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
-  return !text.empty() && text.size() <= 64 && std::isdigit(static_cast<unsigned char>(text[0])) == 0 && std::ranges::all_of(text, fits);
+  return !text.empty() && text.size() <= 64 && std::isdigit(static_cast<unsigned char>(text[0])) == 0 &&
+         std::ranges::all_of(text, fits);
 }
 
 /// The absolute path of a file in a machine.
 bool is_path_inside(const std::string& path) {
-  return path.size() > 1 && path[0] == '/' && !path.ends_with('/') && path.find("/../") == std::string::npos && !path.ends_with("/..");
+  return path.size() > 1 && path[0] == '/' && !path.ends_with('/') && path.find("/../") == std::string::npos &&
+         !path.ends_with("/..");
 }
 
 void read_credentials(Table& top, Settings& settings) {
@@ -370,12 +366,15 @@ void read_credentials(Table& top, Settings& settings) {
   if (!table) return;
   auto& problems = top.problems();
   Credentials made;
-  const auto user = table->text("user"), password = table->text("password"), file = table->text("file"), variable = table->text("variable");
+  const auto user = table->text("user"), password = table->text("password"), file = table->text("file"),
+             variable = table->text("variable");
   if (const auto said = table->flag("per_owner")) made.per_owner = said->value;
   settings.credentials_machine = table->text("machine");
   if (auto said = table->text("read")) {
     if (said->value == "start" || said->value == "always") made.read_at_start = said->value == "start";
-    else problems.error(said->place, "credentials.read is \"always\" (each time it is needed) or \"start\" (once, at its start)");
+    else
+      problems.error(said->place,
+                     "credentials.read is \"always\" (each time it is needed) or \"start\" (once, at its start)");
   }
   table->finish();
   if (!user || password.has_value() == made.per_owner) {
@@ -389,7 +388,8 @@ void read_credentials(Table& top, Settings& settings) {
     made.file = file->value;
   }
   if (variable && !is_variable(variable->value)) {
-    problems.error(variable->place, "credentials.variable is the name of an environment variable: letters, digits and \"_\"");
+    problems.error(variable->place,
+                   "credentials.variable is the name of an environment variable: letters, digits and \"_\"");
   } else if (variable) {
     made.variable = variable->value;
   }
@@ -410,7 +410,10 @@ void read_flag(Table& top, Settings& settings) {
   }
   if (auto said = table->text("alphabet")) {
     if (is_alphabet(said->value)) flag.alphabet = said->value;
-    else problems.error(said->place, "flag.alphabet has 2 to 64 different printable characters, without braces, quotes, \"\\\", \"<\" and \"&\"");
+    else
+      problems.error(
+          said->place,
+          "flag.alphabet has 2 to 64 different printable characters, without braces, quotes, \"\\\", \"<\" and \"&\"");
   }
   if (auto said = table->text("base", 100)) {
     if (said->value.find_first_of("{}") == std::string::npos) flag.base = said->value;
@@ -427,7 +430,9 @@ void read_flag(Table& top, Settings& settings) {
   settings.flag_machine = table->text("machine");
   if (auto said = table->text("read")) {
     if (said->value == "start" || said->value == "always") flag.read_at_start = said->value == "start";
-    else problems.error(said->place, "flag.read is \"always\" (each time it is needed) or \"start\" (once, when the program starts)");
+    else
+      problems.error(said->place,
+                     "flag.read is \"always\" (each time it is needed) or \"start\" (once, when the program starts)");
   }
   table->finish();
 }
@@ -439,7 +444,8 @@ void read_pool(Table& top, Settings& settings) {
   const auto min = table->integer("min", 0, 10'000), max = table->integer("max", 0, 10'000);
   if (min) pool.min = static_cast<int>(min->value);
   pool.max = max ? static_cast<int>(max->value) : pool.min;
-  if (pool.max < pool.min) top.problems().error(max->place, fmt::format("pool.max is {}, less than pool.min, {}", pool.max, pool.min));
+  if (pool.max < pool.min)
+    top.problems().error(max->place, fmt::format("pool.max is {}, less than pool.min, {}", pool.max, pool.min));
   if (const auto idle = table->whole_seconds("idle", seconds{1})) pool.idle = *idle;
   if (const auto age = table->whole_seconds("max_age", seconds{1})) pool.max_age = *age;
   if (const auto pause = table->flag("pause")) pool.pause = pause->value;
@@ -472,16 +478,12 @@ void read_rest(Table& top, Settings& settings) {
   if (auto said = top.flag("active")) settings.active = said->value;
   if (auto said = top.flag("disable_dynamic_flags")) settings.dynamic_flags = !said->value;
   if (auto said = top.text("flag_prefix")) {
-    if (is_prefix(said->value))
-      settings.flag_prefix = said->value;
-    else
-      top.problems().error(said->place, "flag_prefix has at most 32 letters, digits, \"_\", \".\" and \"-\"");
+    if (is_prefix(said->value)) settings.flag_prefix = said->value;
+    else top.problems().error(said->place, "flag_prefix has at most 32 letters, digits, \"_\", \".\" and \"-\"");
   }
   if (auto said = top.text("cost_centre")) {
-    if (is_name(said->value, 40))
-      settings.cost_centre = said->value;
-    else
-      top.problems().error(said->place, "cost_centre has at most 40 letters, digits and \"_\"");
+    if (is_name(said->value, 40)) settings.cost_centre = said->value;
+    else top.problems().error(said->place, "cost_centre has at most 40 letters, digits and \"_\"");
   }
   if (auto said = top.duration("expected_boot", seconds{1})) settings.expected_boot = *said;
   if (const auto said = top.whole_seconds("pause_after")) settings.pause_after = *said;
@@ -553,10 +555,8 @@ Settings read_settings(std::string_view text, Problems& problems) {
 LeasePolicy lease_policy(const LeaseSettings& settings, Problems& problems) {
   LeasePolicy policy;
   const std::string name = settings.policy ? settings.policy->value : "ctf";
-  if (name == "academy")
-    policy = academy_policy();
-  else if (name == "chat")
-    policy = chat_policy();
+  if (name == "academy") policy = academy_policy();
+  else if (name == "chat") policy = chat_policy();
   else if (name != "ctf") {
     constexpr std::array<std::string_view, 3> kPolicies{"ctf", "academy", "chat"};
     problems.error(settings.policy->place,

@@ -57,9 +57,7 @@ inline Template read_compose_text(const TestFolder& folder, std::string_view com
   return read_folder(folder.at("t"), options);
 }
 
-inline std::string problems_text(const Template& tmpl) {
-  return format_problems(tmpl);
-}
+inline std::string problems_text(const Template& tmpl) { return format_problems(tmpl); }
 
 /// The first problem whose message holds `part`; fails the test if there is none.
 inline Problem problem_with(const Template& tmpl, std::string_view part) {

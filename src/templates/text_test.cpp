@@ -13,9 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::shared_ptr<const Source> source() {
-  return std::make_shared<const Source>(Source{"f.yaml", {}});
-}
+std::shared_ptr<const Source> source() { return std::make_shared<const Source>(Source{"f.yaml", {}}); }
 
 /// The one problem of a text that is no YAML of ours.
 Problem refusal(std::string_view text) {

@@ -10,12 +10,8 @@
 namespace tiltyard::templates {
 namespace {
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_alnum(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), now(b.size() + 1);
@@ -39,10 +35,8 @@ std::optional<double> take_decimal(std::string_view& text) {
   std::size_t end = 0;
   bool point = false, digit = false;
   while (end < text.size() && (is_digit(text[end]) || (text[end] == '.' && !point))) {
-    if (text[end] == '.')
-      point = true;
-    else
-      digit = true;
+    if (text[end] == '.') point = true;
+    else digit = true;
     ++end;
   }
   if (!digit || end > 24) return std::nullopt;
@@ -93,18 +87,12 @@ std::optional<std::int64_t> parse_bytes(std::string_view text) {
   if (!number) return std::nullopt;
   const std::string unit = lower(trim(text));
   double factor = 0;
-  if (unit.empty() || unit == "b")
-    factor = 1;
-  else if (unit == "k" || unit == "kb" || unit == "kib")
-    factor = 1024.0;
-  else if (unit == "m" || unit == "mb" || unit == "mib")
-    factor = 1024.0 * 1024;
-  else if (unit == "g" || unit == "gb" || unit == "gib")
-    factor = 1024.0 * 1024 * 1024;
-  else if (unit == "t" || unit == "tb" || unit == "tib")
-    factor = 1024.0 * 1024 * 1024 * 1024;
-  else
-    return std::nullopt;
+  if (unit.empty() || unit == "b") factor = 1;
+  else if (unit == "k" || unit == "kb" || unit == "kib") factor = 1024.0;
+  else if (unit == "m" || unit == "mb" || unit == "mib") factor = 1024.0 * 1024;
+  else if (unit == "g" || unit == "gb" || unit == "gib") factor = 1024.0 * 1024 * 1024;
+  else if (unit == "t" || unit == "tb" || unit == "tib") factor = 1024.0 * 1024 * 1024 * 1024;
+  else return std::nullopt;
   const double bytes = *number * factor;
   if (bytes > 4e18) return std::nullopt;
   return static_cast<std::int64_t>(bytes);
@@ -122,22 +110,14 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
     while (end < text.size() && !is_digit(text[end]) && text[end] != '.') ++end;
     const std::string_view unit = text.substr(0, end);
     double factor = 0;
-    if (unit == "ns")
-      factor = 1e-6;
-    else if (unit == "us" || unit == "\xC2\xB5s")
-      factor = 1e-3;
-    else if (unit == "ms")
-      factor = 1;
-    else if (unit == "s")
-      factor = 1000;
-    else if (unit == "m")
-      factor = 60'000;
-    else if (unit == "h")
-      factor = 3'600'000;
-    else if (unit == "d")
-      factor = 86'400'000;
-    else
-      return std::nullopt;
+    if (unit == "ns") factor = 1e-6;
+    else if (unit == "us" || unit == "\xC2\xB5s") factor = 1e-3;
+    else if (unit == "ms") factor = 1;
+    else if (unit == "s") factor = 1000;
+    else if (unit == "m") factor = 60'000;
+    else if (unit == "h") factor = 3'600'000;
+    else if (unit == "d") factor = 86'400'000;
+    else return std::nullopt;
     total += *number * factor;
     text.remove_prefix(end);
   }
@@ -220,18 +200,14 @@ std::optional<std::vector<std::string>> split_command(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quote == '\'') {
-      if (c == '\'')
-        quote = 0;
-      else
-        word += c;
+      if (c == '\'') quote = 0;
+      else word += c;
     } else if (c == '\\' && i + 1 < text.size() && (quote == 0 || text[i + 1] == '"' || text[i + 1] == '\\')) {
       word += text[++i];
       in_word = true;
     } else if (quote == '"') {
-      if (c == '"')
-        quote = 0;
-      else
-        word += c;
+      if (c == '"') quote = 0;
+      else word += c;
     } else if (c == '\'' || c == '"') {
       quote = c;
       in_word = true;
@@ -315,10 +291,8 @@ bool is_slug(std::string_view text, std::size_t most) {
 std::string to_slug(std::string_view text, std::size_t most) {
   std::string out;
   for (const char c : lower(text)) {
-    if (is_digit(c) || (c >= 'a' && c <= 'z'))
-      out += c;
-    else if (!out.empty() && out.back() != '-')
-      out += '-';
+    if (is_digit(c) || (c >= 'a' && c <= 'z')) out += c;
+    else if (!out.empty() && out.back() != '-') out += '-';
     if (out.size() >= most) break;
   }
   while (!out.empty() && out.back() == '-') out.pop_back();

@@ -62,7 +62,7 @@ struct Watcher::State {
     while (const dirent* entry = ::readdir(folder)) {
       const std::string name = entry->d_name;
       if (name == "." || name == ".." || name == ".git") continue;
-      struct stat info {};
+      struct stat info{};
       const std::string below = path + "/" + name;
       const int looked = depth == 0 ? ::stat(below.c_str(), &info) : ::lstat(below.c_str(), &info);
       if (looked == 0 && S_ISDIR(info.st_mode)) add(below, depth == 0 ? name : top, depth + 1);

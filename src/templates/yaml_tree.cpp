@@ -234,9 +234,7 @@ std::string plain_yaml_message(const YAML::Exception& failure) {
 
 }  // namespace
 
-bool Node::is_empty() const {
-  return is_null() || (is_sequence() && items.empty()) || (is_map() && members.empty());
-}
+bool Node::is_empty() const { return is_null() || (is_sequence() && items.empty()) || (is_map() && members.empty()); }
 
 const Member* Node::member(std::string_view key) const {
   for (const auto& one : members) {
@@ -250,9 +248,7 @@ const Node* Node::find(std::string_view key) const {
   return found ? &found->value : nullptr;
 }
 
-Node* Node::find(std::string_view key) {
-  return const_cast<Node*>(std::as_const(*this).find(key));
-}
+Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(*this).find(key)); }
 
 void Node::set(std::string key, Place key_place, Node value) {
   if (Node* there = find(key)) {

@@ -47,10 +47,12 @@ TEST_P(R1_5_Docker, MachineIsHardenedAsSeenFromInside) {
   EXPECT_THAT(run(handle, {"cat", "/proc/self/limits"}).out, testing::ContainsRegex("Max open files +1024 +1024"));
   EXPECT_NE(run(handle, {"sh", "-c", "echo x > /file"}).exit_code, 0) << "the root file system is read-only";
   EXPECT_EQ(run(handle, {"sh", "-c", "echo x > /scratch/file"}).exit_code, 0);
-  const Ran pids = run(handle, {"sh", "-c", "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max"});
+  const Ran pids =
+      run(handle, {"sh", "-c", "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max"});
   EXPECT_EQ(pids.out, "64\n");
-  const Ran memory = run(handle, {"sh", "-c",
-                                  "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"});
+  const Ran memory =
+      run(handle,
+          {"sh", "-c", "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"});
   EXPECT_EQ(memory.out, "67108864\n");
 }
 
@@ -71,11 +73,11 @@ TEST_P(R1_5_Docker, MachineIsHardenedAsSeenByInspect) {
   const auto answer = await(client.send(request, 5s));
   ASSERT_TRUE(ok(answer));
   const std::string& body = answer->body;
-  for (const char* said : {R"("Privileged":false)", R"("CapDrop":["ALL"])", R"("SecurityOpt":["no-new-privileges"])",
-                           R"("PidsLimit":64)", R"("Memory":67108864)", R"("MemorySwap":67108864)", R"("NanoCpus":500000000)",
-                           R"("NetworkMode":"none")", R"("PublishAllPorts":false)", R"("PortBindings":null)",
-                           R"("max-size":"10485760")", R"("IpcMode":"private")", R"("PidMode":"")", R"("Binds":null)",
-                           R"("Devices":null)", R"("Type":"json-file")"}) {
+  for (const char* said :
+       {R"("Privileged":false)", R"("CapDrop":["ALL"])", R"("SecurityOpt":["no-new-privileges"])", R"("PidsLimit":64)",
+        R"("Memory":67108864)", R"("MemorySwap":67108864)", R"("NanoCpus":500000000)", R"("NetworkMode":"none")",
+        R"("PublishAllPorts":false)", R"("PortBindings":null)", R"("max-size":"10485760")", R"("IpcMode":"private")",
+        R"("PidMode":"")", R"("Binds":null)", R"("Devices":null)", R"("Type":"json-file")"}) {
     EXPECT_THAT(body, HasSubstr(said));
   }
   EXPECT_THAT(body, Not(HasSubstr("seccomp=unconfined")));
@@ -96,10 +98,12 @@ TEST_P(R1_5_Docker, MemoryHogIsKilledAndSaid) {
   spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"};
   const Handle handle = running(spec);
   MachineStatus status;
-  ASSERT_TRUE(loop_.until([&] {
-    status = await(engine().inspect(handle)).value();
-    return status.state == MachineState::kExited;
-  }, 30s));
+  ASSERT_TRUE(loop_.until(
+      [&] {
+        status = await(engine().inspect(handle)).value();
+        return status.state == MachineState::kExited;
+      },
+      30s));
   EXPECT_TRUE(status.out_of_memory);
   EXPECT_EQ(status.exit_code, 137);
 }
@@ -203,7 +207,8 @@ TEST_P(R14_2_Docker, AFullDiskIsToldAsSuchAndLeavesNothing) {
   make.method = "POST";
   make.target = "/volumes/create";
   make.headers.add("Content-Type", "application/json");
-  make.body = R"({"Name":")" + volume + R"(","Driver":"local","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"size=64k"}})";
+  make.body =
+      R"({"Name":")" + volume + R"(","Driver":"local","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"size=64k"}})";
   const auto made = await(client.send(make, 5s));
   ASSERT_TRUE(ok(made));
   ASSERT_EQ(made->status, 201) << made->body;

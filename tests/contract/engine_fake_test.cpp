@@ -1,10 +1,10 @@
 // The fake engine keeps the contract, and is as troublesome as it is told to be.
-#include <boost/asio/connect.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <gmock/gmock.h>
 #include <unistd.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "engine/fake/fake_engine.h"
 #include "engine_contract.h"
@@ -29,7 +29,9 @@ class FakeBench final : public Bench {
   std::string image() override { return "fake/machine:1"; }
   std::string name_space() override { return "faketest"; }
   // Machines of this process listen there; another run at the same time has other addresses.
-  std::string prefix() override { return "127." + std::to_string(1 + ::getpid() % 200) + "." + std::to_string(::getpid() / 200 % 250); }
+  std::string prefix() override {
+    return "127." + std::to_string(1 + ::getpid() % 200) + "." + std::to_string(::getpid() / 200 % 250);
+  }
   void cut() override { engine_->go_away(); }
   void restore() override { engine_->come_back(); }
   void lose_answer(std::string verb) override { engine_->lose_answer(std::move(verb)); }

@@ -1,7 +1,7 @@
 // What a machine reaches and what reaches it: tried from inside machines, with targets of our own making.
+#include <gmock/gmock.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <gmock/gmock.h>
 
 #include <cstdlib>
 
@@ -54,7 +54,8 @@ class Outside {
     sh("ip link set " + name_ + "n netns " + name_);
     sh("ip addr add 11.77.0.1/30 dev " + name_ + "h");
     sh("ip link set " + name_ + "h up");
-    in("ip link set lo up; ip link set " + name_ + "n up; ip addr add 11.77.0.2/30 dev " + name_ + "n; ip route add default via 11.77.0.1");
+    in("ip link set lo up; ip link set " + name_ + "n up; ip addr add 11.77.0.2/30 dev " + name_ +
+       "n; ip route add default via 11.77.0.1");
     for (const char* address : kClosed) {
       in(std::string("ip addr add ") + address + "/32 dev lo");
       sh(std::string("ip route add ") + address + "/32 via 11.77.0.2");
@@ -63,7 +64,8 @@ class Outside {
   }
   ~Outside() {
     for (const char* address : kClosed) sh(std::string("ip route del ") + address + "/32 via 11.77.0.2");
-    sh("ip netns pids " + name_ + " | xargs -r kill -9; ip netns del " + name_ + "; ip link del " + name_ + "h 2>/dev/null || true");
+    sh("ip netns pids " + name_ + " | xargs -r kill -9; ip netns del " + name_ + "; ip link del " + name_ +
+       "h 2>/dev/null || true");
   }
   int in(const std::string& command) { return sh("ip netns exec " + name_ + " sh -c \"" + command + "\""); }
   static int sh(const std::string& command) { return std::system(command.c_str()); }
@@ -107,7 +109,8 @@ TEST_P(R1_5_Isolation, HostServicesAreOutOfReach) {
   ASSERT_TRUE(host_reaches(inner.gateway, port)) << "the service does listen";
   // A connection is all that is tried: the listener says nothing, so an open port ends by nc's own limit with status 0.
   auto connects = [&](const Handle& from, const std::string& where) {
-    return run(from, {"sh", "-c", "nc -w 2 " + where + " " + std::to_string(port) + " -e /bin/true && echo connected"}).out;
+    return run(from, {"sh", "-c", "nc -w 2 " + where + " " + std::to_string(port) + " -e /bin/true && echo connected"})
+        .out;
   };
   EXPECT_EQ(connects(a, inner.gateway), "");
   EXPECT_EQ(connects(b, outer.gateway), "");
@@ -168,9 +171,9 @@ TEST_F(R1_5_Firewall, IsPutRightWithinASecond) {
   ASSERT_TRUE(firewall_->in_force());
   const std::string before = listing();
   ASSERT_THAT(before, HasSubstr("hook forward"));
-  for (const std::string& harm : {"delete table inet " + table_, "flush table inet " + table_,
-                                  "flush chain inet " + table_ + " input", "insert rule inet " + table_ + " input accept",
-                                  "delete element inet " + table_ + " closed { 10.0.0.0/8 }"}) {
+  for (const std::string& harm :
+       {"delete table inet " + table_, "flush table inet " + table_, "flush chain inet " + table_ + " input",
+        "insert rule inet " + table_ + " input accept", "delete element inet " + table_ + " closed { 10.0.0.0/8 }"}) {
     ASSERT_TRUE(ok(docker::run_nft("nft", harm, {}))) << harm;
     EXPECT_TRUE(loop_.until([&] { return listing() == before; }, 1s)) << harm;
     EXPECT_TRUE(repaired(before)) << harm;
@@ -213,7 +216,8 @@ TEST_F(R1_5_Firewall, LookingCostsMicroseconds) {
   for (int round = 0; round < 5; ++round) {
     const auto begun = std::chrono::steady_clock::now();
     EXPECT_EQ(loop_.await(many(firewall_.get())), 1000);
-    best = std::min(best, std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun));
+    best =
+        std::min(best, std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun));
   }
   RecordProperty("microseconds", std::to_string(static_cast<double>(best.count()) / 1000));
   EXPECT_LT(best, 50ms) << "1000 calls";

@@ -15,7 +15,8 @@ TEST_P(R1_13, AbsenceIsNoticedSaidAndOvercome) {
   EXPECT_FALSE(engine().away());
 
   bench_->cut();
-  ASSERT_TRUE(loop_.until([this] { return engine().away().has_value(); }, 5s)) << "nobody noticed that the engine is gone";
+  ASSERT_TRUE(loop_.until([this] { return engine().away().has_value(); }, 5s))
+      << "nobody noticed that the engine is gone";
   EXPECT_EQ(engine().away()->reason, "engine-away");
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(reason(await(engine().create(machine("other")))), "engine-away");

@@ -82,7 +82,8 @@ TEST_P(R1_15, WhatIsPausedStartsStopsAndGoes) {
   ASSERT_TRUE(ok(await(engine().pause(handle))));
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_TRUE(ok(await(engine().stop(handle, 30s))));
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, 15s) << "a frozen program hears no signal: it must be thawed first";
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 15s)
+      << "a frozen program hears no signal: it must be thawed first";
   EXPECT_EQ(state(), MachineState::kExited);
   ASSERT_TRUE(ok(await(engine().start(handle))));
   ASSERT_TRUE(ok(await(engine().pause(handle))));
@@ -251,7 +252,8 @@ TEST_P(R14_2, AddressesAreThoseOfOurPlan) {
 }
 
 TEST_P(R14_2, SeveralNetworksAtOnce) {
-  const NetworkSpec front = network("front", 0, false), back = network("back", 1, false), third = network("third", 2, false);
+  const NetworkSpec front = network("front", 0, false), back = network("back", 1, false),
+                    third = network("third", 2, false);
   for (const auto& net : {front, back, third}) ASSERT_TRUE(ok(await(engine().create_network(net))));
   MachineSpec spec = machine("m");
   spec.networks = {{front.name, address(0, 4), {}}, {back.name, address(1, 4), {}}, {third.name, address(2, 4), {}}};

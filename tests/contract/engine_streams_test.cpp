@@ -38,7 +38,8 @@ std::string tar_of(const std::string& name, const std::string& content) {
 /// A folder with a Dockerfile that is gone after the test.
 class Folder {
  public:
-  explicit Folder(const std::string& dockerfile) : path_(std::filesystem::temp_directory_path() / ("engine-" + random_hex(6))) {
+  explicit Folder(const std::string& dockerfile)
+      : path_(std::filesystem::temp_directory_path() / ("engine-" + random_hex(6))) {
     std::filesystem::create_directories(path_);
     write("Dockerfile", dockerfile);
   }
@@ -152,8 +153,9 @@ TEST_P(R14_2, BuildShowsItsStepsAndTheImageIsFound) {
   std::vector<BuildProgress> seen;
   const auto built = await(engine().build(spec, [&](BuildProgress progress) { seen.push_back(std::move(progress)); }));
   ASSERT_TRUE(ok(built));
-  EXPECT_THAT(seen, testing::Contains(testing::AllOf(testing::Field(&BuildProgress::step, 2),
-                                                     testing::Field(&BuildProgress::text, HasSubstr("COPY greeting")))));
+  EXPECT_THAT(seen,
+              testing::Contains(testing::AllOf(testing::Field(&BuildProgress::step, 2),
+                                               testing::Field(&BuildProgress::text, HasSubstr("COPY greeting")))));
   EXPECT_GE(seen.back().steps, 3);
   const auto found = await(engine().find_image(spec.tag));
   ASSERT_TRUE(ok(found));

@@ -67,7 +67,9 @@ pid_t launch(const std::vector<std::string>& arguments, const std::string& log) 
   if (::getppid() != parent) ::_exit(1);
   const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   if (file < 0 || ::dup2(file, 1) < 0 || ::dup2(file, 2) < 0) ::_exit(1);
-  if (user != nullptr && (::initgroups(user->pw_name, user->pw_gid) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(1);
+  if (user != nullptr &&
+      (::initgroups(user->pw_name, user->pw_gid) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0))
+    ::_exit(1);
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);  // a change of the user forgets it
   std::vector<char*> words;
   for (const auto& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
@@ -121,8 +123,8 @@ PostgresCluster::~PostgresCluster() {
 void PostgresCluster::initialize() {
   std::ofstream(folder_ + "/password") << kPassword;
   fs::permissions(folder_ + "/password", fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
-  const pid_t child = launch({programs_ + "/initdb", "-D", folder_ + "/data", "-U", "tester", "-A", "scram-sha-256", "--pwfile", folder_ + "/password",
-                              "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"},
+  const pid_t child = launch({programs_ + "/initdb", "-D", folder_ + "/data", "-U", "tester", "-A", "scram-sha-256",
+                              "--pwfile", folder_ + "/password", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"},
                              folder_ + "/log");
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -131,9 +133,10 @@ void PostgresCluster::initialize() {
 
 void PostgresCluster::start() {
   // Killed processes lose nothing that the kernel has: a sync would only cost time here.
-  pid_ = launch({programs_ + "/postgres", "-D", folder_ + "/data", "-k", folder_, "-p", std::to_string(port_), "-c", "listen_addresses=127.0.0.1",
-                 "-c", "max_connections=60", "-c", "fsync=off", "-c", "shared_buffers=32MB"},
-                folder_ + "/log");
+  pid_ =
+      launch({programs_ + "/postgres", "-D", folder_ + "/data", "-k", folder_, "-p", std::to_string(port_), "-c",
+              "listen_addresses=127.0.0.1", "-c", "max_connections=60", "-c", "fsync=off", "-c", "shared_buffers=32MB"},
+             folder_ + "/log");
   wait_until_ready();
 }
 
@@ -167,7 +170,8 @@ std::string PostgresCluster::ask(const std::string& sql, const std::string& data
   const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(url_of(database).c_str()), &PQfinish);
   const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
   const auto status = PQresultStatus(result.get());
-  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) throw std::runtime_error(PQerrorMessage(connection.get()));
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    throw std::runtime_error(PQerrorMessage(connection.get()));
   return PQntuples(result.get()) == 0 ? "" : PQgetvalue(result.get(), 0, 0);
 }
 
@@ -177,6 +181,8 @@ std::string PostgresCluster::fresh() {
   return url_of(name);
 }
 
-void PostgresCluster::drop(const std::string& url) { ask("DROP DATABASE IF EXISTS " + url.substr(url.rfind('/') + 1) + " WITH (FORCE)"); }
+void PostgresCluster::drop(const std::string& url) {
+  ask("DROP DATABASE IF EXISTS " + url.substr(url.rfind('/') + 1) + " WITH (FORCE)");
+}
 
 }  // namespace tiltyard::store::contract

@@ -6,8 +6,8 @@
 
 namespace tiltyard::store::contract {
 
-/// A private PostgreSQL server in a temporary folder, on a loopback port, with a password: the real thing, from Debian's
-/// package. Started when a test first asks for it, ended with the process, also when that is killed.
+/// A private PostgreSQL server in a temporary folder, on a loopback port, with a password: the real thing, from
+/// Debian's package. Started when a test first asks for it, ended with the process, also when that is killed.
 class PostgresCluster {
  public:
   static PostgresCluster& shared();

@@ -236,9 +236,7 @@ TEST_P(R14_1, AReaderNeverSeesHalfOfAWrite) {
     }
     done = true;
   });
-  do {
-    EXPECT_EQ(count() % 2, 0);
-  } while (!done);
+  do { EXPECT_EQ(count() % 2, 0); } while (!done);
   writer.join();
   EXPECT_EQ(count(), 300);
 }
@@ -349,7 +347,8 @@ TEST_P(R14_1, CheckWrites) {
 TEST_P(R15_3, MigrationsAreAppliedOnceAndInOrder) {
   std::vector<Migration> more = table_of_entries();
   more.push_back({101, "second of another slice", "INSERT INTO other (id) VALUES (2)"});
-  more.push_back({100, "another slice", "CREATE TABLE other (id BIGINT PRIMARY KEY);\nINSERT INTO other (id) VALUES (1)"});
+  more.push_back(
+      {100, "another slice", "CREATE TABLE other (id BIGINT PRIMARY KEY);\nINSERT INTO other (id) VALUES (1)"});
   EXPECT_TRUE(store_->migrate(more));
   EXPECT_TRUE(store_->migrate(more));
   EXPECT_EQ(count("other"), 2);
@@ -363,11 +362,14 @@ TEST_P(R15_3, MigrationsAreAppliedOnceAndInOrder) {
 TEST_P(R15_3, EveryEarlierVersionUpgrades) {
   const std::vector<Migration> versions = {
       {1, "one", "CREATE TABLE v (id BIGINT PRIMARY KEY);\nINSERT INTO v (id) VALUES (1)"},
-      {2, "two", "ALTER TABLE v ADD COLUMN name TEXT NOT NULL DEFAULT 'old';\nINSERT INTO v (id, name) VALUES (2, 'new')"},
-      {3, "three", "CREATE TABLE w (id BIGINT PRIMARY KEY, v BIGINT NOT NULL REFERENCES v (id));\n"
-                   "INSERT INTO w (id, v) SELECT id, id FROM v"},
-      {4, "four", "CREATE TABLE v2 (id BIGINT PRIMARY KEY, name TEXT NOT NULL);\nINSERT INTO v2 SELECT id, name FROM v;\n"
-                  "DROP TABLE w;\nDROP TABLE v;\nALTER TABLE v2 RENAME TO v"}};
+      {2, "two",
+       "ALTER TABLE v ADD COLUMN name TEXT NOT NULL DEFAULT 'old';\nINSERT INTO v (id, name) VALUES (2, 'new')"},
+      {3, "three",
+       "CREATE TABLE w (id BIGINT PRIMARY KEY, v BIGINT NOT NULL REFERENCES v (id));\n"
+       "INSERT INTO w (id, v) SELECT id, id FROM v"},
+      {4, "four",
+       "CREATE TABLE v2 (id BIGINT PRIMARY KEY, name TEXT NOT NULL);\nINSERT INTO v2 SELECT id, name FROM v;\n"
+       "DROP TABLE w;\nDROP TABLE v;\nALTER TABLE v2 RENAME TO v"}};
   for (std::size_t from = 0; from <= versions.size(); ++from) {
     const std::string url = GetParam().fresh();
     auto old_store = open(url);
@@ -429,7 +431,8 @@ TEST_P(R15_3, AMigrationThatLeavesDanglingRowsFails) {
 TEST_P(R15_3, TwoMigrateAtOnceAndBothSucceed) {
   const std::string url = GetParam().fresh();
   std::vector<Migration> many;
-  for (int n = 1; n <= 20; ++n) many.push_back({n, "m" + std::to_string(n), "CREATE TABLE m" + std::to_string(n) + " (id BIGINT)"});
+  for (int n = 1; n <= 20; ++n)
+    many.push_back({n, "m" + std::to_string(n), "CREATE TABLE m" + std::to_string(n) + " (id BIGINT)"});
   auto one = open(url), two = open(url);
   ASSERT_TRUE(one && two);
   Result<> of_one, of_two;

@@ -1,7 +1,7 @@
 #include <soci/soci.h>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
 #include <chrono>
 
 #include "store_contract.h"

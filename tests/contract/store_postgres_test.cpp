@@ -20,7 +20,8 @@ using namespace std::chrono_literals;
 
 PostgresCluster& cluster() { return PostgresCluster::shared(); }
 
-const Backend kPostgres{"PostgreSQL", [] { return cluster().fresh(); }, [](const std::string& url) { cluster().drop(url); }};
+const Backend kPostgres{"PostgreSQL", [] { return cluster().fresh(); },
+                        [](const std::string& url) { cluster().drop(url); }};
 
 auto inserting(long long id) {
   return [id](soci::session& sql) -> Result<> {
@@ -53,7 +54,8 @@ class R14_1_Postgres : public StoreSuite {
   std::string database() const { return url_.substr(url_.rfind('/') + 1); }
   /// Ends the server's side of our connections, as an operator or a fail-over does.
   void end_connections(const std::string& which = "true") {
-    cluster().ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '" + database() + "' AND (" + which + ")");
+    cluster().ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '" + database() +
+                  "' AND (" + which + ")");
   }
   std::unique_ptr<Store> another() {
     auto opened = open(url_);
@@ -148,10 +150,12 @@ TEST_P(R1_13_Postgres, KillingPostgresLosesNothingAnsweredAndItGoesOnByItself) {
   EXPECT_EQ(count("pairs"), static_cast<long long>(there.size())) << "half of a write";
   // What was answered with an error is not there either, but for what was honestly called unsure.
   const auto found = load.failures().find("store-unsure");
-  EXPECT_LE(there.size(), load.ids().size() + static_cast<std::size_t>(found == load.failures().end() ? 0 : found->second));
+  EXPECT_LE(there.size(),
+            load.ids().size() + static_cast<std::size_t>(found == load.failures().end() ? 0 : found->second));
 }
 
-/// PostgreSQL is killed before anything of the transaction is on disk, and gives its number to others afterwards: their commit is not ours.
+/// PostgreSQL is killed before anything of the transaction is on disk, and gives its number to others afterwards: their
+/// commit is not ours.
 TEST_P(R1_13_Postgres, AnothersCommitIsNotTakenForOurs) {
   for (long long id = 1; id <= 3; ++id) {
     std::promise<void> open, dead;
@@ -176,7 +180,8 @@ TEST_P(R1_13_Postgres, AnothersCommitIsNotTakenForOurs) {
   }
 }
 
-/// The transaction is on disk, but the connection breaks before PostgreSQL says so: it must be neither lost nor run again.
+/// The transaction is on disk, but the connection breaks before PostgreSQL says so: it must be neither lost nor run
+/// again.
 TEST_P(R1_13_Postgres, ACommitWhoseAnswerWasLostIsFoundOut) {
   ASSERT_TRUE(run(store_->check()));  // the connection is there before commits begin to wait
   cluster().ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
@@ -194,7 +199,8 @@ TEST_P(R1_13_Postgres, ACommitWhoseAnswerWasLostIsFoundOut) {
       written = run(store_->write(work));
     }
   });
-  const bool waits = eventually([&] { return cluster().ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1"; });
+  const bool waits = eventually(
+      [&] { return cluster().ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1"; });
   enough = true;
   end_connections("wait_event = 'SyncRep'");
   writer.join();
@@ -329,9 +335,10 @@ TEST_P(R14_1_Postgres, StrictWritesOfTwoServersRunOneAfterTheOther) {
 TEST_P(R14_1_Postgres, RowsAreClaimedOnceByServersThatClaimAtTheSameMoment) {
   for (long long id = 0; id < 200; ++id) ASSERT_TRUE(run(store_->write(inserting(id), Order::kLoose)));
   auto claim = [](soci::session& sql) -> Result<long long> {
-    soci::statement query = (sql.prepare << "UPDATE entries SET text = text || '!' WHERE id IN (SELECT id FROM entries WHERE text = 'x' "
-                                            "ORDER BY id LIMIT 7"
-                                         << skip_locked(sql) << ")");
+    soci::statement query =
+        (sql.prepare << "UPDATE entries SET text = text || '!' WHERE id IN (SELECT id FROM entries WHERE text = 'x' "
+                        "ORDER BY id LIMIT 7"
+                     << skip_locked(sql) << ")");
     query.execute(true);
     return query.get_affected_rows();
   };

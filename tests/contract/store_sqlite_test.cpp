@@ -21,8 +21,8 @@ namespace {
 /// How the disk behaves: SQLite's calls to the kernel pass through here, because the executable's symbols come first.
 struct Disk {
   std::atomic<int> syncs = 0;
-  std::atomic<int> fail_sync = 0;      ///< errno of the next syncs; 0: they work
-  std::atomic<bool> full = false;      ///< writes fail with ENOSPC
+  std::atomic<int> fail_sync = 0;  ///< errno of the next syncs; 0: they work
+  std::atomic<bool> full = false;  ///< writes fail with ENOSPC
 } disk;
 
 int sync_through(long call, int file) {
@@ -116,8 +116,9 @@ class SqliteSuite : public StoreSuite {
     loop.poll();
     started.wait();
     for (int i = 0; i < asked; ++i) {
-      asio::co_spawn(loop, store_->write(inserting(first_id + i)),
-                     [&results, i](std::exception_ptr, Result<> result) { results[static_cast<std::size_t>(i)] = std::move(result); });
+      asio::co_spawn(loop, store_->write(inserting(first_id + i)), [&results, i](std::exception_ptr, Result<> result) {
+        results[static_cast<std::size_t>(i)] = std::move(result);
+      });
     }
     loop.poll();
     go_on.count_down();
@@ -205,8 +206,8 @@ TEST_P(R1_13_Sqlite, AFullDiskIsStoreFullAndReadsGoOn) {
   EXPECT_EQ(count(), 2);
 }
 
-/// A write that is too large fills the file inside of its own statements; SQLite may then undo the whole transaction, and
-/// with it the writes of others, which have to be run again.
+/// A write that is too large fills the file inside of its own statements; SQLite may then undo the whole transaction,
+/// and with it the writes of others, which have to be run again.
 TEST_P(R1_13_Sqlite, AWriteThatIsTooLargeHurtsOnlyItself) {
   auto limit = [](soci::session& sql) -> Result<> {
     int pages = 0;
@@ -217,7 +218,9 @@ TEST_P(R1_13_Sqlite, AWriteThatIsTooLargeHurtsOnlyItself) {
   asio::io_context loop;
   std::vector<Result<>> results(3);
   const auto keep = [&](int place) {
-    return [&results, place](std::exception_ptr, Result<> result) { results[static_cast<std::size_t>(place)] = std::move(result); };
+    return [&results, place](std::exception_ptr, Result<> result) {
+      results[static_cast<std::size_t>(place)] = std::move(result);
+    };
   };
   asio::co_spawn(loop, store_->write(inserting(1)), keep(0));
   asio::co_spawn(loop, store_->write(inserting(2, 1'000'000)), keep(1));
@@ -273,7 +276,7 @@ TEST_P(R1_13_Sqlite, ARealFullFileSystemLosesNothingThatWasAnswered) {
 
 TEST_P(R14_1_Sqlite, TheFileIsItsOwnersAlone) {
   for (const char* ending : {"", "-wal", "-shm"}) {
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat((path_of(url_).string() + ending).c_str(), &status), 0) << ending;
     EXPECT_EQ(status.st_mode & 0777, 0600U) << ending;
   }
@@ -295,7 +298,9 @@ TEST_P(R14_1_Sqlite, ConnectionsAreSetUpForDurability) {
 
 TEST_P(R14_1_Sqlite, ANumberAsKeyNeedsNoIndexBesideTheTable) {
   auto more = table_of_entries();
-  more.push_back({more.back().number + 1, "keys", "CREATE TABLE many (id bigint Primary Key, text TEXT);\nCREATE TABLE couples (a BIGINT, b BIGINT, PRIMARY KEY (a, b))"});
+  more.push_back({more.back().number + 1, "keys",
+                  "CREATE TABLE many (id bigint Primary Key, text TEXT);\nCREATE TABLE couples (a BIGINT, b BIGINT, "
+                  "PRIMARY KEY (a, b))"});
   const auto migrated = store_->migrate(more);
   ASSERT_TRUE(migrated) << migrated.error().message << migrated.error().cause;
   auto indexes = [](soci::session& sql) -> Result<std::string> {
@@ -312,7 +317,8 @@ TEST_P(R14_1_Sqlite, ANumberAsKeyNeedsNoIndexBesideTheTable) {
 }
 
 TEST_P(R14_1_Sqlite, OtherUrlsAndPlacesAreRefused) {
-  for (const char* url : {"", "sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory", "mysql://x", "x.db", "sqlite:a\"b"}) {
+  for (const char* url :
+       {"", "sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory", "mysql://x", "x.db", "sqlite:a\"b"}) {
     const auto refused = open(url);
     ASSERT_FALSE(refused) << url;
     EXPECT_EQ(refused.error().reason, "store-url") << url;
@@ -345,7 +351,7 @@ TEST_P(R15_3_Sqlite, ABackUpIsTakenWhileTheServerWrites) {
   EXPECT_TRUE(done) << done.error().message << done.error().cause;
   stop = true;
   writer.join();
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(copy.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600U);
   EXPECT_EQ(run(store_->backup(copy)).error().reason, "backup-exists");

@@ -30,20 +30,25 @@ constexpr std::array kTroubles{
     Phrase{"disk quota exceeded", Code::kExhausted, "engine-out-of-disk", "The engine has no disk space left."},
     Phrase{"cannot allocate memory", Code::kExhausted, "engine-out-of-memory", "The engine has no memory left."},
     Phrase{"too many open files", Code::kExhausted, "engine-busy", "The engine is at its limit of open files."},
-    Phrase{"resource temporarily unavailable", Code::kExhausted, "engine-busy", "The engine is at its limit of processes."},
+    Phrase{"resource temporarily unavailable", Code::kExhausted, "engine-busy",
+           "The engine is at its limit of processes."},
     Phrase{"exchange full", Code::kExhausted, "engine-busy", "A bridge of the engine has no port left."},
     Phrase{"non-overlapping ipv4 address pool", Code::kExhausted, "engine-busy", "The engine has no network left."},
     // The daemon or containerd under it goes away while it works for us: nobody knows how far it came.
     Phrase{"transport is closing", Code::kUnavailable, "engine-lost", "The engine restarted in mid-call."},
-    Phrase{"grpc: the client connection is closing", Code::kUnavailable, "engine-lost", "The engine restarted in mid-call."},
+    Phrase{"grpc: the client connection is closing", Code::kUnavailable, "engine-lost",
+           "The engine restarted in mid-call."},
     Phrase{"containerd.sock: connect", Code::kUnavailable, "engine-lost", "The engine restarted in mid-call."},
     Phrase{"context canceled", Code::kUnavailable, "engine-lost", "The engine gave up in mid-call."},
     Phrase{"ttrpc: closed", Code::kUnavailable, "engine-lost", "The machine's supervisor ended in mid-call."},
 };
 
-// A registry's, when an image is fetched. The engine keeps no sign-ins of its own: they come with each call of its client.
+// A registry's, when an image is fetched. The engine keeps no sign-ins of its own: they come with each call of its
+// client.
 constexpr char kRegistryAway[] = "The registry does not answer.";
-constexpr char kRegistryDenied[] = "The registry wants a sign-in, which this server has none of: fetch the image on the engine's host (docker login, docker pull).";
+constexpr char kRegistryDenied[] =
+    "The registry wants a sign-in, which this server has none of: fetch the image on the engine's host (docker login, "
+    "docker pull).";
 constexpr std::array kRegistry{
     Phrase{"no basic auth credentials", Code::kForbidden, "registry-denied", kRegistryDenied},
     Phrase{"unauthorized", Code::kForbidden, "registry-denied", kRegistryDenied},
@@ -57,7 +62,8 @@ constexpr std::array kRegistry{
 constexpr std::array kAddressTaken{
     Phrase{"pool overlaps", Code::kConflict, "address-taken", "Another network of the engine uses these addresses."},
     Phrase{"address already in use", Code::kConflict, "address-taken", "Another machine has this address."},
-    Phrase{"conflicts with network", Code::kConflict, "address-taken", "Another network of the engine uses these addresses."},
+    Phrase{"conflicts with network", Code::kConflict, "address-taken",
+           "Another network of the engine uses these addresses."},
 };
 
 template <std::size_t N>
@@ -79,15 +85,17 @@ Error image_missing(std::string_view words) {
 }
 
 bool says_image_missing(std::string_view words) {
-  return words.contains("no such image") || words.contains("manifest unknown") || words.contains("pull access denied") ||
-         words.contains("repository does not exist") || (words.contains("manifest for") && words.contains("not found"));
+  return words.contains("no such image") || words.contains("manifest unknown") ||
+         words.contains("pull access denied") || words.contains("repository does not exist") ||
+         (words.contains("manifest for") && words.contains("not found"));
 }
 
 // What runc and containerd say when a machine's own command or set-up is at fault.
 bool says_did_not_start(std::string_view words) {
-  constexpr std::array<std::string_view, 8> kWords{
-      "executable file not found", "oci runtime create failed", "failed to create shim",  "failed to create task",
-      "runc create failed",        "permission denied: unknown", "unable to find user",    "no matching entries in passwd"};
+  constexpr std::array<std::string_view, 8> kWords{"executable file not found", "oci runtime create failed",
+                                                   "failed to create shim",     "failed to create task",
+                                                   "runc create failed",        "permission denied: unknown",
+                                                   "unable to find user",       "no matching entries in passwd"};
   return std::ranges::any_of(kWords, [&](std::string_view phrase) { return words.contains(phrase); });
 }
 
@@ -138,7 +146,8 @@ Error build_failed(std::string_view message, std::string_view tail) {
 Error transport_error(const std::string& engine, const Error& error) {
   const std::string cause = error.reason + ": " + error.message + (error.cause.empty() ? "" : " (" + error.cause + ")");
   if (error.reason == "connect-failed") {
-    return Error{Code::kUnavailable, "engine-away", "The engine " + engine + " does not answer; nothing was done.", cause, {}};
+    return Error{
+        Code::kUnavailable, "engine-away", "The engine " + engine + " does not answer; nothing was done.", cause, {}};
   }
   if (error.reason == "connection-lost" || error.reason == "bad-answer") {
     return Error{Code::kUnavailable, "engine-lost", "The engine " + engine + " was cut off in mid-call.", cause, {}};

@@ -48,7 +48,7 @@ bool stays_inside(const fs::path& link, const fs::path& target) {
 
 struct Entry {
   std::string path;
-  std::string text;       ///< content that is not on disk
+  std::string text;  ///< content that is not on disk
   bool from_text = false;
 };
 
@@ -61,8 +61,8 @@ struct BuildContext::State {
   std::size_t at = 0;
   archive* writer = nullptr;
   std::string out;
-  int file = -1;              ///< the file whose content is being sent
-  std::int64_t left = 0;      ///< bytes of it
+  int file = -1;          ///< the file whose content is being sent
+  std::int64_t left = 0;  ///< bytes of it
   bool finished = false;
 
   ~State() {
@@ -92,7 +92,8 @@ Result<> BuildContext::State::collect(const Ignore& ignore, const std::string& k
     }
     if (walk->is_symlink(failed)) {
       const fs::path target = fs::read_symlink(walk->path(), failed);
-      if (failed || !stays_inside(path, target)) return refuse("The symbolic link " + path + " leaves the build context.");
+      if (failed || !stays_inside(path, target))
+        return refuse("The symbolic link " + path + " leaves the build context.");
     } else if (!folder && !walk->is_regular_file(failed)) {
       return refuse(path + " is neither a file nor a folder nor a symbolic link.");
     }
@@ -198,19 +199,22 @@ Result<std::unique_ptr<BuildContext>> BuildContext::open(const BuildSpec& spec) 
   auto state = std::make_unique<State>();
   std::error_code failed;
   state->root = fs::canonical(spec.context, failed);
-  if (failed || !fs::is_directory(state->root, failed)) return refuse("There is no folder " + spec.context + " to build.");
+  if (failed || !fs::is_directory(state->root, failed))
+    return refuse("There is no folder " + spec.context + " to build.");
   const std::string own = spec.dockerfile_text.empty() ? std::string() : kOwnDockerfile;
   state->dockerfile = own.empty() ? fs::path(spec.dockerfile).lexically_normal().generic_string() : own;
   if (own.empty() && !fs::is_regular_file(state->root / state->dockerfile, failed)) {
     return refuse("There is no " + state->dockerfile + " in the build context.");
   }
-  if (own.empty() && !stays_inside(state->dockerfile, ".")) return refuse("The Dockerfile lies outside the build context.");
+  if (own.empty() && !stays_inside(state->dockerfile, "."))
+    return refuse("The Dockerfile lies outside the build context.");
   const std::string ignored = read_file(state->root / ".dockerignore");
   auto collected = state->collect(Ignore(ignored), state->dockerfile);
   if (!collected) return fail(std::move(collected.error()));
   if (!own.empty()) {
     // The daemon takes what .dockerignore names out again once it has read it, so that no COPY sees our own file.
-    std::erase_if(state->entries, [](const Entry& entry) { return entry.path == ".dockerignore" || entry.path == kOwnDockerfile; });
+    std::erase_if(state->entries,
+                  [](const Entry& entry) { return entry.path == ".dockerignore" || entry.path == kOwnDockerfile; });
     state->entries.push_back({own, spec.dockerfile_text, true});
     state->entries.push_back({".dockerignore", ignored + "\n" + kOwnDockerfile + "\n", true});
   }

@@ -32,7 +32,8 @@ http::ClientOptions client_options() {
 Connection::Connection(std::string engine, http::Target target)
     : engine_(std::move(engine)), client_(std::move(target), client_options()) {}
 
-http::Request Connection::request(std::string method, std::string path, std::string body, std::string content_type) const {
+http::Request Connection::request(std::string method, std::string path, std::string body,
+                                  std::string content_type) const {
   http::Request out;
   out.method = std::move(method);
   out.target = minor_ == 0 ? std::move(path) : "/v1." + std::to_string(minor_) + path;
@@ -107,8 +108,8 @@ asio::awaitable<Result<http::Response>> Connection::call(std::string method, std
                                                          Deadline deadline, std::string content_type) {
   auto usable = co_await ready();
   if (!usable) co_return fail(std::move(usable.error()));
-  auto answer = co_await client_.send(request(std::move(method), std::move(path), std::move(body), std::move(content_type)),
-                                       deadline);
+  auto answer = co_await client_.send(
+      request(std::move(method), std::move(path), std::move(body), std::move(content_type)), deadline);
   if (!answer) co_return fail(failed(answer.error()));
   co_return std::move(*answer);
 }

@@ -28,12 +28,14 @@ class Connection {
 
   /// Sends one call; `path` is without the version ("/containers/json"). Any status is an answer. Fails fast with
   /// `engine-away` while a watcher looks after the connection and has found the engine away.
-  asio::awaitable<Result<http::Response>> call(std::string method, std::string path, std::string body, Deadline deadline,
-                                               std::string content_type = "application/json");
+  asio::awaitable<Result<http::Response>> call(std::string method, std::string path, std::string body,
+                                               Deadline deadline, std::string content_type = "application/json");
   /// The same with a streaming answer, and a streaming request body if `source` is not empty.
-  asio::awaitable<Result<std::unique_ptr<http::BodyReader>>> open(std::string method, std::string path, std::string body,
-                                                                  http::BodySource source, Deadline head_deadline);
-  asio::awaitable<Result<std::unique_ptr<http::RawStream>>> upgrade(std::string path, std::string body, Deadline deadline);
+  asio::awaitable<Result<std::unique_ptr<http::BodyReader>>> open(std::string method, std::string path,
+                                                                  std::string body, http::BodySource source,
+                                                                  Deadline head_deadline);
+  asio::awaitable<Result<std::unique_ptr<http::RawStream>>> upgrade(std::string path, std::string body,
+                                                                    Deadline deadline);
 
   /// Asks GET /version on whatever is known and settles the version; clears `away` or sets it.
   asio::awaitable<Result<std::string>> negotiate();

@@ -44,12 +44,17 @@ Result<std::unique_ptr<DockerEngine>> DockerEngine::make(asio::any_io_executor e
   if (!options.ca_file.empty() && target->unix_path.empty()) target->tls = true;
   const std::string unix_path = target->unix_path;
   auto connection = std::make_shared<Connection>(options.name, std::move(*target));
-  return std::unique_ptr<DockerEngine>(new DockerEngine(executor, std::move(options), unix_path, std::move(connection)));
+  return std::unique_ptr<DockerEngine>(
+      new DockerEngine(executor, std::move(options), unix_path, std::move(connection)));
 }
 
 DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options, std::string unix_path,
                            std::shared_ptr<Connection> connection)
-    : executor_(executor), options_(std::move(options)), unix_path_(std::move(unix_path)), local_(!unix_path_.empty()), connection_(std::move(connection)),
+    : executor_(executor),
+      options_(std::move(options)),
+      unix_path_(std::move(unix_path)),
+      local_(!unix_path_.empty()),
+      connection_(std::move(connection)),
       worker_(std::make_shared<WorkerPool>("engine files", 1)) {
   FirewallOptions firewall;
   firewall.nft = options_.nft;
@@ -83,7 +88,8 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));
   out.extras = {"build", "exec", "logs", "archives", "snapshot", "stats"};
   if (const json::object* runtimes = at(*info, "Runtimes").if_object()) {
-    for (const auto& [name, unused] : *runtimes) out.extras.push_back("runtime:" + std::string(name.data(), name.size()));
+    for (const auto& [name, unused] : *runtimes)
+      out.extras.push_back("runtime:" + std::string(name.data(), name.size()));
   }
   co_return out;
 }
@@ -91,8 +97,9 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
 asio::awaitable<Result<>> DockerEngine::ensure_isolation() {
   if (local_) co_return co_await firewall_->ensure();
   if (options_.trust_remote_isolation) co_return Result<>{};
-  co_return fail(Code::kUnavailable, "isolation-missing",
-                 "The engine " + options_.name + " runs on another host, where our firewall table cannot be loaded from here.");
+  co_return fail(
+      Code::kUnavailable, "isolation-missing",
+      "The engine " + options_.name + " runs on another host, where our firewall table cannot be loaded from here.");
 }
 
 Labels DockerEngine::ours(Labels labels) const {

@@ -15,17 +15,17 @@ class WorkerPool;
 namespace tiltyard::engine {
 
 struct DockerOptions {
-  std::string name = "docker";                             ///< how operators and errors call this engine
-  std::string endpoint = "unix:///var/run/docker.sock";    ///< or tcp://host:port, https://host:port
-  std::string ca_file, certificate_file, key_file;         ///< TLS, for https:// endpoints
-  std::string name_space = "tiltyard";                     ///< value of the label tiltyard.namespace on all we make
-  std::string log_driver = "json-file";                    ///< json-file or local: both can be read back
+  std::string name = "docker";                           ///< how operators and errors call this engine
+  std::string endpoint = "unix:///var/run/docker.sock";  ///< or tcp://host:port, https://host:port
+  std::string ca_file, certificate_file, key_file;       ///< TLS, for https:// endpoints
+  std::string name_space = "tiltyard";                   ///< value of the label tiltyard.namespace on all we make
+  std::string log_driver = "json-file";                  ///< json-file or local: both can be read back
   /// The operator says that a remote engine's host has our firewall table in force (see docs/operations.md).
   bool trust_remote_isolation = false;
-  std::string nft = "nft";                                 ///< the program that loads the firewall table
-  std::string firewall_table = "tiltyard";                 ///< one per host, whatever the number of servers on it
-  std::string files_folder;                                ///< absolute: where our own files are, which machines may get
-  std::chrono::milliseconds ping_every{5'000};             ///< how soon a dead daemon is noticed on a quiet day
+  std::string nft = "nft";                      ///< the program that loads the firewall table
+  std::string firewall_table = "tiltyard";      ///< one per host, whatever the number of servers on it
+  std::string files_folder;                     ///< absolute: where our own files are, which machines may get
+  std::chrono::milliseconds ping_every{5'000};  ///< how soon a dead daemon is noticed on a quiet day
 };
 
 namespace docker {
@@ -35,8 +35,9 @@ class Freezer;
 class Watcher;
 }  // namespace docker
 
-/// The Docker Engine over its own API: no command line, no library of theirs. Belongs to the loop of `executor`; blocking
-/// work (reading build contexts, running nft) happens on a worker thread of its own. Lives until `close()` completed.
+/// The Docker Engine over its own API: no command line, no library of theirs. Belongs to the loop of `executor`;
+/// blocking work (reading build contexts, running nft) happens on a worker thread of its own. Lives until `close()`
+/// completed.
 class DockerEngine final : public Engine {
  public:
   /// `invalid-address` where the endpoint cannot be read. Does not touch the engine yet.

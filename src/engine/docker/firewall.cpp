@@ -64,8 +64,13 @@ class Switch {
 
 struct Firewall::State : std::enable_shared_from_this<State> {
   State(asio::any_io_executor loop, FirewallOptions settings)
-      : executor(loop), options(std::move(settings)), repaired(loop), worker("firewall", 1), gate("firewall"),
-        hook(options.bridge_hook), hook6(options.bridge_hook6) {
+      : executor(loop),
+        options(std::move(settings)),
+        repaired(loop),
+        worker("firewall", 1),
+        gate("firewall"),
+        hook(options.bridge_hook),
+        hook6(options.bridge_hook6) {
     repaired.expires_at(asio::steady_timer::time_point::max());
   }
 
@@ -82,9 +87,9 @@ struct Firewall::State : std::enable_shared_from_this<State> {
   bool in_force = false;
   bool running = false;
   bool repairing = false;
-  std::string expected;          ///< the table as nft lists it, right after it was loaded
-  Result<> last;                 ///< how the last repair ended
-  asio::steady_timer repaired;   ///< cancelled when a repair ends
+  std::string expected;         ///< the table as nft lists it, right after it was loaded
+  Result<> last;                ///< how the last repair ended
+  asio::steady_timer repaired;  ///< cancelled when a repair ends
   std::optional<asio::posix::stream_descriptor> events;
   WorkerPool worker;
   Gate gate;
@@ -134,7 +139,9 @@ asio::awaitable<Result<>> Firewall::State::repair() {
 asio::awaitable<Result<>> Firewall::State::check_and_load() {
   const std::string list = "list table inet " + options.table;
   auto ask = [program = options.nft, list] { return run_nft(program, list, {}); };
-  auto load = [program = options.nft, rules = firewall_rules(options.table)] { return run_nft(program, "-f -", rules); };
+  auto load = [program = options.nft, rules = firewall_rules(options.table)] {
+    return run_nft(program, "-f -", rules);
+  };
   for (Switch* each : {&hook, &hook6}) {
     if (each->turn_on()) continue;
     co_return fail(Code::kUnavailable, "isolation-missing",
@@ -144,9 +151,11 @@ asio::awaitable<Result<>> Firewall::State::check_and_load() {
   auto there = co_await offload(worker, ask);
   if (there && !expected.empty() && *there == expected) co_return Result<>{};
   // A newer server on this host knows better; its table must still have both hooks.
-  const bool newer = there && version_of(*there) > kVersion && there->contains("hook input") && there->contains("hook forward");
+  const bool newer =
+      there && version_of(*there) > kVersion && there->contains("hook input") && there->contains("hook forward");
   if (!newer) {
-    if (!expected.empty()) log::warn("engine", "somebody changed our firewall table; loading it again", {{"table", options.table}});
+    if (!expected.empty())
+      log::warn("engine", "somebody changed our firewall table; loading it again", {{"table", options.table}});
     auto loaded = co_await offload(worker, load);
     if (!loaded) co_return fail(std::move(loaded.error()));
     // What the kernel said about our own load must not make us look again.
@@ -179,7 +188,8 @@ asio::awaitable<void> Firewall::State::look_now_and_then() {
     co_await timer.async_wait(asio::use_awaitable);
     const bool before = in_force;
     const auto outcome = co_await repair();
-    if (!outcome && before) log::error("engine", "the firewall table is not in force", {{"cause", outcome.error().cause}});
+    if (!outcome && before)
+      log::error("engine", "the firewall table is not in force", {{"cause", outcome.error().cause}});
   }
 }
 

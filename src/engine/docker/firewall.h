@@ -13,18 +13,18 @@ namespace tiltyard::engine::docker {
 namespace asio = boost::asio;
 
 struct FirewallOptions {
-  std::string nft = "nft";        ///< the program, found along PATH
-  std::string table = "tiltyard"; ///< of family inet
+  std::string nft = "nft";         ///< the program, found along PATH
+  std::string table = "tiltyard";  ///< of family inet
   /// What says whether frames between the ports of one bridge pass the IP hooks.
   std::string bridge_hook = "/proc/sys/net/bridge/bridge-nf-call-iptables";
   std::string bridge_hook6 = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
 };
 
-/// Our nftables table, in force and kept in force. It goes by the names of bridges alone, so that it is the same text on
-/// every host, several servers share it, and a spawn changes nothing in it. Machines reach neither the host nor private
-/// addresses nor other instances; those on egress bridges reach public addresses; only the host opens connections to
-/// machines. A change by somebody else is seen through the kernel's notifications (and, should these fail, by looking
-/// every second) and put right. Needs CAP_NET_ADMIN. Belongs to one loop; nft runs on a worker thread.
+/// Our nftables table, in force and kept in force. It goes by the names of bridges alone, so that it is the same text
+/// on every host, several servers share it, and a spawn changes nothing in it. Machines reach neither the host nor
+/// private addresses nor other instances; those on egress bridges reach public addresses; only the host opens
+/// connections to machines. A change by somebody else is seen through the kernel's notifications (and, should these
+/// fail, by looking every second) and put right. Needs CAP_NET_ADMIN. Belongs to one loop; nft runs on a worker thread.
 class Firewall {
  public:
   Firewall(asio::any_io_executor executor, FirewallOptions options);

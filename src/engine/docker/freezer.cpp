@@ -50,7 +50,8 @@ std::string group_of(const std::string& groups, bool unified) {
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (first == line.npos || second == line.npos) continue;
     const auto controllers = std::string_view(line).substr(first + 1, second - first - 1);
-    if (unified ? controllers.empty() && line.starts_with("0:") : has_word(controllers, "freezer")) return line.substr(second + 1);
+    if (unified ? controllers.empty() && line.starts_with("0:") : has_word(controllers, "freezer"))
+      return line.substr(second + 1);
   }
   return {};
 }
@@ -64,7 +65,8 @@ bool pack_id(const std::string& id, std::array<unsigned char, 32>& out) {
 
 }  // namespace
 
-std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups, const std::string& engine_id) {
+std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups,
+                                        const std::string& engine_id) {
   if (engine_id.empty()) return std::nullopt;
   // Where both versions are mounted, the one that has the freezer is what the daemon uses.
   for (const bool unified : {false, true}) {

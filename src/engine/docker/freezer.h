@@ -18,9 +18,10 @@ namespace tiltyard::engine::docker {
 
 /// Where a container's processes are frozen and thawed: `freezer.state` of cgroup v1 or `cgroup.freeze` of v2 (kernel
 /// documentation, cgroup-v1/freezer-subsystem and cgroup-v2). `mounts` is a table like /proc/self/mounts, `groups` the
-/// container's first process' /proc/PID/cgroup. nullopt where the file is not to be seen from here, or where the group is
-/// not that of the container `engine_id`: the process number may belong to somebody else by now.
-std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups, const std::string& engine_id);
+/// container's first process' /proc/PID/cgroup. nullopt where the file is not to be seen from here, or where the group
+/// is not that of the container `engine_id`: the process number may belong to somebody else by now.
+std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups,
+                                        const std::string& engine_id);
 
 /// Writes the freezer without asking the daemon (0.1 ms instead of 9 ms). False: it could not be written.
 bool write_freezer(const std::string& file, bool frozen);

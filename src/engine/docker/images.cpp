@@ -113,8 +113,8 @@ std::string build_path(const BuildSpec& spec, const std::string& dockerfile, con
 }
 
 /// Reads such a stream to its end. The deadline is for all of it.
-asio::awaitable<Result<>> read_messages(http::BodyReader* stream, std::shared_ptr<Messages> messages, std::string engine,
-                                        std::chrono::steady_clock::time_point deadline) {
+asio::awaitable<Result<>> read_messages(http::BodyReader* stream, std::shared_ptr<Messages> messages,
+                                        std::string engine, std::chrono::steady_clock::time_point deadline) {
   while (true) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left <= 0ms) co_return fail(Code::kTimeout, "timeout", "The engine took too long.");
@@ -137,7 +137,8 @@ asio::awaitable<std::string> read_rest(http::BodyReader* stream) {
   co_return out;
 }
 
-asio::awaitable<Result<std::string>> next_piece(std::shared_ptr<WorkerPool> worker, std::shared_ptr<BuildContext> context,
+asio::awaitable<Result<std::string>> next_piece(std::shared_ptr<WorkerPool> worker,
+                                                std::shared_ptr<BuildContext> context,
                                                 std::shared_ptr<std::optional<Error>> trouble) {
   auto next = [context] { return context->next(); };
   auto piece = co_await offload(*worker, next);
@@ -157,7 +158,8 @@ std::pair<std::string, std::string> split_reference(const std::string& reference
 }  // namespace
 
 asio::awaitable<Result<std::optional<ImageInfo>>> DockerEngine::find_image(std::string reference) {
-  auto answer = co_await connection_->call("GET", "/images/" + http::percent_encode(reference) + "/json", {}, kAskDeadline);
+  auto answer =
+      co_await connection_->call("GET", "/images/" + http::percent_encode(reference) + "/json", {}, kAskDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status == 404) co_return std::nullopt;
   if (answer->status != 200) co_return fail(refusal(About::kImage, *answer));
@@ -235,7 +237,8 @@ asio::awaitable<Result<ImageInfo>> DockerEngine::snapshot(Handle handle, std::st
   json::object labels;
   for (const auto& [key, value] : ours({})) labels.emplace(key, value);
   const json::object body{{"Labels", std::move(labels)}};
-  const std::string path = with_query("/commit", {{"container", handle.data}, {"repo", name}, {"tag", tag}, {"pause", "1"}});
+  const std::string path =
+      with_query("/commit", {{"container", handle.data}, {"repo", name}, {"tag", tag}, {"pause", "1"}});
   auto answer = co_await connection_->call("POST", path, json::serialize(body), 10min);
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status != 201) co_return fail(refusal(About::kMachine, *answer));

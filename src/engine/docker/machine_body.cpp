@@ -1,9 +1,9 @@
 #include "engine/docker/machine_body.h"
 
+#include <sodium/crypto_generichash.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <sodium/crypto_generichash.h>
 
 #include <array>
 #include <charconv>
@@ -133,7 +133,8 @@ json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
   add_resources(host, spec.resources);
   host["LogConfig"] = log_config(spec, options);
   host["NetworkMode"] = !spec.network_of.empty() ? "container:" + spec.network_of
-                        : spec.networks.empty() ? std::string("none") : spec.networks.front().network;
+                        : spec.networks.empty()  ? std::string("none")
+                                                 : spec.networks.front().network;
   host["IpcMode"] = "private";
   host["CgroupnsMode"] = "private";
   // When memory runs out it is a machine that dies, not the server or the engine.
@@ -182,7 +183,8 @@ void add_config(json::object& body, const MachineSpec& spec) {
 std::string hash_of(const std::string& text) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::array<unsigned char, 16> digest{};
-  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                     nullptr, 0);
   std::string out;
   for (const auto byte : digest) {
     out.push_back(kDigits[byte >> 4]);

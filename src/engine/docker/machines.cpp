@@ -136,8 +136,8 @@ asio::awaitable<Result<>> DockerEngine::destroy(Handle handle) {
   freezer_->forget(handle.data);
   // Removal fails now and then while a mount of a dying process is still busy; a moment later it works.
   for (int attempt = 1;; ++attempt) {
-    auto answer = co_await connection_->call(
-        "DELETE", with_query(container(handle.data), {{"force", "1"}, {"v", "1"}}), {}, kDestroyDeadline);
+    auto answer = co_await connection_->call("DELETE", with_query(container(handle.data), {{"force", "1"}, {"v", "1"}}),
+                                             {}, kDestroyDeadline);
     if (!answer) co_return fail(std::move(answer.error()));
     if (answer->status == 204 || answer->status == 404) co_return Result<>{};
     if (answer->status == 409 && says(*answer, "already in progress")) {
@@ -184,7 +184,8 @@ asio::awaitable<Result<std::optional<Handle>>> DockerEngine::recover(std::string
 
 asio::awaitable<Result<Stats>> DockerEngine::stats(Handle handle) {
   auto answer = co_await connection_->call(
-      "GET", with_query(container(handle.data, "/stats"), {{"stream", "false"}, {"one-shot", "true"}}), {}, kAskDeadline);
+      "GET", with_query(container(handle.data, "/stats"), {{"stream", "false"}, {"one-shot", "true"}}), {},
+      kAskDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
   auto found = parse_json(answer->body);

@@ -33,8 +33,9 @@ Result<> check_bridge(const NetworkSpec& spec) {
   const bool shared = name.starts_with("tys"), own = name.starts_with("tyn");
   const bool egress = name.size() > 3 && name[3] == 'e';
   if (name.size() <= 15 && (shared || own) && shared == spec.shared && egress == spec.egress) return {};
-  return fail(Code::kInvalid, "engine-refused",
-              "The bridge name " + name + " does not say what the network is (tys, tyn, tyse, tyne; at most 15 characters).");
+  return fail(
+      Code::kInvalid, "engine-refused",
+      "The bridge name " + name + " does not say what the network is (tys, tyn, tyse, tyne; at most 15 characters).");
 }
 
 bool says_taken(const http::Response& answer) {
@@ -42,7 +43,7 @@ bool says_taken(const http::Response& answer) {
   return (answer.status == 409 && words.contains("already exists")) || words.contains("uses same bridge name");
 }
 
-bool says_overlap(const http::Response& answer) { 
+bool says_overlap(const http::Response& answer) {
   const std::string words = words_of(answer.body);
   return words.contains("overlap") || words.contains("conflicts with network");
 }
@@ -57,7 +58,8 @@ asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
     if (!answer) co_return fail(std::move(answer.error()));
     if (answer->status == 201) co_return co_await bridge_is_here(spec);
     if (says_overlap(*answer)) {
-      // Perhaps it is our own: a create whose caller died may still be under way in the engine, and is listed only later.
+      // Perhaps it is our own: a create whose caller died may still be under way in the engine, and is listed only
+      // later.
       const bool own = co_await appears(spec.name, body.hash);
       if (own) co_return co_await bridge_is_here(spec);
     }
@@ -212,7 +214,8 @@ asio::awaitable<Result<>> DockerEngine::destroy_volume(std::string name) {
 }
 
 asio::awaitable<Result<std::vector<Resource>>> DockerEngine::list_volumes() {
-  auto answer = co_await connection_->call("GET", with_query("/volumes", {{"filters", our_filter()}}), {}, kAskDeadline);
+  auto answer =
+      co_await connection_->call("GET", with_query("/volumes", {{"filters", our_filter()}}), {}, kAskDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status != 200) co_return fail(refusal(About::kVolume, *answer));
   auto found = parse_json(answer->body);

@@ -142,8 +142,7 @@ Result<std::string> run_nft(const std::string& program, const std::string& argum
   const bool ended = read_all(output.get(), printed);
   if (!ended) ::kill(child, SIGKILL);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (!ended) return missing(path + " took too long");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return missing(path + " " + arguments + ": " + printed);
   return printed;
@@ -160,7 +159,8 @@ bool speaks_of_table(std::string_view bytes, std::string_view name) {
       nfgenmsg general;
       std::memcpy(&general, bytes.data() + NLMSG_HDRLEN, sizeof general);
       constexpr int kInet = 1;  // NFPROTO_INET, whose header clashes with the C library's
-      if (general.nfgen_family == kInet && table_of(bytes.data() + kBefore, header.nlmsg_len - kBefore) == name) return true;
+      if (general.nfgen_family == kInet && table_of(bytes.data() + kBefore, header.nlmsg_len - kBefore) == name)
+        return true;
     }
     bytes.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), bytes.size()));
   }

@@ -1,9 +1,9 @@
 // The driver's pure parts: words of the daemon, bodies, frames, ignore patterns, netlink messages.
-#include <boost/json/parse.hpp>
 #include <gmock/gmock.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <boost/json/parse.hpp>
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -71,7 +71,8 @@ TEST(R1_15, TheFreezerOfSomebodyElseIsLeftAlone) {
   const std::string group = "/docker/abc123";
   const Groups there(group);
   const auto mounts = there.mounts(true, true);
-  EXPECT_FALSE(freezer_file(mounts, "6:freezer:/docker/fff\n", "abc123")) << "the process number was given away meanwhile";
+  EXPECT_FALSE(freezer_file(mounts, "6:freezer:/docker/fff\n", "abc123"))
+      << "the process number was given away meanwhile";
   EXPECT_FALSE(freezer_file(mounts, "6:freezer:/\n0::/\n", "abc123"));
   EXPECT_FALSE(freezer_file(mounts, "6:freezer:" + group + "\n", ""));
   EXPECT_FALSE(freezer_file(mounts, "6:freezer:/../../docker/abc123\n", "abc123"));
@@ -82,17 +83,24 @@ TEST(R1_15, TheFreezerOfSomebodyElseIsLeftAlone) {
 TEST(R14_2, WordsOfTheDaemonBecomeOurReasons) {
   EXPECT_EQ(said(About::kMachine, 404, "No such image: x:latest"), "image-missing");
   EXPECT_EQ(said(About::kStart, 404, "No such container: x"), "machine-missing");
-  EXPECT_EQ(said(About::kMachine, 409, "Conflict. The container name \\\"/x\\\" is already in use by container \\\"1\\\"."), "name-taken");
+  EXPECT_EQ(
+      said(About::kMachine, 409, "Conflict. The container name \\\"/x\\\" is already in use by container \\\"1\\\"."),
+      "name-taken");
   EXPECT_EQ(said(About::kNetwork, 403, "Pool overlaps with other one on this address space"), "address-taken");
   EXPECT_EQ(said(About::kStart, 403, "Address already in use"), "address-taken");
   EXPECT_EQ(said(About::kMachine, 500, "write /var/lib/x: no space left on device"), "engine-out-of-disk");
   EXPECT_EQ(said(About::kStart, 500, "fork/exec /usr/bin/runc: cannot allocate memory"), "engine-out-of-memory");
   EXPECT_EQ(said(About::kStart, 500, "pipe2: too many open files"), "engine-busy");
   EXPECT_EQ(said(About::kStart, 500, "rpc error: code = Unavailable desc = transport is closing"), "engine-lost");
-  EXPECT_EQ(said(About::kStart, 400, "failed to create shim task: OCI runtime create failed: exec: \\\"x\\\": executable file not found in $PATH: unknown"),
+  EXPECT_EQ(said(About::kStart, 400,
+                 "failed to create shim task: OCI runtime create failed: exec: \\\"x\\\": executable file not found in "
+                 "$PATH: unknown"),
             "machine-did-not-start");
-  EXPECT_EQ(said(About::kImage, 500, "Get \\\"http://127.0.0.1:5000/v2/\\\": dial tcp 127.0.0.1:5000: connect: connection refused"), "registry-away");
-  EXPECT_EQ(said(About::kImage, 500, "Get \\\"http://r/v2/x/manifests/1\\\": no basic auth credentials"), "registry-denied");
+  EXPECT_EQ(said(About::kImage, 500,
+                 "Get \\\"http://127.0.0.1:5000/v2/\\\": dial tcp 127.0.0.1:5000: connect: connection refused"),
+            "registry-away");
+  EXPECT_EQ(said(About::kImage, 500, "Get \\\"http://r/v2/x/manifests/1\\\": no basic auth credentials"),
+            "registry-denied");
   EXPECT_EQ(said(About::kMachine, 500, "connection refused"), "engine-refused") << "nobody's registry";
   EXPECT_EQ(said(About::kMachine, 500, "something new"), "engine-refused");
   EXPECT_EQ(refusal(About::kMachine, 500, "<html>").reason, "engine-refused");
@@ -118,7 +126,8 @@ TEST(R14_2, FramesAreTakenApartWhereverTheyAreCut) {
 
 TEST(R14_2, IgnorePatternsAreDockers) {
   const Ignore ignore("# comment\n*.log\n/build/\n**/node_modules\nsecret?\n!keep.log\ndocs/[a-c]*\n  spaced  \n");
-  for (const char* path : {"a.log", "build", "build/x/y", "node_modules/a", "web/node_modules/b/c", "secret1", "docs/b.md", "spaced"}) {
+  for (const char* path :
+       {"a.log", "build", "build/x/y", "node_modules/a", "web/node_modules/b/c", "secret1", "docs/b.md", "spaced"}) {
     EXPECT_TRUE(ignore.excludes(path)) << path;
   }
   for (const char* path : {"keep.log", "sub/a.log", "builder", "secret", "secret12", "docs/d.md", "# comment"}) {
@@ -143,10 +152,11 @@ TEST(R1_5, BodyIsHardenedByDefault) {
   spec.resources.memory = 100;
   spec.resources.cpus = 0.25;
   const Body body = machine_body(spec, {}, {"json-file", false});
-  for (const char* part : {R"("CapDrop":["ALL"])", R"("CapAdd":[])", R"("SecurityOpt":["no-new-privileges"])", R"("PidsLimit":256)",
-                           R"("Memory":100,"MemorySwap":100)", R"("NanoCpus":250000000)", R"("NetworkMode":"front")",
-                           R"("EndpointsConfig":{"front":{"IPAMConfig":{"IPv4Address":"10.0.0.2"},"Aliases":["web"]}})",
-                           R"("max-file":"1")"}) {
+  for (const char* part :
+       {R"("CapDrop":["ALL"])", R"("CapAdd":[])", R"("SecurityOpt":["no-new-privileges"])", R"("PidsLimit":256)",
+        R"("Memory":100,"MemorySwap":100)", R"("NanoCpus":250000000)", R"("NetworkMode":"front")",
+        R"("EndpointsConfig":{"front":{"IPAMConfig":{"IPv4Address":"10.0.0.2"},"Aliases":["web"]}})",
+        R"("max-file":"1")"}) {
     EXPECT_THAT(body.json, HasSubstr(part));
   }
   EXPECT_THAT(body.json, testing::Not(HasSubstr("Privileged")));
@@ -167,10 +177,11 @@ TEST(R1_13, HashTellsSpecsApart) {
 
 TEST(R14_2, StatsOfBothCgroupVersions) {
   auto stats = [](const char* detail) {
-    const std::string text = std::string(R"({"cpu_stats":{"cpu_usage":{"total_usage":5}},"pids_stats":{"current":3},)") +
-                             R"("memory_stats":{"usage":1000,"limit":18446744073709551615,"stats":{)" + detail + "}}," +
-                             R"("networks":{"eth0":{"rx_bytes":1,"tx_bytes":2},"eth1":{"rx_bytes":10,"tx_bytes":20}},)" +
-                             R"("blkio_stats":{"io_service_bytes_recursive":[{"op":"Read","value":7},{"op":"write","value":8}]}})";
+    const std::string text =
+        std::string(R"({"cpu_stats":{"cpu_usage":{"total_usage":5}},"pids_stats":{"current":3},)") +
+        R"("memory_stats":{"usage":1000,"limit":18446744073709551615,"stats":{)" + detail + "}}," +
+        R"("networks":{"eth0":{"rx_bytes":1,"tx_bytes":2},"eth1":{"rx_bytes":10,"tx_bytes":20}},)" +
+        R"("blkio_stats":{"io_service_bytes_recursive":[{"op":"Read","value":7},{"op":"write","value":8}]}})";
     return machine_stats(boost::json::parse(text));
   };
   const Stats old = stats(R"("total_inactive_file":100,"inactive_file":1)");
@@ -205,7 +216,8 @@ TEST(R1_5, KernelsMessagesAreReadForOurTableOnly) {
   EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_DELTABLE, 1, "tiltyard"), "tiltyard"));
   EXPECT_FALSE(speaks_of_table(nf_message(NFT_MSG_DELTABLE, 2, "tiltyard"), "tiltyard")) << "another family";
   EXPECT_FALSE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 1, "filter"), "tiltyard"));
-  EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 2, "filter") + nf_message(NFT_MSG_DELRULE, 1, "tiltyard"), "tiltyard"));
+  EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 2, "filter") + nf_message(NFT_MSG_DELRULE, 1, "tiltyard"),
+                              "tiltyard"));
   const std::string whole = nf_message(NFT_MSG_DELTABLE, 1, "tiltyard");
   for (std::size_t cut = 0; cut < whole.size(); ++cut) EXPECT_FALSE(speaks_of_table(whole.substr(0, cut), "tiltyard"));
 }
@@ -221,7 +233,8 @@ TEST(R1_4, DevicesThatTheOperatorAllowedReachTheEngine) {
   EXPECT_THAT(machine_body(spec, {}, {"json-file", false}).json, Not(HasSubstr("Devices")));
   spec.devices = {"/dev/net/tun", "/dev/null:/dev/empty:r"};
   const auto text = machine_body(spec, {}, {"json-file", false}).json;
-  EXPECT_THAT(text, HasSubstr(R"({"PathOnHost":"/dev/net/tun","PathInContainer":"/dev/net/tun","CgroupPermissions":"rwm"})"));
+  EXPECT_THAT(text,
+              HasSubstr(R"({"PathOnHost":"/dev/net/tun","PathInContainer":"/dev/net/tun","CgroupPermissions":"rwm"})"));
   EXPECT_THAT(text, HasSubstr(R"({"PathOnHost":"/dev/null","PathInContainer":"/dev/empty","CgroupPermissions":"r"})"));
 }
 

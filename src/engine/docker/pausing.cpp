@@ -60,7 +60,8 @@ asio::awaitable<Result<>> DockerEngine::thaw(Handle handle) {
     if (!state) co_return fail(std::move(state.error()));
     if (*state == MachineState::kRunning) co_return Result<>{};
     file = freezer_->known(handle.data);
-    if (*state != MachineState::kPaused || file.empty() || !write_freezer(file, false)) co_return co_await resume(handle);
+    if (*state != MachineState::kPaused || file.empty() || !write_freezer(file, false))
+      co_return co_await resume(handle);
   }
   freezer_->note_thawed(handle.data);
   co_return Result<>{};
@@ -72,15 +73,15 @@ asio::awaitable<Result<>> DockerEngine::resume(Handle handle) {
     auto answer = co_await connection_->call("POST", container(handle.data, "/unpause"), {}, kAskDeadline);
     if (!answer) co_return fail(std::move(answer.error()));
     if (answer->status == 204) co_return Result<>{};
-    // "is not paused" are the daemon's words, "container not paused" those of the runtime below it, which finds the group
-    // thawed; either way the daemon's view is looked at.
+    // "is not paused" are the daemon's words, "container not paused" those of the runtime below it, which finds the
+    // group thawed; either way the daemon's view is looked at.
     if (!says(*answer, "not paused")) co_return fail(refusal(About::kMachine, *answer));
   }
   co_return co_await bring_view_up_to_date(handle.data);
 }
 
-/// The runtime resumes only what it finds frozen (runc's Container.Resume), so a machine that was thawed on the short way
-/// is frozen once more for the few milliseconds of the call.
+/// The runtime resumes only what it finds frozen (runc's Container.Resume), so a machine that was thawed on the short
+/// way is frozen once more for the few milliseconds of the call.
 asio::awaitable<Result<>> DockerEngine::bring_view_up_to_date(std::string name) {
   const auto standstill = co_await freezer_->standstill();
   for (int tries = 1;; ++tries) {

@@ -13,7 +13,8 @@
 namespace tiltyard::engine::docker {
 namespace {
 
-/// The process that listens, as seen from our namespace of processes: 0 when it is in none that we see. nullopt: nobody listens.
+/// The process that listens, as seen from our namespace of processes: 0 when it is in none that we see. nullopt: nobody
+/// listens.
 std::optional<pid_t> listener_of(const std::string& socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -40,7 +41,8 @@ bool sees_our_files(const std::string& socket_path, const std::string& folder) {
   if (*listener == 0) return false;
   struct stat ours{}, theirs{};
   if (::stat(folder.c_str(), &ours) != 0) return true;
-  if (::stat(fmt::format("/proc/{}/root{}", *listener, folder).c_str(), &theirs) != 0) return errno == EACCES || errno == EPERM;
+  if (::stat(fmt::format("/proc/{}/root{}", *listener, folder).c_str(), &theirs) != 0)
+    return errno == EACCES || errno == EPERM;
   return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 

@@ -43,7 +43,10 @@ class BodyStream final : public ByteStream {
  public:
   BodyStream(asio::any_io_executor executor, std::string engine, std::unique_ptr<http::BodyReader> body, bool framed,
              std::chrono::milliseconds deadline)
-      : engine_(std::move(engine)), body_(std::move(body)), framed_(framed), deadline_(deadline),
+      : engine_(std::move(engine)),
+        body_(std::move(body)),
+        framed_(framed),
+        deadline_(deadline),
         closed_(std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max())) {}
 
   asio::awaitable<Result<std::string>> read() override {
@@ -86,7 +89,8 @@ class BodyStream final : public ByteStream {
 /// A command in a machine: the hijacked connection of /exec/{id}/start, and the calls beside it.
 class DockerExec final : public ExecSession {
  public:
-  DockerExec(std::shared_ptr<Connection> connection, std::unique_ptr<http::RawStream> stream, std::string id, bool terminal)
+  DockerExec(std::shared_ptr<Connection> connection, std::unique_ptr<http::RawStream> stream, std::string id,
+             bool terminal)
       : connection_(std::move(connection)), stream_(std::move(stream)), id_(std::move(id)), terminal_(terminal) {}
 
   asio::awaitable<Result<Chunk>> read() override {
@@ -144,12 +148,8 @@ class DockerExec final : public ExecSession {
 json::array strings(const std::vector<std::string>& values) { return json::array(values.begin(), values.end()); }
 
 std::string exec_body(const ExecSpec& spec) {
-  json::object body{{"AttachStdin", true},
-                    {"AttachStdout", true},
-                    {"AttachStderr", true},
-                    {"Tty", spec.terminal},
-                    {"Cmd", strings(spec.command)},
-                    {"Env", strings(spec.environment)}};
+  json::object body{{"AttachStdin", true},  {"AttachStdout", true},         {"AttachStderr", true},
+                    {"Tty", spec.terminal}, {"Cmd", strings(spec.command)}, {"Env", strings(spec.environment)}};
   if (!spec.user.empty()) body["User"] = spec.user;
   if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
   return json::serialize(body);
@@ -176,16 +176,17 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::logs(Handle h
   auto facts = parse_json(inspected->body);
   if (!facts) co_return fail(std::move(facts.error()));
   const bool terminal = truth(at(at(*facts, "Config"), "Tty"));
-  const std::string path = with_query(container(handle.data, "/logs"),
-                                      {{"stdout", "1"},
-                                       {"stderr", "1"},
-                                       {"tail", options.tail < 0 ? "all" : std::to_string(options.tail)},
-                                       {"follow", options.follow ? "1" : ""},
-                                       {"timestamps", options.timestamps ? "1" : ""}});
+  const std::string path =
+      with_query(container(handle.data, "/logs"), {{"stdout", "1"},
+                                                   {"stderr", "1"},
+                                                   {"tail", options.tail < 0 ? "all" : std::to_string(options.tail)},
+                                                   {"follow", options.follow ? "1" : ""},
+                                                   {"timestamps", options.timestamps ? "1" : ""}});
   auto stream = co_await connection_->open("GET", path, {}, {}, kAskDeadline);
   if (!stream) co_return fail(std::move(stream.error()));
   if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get()));
-  const auto deadline = options.follow ? std::chrono::milliseconds(kSilence) : std::chrono::milliseconds(kChangeDeadline);
+  const auto deadline =
+      options.follow ? std::chrono::milliseconds(kSilence) : std::chrono::milliseconds(kChangeDeadline);
   co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), !terminal, deadline);
 }
 
@@ -222,15 +223,16 @@ asio::awaitable<Result<>> DockerEngine::put_archive(Handle handle, std::string p
 }
 
 asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::get_archive(Handle handle, std::string path) {
-  auto stream = co_await connection_->open("GET", with_query(container(handle.data, "/archive"), {{"path", path}}), {}, {},
-                                           kChangeDeadline);
+  auto stream = co_await connection_->open("GET", with_query(container(handle.data, "/archive"), {{"path", path}}), {},
+                                           {}, kChangeDeadline);
   if (!stream) co_return fail(std::move(stream.error()));
   if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get()));
   co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);
 }
 
 asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::export_image(std::string reference) {
-  auto stream = co_await connection_->open("GET", "/images/" + http::percent_encode(reference) + "/get", {}, {}, kExportDeadline);
+  auto stream =
+      co_await connection_->open("GET", "/images/" + http::percent_encode(reference) + "/get", {}, {}, kExportDeadline);
   if (!stream) co_return fail(std::move(stream.error()));
   if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get(), About::kImage));
   co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);

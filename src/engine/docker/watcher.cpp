@@ -38,8 +38,12 @@ std::string since(std::int64_t nanos) {
 
 Watcher::Watcher(asio::any_io_executor executor, std::shared_ptr<Connection> connection, std::string filter,
                  std::chrono::milliseconds ping_every)
-    : executor_(executor), connection_(std::move(connection)), filter_(std::move(filter)), ping_every_(ping_every),
-      wake_(executor), cut_(executor) {}
+    : executor_(executor),
+      connection_(std::move(connection)),
+      filter_(std::move(filter)),
+      ping_every_(ping_every),
+      wake_(executor),
+      cut_(executor) {}
 
 void Watcher::run() {
   if (running_) return;
@@ -102,7 +106,8 @@ asio::awaitable<Result<>> Watcher::read_events(bool again) {
   auto stream = co_await connection_->open("GET", path, {}, {}, 15s);
   if (!stream) co_return fail(std::move(stream.error()));
   if ((*stream)->head().status != 200) {
-    co_return fail(Code::kUnavailable, "engine-away", "The engine gives no events.", std::to_string((*stream)->head().status));
+    co_return fail(Code::kUnavailable, "engine-away", "The engine gives no events.",
+                   std::to_string((*stream)->head().status));
   }
   // After the stream is open, so that nothing that happens from now on is missed.
   if (again) emit(EngineEvent{"reconnected", {}, {}});

@@ -19,7 +19,9 @@ void FakeEngine::add_image(std::string reference, ImageInfo info) {
   images_[std::move(reference)] = std::move(info);
 }
 
-void FakeEngine::set_image_tar(std::string reference, std::string tar) { image_tars_[std::move(reference)] = std::move(tar); }
+void FakeEngine::set_image_tar(std::string reference, std::string tar) {
+  image_tars_[std::move(reference)] = std::move(tar);
+}
 
 void FakeEngine::add_stranger(std::string name) {
   auto machine = std::make_unique<Machine>();
@@ -30,7 +32,9 @@ void FakeEngine::add_stranger(std::string name) {
   volumes_[std::move(name)] = Volume{{}, true, clock_.now()};
 }
 
-void FakeEngine::set_latency(std::string verb, std::chrono::milliseconds latency) { latency_[std::move(verb)] = latency; }
+void FakeEngine::set_latency(std::string verb, std::chrono::milliseconds latency) {
+  latency_[std::move(verb)] = latency;
+}
 
 void FakeEngine::fail_next(std::string verb, Error error, int times) {
   failing_[std::move(verb)] = Trouble{times, std::move(error)};
@@ -50,7 +54,8 @@ void FakeEngine::release(std::string verb) {
 void FakeEngine::go_away() {
   if (away_) return;
   ++absences_;
-  away_ = Error{Code::kUnavailable, "engine-away", "The engine " + options_.name + " does not answer; nothing was done.", {}, {}};
+  away_ = Error{
+      Code::kUnavailable, "engine-away", "The engine " + options_.name + " does not answer; nothing was done.", {}, {}};
 }
 
 void FakeEngine::come_back() {

@@ -36,9 +36,10 @@ bool same_machine(const MachineSpec& a, const MachineSpec& b) {
     for (const auto& each : spec.networks) out.push_back(each.network + "=" + each.address);
     return out;
   };
-  return a.image == b.image && a.entrypoint == b.entrypoint && a.command == b.command && a.environment == b.environment &&
-         a.labels == b.labels && a.capabilities == b.capabilities && a.hostname == b.hostname && a.exposed == b.exposed &&
-         a.resources.memory == b.resources.memory && a.resources.cpus == b.resources.cpus && addresses(a) == addresses(b);
+  return a.image == b.image && a.entrypoint == b.entrypoint && a.command == b.command &&
+         a.environment == b.environment && a.labels == b.labels && a.capabilities == b.capabilities &&
+         a.hostname == b.hostname && a.exposed == b.exposed && a.resources.memory == b.resources.memory &&
+         a.resources.cpus == b.resources.cpus && addresses(a) == addresses(b);
 }
 
 std::string read_file(const std::string& path) {
@@ -141,8 +142,10 @@ Result<ImageInfo> FakeEngine::run_build(const BuildSpec& spec, const OnProgress&
     const std::string shown = "Step " + std::to_string(i + 1) + "/" + std::to_string(steps.size()) + " : " + steps[i];
     if (progress) progress(BuildProgress{static_cast<int>(i + 1), static_cast<int>(steps.size()), shown});
     // The one command that fails wherever it runs.
-    if (steps[i] == "RUN false") return fail(Code::kInvalid, "build-failed", "The command 'false' returned a non-zero code: 1\n" + shown);
-    if (steps[i].starts_with("EXPOSE ")) info.exposed_ports.push_back(static_cast<std::uint16_t>(std::atoi(steps[i].c_str() + 7)));
+    if (steps[i] == "RUN false")
+      return fail(Code::kInvalid, "build-failed", "The command 'false' returned a non-zero code: 1\n" + shown);
+    if (steps[i].starts_with("EXPOSE "))
+      info.exposed_ports.push_back(static_cast<std::uint16_t>(std::atoi(steps[i].c_str() + 7)));
   }
   info.labels = ours(spec.labels);
   info.size = 1024 * 1024;
@@ -183,7 +186,8 @@ asio::awaitable<Result<>> FakeEngine::ensure_isolation() {
 
 Result<> FakeEngine::make_network(const NetworkSpec& spec) {
   for (const auto& [name, network] : networks_) {
-    if (name != spec.name && (network.spec.subnet == spec.subnet || network.spec.bridge == spec.bridge) && !network.stranger) {
+    if (name != spec.name && (network.spec.subnet == spec.subnet || network.spec.bridge == spec.bridge) &&
+        !network.stranger) {
       return fail(Code::kConflict, "address-taken", "Another network of the engine uses these addresses.", name);
     }
   }
@@ -226,7 +230,8 @@ asio::awaitable<Result<>> FakeEngine::destroy_volume(std::string name) {
   std::function<Result<>()> deed = [this, name]() -> Result<> {
     for (const auto& [machine_name, machine] : machines_) {
       const auto& mounts = machine->spec.mounts;
-      const bool used = std::ranges::any_of(mounts, [&](const Mount& m) { return m.kind == Mount::Kind::kVolume && m.source == name; });
+      const bool used = std::ranges::any_of(
+          mounts, [&](const Mount& m) { return m.kind == Mount::Kind::kVolume && m.source == name; });
       if (used) return fail(Code::kExhausted, "engine-busy", "A machine still uses the volume " + name + ".");
     }
     volumes_.erase(name);
@@ -243,7 +248,8 @@ Result<Handle> FakeEngine::make_machine(const MachineSpec& spec) {
   const auto found = machines_.find(spec.name);
   if (found != machines_.end()) {
     const Machine& there = *found->second;
-    if (there.stranger || label(there.labels, kLabelInstance) != label(spec.labels, kLabelInstance)) return name_taken(spec.name);
+    if (there.stranger || label(there.labels, kLabelInstance) != label(spec.labels, kLabelInstance))
+      return name_taken(spec.name);
     if (same_machine(there.spec, spec)) return Handle{1, spec.name};
     remove(spec.name);
   }
@@ -289,14 +295,16 @@ Result<> FakeEngine::start_machine(const Handle& handle) {
     for (const auto& [name, other] : machines_) {
       if (other.get() == &machine || other->state != MachineState::kRunning || mine.address.empty()) continue;
       const auto& theirs = other->spec.networks;
-      const bool taken = std::ranges::any_of(theirs, [&](const Attachment& a) { return a.network == mine.network && a.address == mine.address; });
+      const bool taken = std::ranges::any_of(
+          theirs, [&](const Attachment& a) { return a.network == mine.network && a.address == mine.address; });
       if (taken) return fail(Code::kConflict, "address-taken", "Another machine has this address.", name);
     }
   }
   std::vector<std::string> command = machine.spec.entrypoint.value_or(std::vector<std::string>{});
   if (machine.spec.command) command.insert(command.end(), machine.spec.command->begin(), machine.spec.command->end());
   if (!command.empty() && options_.missing_programs.contains(command.front())) {
-    return fail(Code::kInvalid, "machine-did-not-start", "The machine did not start: " + command.front() + ": executable file not found");
+    return fail(Code::kInvalid, "machine-did-not-start",
+                "The machine did not start: " + command.front() + ": executable file not found");
   }
   auto listening = listen_for(machine);
   if (!listening) return listening;

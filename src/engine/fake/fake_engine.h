@@ -25,8 +25,8 @@ struct FakeOptions {
   std::string name = "fake";
   bool local = true;  ///< as its fingerprint says
   std::string name_space = "tiltyard";
-  std::set<std::string> images;                                   ///< references that are there from the start
-  std::set<std::string> missing_programs{"/no/such/program"};     ///< commands with which a machine does not start
+  std::set<std::string> images;                                ///< references that are there from the start
+  std::set<std::string> missing_programs{"/no/such/program"};  ///< commands with which a machine does not start
 };
 
 /// An engine in memory that keeps the whole contract of engine.h, for tests and for trying the server out without

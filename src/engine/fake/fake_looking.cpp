@@ -33,10 +33,12 @@ std::vector<Resource> FakeEngine::everything() const {
   std::vector<Resource> out;
   for (const auto& [name, machine] : machines_) {
     if (machine->stranger) continue;
-    out.push_back({ResourceKind::kMachine, name, machine->labels, machine->created_at, machine->state, Handle{1, name}});
+    out.push_back(
+        {ResourceKind::kMachine, name, machine->labels, machine->created_at, machine->state, Handle{1, name}});
   }
   for (const auto& [name, network] : networks_) {
-    if (!network.stranger) out.push_back({ResourceKind::kNetwork, name, network.spec.labels, network.created_at, {}, {}});
+    if (!network.stranger)
+      out.push_back({ResourceKind::kNetwork, name, network.spec.labels, network.created_at, {}, {}});
   }
   for (const auto& [name, volume] : volumes_) {
     if (!volume.stranger) out.push_back({ResourceKind::kVolume, name, volume.labels, volume.created_at, {}, {}});

@@ -79,15 +79,18 @@ asio::awaitable<void> Responder::State::serve(std::shared_ptr<tcp::socket> socke
 std::string Responder::State::answer(std::string_view request) const {
   const auto first = request.find(' ');
   const auto second = first == std::string_view::npos ? first : request.find(' ', first + 1);
-  if (second == std::string_view::npos) return "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  if (second == std::string_view::npos)
+    return "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
   json::object its_labels;
   for (const auto& [key, value] : labels) its_labels.emplace(key, value);
-  const std::string body = json::serialize(json::object{{"machine", machine},
-                                                        {"path", std::string(request.substr(first + 1, second - first - 1))},
-                                                        {"labels", std::move(its_labels)}});
+  const std::string body =
+      json::serialize(json::object{{"machine", machine},
+                                   {"path", std::string(request.substr(first + 1, second - first - 1))},
+                                   {"labels", std::move(its_labels)}});
   const bool simple = request.starts_with("GET ") || request.starts_with("HEAD ");
-  std::string out = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                    (simple ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
+  std::string out =
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+      (simple ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
   if (!request.starts_with("HEAD ")) out += body;
   return out;
 }

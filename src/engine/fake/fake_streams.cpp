@@ -12,7 +12,8 @@ class LogStream final : public ByteStream {
  public:
   LogStream(std::shared_ptr<Log> log, LogOptions options) : log_(std::move(log)), options_(options) {
     const std::size_t lines = log_->lines.size();
-    if (options.tail >= 0 && static_cast<std::size_t>(options.tail) < lines) at_ = lines - static_cast<std::size_t>(options.tail);
+    if (options.tail >= 0 && static_cast<std::size_t>(options.tail) < lines)
+      at_ = lines - static_cast<std::size_t>(options.tail);
   }
 
   asio::awaitable<Result<std::string>> read() override {

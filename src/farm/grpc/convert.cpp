@@ -11,7 +11,8 @@ namespace {
 
 std::string_view metadata(const grpc::ServerContextBase& context, const char* name) {
   const auto found = context.client_metadata().find(name);
-  return found == context.client_metadata().end() ? std::string_view() : std::string_view(found->second.data(), found->second.size());
+  return found == context.client_metadata().end() ? std::string_view()
+                                                  : std::string_view(found->second.data(), found->second.size());
 }
 
 std::string_view without_bearer(std::string_view text) {
@@ -22,15 +23,23 @@ std::string_view without_bearer(std::string_view text) {
 
 Verdict verdict_of(v1::Verdict verdict) {
   switch (verdict) {
-    case v1::ACCEPTED: return Verdict::kAccepted;
-    case v1::DUPLICATE: return Verdict::kDuplicate;
-    case v1::OWN: return Verdict::kOwn;
-    case v1::OLD: return Verdict::kOld;
-    case v1::INVALID: return Verdict::kInvalid;
-    case v1::NOP: return Verdict::kNop;
-    case v1::REJECTED: return Verdict::kRejected;
+    case v1::ACCEPTED:
+      return Verdict::kAccepted;
+    case v1::DUPLICATE:
+      return Verdict::kDuplicate;
+    case v1::OWN:
+      return Verdict::kOwn;
+    case v1::OLD:
+      return Verdict::kOld;
+    case v1::INVALID:
+      return Verdict::kInvalid;
+    case v1::NOP:
+      return Verdict::kNop;
+    case v1::REJECTED:
+      return Verdict::kRejected;
     // Also what a newer sender may say: the flag is not given up for a word that we do not know.
-    default: return Verdict::kRetry;
+    default:
+      return Verdict::kRetry;
   }
 }
 
@@ -40,18 +49,28 @@ std::chrono::duration<double> seconds(std::chrono::milliseconds time) { return t
 
 grpc::StatusCode grpc_code(Code code) {
   switch (code) {
-    case Code::kInvalid: return grpc::StatusCode::INVALID_ARGUMENT;
-    case Code::kUnauthenticated: return grpc::StatusCode::UNAUTHENTICATED;
-    case Code::kForbidden: return grpc::StatusCode::PERMISSION_DENIED;
-    case Code::kNotFound: return grpc::StatusCode::NOT_FOUND;
-    case Code::kConflict: return grpc::StatusCode::FAILED_PRECONDITION;
-    case Code::kTooLarge: return grpc::StatusCode::OUT_OF_RANGE;
+    case Code::kInvalid:
+      return grpc::StatusCode::INVALID_ARGUMENT;
+    case Code::kUnauthenticated:
+      return grpc::StatusCode::UNAUTHENTICATED;
+    case Code::kForbidden:
+      return grpc::StatusCode::PERMISSION_DENIED;
+    case Code::kNotFound:
+      return grpc::StatusCode::NOT_FOUND;
+    case Code::kConflict:
+      return grpc::StatusCode::FAILED_PRECONDITION;
+    case Code::kTooLarge:
+      return grpc::StatusCode::OUT_OF_RANGE;
     case Code::kLimited:
-    case Code::kExhausted: return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case Code::kExhausted:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
     case Code::kUnavailable:
-    case Code::kCancelled: return grpc::StatusCode::UNAVAILABLE;
-    case Code::kTimeout: return grpc::StatusCode::DEADLINE_EXCEEDED;
-    case Code::kInternal: break;
+    case Code::kCancelled:
+      return grpc::StatusCode::UNAVAILABLE;
+    case Code::kTimeout:
+      return grpc::StatusCode::DEADLINE_EXCEEDED;
+    case Code::kInternal:
+      break;
   }
   return grpc::StatusCode::INTERNAL;
 }
@@ -116,7 +135,8 @@ VerdictReport report_of(const v1::Verdicts& verdicts) {
   out.done = verdicts.done();
   out.verdicts.reserve(static_cast<std::size_t>(verdicts.verdicts_size()));
   for (const auto& verdict : verdicts.verdicts()) {
-    out.verdicts.push_back({verdict.flag(), verdict_of(verdict.verdict()), verdict.message(), verdict.points(), verdict.resent()});
+    out.verdicts.push_back(
+        {verdict.flag(), verdict_of(verdict.verdict()), verdict.message(), verdict.points(), verdict.resent()});
   }
   return out;
 }
@@ -125,7 +145,8 @@ VerdictReport undelivered(const v1::Lease& lease) {
   VerdictReport out;
   out.lease = lease.lease();
   out.done = true;
-  for (const auto& flag : lease.flags()) out.verdicts.push_back({flag.flag(), Verdict::kRetry, "not sent: the sender was gone", 0, false});
+  for (const auto& flag : lease.flags())
+    out.verdicts.push_back({flag.flag(), Verdict::kRetry, "not sent: the sender was gone", 0, false});
   return out;
 }
 

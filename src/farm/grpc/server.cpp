@@ -19,8 +19,8 @@
 namespace tiltyard::farm {
 namespace {
 
-constexpr int kSlack = 64 * 1024;             ///< of protobuf's own, above the bytes of a post
-constexpr int kKeepaliveMs = 20'000;          ///< a sender whose machine is gone is noticed after twice that
+constexpr int kSlack = 64 * 1024;     ///< of protobuf's own, above the bytes of a post
+constexpr int kKeepaliveMs = 20'000;  ///< a sender whose machine is gone is noticed after twice that
 constexpr int kThreads = 4;
 constexpr std::chrono::milliseconds kEndOfCalls{500};
 
@@ -39,7 +39,8 @@ class Ending {
   grpc::ServerUnaryReactor* reactor_;
 };
 
-asio::awaitable<void> post(Service& farm, Ending ending, grpc::CallbackServerContext* context, const v1::PostFlagsRequest* request, v1::PostFlagsReply* reply) {
+asio::awaitable<void> post(Service& farm, Ending ending, grpc::CallbackServerContext* context,
+                           const v1::PostFlagsRequest* request, v1::PostFlagsReply* reply) {
   auto receipt = co_await farm.post(flags_of(*request));
   if (receipt) fill(*reply, *receipt);
   ending.with(receipt ? grpc::Status::OK : status_of(receipt.error(), *context));
@@ -128,7 +129,9 @@ Result<std::shared_ptr<grpc::ServerCredentials>> credentials(const GrpcOptions& 
   if (options.tls_certificate.empty()) return grpc::InsecureServerCredentials();
   const auto certificate = read_file(options.tls_certificate);
   const auto key = read_file(options.tls_key);
-  if (!certificate || !key) return fail(Code::kInvalid, "tls-unreadable", fmt::format("{} or {} cannot be read.", options.tls_certificate, options.tls_key));
+  if (!certificate || !key)
+    return fail(Code::kInvalid, "tls-unreadable",
+                fmt::format("{} or {} cannot be read.", options.tls_certificate, options.tls_key));
   grpc::SslServerCredentialsOptions tls;
   tls.pem_key_cert_pairs.push_back({*key, *certificate});
   return grpc::SslServerCredentials(tls);
@@ -142,7 +145,8 @@ struct GrpcServer::State final : v1::Farm::CallbackService {
 
   std::optional<grpc::Status> refusal(grpc::CallbackServerContext& context) const {
     if (has_token(context, farm)) return std::nullopt;
-    return status_of({Code::kUnauthenticated, "farm-token-wrong", "The farm's token is missing or wrong.", {}, {}}, context);
+    return status_of({Code::kUnauthenticated, "farm-token-wrong", "The farm's token is missing or wrong.", {}, {}},
+                     context);
   }
 
   /// A unary call: refused at once, or `work(ending)` on the home loop.
@@ -157,16 +161,20 @@ struct GrpcServer::State final : v1::Farm::CallbackService {
     return reactor;
   }
 
-  grpc::ServerUnaryReactor* PostFlags(grpc::CallbackServerContext* context, const v1::PostFlagsRequest* request, v1::PostFlagsReply* reply) override {
+  grpc::ServerUnaryReactor* PostFlags(grpc::CallbackServerContext* context, const v1::PostFlagsRequest* request,
+                                      v1::PostFlagsReply* reply) override {
     return unary(context, [&](Ending ending) { return post(farm, std::move(ending), context, request, reply); });
   }
-  grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest*, v1::Stats* reply) override {
+  grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest*,
+                                     v1::Stats* reply) override {
     return unary(context, [&](Ending ending) { return stats(farm, std::move(ending), reply); });
   }
-  grpc::ServerUnaryReactor* GetGame(grpc::CallbackServerContext* context, const v1::GetGameRequest*, v1::Game* reply) override {
+  grpc::ServerUnaryReactor* GetGame(grpc::CallbackServerContext* context, const v1::GetGameRequest*,
+                                    v1::Game* reply) override {
     return unary(context, [&](Ending ending) { return game(farm, std::move(ending), reply); });
   }
-  grpc::ServerBidiReactor<v1::PostFlagsRequest, v1::PostFlagsReply>* StreamFlags(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<v1::PostFlagsRequest, v1::PostFlagsReply>* StreamFlags(
+      grpc::CallbackServerContext* context) override {
     if (const auto refused = refusal(*context)) return new Refused<v1::PostFlagsRequest, v1::PostFlagsReply>(*refused);
     return new FlagStream(farm, gate, home, *context);
   }
@@ -183,7 +191,8 @@ struct GrpcServer::State final : v1::Farm::CallbackService {
   std::unique_ptr<grpc::Server> server;
 };
 
-GrpcServer::GrpcServer(Service& farm, asio::any_io_executor home) : state_(std::make_unique<State>(farm, std::move(home))) {}
+GrpcServer::GrpcServer(Service& farm, asio::any_io_executor home)
+    : state_(std::make_unique<State>(farm, std::move(home))) {}
 
 GrpcServer::~GrpcServer() = default;
 
@@ -201,7 +210,8 @@ Result<> GrpcServer::start(const GrpcOptions& options) {
   builder.RegisterService(state_.get());
   state_->server = builder.BuildAndStart();
   if (!state_->server || state_->port == 0) {
-    return fail(Code::kConflict, "grpc-listen-failed", fmt::format("gRPC cannot listen on {}; is the port taken?", options.listen));
+    return fail(Code::kConflict, "grpc-listen-failed",
+                fmt::format("gRPC cannot listen on {}; is the port taken?", options.listen));
   }
   log::info("farm", "gRPC listens", {{"address", options.listen}, {"port", std::to_string(state_->port)}});
   return {};

@@ -13,12 +13,12 @@
 namespace tiltyard::farm {
 
 struct GrpcOptions {
-  std::string listen;  ///< host:port; port 0 takes a free one
+  std::string listen;                    ///< host:port; port 0 takes a free one
   std::string tls_certificate, tls_key;  ///< files (PEM); without them the connection is not encrypted
 };
 
-/// The farm over gRPC (api/proto/farm.proto), on threads of its own; every call hops to the home loop, where the service
-/// lives. Off unless it is started.
+/// The farm over gRPC (api/proto/farm.proto), on threads of its own; every call hops to the home loop, where the
+/// service lives. Off unless it is started.
 class GrpcServer {
  public:
   /// `farm` must outlive it.

@@ -27,7 +27,8 @@ class WorkStream::Underway {
   WorkStream& stream_;
 };
 
-WorkStream::WorkStream(Service& farm, Gate& gate, asio::any_io_executor home) : farm_(farm), gate_(gate), home_(std::move(home)) {
+WorkStream::WorkStream(Service& farm, Gate& gate, asio::any_io_executor home)
+    : farm_(farm), gate_(gate), home_(std::move(home)) {
   StartRead(&incoming_);
 }
 
@@ -123,7 +124,9 @@ asio::awaitable<void> report(Service& farm, VerdictReport report) {
 
 }  // namespace
 
-void WorkStream::give_back(const v1::Lease& lease) { gate_.spawn(home_, "grpc give back", report(farm_, undelivered(lease))); }
+void WorkStream::give_back(const v1::Lease& lease) {
+  gate_.spawn(home_, "grpc give back", report(farm_, undelivered(lease)));
+}
 
 void WorkStream::fail_with(const Error& error, const std::string& lease) {
   v1::FarmMessage message;

@@ -12,8 +12,8 @@
 
 namespace tiltyard::farm {
 
-/// One sender's stream. gRPC's threads call the On… functions, the farm's answers come from the home loop; what both touch is
-/// behind the mutex. Lives from the call to OnDone, which comes when nothing is under way any more.
+/// One sender's stream. gRPC's threads call the On… functions, the farm's answers come from the home loop; what both
+/// touch is behind the mutex. Lives from the call to OnDone, which comes when nothing is under way any more.
 class WorkStream final : public grpc::ServerBidiReactor<v1::SenderMessage, v1::FarmMessage> {
  public:
   WorkStream(Service& farm, Gate& gate, asio::any_io_executor home);
