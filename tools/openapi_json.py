@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Write api/openapi.json from api/openapi.yaml.
+"""Write api/openapi.json from api/common.yaml and api/paths/*.yaml.
 
-The server embeds the JSON, which is committed, so that a build needs no YAML reader. Run this after editing the
-YAML; with --check it writes nothing and ends with 1 if the two differ or a $ref points nowhere.
+Usage: openapi_json.py [--check] [ROOT]. The server embeds the JSON, which is committed, so that a build needs no YAML
+reader. Run this after editing the YAML; with --check nothing is written, and what differs is an error.
+
+common.yaml holds what all share, each file of paths/ what one capability has: `paths`, `components`, `tags`, and
+`reasons`, the error types (without urn:tiltyard:error:) that are its own. What two files declare is an error that names
+both; so is a $ref that leads nowhere, a component that nothing refers to, and a reference from common.yaml into paths/.
 """
 import json
 import pathlib
@@ -10,11 +14,24 @@ import sys
 
 import yaml
 
-API = pathlib.Path(__file__).resolve().parent.parent / "api"
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+URN = "urn:tiltyard:error:"
+WHOLE = ("openapi", "info", "servers", "security")  # said once, by common.yaml
+PARTS = ("tags", "reasons", "paths", "components")
+NO_REFERENCE = {"securitySchemes"}  # named, not referred to
 
 
 class Reader(yaml.SafeLoader):
-    """Reads scalars as JSON would: a date stays a string."""
+    """Reads scalars as JSON would (a date stays a string), and a key written twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = {}
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value} stands twice, first in line {seen[key.value]}", key.start_mark)
+            seen[key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
 
 
 Reader.yaml_implicit_resolvers = {
@@ -23,48 +40,129 @@ Reader.yaml_implicit_resolvers = {
 }
 
 
-def dangling(document):
-    """References that lead nowhere, and operation ids used twice."""
-    found, ids = [], set()
-
-    def walk(node):
-        if isinstance(node, dict):
-            target = node.get("$ref")
-            if isinstance(target, str):
-                place = document
-                for part in target.removeprefix("#/").split("/"):
-                    place = place.get(part) if isinstance(place, dict) else None
-                if place is None:
-                    found.append(f"{target} leads nowhere")
-            name = node.get("operationId")
-            if isinstance(name, str):
-                if name in ids:
-                    found.append(f"operationId {name} is used twice")
-                ids.add(name)
-            for value in node.values():
-                walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                walk(value)
-
-    walk(document)
-    return found
+def read(file, problems):
+    """The file's content; what is wrong with it goes to the problems."""
+    try:
+        content = yaml.load(file.read_text("utf-8"), Loader=Reader) or {}
+    except yaml.MarkedYAMLError as error:
+        problems.append(f"{file.name}:{error.problem_mark.line + 1}: {error.problem}")
+        return {}
+    allowed = PARTS + WHOLE if file.name == "common.yaml" else PARTS
+    problems += [f"{file.name}: {key} is not for this file" for key in content if key not in allowed]
+    problems += [f"{file.name}: {method} {path} has no operationId" for path, method, operation in operations(content)
+                 if "operationId" not in operation]
+    return content
 
 
-def main():
-    document = yaml.load((API / "openapi.yaml").read_text("utf-8"), Loader=Reader)
-    problems = dangling(document)
+def operations(content):
+    """(path, method, operation) for each operation of a file or of the whole."""
+    for path, item in (content.get("paths") or {}).items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def declared(content):
+    """(kind, name) for all that may be declared once only, besides what common.yaml alone says."""
+    for tag in content.get("tags") or []:
+        yield "tag", tag["name"]
+    for reason in content.get("reasons") or []:
+        yield "reason", reason
+    for path in content.get("paths") or {}:
+        yield "path", path
+    for _, _, operation in operations(content):
+        yield "operationId", operation.get("operationId")
+    for kind, parts in (content.get("components") or {}).items():
+        for name in parts:
+            yield f"components/{kind}", name
+
+
+def twice(files):
+    """What two files declare, and what one declares twice."""
+    first = {}
+    for name, content in files.items():
+        for kind, said in declared(content):
+            if said is not None and (kind, said) in first:
+                yield f"{kind} {said} is declared by {first[kind, said]} and by {name}"
+            first.setdefault((kind, said), name)
+
+
+def join(files):
+    """One document of all the files' contents, the first of which is common.yaml's."""
+    document = {key: value for content in files.values() for key, value in content.items() if key in WHOLE}
+    document |= {"tags": [], "paths": {}, "components": {}}
+    reasons = []
+    for content in files.values():
+        document["tags"] += content.get("tags") or []
+        document["paths"] |= content.get("paths") or {}
+        reasons += content.get("reasons") or []
+        for kind, parts in (content.get("components") or {}).items():
+            document["components"].setdefault(kind, {}).update(parts)
+    kinds = document["components"].get("schemas", {}).get("ProblemType")
+    if kinds is not None:
+        kinds["enum"] = [URN + reason for reason in reasons]
+    return document
+
+
+def references(node):
+    """Each $ref below a node."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        node = list(node.values())
+    for value in node if isinstance(node, list) else ():
+        yield from references(value)
+
+
+def target(document, reference):
+    place = document
+    for part in reference.removeprefix("#/").split("/"):
+        place = place.get(part) if isinstance(place, dict) else None
+    return place
+
+
+def misled(files, document):
+    """References that lead nowhere or upwards, and components that none leads to."""
+    used = set()
+    for name, content in files.items():
+        for reference in dict.fromkeys(references(content)):
+            used.add(reference)
+            if target(document, reference) is None:
+                yield f"{name}: {reference} leads nowhere"
+            elif name == "common.yaml" and target(content, reference) is None:
+                yield f"{name}: {reference} belongs to one capability; what all share may not need it"
+    for name, content in files.items():
+        for kind, parts in (content.get("components") or {}).items():
+            for part in parts:
+                if kind not in NO_REFERENCE and f"#/components/{kind}/{part}" not in used:
+                    yield f"{name}: nothing refers to components/{kind}/{part}"
+
+
+def build(api):
+    """(document, problems) of a folder of YAML."""
+    problems = []
+    files = {file.name: read(file, problems) for file in [api / "common.yaml", *sorted((api / "paths").glob("*.yaml"))]}
+    document = join(files)
+    problems += twice(files)
+    problems += misled(files, document)
+    return document, problems
+
+
+def main(arguments):
+    roots = [argument for argument in arguments if argument != "--check"]
+    api = pathlib.Path(roots[0] if roots else pathlib.Path(__file__).resolve().parent.parent) / "api"
+    document, problems = build(api)
     text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-    target = API / "openapi.json"
-    if "--check" in sys.argv[1:]:
-        if not target.exists() or target.read_text("utf-8") != text:
-            problems.append("api/openapi.json is not what api/openapi.yaml says; run tools/openapi_json.py")
+    written = api / "openapi.json"
+    if "--check" in arguments:
+        if not written.exists() or written.read_text("utf-8") != text:
+            problems.append("openapi.json is not what the YAML says; run tools/openapi_json.py")
     elif not problems:
-        target.write_text(text, "utf-8")
+        written.write_text(text, "utf-8")
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(f"api: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -28,7 +28,7 @@ struct Parts {
   jobs::Service& jobs;
 };
 
-/// An event as the API shows it (api/openapi.yaml, Event).
+/// An event as the API shows it (api/paths/audit.yaml, Event).
 boost::json::object event_view(long long seq, const bus::Event& event);
 
 class Service {

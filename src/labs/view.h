@@ -16,7 +16,7 @@ struct PublicAddress {
   std::uint16_t port = 8080;  ///< of the gateway's HTTP; 80 and 443 are left out of URLs
 };
 
-/// The instance as the API shows it; the contract is api/openapi.yaml.
+/// The instance as the API shows it; the contract is api/paths/labs.yaml.
 boost::json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address);
 
 /// The template as the API shows it; problems only `for_staff`.

@@ -37,12 +37,7 @@ def test_R11_5_the_document_is_served_and_names_every_error_once(contract):
 
 
 def test_R11_5_the_file_and_the_served_document_are_the_same(contract):
-    listed = (ROOT / "api" / "openapi.yaml").read_text()
-    for _, path, methods in contract.routes:
-        assert f"\n  {path}:\n" in listed
-        for method in methods:
-            if method != "parameters":
-                assert methods[method]["operationId"] in listed
+    assert contract.document == json.loads((ROOT / "api" / "openapi.json").read_text())
 
 
 def test_R11_5_every_documented_route_is_known_to_the_server(server, contract):
