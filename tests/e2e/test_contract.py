@@ -1,15 +1,21 @@
 """The HTTP contract: every documented operation, every stable error reason, held against the server's own document."""
+import collections
 import http.client
+import itertools
 import json
 import socket
 
 import pytest
 
+import walks
 from harness import templates
 from harness.api import Api
 from harness.gateway import endpoint, fetch
 from harness.leaks import Leaks
 from harness.server import ROOT
+
+WALKS = walks.found()
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -21,9 +27,9 @@ def checked(server, contract):
 
 
 @pytest.fixture
-def player(server, contract, request):
+def player(server, contract):
     """A fresh player, signed in by cookie, each answer checked."""
-    return server.user(f"p-{request.node.name[:40]}-{id(request) % 10000}", contract=contract)
+    return server.user(f"player-{next(NUMBERS)}", contract=contract)
 
 
 # --- the document ------------------------------------------------------------------------------------
@@ -41,7 +47,7 @@ def test_R11_5_the_file_and_the_served_document_are_the_same(contract):
 
 
 def test_R11_5_every_documented_route_is_known_to_the_server(server, contract):
-    for method, path in sorted(contract.operations()):
+    for method, path in sorted(contract.operations().values()):
         concrete = path.replace("{id}", "no-such-thing")
         if concrete.endswith("/terminal"):
             continue
@@ -50,168 +56,31 @@ def test_R11_5_every_documented_route_is_known_to_the_server(server, contract):
             assert answer.reason not in ("route-unknown", "method-not-allowed"), f"{method} {path} is documented and not there"
 
 
-def test_R11_5_every_operation_answers_as_documented(server, contract, checked, player):
-    """One walk over all operations; the contract checks each answer as it comes."""
-    Api(server.url, contract=contract).get("/auth").expect(200)
-    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
-        checked.get(path).expect(200)
-    walk_realtime(server, contract)
-    checked.get("/me").expect(200)
-    player.put("/me/password", {"old": "wrong horse, wrong battery", "new": "a better phrase than before"}).expect(401, "credentials-wrong")
-    token = player.post("/me/tokens", {"name": "script", "expires_in_s": 3600}).expect(201).json
-    assert token["token"].startswith("ty_")
-    listed = player.get("/me/tokens").expect(200).json["items"]
-    assert [t["id"] for t in listed] == [token["id"]] and "token" not in listed[0]
-    player.delete(f"/me/tokens/{token['id']}").expect(204)
-
-    checked.get("/templates").expect(200)
-    player.get("/templates/web").expect(200)
-    instance = player.start("web").expect(201)
-    assert instance.headers["location"].endswith(f"/api/v1/instances/{instance.json['id']}")
-    identity = instance.json["id"]
-    player.get("/instances").expect(200)
-    player.get(f"/instances/{identity}").expect(200)
-    checked.get("/instances", query={"owner": "all", "state": "running,starting", "limit": 1}).expect(200)
-    player.get(f"/instances/{identity}/logs", query={"tail": 5}, headers={"Accept": "text/plain"}).expect(200)
-    ran = player.post(f"/instances/{identity}/exec", {"command": ["sh", "-c", "echo out; echo err >&2; exit 3"]}).expect(200).json
-    assert ran == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n"}
-    player.post(f"/instances/{identity}/extend").expect(409, "not-extendable-yet")
-
-    walk_people(server, contract, checked, player)
-    walk_farm(contract, checked)
-    checked.get("/admin/usage", query={"by": "template"}).expect(200)
-    user = checked.post("/admin/users", {"name": "walked", "role": "author", "team": "walkers"}).expect(201).json
-    assert "/signin#" in user["sign_in_url"]
-    checked.get("/admin/users").expect(200)
-    checked.patch(f"/admin/users/{user['id']}", {"role": "player"}).expect(200)
-    checked.delete(f"/admin/users/{user['id']}").expect(204)
-    checked.patch("/admin/templates/box", {"max_instances": 50}).expect(200)
-    checked.post("/admin/templates/tcp/rebuild").expect(202)
-    checked.get("/admin/engines").expect(200)
-    checked.get("/admin/pools").expect(200)
-    walk_jobs(checked)
-    checked.get("/admin/limits").expect(200)
-    checked.patch("/admin/limits", {"name": "document", "burst": 70}).expect(200)
-    checked.put("/admin/features/walked", {"enabled": True, "percent": 10}).expect(201)
-    checked.get("/admin/features/walked").expect(200)
-    checked.get("/admin/features").expect(200)
-    player.get("/me/features").expect(200)
-    checked.delete("/admin/features/walked").expect(204)
-    checked.get("/admin/events", query={"limit": 5}).expect(200)
-    checked.get("/admin/events/kinds").expect(200)
-    checked.get("/admin/events/export", query={"kind": "system.*"}).expect(200)
-    player.delete(f"/instances/{identity}", headers={"Prefer": "wait=30"}).expect(200)
-    first_event(server, player)
-    contract.called.add(("GET", "/api/v1/events"))
-    player.delete("/session").expect(204)
-    checked.delete("/admin/sessions").expect(200)
-
-    # A terminal is a WebSocket; its own tests open it.
-    contract.called.add(("GET", "/api/v1/instances/{id}/terminal"))
-    server.admin().wait_template("tcp")
-    assert contract.operations() - contract.called == set()
+def test_R11_5_every_route_of_the_server_is_documented(api, contract):
+    said = {(item["method"], item["path"]) for item in api.get("/admin/permissions").expect(200).json["items"]}
+    documented = set(contract.operations().values())
+    # The page's own files are no API.
+    assert {(method, path) for method, path in said - documented if path.startswith("/api/")} == set()
+    assert documented - said == set()
 
 
-def walk_farm(contract, checked):
-    """Every route of the flag farm on a server that has none; with one they are walked in test_farm.py."""
-    paths = [(method, path) for method, path in contract.operations() if path.startswith("/api/v1/farm/") or path in ("/api/get_config", "/api/post_flags")]
-    assert len(paths) == 16
-    for method, path in paths:
-        for name, value in (("{id}", "1"), ("{lease}", "nothing"), ("{part}", "raw")):
-            path = path.replace(name, value)
-        checked.call(method, path, {"lease": "nothing", "flags": [], "text": ""} if method != "GET" else None).expect(404, "farm-off")
+def test_R11_5_every_operation_has_one_walk(contract):
+    """What the document has and no walk visits, what a walk claims and the document has not, and what two walks claim."""
+    claims = collections.defaultdict(list)
+    for name, walk in WALKS.items():
+        for operation in walk.COVERS:
+            claims[operation].append(name)
+    documented = contract.operations()
+    assert {operation: documented[operation] for operation in documented if operation not in claims} == {}
+    assert {operation: names for operation, names in claims.items() if operation not in documented} == {}
+    assert {operation: names for operation, names in claims.items() if len(names) > 1} == {}
 
 
-def walk_realtime(server, contract):
-    """The transport under Socket.IO; its own tests talk over it."""
-    caller = Api(server.url, contract=contract)
-    asked = {"EIO": "4", "transport": "polling"}
-    session = json.loads(caller.get("/socket.io/", query=asked).expect(200).text[1:])["sid"]
-    caller.call("POST", "/socket.io/", raw=b"40", query={**asked, "sid": session}).expect(200)
-    caller.call("POST", "/socket.io/", raw=b"1", query={**asked, "sid": session}).expect(200)
-    caller.get("/socket.io/", query={**asked, "sid": session}).expect(200)  # a poll that the close has overtaken, once
-    caller.get("/socket.io/", query={**asked, "sid": session}).expect(400)
-    caller.put("/socket.io/", query=asked).expect(400)
-    caller.call("OPTIONS", "/socket.io/").expect(204)
-    caller.get("/socket.io/", query=asked, headers={"Origin": "https://elsewhere.example"}).expect(403)
-
-
-def walk_people(server, contract, checked, player):
-    """Every route about accounts, teams, sessions and invitations; what it makes is gone at its end."""
-    assert len(checked.get("/admin/permissions").expect(200).json["items"]) > 50
-    nobody = Api(server.url, contract=contract)
-    nobody.post("/auth/register", {"name": "walker", "password": "a long enough one"}).expect(403, "registration-off")
-    nobody.post("/auth/reset", {"email": "walker@example.org"}).expect(403, "mail-off")
-    nobody.put("/auth/password", {"token": "A" * 43, "new": "a long enough one"}).expect(401, "credentials-wrong")
-    for way in ("start", "callback"):
-        nobody.get(f"/auth/oidc/nobody/{way}").expect(303)
-    player.post("/me/proof", {"strategy": "local", "password": "not the one"}).expect(401, "credentials-wrong")
-    player.get("/me/sessions").expect(200)
-    player.delete("/me/sessions").expect(204)
-    player.delete("/me/sessions/nothing").expect(404, "session-unknown")
-    player.patch("/me", {"email": "walker@example.org", "password": "not the one"}).expect(401, "credentials-wrong")
-    player.get("/me/team").expect(404, "team-unknown")
-    player.post("/me/team", {"code": "nothing"}).expect(403, "invitation-wrong")
-    player.post("/me/team/invitation").expect(404, "team-unknown")
-    player.delete("/me/team").expect(404, "team-unknown")
-    invitation = checked.post("/admin/invitations", {"uses": 3}).expect(201).json
-    checked.get("/admin/invitations").expect(200)
-    checked.delete(f"/admin/invitations/{invitation['id']}").expect(204)
-    user = checked.post("/admin/users", {"name": "teamed", "password": "a long enough one"}).expect(201).json
-    team = checked.post("/admin/teams", {"name": "walked-team"}).expect(201).json
-    checked.put(f"/admin/teams/{team['id']}/members/{user['id']}").expect(204)
-    checked.get("/admin/teams").expect(200)
-    assert checked.get(f"/admin/teams/{team['id']}").expect(200).json["people"][0]["id"] == user["id"]
-    checked.patch(f"/admin/teams/{team['id']}", {"name": "walked-on"}).expect(200)
-    checked.delete(f"/admin/teams/{team['id']}/members/{user['id']}").expect(204)
-    checked.delete(f"/admin/teams/{team['id']}").expect(204)
-    checked.get(f"/admin/users/{user['id']}/sessions").expect(200)
-    checked.delete(f"/admin/users/{user['id']}/sessions/nothing").expect(404, "session-unknown")
-    checked.delete(f"/admin/users/{user['id']}/sessions").expect(204)
-    checked.delete(f"/admin/users/{user['id']}").expect(204)
-
-
-def walk_jobs(checked):
-    """The board of jobs: what a fresh server has, and every action on what is not there."""
-    kinds = checked.get("/admin/jobs/kinds").expect(200).json["items"]
-    assert "jobs" in [kind["name"] for kind in kinds]
-    for state in ("waiting", "running", "failed", "done"):
-        checked.get("/admin/jobs", query={"state": state, "limit": 5}).expect(200)
-    checked.get("/admin/jobs", query={"state": "lost"}).expect(400, "invalid-query")
-    checked.get("/admin/jobs/minutes").expect(200)
-    checked.get("/admin/jobs/minutes", query={"kind": "no-such"}).expect(404, "kind-unknown")
-    checked.get("/admin/jobs/17").expect(404, "job-unknown")
-    for verb in ("cancel", "retry", "run-now"):
-        checked.post(f"/admin/jobs/17/{verb}").expect(404, "job-unknown")
-    assert checked.post("/admin/jobs/kinds/jobs/pause").expect(200).json["paused"] is True
-    assert checked.post("/admin/jobs/kinds/jobs/resume").expect(200).json["paused"] is False
-    checked.post("/admin/jobs/kinds/no-such/pause").expect(404, "kind-unknown")
-
-
-def first_event(server, caller):
-    """Reads the beginning of the event stream: (event, data) of the first event."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    try:
-        connection.request("GET", "/api/v1/events", headers={"Cookie": caller.cookie, "Accept": "text/event-stream"})
-        answer = connection.getresponse()
-        assert answer.status == 200 and answer.getheader("Content-Type").startswith("text/event-stream")
-        event = data = None
-        while event is None or data is None:
-            line = answer.readline().decode().rstrip("\r\n")
-            if line.startswith("event:"):
-                event = line[6:].strip()
-            elif line.startswith("data:"):
-                data = json.loads(line[5:])
-        return event, data
-    finally:
-        connection.close()
-
-
-def test_R11_5_the_event_stream_starts_with_the_whole_picture(server, player, contract):
-    event, data = first_event(server, player)
-    assert event in ("template", "instance")
-    schema = {"template": "Template", "instance": "Instance"}[event]
-    assert list(contract.complaints(data, {"$ref": f"#/components/schemas/{schema}"}, "$")) == []
+@pytest.mark.parametrize("name", WALKS)
+def test_R11_5_every_operation_answers_as_documented(server, contract, checked, player, name):
+    contract.called.clear()
+    WALKS[name].walk(walks.Site(server, contract, checked, player))
+    assert WALKS[name].COVERS - contract.called == set()
 
 
 # --- errors that the whole API shares ------------------------------------------------------------------

@@ -15,7 +15,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 class Contract:
     def __init__(self, document):
         self.document = document
-        self.called = set()
+        self.called = set()  # operationIds
         self.routes = []
         for path, methods in document["paths"].items():
             pattern = re.compile("^" + re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(path)) + "$")
@@ -32,19 +32,19 @@ class Contract:
         return node
 
     def operations(self):
-        """All (METHOD, path) of the document."""
-        return {(method.upper(), path) for _, path, methods in self.routes for method in methods if method != "parameters"}
+        """(METHOD, path) of each operation of the document by its operationId."""
+        return {operation["operationId"]: (method.upper(), path) for _, path, methods in self.routes
+                for method, operation in methods.items() if method != "parameters"}
 
     def check(self, answer):
         """Raises AssertionError where the answer is not as the document says."""
-        found = next(((path, methods[answer.method.lower()]) for pattern, path, methods in self.routes
-                      if pattern.match(answer.path) and answer.method.lower() in methods), None)
-        if found is None:
+        operation = next((methods[answer.method.lower()] for pattern, _, methods in self.routes
+                          if pattern.match(answer.path) and answer.method.lower() in methods), None)
+        if operation is None:
             # What the document does not know, the server must not either.
             assert answer.status in (404, 405), f"{answer} is a route that the document does not name"
             return
-        path, operation = found
-        self.called.add((answer.method, path))
+        self.called.add(operation["operationId"])
         responses = operation["responses"]
         status = str(answer.status)
         assert status in responses or "default" in responses and answer.status >= 400, f"{answer}: the document has no {status}: {answer.text[:300]}"
