@@ -1,11 +1,12 @@
 // templates, and templates lint, which needs no server.
 #include <fmt/core.h>
+#include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
 #include <algorithm>
 #include <filesystem>
 
-#include "cli/context.h"
+#include "cli/words.h"
 #include "config/settings.h"
 #include "templates/templates.h"
 
@@ -100,8 +101,6 @@ void lint_one(const Context& context, const fs::path& folder, const templates::O
   }
 }
 
-}  // namespace
-
 int list_templates(Context& context) {
   const auto list = context.api().list("/templates");
   if (!list) return complain(context, list.error());
@@ -156,6 +155,19 @@ int lint_templates(Context& context, const std::string& path) {
                      count.errors, count.errors == 1 ? "" : "s", count.warnings, count.warnings == 1 ? "" : "s"));
   }
   return count.errors == 0 ? kOk : kFailed;
+}
+
+}  // namespace
+
+void add_templates(Words& words) {
+  auto* c = &words.context;
+  auto* templates = words.app.add_subcommand("templates", "What can be started");
+  templates->require_subcommand(0, 1);
+  words.does(templates, [c] { return list_templates(*c); });
+  auto* lint = templates->add_subcommand("lint", "Check template folders without a server");
+  auto path = std::make_shared<std::string>();
+  lint->add_option("path", *path, "A template's folder, or the folder that has them")->required()->type_name("");
+  words.does(lint, [c, path] { return lint_templates(*c, *path); });
 }
 
 }  // namespace tiltyard::cli

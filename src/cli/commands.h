@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +11,8 @@ class App;
 }
 
 namespace tiltyard::cli {
+
+struct Words;
 
 /// The command line's grammar, and what was asked for. The context must outlive it.
 class Commands {
@@ -25,10 +26,8 @@ class Commands {
   std::vector<std::string> complete(const std::vector<std::string>& words);
 
  private:
-  struct Asked;
-  Context& context_;
-  std::unique_ptr<Asked> asked_;
   std::unique_ptr<CLI::App> app_;
+  std::unique_ptr<Words> words_;
 };
 
 /// The script that makes `shell` (bash or zsh) complete our commands.

@@ -85,13 +85,15 @@ class CommandLine : public ::testing::Test {
   void answer_json(const std::string& method, const std::string& pattern, int status, const std::string& body) {
     answer(method, pattern, [=](const http::Request&) { return http::Response::json(status, body); });
   }
-  Outcome ask(std::vector<std::string> words) {
+  std::string url() {
     if (!server_) {
       server_ = std::make_unique<http::Server>(loops_, router_, http::ServerOptions{});
       EXPECT_TRUE(server_->start());
     }
-    return run(std::move(words), {{"TILTYARD_URL", "http://127.0.0.1:" + std::to_string(server_->port())},
-                                  {"TILTYARD_TOKEN", "ty_test"}});
+    return "http://127.0.0.1:" + std::to_string(server_->port());
+  }
+  Outcome ask(std::vector<std::string> words) {
+    return run(std::move(words), {{"TILTYARD_URL", url()}, {"TILTYARD_TOKEN", "ty_test"}});
   }
   void TearDown() override {
     if (server_) asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), asio::use_future).get();
@@ -244,7 +246,12 @@ TEST_F(R11_4_CommandLine, PeopleAndTokens) {
 
 TEST_F(R11_4_CommandLine, CompletionKnowsTheServersIds) {
   answer_json("GET", "/templates", 200, R"({"items":[{"id":"web"},{"id":"wifi"},{"id":"pwn"}],"next":null})");
-  ask({"templates"});
+  answer_json("GET", "/me/tokens", 200, R"({"items":[{"id":"t1"}],"next":null})");
+  Context known;
+  known.environment = {{"TILTYARD_URL", url()}};
+  EXPECT_EQ(Commands(known).complete({"spawn", "--wait", "w"}), (std::vector<std::string>{"web", "wifi"}));
+  EXPECT_EQ(Commands(known).complete({"token", "revoke", ""}), std::vector<std::string>{"t1"});
+  EXPECT_EQ(Commands(known).complete({"token", "create", ""}), std::vector<std::string>{});
   Context context;
   context.environment = {{"TILTYARD_URL", "http://127.0.0.1:1"}};
   EXPECT_EQ(Commands(context).complete({"spawn", "w"}), std::vector<std::string>{}) << "no server, no waiting";
@@ -252,6 +259,8 @@ TEST_F(R11_4_CommandLine, CompletionKnowsTheServersIds) {
   EXPECT_EQ(Commands(context).complete({"config", ""}), (std::vector<std::string>{"check", "example", "schema"}));
   EXPECT_EQ(Commands(context).complete({"spawn", "--w"}), (std::vector<std::string>{"--wait"}));
   EXPECT_EQ(Commands(context).complete({"completion", ""}), (std::vector<std::string>{"bash", "zsh"}));
+  EXPECT_EQ(Commands(context).complete({"users", "add", "--role", "a"}), (std::vector<std::string>{"admin", "author"}));
+  EXPECT_EQ(Commands(context).complete({"usage", "--json", "--by", "t"}), std::vector<std::string>{"template"});
 }
 
 TEST(R11_4, NoServerIsAnExitCodeOfItsOwn) {

@@ -67,48 +67,4 @@ double real_of(const boost::json::value& value, std::string_view key);
 const boost::json::value& member(const boost::json::value& value, std::string_view key);
 const boost::json::array& items_of(const boost::json::value& value, std::string_view key = "items");
 
-// The commands, by file.
-struct SpawnOptions {
-  std::string tmpl, context;
-  bool wait = false;
-};
-struct ListOptions {
-  bool everybody = false, ended = false;
-};
-struct ExecOptions {
-  std::string id, machine;
-  bool terminal = false;
-  std::vector<std::string> command;
-};
-struct LogsOptions {
-  std::string id, machine;
-  int tail = 200;
-  bool follow = false;
-};
-struct UserOptions {
-  std::string name, role, team;
-  bool password_from_input = false;
-};
-int spawn(Context& context, SpawnOptions options);
-int list_instances(Context& context, ListOptions options);
-int show_instance(Context& context, const std::string& id);
-int extend_instance(Context& context, const std::string& id);
-int stop_instances(Context& context, const std::vector<std::string>& ids, bool wait);
-int exec(Context& context, ExecOptions options);
-int open_terminal(Context& context, const ExecOptions& options);
-int logs(Context& context, LogsOptions options);
-int list_templates(Context& context);
-int lint_templates(Context& context, const std::string& path);
-int usage(Context& context, const std::string& by, const std::string& from, const std::string& to);
-int add_user(Context& context, UserOptions options);
-int list_users(Context& context);
-int create_token(Context& context, const std::string& name, const std::string& lives);
-int list_tokens(Context& context);
-int revoke_token(Context& context, const std::string& id);
-int whoami(Context& context);
-int doctor(Context& context);
-int config_schema(Context& context, bool markdown);
-int config_check(Context& context);
-int config_example(Context& context);
-
 }  // namespace tiltyard::cli

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <CLI/App.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -10,7 +11,7 @@
 
 #include <filesystem>
 
-#include "cli/context.h"
+#include "cli/words.h"
 #include "config/keys.h"
 #include "config/settings.h"
 #include "engine/docker/nft.h"
@@ -204,8 +205,6 @@ Colour colour_of(Verdict verdict) {
   return verdict == Verdict::kOk ? Colour::kGreen : verdict == Verdict::kWarn ? Colour::kYellow : Colour::kRed;
 }
 
-}  // namespace
-
 int doctor(Context& context) {
   const auto checks = look(context);
   bool failed = false;
@@ -222,6 +221,13 @@ int doctor(Context& context) {
   }
   if (context.json) print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
   return failed ? kFailed : kOk;
+}
+
+}  // namespace
+
+void add_doctor(Words& words) {
+  words.does(words.app.add_subcommand("doctor", "Check what the server needs"),
+             [c = &words.context] { return doctor(*c); });
 }
 
 }  // namespace tiltyard::cli

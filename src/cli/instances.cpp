@@ -2,19 +2,33 @@
 #include "cli/instances.h"
 
 #include <fmt/core.h>
+#include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
 #include <thread>
 
-#include "cli/context.h"
+#include "cli/words.h"
 
 namespace tiltyard::cli {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kLive = "queued,preparing,starting,running,paused,stopping";
 constexpr std::chrono::milliseconds kLookEvery{250};
+
+struct SpawnOptions {
+  std::string tmpl, context;
+  bool wait = false;
+};
+
+struct ListOptions {
+  bool everybody = false, ended = false;
+};
+
+struct StopOptions {
+  std::vector<std::string> ids;
+  bool wait = false;
+};
 
 bool arrived(const std::string& state) { return state == "running" || state == "failed" || state == "stopped"; }
 
@@ -170,7 +184,9 @@ std::string instance_page(const json::value& instance, TimePoint now, bool colou
   return out;
 }
 
-int spawn(Context& context, SpawnOptions options) {
+namespace {
+
+int spawn(Context& context, const SpawnOptions& options) {
   json::object body{{"template", options.tmpl}};
   if (!options.context.empty()) body["context"] = options.context;
   auto instance = post(context.api(), "/instances", json::value(std::move(body)));
@@ -179,9 +195,9 @@ int spawn(Context& context, SpawnOptions options) {
   return show(context, *instance);
 }
 
-int list_instances(Context& context, ListOptions options) {
-  auto path = fmt::format("/instances?owner={}", options.everybody ? "all" : "me");
-  if (!options.ended) path += fmt::format("&state={}", kLive);
+int list_instances(Context& context, const ListOptions& options) {
+  std::string path = options.ended ? "/instances?" : std::string(kLivingInstances) + "&";
+  path += options.everybody ? "owner=all" : "owner=me";
   const auto list = context.api().list(path);
   if (!list) return complain(context, list.error());
   if (context.json) {
@@ -229,10 +245,10 @@ int extend_instance(Context& context, const std::string& id) {
   return kOk;
 }
 
-int stop_instances(Context& context, const std::vector<std::string>& ids, bool wait) {
+int stop_instances(Context& context, const StopOptions& options) {
   int worst = kOk;
-  for (const auto& id : ids) {
-    const auto instance = stop_one(context, id, wait);
+  for (const auto& id : options.ids) {
+    const auto instance = stop_one(context, id, options.wait);
     if (!instance) {
       worst = complain(context, instance.error());
       if (worst == kServerAway) return worst;
@@ -243,6 +259,42 @@ int stop_instances(Context& context, const std::vector<std::string>& ids, bool w
     }
   }
   return worst;
+}
+
+}  // namespace
+
+void add_instances(Words& words) {
+  auto* c = &words.context;
+  auto* spawn_word = words.app.add_subcommand("spawn", "Start an instance of a template");
+  auto wanted = std::make_shared<SpawnOptions>();
+  words.one_of_list(spawn_word->add_option("template", wanted->tmpl, "The template's id")->required()->type_name(""),
+                    "/templates");
+  spawn_word->add_flag("--wait", wanted->wait, "Wait until it runs or has failed");
+  spawn_word->add_option("--context", wanted->context, "Several instances of one template differ by this")
+      ->type_name("TEXT");
+  words.does(spawn_word, [c, wanted] { return spawn(*c, *wanted); });
+
+  auto* ls = words.app.add_subcommand("ls", "Instances that live");
+  auto listed = std::make_shared<ListOptions>();
+  ls->add_flag("--all", listed->everybody, "Everybody's, not only mine (operators)");
+  ls->add_flag("--ended", listed->ended, "Also those that have ended");
+  words.does(ls, [c, listed] { return list_instances(*c, *listed); });
+
+  const auto about_one = [&](const char* name, const char* prose, int (*work)(Context&, const std::string&)) {
+    auto* word = words.app.add_subcommand(name, prose);
+    auto id = std::make_shared<std::string>();
+    words.instance(word, *id);
+    words.does(word, [c, id, work] { return work(*c, *id); });
+  };
+  about_one("show", "Everything on one instance", show_instance);
+  about_one("extend", "Add time to an instance's lease", extend_instance);
+
+  auto* stop = words.app.add_subcommand("stop", "Stop instances; their machines and files are destroyed");
+  auto stopped = std::make_shared<StopOptions>();
+  words.one_of_list(stop->add_option("id", stopped->ids, "The instances' ids")->required()->type_name(""),
+                    kLivingInstances);
+  stop->add_flag("--wait", stopped->wait, "Wait until nothing is left of them");
+  words.does(stop, [c, stopped] { return stop_instances(*c, *stopped); });
 }
 
 }  // namespace tiltyard::cli

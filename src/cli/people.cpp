@@ -1,15 +1,29 @@
 // users, token, usage, whoami.
 #include <fmt/core.h>
+#include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
 #include <iostream>
 
-#include "cli/context.h"
+#include "cli/words.h"
 
 namespace tiltyard::cli {
 namespace {
 
 namespace json = boost::json;
+
+struct UserOptions {
+  std::string name, role, team;
+  bool password_from_input = false;
+};
+
+struct TokenOptions {
+  std::string name, lives;
+};
+
+struct UsageOptions {
+  std::string by = "cost_centre", from, to;
+};
 
 Result<json::value> post(Api& api, std::string path, json::object body) {
   Api::Call call;
@@ -27,9 +41,7 @@ std::string role_of(const json::value& user) {
 
 std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
 
-}  // namespace
-
-int add_user(Context& context, UserOptions options) {
+int add_user(Context& context, const UserOptions& options) {
   json::object body{{"name", options.name}};
   if (!options.role.empty()) body["role"] = options.role;
   if (!options.team.empty()) body["team"] = options.team;
@@ -79,12 +91,12 @@ int list_users(Context& context) {
   return kOk;
 }
 
-int create_token(Context& context, const std::string& name, const std::string& lives) {
-  json::object body{{"name", name}};
-  if (!lives.empty()) {
-    const auto seconds = parse_seconds(lives);
+int create_token(Context& context, const TokenOptions& options) {
+  json::object body{{"name", options.name}};
+  if (!options.lives.empty()) {
+    const auto seconds = parse_seconds(options.lives);
     if (seconds < 0) {
-      note(fmt::format("tiltyard: \"{}\" is no duration like 90s, 15m, 2h or 30d", lives));
+      note(fmt::format("tiltyard: \"{}\" is no duration like 90s, 15m, 2h or 30d", options.lives));
       return kUsage;
     }
     body["expires_in_s"] = seconds;
@@ -141,17 +153,17 @@ int whoami(Context& context) {
   return kOk;
 }
 
-int usage(Context& context, const std::string& by, const std::string& from, const std::string& to) {
-  auto path = "/admin/usage?by=" + encoded(by);
-  if (!from.empty()) path += "&from=" + encoded(from);
-  if (!to.empty()) path += "&to=" + encoded(to);
+int usage(Context& context, const UsageOptions& options) {
+  auto path = "/admin/usage?by=" + encoded(options.by);
+  if (!options.from.empty()) path += "&from=" + encoded(options.from);
+  if (!options.to.empty()) path += "&to=" + encoded(options.to);
   const auto list = context.api().list(path);
   if (!list) return complain(context, list.error());
   if (context.json) {
     print_json(*list);
     return kOk;
   }
-  std::string heading = by;
+  std::string heading = options.by;
   for (auto& c : heading) c = c == '_' ? ' ' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   Table table({heading, "INSTANCES", "INSTANCE HOURS", "CPU SECONDS", "MEMORY GIB HOURS"}, context.colours);
   for (const auto& row : items_of(*list)) {
@@ -162,6 +174,57 @@ int usage(Context& context, const std::string& by, const std::string& from, cons
   }
   print(table.text());
   return kOk;
+}
+
+void add_users(Words& words) {
+  auto* c = &words.context;
+  auto* users = words.app.add_subcommand("users", "Who can sign in (admins)");
+  users->require_subcommand(1);
+  auto* add = users->add_subcommand("add", "Make a user; without a password it prints a one-time link");
+  auto user = std::make_shared<UserOptions>();
+  add->add_option("name", user->name, "The name to sign in with")->required()->type_name("");
+  words.one_of(add->add_option("--role", user->role, "player, author, operator or admin")->type_name("ROLE"),
+               {"player", "author", "operator", "admin"});
+  add->add_option("--team", user->team, "The team's name; made when it is new")->type_name("NAME");
+  add->add_flag("--password-stdin", user->password_from_input, "Read the password from standard input");
+  words.does(add, [c, user] { return add_user(*c, *user); });
+  words.does(users->add_subcommand("ls", "Everybody"), [c] { return list_users(*c); });
+}
+
+void add_tokens(Words& words) {
+  auto* c = &words.context;
+  auto* token = words.app.add_subcommand("token", "My API tokens");
+  token->require_subcommand(1);
+  auto* create = token->add_subcommand("create", "Make one; it is shown once");
+  auto made = std::make_shared<TokenOptions>();
+  create->add_option("name", made->name, "What it is for")->required()->type_name("");
+  create->add_option("--expires", made->lives, "When it stops working: 90s, 15m, 2h, 30d")->type_name("TIME");
+  words.does(create, [c, made] { return create_token(*c, *made); });
+  words.does(token->add_subcommand("ls", "All of mine"), [c] { return list_tokens(*c); });
+  auto* revoke = token->add_subcommand("revoke", "End one at once");
+  auto id = std::make_shared<std::string>();
+  words.one_of_list(revoke->add_option("id", *id, "The token's id")->required()->type_name(""), "/me/tokens");
+  words.does(revoke, [c, id] { return revoke_token(*c, *id); });
+}
+
+void add_usage(Words& words) {
+  auto* c = &words.context;
+  auto* word = words.app.add_subcommand("usage", "What was used (operators)");
+  auto asked = std::make_shared<UsageOptions>();
+  words.one_of(word->add_option("--by", asked->by, "cost_centre, template or owner")->type_name("KEY"),
+               {"cost_centre", "template", "owner"});
+  word->add_option("--from", asked->from, "Start, as 2026-01-31T00:00:00Z")->type_name("TIME");
+  word->add_option("--to", asked->to, "End, exclusive")->type_name("TIME");
+  words.does(word, [c, asked] { return usage(*c, *asked); });
+}
+
+}  // namespace
+
+void add_people(Words& words) {
+  add_users(words);
+  add_tokens(words);
+  words.does(words.app.add_subcommand("whoami", "Who I am to the server"), [c = &words.context] { return whoami(*c); });
+  add_usage(words);
 }
 
 }  // namespace tiltyard::cli

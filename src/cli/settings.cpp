@@ -1,12 +1,14 @@
 // config schema, check, example.
 #include <fmt/core.h>
+#include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
-#include "cli/context.h"
+#include "cli/words.h"
 #include "config/keys.h"
 #include "config/settings.h"
 
 namespace tiltyard::cli {
+namespace {
 
 namespace json = boost::json;
 
@@ -55,6 +57,20 @@ int config_check(Context& context) {
 int config_example(Context&) {
   print(config::example_toml());
   return kOk;
+}
+
+}  // namespace
+
+void add_config(Words& words) {
+  auto* c = &words.context;
+  auto* config = words.app.add_subcommand("config", "The configuration");
+  config->require_subcommand(1);
+  auto* schema = config->add_subcommand("schema", "Every key, its default and its values");
+  auto markdown = std::make_shared<bool>(false);
+  schema->add_flag("--markdown", *markdown, "As the page of the documentation");
+  words.does(schema, [c, markdown] { return config_schema(*c, *markdown); });
+  words.does(config->add_subcommand("check", "Whether the file is good"), [c] { return config_check(*c); });
+  words.does(config->add_subcommand("example", "A file to begin with"), [c] { return config_example(*c); });
 }
 
 }  // namespace tiltyard::cli

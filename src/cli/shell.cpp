@@ -1,9 +1,10 @@
 // exec and logs.
 #include <fmt/core.h>
-#include <unistd.h>
+#include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
-#include "cli/context.h"
+#include "cli/shell.h"
+#include "cli/words.h"
 
 namespace tiltyard::cli {
 namespace {
@@ -12,9 +13,13 @@ namespace json = boost::json;
 
 constexpr std::chrono::hours kCommandMayTake{1};
 
-}  // namespace
+struct LogsOptions {
+  std::string id, machine;
+  int tail = 200;
+  bool follow = false;
+};
 
-int exec(Context& context, ExecOptions options) {
+int exec(Context& context, const ExecOptions& options) {
   if (options.terminal) return open_terminal(context, options);
   if (options.command.empty()) {
     note("tiltyard: exec needs a command: tiltyard exec ID -- CMD…, or a terminal: tiltyard exec -t ID");
@@ -43,13 +48,34 @@ int exec(Context& context, ExecOptions options) {
   return static_cast<int>(number_of(*done, "exit_code") & 0xff);
 }
 
-int logs(Context& context, LogsOptions options) {
+int logs(Context& context, const LogsOptions& options) {
   auto path =
       fmt::format("/instances/{}/logs?tail={}&follow={}", encoded(options.id), options.tail, options.follow ? 1 : 0);
   if (!options.machine.empty()) path += "&machine=" + encoded(options.machine);
   const auto done = context.api().stream(path, [](std::string_view piece) { print(piece); });
   if (!done) return complain(context, done.error());
   return kOk;
+}
+
+}  // namespace
+
+void add_shell(Words& words) {
+  auto* c = &words.context;
+  auto* exec_word = words.app.add_subcommand("exec", "Run a command in a machine: tiltyard exec ID -- CMD…");
+  auto e = std::make_shared<ExecOptions>();
+  words.instance(exec_word, e->id);
+  exec_word->add_option("command", e->command, "The command, after --")->type_name("");
+  exec_word->add_option("--machine", e->machine, "Which machine; without it the first")->type_name("NAME");
+  exec_word->add_flag("-t,--terminal", e->terminal, "A terminal (its shell, or with a command that); Ctrl-] leaves");
+  words.does(exec_word, [c, e] { return exec(*c, *e); });
+
+  auto* logs_word = words.app.add_subcommand("logs", "What a machine has written");
+  auto l = std::make_shared<LogsOptions>();
+  words.instance(logs_word, l->id);
+  logs_word->add_option("--machine", l->machine, "Which machine; without it the first")->type_name("NAME");
+  logs_word->add_option("--tail", l->tail, "How many of the last lines")->check(CLI::Range(0, 10000))->type_name("N");
+  logs_word->add_flag("-f,--follow", l->follow, "Go on with what comes");
+  words.does(logs_word, [c, l] { return logs(*c, *l); });
 }
 
 }  // namespace tiltyard::cli

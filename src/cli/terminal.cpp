@@ -15,6 +15,7 @@
 #include <csignal>
 
 #include "cli/context.h"
+#include "cli/shell.h"
 
 namespace tiltyard::cli {
 namespace {

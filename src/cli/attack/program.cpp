@@ -8,7 +8,7 @@
 #include <charconv>
 #include <filesystem>
 
-#include "cli/attack.h"
+#include "cli/attack/attack.h"
 
 namespace tiltyard::cli {
 namespace {

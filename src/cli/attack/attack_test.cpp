@@ -12,10 +12,10 @@
 #include <map>
 #include <thread>
 
-#include "cli/attack.h"
-#include "cli/attack_backlog.h"
-#include "cli/attack_find.h"
-#include "cli/attack_runs.h"
+#include "cli/attack/attack.h"
+#include "cli/attack/backlog.h"
+#include "cli/attack/find.h"
+#include "cli/attack/runs.h"
 
 namespace tiltyard::cli {
 namespace {

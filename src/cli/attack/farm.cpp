@@ -1,4 +1,4 @@
-#include "cli/attack_farm.h"
+#include "cli/attack/farm.h"
 
 #include <fmt/core.h>
 #include <boost/json/array.hpp>

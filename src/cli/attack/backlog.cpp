@@ -1,4 +1,4 @@
-#include "cli/attack_backlog.h"
+#include "cli/attack/backlog.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>

@@ -1,4 +1,4 @@
-#include "cli/attack.h"
+#include "cli/attack/attack.h"
 
 #include <fmt/core.h>
 #include <sys/signalfd.h>
@@ -16,8 +16,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "cli/attack_find.h"
-#include "cli/attack_runs.h"
+#include "cli/attack/find.h"
+#include "cli/attack/runs.h"
 #include "cli/context.h"
 
 namespace tiltyard::cli {

@@ -1,4 +1,4 @@
-#include "cli/attack_runs.h"
+#include "cli/attack/runs.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>

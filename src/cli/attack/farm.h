@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "cli/api.h"
-#include "cli/attack_backlog.h"
+#include "cli/attack/backlog.h"
 #include "farm/format.h"
 
 namespace tiltyard::cli {

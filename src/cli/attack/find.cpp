@@ -1,4 +1,4 @@
-#include "cli/attack_find.h"
+#include "cli/attack/find.h"
 
 #include <algorithm>
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/attack_farm.h"
+#include "cli/attack/farm.h"
 
 /// `tiltyard attack`: runs an exploit against all teams again and again and hands what it steals to the farm.
 namespace tiltyard::cli {
