@@ -114,43 +114,6 @@ void read_shared_files(const Node& root, std::string_view section, ReadContext& 
   });
 }
 
-/// A dependency that leads back to where it started.
-class CycleFinder {
- public:
-  explicit CycleFinder(const std::vector<ReadService>& services) {
-    for (const auto& service : services) by_name_[service.service.name] = &service;
-  }
-
-  void run(ReadContext& context) {
-    for (const auto& [name, service] : by_name_) visit(*service, context);
-  }
-
- private:
-  void visit(const ReadService& service, ReadContext& context) {
-    const std::string& name = service.service.name;
-    if (done_.contains(name)) return;
-    path_.push_back(name);
-    for (const auto& [next, how] : service.service.depends_on) {
-      const auto start = std::ranges::find(path_, next);
-      const auto found = by_name_.find(next);
-      if (start != path_.end()) {
-        std::string ring;
-        for (auto it = start; it != path_.end(); ++it) ring += *it + " → ";
-        context.problems.error(service.dependency_places.at(next),
-                               fmt::format("the dependencies run in a circle: {}{}", ring, next));
-      } else if (found != by_name_.end()) {
-        visit(*found->second, context);
-      }
-    }
-    path_.pop_back();
-    done_.insert(name);
-  }
-
-  std::map<std::string, const ReadService*> by_name_;
-  std::vector<std::string> path_;
-  std::set<std::string> done_;
-};
-
 bool is_active(const ReadService& service, const Settings& settings) {
   if (service.profiles.empty()) return true;
   return std::ranges::any_of(settings.profiles, [&](const std::string& profile) {
@@ -165,42 +128,7 @@ void drop_inactive(std::vector<ReadService>& services, ReadContext& context) {
     if (is_active(service, context.settings)) active.insert(service.service.name);
   }
   std::erase_if(services, [&](const ReadService& service) { return !active.contains(service.service.name); });
-  for (auto& service : services) {
-    auto& depends = service.service.depends_on;
-    for (auto it = depends.begin(); it != depends.end();) {
-      if (active.contains(it->first)) {
-        ++it;
-        continue;
-      }
-      const bool optional =
-          std::ranges::find(service.service.optional_depends, it->first) != service.service.optional_depends.end();
-      if (!optional) {
-        context.problems.error(
-            service.dependency_places.at(it->first),
-            fmt::format("\"{}\" depends on \"{}\", whose profile is not active; see `profiles` in instance.toml",
-                        service.service.name, it->first));
-      }
-      std::erase(service.service.optional_depends, it->first);
-      it = depends.erase(it);
-    }
-  }
-}
-
-/// Waiting for the health of a machine that is never asked would never end.
-void check_health_waits(const std::vector<ReadService>& services, ReadContext& context) {
-  for (const auto& one : services) {
-    for (const auto& [name, how] : one.service.depends_on) {
-      const auto target =
-          std::ranges::find(services, name, [](const ReadService& service) { return service.service.name; });
-      if (how != DependsOn::kHealthy || target == services.end()) continue;
-      const auto& health = target->service.machine.health;
-      if (health && health->disabled) {
-        context.problems.error(one.dependency_places.at(name),
-                               fmt::format("\"{}\" waits for \"{}\" to be healthy, whose healthcheck is disabled",
-                                           one.service.name, name));
-      }
-    }
-  }
+  drop_dependencies(services, active, context);
 }
 
 /// Two services with the same build have the same image, under the first one's name.
@@ -263,7 +191,7 @@ Project read_project(const Node& root, ReadContext& context) {
   for (const auto& member : services->members) {
     if (!member.key.starts_with("x-")) project.services.push_back(read_service(member, context));
   }
-  CycleFinder(project.services).run(context);
+  check_circles(project.services, context);
   drop_inactive(project.services, context);
   if (project.services.empty())
     context.problems.error(services->place, "no service is active; see `profiles` in instance.toml");

@@ -431,7 +431,7 @@ ReadService read_service(const Member& member, ReadContext& context) {
   read_files(service, "secrets", context, out);
   read_network_use(service, context, out);
   read_ports(service, context, out);
-  read_depends(service, context, out);
+  read_depends_on(service, context, out);
   read_extra_hosts(service, context, out);
   return out;
 }

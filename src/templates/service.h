@@ -76,8 +76,16 @@ void read_mounts(const Node& service, ReadContext& context, ReadService& out);
 void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out);
 void read_network_use(const Node& service, ReadContext& context, ReadService& out);
 void read_ports(const Node& service, ReadContext& context, ReadService& out);
-void read_depends(const Node& service, ReadContext& context, ReadService& out);
+void read_depends_on(const Node& service, ReadContext& context, ReadService& out);
 void read_extra_hosts(const Node& service, ReadContext& context, ReadService& out);
+
+// What can be said of dependencies once all services are known (service_depends_on.cpp).
+/// None may lead back to where it started.
+void check_circles(const std::vector<ReadService>& services, ReadContext& context);
+/// Takes out those on services that are not active; an error where they are not by choice.
+void drop_dependencies(std::vector<ReadService>& services, const std::set<std::string>& active, ReadContext& context);
+/// Waiting for the health of a machine that is never asked would never end.
+void check_health_waits(const std::vector<ReadService>& services, ReadContext& context);
 
 /// The build of a folder's Dockerfile, with tag and base images; false: an error was reported.
 bool finish_build(engine::BuildSpec& build, const std::string& service, const std::string& context_path,

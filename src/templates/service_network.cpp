@@ -164,36 +164,6 @@ void read_expose(const Node& service, ReadContext& context, ReadService& out) {
   }
 }
 
-void add_dependency(const std::string& name, DependsOn how, bool required, const Place& place, ReadContext& context,
-                    ReadService& out) {
-  if (!context.services.contains(name)) {
-    if (required)
-      context.problems.error(
-          place, fmt::format("\"{}\" depends on \"{}\", which is no service", out.service.name, printable(name)));
-    return;
-  }
-  out.service.depends_on[name] = how;
-  out.dependency_places.insert_or_assign(name, place);
-  if (!required) out.service.optional_depends.push_back(name);
-}
-
-void read_links(const Node& service, ReadContext& context, ReadService& out) {
-  const Node* links = service.find("links");
-  if (!links) return;
-  for (const Node* item : as_list(*links, "links", context)) {
-    const auto text = as_text(*item, "links", context, 200);
-    if (!text) continue;
-    const auto colon = text->find(':');
-    const std::string name = text->substr(0, colon);
-    if (!out.service.depends_on.contains(name))
-      add_dependency(name, DependsOn::kStarted, true, item->place, context, out);
-    const std::string alias = colon == std::string::npos ? name : text->substr(colon + 1);
-    if (alias == name || !context.services.contains(name)) continue;
-    if (is_name(alias)) out.service.extra_hosts.emplace_back(alias, name);
-    else context.problems.error(item->place, fmt::format("\"{}\" is no host name", printable(alias)));
-  }
-}
-
 }  // namespace
 
 void read_network_use(const Node& service, ReadContext& context, ReadService& out) {
@@ -234,35 +204,6 @@ void read_ports(const Node& service, ReadContext& context, ReadService& out) {
   if (out.service.ports.size() > kMostPorts)
     context.problems.error(out.place, fmt::format("a machine has at most {} ports", kMostPorts));
   for (const auto port : out.service.ports) out.service.machine.exposed.push_back(port);
-}
-
-void read_depends(const Node& service, ReadContext& context, ReadService& out) {
-  const Node* said = service.find("depends_on");
-  if (said && said->is_map()) {
-    for (const auto& [name, place, options] : said->members) {
-      DependsOn how = DependsOn::kStarted;
-      bool required = true;
-      if (!options.is_null() && want_map(options, "depends_on", context)) {
-        check_keys(options, "service.depends_on", context.problems);
-        const std::string condition = text_of(options, "condition", context, 40).value_or("service_started");
-        required = bool_of(options, "required", context).value_or(true);
-        if (condition == "service_healthy") how = DependsOn::kHealthy;
-        else if (condition == "service_completed_successfully") how = DependsOn::kCompleted;
-        else if (condition != "service_started") {
-          context.problems.error(place, fmt::format("condition \"{}\" is not known; there are service_started, "
-                                                    "service_healthy and service_completed_successfully",
-                                                    printable(condition)));
-        }
-      }
-      add_dependency(name, how, required, place, context, out);
-    }
-  } else if (said) {
-    for (const Node* item : as_list(*said, "depends_on", context)) {
-      if (const auto name = as_text(*item, "depends_on", context, 200))
-        add_dependency(*name, DependsOn::kStarted, true, item->place, context, out);
-    }
-  }
-  read_links(service, context, out);
 }
 
 void read_extra_hosts(const Node& service, ReadContext& context, ReadService& out) {
