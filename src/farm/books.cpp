@@ -7,10 +7,6 @@ namespace tiltyard::farm {
 namespace {
 
 constexpr std::size_t kLongestName = 100;
-/// How long, and for how many flags, ended leases are remembered, so that late answers are known as such.
-constexpr Duration kRememberLeases = std::chrono::hours{1};
-constexpr std::size_t kRememberFlags = 500'000;
-constexpr Duration kLongestDelay = std::chrono::seconds{30};
 
 std::uint32_t ms_after(std::int64_t received_at, TimePoint now) {
   const auto ms = (to_micros(now) - received_at) / 1000 + 1;
@@ -29,8 +25,6 @@ Books::Books()
         const auto& entry = table_[flag];
         return static_cast<std::uint32_t>(entry.sploit) << 16 | entry.team;
       }) {}
-
-bool Books::LeaseState::had(std::uint32_t flag) const { return std::ranges::binary_search(flags, flag); }
 
 void Books::count(const Entry& entry, std::int64_t by) {
   const auto change = static_cast<std::uint64_t>(by);  // wraps as wanted
@@ -136,49 +130,6 @@ Books::Added Books::add(std::span<const NewFlag> flags, TimePoint now, Log log) 
 }
 
 void Books::set_decided(Entry& entry, TimePoint now) const { entry.decided_ms = ms_after(entry.received_at, now); }
-
-void Books::put_back(std::uint32_t flag, TimePoint not_before, TimePoint now) {
-  Entry& entry = table_[flag];
-  move(entry, Status::kQueued);
-  if (not_before > now && !replaying_) delayed_.emplace(not_before, flag);
-  else enqueue(flag);
-}
-
-void Books::end_lease(LeaseState& lease, TimePoint now) {
-  if (lease.ended) return;
-  lease.ended = true;
-  deadlines_.erase({lease.deadline, lease.number});
-  ended_.emplace_back(now, lease.number);
-  kept_flags_ += lease.flags.size();
-  if (lease.open == 0) return;
-  for (const auto flag : lease.flags) {
-    if (flag < table_.first()) continue;
-    Entry& entry = table_[flag];
-    if (entry.lease != lease.number || entry.status != Status::kLeased) continue;
-    // The first time it may have been the sender's death; when it goes on, something is wrong with the way to the jury.
-    const Duration delay =
-        entry.attempts <= 1 ? Duration{0} : std::min(rules_.retry_after * (entry.attempts - 1), kLongestDelay);
-    put_back(flag, now + delay, now);
-  }
-  lease.open = 0;
-}
-
-void Books::end_leases(TimePoint now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    ++since_.expired_leases;
-    end_lease(leases_.at(deadlines_.begin()->second), now);
-  }
-}
-
-void Books::purge_leases(TimePoint now) {
-  while (!ended_.empty() && (ended_.front().first + kRememberLeases <= now || kept_flags_ > kRememberFlags)) {
-    const auto found = leases_.find(ended_.front().second);
-    ended_.pop_front();
-    kept_flags_ -= found->second.flags.size();
-    lease_numbers_.erase(found->second.id);
-    leases_.erase(found);
-  }
-}
 
 void Books::skip(std::uint32_t flag, TimePoint now) {
   Entry& entry = table_[flag];

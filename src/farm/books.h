@@ -139,25 +139,28 @@ class Books {
   void move(Entry& entry, Status to);
   void enqueue(std::uint32_t flag);
   static std::vector<NamedTally> named(const Names& names, const std::vector<Tally>& tallies);
-  void end_leases(TimePoint now);
-  void end_lease(LeaseState& lease, TimePoint now);
-  void put_back(std::uint32_t flag, TimePoint not_before, TimePoint now);
   void skip_expired(TimePoint now, Log log);
   void skip(std::uint32_t flag, TimePoint now);
   void set_decided(Entry& entry, TimePoint now) const;
   void note_time(TimePoint at) { last_at_ = std::max(last_at_, at); }
-  void purge_leases(TimePoint now);
 
-  // lease.cpp
-  static Decision decide(const Entry& entry, Verdict verdict, bool resent);
+  // batches.cpp
   void open_lease(std::string id, std::string sender, std::uint32_t number, TimePoint deadline,
                   std::vector<std::uint32_t> flags);
   void hand_out(std::uint32_t flag, std::uint32_t lease, TimePoint now, std::uint32_t row);
+  void end_leases(TimePoint now);
+  void end_lease(LeaseState& lease, TimePoint now);
+  void put_back(std::uint32_t flag, TimePoint not_before, TimePoint now);
+  void purge_leases(TimePoint now);
+  LeaseState* find_lease(const std::string& id);
+  const LeaseState* find_lease(const std::string& id) const { return const_cast<Books*>(this)->find_lease(id); }
+  static std::unexpected<Error> unknown_lease();
+
+  // verdicts.cpp
+  static Decision decide(const Entry& entry, Verdict verdict, bool resent);
   std::optional<Answer> answer_to(const LeaseState& lease, const FlagVerdict& verdict, VerdictReceipt& receipt) const;
   void apply(LeaseState* lease, const Answer& answer, TimePoint now, std::uint32_t row);
   void answered(LeaseState& lease, TimePoint now);
-  LeaseState* find_lease(const std::string& id);
-  const LeaseState* find_lease(const std::string& id) const { return const_cast<Books*>(this)->find_lease(id); }
 
   // replay.cpp
   void replay_record(char kind, std::string_view head, RecordReader& reader, std::uint32_t row);

@@ -25,7 +25,8 @@ struct SupervisorOptions {
 
 /// Keeps as many sender programs running as farm.toml says: starts them again with growing pauses, follows changes of
 /// the file, puts what they write into our log, and ends them with the server. A sender gets the farm's token and
-/// nothing else of ours: no other rights, files or variables. Lives on the home loop.
+/// nothing else of ours: no other rights, files or variables. What one had in its hands when it died goes back by
+/// itself (batches.cpp). Lives on the home loop.
 class Supervisor {
  public:
   Supervisor(Service& farm, asio::any_io_executor home, SupervisorOptions options);

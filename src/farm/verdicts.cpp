@@ -1,18 +1,10 @@
-// Handing out and taking back: leases, verdicts, and what becomes of a flag.
-#include <algorithm>
-
-#include "base/id.h"
+// What the jury said of flags, and what becomes of each by it.
 #include "farm/books.h"
 
 namespace tiltyard::farm {
 namespace {
 
 constexpr std::size_t kLongestMessage = 200;
-constexpr std::size_t kLongestSender = 64;
-
-std::unexpected<Error> lease_unknown() {
-  return fail(Code::kNotFound, "lease-unknown", "There is no such lease, or it ended long ago.");
-}
 
 /// Juries like to repeat the flag: "[FLAG] text", "FLAG OK". Without it the same words are the same text for every
 /// flag.
@@ -28,70 +20,6 @@ std::string_view without_echo(std::string_view message, std::string_view flag) {
 }
 
 }  // namespace
-
-std::optional<Lease> Books::lease(std::string_view sender, std::size_t most, TimePoint now, Log log) {
-  advance(now, log);
-  std::vector<std::uint32_t> flags;
-  while (flags.size() < most) {
-    const auto flag = queue_.pop();
-    if (!flag) break;
-    flags.push_back(*flag);
-  }
-  if (flags.empty()) return std::nullopt;
-  note_time(now);
-  std::string cleaned;
-  const auto name = clean(sender, kLongestSender, cleaned);
-  Lease lease;
-  lease.id = new_ulid();
-  lease.expires_at = now + rules_.lease_time;
-  const auto number = ++last_lease_;
-  RecordWriter record(log.text);
-  record.kind('L')
-      .number(to_micros(now))
-      .number(to_micros(lease.expires_at))
-      .number(number)
-      .text(lease.id)
-      .text(name)
-      .number(flags.size())
-      .end();
-  for (const auto flag : flags) {
-    if (flag != flags.front()) record.raw(' ');
-    record.digits(flag);
-    record.raw(',');
-    record.digits(table_[flag].lease_row);
-    hand_out(flag, number, now, log.row);
-    const Entry& entry = table_[flag];
-    lease.flags.push_back({flag, std::string(table_.text(flag)), sploits_.text(entry.sploit), teams_.text(entry.team),
-                           entry.attempts, expires_at(entry)});
-  }
-  record.end();
-  auto counts = series_.at(now);
-  counts.add(&Counts::sent, static_cast<std::uint32_t>(flags.size()));
-  counts.set(&Counts::queued, static_cast<std::uint32_t>(totals_.at(Status::kQueued)));
-  open_lease(lease.id, std::string(name), number, lease.expires_at, std::move(flags));
-  return lease;
-}
-
-void Books::open_lease(std::string id, std::string sender, std::uint32_t number, TimePoint deadline,
-                       std::vector<std::uint32_t> flags) {
-  std::ranges::sort(flags);
-  LeaseState state{std::move(id), std::move(sender), number, deadline, std::move(flags), 0, false};
-  state.open = state.flags.size();
-  lease_numbers_[state.id] = number;
-  deadlines_.emplace(deadline, number);
-  leases_.insert_or_assign(number, std::move(state));
-}
-
-void Books::hand_out(std::uint32_t flag, std::uint32_t lease, TimePoint now, std::uint32_t row) {
-  Entry& entry = table_[flag];
-  move(entry, Status::kLeased);
-  entry.lease = lease;
-  entry.lease_row = row;
-  entry.submitted_ms = static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>((to_micros(now) - entry.received_at) / 1000 + 1, 1, UINT32_MAX));
-  if (entry.attempts < UINT16_MAX) ++entry.attempts;
-  ++since_.attempts;
-}
 
 Books::Decision Books::decide(const Entry& entry, Verdict verdict, bool resent) {
   switch (verdict) {
@@ -111,11 +39,6 @@ Books::Decision Books::decide(const Entry& entry, Verdict verdict, bool resent) 
       return {Status::kRejected};
   }
   return {Status::kRejected};
-}
-
-Books::LeaseState* Books::find_lease(const std::string& id) {
-  const auto number = lease_numbers_.find(id);
-  return number == lease_numbers_.end() ? nullptr : &leases_.at(number->second);
 }
 
 /// What a verdict means to the books; nullopt when there is nothing to write down.
@@ -171,7 +94,7 @@ void Books::answered(LeaseState& lease, TimePoint now) {
 Result<VerdictReceipt> Books::report(const VerdictReport& report, TimePoint now, Log log) {
   advance(now, log);
   LeaseState* lease = find_lease(report.lease);
-  if (lease == nullptr) return lease_unknown();
+  if (lease == nullptr) return unknown_lease();
   VerdictReceipt receipt;
   std::string lines, cleaned;
   std::string before;
@@ -207,25 +130,6 @@ Result<VerdictReceipt> Books::report(const VerdictReport& report, TimePoint now,
   note_time(now);
   series_.at(now).set(&Counts::queued, static_cast<std::uint32_t>(totals_.at(Status::kQueued)));
   return receipt;
-}
-
-Result<TimePoint> Books::extend(const std::string& id, TimePoint now, Log log) {
-  advance(now, log);
-  LeaseState* lease = find_lease(id);
-  if (lease == nullptr) return lease_unknown();
-  if (lease->ended)
-    return fail(Code::kConflict, "lease-ended", "The lease has ended; its flags are somebody else's by now.");
-  deadlines_.erase({lease->deadline, lease->number});
-  lease->deadline = now + rules_.lease_time;
-  deadlines_.emplace(lease->deadline, lease->number);
-  RecordWriter(log.text)
-      .kind('X')
-      .number(to_micros(now))
-      .number(lease->number)
-      .number(to_micros(lease->deadline))
-      .end();
-  note_time(now);
-  return lease->deadline;
 }
 
 }  // namespace tiltyard::farm
