@@ -148,7 +148,7 @@ boost::json::array roles_json(Role role);
 asio::awaitable<boost::json::object> me_json(StatePtr state, Principal principal);
 http::Response json_answer(int status, const boost::json::object& body);
 
-// http_session.cpp, http_me.cpp, http_users.cpp
+// http_sign_in.cpp, http_me.cpp, http_users.cpp
 void add_session_routes(StatePtr state, http::Router& router);
 void add_me_routes(StatePtr state, http::Router& router);
 void add_user_routes(StatePtr state, http::Router& router);

@@ -11,26 +11,26 @@ PostgresReader::PostgresReader(PostgresShared& shared)
                                        "From the moment a read is asked for to its answer.",
                                        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5})) {}
 
-void PostgresReader::run(Job job) {
-  Result<Store::AnyValue> outcome = settle(job);
-  read_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - job.queued).count());
-  job.complete(std::move(outcome));
+void PostgresReader::run(Task task) {
+  Result<Store::AnyValue> outcome = settle(task);
+  read_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - task.queued).count());
+  task.complete(std::move(outcome));
 }
 
-Result<Store::AnyValue> PostgresReader::settle(Job& job) {
-  const auto deadline = job.queued + kPostgresPatience;
+Result<Store::AnyValue> PostgresReader::settle(Task& task) {
+  const auto deadline = task.queued + kPostgresPatience;
   while (true) {
     if (auto ready = link_.ensure(deadline); !ready) return fail(ready.error());
-    auto outcome = run_in_snapshot(job);
+    auto outcome = run_in_snapshot(task);
     if (!link_->lost() || outcome) return outcome;
     if (shared_.closed() || std::chrono::steady_clock::now() > deadline) return outcome;
   }
 }
 
-Result<Store::AnyValue> PostgresReader::run_in_snapshot(Job& job) {
+Result<Store::AnyValue> PostgresReader::run_in_snapshot(Task& task) {
   if (auto begun = link_->execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); !begun)
     return fail(begun.error());
-  auto outcome = link_->run(job.work);
+  auto outcome = link_->run(task.work);
   const bool failed = link_->failed();
   // Statements that a failed work had prepared could not be given back inside of the failed transaction.
   auto ended = link_->execute("ROLLBACK");

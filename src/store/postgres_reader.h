@@ -12,12 +12,12 @@ class PostgresReader {
  public:
   explicit PostgresReader(PostgresShared& shared);
 
-  /// Runs and completes the job. Never throws.
-  void run(Job job);
+  /// Runs and completes the task. Never throws.
+  void run(Task task);
 
  private:
-  Result<Store::AnyValue> settle(Job& job);
-  Result<Store::AnyValue> run_in_snapshot(Job& job);
+  Result<Store::AnyValue> settle(Task& task);
+  Result<Store::AnyValue> run_in_snapshot(Task& task);
 
   PostgresShared& shared_;
   PostgresLink link_;

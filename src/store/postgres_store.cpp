@@ -74,11 +74,11 @@ class PostgresStore final : public Store {
   }
 
  private:
-  void write_loop(JobQueue& queue, Order order, std::size_t limit, metrics::Gauge waiting) {
+  void write_loop(TaskQueue& queue, Order order, std::size_t limit, metrics::Gauge waiting) {
     pthread_setname_np(pthread_self(), order == Order::kStrict ? "store-write" : "store-loose");
     PostgresWriter writer(shared_, order);
     while (true) {
-      std::vector<Job> group = queue.take(limit);
+      std::vector<Task> group = queue.take(limit);
       if (group.empty()) return;
       writer.run(std::move(group));
       waiting.set(static_cast<double>(queue.size()));
@@ -89,7 +89,7 @@ class PostgresStore final : public Store {
     pthread_setname_np(pthread_self(), "store-read");
     PostgresReader reader(shared_);
     while (true) {
-      std::vector<Job> next = reads_.take(1);
+      std::vector<Task> next = reads_.take(1);
       if (next.empty()) return;
       reader.run(std::move(next.front()));
       waiting.set(static_cast<double>(reads_.size()));
@@ -97,9 +97,9 @@ class PostgresStore final : public Store {
   }
 
   PostgresShared shared_;
-  JobQueue strict_;
-  JobQueue loose_;
-  JobQueue reads_;
+  TaskQueue strict_;
+  TaskQueue loose_;
+  TaskQueue reads_;
   PostgresSide side_;
   std::mutex closing_;
   std::vector<std::thread> threads_;

@@ -33,7 +33,7 @@ Error rolled_back_instead(const std::string& word) {
       Code::kInternal, "store-failed", "The database could not do this.", "the commit was answered with " + word, {}};
 }
 
-SteadyTime patience_of(const std::vector<Job*>& group) { return group.front()->queued + kPostgresPatience; }
+SteadyTime patience_of(const std::vector<Task*>& group) { return group.front()->queued + kPostgresPatience; }
 
 }  // namespace
 
@@ -50,14 +50,14 @@ PostgresWriter::PostgresWriter(PostgresShared& shared, Order order)
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
       commits_(metrics::counter("tiltyard_store_commits_total", "Commits of the store's writer.")) {}
 
-void PostgresWriter::run(std::vector<Job> jobs) {
+void PostgresWriter::run(std::vector<Task> tasks) {
   Group group;
-  for (Job& job : jobs) group.push_back(&job);
+  for (Task& task : tasks) group.push_back(&task);
   Outcomes outcomes = settle(group);
   const auto now = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    write_seconds_.observe(std::chrono::duration<double>(now - jobs[i].queued).count());
-    jobs[i].complete(std::move(outcomes[i]));
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    write_seconds_.observe(std::chrono::duration<double>(now - tasks[i].queued).count());
+    tasks[i].complete(std::move(outcomes[i]));
   }
 }
 
@@ -88,7 +88,7 @@ PostgresWriter::Outcomes PostgresWriter::settle(const Group& group) {
 
 PostgresWriter::Outcomes PostgresWriter::settle_singly(const Group& group) {
   Outcomes outcomes;
-  for (Job* job : group) outcomes.push_back(std::move(settle({job}).front()));
+  for (Task* task : group) outcomes.push_back(std::move(settle({task}).front()));
   return outcomes;
 }
 
@@ -129,8 +129,8 @@ Result<> PostgresWriter::begin() {
 /// Nothing when all works have been run; otherwise how the attempt ends before its commit.
 std::optional<PostgresWriter::Attempt> PostgresWriter::run_works(const Group& group, bool carefully,
                                                                  Outcomes& outcomes) {
-  for (Job* job : group) {
-    outcomes.push_back(carefully ? run_in_savepoint(*job) : link_->run(job->work));
+  for (Task* task : group) {
+    outcomes.push_back(carefully ? run_in_savepoint(*task) : link_->run(task->work));
     const auto& outcome = outcomes.back();
     if (outcome) continue;
     const Error error = outcome.error();
@@ -142,10 +142,10 @@ std::optional<PostgresWriter::Attempt> PostgresWriter::run_works(const Group& gr
 }
 
 /// What ends a savepoint goes with what begins the next one, or with the commit: one round trip a work.
-Result<Store::AnyValue> PostgresWriter::run_in_savepoint(Job& job) {
+Result<Store::AnyValue> PostgresWriter::run_in_savepoint(Task& task) {
   auto begun = link_->execute(closing_ + "SAVEPOINT work");
   if (!begun) return fail(std::move(begun.error()));
-  auto outcome = link_->run(job.work);
+  auto outcome = link_->run(task.work);
   closing_ = outcome ? "RELEASE work; " : "ROLLBACK TO work; RELEASE work; DEALLOCATE ALL; ";
   return outcome;
 }

@@ -21,12 +21,12 @@ class PostgresWriter {
   /// kStrict: at any moment only one strict writer of all servers is inside of a transaction (an advisory lock).
   PostgresWriter(PostgresShared& shared, Order order);
 
-  /// Runs the jobs in their order and completes every one of them. Never throws.
-  void run(std::vector<Job> jobs);
+  /// Runs the tasks in their order and completes every one of them. Never throws.
+  void run(std::vector<Task> tasks);
 
  private:
   using Outcomes = std::vector<Result<Store::AnyValue>>;
-  using Group = std::vector<Job*>;
+  using Group = std::vector<Task*>;
   /// How an attempt ended: `kSettled` has the outcomes; of the others nothing is in the database.
   enum class End { kSettled, kAgain, kCarefully, kSingly };
   struct Attempt {
@@ -39,7 +39,7 @@ class PostgresWriter {
   Attempt attempt(const Group& group, bool carefully);
   Result<> begin();
   std::optional<Attempt> run_works(const Group& group, bool carefully, Outcomes& outcomes);
-  Result<Store::AnyValue> run_in_savepoint(Job& job);
+  Result<Store::AnyValue> run_in_savepoint(Task& task);
   Attempt commit(const Group& group, Outcomes outcomes);
   Attempt find_out(const Group& group, Outcomes outcomes, const Error& error);
   void roll_back();

@@ -4,31 +4,31 @@
 
 namespace tiltyard::store {
 
-JobQueue::Admission JobQueue::push(Job& job) {
+TaskQueue::Admission TaskQueue::push(Task& task) {
   {
     std::lock_guard lock(mutex_);
     if (closed_) return Admission::kClosed;
-    if (jobs_.size() >= limit_) return Admission::kFull;
-    jobs_.push_back(std::move(job));
+    if (tasks_.size() >= limit_) return Admission::kFull;
+    tasks_.push_back(std::move(task));
   }
   arrived_.notify_one();
   return Admission::kTaken;
 }
 
-std::vector<Job> JobQueue::take(std::size_t most) {
+std::vector<Task> TaskQueue::take(std::size_t most) {
   std::unique_lock lock(mutex_);
-  arrived_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
-  const std::size_t count = std::min(most, jobs_.size());
-  std::vector<Job> taken;
+  arrived_.wait(lock, [this] { return closed_ || !tasks_.empty(); });
+  const std::size_t count = std::min(most, tasks_.size());
+  std::vector<Task> taken;
   taken.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    taken.push_back(std::move(jobs_.front()));
-    jobs_.pop_front();
+    taken.push_back(std::move(tasks_.front()));
+    tasks_.pop_front();
   }
   return taken;
 }
 
-void JobQueue::close() {
+void TaskQueue::close() {
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
@@ -36,9 +36,9 @@ void JobQueue::close() {
   arrived_.notify_all();
 }
 
-std::size_t JobQueue::size() const {
+std::size_t TaskQueue::size() const {
   std::lock_guard lock(mutex_);
-  return jobs_.size();
+  return tasks_.size();
 }
 
 }  // namespace tiltyard::store

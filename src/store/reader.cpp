@@ -15,20 +15,20 @@ Reader::Reader(std::string path)
                                        "From the moment a read is asked for to its answer.",
                                        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5})) {}
 
-void Reader::run(Job job) {
-  Result<Store::AnyValue> outcome = run_in_snapshot(job);
-  read_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - job.queued).count());
-  job.complete(std::move(outcome));
+void Reader::run(Task task) {
+  Result<Store::AnyValue> outcome = run_in_snapshot(task);
+  read_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - task.queued).count());
+  task.complete(std::move(outcome));
 }
 
-Result<Store::AnyValue> Reader::run_in_snapshot(Job& job) {
+Result<Store::AnyValue> Reader::run_in_snapshot(Task& task) {
   try {
     if (connection_ == nullptr) connection_ = std::make_unique<Connection>(path_, Connection::Use::kRead);
   } catch (const std::exception& failure) {
     return fail(Code::kUnavailable, "store-failed", "The database cannot be opened.", failure.what());
   }
   if (auto begun = connection_->execute("BEGIN"); !begun) return fail(begun.error());
-  Result<Store::AnyValue> outcome = run_guarded(*connection_, job.work);
+  Result<Store::AnyValue> outcome = run_guarded(*connection_, task.work);
   if (connection_->in_transaction() && !connection_->execute("ROLLBACK")) {
     log::warn("store", "A reading connection could not end its transaction; it is opened anew.");
     connection_.reset();

@@ -15,11 +15,11 @@ class Reader {
  public:
   explicit Reader(std::string path);
 
-  /// Runs and completes the job. Never throws.
-  void run(Job job);
+  /// Runs and completes the task. Never throws.
+  void run(Task task);
 
  private:
-  Result<Store::AnyValue> run_in_snapshot(Job& job);
+  Result<Store::AnyValue> run_in_snapshot(Task& task);
 
   std::string path_;
   std::unique_ptr<Connection> connection_;

@@ -78,7 +78,7 @@ class SqliteStore final : public Store {
   void write_loop() {
     pthread_setname_np(pthread_self(), "store-write");
     while (true) {
-      std::vector<Job> group = writes_.take(kGroupLimit);
+      std::vector<Task> group = writes_.take(kGroupLimit);
       if (group.empty()) return;
       writer_.run(std::move(group));
       writes_waiting_.set(static_cast<double>(writes_.size()));
@@ -89,7 +89,7 @@ class SqliteStore final : public Store {
     pthread_setname_np(pthread_self(), "store-read");
     Reader reader(path_);
     while (true) {
-      std::vector<Job> next = reads_.take(1);
+      std::vector<Task> next = reads_.take(1);
       if (next.empty()) return;
       reader.run(std::move(next.front()));
       reads_waiting_.set(static_cast<double>(reads_.size()));
@@ -97,8 +97,8 @@ class SqliteStore final : public Store {
   }
 
   const std::string path_;
-  JobQueue writes_;
-  JobQueue reads_;
+  TaskQueue writes_;
+  TaskQueue reads_;
   Hub hub_;
   Writer writer_;
   metrics::Gauge writes_waiting_;

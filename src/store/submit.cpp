@@ -30,17 +30,17 @@ std::move_only_function<Answer> answer_on_callers_executor(Handler handler) {
 
 }  // namespace
 
-asio::awaitable<Result<Store::AnyValue>> submit(JobQueue& queue, Store::AnyWork work) {
+asio::awaitable<Result<Store::AnyValue>> submit(TaskQueue& queue, Store::AnyWork work) {
   auto start = [&queue](auto handler, Store::AnyWork job_work) {
-    Job job{std::move(job_work), answer_on_callers_executor(std::move(handler)), std::chrono::steady_clock::now()};
-    switch (queue.push(job)) {
-      case JobQueue::Admission::kTaken:
+    Task task{std::move(job_work), answer_on_callers_executor(std::move(handler)), std::chrono::steady_clock::now()};
+    switch (queue.push(task)) {
+      case TaskQueue::Admission::kTaken:
         return;
-      case JobQueue::Admission::kFull:
-        job.complete(fail(Code::kUnavailable, "store-busy", "Too much waits for the database. Try again."));
+      case TaskQueue::Admission::kFull:
+        task.complete(fail(Code::kUnavailable, "store-busy", "Too much waits for the database. Try again."));
         return;
-      case JobQueue::Admission::kClosed:
-        job.complete(fail(Code::kUnavailable, "shutting-down", "The server is stopping."));
+      case TaskQueue::Admission::kClosed:
+        task.complete(fail(Code::kUnavailable, "shutting-down", "The server is stopping."));
         return;
     }
   };

@@ -23,14 +23,14 @@ Writer::Writer(std::string path, Hub& hub)
   roll_back();
 }
 
-void Writer::run(std::vector<Job> jobs) {
+void Writer::run(std::vector<Task> tasks) {
   Group group;
-  for (Job& job : jobs) group.push_back(&job);
+  for (Task& task : tasks) group.push_back(&task);
   Outcomes outcomes = attempt(group);
   const auto now = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    write_seconds_.observe(std::chrono::duration<double>(now - jobs[i].queued).count());
-    jobs[i].complete(std::move(outcomes[i]));
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    write_seconds_.observe(std::chrono::duration<double>(now - tasks[i].queued).count());
+    tasks[i].complete(std::move(outcomes[i]));
   }
   if (connection_ != nullptr) checkpointer_.look(*connection_);
 }
@@ -42,8 +42,8 @@ Writer::Outcomes Writer::attempt(const Group& group) {
   Outcomes outcomes;
   outcomes.reserve(group.size());
   const bool alone = group.size() == 1;
-  for (Job* job : group) {
-    outcomes.push_back(alone ? run_guarded(*connection_, job->work) : run_in_savepoint(*job));
+  for (Task* task : group) {
+    outcomes.push_back(alone ? run_guarded(*connection_, task->work) : run_in_savepoint(*task));
     if (connection_ != nullptr && connection_->in_transaction()) continue;
     // SQLite has rolled everything back by itself (no space, no memory, I/O error): what the others did is undone too.
     if (!alone) return attempt_singly(group);
@@ -78,14 +78,14 @@ Writer::Outcomes Writer::attempt(const Group& group) {
 Writer::Outcomes Writer::attempt_singly(const Group& group) {
   Outcomes outcomes;
   outcomes.reserve(group.size());
-  for (Job* job : group) outcomes.push_back(std::move(attempt({job}).front()));
+  for (Task* task : group) outcomes.push_back(std::move(attempt({task}).front()));
   return outcomes;
 }
 
-Result<Store::AnyValue> Writer::run_in_savepoint(Job& job) {
+Result<Store::AnyValue> Writer::run_in_savepoint(Task& task) {
   if (auto begun = connection_->execute_often("SAVEPOINT work"); !begun) return fail(begun.error());
   const std::size_t said_before = connection_->said().size();
-  Result<Store::AnyValue> outcome = run_guarded(*connection_, job.work);
+  Result<Store::AnyValue> outcome = run_guarded(*connection_, task.work);
   if (!connection_->in_transaction()) return outcome;
   if (!outcome) {
     connection_->said().resize(said_before);

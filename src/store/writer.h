@@ -19,16 +19,16 @@ class Writer {
   /// Throws soci::soci_error when the file cannot be opened.
   Writer(std::string path, Hub& hub);
 
-  /// Runs the jobs in their order and completes every one of them. Never throws.
-  void run(std::vector<Job> group);
+  /// Runs the tasks in their order and completes every one of them. Never throws.
+  void run(std::vector<Task> group);
 
  private:
   using Outcomes = std::vector<Result<Store::AnyValue>>;
-  using Group = std::vector<Job*>;
+  using Group = std::vector<Task*>;
 
   Outcomes attempt(const Group& group);
   Outcomes attempt_singly(const Group& group);
-  Result<Store::AnyValue> run_in_savepoint(Job& job);
+  Result<Store::AnyValue> run_in_savepoint(Task& task);
   Result<> reconnect_if_lost();
   void roll_back();
   void tell_news();
