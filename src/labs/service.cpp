@@ -69,7 +69,7 @@ asio::awaitable<Result<Instance>> Service::extend(InstanceId id, bus::Actor acto
   if (!held) co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
   Instance& instance = held->instance;
   if (!is_up(instance.state) || !instance.started_at || !instance.expires_at) {
-    co_return fail(Code::kConflict, "not-running", "Only a running instance can be extended.");
+    co_return fail(Code::kConflict, "instance-not-running", "Only a running instance can be extended.");
   }
   const LeaseState lease{*instance.started_at, *instance.expires_at, instance.extensions, instance.added};
   auto longer = labs::extend(instance.lease, lease, parts_.clock.now());

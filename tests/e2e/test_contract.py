@@ -191,7 +191,8 @@ def test_R1_6_an_instance_that_never_answers_fails_with_the_reason_and_leaves_no
     assert failed["endpoints"] == [] or failed["ended_at"]
     leaks.assert_none()
     # Its name is free again.
-    caller.start("silent", wait=0).expect(202)
+    again = caller.start("silent", wait=0).expect(202).json["id"]
+    caller.post(f"/instances/{again}/extend").expect(409, "instance-not-running")
 
 
 def test_R1_6_a_command_that_does_not_exist_fails_with_the_engines_words(make_server, docker):

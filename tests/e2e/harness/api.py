@@ -1,12 +1,20 @@
 """The HTTP API as a client sees it: status, headers, JSON or problem, and nothing hidden."""
+import functools
 import http.client
 import json
+import pathlib
 from urllib.parse import urlencode, urlsplit
 
 from .wait import until
 
 PROBLEM = "application/problem+json"
 URN = "urn:tiltyard:error:"
+DOCUMENT = pathlib.Path(__file__).resolve().parents[3] / "api" / "openapi.json"
+
+
+@functools.cache
+def documented_reasons():
+    return frozenset(json.loads(DOCUMENT.read_text())["components"]["schemas"]["ProblemType"]["enum"])
 
 
 class Answer:
@@ -28,10 +36,10 @@ class Answer:
 
     @property
     def reason(self):
-        """The stable reason of a problem answer, without its prefix."""
+        """The stable reason of a problem answer, without its prefix; the document has it."""
         assert self.kind == PROBLEM, f"{self} is no problem but {self.kind}: {self.text[:300]}"
         assert self.json["status"] == self.status, f"{self}: the problem says {self.json['status']}"
-        assert self.json["type"].startswith(URN), self.json
+        assert self.json["type"] in documented_reasons(), f"{self}: the document does not know {self.json['type']}"
         return self.json["type"][len(URN):]
 
     def expect(self, status, reason=None):
