@@ -58,7 +58,14 @@ class Contract:
             complaints = list(self.complaints(answer.json, content[answer.kind]["schema"], "$"))
             assert not complaints, f"{answer} does not fit the document: {complaints[:5]} in {answer.text[:600]}"
 
-    def complaints(self, value, schema, where):
+    def names(self, schema):
+        """The members that an object of this schema may have, by itself and by its allOf."""
+        schema = self.resolve(schema)
+        return set(schema.get("properties", {})).union(*(self.names(part) for part in schema.get("allOf", [])))
+
+    def complaints(self, value, schema, where, beside=frozenset()):
+        """What is wrong with the value. `beside`: members that other parts of an allOf speak of. A member that nobody speaks of is
+        wrong too: clients ignore what they do not know, but our own answers are documented whole."""
         schema = self.resolve(schema)
         unknown = set(schema) - CHECKED - PROSE
         assert not unknown, f"the document uses {unknown}, which nothing checks"
@@ -71,7 +78,7 @@ class Contract:
             if len(fits) != 1:
                 yield f"{where}: fits {len(fits)} of the alternatives"
         for part in schema.get("allOf", []):
-            yield from self.complaints(value, part, where)
+            yield from self.complaints(value, part, where, self.names(schema) | beside)
         kind = schema.get("type")
         if kind and (not isinstance(value, TYPES[kind]) or isinstance(value, bool) and kind != "boolean"):
             yield f"{where}: {type(value).__name__} instead of {kind}"
@@ -83,9 +90,9 @@ class Contract:
             for number, item in enumerate(value):
                 yield from self.complaints(item, schema["items"], f"{where}[{number}]")
         if isinstance(value, dict):
-            yield from self._object(value, schema, where)
+            yield from self._object(value, schema, where, beside)
 
-    def _object(self, value, schema, where):
+    def _object(self, value, schema, where, beside):
         for name in schema.get("required", []):
             if name not in value:
                 yield f"{where}: no {name}"
@@ -96,6 +103,8 @@ class Contract:
                 yield from self.complaints(item, known[name], f"{where}.{name}")
             elif isinstance(rest, dict):
                 yield from self.complaints(item, rest, f"{where}.{name}")
+            elif rest is None and known and name not in beside:
+                yield f"{where}: the document knows no {name}"
 
     @staticmethod
     def _scalar(value, schema, where):
