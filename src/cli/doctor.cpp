@@ -14,7 +14,7 @@
 #include "cli/words.h"
 #include "config/keys.h"
 #include "config/settings.h"
-#include "engine/docker/nft.h"
+#include "engine/isolation/nft.h"
 #include "net/client.h"
 
 namespace tiltyard::cli {
@@ -80,7 +80,7 @@ Check check_engine(const config::Engine& engine) {
 }
 
 Check check_firewall() {
-  const auto tables = engine::docker::run_nft("nft", "list tables", "");
+  const auto tables = engine::isolation::run_nft("nft", "list tables", "");
   if (tables) return {Verdict::kOk, "firewall", "nft works", {}};
   return {Verdict::kFail, "firewall", why(tables.error()),
           "Install nftables (apt install nftables) and run the server as root or with CAP_NET_ADMIN."};

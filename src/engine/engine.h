@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "engine/events.h"
 #include "engine/spec.h"
 
 namespace tiltyard::engine {
@@ -72,13 +73,6 @@ struct Stats {
   std::int64_t memory_limit = 0;
   std::int64_t rx_bytes = 0, tx_bytes = 0, read_bytes = 0, write_bytes = 0;
   std::int64_t pids = 0;
-};
-
-/// Something the engine noticed by itself ("die", "oom", "health_status: healthy", "destroy"), for a resource of ours.
-struct EngineEvent {
-  std::string action;
-  std::string machine;  ///< name
-  std::map<std::string, std::string> labels;
 };
 
 /// A stream of bytes out of a machine.
@@ -202,8 +196,8 @@ class Engine {
   /// The machine's file system as an image.
   virtual asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) = 0;
 
-  /// Called on the home loop for each event; at most one subscriber (labs). Also called with action "reconnected".
-  virtual void on_event(std::function<void(EngineEvent)> subscriber) = 0;
+  /// Called on the home loop for each event, as long as what is returned is kept.
+  [[nodiscard]] virtual Subscription on_event(Subscribers::OnEvent subscriber) = 0;
   /// Starts what runs in the background (event stream, reconnection).
   virtual void run() = 0;
   virtual asio::awaitable<void> close() = 0;

@@ -91,16 +91,14 @@ struct MachineSpec {
   std::vector<std::string> devices;     ///< "/dev/net/tun:/dev/net/tun:rwm"; only by the operator's own configuration
 };
 
-/// A network of ours. `bridge` is the host's interface name (at most 15 characters): its prefix says to our firewall
-/// table what is allowed. "tys…": shared by instances of one machine each, no traffic between ports; "tyn…": one
-/// instance's own; with 'e' as fourth letter ("tyse", "tyne") traffic to the internet (and only there) is allowed.
+/// A network of ours. Its machines reach neither the host nor private addresses nor other networks; how an engine sees
+/// to that is its own business.
 struct NetworkSpec {
   std::string name;
-  std::string bridge;
   std::string subnet;   ///< "10.64.3.0/28"
-  std::string gateway;  ///< the bridge's own address
-  bool shared = false;  ///< no traffic between its machines
-  bool egress = false;
+  std::string gateway;  ///< the host's own address on it
+  bool shared = false;  ///< by instances of one machine each: no traffic between its machines
+  bool egress = false;  ///< traffic to the internet, and only there, is allowed
   Labels labels;
 };
 

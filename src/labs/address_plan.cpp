@@ -28,13 +28,6 @@ std::optional<std::uint32_t> parse_dotted(const std::string& text) {
   return a << 24 | b << 16 | c << 8 | d;
 }
 
-/// Four characters that tell this server's bridges from another's: FNV-1a of the prefix.
-std::string tag_of(const std::string& prefix) {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : prefix) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return fmt::format("{:04x}", hash & 0xffff);
-}
-
 }  // namespace
 
 AddressPlan::AddressPlan(std::uint32_t base, std::uint32_t size, std::string prefix, std::uint32_t machines_per_bridge)
@@ -43,8 +36,7 @@ AddressPlan::AddressPlan(std::uint32_t base, std::uint32_t size, std::string pre
       stack_base_(base + size / 16),
       stack_count_((size - size / 16) >> kStackBits),
       shared_hosts_(std::clamp(machines_per_bridge, 1u, kSharedHosts)),
-      prefix_(std::move(prefix)),
-      tag_(tag_of(prefix_)) {}
+      prefix_(std::move(prefix)) {}
 
 Result<AddressPlan> AddressPlan::make(const std::string& pool, const std::string& prefix,
                                       std::uint32_t machines_per_bridge) {
@@ -65,7 +57,6 @@ engine::NetworkSpec AddressPlan::shared_network(std::uint32_t index, bool egress
   const std::uint32_t start = base_ + ((index * 2 + (egress ? 1 : 0)) << kSharedBits);
   engine::NetworkSpec spec;
   spec.name = fmt::format("{}-shared{}-{}", prefix_, egress ? "-out" : "", index);
-  spec.bridge = fmt::format("tys{}{}{}{:x}", egress ? "e" : "", "-", tag_, index);
   spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kSharedBits);
   spec.gateway = dotted(start + 1);
   spec.shared = true;
@@ -78,7 +69,6 @@ engine::NetworkSpec AddressPlan::stack_network(const InstanceId& instance, const
   const std::uint32_t start = stack_base_ + (index << kStackBits);
   engine::NetworkSpec spec;
   spec.name = fmt::format("{}-{}-{}", prefix_, instance.str(), key);
-  spec.bridge = fmt::format("tyn{}-{}{:x}", egress ? "e" : "", tag_, index);
   spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kStackBits);
   spec.gateway = dotted(start + 1);
   spec.egress = egress;

@@ -48,7 +48,7 @@ class AddressPlan {
                                     bool egress) const;
 
   std::uint32_t base_, shared_count_, stack_base_, stack_count_, shared_hosts_;
-  std::string prefix_, tag_;
+  std::string prefix_;
   /// Shared networks by (egress, index): host numbers in use.
   std::map<std::pair<bool, std::uint32_t>, std::set<std::uint32_t>> shared_;
   std::map<std::pair<bool, std::uint32_t>, std::uint32_t> last_host_;

@@ -155,7 +155,7 @@ TEST_F(R1_14_Pool, AMachineThatHasDoneItsWorkIsNoObstacleToFreezing) {
   home([&] {
     const auto held = service_->all_live().at(0);
     waits = held->instance.id.str();
-    engine_->tell_again(held->instance.plan.machines[0].name, "die");
+    engine_->tell_again(held->instance.plan.machines[0].name, engine::Happening::kDied);
   });
   ASSERT_TRUE(until([&] { return waiting("one") == 1 && !service_->all_live().at(0)->busy; }));
   EXPECT_TRUE(gateway_->published().empty()) << "what waits has no route";

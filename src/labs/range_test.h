@@ -122,7 +122,6 @@ class Range : public testing::Test {
   }
 
   void forget() {
-    engine_->on_event({});
     service_.reset();
     jobs_.reset();
     catalogue_.reset();

@@ -191,14 +191,15 @@ asio::awaitable<void> Service::lose(LiveRef live, std::string why) {
   co_await unmake(live, InstanceState::kFailed);
 }
 
-void Service::on_engine_event(engine::EngineEvent event) {
+void Service::on_engine_event(const engine::EngineEvent& event) {
+  using enum engine::Happening;
   engine_changed_.pulse();
-  if (event.action == "reconnected") {
+  if (event.what == kReconnected) {
     gate_.spawn(parts_.home, "reattach", reattach_all());
     return;
   }
-  const bool gone = event.action == "die" || event.action == "destroy";
-  if (!gone && event.action != "unpause") return;
+  const bool gone = event.what == kDied || event.what == kDestroyed;
+  if (!gone && event.what != kResumed) return;
   const auto label = event.labels.find(engine::kLabelInstance);
   const auto held = label == event.labels.end() ? nullptr : live(InstanceId(label->second));
   if (!held || held->stop_requested) return;

@@ -63,7 +63,6 @@ Result<json::object> parse_object(std::string_view text) {
 json::object network_json(const PlannedNetwork& network) {
   return {{"key", network.key},
           {"name", network.spec.name},
-          {"bridge", network.spec.bridge},
           {"subnet", network.spec.subnet},
           {"gateway", network.spec.gateway},
           {"shared", network.spec.shared},
@@ -111,7 +110,6 @@ Result<Plan> parse_plan(std::string_view text) {
     PlannedNetwork network;
     network.key = text_of(from, "key");
     network.spec.name = text_of(from, "name");
-    network.spec.bridge = text_of(from, "bridge");
     network.spec.subnet = text_of(from, "subnet");
     network.spec.gateway = text_of(from, "gateway");
     network.spec.shared = flag_of(from, "shared");

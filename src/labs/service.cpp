@@ -37,7 +37,7 @@ asio::awaitable<Result<>> Service::start() {
   declare_jobs();
   auto kept = co_await keep_lease_ends();
   if (!kept) co_return kept;
-  parts_.engine.on_event([this](engine::EngineEvent event) { on_engine_event(std::move(event)); });
+  engine_news_ = parts_.engine.on_event([this](const engine::EngineEvent& event) { on_engine_event(event); });
   if (parts_.engine.away()) {
     log::warn("labs", "the engine is away; instances are taken up again when it is back");
   } else {

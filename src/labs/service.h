@@ -210,7 +210,7 @@ class Service {
   asio::awaitable<Result<>> hand_over_again(LiveRef live);
   asio::awaitable<void> lose(LiveRef live, std::string why);
   asio::awaitable<Result<>> remove_orphan(engine::Resource resource);
-  void on_engine_event(engine::EngineEvent event);
+  void on_engine_event(const engine::EngineEvent& event);
 
   // clock.cpp
   void declare_jobs();
@@ -266,6 +266,7 @@ class Service {
   std::map<TemplateId, Shelf> shelves_;
   std::chrono::steady_clock::time_point last_claim_{};
   Signal engine_changed_;
+  engine::Subscription engine_news_;
   bool closing_ = false;
 };
 

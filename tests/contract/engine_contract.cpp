@@ -55,7 +55,6 @@ std::string EngineSuite::address(int block, int host) const {
 NetworkSpec EngineSuite::network(const std::string& what, int block, bool shared, bool egress) {
   NetworkSpec spec;
   spec.name = unique(what);
-  spec.bridge = std::string(shared ? "tys" : "tyn") + (egress ? "e" : "-") + random_hex(4);
   spec.subnet = address(block, 0) + "/28";
   spec.gateway = address(block, 1);
   spec.shared = shared;
@@ -104,14 +103,14 @@ EngineSuite::Ran EngineSuite::run(const Handle& handle, std::vector<std::string>
 }
 
 void EngineSuite::watch() {
-  engine().on_event([this](EngineEvent event) { events_.push_back(std::move(event)); });
+  news_ = engine().on_event([this](const EngineEvent& event) { events_.push_back(event); });
   engine().run();
   // The stream of events opens on its own time.
   loop_.turn(std::chrono::milliseconds{300});
 }
 
-bool EngineSuite::told(const std::string& machine, const std::string& action) {
-  auto is_it = [&](const EngineEvent& event) { return event.machine == machine && event.action == action; };
+bool EngineSuite::told(const std::string& machine, Happening what) {
+  auto is_it = [&](const EngineEvent& event) { return event.machine == machine && event.what == what; };
   return loop_.until([&] { return std::ranges::any_of(events_, is_it); }, std::chrono::seconds{10});
 }
 

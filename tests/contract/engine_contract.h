@@ -63,12 +63,13 @@ class EngineSuite : public testing::TestWithParam<MakeBench> {
   std::vector<std::string> names(ResourceKind kind);
   /// Starts what runs in the engine's background and notes its events from now on.
   void watch();
-  /// Runs the loop until `machine` (empty: the engine itself) has told of `action`.
-  bool told(const std::string& machine, const std::string& action);
+  /// Runs the loop until `machine` (empty: the engine itself) has told of it.
+  bool told(const std::string& machine, Happening what);
 
   Loop loop_;
   std::unique_ptr<Bench> bench_;
   std::vector<EngineEvent> events_;
+  Subscription news_;
 };
 
 // One fixture per row that the tests prove.

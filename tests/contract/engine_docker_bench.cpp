@@ -10,6 +10,7 @@
 
 #include "base/id.h"
 #include "engine/docker/docker_engine.h"
+#include "net/client.h"
 
 namespace tiltyard::engine::contract {
 namespace {
@@ -77,6 +78,18 @@ std::string daemon_socket() {
   const char* host = std::getenv("DOCKER_HOST");
   const std::string text = host ? host : "";
   return text.starts_with("unix://") ? text.substr(7) : "/var/run/docker.sock";
+}
+
+int tell_daemon(Loop& loop, std::string method, std::string target, std::string body) {
+  http::Request request;
+  request.method = std::move(method);
+  request.target = std::move(target);
+  request.body = std::move(body);
+  request.headers.set("Content-Type", "application/json");
+  http::Client client(http::Target::parse("unix://" + daemon_socket()).value());
+  const auto answer = loop.await(client.send(std::move(request), std::chrono::seconds{30}));
+  EXPECT_TRUE(ok(answer));
+  return answer ? answer->status : 0;
 }
 
 std::unique_ptr<Bench> make_docker(Loop& loop) {

@@ -34,6 +34,8 @@ std::unique_ptr<Bench> make_docker(Loop& loop);
 inline std::string backend_name(const testing::TestParamInfo<MakeBench>&) { return "0"; }
 /// Where the daemon listens.
 std::string daemon_socket();
+/// Says something to the daemon past the driver; gives the status of its answer.
+int tell_daemon(Loop& loop, std::string method, std::string target, std::string body = {});
 
 class R1_5_Docker : public EngineSuite {};
 class R1_15_Docker : public EngineSuite {

@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "base/id.h"
-#include "engine/docker/firewall.h"
-#include "engine/docker/nft.h"
+#include "engine/isolation/firewall.h"
+#include "engine/isolation/nft.h"
 #include "engine_docker_bench.h"
 
 namespace tiltyard::engine::contract {
@@ -136,9 +136,9 @@ TEST_P(R1_5_Isolation, EgressReachesPublicAddressesAndNoOthers) {
 }
 
 TEST_P(R1_5_Isolation, NothingStartsWithoutTheTable) {
-  docker::FirewallOptions options;
+  isolation::FirewallOptions options;
   options.nft = "/no/such/nft";
-  docker::Firewall firewall(loop_.executor(), options);
+  isolation::Firewall firewall(loop_.executor(), options);
   EXPECT_EQ(reason(await(firewall.ensure())), "isolation-missing");
   EXPECT_FALSE(firewall.in_force());
   await(firewall.close());
@@ -148,22 +148,22 @@ TEST_P(R1_5_Isolation, NothingStartsWithoutTheTable) {
 class R1_5_Firewall : public testing::Test {
  protected:
   R1_5_Firewall() : table_("tiltyard_test_" + random_hex(4)) {
-    docker::FirewallOptions options;
+    isolation::FirewallOptions options;
     options.table = table_;
-    firewall_ = std::make_unique<docker::Firewall>(loop_.executor(), options);
+    firewall_ = std::make_unique<isolation::Firewall>(loop_.executor(), options);
   }
   void TearDown() override {
     loop_.await(firewall_->close());
-    (void)docker::run_nft("nft", "delete table inet " + table_, {});
+    (void)isolation::run_nft("nft", "delete table inet " + table_, {});
   }
-  std::string listing() { return docker::run_nft("nft", "list table inet " + table_, {}).value_or(""); }
+  std::string listing() { return isolation::run_nft("nft", "list table inet " + table_, {}).value_or(""); }
   bool repaired(const std::string& before) {
     return loop_.until([&] { return firewall_->in_force() && listing() == before; }, 1s);
   }
 
   Loop loop_;
   std::string table_;
-  std::unique_ptr<docker::Firewall> firewall_;
+  std::unique_ptr<isolation::Firewall> firewall_;
 };
 
 TEST_F(R1_5_Firewall, IsPutRightWithinASecond) {
@@ -174,7 +174,7 @@ TEST_F(R1_5_Firewall, IsPutRightWithinASecond) {
   for (const std::string& harm :
        {"delete table inet " + table_, "flush table inet " + table_, "flush chain inet " + table_ + " input",
         "insert rule inet " + table_ + " input accept", "delete element inet " + table_ + " closed { 10.0.0.0/8 }"}) {
-    ASSERT_TRUE(ok(docker::run_nft("nft", harm, {}))) << harm;
+    ASSERT_TRUE(ok(isolation::run_nft("nft", harm, {}))) << harm;
     EXPECT_TRUE(loop_.until([&] { return listing() == before; }, 1s)) << harm;
     EXPECT_TRUE(repaired(before)) << harm;
   }
@@ -183,28 +183,28 @@ TEST_F(R1_5_Firewall, IsPutRightWithinASecond) {
 TEST_F(R1_5_Firewall, OthersTablesDoNotConcernUs) {
   ASSERT_TRUE(ok(loop_.await(firewall_->ensure())));
   const std::string other = table_ + "_other";
-  ASSERT_TRUE(ok(docker::run_nft("nft", "add table inet " + other, {})));
-  ASSERT_TRUE(ok(docker::run_nft("nft", "delete table inet " + other, {})));
+  ASSERT_TRUE(ok(isolation::run_nft("nft", "add table inet " + other, {})));
+  ASSERT_TRUE(ok(isolation::run_nft("nft", "delete table inet " + other, {})));
   loop_.turn(50ms);
   EXPECT_TRUE(firewall_->in_force());
 }
 
 TEST_F(R1_5_Firewall, TwoServersShareOneTable) {
   ASSERT_TRUE(ok(loop_.await(firewall_->ensure())));
-  docker::FirewallOptions options;
+  isolation::FirewallOptions options;
   options.table = table_;
-  docker::Firewall second(loop_.executor(), options);
+  isolation::Firewall second(loop_.executor(), options);
   ASSERT_TRUE(ok(loop_.await(second.ensure())));
   EXPECT_TRUE(loop_.until([&] { return firewall_->in_force() && second.in_force(); }, 2s));
   const std::string before = listing();
-  ASSERT_TRUE(ok(docker::run_nft("nft", "delete table inet " + table_, {})));
+  ASSERT_TRUE(ok(isolation::run_nft("nft", "delete table inet " + table_, {})));
   EXPECT_TRUE(loop_.until([&] { return firewall_->in_force() && second.in_force() && listing() == before; }, 2s));
   loop_.await(second.close());
 }
 
 TEST_F(R1_5_Firewall, LookingCostsMicroseconds) {
   ASSERT_TRUE(ok(loop_.await(firewall_->ensure())));
-  auto many = [](docker::Firewall* firewall) -> asio::awaitable<int> {
+  auto many = [](isolation::Firewall* firewall) -> asio::awaitable<int> {
     int good = 0;
     for (int i = 0; i < 1000; ++i) {
       const auto ensured = co_await firewall->ensure();
@@ -224,10 +224,10 @@ TEST_F(R1_5_Firewall, LookingCostsMicroseconds) {
 }
 
 TEST_F(R1_5_Firewall, NoStartWhenBridgedTrafficEscapesTheHooks) {
-  docker::FirewallOptions options;
+  isolation::FirewallOptions options;
   options.table = table_;
   options.bridge_hook = "/no/such/switch";
-  docker::Firewall blind(loop_.executor(), options);
+  isolation::Firewall blind(loop_.executor(), options);
   EXPECT_EQ(reason(loop_.await(blind.ensure())), "isolation-missing");
   loop_.await(blind.close());
 }

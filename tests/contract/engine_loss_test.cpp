@@ -28,7 +28,7 @@ TEST_P(R1_13, AbsenceIsNoticedSaidAndOvercome) {
 
   bench_->restore();
   ASSERT_TRUE(loop_.until([this] { return !engine().away(); }, 10s)) << "the engine did not come back by itself";
-  EXPECT_TRUE(told("", "reconnected"));
+  EXPECT_TRUE(told("", Happening::kReconnected));
   EXPECT_EQ(await(engine().inspect(handle)).value().state, MachineState::kRunning);
   EXPECT_TRUE(ok(await(engine().destroy(handle))));
 }
@@ -39,11 +39,31 @@ TEST_P(R1_13, EventsGoOnAfterAnAbsence) {
   bench_->cut();
   ASSERT_TRUE(loop_.until([this] { return engine().away().has_value(); }, 5s));
   bench_->restore();
-  ASSERT_TRUE(told("", "reconnected"));
+  ASSERT_TRUE(told("", Happening::kReconnected));
   const Handle handle = running(spec);
-  EXPECT_TRUE(told(spec.name, "start"));
+  EXPECT_TRUE(told(spec.name, Happening::kStarted));
   EXPECT_TRUE(ok(await(engine().destroy(handle))));
-  EXPECT_TRUE(told(spec.name, "destroy"));
+  EXPECT_TRUE(told(spec.name, Happening::kDestroyed));
+}
+
+TEST_P(R14_2, SeveralHearWhatHappensUntilTheyGo) {
+  watch();
+  int heard = 0, heard_first = 0;
+  Subscription second = engine().on_event([&](const EngineEvent&) { ++heard; });
+  Subscription first_only = engine().on_event([&](const EngineEvent&) {
+    ++heard_first;
+    first_only.reset();
+  });
+  const MachineSpec spec = machine("m");
+  const Handle handle = running(spec);
+  EXPECT_TRUE(told(spec.name, Happening::kStarted));
+  EXPECT_EQ(heard, static_cast<int>(events_.size()));
+  EXPECT_EQ(heard_first, 1) << "who goes while being told hears no more";
+  second.reset();
+  const int before = heard;
+  EXPECT_TRUE(ok(await(engine().destroy(handle))));
+  EXPECT_TRUE(told(spec.name, Happening::kDestroyed));
+  EXPECT_EQ(heard, before);
 }
 
 }  // namespace

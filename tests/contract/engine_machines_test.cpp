@@ -295,13 +295,13 @@ TEST_P(R14_2, ExitOfTheProgramIsSeen) {
   spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "exit 7"};
   watch();
   const Handle handle = running(spec);
-  EXPECT_TRUE(told(spec.name, "die"));
+  EXPECT_TRUE(told(spec.name, Happening::kDied));
   const auto status = await(engine().inspect(handle));
   ASSERT_TRUE(ok(status));
   EXPECT_EQ(status->state, MachineState::kExited);
   EXPECT_EQ(status->exit_code, 7);
   EXPECT_TRUE(ok(await(engine().destroy(handle))));
-  EXPECT_TRUE(told(spec.name, "destroy"));
+  EXPECT_TRUE(told(spec.name, Happening::kDestroyed));
 }
 
 }  // namespace

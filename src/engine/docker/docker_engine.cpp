@@ -7,10 +7,10 @@
 #include "base/offload.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
-#include "engine/docker/firewall.h"
 #include "engine/docker/freezer.h"
 #include "engine/docker/same_files.h"
 #include "engine/docker/watcher.h"
+#include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -28,7 +28,7 @@ std::string event_filter(const std::string& name_space) {
   const json::object filter{
       {"type", json::array{"container"}},
       {"label", our_labels(name_space)},
-      {"event", json::array{"start", "die", "oom", "stop", "kill", "pause", "unpause", "destroy", "health_status"}}};
+      {"event", json::array{"start", "die", "oom", "pause", "unpause", "destroy", "health_status"}}};
   return json::serialize(filter);
 }
 
@@ -56,12 +56,13 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
       local_(!unix_path_.empty()),
       connection_(std::move(connection)),
       worker_(std::make_shared<WorkerPool>("engine files", 1)) {
-  FirewallOptions firewall;
+  isolation::FirewallOptions firewall;
   firewall.nft = options_.nft;
   firewall.table = options_.firewall_table;
-  firewall_ = std::make_unique<Firewall>(executor_, std::move(firewall));
+  firewall_ = std::make_unique<isolation::Firewall>(executor_, std::move(firewall));
   freezer_ = std::make_unique<Freezer>(executor_, local_);
-  watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every);
+  watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every,
+                                       [this](const EngineEvent& event) { subscribers_.tell(event); });
 }
 
 DockerEngine::~DockerEngine() = default;
@@ -118,7 +119,7 @@ std::string DockerEngine::our_filter() const {
   return json::serialize(json::object{{"label", our_labels(options_.name_space)}});
 }
 
-void DockerEngine::on_event(std::function<void(EngineEvent)> subscriber) { watcher_->on_event(std::move(subscriber)); }
+Subscription DockerEngine::on_event(Subscribers::OnEvent subscriber) { return subscribers_.add(std::move(subscriber)); }
 
 void DockerEngine::run() {
   watcher_->run();

@@ -28,9 +28,11 @@ struct DockerOptions {
   std::chrono::milliseconds ping_every{5'000};  ///< how soon a dead daemon is noticed on a quiet day
 };
 
+namespace isolation {
+class Firewall;
+}
 namespace docker {
 class Connection;
-class Firewall;
 class Freezer;
 class Watcher;
 }  // namespace docker
@@ -77,7 +79,7 @@ class DockerEngine final : public Engine {
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) override;
   asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) override;
 
-  void on_event(std::function<void(EngineEvent)> subscriber) override;
+  Subscription on_event(Subscribers::OnEvent subscriber) override;
   void run() override;
   asio::awaitable<void> close() override;
 
@@ -97,11 +99,15 @@ class DockerEngine final : public Engine {
   asio::awaitable<Result<>> wait_until_gone(std::string name);
 
   enum class NetworkHolder { kNobody, kSame, kOurs, kStranger };
-  asio::awaitable<bool> appears(std::string name, std::string spec_hash);
+  struct FoundNetwork {
+    NetworkHolder holder;
+    std::string bridge;
+  };
+  asio::awaitable<std::optional<std::string>> appears(NetworkSpec spec);
   asio::awaitable<Result<>> destroy_namesakes(std::string name);
-  asio::awaitable<Result<NetworkHolder>> network_holder(std::string name, std::string spec_hash);
+  asio::awaitable<Result<FoundNetwork>> look_at_network(NetworkSpec spec);
   asio::awaitable<Result<>> disconnect_leftovers(std::string network);
-  asio::awaitable<Result<>> bridge_is_here(NetworkSpec spec);
+  asio::awaitable<Result<>> bridge_is_here(std::string network, std::string bridge);
 
   /// The machine as the daemon sees it, and where its freezer is (remembered by `freezer_`).
   asio::awaitable<Result<MachineState>> look_for_freezer(std::string name);
@@ -118,8 +124,9 @@ class DockerEngine final : public Engine {
   bool local_;
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
-  std::unique_ptr<docker::Firewall> firewall_;
+  std::unique_ptr<isolation::Firewall> firewall_;
   std::unique_ptr<docker::Freezer> freezer_;
+  Subscribers subscribers_;
   std::unique_ptr<docker::Watcher> watcher_;
 };
 

@@ -25,6 +25,20 @@ Health health_of(std::string_view word) {
   return Health::kNone;
 }
 
+std::optional<Happening> happening(std::string_view action) {
+  using enum Happening;
+  static const std::map<std::string_view, Happening> kActions{{"start", kStarted},
+                                                              {"die", kDied},
+                                                              {"oom", kOutOfMemory},
+                                                              {"pause", kPaused},
+                                                              {"unpause", kResumed},
+                                                              {"health_status: healthy", kHealthy},
+                                                              {"health_status: unhealthy", kUnhealthy},
+                                                              {"destroy", kDestroyed}};
+  const auto found = kActions.find(action);
+  return found == kActions.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::vector<std::string> strings(const json::value& value) {
   std::vector<std::string> out;
   if (const json::array* items = value.if_array()) {
@@ -157,11 +171,10 @@ ImageInfo image_info(const json::value& inspected) {
   return out;
 }
 
-EngineEvent engine_event(const json::value& event) {
-  EngineEvent out;
-  if (text(at(event, "Type")) != "container") return out;
-  out.action = text(at(event, "Action"));
-  out.labels = labels_of(at(at(event, "Actor"), "Attributes"));
+std::optional<EngineEvent> engine_event(const json::value& event) {
+  const auto what = happening(text(at(event, "Action")));
+  if (!what || text(at(event, "Type")) != "container") return std::nullopt;
+  EngineEvent out{*what, {}, labels_of(at(at(event, "Actor"), "Attributes"))};
   if (const auto name = out.labels.find("name"); name != out.labels.end()) out.machine = name->second;
   return out;
 }

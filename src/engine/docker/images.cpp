@@ -13,7 +13,7 @@
 #include "engine/docker/connection.h"
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/facts.h"
-#include "engine/docker/firewall.h"
+#include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
 namespace {

@@ -221,21 +221,17 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
   return out;
 }
 
-Body network_body(const NetworkSpec& spec, const Labels& labels) {
-  json::object body{
+std::string network_body(const NetworkSpec& spec, const std::string& bridge, const Labels& labels) {
+  const json::object body{
       {"Name", spec.name},
+      {"Labels", object_of(labels)},
       {"CheckDuplicate", true},
       {"Driver", "bridge"},
       {"Internal", !spec.egress},
       {"EnableIPv6", false},
       {"IPAM", {{"Driver", "default"}, {"Config", json::array{{{"Subnet", spec.subnet}, {"Gateway", spec.gateway}}}}}},
-      {"Options",
-       {{"com.docker.network.bridge.name", spec.bridge},
-        {"com.docker.network.bridge.enable_icc", spec.shared ? "false" : "true"}}}};
-  Body out;
-  out.hash = seal(body, labels);
-  out.json = json::serialize(body);
-  return out;
+      {"Options", {{kBridgeOption, bridge}, {kPortTrafficOption, spec.shared ? "false" : "true"}}}};
+  return json::serialize(body);
 }
 
 std::string connect_body(const std::string& machine, const Attachment& attachment) {

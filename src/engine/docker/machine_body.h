@@ -9,6 +9,10 @@ namespace tiltyard::engine::docker {
 /// The label that tells whether a machine found by name is the one we would make: a hash of its whole body.
 inline constexpr char kLabelSpec[] = "tiltyard.spec";
 
+/// Driver options of a network: its interface on the host, and whether machines on it meet.
+inline constexpr char kBridgeOption[] = "com.docker.network.bridge.name";
+inline constexpr char kPortTrafficOption[] = "com.docker.network.bridge.enable_icc";
+
 struct BodyOptions {
   std::string log_driver;
   bool all_networks = false;  ///< the engine takes several endpoints at create (API 1.44 and later)
@@ -22,8 +26,8 @@ struct Body {
 /// The body of POST /containers/create: hardened, and no more open than the spec says. Pure.
 Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptions& options);
 
-/// The body of POST /networks/create, with its hash as label. Pure.
-Body network_body(const NetworkSpec& spec, const Labels& labels);
+/// The body of POST /networks/create. Pure.
+std::string network_body(const NetworkSpec& spec, const std::string& bridge, const Labels& labels);
 
 /// The endpoint settings (static address, aliases) of one attachment, as JSON: for /networks/{name}/connect.
 std::string connect_body(const std::string& machine, const Attachment& attachment);

@@ -9,9 +9,9 @@
 #include "engine/docker/connection.h"
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/facts.h"
-#include "engine/docker/firewall.h"
 #include "engine/docker/freezer.h"
 #include "engine/docker/machine_body.h"
+#include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
 namespace {

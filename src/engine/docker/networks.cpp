@@ -9,8 +9,9 @@
 #include "engine/docker/connection.h"
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/facts.h"
-#include "engine/docker/firewall.h"
 #include "engine/docker/machine_body.h"
+#include "engine/isolation/bridge.h"
+#include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -27,15 +28,17 @@ std::string network_path(const std::string& name, std::string_view what = "") {
 
 std::string volume_path(const std::string& name) { return "/volumes/" + http::percent_encode(name); }
 
-/// The bridge's name is what our firewall table goes by, so it must say what the spec says.
-Result<> check_bridge(const NetworkSpec& spec) {
-  const std::string& name = spec.bridge;
-  const bool shared = name.starts_with("tys"), own = name.starts_with("tyn");
-  const bool egress = name.size() > 3 && name[3] == 'e';
-  if (name.size() <= 15 && (shared || own) && shared == spec.shared && egress == spec.egress) return {};
-  return fail(
-      Code::kInvalid, "engine-refused",
-      "The bridge name " + name + " does not say what the network is (tys, tyn, tyse, tyne; at most 15 characters).");
+/// Whether a network that is there does what the specification says. How its bridge is called does not matter as long
+/// as the firewall table treats it alike: servers of earlier versions called it otherwise.
+bool serves(const json::value& found, const NetworkSpec& spec) {
+  const json::array* ranges = at(at(found, "IPAM"), "Config").if_array();
+  if (!ranges || ranges->size() != 1) return false;
+  const json::value& range = ranges->front();
+  const json::value& options = at(found, "Options");
+  const auto guard = isolation::guard_of(text(at(options, kBridgeOption)));
+  return text(at(range, "Subnet")) == spec.subnet && text(at(range, "Gateway")) == spec.gateway &&
+         truth(at(found, "Internal")) == !spec.egress && guard == isolation::Guard{spec.shared, spec.egress} &&
+         text(at(options, kPortTrafficOption)) == (spec.shared ? "false" : "true");
 }
 
 bool says_taken(const http::Response& answer) {
@@ -51,24 +54,24 @@ bool says_overlap(const http::Response& answer) {
 }  // namespace
 
 asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
-  if (auto named = check_bridge(spec); !named) co_return fail(std::move(named.error()));
-  const Body body = network_body(spec, ours(spec.labels));
+  const std::string bridge = isolation::bridge_name(spec);
+  const std::string body = network_body(spec, bridge, ours(spec.labels));
   for (int attempt = 0; attempt < 3; ++attempt) {
-    auto answer = co_await connection_->call("POST", "/networks/create", body.json, kChangeDeadline);
+    auto answer = co_await connection_->call("POST", "/networks/create", body, kChangeDeadline);
     if (!answer) co_return fail(std::move(answer.error()));
-    if (answer->status == 201) co_return co_await bridge_is_here(spec);
+    if (answer->status == 201) co_return co_await bridge_is_here(spec.name, bridge);
     if (says_overlap(*answer)) {
       // Perhaps it is our own: a create whose caller died may still be under way in the engine, and is listed only
       // later.
-      const bool own = co_await appears(spec.name, body.hash);
-      if (own) co_return co_await bridge_is_here(spec);
+      const auto own = co_await appears(spec);
+      if (own) co_return co_await bridge_is_here(spec.name, *own);
     }
     if (!says_taken(*answer)) co_return fail(refusal(About::kNetwork, *answer));
-    auto holder = co_await network_holder(spec.name, body.hash);
-    if (!holder) co_return fail(std::move(holder.error()));
-    if (*holder == NetworkHolder::kSame) co_return co_await bridge_is_here(spec);
-    if (*holder == NetworkHolder::kStranger) break;
-    if (*holder == NetworkHolder::kNobody) {
+    auto there = co_await look_at_network(spec);
+    if (!there) co_return fail(std::move(there.error()));
+    if (there->holder == NetworkHolder::kSame) co_return co_await bridge_is_here(spec.name, there->bridge);
+    if (there->holder == NetworkHolder::kStranger) break;
+    if (there->holder == NetworkHolder::kNobody) {
       // The bridge, not the name, is in use: by a network of another name.
       if (attempt > 0) co_return fail(refusal(About::kNetwork, *answer));
       continue;
@@ -81,41 +84,39 @@ asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
   co_return fail(Code::kConflict, "name-taken", "Another network has the name " + spec.name + ".");
 }
 
-/// Whether a network of this name and spec is there, or comes within about 1.5 s.
-asio::awaitable<bool> DockerEngine::appears(std::string name, std::string spec_hash) {
+/// The bridge of a network of this name that does what the spec says, if it is there or comes within about 1.5 s.
+asio::awaitable<std::optional<std::string>> DockerEngine::appears(NetworkSpec spec) {
   for (auto delay = 50ms; delay <= 800ms; delay *= 2) {
-    auto holder = co_await network_holder(name, spec_hash);
-    if (holder && *holder == NetworkHolder::kSame) co_return true;
-    if (holder && *holder == NetworkHolder::kStranger) co_return false;
+    auto there = co_await look_at_network(spec);
+    if (there && there->holder == NetworkHolder::kSame) co_return std::move(there->bridge);
+    if (there && there->holder == NetworkHolder::kStranger) co_return std::nullopt;
     co_await sleep_for(delay);
   }
-  co_return false;
+  co_return std::nullopt;
 }
 
-asio::awaitable<Result<DockerEngine::NetworkHolder>> DockerEngine::network_holder(std::string name,
-                                                                                  std::string spec_hash) {
-  auto answer = co_await connection_->call("GET", network_path(name), {}, kAskDeadline);
+asio::awaitable<Result<DockerEngine::FoundNetwork>> DockerEngine::look_at_network(NetworkSpec spec) {
+  auto answer = co_await connection_->call("GET", network_path(spec.name), {}, kAskDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status == 404) co_return NetworkHolder::kNobody;
+  if (answer->status == 404) co_return FoundNetwork{NetworkHolder::kNobody, {}};
   if (answer->status != 200) co_return fail(refusal(About::kNetwork, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  const Labels labels = labels_of(at(*found, "Labels"));
-  if (!is_ours(labels)) co_return NetworkHolder::kStranger;
-  const auto hash = labels.find(kLabelSpec);
-  co_return hash != labels.end() && hash->second == spec_hash ? NetworkHolder::kSame : NetworkHolder::kOurs;
+  if (!is_ours(labels_of(at(*found, "Labels")))) co_return FoundNetwork{NetworkHolder::kStranger, {}};
+  co_return FoundNetwork{serves(*found, spec) ? NetworkHolder::kSame : NetworkHolder::kOurs,
+                         text(at(at(*found, "Options"), kBridgeOption))};
 }
 
 /// Our firewall table stands on this host; so must the bridges it is about. An engine in another network namespace
 /// (or on another host behind a forwarded socket) would leave its machines unguarded.
-asio::awaitable<Result<>> DockerEngine::bridge_is_here(NetworkSpec spec) {
+asio::awaitable<Result<>> DockerEngine::bridge_is_here(std::string network, std::string bridge) {
   if (!local_) co_return Result<>{};
-  if (::if_nametoindex(spec.bridge.c_str()) != 0) co_return Result<>{};
-  auto removed = co_await destroy_network(spec.name);
+  if (::if_nametoindex(bridge.c_str()) != 0) co_return Result<>{};
+  auto removed = co_await destroy_network(std::move(network));
   if (!removed) co_return fail(std::move(removed.error()));
   co_return fail(Code::kUnavailable, "isolation-missing",
                  "The engine's bridges are not on this host, so that our firewall table does not guard them.",
-                 "no interface " + spec.bridge);
+                 "no interface " + bridge);
 }
 
 asio::awaitable<Result<>> DockerEngine::destroy_network(std::string name) {

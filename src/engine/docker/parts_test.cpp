@@ -1,8 +1,5 @@
-// The driver's pure parts: words of the daemon, bodies, frames, ignore patterns, netlink messages.
+// The driver's pure parts: words of the daemon, bodies, frames, ignore patterns.
 #include <gmock/gmock.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <boost/json/parse.hpp>
 
 #include <signal.h>
@@ -17,12 +14,10 @@
 
 #include "engine/docker/answers.h"
 #include "engine/docker/facts.h"
-#include "engine/docker/firewall.h"
 #include "engine/docker/frames.h"
 #include "engine/docker/freezer.h"
 #include "engine/docker/ignore.h"
 #include "engine/docker/machine_body.h"
-#include "engine/docker/nft.h"
 #include "engine/docker/same_files.h"
 
 namespace tiltyard::engine::docker {
@@ -194,38 +189,6 @@ TEST(R14_2, StatsOfBothCgroupVersions) {
   EXPECT_EQ(old.write_bytes, 8);
   EXPECT_EQ(old.pids, 3);
   EXPECT_EQ(old.cpu_nanos, 5);
-}
-
-/// A message as the kernel sends it: header, nfgenmsg, one attribute of type 1.
-std::string nf_message(int kind, unsigned char family, const std::string& table) {
-  nlattr attribute{static_cast<unsigned short>(sizeof(nlattr) + table.size() + 1), NFTA_TABLE_NAME};
-  const std::size_t body = sizeof(nfgenmsg) + NLA_ALIGN(attribute.nla_len);
-  nlmsghdr header{};
-  header.nlmsg_len = static_cast<unsigned>(sizeof header + body);
-  header.nlmsg_type = static_cast<unsigned short>(NFNL_SUBSYS_NFTABLES << 8 | kind);
-  nfgenmsg general{family, 0, 0};
-  std::string out(header.nlmsg_len, '\0');
-  std::memcpy(out.data(), &header, sizeof header);
-  std::memcpy(out.data() + sizeof header, &general, sizeof general);
-  std::memcpy(out.data() + sizeof header + sizeof general, &attribute, sizeof attribute);
-  std::memcpy(out.data() + sizeof header + sizeof general + sizeof attribute, table.c_str(), table.size());
-  return out;
-}
-
-TEST(R1_5, KernelsMessagesAreReadForOurTableOnly) {
-  EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_DELTABLE, 1, "tiltyard"), "tiltyard"));
-  EXPECT_FALSE(speaks_of_table(nf_message(NFT_MSG_DELTABLE, 2, "tiltyard"), "tiltyard")) << "another family";
-  EXPECT_FALSE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 1, "filter"), "tiltyard"));
-  EXPECT_TRUE(speaks_of_table(nf_message(NFT_MSG_NEWRULE, 2, "filter") + nf_message(NFT_MSG_DELRULE, 1, "tiltyard"),
-                              "tiltyard"));
-  const std::string whole = nf_message(NFT_MSG_DELTABLE, 1, "tiltyard");
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) EXPECT_FALSE(speaks_of_table(whole.substr(0, cut), "tiltyard"));
-}
-
-TEST(R1_5, RulesNameTheTableAndBeginAtomically) {
-  const std::string rules = firewall_rules("mine");
-  EXPECT_TRUE(rules.starts_with("add table inet mine\ndelete table inet mine\ntable inet mine {"));
-  EXPECT_EQ(rules.find("NAME"), std::string::npos);
 }
 
 TEST(R1_4, DevicesThatTheOperatorAllowedReachTheEngine) {

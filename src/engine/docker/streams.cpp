@@ -13,9 +13,9 @@
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/docker_engine.h"
-#include "engine/docker/firewall.h"
 #include "engine/docker/frames.h"
 #include "engine/docker/freezer.h"
+#include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
 namespace {

@@ -37,11 +37,12 @@ std::string since(std::int64_t nanos) {
 }  // namespace
 
 Watcher::Watcher(asio::any_io_executor executor, std::shared_ptr<Connection> connection, std::string filter,
-                 std::chrono::milliseconds ping_every)
+                 std::chrono::milliseconds ping_every, Subscribers::OnEvent tell)
     : executor_(executor),
       connection_(std::move(connection)),
       filter_(std::move(filter)),
       ping_every_(ping_every),
+      tell_(std::move(tell)),
       wake_(executor),
       cut_(executor) {}
 
@@ -110,7 +111,7 @@ asio::awaitable<Result<>> Watcher::read_events(bool again) {
                    std::to_string((*stream)->head().status));
   }
   // After the stream is open, so that nothing that happens from now on is missed.
-  if (again) emit(EngineEvent{"reconnected", {}, {}});
+  if (again) tell_(EngineEvent{Happening::kReconnected, {}, {}});
   std::string pending;
   while (true) {
     cut_.expires_at(asio::steady_timer::time_point::max());
@@ -135,12 +136,7 @@ void Watcher::take_line(std::string_view line) {
   const std::int64_t time = number(at(value, "timeNano"));
   if (time <= seen_nanos_) return;
   seen_nanos_ = time;
-  EngineEvent event = engine_event(value);
-  if (!event.action.empty()) emit(std::move(event));
-}
-
-void Watcher::emit(EngineEvent event) {
-  if (subscriber_) subscriber_(std::move(event));
+  if (const auto event = engine_event(value)) tell_(*event);
 }
 
 }  // namespace tiltyard::engine::docker

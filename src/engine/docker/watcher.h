@@ -3,7 +3,6 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,9 +18,8 @@ class Connection;
 class Watcher {
  public:
   Watcher(asio::any_io_executor executor, std::shared_ptr<Connection> connection, std::string filter,
-          std::chrono::milliseconds ping_every);
+          std::chrono::milliseconds ping_every, Subscribers::OnEvent tell);
 
-  void on_event(std::function<void(EngineEvent)> subscriber) { subscriber_ = std::move(subscriber); }
   void run();
   asio::awaitable<void> close();
 
@@ -31,13 +29,12 @@ class Watcher {
   asio::awaitable<void> keep_pinging();
   asio::awaitable<void> wait_for_trouble(std::chrono::milliseconds longest);
   void take_line(std::string_view line);
-  void emit(EngineEvent event);
 
   asio::any_io_executor executor_;
   std::shared_ptr<Connection> connection_;
   std::string filter_;
   std::chrono::milliseconds ping_every_;
-  std::function<void(EngineEvent)> subscriber_;
+  Subscribers::OnEvent tell_;
   asio::steady_timer wake_;      ///< cancelled when a call met trouble
   asio::steady_timer cut_;       ///< cancelled to drop the event stream
   std::int64_t seen_nanos_ = 0;  ///< of the newest event that was handed on

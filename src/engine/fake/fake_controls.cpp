@@ -61,29 +61,27 @@ void FakeEngine::go_away() {
 void FakeEngine::come_back() {
   if (!away_) return;
   away_.reset();
-  asio::post(executor_, [this, alive = std::weak_ptr<int>(alive_)] {
-    if (!alive.expired() && subscriber_) subscriber_(EngineEvent{"reconnected", {}, {}});
-  });
+  post(EngineEvent{Happening::kReconnected, {}, {}});
 }
 
 void FakeEngine::end_machine(std::string name, int exit_code, bool out_of_memory) {
   const auto found = machines_.find(name);
   if (found == machines_.end()) return;
   found->second->out_of_memory = out_of_memory;
-  if (out_of_memory) emit(*found->second, "oom");
+  if (out_of_memory) tell(*found->second, Happening::kOutOfMemory);
   end(*found->second, exit_code);
 }
 
-void FakeEngine::tell_again(const std::string& name, std::string action) {
+void FakeEngine::tell_again(const std::string& name, Happening what) {
   const auto found = machines_.find(name);
-  if (found != machines_.end()) emit(*found->second, std::move(action));
+  if (found != machines_.end()) tell(*found->second, what);
 }
 
 void FakeEngine::set_health(std::string name, Health health) {
   const auto found = machines_.find(name);
   if (found == machines_.end()) return;
   found->second->health = health;
-  emit(*found->second, health == Health::kHealthy ? "health_status: healthy" : "health_status: unhealthy");
+  tell(*found->second, health == Health::kHealthy ? Happening::kHealthy : Happening::kUnhealthy);
 }
 
 void FakeEngine::lose_machine(std::string name) { remove(name); }
@@ -105,12 +103,14 @@ const MachineSpec* FakeEngine::machine_spec(const std::string& name) const {
   return found == machines_.end() ? nullptr : &found->second->spec;
 }
 
-void FakeEngine::emit(const Machine& machine, std::string action) {
-  EngineEvent event{std::move(action), machine.spec.name, machine.labels};
+void FakeEngine::tell(const Machine& machine, Happening what) {
   // An engine that is away tells nothing; what happened meanwhile is found by looking.
-  if (away_ || machine.stranger) return;
+  if (!away_ && !machine.stranger) post(EngineEvent{what, machine.spec.name, machine.labels});
+}
+
+void FakeEngine::post(EngineEvent event) {
   asio::post(executor_, [this, event = std::move(event), alive = std::weak_ptr<int>(alive_)] {
-    if (!alive.expired() && subscriber_) subscriber_(event);
+    if (!alive.expired()) subscribers_.tell(event);
   });
 }
 

@@ -186,15 +186,14 @@ asio::awaitable<Result<>> FakeEngine::ensure_isolation() {
 
 Result<> FakeEngine::make_network(const NetworkSpec& spec) {
   for (const auto& [name, network] : networks_) {
-    if (name != spec.name && (network.spec.subnet == spec.subnet || network.spec.bridge == spec.bridge) &&
-        !network.stranger) {
+    if (name != spec.name && network.spec.subnet == spec.subnet && !network.stranger) {
       return fail(Code::kConflict, "address-taken", "Another network of the engine uses these addresses.", name);
     }
   }
   const auto found = networks_.find(spec.name);
   if (found != networks_.end()) {
     const NetworkSpec& there = found->second.spec;
-    const bool same = there.subnet == spec.subnet && there.bridge == spec.bridge && there.shared == spec.shared;
+    const bool same = there.subnet == spec.subnet && there.shared == spec.shared && there.egress == spec.egress;
     if (!found->second.stranger && same) return {};
     return name_taken(spec.name);
   }
@@ -311,7 +310,7 @@ Result<> FakeEngine::start_machine(const Handle& handle) {
   machine.state = MachineState::kRunning;
   machine.log->ended = false;
   machine.health = machine.spec.health && !machine.spec.health->disabled ? Health::kStarting : Health::kNone;
-  emit(machine, "start");
+  tell(machine, Happening::kStarted);
   const fake::Program program = fake::program_of(command, false);
   if (!program.output.empty()) machine.log->lines.emplace_back(clock_.now(), program.output);
   if (program.ends) end(machine, program.exit_code);
@@ -331,14 +330,14 @@ void FakeEngine::end(Machine& machine, int exit_code) {
   machine.responders.clear();
   machine.log->ended = true;
   machine.log->changed.pulse();
-  emit(machine, "die");
+  tell(machine, Happening::kDied);
 }
 
 void FakeEngine::remove(const std::string& name) {
   const auto found = machines_.find(name);
   if (found == machines_.end()) return;
   end(*found->second, 137);
-  emit(*found->second, "destroy");
+  tell(*found->second, Happening::kDestroyed);
   machines_.erase(found);
 }
 

@@ -59,7 +59,7 @@ class FakeEngine final : public Engine {
   /// Behind the server's back: the machine's program ends, its health changes, or it is removed.
   void end_machine(std::string name, int exit_code, bool out_of_memory = false);
   /// Tells an event late or once more.
-  void tell_again(const std::string& name, std::string action);
+  void tell_again(const std::string& name, Happening what);
   void set_health(std::string name, Health health);
   void lose_machine(std::string name);
   void write_log(std::string name, std::string text);
@@ -102,7 +102,7 @@ class FakeEngine final : public Engine {
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) override;
   asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) override;
-  void on_event(std::function<void(EngineEvent)> subscriber) override { subscriber_ = std::move(subscriber); }
+  Subscription on_event(Subscribers::OnEvent subscriber) override { return subscribers_.add(std::move(subscriber)); }
   void run() override {}
   asio::awaitable<void> close() override;
 
@@ -138,7 +138,8 @@ class FakeEngine final : public Engine {
   Result<> make_network(const NetworkSpec& spec);
   Result<ImageInfo> run_build(const BuildSpec& spec, const OnProgress& progress);
   std::vector<Resource> everything() const;
-  void emit(const Machine& machine, std::string action);
+  void tell(const Machine& machine, Happening what);
+  void post(EngineEvent event);
 
   asio::any_io_executor executor_;
   FakeOptions options_;
@@ -151,7 +152,7 @@ class FakeEngine final : public Engine {
   std::map<std::string, Trouble> failing_;
   std::map<std::string, int> losing_, calls_;
   std::map<std::string, std::shared_ptr<Signal>> held_;
-  std::function<void(EngineEvent)> subscriber_;
+  Subscribers subscribers_;
   std::optional<Error> away_;
   int absences_ = 0;  ///< how often it went away: tells a call whether it did in mid-call
   bool isolated_ = true;

@@ -24,7 +24,7 @@ asio::awaitable<Result<>> FakeEngine::pause(Handle handle) {
     (*machine)->state = MachineState::kPaused;
     (*machine)->thawed = false;
     for (auto& responder : (*machine)->responders) responder->set_paused(true);
-    if (!again) emit(**machine, "pause");
+    if (!again) tell(**machine, Happening::kPaused);
     return {};
   };
   co_return co_await act<void>("pause", deed);
@@ -34,7 +34,7 @@ Result<> FakeEngine::resume_machine(Machine& machine) {
   machine.state = MachineState::kRunning;
   machine.thawed = false;
   for (auto& responder : machine.responders) responder->set_paused(false);
-  emit(machine, "unpause");
+  tell(machine, Happening::kResumed);
   return {};
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 
-namespace tiltyard::engine::docker {
+namespace tiltyard::engine::isolation {
 
 /// Runs nft with `arguments` (one word each, separated by spaces) and `input` on its standard input, and gives what it
 /// printed. Blocks, at most 5 s. `isolation-missing` with nft's own words as cause when there is no such program or it
@@ -19,4 +19,4 @@ bool speaks_of_table(std::string_view bytes, std::string_view name);
 /// A non-blocking netlink socket that hears of every change of nf_tables; -1 where the kernel refuses.
 int open_nft_events();
 
-}  // namespace tiltyard::engine::docker
+}  // namespace tiltyard::engine::isolation

@@ -1,4 +1,4 @@
-#include "engine/docker/nft.h"
+#include "engine/isolation/nft.h"
 
 #include <fcntl.h>
 #include <linux/netfilter/nf_tables.h>
@@ -21,7 +21,7 @@
 
 extern char** environ;
 
-namespace tiltyard::engine::docker {
+namespace tiltyard::engine::isolation {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -181,4 +181,4 @@ int open_nft_events() {
   return fd;
 }
 
-}  // namespace tiltyard::engine::docker
+}  // namespace tiltyard::engine::isolation

@@ -1,4 +1,4 @@
-#include "engine/docker/firewall.h"
+#include "engine/isolation/firewall.h"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -15,10 +15,10 @@
 
 #include "base/gate.h"
 #include "base/offload.h"
-#include "engine/docker/nft.h"
+#include "engine/isolation/nft.h"
 #include "observe/log.h"
 
-namespace tiltyard::engine::docker {
+namespace tiltyard::engine::isolation {
 namespace {
 
 using namespace std::chrono_literals;
@@ -223,4 +223,4 @@ asio::awaitable<void> Firewall::close() {
   co_await state->gate.close();
 }
 
-}  // namespace tiltyard::engine::docker
+}  // namespace tiltyard::engine::isolation

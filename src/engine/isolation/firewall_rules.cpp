@@ -1,6 +1,6 @@
-#include "engine/docker/firewall.h"
+#include "engine/isolation/firewall.h"
 
-namespace tiltyard::engine::docker {
+namespace tiltyard::engine::isolation {
 
 // Names of bridges: "tys…" shared by instances of one machine each, "tyn…" one instance's own; fourth letter 'e': may
 // reach the internet. Priority -10 comes before the engine's own chains, and a drop here is final.
@@ -65,4 +65,4 @@ std::string firewall_rules(const std::string& table) {
   return text;
 }
 
-}  // namespace tiltyard::engine::docker
+}  // namespace tiltyard::engine::isolation

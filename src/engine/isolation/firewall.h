@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace tiltyard::engine::docker {
+namespace tiltyard::engine::isolation {
 
 namespace asio = boost::asio;
 
@@ -46,4 +46,4 @@ class Firewall {
 /// The table's text as loaded: `nft -f`. Pure.
 std::string firewall_rules(const std::string& table);
 
-}  // namespace tiltyard::engine::docker
+}  // namespace tiltyard::engine::isolation
