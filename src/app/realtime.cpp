@@ -1,7 +1,6 @@
 #include "app/realtime.h"
 
 #include "audit/audit.h"
-#include "bus/event_kinds.h"
 #include "farm/model.h"
 #include "identity/permissions.h"
 #include "jobs/http.h"
@@ -58,7 +57,8 @@ asio::awaitable<Result<json::value>> instances_of(Sources sources, std::string k
 
 /// What happened, and how the instance looks now.
 asio::awaitable<std::optional<json::object>> instance_news(Sources sources, bus::Event event, long long seq) {
-  json::object told{{"id", event.subject}, {"kind", event.kind}, {"at", to_rfc3339(event.at)}, {"instance", nullptr}};
+  json::object told{
+      {"id", event.subject}, {"kind", event.kind->name}, {"at", to_rfc3339(event.at)}, {"instance", nullptr}};
   if (seq > 0) told["seq"] = std::to_string(seq);
   auto found = co_await sources->labs.find(InstanceId(event.subject));
   if (found && *found) told["instance"] = labs::instance_view(sources->labs, **found, sources->address);
@@ -75,7 +75,7 @@ RoomKind instances(Sources sources) {
     return realtime::LogFilter{"instance.", key == kAll ? "" : key.substr(6)};
   };
   kind.places = [](const bus::Event& event) -> std::vector<std::string> {
-    if (!event.kind.starts_with("instance.") || event.owner.empty()) return {};
+    if (!event.kind->name.starts_with("instance.") || event.owner.empty()) return {};
     return {"owner/" + event.owner, std::string(kAll)};
   };
   kind.news = [sources](bus::Event event, std::string, long long seq) {
@@ -103,7 +103,8 @@ asio::awaitable<Result<json::value>> templates_for(Sources sources, std::string 
 
 /// `template` is null when it is gone, or gone from sight.
 asio::awaitable<std::optional<json::object>> template_news(Sources sources, bus::Event event, std::string key) {
-  json::object told{{"id", event.subject}, {"kind", event.kind}, {"at", to_rfc3339(event.at)}, {"template", nullptr}};
+  json::object told{
+      {"id", event.subject}, {"kind", event.kind->name}, {"at", to_rfc3339(event.at)}, {"template", nullptr}};
   const auto entry = sources->catalogue.find(TemplateId(event.subject));
   if (entry && shown(sources, *entry, key))
     told["template"] = labs::template_view(sources->labs, *entry, key == "staff");
@@ -117,7 +118,7 @@ RoomKind templates_room(Sources sources) {
   kind.admit = admit_to_templates;
   kind.snapshot = [sources](std::string key) { return templates_for(sources, std::move(key)); };
   kind.places = [](const bus::Event& event) -> std::vector<std::string> {
-    if (!event.kind.starts_with("template.")) return {};
+    if (!event.kind->name.starts_with("template.")) return {};
     return {"staff", "players"};
   };
   kind.news = [sources](bus::Event event, std::string key, long long) {
@@ -144,9 +145,8 @@ RoomKind events() {
   kind.admit = admit_to_events;
   kind.history = [](const std::string&) { return realtime::LogFilter{}; };
   kind.places = [](const bus::Event& event) -> std::vector<std::string> {
-    const auto* declared = bus::find_kind(event.kind);
-    if (declared == nullptr) return {};
-    if (declared->readers == bus::Readers::kAdmins) return {"admins"};
+    if (event.kind->rows == bus::Rows::kNone) return {};
+    if (event.kind->readers == bus::Readers::kAdmins) return {"admins"};
     return {"admins", "operators"};
   };
   kind.news = [](bus::Event event, std::string, long long seq) { return logged(std::move(event), seq); };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/events.h"
 #include "observe/log.h"
 
 namespace tiltyard::app {
@@ -25,7 +26,7 @@ notices::Options notice_options(const config::Settings& from) {
   return options;
 }
 
-bus::Event server_event(std::string_view kind, const Clock& clock) {
+bus::Event server_event(bus::KindRef kind, const Clock& clock) {
   bus::Event event;
   event.kind = kind;
   event.at = clock.now();
@@ -36,15 +37,16 @@ bus::Event server_event(std::string_view kind, const Clock& clock) {
 }  // namespace
 
 Result<> Records::make(const config::Settings& settings, asio::any_io_executor home, store::Store& store,
-                       const Clock& clock, jobs::Service& jobs) {
+                       const Clock& clock, jobs::Service& jobs, const bus::Kinds& kinds) {
   events = std::make_unique<bus::EventLog>(home, store, clock);
-  audit = std::make_unique<audit::Service>(audit::Options{settings.events.keep_days}, audit::Parts{store, clock, jobs});
-  notices = std::make_unique<notices::Service>(notice_options(settings), store, clock, jobs);
+  audit = std::make_unique<audit::Service>(audit::Options{settings.events.keep_days},
+                                           audit::Parts{store, clock, jobs, kinds});
+  notices = std::make_unique<notices::Service>(notice_options(settings), store, clock, jobs, kinds);
   return notices->prepare();
 }
 
 asio::awaitable<Result<>> Records::start(store::Store& store, const Clock& clock) {
-  auto noted = co_await bus::record(store, server_event(bus::kind("system.started"), clock));
+  auto noted = co_await bus::record(store, server_event(events::kStarted, clock));
   if (!noted) co_return noted;
   events->run();
   co_return Result<>{};
@@ -53,7 +55,7 @@ asio::awaitable<Result<>> Records::start(store::Store& store, const Clock& clock
 asio::awaitable<void> Records::close(store::Store& store, const Clock& clock) {
   if (!events) co_return;
   co_await events->close();
-  auto noted = co_await bus::record(store, server_event(bus::kind("system.stopped"), clock));
+  auto noted = co_await bus::record(store, server_event(events::kStopped, clock));
   if (!noted) log::warn("app", "the end could not be recorded", {{"reason", noted.error().reason}});
 }
 

@@ -6,6 +6,7 @@
 
 #include "audit/audit.h"
 #include "bus/event_log.h"
+#include "bus/kinds.h"
 #include "config/settings.h"
 #include "net/router.h"
 #include "notices/notices.h"
@@ -21,7 +22,7 @@ struct Records {
   std::unique_ptr<notices::Service> notices;
 
   Result<> make(const config::Settings& settings, asio::any_io_executor home, store::Store& store, const Clock& clock,
-                jobs::Service& jobs);
+                jobs::Service& jobs, const bus::Kinds& kinds);
   void add_routes(http::Router& router) { audit->add_routes(router); }
   /// Records that the server has started.
   asio::awaitable<Result<>> start(store::Store& store, const Clock& clock);

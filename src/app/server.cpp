@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "app/assets.h"
+#include "app/event_kinds.h"
 #include "app/farm_outside.h"
 #include "app/health.h"
 #include "app/limits.h"
@@ -95,6 +96,7 @@ labs::Options labs_options(const config::Settings& from) {
 /// Declared in the order of construction: what comes later may use what comes earlier, and goes first.
 struct Server::Parts {
   SystemClock clock;
+  bus::Kinds kinds;
   bus::Bus bus;
   WorkerPool files{"files", 1};
   WorkerPool hashing{"hashing", 2};
@@ -293,8 +295,8 @@ void Server::make_routes() {
   address.scheme = gateway.public_port == 443 ? "https" : "http";
   labs::add_routes(*parts.router, {*parts.labs, *parts.catalogue, *parts.engine, parts.bus, parts.clock, address});
   parts.realtime = std::make_unique<realtime::Service>(
-      realtime_options(settings_),
-      realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity, *parts.limits, parts.clock});
+      realtime_options(settings_), realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity,
+                                                   *parts.limits, parts.clock, parts.kinds});
   add_rooms(*parts.realtime, {*parts.labs, *parts.catalogue, *parts.farm, *parts.jobs, address});
   parts.realtime->add_routes(*parts.router);
   auto health = std::make_shared<const HealthParts>(
@@ -332,7 +334,10 @@ asio::awaitable<Result<>> Server::start() {
   working_options.node = std::move(*node);
   parts.jobs = std::make_unique<jobs::Service>(std::move(working_options),
                                                jobs::Parts{loops_.home(), *parts.store, parts.clock});
-  auto recording = parts.records.make(settings_, loops_.home(), *parts.store, parts.clock, *parts.jobs);
+  auto kinds = event_kinds();
+  if (!kinds) co_return fail(std::move(kinds.error()));
+  parts.kinds = std::move(*kinds);
+  auto recording = parts.records.make(settings_, loops_.home(), *parts.store, parts.clock, *parts.jobs, parts.kinds);
   if (!recording) co_return recording;
   make_services();
   parts.engine->run();

@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "audit/events.h"
 #include "audit/state.h"
 #include "base/parallel.h"
 #include "bus/event_log.h"
@@ -67,7 +68,7 @@ asio::awaitable<Result<jobs::Next>> Service::State::remove_old() {
   }
   if (sum == 0) co_return jobs::Next::done();
   bus::Event event;
-  event.kind = bus::kind("events.removed");
+  event.kind = events::kRemoved;
   event.at = parts.clock.now();
   event.detail = boost::json::serialize(boost::json::object{{"count", sum}, {"before", to_rfc3339(limit)}});
   auto noted = co_await bus::record(parts.store, std::move(event));

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "bus/bus.h"
+#include "bus/kinds.h"
 #include "jobs/jobs.h"
 #include "net/router.h"
 #include "store/store.h"
@@ -26,6 +27,7 @@ struct Parts {
   store::Store& store;
   const Clock& clock;
   jobs::Service& jobs;
+  const bus::Kinds& kinds;
 };
 
 /// An event as the API shows it (api/paths/audit.yaml, Event).

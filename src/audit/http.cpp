@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "audit/events.h"
 #include "audit/query.h"
 #include "audit/state.h"
 #include "bus/event_log.h"
@@ -35,7 +36,7 @@ bool may_read(const identity::Principal& who, const bus::EventKind& kind) {
 }
 
 /// "login,instance.*": declared kinds, or all whose names begin so.
-Result<> read_kinds(std::string text, std::vector<std::string_view>& kinds) {
+Result<> read_kinds(const bus::Kinds& declared, std::string text, std::vector<std::string_view>& kinds) {
   while (!text.empty()) {
     const auto comma = text.find(',');
     const auto word = text.substr(0, comma);
@@ -43,12 +44,12 @@ Result<> read_kinds(std::string text, std::vector<std::string_view>& kinds) {
     const bool group = word.ends_with(".*");
     const auto prefix = group ? word.substr(0, word.size() - 1) : word;
     bool found = false;
-    for (const auto& kind : bus::kEventKinds) {
+    for (const auto* kind : declared.kept()) {
       const bool fits =
-          group ? kind.name.starts_with(prefix) || kind.name == word.substr(0, word.size() - 2) : kind.name == word;
+          group ? kind->name.starts_with(prefix) || kind->name == word.substr(0, word.size() - 2) : kind->name == word;
       if (!fits) continue;
       found = true;
-      if (std::ranges::find(kinds, kind.name) == kinds.end()) kinds.push_back(kind.name);
+      if (std::ranges::find(kinds, kind->name) == kinds.end()) kinds.push_back(kind->name);
     }
     if (!found)
       return invalid("kind names a kind of event that there is not; GET /api/v1/admin/events/kinds lists them.");
@@ -74,14 +75,14 @@ Result<long long> read_number(const Request& request, std::string_view name, lon
   return invalid(fmt::format("{} must be a number from {} to {}.", name, least, most));
 }
 
-Result<> read_severity(const Request& request, std::vector<std::string_view>& kinds) {
+Result<> read_severity(const bus::Kinds& declared, const Request& request, std::vector<std::string_view>& kinds) {
   const auto text = request.query_value("severity");
   if (text.empty()) return {};
   const bool any = kinds.empty();
   std::vector<std::string_view> kept;
-  for (const auto& kind : bus::kEventKinds) {
-    if (bus::to_string(kind.severity) != text) continue;
-    if (any || std::ranges::find(kinds, kind.name) != kinds.end()) kept.push_back(kind.name);
+  for (const auto* kind : declared.kept()) {
+    if (bus::to_string(kind->severity) != text) continue;
+    if (any || std::ranges::find(kinds, kind->name) != kinds.end()) kept.push_back(kind->name);
   }
   if (text != "info" && text != "good" && text != "warning" && text != "error")
     return invalid("severity must be info, good, warning or error.");
@@ -91,13 +92,14 @@ Result<> read_severity(const Request& request, std::vector<std::string_view>& ki
   return {};
 }
 
-Result<Filter> read_filter(const Request& request) {
+Result<Filter> read_filter(const bus::Kinds& kinds, const Request& request) {
   const auto& who = identity::principal_of(request);
   Filter filter;
-  if (auto read = read_kinds(request.query_value("kind"), filter.kinds); !read) return fail(std::move(read.error()));
-  if (auto read = read_severity(request, filter.kinds); !read) return fail(std::move(read.error()));
-  for (const auto& kind : bus::kEventKinds) {
-    if (!may_read(who, kind)) filter.hidden.push_back(kind.name);
+  if (auto read = read_kinds(kinds, request.query_value("kind"), filter.kinds); !read)
+    return fail(std::move(read.error()));
+  if (auto read = read_severity(kinds, request, filter.kinds); !read) return fail(std::move(read.error()));
+  for (const auto* kind : kinds.kept()) {
+    if (!may_read(who, *kind)) filter.hidden.push_back(kind->name);
   }
   const bool asked = !filter.kinds.empty();
   std::erase_if(filter.kinds,
@@ -117,15 +119,14 @@ Result<Filter> read_filter(const Request& request) {
   return filter;
 }
 
-json::object shown(const Row& row) {
+json::object shown(const Row& row, const bus::EventKind& kind) {
   boost::system::error_code error;
   auto detail = json::parse(row.detail.empty() ? "{}" : row.detail, error);
   if (error) detail = json::object{};
-  const auto* kind = bus::find_kind(row.kind);
   return {{"id", std::to_string(row.seq)},
           {"at", to_rfc3339(row.at)},
           {"kind", row.kind},
-          {"severity", bus::to_string(kind != nullptr ? kind->severity : bus::Severity::kInfo)},
+          {"severity", bus::to_string(kind.severity)},
           {"subject", row.subject},
           {"owner", row.owner},
           {"actor", row.actor},
@@ -137,17 +138,13 @@ json::object shown(const Row& row) {
 }  // namespace
 
 json::object event_view(long long seq, const bus::Event& event) {
-  Row row;
-  row.seq = seq;
-  row.kind = event.kind;
-  row.subject = event.subject;
-  row.owner = event.owner;
-  row.actor = event.actor.name;
-  row.actor_id = event.actor.id;
-  row.address = event.actor.address;
-  row.at = event.at;
-  row.detail = event.detail;
-  return shown(row);
+  const auto& actor = event.actor;
+  const Row row{seq,           std::string(event.kind->name),
+                event.subject, event.owner,
+                actor.name,    actor.id,
+                actor.address, event.at,
+                event.detail};
+  return shown(row, *event.kind);
 }
 
 namespace {
@@ -157,7 +154,7 @@ json::value or_null(const std::optional<long long>& seq) {
 }
 
 asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
-  auto filter = read_filter(request);
+  auto filter = read_filter(state->parts.kinds, request);
   if (!filter) co_return fail(std::move(filter.error()));
   constexpr long long kMost = std::numeric_limits<long long>::max() - 1;
   auto limit = read_number(request, "limit", 100, 1, kMostOnAPage);
@@ -174,7 +171,7 @@ asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
   auto page = co_await state->parts.store.read(std::move(work));
   if (!page) co_return fail(std::move(page.error()));
   json::array items;
-  for (const auto& row : page->rows) items.emplace_back(shown(row));
+  for (const auto& row : page->rows) items.emplace_back(shown(row, *state->parts.kinds.of(row.kind)));
   json::value until = nullptr;
   if (page->looked_until) until = to_rfc3339(*page->looked_until);
   const json::object answer{{"items", std::move(items)},
@@ -184,23 +181,23 @@ asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
   co_return Response::json(200, json::serialize(answer));
 }
 
-asio::awaitable<Result<Response>> kinds(StatePtr, Request request) {
+asio::awaitable<Result<Response>> kinds(StatePtr state, Request request) {
   const auto& who = identity::principal_of(request);
   json::array items;
-  for (const auto& kind : bus::kEventKinds) {
-    if (!may_read(who, kind)) continue;
-    items.push_back({{"name", kind.name},
-                     {"text", kind.prose},
-                     {"severity", bus::to_string(kind.severity)},
-                     {"counted", kind.rows == bus::Rows::kCounted}});
+  for (const auto* kind : state->parts.kinds.kept()) {
+    if (!may_read(who, *kind)) continue;
+    items.push_back({{"name", kind->name},
+                     {"text", kind->prose},
+                     {"severity", bus::to_string(kind->severity)},
+                     {"counted", kind->rows == bus::Rows::kCounted}});
   }
   co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
 }
 
 /// One line per event. What JSON leaves alone and a terminal or a log reader would not (line separators, direction
 /// marks, bytes that are no UTF-8) is escaped the JSON way.
-void append_line(std::string& out, const Row& row) {
-  out += log::detail::escape(json::serialize(shown(row)), log::detail::Quotes::kKeep);
+void append_line(std::string& out, const Row& row, const bus::EventKind& kind) {
+  out += log::detail::escape(json::serialize(shown(row, kind)), log::detail::Quotes::kKeep);
   out += '\n';
 }
 
@@ -213,7 +210,7 @@ asio::awaitable<void> write_lines(StatePtr state, std::shared_ptr<http::BodyWrit
     // Cut off in the middle, so that nobody takes what came for the whole: the length is chunked.
     if (!page) throw std::runtime_error("the event log could not be read: " + page.error().cause);
     std::string lines;
-    for (const auto& row : page->rows) append_line(lines, row);
+    for (const auto& row : page->rows) append_line(lines, row, *state->parts.kinds.of(row.kind));
     if (!lines.empty()) {
       auto written = co_await writer->write(std::move(lines));
       if (!written) co_return;
@@ -224,7 +221,7 @@ asio::awaitable<void> write_lines(StatePtr state, std::shared_ptr<http::BodyWrit
 }
 
 asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) {
-  auto filter = read_filter(request);
+  auto filter = read_filter(state->parts.kinds, request);
   if (!filter) co_return fail(std::move(filter.error()));
   constexpr long long kMost = std::numeric_limits<long long>::max() - 1;
   auto cursor = read_number(request, "cursor", 0, 0, kMost);
@@ -232,12 +229,8 @@ asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) 
   auto until = read_number(request, "until", 0, 0, kMost);
   if (!until) co_return fail(std::move(until.error()));
   const auto& who = identity::principal_of(request);
-  bus::Event event{std::string(bus::kind("events.exported")),
-                   "",
-                   "",
-                   {who.name, who.user.str(), request.client_address},
-                   state->parts.clock.now(),
-                   {}};
+  bus::Event event{events::kExported,        "", "", {who.name, who.user.str(), request.client_address},
+                   state->parts.clock.now(), {}};
   event.detail = json::serialize(json::object{{"query", request.query}});
   auto noted = co_await bus::record(state->parts.store, std::move(event));
   if (!noted) co_return fail(std::move(noted.error()));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "bus/event_kind.h"
 
 namespace tiltyard::bus {
 
@@ -23,9 +24,9 @@ struct Actor {
   Actor(const char* n) : name(n) {}
 };
 
-/// Something that happened, already committed. `kind` is dotted ("instance.running", "template.ready").
+/// Something that happened, already committed.
 struct Event {
-  std::string kind;
+  KindRef kind;
   std::string subject;  ///< the id of what it happened to
   std::string owner;    ///< whose it is; empty: nobody's
   Actor actor;

@@ -92,9 +92,11 @@ std::vector<store::Migration> migrations() {
 /// visible in their order, on PostgreSQL too, and a reader who has seen N never finds a smaller one later. `disorder`
 /// is the furthest that an event's time ever lay behind an earlier event's: it makes look-ups by time exact.
 Result<> record(soci::session& sql, const Event& event) {
-  if (find_kind(event.kind) == nullptr) {
-    return fail(Code::kInternal, "event-kind-unknown", "An event of an unknown kind cannot be recorded.", event.kind);
+  if (event.kind->rows == Rows::kNone) {
+    return fail(Code::kInternal, "event-not-kept", "An event that only passes cannot be recorded.",
+                std::string(event.kind->name));
   }
+  const std::string kind(event.kind->name);
   const long long at = to_micros(event.at == TimePoint{} ? SystemClock().now() : event.at);
   const std::string subject = clean(event.subject), owner = clean(event.owner), actor = clean(event.actor.name),
                     actor_id = clean(event.actor.id), address = clean(event.actor.address),
@@ -106,8 +108,8 @@ Result<> record(soci::session& sql, const Event& event) {
   sql << "INSERT INTO events (seq, kind, subject, owner, actor, actor_id, address, at, detail) "
          "SELECT last, :kind, :subject, :owner, :actor, :actor_id, :address, CAST(:at AS BIGINT), :detail "
          "FROM event_sequence WHERE id = 1",
-      use(event.kind, "kind"), use(subject, "subject"), use(owner, "owner"), use(actor, "actor"),
-      use(actor_id, "actor_id"), use(address, "address"), use(at, "at"), use(detail, "detail");
+      use(kind, "kind"), use(subject, "subject"), use(owner, "owner"), use(actor, "actor"), use(actor_id, "actor_id"),
+      use(address, "address"), use(at, "at"), use(detail, "detail");
   return {};
 }
 

@@ -11,7 +11,6 @@
 
 #include "base/result.h"
 #include "bus/bus.h"
-#include "bus/event_kinds.h"
 #include "store/store.h"
 
 namespace tiltyard::bus {
@@ -24,7 +23,7 @@ std::vector<store::Migration> migrations();
 /// Writes the event into the log, within the caller's transaction: it is there if and only if the change it tells of
 /// is. Its place in the log (`seq`) grows strictly in the order of commits. Line breaks and control characters are made
 /// visible, what looks like a secret is blotted out, and every field has a bound. An `at` of zero means now.
-/// `event-kind-unknown` (a bug) for a kind that bus/event_kinds.h does not name.
+/// `event-not-kept` (a bug) for a kind that only passes.
 Result<> record(soci::session& sql, const Event& event);
 
 /// The same in a transaction of its own, for what changes nothing else in the database.

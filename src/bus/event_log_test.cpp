@@ -10,9 +10,10 @@
 #include <boost/json/value.hpp>
 
 #include <filesystem>
-#include <set>
 #include <thread>
+#include <type_traits>
 
+#include "bus/kinds.h"
 #include "net/loops.h"
 
 namespace tiltyard::bus {
@@ -20,6 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+
+constexpr EventKind kLogin{.name = "login", .prose = "Somebody signed in."};
+constexpr EventKind kLogout{.name = "logout", .prose = "Somebody signed out."};
+constexpr EventKind kLoginFailed{.name = "login.failed", .prose = "A sign-in was refused.", .rows = Rows::kCounted};
+constexpr EventKind kAuthFailed{.name = "auth.failed", .prose = "A right was missing.", .rows = Rows::kCounted};
+constexpr EventKind kPassing{.name = "queue.moved", .prose = "A queue has moved.", .rows = Rows::kNone};
 
 struct Row {
   long long seq = 0, at = 0;
@@ -57,9 +64,9 @@ class R9_4_EventLog : public testing::Test {
     return *run(store_->read(work));
   }
 
-  Event event(std::string kind, std::string address = "192.0.2.1") const {
+  Event event(KindRef kind, std::string address = "192.0.2.1") const {
     Event out;
-    out.kind = std::move(kind);
+    out.kind = kind;
     out.actor = Actor("ann", "1", std::move(address));
     out.at = clock_.now();
     return out;
@@ -71,24 +78,40 @@ class R9_4_EventLog : public testing::Test {
   std::unique_ptr<store::Store> store_;
 };
 
-TEST_F(R9_4_EventLog, AKindThatIsNotDeclaredIsRefusedAndUndoesTheChange) {
-  static_assert(kind("login") == "login");
-  const auto refused = run(record(*store_, event("login.faild")));
+static_assert(!std::is_constructible_v<KindRef, std::string_view>, "a kind that nobody declares does not compile");
+
+TEST_F(R9_4_EventLog, WhatOnlyPassesIsRefusedAndUndoesTheChange) {
+  const auto refused = run(record(*store_, event(kPassing)));
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().reason, "event-kind-unknown");
+  EXPECT_EQ(refused.error().reason, "event-not-kept");
+  EXPECT_FALSE(run(record(*store_, Event{}))) << "of no kind";
   EXPECT_TRUE(rows().empty());
-  std::set<std::string_view> names;
-  for (const auto& one : kEventKinds) EXPECT_TRUE(names.insert(one.name).second) << one.name;
+}
+
+TEST(R9_4_Kinds, AKindThatTwoDeclareIsRefusedWithBothNames) {
+  static constexpr const EventKind* kFirst[] = {&kLogin, &kPassing};
+  static constexpr EventKind kSame{.name = "login", .prose = "Another one."};
+  static constexpr const EventKind* kSecond[] = {&kSame};
+  Kinds kinds;
+  ASSERT_TRUE(kinds.add("identity", kFirst));
+  const auto refused = kinds.add("guard", kSecond);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "event-kind-twice");
+  EXPECT_EQ(refused.error().message, "The kind of event \"login\" is declared by identity and by guard.");
+  EXPECT_EQ(kinds.find("login"), &kLogin);
+  EXPECT_EQ(kinds.of("login"), KindRef(kLogin));
+  EXPECT_EQ(kinds.of("of-before"), KindRef());
+  EXPECT_EQ(kinds.kept(), std::vector<const EventKind*>{&kLogin});
 }
 
 TEST_F(R9_4_EventLog, NumbersGrowAndAnUndoneEventTakesNone) {
-  ASSERT_TRUE(run(record(*store_, event("login"))));
+  ASSERT_TRUE(run(record(*store_, event(kLogin))));
   auto undone = [this](soci::session& sql) -> Result<> {
-    if (auto written = record(sql, event("logout")); !written) return written;
+    if (auto written = record(sql, event(kLogout)); !written) return written;
     return fail(Code::kConflict, "changed-my-mind", "");
   };
   EXPECT_FALSE(run(store_->write(undone)));
-  ASSERT_TRUE(run(record(*store_, event("logout"))));
+  ASSERT_TRUE(run(record(*store_, event(kLogout))));
   const auto all = rows();
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].seq, 1);
@@ -96,7 +119,7 @@ TEST_F(R9_4_EventLog, NumbersGrowAndAnUndoneEventTakesNone) {
 }
 
 TEST_F(R9_4_EventLog, WhatIsWrittenCanNeitherForgeALineNorHoldASecret) {
-  auto odd = event("login");
+  auto odd = event(kLogin);
   odd.actor.name = "ann\nforged\xe2\x80\xa8\xff" + std::string(1000, 'x');
   odd.detail =
       R"({"password":"hunter2","note":"sent FLAG{abcdef} as ty_abcdefghijklmnopqrstuv","list":["Bearer abcdefgh123"],"line":"a\nb"})";
@@ -117,9 +140,9 @@ TEST_F(R9_4_EventLog, WhatIsWrittenCanNeitherForgeALineNorHoldASecret) {
 
 TEST_F(R9_4_EventLog, AFloodIsOneRowAndASum) {
   EventLog log(loops_.home(), *store_, clock_);
-  for (int i = 0; i < 10'000; ++i) log.note(event("login.failed"));
-  for (int i = 0; i < 50; ++i) log.note(event("login.failed", "2001:db8:1:2::" + std::to_string(i)));
-  log.note(event("login.failed", "2001:db8:1:3::1"));
+  for (int i = 0; i < 10'000; ++i) log.note(event(kLoginFailed));
+  for (int i = 0; i < 50; ++i) log.note(event(kLoginFailed, "2001:db8:1:2::" + std::to_string(i)));
+  log.note(event(kLoginFailed, "2001:db8:1:3::1"));
   run(log.close());
   const auto all = rows();
   ASSERT_EQ(all.size(), 5U) << "a first of each source, and the sums of two";
@@ -134,8 +157,8 @@ TEST_F(R9_4_EventLog, AFloodIsOneRowAndASum) {
 TEST_F(R9_4_EventLog, AFloodFromEverywhereIsBoundedToo) {
   EventLog log(loops_.home(), *store_, clock_);
   for (int i = 0; i < 60'000; ++i)
-    log.note(event("auth.failed", "10." + std::to_string(i / 250 / 250) + "." + std::to_string(i / 250 % 250) + "." +
-                                      std::to_string(i % 250)));
+    log.note(event(kAuthFailed, "10." + std::to_string(i / 250 / 250) + "." + std::to_string(i / 250 % 250) + "." +
+                                    std::to_string(i % 250)));
   run(log.close());
   const auto all = rows();
   EXPECT_LE(all.size(), 402U);
@@ -145,12 +168,12 @@ TEST_F(R9_4_EventLog, AFloodFromEverywhereIsBoundedToo) {
 TEST_F(R9_4_EventLog, ASecondMinuteBeginsAnew) {
   EventLog log(loops_.home(), *store_, clock_);
   log.run();
-  log.note(event("login.failed"));
-  log.note(event("login.failed"));
+  log.note(event(kLoginFailed));
+  log.note(event(kLoginFailed));
   clock_.advance(2min);
   // The loop looks every second of the real clock.
   for (int tries = 0; rows().size() < 2 && tries < 400; ++tries) std::this_thread::sleep_for(25ms);
-  log.note(event("login.failed"));
+  log.note(event(kLoginFailed));
   run(log.close());
   EXPECT_EQ(rows().size(), 3U);
 }

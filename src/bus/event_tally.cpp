@@ -77,8 +77,8 @@ struct EventLog::State : std::enable_shared_from_this<State> {
       metrics::counter("tiltyard_events_dropped_total", "Events that the database was too slow for.");
   std::mutex mutex;
   std::vector<Event> waiting;
-  std::map<std::pair<std::string, std::string>, Tally> tallies;
-  std::map<std::string, std::size_t> sources;  ///< of each kind, in `tallies`
+  std::map<std::pair<std::string_view, std::string>, Tally> tallies;  ///< by kind and source
+  std::map<std::string_view, std::size_t> sources;                    ///< of each kind, in `tallies`
 
   void note(Event event);
   bool counted(Event& event);
@@ -90,21 +90,21 @@ struct EventLog::State : std::enable_shared_from_this<State> {
 
 /// Whether the event is only counted. With the lock held.
 bool EventLog::State::counted(Event& event) {
-  const auto* kind = find_kind(event.kind);
-  if (kind == nullptr || kind->rows == Rows::kEach) return false;
+  if (event.kind->rows != Rows::kCounted) return false;
+  const auto kind = event.kind->name;
   auto source = source_of(event.actor.address);
-  auto found = tallies.find({event.kind, source});
-  if (found == tallies.end() && sources[event.kind] >= kMostSources) {
+  auto found = tallies.find({kind, source});
+  if (found == tallies.end() && sources[kind] >= kMostSources) {
     source = kOtherSources;
-    found = tallies.find({event.kind, source});
+    found = tallies.find({kind, source});
     event.actor.address = source;
   }
   if (found == tallies.end()) {
     Tally tally;
     tally.first = event;
     tally.ends = event.at + kWindow;
-    tallies.emplace(std::pair(event.kind, source), std::move(tally));
-    ++sources[event.kind];
+    tallies.emplace(std::pair(kind, source), std::move(tally));
+    ++sources[kind];
     return false;
   }
   auto& tally = found->second;

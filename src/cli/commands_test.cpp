@@ -329,6 +329,12 @@ TEST(R11_4, ConfigurationWithoutAServer) {
   EXPECT_NE(run({"config", "example"}).out.find("[server]"), std::string::npos);
 }
 
+TEST(R11_4, KindsOfEventsWithoutAServer) {
+  const auto kinds = json::parse(run({"events", "--json"}).out);
+  EXPECT_GT(kinds.at("items").as_array().size(), 40U);
+  EXPECT_NE(run({"events", "--markdown"}).out.find("| `instance.running` | labs |"), std::string::npos);
+}
+
 TEST(R11_4, LintNamesFileAndLine) {
   const Folder folder;
   folder.write("templates/good/Dockerfile", "FROM tiltyard/busybox:1\n");

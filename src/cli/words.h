@@ -44,6 +44,7 @@ void add_attack(Words& words);
 void add_people(Words& words);
 void add_doctor(Words& words);
 void add_config(Words& words);
+void add_events(Words& words);
 void add_completion(Words& words);
 
 }  // namespace tiltyard::cli

@@ -270,7 +270,7 @@ void notice_keys(Events& e, Notices& n, std::vector<Key>& keys) {
                   "The webhook that is told of events: an https address as Discord makes it. Empty: none is.", kRestart,
                   SecretText{&n.discord_url, 16}});
   keys.push_back({"notices", "discord_kinds",
-                  "The kinds of events that the webhook is told of; docs/events.md lists them.", kRestart,
+                  "The kinds of events that the webhook is told of; docs/event-kinds.md lists them.", kRestart,
                   Texts{&n.discord_kinds, Texts::Form::kWords}});
   keys.push_back({"notices", "smtp_url",
                   "The mail server: smtp://HOST:587 (STARTTLS, and no mail without it) or smtps://HOST:465. Empty: no "

@@ -1,6 +1,7 @@
 // What the farm does without being asked.
 #include <algorithm>
 
+#include "farm/events.h"
 #include "farm/state.h"
 #include "farm/store.h"
 #include "observe/log.h"
@@ -33,7 +34,7 @@ void set_gauges(Service::State& state) {
 void tell_pages(Service::State& state) {
   if (!std::exchange(state.changed, false)) return;
   bus::Event event;
-  event.kind = "farm.changed";
+  event.kind = events::kChanged;
   event.subject = "farm";
   event.at = state.parts.clock.now();
   event.detail = "{}";

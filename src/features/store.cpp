@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "bus/event_log.h"
+#include "features/events.h"
 #include "features/state.h"
 
 namespace tiltyard::features {
@@ -50,7 +51,7 @@ Result<> write(soci::session& session, const Feature& feature) {
   session << "insert into features (name, rule, changed_at, changed_by) values (:name, :rule, :at, :by)",
       soci::use(feature.name), soci::use(text), soci::use(at), soci::use(feature.changed_by);
   bus::Event event;
-  event.kind = bus::kind("feature.changed");
+  event.kind = events::kChanged;
   event.subject = feature.name;
   event.actor = feature.changed_by;
   event.at = feature.changed_at;
@@ -66,7 +67,7 @@ Result<> write(soci::session& session, const Feature& feature) {
 Result<> remove(soci::session& session, const std::string& name, const std::string& actor, TimePoint at) {
   session << "delete from features where name = :name", soci::use(name);
   bus::Event event;
-  event.kind = bus::kind("feature.deleted");
+  event.kind = events::kDeleted;
   event.subject = name;
   event.actor = actor;
   event.at = at;

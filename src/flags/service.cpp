@@ -12,6 +12,7 @@
 #include "flags/flags.h"
 #include "flags/folder_scan.h"
 #include "observe/log.h"
+#include "templates/events.h"
 
 namespace tiltyard::flags {
 namespace {
@@ -340,11 +341,11 @@ asio::awaitable<void> Service::State::forget_unused() {
 
 void Service::State::heard(const bus::Event& event) {
   const TemplateId id(event.subject);
-  if (event.kind == "template.gone") {
+  if (event.kind == templates::events::kGone) {
     plans.erase(id);
     gate.spawn(parts.home, "forget a template's images", forget_unused());
   }
-  if (event.kind != "template.changed") return;
+  if (event.kind != templates::events::kChanged) return;
   const auto entry = parts.catalogue.find(id);
   if (entry && entry->state == templates::State::kReady)
     gate.spawn(parts.home, "look for a template's flag", prepare(id));

@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "bus/event_log.h"
+#include "flags/events.h"
 
 namespace tiltyard::flags {
 namespace {
@@ -122,7 +123,7 @@ asio::awaitable<Result<Secret>> FlagStore::find_or_insert(std::string owner, Tem
     const long long at = to_micros(now);
     sql << "INSERT INTO flags (owner, template, flag, base, created_at) VALUES (:owner, :template, :flag, :base, :at)",
         use(owner), use(tmpl.str()), use(flag.reveal()), use(base), use(at);
-    const bus::Event event{"flag.created", tmpl.str(), owner, {}, now, "{}"};
+    const bus::Event event{events::kFlagCreated, tmpl.str(), owner, {}, now, "{}"};
     if (auto noted = bus::record(sql, event); !noted) return fail(std::move(noted.error()));
     return flag;
   };
@@ -137,7 +138,7 @@ asio::awaitable<Result<>> FlagStore::remove_all_of(std::string owner, bus::Actor
     for (const auto& tmpl : rows) templates.push_back(tmpl);
     sql << "DELETE FROM flags WHERE owner = :owner", use(owner);
     for (const auto& tmpl : templates) {
-      const bus::Event event{"flag.deleted", tmpl, owner, actor, now, "{}"};
+      const bus::Event event{events::kFlagDeleted, tmpl, owner, actor, now, "{}"};
       if (auto noted = bus::record(sql, event); !noted) return noted;
     }
     return {};

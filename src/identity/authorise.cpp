@@ -279,7 +279,7 @@ void note_failure(const Service::State& state, const http::Request& request, con
   // A browser that is not signed in yet asks who it is: no failure worth a line.
   if (who == nullptr && !request.headers.has("Authorization") && !request.headers.has("Cookie")) return;
   bus::Actor actor(who != nullptr ? who->name : "", who != nullptr ? who->user.str() : "", request.client_address);
-  state.options.note(event_of(bus::kind("auth.failed"), std::move(actor), "",
+  state.options.note(event_of(events::kAuthFailed, std::move(actor), "",
                               {{"reason", error.reason}, {"method", request.method}, {"path", request.path}}));
 }
 

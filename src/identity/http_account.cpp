@@ -72,7 +72,7 @@ Result<sql::User> make_account(soci::session& sql, const Wanted& wanted, const s
   // An address that somebody has already is left out without a word: the answer must not tell who is here.
   if (!wanted.email.empty() && sql::email_free(sql, wanted.email, "")) user.email = wanted.email;
   if (auto made = sql::insert_user(sql, user); !made) return fail(std::move(made.error()));
-  auto event = event_of(bus::kind("user.registered"), bus::Actor(user.name, user.id, from.address), user.id,
+  auto event = event_of(events::kUserRegistered, bus::Actor(user.name, user.id, from.address), user.id,
                         {{"role", to_string(user.role)}, {"invitation", invitation}});
   if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
   auto fresh = sql::user_by_id(sql, user.id);
@@ -123,8 +123,7 @@ asio::awaitable<void> send_reset(StatePtr state, std::string email, std::string 
     // Only who has a password can have forgotten it: another provider's account is not opened by a letter.
     if (!user || user->password_hash.empty() || user->disabled_at != sql::kNever) return std::nullopt;
     sql::insert_link(sql, hash, user->id, now, now + kResetFor, sql::kResetLink);
-    if (auto recorded = bus::record(sql, event_of(bus::kind("user.link"), actor, user->id, {{"by", "e-mail"}}));
-        !recorded) {
+    if (auto recorded = bus::record(sql, event_of(events::kUserLink, actor, user->id, {{"by", "e-mail"}})); !recorded) {
       return fail(std::move(recorded.error()));
     }
     return user;
@@ -189,7 +188,7 @@ asio::awaitable<Answered> reset_password(StatePtr state, http::Request request) 
     const auto id = sql::use_link(sql, link, now, sql::kResetLink);
     if (!id || !sql::replace_password(sql, *id, old_hash, hash)) return credentials_wrong("link used meanwhile");
     sql::end_sessions_and_links(sql, *id, "");
-    return bus::record(sql, event_of(bus::kind("user.password"), actor, *id, {{"by", "e-mail"}}));
+    return bus::record(sql, event_of(events::kUserPassword, actor, *id, {{"by", "e-mail"}}));
   };
   const auto done = co_await state->store.write(std::move(work));
   if (!done) co_return fail(done.error());

@@ -79,7 +79,7 @@ asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
     }
     sql::end_sessions_and_links(sql, id, keep);
     if (!old_hash.empty()) sql::prove_session(sql, keep, now);
-    if (auto recorded = bus::record(sql, event_of(bus::kind("user.password"), actor, id)); !recorded)
+    if (auto recorded = bus::record(sql, event_of(events::kUserPassword, actor, id)); !recorded)
       return fail(std::move(recorded.error()));
     return sql::rename_session(sql, keep, fresh_id);
   };
@@ -125,7 +125,7 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
     if (!now) return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
     now->email = address;
     if (auto written = sql::update_user(sql, *now); !written) return fail(std::move(written.error()));
-    if (auto recorded = bus::record(sql, event_of(bus::kind("user.changed"), actor, id, {{"email", true}})); !recorded)
+    if (auto recorded = bus::record(sql, event_of(events::kUserChanged, actor, id, {{"email", true}})); !recorded)
       return fail(std::move(recorded.error()));
     return *now;
   };
@@ -236,7 +236,7 @@ Result<> keep_token(soci::session& sql, const sql::Token& token, bool service, c
             .with("current", std::to_string(count)));
   }
   sql::insert_token(sql, token);
-  return bus::record(sql, event_of(bus::kind("token.created"), actor, token.user_id,
+  return bus::record(sql, event_of(events::kTokenCreated, actor, token.user_id,
                                    {{"name", token.name}, {"id", token.id}, {"scopes", token.scopes}}));
 }
 
@@ -269,7 +269,7 @@ asio::awaitable<Answered> revoke_token(StatePtr state, http::Request request) {
   auto work = [id = std::string(request.param("id")), user = principal.user.str(),
                actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
     if (sql::delete_token(sql, id, user))
-      return bus::record(sql, event_of(bus::kind("token.revoked"), actor, user, {{"id", id}}));
+      return bus::record(sql, event_of(events::kTokenRevoked, actor, user, {{"id", id}}));
     return fail(Code::kNotFound, "token-unknown", "You have no such token.");
   };
   const auto done = co_await state->store.write(std::move(work));

@@ -54,7 +54,7 @@ asio::awaitable<Answered> end(StatePtr state, std::string user, std::string whic
       if (!meant(session)) continue;
       sql::delete_session(sql, session.id);
       auto event =
-          event_of(bus::kind("session.revoked"), actor, user, {{"address", session.address}, {"agent", session.agent}});
+          event_of(events::kSessionRevoked, actor, user, {{"address", session.address}, {"agent", session.agent}});
       if (auto recorded = bus::record(sql, event); !recorded) return recorded;
     }
     return {};
@@ -97,7 +97,7 @@ asio::awaitable<Answered> end_everybodys(StatePtr state, http::Request request) 
   const auto keep = principal_of(request).session;
   auto work = [keep, actor = actor_of(*state, request)](soci::session& sql) -> Result<long long> {
     const auto ended = sql::end_all_sessions(sql, keep);
-    auto event = event_of(bus::kind("sessions.ended"), actor, "", {{"sessions", ended}});
+    auto event = event_of(events::kSessionsEnded, actor, "", {{"sessions", ended}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return ended;
   };

@@ -70,7 +70,7 @@ asio::awaitable<Answered> sign_out(StatePtr state, http::Request request) {
   if (!request.headers.has("Authorization")) {
     const auto& who = principal_of(request);
     const auto id = who.session;
-    auto event = event_of(bus::kind("logout"), actor_of(*state, request), who.user.str());
+    auto event = event_of(events::kLogout, actor_of(*state, request), who.user.str());
     auto work = [id, event = std::move(event)](soci::session& sql) {
       sql::delete_session(sql, id);
       return bus::record(sql, event);

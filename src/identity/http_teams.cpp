@@ -101,7 +101,7 @@ asio::awaitable<Answered> join(StatePtr state, http::Request request) {
     if (!invitation)
       return fail(Code::kForbidden, "invitation-wrong",
                   "This team's code is mistyped, used up or too old. Ask for a new one.");
-    auto event = event_of(bus::kind("team.joined"), actor, who.user.str(), {{"team", invitation->team_name}});
+    auto event = event_of(events::kTeamJoined, actor, who.user.str(), {{"team", invitation->team_name}});
     event.owner = invitation->team_id;
     return move_to(sql, who, invitation->team_id, event, fresh);
   };
@@ -117,7 +117,7 @@ asio::awaitable<Answered> leave(StatePtr state, http::Request request) {
   const auto who = principal_of(request);
   if (!who.team) co_return fail(Code::kNotFound, "team-unknown", "You are in no team.");
   const auto value = new_random_value();
-  auto event = event_of(bus::kind("team.left"), actor_of(*state, request), who.user.str(), {{"team", who.team_name}});
+  auto event = event_of(events::kTeamLeft, actor_of(*state, request), who.user.str(), {{"team", who.team_name}});
   event.owner = who.team->str();
   auto work = [who, event, fresh = fingerprint(value.reveal())](soci::session& sql) {
     return move_to(sql, who, "", event, fresh);
@@ -157,7 +157,7 @@ asio::awaitable<Answered> invite_to_team(StatePtr state, http::Request request) 
   sql::Invitation one{
       new_ulid(),    code_hash(code.reveal()), "team", Role::kPlayer,     who.team->str(), who.team_name,
       kTeamCodeUses, who.user.str(),           now,    now + kTeamCodeFor};
-  auto event = event_of(bus::kind("team.changed"), actor_of(*state, request), one.team_id, {{"invitation", one.id}});
+  auto event = event_of(events::kTeamChanged, actor_of(*state, request), one.team_id, {{"invitation", one.id}});
   event.owner = one.team_id;
   auto work = [one, event](soci::session& sql) {
     // The new code replaces the old one: who has left and knows it does not come back by it.
@@ -205,7 +205,7 @@ asio::awaitable<Answered> create_team(StatePtr state, http::Request request) {
                actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::Team> {
     auto team = sql::insert_team(sql, name, now);
     if (!team) return team;
-    if (auto recorded = bus::record(sql, event_of(bus::kind("team.created"), actor, team->id, {{"name", name}}));
+    if (auto recorded = bus::record(sql, event_of(events::kTeamCreated, actor, team->id, {{"name", name}}));
         !recorded) {
       return fail(std::move(recorded.error()));
     }
@@ -231,7 +231,7 @@ asio::awaitable<Answered> rename_team(StatePtr state, http::Request request) {
   auto work = [id, name = *name, actor = actor_of(*state, request)](soci::session& sql) -> Result<Roster> {
     auto roster = read_roster(sql, id);
     if (!roster) return roster;
-    auto event = event_of(bus::kind("team.changed"), actor, id, {{"before", roster->team.name}, {"name", name}});
+    auto event = event_of(events::kTeamChanged, actor, id, {{"before", roster->team.name}, {"name", name}});
     if (auto renamed = sql::rename_team(sql, id, name); !renamed) return fail(std::move(renamed.error()));
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     roster->team.name = name;
@@ -252,7 +252,7 @@ asio::awaitable<Answered> delete_team(StatePtr state, http::Request request) {
     if (!roster) return roster;
     sql::delete_team(sql, id, now);
     for (const auto& member : roster->members) sql::end_sessions(sql, member.id, "");
-    auto event = event_of(bus::kind("team.deleted"), actor, id, {{"name", roster->team.name}});
+    auto event = event_of(events::kTeamDeleted, actor, id, {{"name", roster->team.name}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return roster;
   };
@@ -279,7 +279,7 @@ asio::awaitable<Answered> move_member(StatePtr state, http::Request request, boo
     if (in && member->team_id == team) return {};
     sql::put_into_team(sql, user, in ? team : std::string());
     sql::end_sessions(sql, user, "");
-    auto event = event_of(in ? bus::kind("team.joined") : bus::kind("team.left"), actor, user,
+    auto event = event_of(in ? events::kTeamJoined : events::kTeamLeft, actor, user,
                           {{"team", found->name}, {"user", member->name}});
     event.owner = team;
     return bus::record(sql, event);
@@ -360,7 +360,7 @@ asio::awaitable<Answered> create_invitation(StatePtr state, http::Request reques
                actor = actor_of(*state, request)](soci::session& sql) mutable -> Result<sql::Invitation> {
     if (!one.team_name.empty()) one.team_id = sql::ensure_team(sql, one.team_name, now);
     sql::insert_invitation(sql, one);
-    auto event = event_of(bus::kind("invitation.created"), actor, one.id,
+    auto event = event_of(events::kInvitationCreated, actor, one.id,
                           {{"role", to_string(one.role)}, {"team", one.team_name}, {"uses", one.uses_left}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return one;
@@ -376,7 +376,7 @@ asio::awaitable<Answered> delete_invitation(StatePtr state, http::Request reques
                actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
     if (!sql::delete_invitation(sql, id))
       return fail(Code::kNotFound, "invitation-unknown", "There is no such invitation.");
-    return bus::record(sql, event_of(bus::kind("invitation.deleted"), actor, id));
+    return bus::record(sql, event_of(events::kInvitationDeleted, actor, id));
   };
   const auto done = co_await state->store.write(std::move(work));
   if (!done) co_return fail(done.error());

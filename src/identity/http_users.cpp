@@ -161,8 +161,7 @@ asio::awaitable<Answered> create_user(StatePtr state, http::Request request) {
     if (wanted.team && *wanted.team) user.team_id = sql::ensure_team(sql, **wanted.team, now);
     if (auto made = sql::insert_user(sql, user); !made) return fail(std::move(made.error()));
     if (hash.empty()) sql::insert_link(sql, link_hash, user.id, now, now + kLinkFor);
-    auto event =
-        event_of(bus::kind("user.created"), actor, user.id, {{"name", user.name}, {"role", to_string(user.role)}});
+    auto event = event_of(events::kUserCreated, actor, user.id, {{"name", user.name}, {"role", to_string(user.role)}});
     if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
     return read_back(sql, user.id);
   };
@@ -200,7 +199,7 @@ Result<sql::User> change(soci::session& sql, const std::string& id, const Wanted
   }
   const bool other_role = wanted.role && *wanted.role != user->role;
   const auto old_team = user->team_id;
-  const auto event = event_of(bus::kind("user.changed"), actor, id, change_json(*user, wanted));
+  const auto event = event_of(events::kUserChanged, actor, id, change_json(*user, wanted));
   if (wanted.email) user->email = wanted.email->value_or("");
   if (wanted.name) user->name = *wanted.name;
   if (wanted.role) user->role = *wanted.role;
@@ -254,7 +253,7 @@ asio::awaitable<Answered> delete_user(StatePtr state, http::Request request) {
   auto work = [id, now = state->clock.now(), actor = actor_of(*state, request)](soci::session& sql) -> Result<> {
     const auto user = sql::user_by_id(sql, id);
     if (id == kServiceId || !user || !sql::delete_user(sql, id, now)) return unknown();
-    return bus::record(sql, event_of(bus::kind("user.deleted"), actor, id, {{"name", user->name}}));
+    return bus::record(sql, event_of(events::kUserDeleted, actor, id, {{"name", user->name}}));
   };
   const auto done = co_await state->store.write(std::move(work));
   if (!done) co_return fail(done.error());

@@ -35,7 +35,7 @@ Result<Opened> open_session(soci::session& sql, const Admission& admission, sql:
   session.token_id = admission.token_id;
   sql::insert_session(sql, session);
   sql::signed_in(sql, user->id, session.created_at);
-  auto event = event_of(bus::kind("login"), bus::Actor(user->name, user->id, session.address), user->id,
+  auto event = event_of(events::kLogin, bus::Actor(user->name, user->id, session.address), user->id,
                         {{"strategy", session.strategy}, {"agent", session.agent}});
   event.at = session.created_at;
   event.owner = user->team_id.empty() ? user->id : user->team_id;
@@ -94,7 +94,7 @@ std::string site_url(const Service::State& state, const http::Request& request) 
                      host.empty() ? "localhost" : host);
 }
 
-bus::Event event_of(std::string_view kind, bus::Actor actor, std::string subject, json::object detail) {
+bus::Event event_of(bus::KindRef kind, bus::Actor actor, std::string subject, json::object detail) {
   bus::Event event;
   event.kind = kind;
   event.actor = std::move(actor);
@@ -126,7 +126,7 @@ Visitor visitor_of(const Service::State& state, const http::Request& request) {
 void note_refusal(const Service::State& state, const Visitor& visitor, std::string_view strategy,
                   const std::string& name, const Error& error) {
   if (!state.options.note || error.code == Code::kUnavailable || error.code == Code::kInvalid) return;
-  state.options.note(event_of(bus::kind("login.failed"), bus::Actor(name, "", visitor.address), "",
+  state.options.note(event_of(events::kLoginFailed, bus::Actor(name, "", visitor.address), "",
                               {{"strategy", strategy}, {"reason", error.reason}}));
 }
 
@@ -160,7 +160,7 @@ namespace {
 asio::awaitable<Result<>> prove(StatePtr state, json::object body, Visitor visitor, Principal who) {
   auto admission = co_await check_strategy(state, body, visitor.client);
   if (!admission) co_return fail(std::move(admission.error()));
-  auto event = event_of(bus::kind("login"), bus::Actor(who.name, who.user.str(), visitor.address), who.user.str(),
+  auto event = event_of(events::kLogin, bus::Actor(who.name, who.user.str(), visitor.address), who.user.str(),
                         {{"strategy", body.at("strategy")}, {"again", true}});
   event.owner = who.owner();
   auto work = [admission = std::move(*admission), event, who,

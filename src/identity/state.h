@@ -16,10 +16,10 @@
 
 #include "base/gate.h"
 #include "base/parallel.h"
-#include "bus/event_kinds.h"
 #include "identity/address.h"
 #include "identity/attempts.h"
 #include "identity/cache.h"
+#include "identity/events.h"
 #include "identity/hasher.h"
 #include "identity/identity.h"
 #include "identity/permissions.h"
@@ -110,7 +110,7 @@ void note_refusal(const Service::State& state, const Visitor& visitor, std::stri
 std::string site_url(const Service::State& state, const http::Request& request);
 bus::Actor actor_of(const Service::State& state, const http::Request& request);
 /// An event of ours, to be recorded in the transaction of its change.
-bus::Event event_of(std::string_view kind, bus::Actor actor, std::string subject, boost::json::object detail = {});
+bus::Event event_of(bus::KindRef kind, bus::Actor actor, std::string subject, boost::json::object detail = {});
 /// Whether instances belong to teams at this moment.
 asio::awaitable<Result<bool>> teams_are_on(StatePtr state);
 /// Who `access` (of a principal) is now, from the cache or the database; empty: nobody any more.

@@ -5,6 +5,7 @@
 #include <soci/soci.h>
 
 #include "bus/event_log.h"
+#include "jobs/events.h"
 #include "jobs/state.h"
 
 namespace tiltyard::jobs {
@@ -14,7 +15,7 @@ std::unexpected<Error> unknown_job() { return fail(Code::kNotFound, "job-unknown
 std::unexpected<Error> runs() { return fail(Code::kConflict, "job-running", "The job is running just now."); }
 
 /// What staff did, in the transaction that does it: to a job of the kind or, without an id, to the kind.
-Result<> note(soci::session& sql, std::string_view what, const std::string& kind, JobId id, const bus::Actor& actor) {
+Result<> note(soci::session& sql, bus::KindRef what, const std::string& kind, JobId id, const bus::Actor& actor) {
   bus::Event event;
   event.kind = what;
   event.subject = id == 0 ? kind : std::to_string(id);
@@ -114,7 +115,7 @@ asio::awaitable<Result<>> Service::cancel(JobId id, bus::Actor actor) {
   if (const auto run = state_->running.find(id); run != state_->running.end() && run->second->begun) {
     const auto held = run->second;
     auto tell = [id, actor, kind = held->line->kind.name](soci::session& sql) {
-      return note(sql, bus::kind("jobs.cancelled"), kind, id, actor);
+      return note(sql, events::kCancelled, kind, id, actor);
     };
     auto told = co_await state_->parts.store.write(std::move(tell));
     if (!told) co_return told;
@@ -132,8 +133,7 @@ asio::awaitable<Result<>> Service::cancel(JobId id, bus::Actor actor) {
     if (!job->schedule.empty())
       return fail(Code::kConflict, "job-scheduled", "A schedule is not cancelled; pause its kind.");
     if (!cancel(sql, id)) return runs();
-    if (auto told = note(sql, bus::kind("jobs.cancelled"), job->kind, id, actor); !told)
-      return fail(std::move(told.error()));
+    if (auto told = note(sql, events::kCancelled, job->kind, id, actor); !told) return fail(std::move(told.error()));
     return Was{job->state == JobState::kFailed, job->kind};
   };
   auto was = co_await state_->parts.store.write(std::move(work));
@@ -153,8 +153,7 @@ asio::awaitable<Result<>> Service::run_now(JobId id, bus::Actor actor) {
     }
     if (!rows::set_due(sql, id, now)) return runs();
     tell(sql, "due", id);
-    if (auto told = note(sql, dead ? bus::kind("jobs.retried") : bus::kind("jobs.hurried"), job->kind, id, actor);
-        !told)
+    if (auto told = note(sql, dead ? events::kRetried : events::kHurried, job->kind, id, actor); !told)
       return fail(std::move(told.error()));
     return Was{dead, job->kind};
   };
@@ -178,7 +177,7 @@ asio::awaitable<Result<>> Service::pause(std::string kind, bool paused, bus::Act
   auto work = [kind, paused, actor, now = state_->now()](soci::session& sql) -> Result<> {
     rows::set_paused(sql, kind, paused, actor.name, now);
     tell_kind(sql, kind, paused, actor.name);
-    return note(sql, paused ? bus::kind("jobs.paused") : bus::kind("jobs.resumed"), kind, 0, actor);
+    return note(sql, paused ? events::kPaused : events::kResumed, kind, 0, actor);
   };
   auto written = co_await state_->parts.store.write(std::move(work));
   if (!written) co_return written;

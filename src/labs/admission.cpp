@@ -8,6 +8,7 @@
 #include "labs/lease.h"
 #include "labs/service.h"
 #include "observe/log.h"
+#include "templates/events.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -183,7 +184,7 @@ asio::awaitable<Result<Instance>> Service::request(identity::Principal who, Temp
     note_estimate(*live);
   }
   if (placed) {
-    auto event = event_of(instance, at_once ? "instance.preparing" : "instance.queued", actor);
+    auto event = event_of(instance, events::kAsked, actor);
     auto before = co_await failpoint("labs.admit.commit.before");
     placed = before ? co_await rows_.insert(instance, std::move(event)) : std::move(before);
     co_await failpoint("labs.admit.commit.after");
@@ -194,7 +195,7 @@ asio::awaitable<Result<Instance>> Service::request(identity::Principal who, Temp
     forget(live);
     co_return fail(std::move(placed.error()));
   }
-  announce(*live, at_once ? "instance.preparing" : "instance.queued", actor);
+  announce(*live, events::kAsked, actor);
   if (at_once) begin(live, "spawn", spawn(live));
   else pump();
   co_return live->instance;
@@ -250,7 +251,7 @@ void Service::release(Live& live) {
 }
 
 asio::awaitable<Result<>> Service::set_override(TemplateId id, Override change, bus::Actor actor) {
-  bus::Event event{"template.override", id.str(), "", actor, parts_.clock.now(), "{}"};
+  bus::Event event{events::kTemplateOverride, id.str(), "", actor, parts_.clock.now(), "{}"};
   auto saved = co_await rows_.set_override(id, change, event);
   if (!saved) co_return saved;
   overrides_[id] = std::move(change);
@@ -260,7 +261,7 @@ asio::awaitable<Result<>> Service::set_override(TemplateId id, Override change, 
     const auto waiting = shelf->second.ready;
     for (const auto& live : waiting) discard(live);
   }
-  event.kind = "template.changed";
+  event.kind = templates::events::kChanged;
   parts_.bus.publish(event);
   co_return Result<>{};
 }

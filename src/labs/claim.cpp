@@ -79,7 +79,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
       next.started_at = next.created_at;
       next.expires_at = *next.started_at + first_lease(next.lease, next.context);
     }
-    const char* kind = live->created_only ? "instance.preparing" : "instance.running";
+    const bus::KindRef kind = live->created_only ? events::kAsked : events::kRunning;
     auto before = co_await failpoint("labs.claim.commit.before");
     placed = before ? co_await commit_claim(live, next, event_of(next, kind, actor)) : std::move(before);
   }
@@ -95,7 +95,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   if (live->created_only) {
     live->created_only = false;
     ++spawning_;
-    announce(*live, "instance.preparing", actor);
+    announce(*live, events::kAsked, actor);
     begin(live, "spawn", spawn(live));
     co_return live->instance;
   }
@@ -115,7 +115,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   live->instance.timings.emplace_back("claim", std::chrono::duration_cast<std::chrono::microseconds>(took));
   metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", "claimed"}}).add();
   parts_.jobs.poke(kIdle);
-  announce(*live, "instance.running", actor);
+  announce(*live, events::kRunning, actor);
   begin(live, "settle a claim", settle_claim(live));
   co_return live->instance;
 }

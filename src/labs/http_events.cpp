@@ -38,10 +38,10 @@ std::string frame(std::string_view event, const std::string& data) {
 }
 
 void notice(Feed& feed, const bus::Event& event) {
-  if (event.kind.starts_with("instance.")) {
+  if (event.kind->name.starts_with("instance.")) {
     if (event.owner != feed.who.owner()) return;
     feed.instances.insert(event.subject);
-  } else if (event.kind.starts_with("template.")) {
+  } else if (event.kind->name.starts_with("template.")) {
     feed.templates.insert(event.subject);
   } else {
     return;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "labs/events.h"
 #include "labs/http.h"
 
 namespace tiltyard::labs {
@@ -203,7 +204,7 @@ asio::awaitable<Result<Response>> rebuild(PartsRef parts, Request request) {
   const TemplateId id(std::string(request.param("id")));
   auto begun = parts->catalogue.rebuild(id);
   if (!begun) co_return fail(std::move(begun.error()));
-  bus::Event event{"template.rebuild", id.str(), "", actor_of(request), parts->clock.now(), "{}"};
+  bus::Event event{events::kTemplateRebuild, id.str(), "", actor_of(request), parts->clock.now(), "{}"};
   auto noted = co_await parts->service.store().note(std::move(event));
   if (!noted) co_return fail(std::move(noted.error()));
   const auto entry = parts->catalogue.find(id);

@@ -148,7 +148,7 @@ asio::awaitable<Result<>> Service::freeze_all(LiveRef live, bool only_if_idle) {
   if (frozen) {
     // In memory first: what else is saved of the instance meanwhile then says the same.
     instance.state = InstanceState::kPaused;
-    frozen = co_await save(live, "instance.paused", "");
+    frozen = co_await save(live, events::kPaused, "");
     if (!frozen) instance.state = InstanceState::kRunning;
   }
   if (!frozen) co_await each_machine(live, &engine::Engine::resume, some_ended);
@@ -195,7 +195,7 @@ asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> wakin
   if (thawed) {
     count("woken");
     co_await failpoint("labs.wake.commit.before");
-    co_await save_surely(live, "instance.resumed");
+    co_await save_surely(live, events::kResumed);
     co_await failpoint("labs.wake.commit.after");
     co_await quiet_moment(live);
     const auto some_ended = std::make_shared<bool>(false);
@@ -268,7 +268,7 @@ asio::awaitable<void> Service::settle_sleep(LiveRef live) {
     if (some_paused) settled = co_await each_machine(live, &engine::Engine::resume, some_ended);
     if (paused) {
       instance.state = InstanceState::kRunning;
-      co_await save_surely(live, "instance.resumed");
+      co_await save_surely(live, events::kResumed);
     }
     live->used().touch();
     if (paused) co_await tell_asleep(live, false);

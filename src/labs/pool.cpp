@@ -12,6 +12,7 @@
 #include "labs/service.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "templates/events.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -71,7 +72,7 @@ void Service::tend_pools() {
     const auto tmpl = pooled.find(at->first);
     if (at->second.told_ready == at->second.ready.empty()) {
       at->second.told_ready = !at->second.ready.empty();
-      parts_.bus.publish(bus::Event{"template.changed", at->first.str(), "", "", parts_.clock.now(), "{}"});
+      parts_.bus.publish(bus::Event{templates::events::kChanged, at->first.str(), "", "", parts_.clock.now(), "{}"});
     }
     thin_out(at->second, tmpl == pooled.end() ? nullptr : tmpl->second.get());
     const bool done = tmpl == pooled.end() && at->second.ready.empty() && at->second.filling == 0;
@@ -198,7 +199,7 @@ void Service::note_trouble(Shelf& shelf, const Instance& instance, const Error& 
   metrics::counter("tiltyard_pool_failures_total", "Instances that could not be made for a pool",
                    {{"reason", error.reason}})
       .add();
-  gate_.spawn(parts_.home, "note a pool's trouble", note_event("pool.failed", instance, error));
+  gate_.spawn(parts_.home, "note a pool's trouble", note_event(events::kPoolFailed, instance, error));
   log::warn("labs", "a pool could not be filled",
             {{"template", instance.tmpl.str()},
              {"instance", instance.id.str()},
@@ -207,8 +208,8 @@ void Service::note_trouble(Shelf& shelf, const Instance& instance, const Error& 
              {"cause", error.cause}});
 }
 
-asio::awaitable<void> Service::note_event(std::string kind, Instance instance, Error error) {
-  bus::Event event{std::move(kind), instance.tmpl.str(), "", "", parts_.clock.now(), {}};
+asio::awaitable<void> Service::note_event(bus::KindRef kind, Instance instance, Error error) {
+  bus::Event event{kind, instance.tmpl.str(), "", "", parts_.clock.now(), {}};
   event.detail = boost::json::serialize(
       boost::json::object{{"instance", instance.id.str()}, {"reason", error.reason}, {"message", error.message}});
   co_await rows_.note(std::move(event));

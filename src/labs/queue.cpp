@@ -71,7 +71,7 @@ asio::awaitable<Result<jobs::Next>> Service::tell_queue() {
   if (moved || ++quiet_turns_ >= kQuietTurns) {
     quiet_turns_ = 0;
     const std::vector<LiveRef> waiting(queue_.begin(), queue_.end());
-    for (const auto& live : waiting) announce(*live, "instance.queued", "");
+    for (const auto& live : waiting) announce(*live, events::kQueued, "");
   }
   if (!queue_told_) co_return jobs::Next::done();
   co_return jobs::Next::again(std::max(kNewsEvery, kNewsPerHead * static_cast<int>(queue_.size())));
@@ -89,7 +89,7 @@ asio::awaitable<void> Service::leave_queue(LiveRef live) {
     live->step_clock = SteadyClock::now();
     placed = co_await plan(live);
   }
-  if (placed && !live->stop_requested) placed = co_await save(live, "instance.preparing", "");
+  if (placed && !live->stop_requested) placed = co_await save(live, events::kPreparing, "");
   if (placed && !live->stop_requested) {
     co_await spawn(live);
     co_return;

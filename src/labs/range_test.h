@@ -178,7 +178,7 @@ class Range : public testing::Test {
   /// The first event of an instance tells that it was admitted: from then on isolation is missing.
   asio::awaitable<void> arm_after_admission() {
     subscription_ = bus_.subscribe([this](const bus::Event& event) {
-      if (event.kind != "instance.preparing") return;
+      if (event.kind != events::kAsked) return;
       engine_->fail_next("ensure_isolation", Error{Code::kUnavailable, "isolation-missing", "No.", "", {}}, 100);
     });
     co_return;

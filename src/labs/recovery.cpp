@@ -142,7 +142,7 @@ asio::awaitable<void> Service::mend(LiveRef live) {
   }
   if (mended) {
     co_await settle_sleep(live);
-    announce(*live, live->instance.state == InstanceState::kPaused ? "instance.paused" : "instance.running", "");
+    announce(*live, live->instance.state == InstanceState::kPaused ? events::kPaused : events::kRunning, "");
   } else if (gone_for_good(mended.error()) || !parts_.engine.away()) {
     co_await lose(live, mended.error().message);
   }

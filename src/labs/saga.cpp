@@ -36,6 +36,12 @@ struct Course {
 
 namespace {
 
+bus::KindRef end_kind(const Instance& instance) {
+  if (instance.state == InstanceState::kFailed) return events::kFailed;
+  const bool expired = instance.reason && instance.reason->code == "expiry";
+  return expired ? events::kExpired : events::kStopped;
+}
+
 const metrics::Histogram& spawn_seconds() {
   static const auto histogram =
       metrics::histogram("tiltyard_spawn_seconds", "From admission (or leaving the queue) to running",
@@ -127,13 +133,13 @@ asio::awaitable<Result<>> Service::commit_running(LiveRef live, std::chrono::mic
   next.timings.emplace_back("total", took);
   next.started_at = parts_.clock.now();
   if (!next.expires_at) next.expires_at = *next.started_at + first_lease(next.lease, next.context);
-  auto saved = co_await rows_.update(next, event_of(next, "instance.running", ""));
+  auto saved = co_await rows_.update(next, event_of(next, events::kRunning, ""));
   if (!saved) co_return saved;
   instance.state = next.state;
   instance.timings = std::move(next.timings);
   instance.started_at = next.started_at;
   instance.expires_at = next.expires_at;
-  announce(*live, "instance.running", "");
+  announce(*live, events::kRunning, "");
   co_return Result<>{};
 }
 
@@ -160,7 +166,7 @@ asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
   live->instance.state = InstanceState::kPreparing;
   auto planned = co_await plan(live);
   if (!planned) co_return planned;
-  co_return co_await save(live, "instance.preparing", "");
+  co_return co_await save(live, events::kPreparing, "");
 }
 
 asio::awaitable<Result<>> Service::make_all(LiveRef live) {
@@ -195,7 +201,7 @@ asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* co
     live->instance.state = InstanceState::kStarting;
   }
   live->making.there().step = name;
-  announce(*live, "instance.progress", "");
+  announce(*live, events::kProgress, "");
   const auto begun = SteadyClock::now();
   auto made = co_await failpoint("labs.spawn." + name + ".before");
   for (int tries = 0; made; ++tries) {
@@ -239,7 +245,7 @@ asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
   making.steps_total = steps_.size();
   if (instance.state != InstanceState::kStopping) {
     instance.state = InstanceState::kStopping;
-    co_await save_surely(live, "instance.stopping");
+    co_await save_surely(live, events::kEnding);
   }
   co_await failpoint("labs.stop.begin");
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
@@ -249,7 +255,7 @@ asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
   instance.state = end;
   instance.ended_at = parts_.clock.now();
   co_await failpoint("labs.stop.commit.before");
-  co_await save_surely(live, end == InstanceState::kFailed ? "instance.failed" : "instance.stopped");
+  co_await save_surely(live, end_kind(instance));
   co_await failpoint("labs.stop.commit.after");
   if (end == InstanceState::kStopped && instance.pool != PoolRole::kWaiting) count_end("stopped");
   release(*live);
@@ -282,7 +288,7 @@ asio::awaitable<void> Service::note_start(TemplateId tmpl, std::chrono::microsec
   co_await rows_.note_start(std::move(tmpl), usual);
 }
 
-asio::awaitable<Result<>> Service::save(LiveRef live, std::string kind, bus::Actor actor) {
+asio::awaitable<Result<>> Service::save(LiveRef live, bus::KindRef kind, bus::Actor actor) {
   const bool waits = live->instance.pool == PoolRole::kWaiting;
   auto event = waits ? bus::Event{} : event_of(live->instance, kind, actor);
   auto saved = co_await rows_.update(live->instance, std::move(event));
@@ -291,7 +297,7 @@ asio::awaitable<Result<>> Service::save(LiveRef live, std::string kind, bus::Act
 }
 
 /// For changes that must not be lost: a store that cannot write right now is asked again until it can.
-asio::awaitable<void> Service::save_surely(LiveRef live, std::string kind) {
+asio::awaitable<void> Service::save_surely(LiveRef live, bus::KindRef kind) {
   while (true) {
     // What nobody ever owned leaves no history.
     const bool gone = live->instance.pool == PoolRole::kWaiting && !live->instance.live();
@@ -299,7 +305,7 @@ asio::awaitable<void> Service::save_surely(LiveRef live, std::string kind) {
     if (saved) co_return;
     if (saved.error().reason == "shutting-down") { throw boost::system::system_error(asio::error::operation_aborted); }
     log::error("labs", "a state could not be saved; trying again",
-               {{"instance", live->instance.id.str()}, {"kind", kind}, {"cause", saved.error().cause}});
+               {{"instance", live->instance.id.str()}, {"kind", kind->name}, {"cause", saved.error().cause}});
     co_await sleep_for(std::chrono::seconds{1});
   }
 }

@@ -13,6 +13,9 @@
 namespace tiltyard::labs {
 namespace {
 
+/// What somebody stops is kept; what the server ends by itself, its end tells.
+bus::KindRef stopping_by(const bus::Actor& actor) { return actor.name.empty() ? events::kEnding : events::kStopping; }
+
 constexpr std::chrono::seconds kFinishAtMost{3};
 
 }  // namespace
@@ -77,7 +80,7 @@ asio::awaitable<Result<Instance>> Service::extend(InstanceId id, bus::Actor acto
   instance.expires_at = longer->expires_at;
   instance.extensions = longer->extensions;
   instance.added = longer->added;
-  auto saved = co_await save(held, "instance.extended", actor);
+  auto saved = co_await save(held, events::kExtended, actor);
   if (!saved) {
     // Unless it has moved on meanwhile: then the newer truth stays.
     if (instance.extensions == longer->extensions) {
@@ -115,7 +118,7 @@ asio::awaitable<Result<Instance>> Service::stop(InstanceId id, std::string cause
   // A saga under way sees the request by itself, at the latest after its present step. The reason in the row makes the
   // request outlive a crash.
   if (held->busy) {
-    auto noted = co_await save(held, "instance.stop-requested", actor);
+    auto noted = co_await save(held, stopping_by(actor), actor);
     if (!noted) co_return fail(std::move(noted.error()));
     co_return instance;
   }
@@ -124,7 +127,7 @@ asio::awaitable<Result<Instance>> Service::stop(InstanceId id, std::string cause
   const auto before_stop = instance.state;
   instance.state = InstanceState::kStopping;
   auto before = co_await failpoint("labs.stop.accept.before");
-  auto saved = before ? co_await save(held, "instance.stopping", actor) : std::move(before);
+  auto saved = before ? co_await save(held, stopping_by(actor), actor) : std::move(before);
   if (!saved) {
     instance.state = before_stop;
     instance.reason.reset();
@@ -173,15 +176,15 @@ void Service::one_less(const std::string& owner) {
   if (found != by_owner_.end() && --found->second == 0) by_owner_.erase(found);
 }
 
-bus::Event Service::event_of(const Instance& instance, std::string kind, bus::Actor actor) const {
-  bus::Event event{std::move(kind), instance.id.str(), instance.owner, std::move(actor), parts_.clock.now(), {}};
+bus::Event Service::event_of(const Instance& instance, bus::KindRef kind, bus::Actor actor) const {
+  bus::Event event{kind, instance.id.str(), instance.owner, std::move(actor), parts_.clock.now(), {}};
   event.detail = fmt::format(R"({{"template":"{}","state":"{}"{}}})", instance.tmpl.str(), to_string(instance.state),
                              instance.reason ? fmt::format(R"(,"reason":"{}")", instance.reason->code) : "");
   return event;
 }
 
 /// Tells those who look on in this process; what is on disk has been written before.
-void Service::announce(Live& live, const std::string& kind, const bus::Actor& actor) {
+void Service::announce(Live& live, bus::KindRef kind, const bus::Actor& actor) {
   live.changed.pulse();
   if (live.instance.pool == PoolRole::kWaiting) return;  // nobody's business yet
   parts_.bus.publish(event_of(live.instance, kind, actor));

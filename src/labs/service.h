@@ -22,6 +22,7 @@
 #include "identity/identity.h"
 #include "jobs/jobs.h"
 #include "labs/address_plan.h"
+#include "labs/events.h"
 #include "labs/idle.h"
 #include "labs/pace.h"
 #include "labs/pool.h"
@@ -169,8 +170,8 @@ class Service {
   asio::awaitable<void> unmake(LiveRef live, InstanceState end);
   asio::awaitable<void> undo_one(LiveRef live, Step* step);
   asio::awaitable<void> note_start(TemplateId tmpl, std::chrono::microseconds usual);
-  asio::awaitable<Result<>> save(LiveRef live, std::string kind, bus::Actor actor);
-  asio::awaitable<void> save_surely(LiveRef live, std::string kind);
+  asio::awaitable<Result<>> save(LiveRef live, bus::KindRef kind, bus::Actor actor);
+  asio::awaitable<void> save_surely(LiveRef live, bus::KindRef kind);
   void begin(LiveRef live, std::string what, asio::awaitable<void> work);
   asio::awaitable<void> see_through(LiveRef live, asio::awaitable<void> work);
   void spawn_ended();
@@ -187,7 +188,7 @@ class Service {
   void start_fill(std::shared_ptr<const templates::Template> tmpl);
   asio::awaitable<void> fill(LiveRef live);
   void note_trouble(Shelf& shelf, const Instance& instance, const Error& error);
-  asio::awaitable<void> note_event(std::string kind, Instance instance, Error error);
+  asio::awaitable<void> note_event(bus::KindRef kind, Instance instance, Error error);
   asio::awaitable<Result<>> freeze(LiveRef live);
   void discard(const LiveRef& live);
   asio::awaitable<void> shelve_again(LiveRef live);
@@ -236,8 +237,8 @@ class Service {
   asio::awaitable<void> quiet_moment(LiveRef live);
   asio::awaitable<void> settle_sleep(LiveRef live);
 
-  void announce(Live& live, const std::string& kind, const bus::Actor& actor);
-  bus::Event event_of(const Instance& instance, std::string kind, bus::Actor actor) const;
+  void announce(Live& live, bus::KindRef kind, const bus::Actor& actor);
+  bus::Event event_of(const Instance& instance, bus::KindRef kind, bus::Actor actor) const;
   void forget(const LiveRef& live);
   void one_less(const std::string& owner);
 

@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "bus/event_log.h"
+#include "labs/events.h"
 #include "labs/lease.h"
 #include "labs/row_json.h"
 
@@ -160,29 +161,6 @@ Result<std::vector<Instance>> select(soci::session& sql, const std::string& wher
   return out;
 }
 
-/// What the log keeps of an instance's news, by its name on the bus; empty: nothing. What the server does on the way,
-/// it does not tell; that an instance is being stopped, only when somebody did it, because the end says why it came.
-std::string_view kept_kind(const bus::Event& event, const Instance& instance) {
-  static const std::map<std::string_view, std::string_view> kKept{
-      {"instance.queued", bus::kind("instance.asked")},
-      {"instance.preparing", bus::kind("instance.asked")},
-      {"instance.stopping", bus::kind("instance.stopping")},
-      {"instance.stop-requested", bus::kind("instance.stopping")},
-      {"instance.running", bus::kind("instance.running")},
-      {"instance.failed", bus::kind("instance.failed")},
-      {"instance.extended", bus::kind("instance.extended")},
-      {"instance.paused", bus::kind("instance.paused")},
-      {"instance.resumed", bus::kind("instance.resumed")}};
-  if (event.kind == "instance.stopped") {
-    const bool expired = instance.reason && instance.reason->code == "expiry";
-    return expired ? bus::kind("instance.expired") : bus::kind("instance.stopped");
-  }
-  const auto found = kKept.find(event.kind);
-  if (found == kKept.end()) return {};
-  const bool by_somebody = found->second == "instance.asked" || found->second == "instance.stopping";
-  return by_somebody && event.actor.name.empty() ? std::string_view() : found->second;
-}
-
 std::string detail_of(const Instance& instance) {
   boost::json::object detail{{"template", instance.tmpl.str()},
                              {"template_name", *instance.template_name},
@@ -199,8 +177,7 @@ std::string detail_of(const Instance& instance) {
 
 /// Keeps what happened to the instance, in the transaction that changes its row.
 Result<> keep(soci::session& sql, const Instance& instance, bus::Event event) {
-  event.kind = kept_kind(event, instance);
-  if (event.kind.empty()) return {};
+  if (event.kind->rows == bus::Rows::kNone) return {};
   event.detail = detail_of(instance);
   return bus::record(sql, event);
 }
@@ -376,7 +353,7 @@ asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) 
     if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
     // A claim that hands over a running instance is the asking as well.
     auto asked = event;
-    asked.kind = "instance.preparing";
+    asked.kind = events::kAsked;
     if (auto kept = keep(sql, instance, asked); !kept || event.kind == asked.kind) return kept;
     return keep(sql, instance, event);
   };

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "bus/event_log.h"
+#include "limits/events.h"
 #include "limits/limits.h"
 
 namespace tiltyard::limits {
@@ -39,7 +40,7 @@ Result<> write_change(soci::session& sql, const std::string& limiter, const std:
                       const std::string& actor) {
   sql << "delete from limit_changes where limiter = :limiter", soci::use(limiter);
   bus::Event event;
-  event.kind = bus::kind("limits.changed");
+  event.kind = events::kChanged;
   event.subject = limiter;
   event.actor = actor;
   event.detail = R"({"rates":null})";

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/failpoint.h"
+#include "notices/events.h"
 #include "notices/state.h"
 #include "notices/words.h"
 #include "observe/log.h"
@@ -133,13 +134,13 @@ asio::awaitable<Result<>> Service::State::settle(std::vector<Notice> batch, Deli
     counted(channel, "given_up").add();
     log::error("notices", "a notice was given up",
                {{"channel", channel}, {"mark", notice.mark}, {"tries", notice.tries + 1}, {"cause", cause}});
-    if (notice.kind == "notice.failed") continue;
+    if (notice.kind == events::kFailed.name) continue;
     const json::object detail{{"channel", channel},
                               {"mark", notice.mark},
                               {"about", notice.kind},
                               {"tries", notice.tries + 1},
                               {"reason", cause}};
-    told.push_back(bus::Event{"notice.failed", notice.mark, "", {}, now, json::serialize(detail)});
+    told.push_back(bus::Event{events::kFailed, notice.mark, "", {}, now, json::serialize(detail)});
   }
   if (lost.empty()) {
     log::warn("notices", "a delivery failed; it is tried again",

@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/id.h"
+#include "notices/events.h"
 #include "notices/state.h"
 #include "notices/words.h"
 #include "observe/log.h"
@@ -22,13 +23,13 @@ constexpr int kEventsAtOnce = 200;
 constexpr std::chrono::hours kFresh{24};
 constexpr long long kMostWaiting = 10'000;
 
-bool among(const std::vector<std::string>& kinds, const std::string& kind) {
-  return std::ranges::find(kinds, kind) != kinds.end();
+bool among(const std::vector<std::string>& kinds, bus::KindRef kind) {
+  return std::ranges::find(kinds, kind->name) != kinds.end();
 }
 
 /// A channel is not told of its own failures: that would never end.
 bool own_failure(const bus::Event& event, std::string_view channel) {
-  if (event.kind != "notice.failed") return false;
+  if (event.kind != events::kFailed) return false;
   boost::system::error_code error;
   const auto detail = json::parse(event.detail, error);
   if (error || !detail.is_object()) return true;
@@ -43,7 +44,7 @@ std::vector<Notice> Service::State::notices_of(const LoggedEvent& logged) const 
   const auto& event = logged.event;
   if (clock.now() - event.at > kFresh) return out;
   Notice notice;
-  notice.kind = event.kind;
+  notice.kind = event.kind->name;
   notice.created_at = notice.next_at = clock.now();
   if (webhook && among(options.discord_kinds, event.kind) && !own_failure(event, kDiscord)) {
     notice.id = new_ulid();
@@ -71,7 +72,7 @@ asio::awaitable<Result<jobs::Next>> Service::State::feed() {
     if (!known) co_return fail(std::move(known.error()));
     fed_until = *known;
   }
-  auto events = co_await queue.events_after(*fed_until, kEventsAtOnce);
+  auto events = co_await queue.events_after(kinds, *fed_until, kEventsAtOnce);
   if (!events) co_return fail(std::move(events.error()));
   if (events->empty()) co_return jobs::Next::done();
   std::vector<Notice> fresh;

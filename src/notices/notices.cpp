@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "base/id.h"
-#include "bus/event_kinds.h"
 #include "notices/state.h"
 #include "observe/log.h"
 
@@ -19,8 +18,8 @@ namespace {
 constexpr std::chrono::milliseconds kFeedEvery{500}, kDeliverEvery{1'000};
 }
 
-Service::Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs)
-    : state_(std::make_shared<State>(std::move(options), store, clock, jobs)) {}
+Service::Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs, const bus::Kinds& kinds)
+    : state_(std::make_shared<State>(std::move(options), store, clock, jobs, kinds)) {}
 
 Service::~Service() = default;
 
@@ -28,7 +27,8 @@ Result<> Service::prepare() {
   auto& state = *state_;
   for (const auto* kinds : {&state.options.discord_kinds, &state.options.mail_kinds}) {
     for (const auto& kind : *kinds) {
-      if (bus::find_kind(kind) == nullptr)
+      const auto* found = state.kinds.find(kind);
+      if (found == nullptr || found->rows == bus::Rows::kNone)
         return fail(Code::kInvalid, "notices-invalid", "notices: there is no kind of event \"" + kind + "\".");
     }
   }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "bus/kinds.h"
 #include "jobs/jobs.h"
 #include "store/store.h"
 
@@ -48,7 +49,7 @@ struct Mail {
 /// bears a mark that is the same at each try (the Message-ID, the embed's footer), so that doubles can be told.
 class Service {
  public:
-  Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs);
+  Service(Options options, store::Store& store, const Clock& clock, jobs::Service& jobs, const bus::Kinds& kinds);
   ~Service();
 
   /// Reads or makes the key, checks the options (`notices-invalid` says what is wrong), and declares the jobs that look

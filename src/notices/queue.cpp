@@ -46,18 +46,21 @@ asio::awaitable<Result<long long>> Queue::cursor() {
   co_return co_await store_.read(std::move(work));
 }
 
-asio::awaitable<Result<std::vector<LoggedEvent>>> Queue::events_after(long long seq, int limit) {
-  auto work = [seq, limit](soci::session& sql) -> Result<std::vector<LoggedEvent>> {
+asio::awaitable<Result<std::vector<LoggedEvent>>> Queue::events_after(const bus::Kinds& kinds, long long seq,
+                                                                      int limit) {
+  auto work = [&kinds, seq, limit](soci::session& sql) -> Result<std::vector<LoggedEvent>> {
     std::vector<LoggedEvent> out;
     LoggedEvent row;
+    std::string kind;
     long long at = 0;
     soci::statement query =
         (sql.prepare << "SELECT seq, kind, subject, owner, actor, actor_id, address, at, detail FROM events "
                         "WHERE seq > :seq ORDER BY seq LIMIT :limit",
-         use(seq, "seq"), use(limit, "limit"), into(row.seq), into(row.event.kind), into(row.event.subject),
+         use(seq, "seq"), use(limit, "limit"), into(row.seq), into(kind), into(row.event.subject),
          into(row.event.owner), into(row.event.actor.name), into(row.event.actor.id), into(row.event.actor.address),
          into(at), into(row.event.detail));
     for (bool more = query.execute(true); more; more = query.fetch()) {
+      row.event.kind = kinds.of(kind);
       row.event.at = from_micros(at);
       out.push_back(row);
     }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "bus/bus.h"
+#include "bus/kinds.h"
 #include "store/store.h"
 
 namespace tiltyard::notices {
@@ -37,7 +38,7 @@ class Queue {
 
   asio::awaitable<Result<long long>> cursor();
   /// Events after `seq`, the oldest first.
-  asio::awaitable<Result<std::vector<LoggedEvent>>> events_after(long long seq, int limit);
+  asio::awaitable<Result<std::vector<LoggedEvent>>> events_after(const bus::Kinds& kinds, long long seq, int limit);
   /// Puts the notices in and moves the cursor, both or neither. A mark that is there already is left as it is.
   asio::awaitable<Result<>> feed(std::vector<Notice> notices, long long cursor);
   asio::awaitable<Result<>> put(Notice notice);

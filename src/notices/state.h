@@ -16,13 +16,14 @@ namespace tiltyard::notices {
 
 /// Lives on the home loop.
 struct Service::State {
-  State(Options o, store::Store& s, const Clock& c, jobs::Service& j)
-      : options(std::move(o)), queue(s), clock(c), jobs(j) {}
+  State(Options o, store::Store& s, const Clock& c, jobs::Service& j, const bus::Kinds& k)
+      : options(std::move(o)), queue(s), clock(c), jobs(j), kinds(k) {}
 
   Options options;
   Queue queue;
   const Clock& clock;
   jobs::Service& jobs;
+  const bus::Kinds& kinds;
   WorkerPool pool{"mail", 1};
   std::optional<Seal> seal;
   std::optional<MailServer> mail_server;

@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "bus/event_kinds.h"
-
 namespace tiltyard::notices {
 namespace {
 
@@ -55,13 +53,10 @@ std::string text_in(const json::object& detail, std::string_view key) {
   return value->is_null() ? std::string() : json::serialize(*value);
 }
 
-int colour_of(const bus::Event& event) {
-  const std::string_view kind = event.kind;
-  if (kind == "instance.extended") return kYellow;
-  if (kind == "instance.stopping" || kind == "instance.stopped" || kind == "instance.expired") return kOrange;
-  const auto* known = bus::find_kind(kind);
-  if (known == nullptr) return kGrey;
-  switch (known->severity) {
+int colour_of(const bus::EventKind& kind) {
+  if (kind.notice.colour == bus::Notice::Colour::kYellow) return kYellow;
+  if (kind.notice.colour == bus::Notice::Colour::kOrange) return kOrange;
+  switch (kind.severity) {
     case bus::Severity::kGood:
       return kGreen;
     case bus::Severity::kWarning:
@@ -75,17 +70,7 @@ int colour_of(const bus::Event& event) {
 }
 
 std::string headline(const bus::Event& event, const json::object& detail) {
-  static constexpr std::pair<std::string_view, std::string_view> kTitles[] = {
-      {"instance.asked", "Instance asked for"},   {"instance.running", "Instance running"},
-      {"instance.failed", "Instance failed"},     {"instance.extended", "Lease extended"},
-      {"instance.paused", "Instance asleep"},     {"instance.resumed", "Instance awake"},
-      {"instance.stopping", "Instance stopping"}, {"instance.stopped", "Instance stopped"},
-      {"instance.expired", "Lease ended"},        {"submission.suspicious", "Suspicious submission"},
-      {"notice.failed", "Notice not delivered"}};
-  std::string title = event.kind;
-  for (const auto& [kind, words] : kTitles) {
-    if (kind == event.kind) title = words;
-  }
+  const std::string title(event.kind->notice.title.empty() ? event.kind->name : event.kind->notice.title);
   auto what = text_in(detail, "template_name");
   if (what.empty()) what = event.subject;
   return what.empty() ? title : title + ": " + what;
@@ -97,13 +82,12 @@ std::vector<std::pair<std::string, std::string>> facts(const bus::Event& event, 
   const auto add = [&out](std::string name, std::string value) {
     if (!value.empty()) out.emplace_back(std::move(name), std::move(value));
   };
-  const bool instance = event.kind.starts_with("instance.");
+  const auto& words = event.kind->notice;
   add("Template", text_in(detail, "template"));
   auto owner = text_in(detail, "owner_name");
   add("Owner", owner.empty() ? event.owner : owner);
-  add(instance ? "Instance" : "What", event.subject);
-  add("Lease ends",
-      event.kind == "instance.running" || event.kind == "instance.extended" ? text_in(detail, "expires_at") : "");
+  add(std::string(words.subject), event.subject);
+  if (!words.fact.member.empty()) add(std::string(words.fact.title), text_in(detail, words.fact.member));
   add("Reason", text_in(detail, "reason_text").empty() ? text_in(detail, "reason") : text_in(detail, "reason_text"));
   add("By", event.actor.name);
   return out;
@@ -120,11 +104,11 @@ json::object embed_of(const bus::Event& event, const std::string& mark, const st
     fields.push_back({{"name", name}, {"value", plain(shortened(value, kValue / 2))}, {"inline", value.size() <= 40}});
   }
   json::object embed{{"title", plain(shortened(headline(event, detail), kTitle / 2))},
-                     {"color", colour_of(event)},
+                     {"color", colour_of(*event.kind)},
                      {"timestamp", to_rfc3339(event.at)},
                      {"fields", std::move(fields)},
                      {"footer", json::object{{"text", shortened(site + " · " + mark, kFooter)}}}};
-  if (public_url.starts_with("https://") && event.kind.starts_with("instance.")) embed["url"] = public_url;
+  if (public_url.starts_with("https://")) embed["url"] = public_url;
   return embed;
 }
 
@@ -140,8 +124,7 @@ Mail letter_of(const bus::Event& event, const std::string& to, const std::string
   Mail letter;
   letter.to = to;
   letter.subject = shortened(fmt::format("[{}] {}", site, headline(event, detail)), 150);
-  const auto* kind = bus::find_kind(event.kind);
-  letter.text = fmt::format("{}\n\n", kind != nullptr ? kind->prose : event.kind);
+  letter.text = fmt::format("{}\n\n", event.kind->prose);
   for (const auto& [name, value] : facts(event, detail)) letter.text += fmt::format("{}: {}\n", name, value);
   letter.text += fmt::format("Time: {}\n", to_rfc3339(event.at));
   if (!public_url.empty()) letter.text += fmt::format("\nThe event log: {}/events\n", public_url);

@@ -77,9 +77,11 @@ namespace {
 /// Both queries select these.
 struct LoggedRow {
   Logged row;
+  std::string kind;
   long long at = 0;
 
-  Logged take() {
+  Logged take(const bus::Kinds& kinds) {
+    row.event.kind = kinds.of(kind);
     row.event.at = from_micros(at);
     return row;
   }
@@ -99,15 +101,15 @@ std::vector<Said> fetch_said(soci::statement& query, Said& row, long long& at) {
 
 }  // namespace
 
-News news_after(soci::session& sql, Position after, int limit) {
+News news_after(soci::session& sql, const bus::Kinds& kinds, Position after, int limit) {
   News news;
   LoggedRow one;
   auto& event = one.row.event;
   soci::statement log =
       (sql.prepare << std::string(kLoggedColumns) + "WHERE seq > :seq ORDER BY seq LIMIT :limit", use(after.log, "seq"),
-       use(limit, "limit"), into(one.row.seq), into(event.kind), into(event.subject), into(event.owner),
+       use(limit, "limit"), into(one.row.seq), into(one.kind), into(event.subject), into(event.owner),
        into(event.actor.name), into(event.actor.id), into(event.actor.address), into(one.at), into(event.detail));
-  for (bool more = log.execute(true); more; more = log.fetch()) news.logged.push_back(one.take());
+  for (bool more = log.execute(true); more; more = log.fetch()) news.logged.push_back(one.take(kinds));
   Said said;
   long long at = 0;
   soci::statement talk =
@@ -118,8 +120,9 @@ News news_after(soci::session& sql, Position after, int limit) {
   return news;
 }
 
-std::optional<std::vector<Logged>> logged_between(soci::session& sql, const LogFilter& filter, long long after,
-                                                  long long until, int limit) {
+std::optional<std::vector<Logged>> logged_between(soci::session& sql, const bus::Kinds& declared,
+                                                  const LogFilter& filter, long long after, long long until,
+                                                  int limit) {
   long long first = 0, last = 0;
   soci::indicator empty = soci::i_ok;
   sql << "SELECT MIN(seq) FROM events", into(first, empty);
@@ -137,10 +140,10 @@ std::optional<std::vector<Logged>> logged_between(soci::session& sql, const LogF
                             "ORDER BY seq LIMIT :limit";
   soci::statement log =
       (sql.prepare << query, use(after, "after"), use(until, "until"), use(kinds, "kinds"), use(filter.owner, "owner"),
-       use(one_more, "limit"), into(one.row.seq), into(event.kind), into(event.subject), into(event.owner),
+       use(one_more, "limit"), into(one.row.seq), into(one.kind), into(event.subject), into(event.owner),
        into(event.actor.name), into(event.actor.id), into(event.actor.address), into(one.at), into(event.detail));
   std::vector<Logged> out;
-  for (bool more = log.execute(true); more; more = log.fetch()) out.push_back(one.take());
+  for (bool more = log.execute(true); more; more = log.fetch()) out.push_back(one.take(declared));
   if (out.size() > static_cast<std::size_t>(limit)) return std::nullopt;
   return out;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bus/bus.h"
+#include "bus/kinds.h"
 #include "realtime/realtime.h"
 
 namespace soci {
@@ -57,11 +58,11 @@ struct News {
   std::vector<Logged> logged;
   std::vector<Said> said;
 };
-News news_after(soci::session& sql, Position after, int limit);
+News news_after(soci::session& sql, const bus::Kinds& kinds, Position after, int limit);
 
 /// What a room's part of the log has in (after, until]; nullopt when some of it is gone or it is more than `limit`.
-std::optional<std::vector<Logged>> logged_between(soci::session& sql, const LogFilter& filter, long long after,
-                                                  long long until, int limit);
+std::optional<std::vector<Logged>> logged_between(soci::session& sql, const bus::Kinds& kinds, const LogFilter& filter,
+                                                  long long after, long long until, int limit);
 std::optional<std::vector<Said>> said_between(soci::session& sql, const std::string& room, long long after,
                                               long long until, int limit);
 /// The newest of a room until `until`, the oldest first.

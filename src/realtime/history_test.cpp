@@ -17,6 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr bus::EventKind kRunning{.name = "instance.running", .prose = "An instance runs."};
+constexpr const bus::EventKind* kKinds[] = {&kRunning};
+
 class R9_1_History : public testing::Test {
  protected:
   R9_1_History() : folder_(fs::temp_directory_path() / ("tiltyard-rooms-" + std::to_string(::getpid()))) {
@@ -26,6 +29,7 @@ class R9_1_History : public testing::Test {
     const auto ours = migrations();
     all.insert(all.end(), ours.begin(), ours.end());
     EXPECT_TRUE(store_->migrate(all));
+    EXPECT_TRUE(kinds_.add("labs", kKinds));
   }
   ~R9_1_History() override {
     store_->close();
@@ -42,7 +46,7 @@ class R9_1_History : public testing::Test {
     const auto done = write([=](soci::session& sql) -> Result<> {
       for (int i = 0; i < count; ++i) {
         bus::Event event;
-        event.kind = "instance.running";
+        event.kind = kRunning;
         event.owner = owner;
         if (auto written = bus::record(sql, event); !written) return written;
       }
@@ -62,8 +66,8 @@ class R9_1_History : public testing::Test {
 
   /// How many there are between; -1: not complete.
   int logged(LogFilter filter, long long after, long long until, int limit = 100) {
-    return *write([=](soci::session& sql) -> Result<int> {
-      const auto rows = sql::logged_between(sql, filter, after, until, limit);
+    return *write([=, this](soci::session& sql) -> Result<int> {
+      const auto rows = sql::logged_between(sql, kinds_, filter, after, until, limit);
       return rows ? static_cast<int>(rows->size()) : -1;
     });
   }
@@ -77,6 +81,7 @@ class R9_1_History : public testing::Test {
 
   fs::path folder_;
   net::Loops loops_{1};
+  bus::Kinds kinds_;
   std::unique_ptr<store::Store> store_;
 };
 

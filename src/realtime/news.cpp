@@ -3,9 +3,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <array>
 
-#include "bus/event_kinds.h"
 #include "observe/log.h"
 #include "realtime/rooms.h"
 
@@ -16,13 +14,6 @@ constexpr int kAtOnce = 500;                   ///< rows of each sequence in one
 constexpr std::chrono::seconds kLookEvery{1};  ///< for what nobody has told us of
 constexpr std::chrono::milliseconds kFigureStep{50};
 
-/// Kinds of events after which somebody may have lost a right.
-bool about_rights(std::string_view kind) {
-  static constexpr std::array<std::string_view, 6> kGroups = {"session", "logout", "token.",
-                                                              "user.",   "team.",  "limits."};
-  return std::ranges::any_of(kGroups, [kind](std::string_view group) { return kind.starts_with(group); });
-}
-
 }  // namespace
 
 asio::awaitable<void> Service::State::follow() {
@@ -31,8 +22,8 @@ asio::awaitable<void> Service::State::follow() {
   while (true) {
     news.reset();
     if (std::exchange(nudged, false)) publish({{"news", true}});
-    auto work = [after = at](soci::session& session) -> Result<sql::News> {
-      return sql::news_after(session, after, kAtOnce);
+    auto work = [&kinds = parts.kinds, after = at](soci::session& session) -> Result<sql::News> {
+      return sql::news_after(session, kinds, after, kAtOnce);
     };
     auto fresh = co_await parts.store.read(std::move(work));
     if (!fresh) {
@@ -95,7 +86,7 @@ void Service::State::send(Room& room, std::string_view event, json::object told,
 
 /// All that takes time comes first; then everybody is told and the position moves, in one go.
 asio::awaitable<void> Service::State::tell_logged(Logged logged) {
-  if (about_rights(logged.event.kind)) rights.set();
+  if (logged.event.kind->touches == bus::Touches::kRights) rights.set();
   const auto told = co_await news_of(std::move(logged.event), logged.seq);
   send_all(told, offset_text(epoch, {logged.seq, at.talk}));
   at.log = logged.seq;
@@ -112,9 +103,12 @@ void Service::State::tell_said(const Said& said) {
 
 /// What is in the log comes from there; the bus only says that it is time to look. What is not, passes.
 void Service::State::tell_passing(const bus::Event& event) {
-  if (bus::find_kind(event.kind) != nullptr) return nudge();
+  if (event.kind->rows != bus::Rows::kNone) return nudge();
   publish({{"passing",
-            {{"kind", event.kind}, {"subject", event.subject}, {"owner", event.owner}, {"at", to_micros(event.at)}}}});
+            {{"kind", event.kind->name},
+             {"subject", event.subject},
+             {"owner", event.owner},
+             {"at", to_micros(event.at)}}}});
   if (!concerned(event).empty()) gate.spawn(parts.home, "passing news", tell_passing_later(event));
 }
 

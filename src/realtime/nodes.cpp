@@ -73,7 +73,7 @@ void Service::State::hear(std::string text) {
   if (message.contains("news")) news.set();
   if (const auto* passing = message.if_contains("passing"); passing != nullptr && passing->is_object()) {
     bus::Event event;
-    event.kind = text_of(passing->get_object(), "kind");
+    event.kind = parts.kinds.of(text_of(passing->get_object(), "kind"));
     event.subject = text_of(passing->get_object(), "subject");
     event.owner = text_of(passing->get_object(), "owner");
     event.at = parts.clock.now();

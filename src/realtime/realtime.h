@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bus/bus.h"
+#include "bus/kinds.h"
 #include "identity/identity.h"
 #include "limits/limits.h"
 #include "net/router.h"
@@ -78,6 +79,7 @@ struct Parts {
   identity::Service& identity;
   limits::Service& limits;
   const Clock& clock;
+  const bus::Kinds& kinds;
 };
 
 std::vector<store::Migration> migrations();

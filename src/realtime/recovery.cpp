@@ -38,12 +38,13 @@ struct Wanted {
   Position from;
 };
 
-std::optional<Past> read_past(soci::session& session, const std::vector<Wanted>& wanted, Position until) {
+std::optional<Past> read_past(soci::session& session, const bus::Kinds& kinds, const std::vector<Wanted>& wanted,
+                              Position until) {
   Past past;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const auto& one = wanted[i];
     if (one.log) {
-      auto rows = sql::logged_between(session, *one.log, one.from.log, until.log, kMostMissed);
+      auto rows = sql::logged_between(session, kinds, *one.log, one.from.log, until.log, kMostMissed);
       if (!rows) return std::nullopt;
       for (auto& row : *rows) past.logged.emplace_back(i, std::move(row));
     }
@@ -78,8 +79,9 @@ asio::awaitable<Result<std::optional<std::vector<Missed>>>> Service::State::miss
     if (kind->talk) one.talk = Room::talk_id(*kind, room.key);
     least = {std::min(least.log, room.from.log), std::min(least.talk, room.from.talk)};
   }
-  auto work = [wanted = std::move(wanted), until](soci::session& session) -> Result<std::optional<Past>> {
-    return read_past(session, wanted, until);
+  auto work = [&kinds = parts.kinds, wanted = std::move(wanted),
+               until](soci::session& session) -> Result<std::optional<Past>> {
+    return read_past(session, kinds, wanted, until);
   };
   auto past = co_await parts.store.read(std::move(work));
   if (!past) co_return fail(std::move(past.error()));

@@ -9,6 +9,7 @@
 
 #include "observe/log.h"
 #include "templates/catalogue_state.h"
+#include "templates/events.h"
 
 namespace tiltyard::templates {
 namespace {
@@ -284,7 +285,7 @@ void Catalogue::State_::report(const TemplateId& id, const std::string& hash, st
 
 void Catalogue::State_::publish(const TemplateId& id, bool gone) {
   bus::Event event;
-  event.kind = gone ? "template.gone" : "template.changed";
+  event.kind = gone ? events::kGone : events::kChanged;
   event.subject = id.str();
   event.at = clock.now();
   event.detail = "{}";

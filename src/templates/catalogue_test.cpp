@@ -23,8 +23,8 @@ using testing::HasSubstr;
 class CatalogueTest : public testing::Test {
  protected:
   CatalogueTest() : engine(loop.get_executor()) {
-    subscription =
-        bus.subscribe([this](const bus::Event& event) { events.push_back(event.kind + " " + event.subject); });
+    subscription = bus.subscribe(
+        [this](const bus::Event& event) { events.push_back(std::string(event.kind->name) + " " + event.subject); });
   }
 
   void open(Options options = test_options()) {

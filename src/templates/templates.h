@@ -34,8 +34,8 @@ struct Entry {
 };
 
 /// All templates: reads the folders, watches them, makes their images behind the scenes (once per content hash, never
-/// at spawn). Lives on the home loop. Publishes "template.changed" (subject: the id; also for build progress, at most
-/// five a second) and "template.gone" on the bus.
+/// at spawn). Lives on the home loop. Publishes `events::kChanged` (subject: the id; also for build progress, at most
+/// five a second) and `events::kGone` on the bus.
 class Catalogue {
  public:
   Catalogue(Options options, engine::Engine& engine, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);

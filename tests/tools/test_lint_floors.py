@@ -29,7 +29,7 @@ def test_ground_may_not_look_at_itself_through_capabilities(check):
     assert check({"src/gateway/proxy.cpp": '#include "labs/labs.h"\n'}) != []
 
 
-@pytest.mark.parametrize("header, fine", [("labs/labs.h", True), ("labs/model.h", True), ("labs/store.h", False), ("labs/saga/step.h", False)])
+@pytest.mark.parametrize("header, fine", [("labs/labs.h", True), ("labs/model.h", True), ("labs/events.h", True), ("labs/store.h", False), ("labs/saga/step.h", False)])
 def test_capabilities_see_only_what_others_show(check, header, fine):
     assert (check({"src/identity/service.cpp": f'#include "{header}"\n'}) == []) is fine
 
@@ -58,3 +58,11 @@ def test_long_files_are_found_anywhere(check):
 
 def test_local_and_system_includes_are_left_alone(check):
     assert check({"src/base/a.cpp": '#include "a.h"\n#include <store/store.h>\n'}) == []
+
+
+def test_a_kind_of_event_that_is_declared_is_listed(check):
+    kind = 'inline constexpr bus::EventKind {}{{.name = "x"}};\n'
+    listed = "inline constexpr const bus::EventKind* kAll[] = {&kMade, &kLost};\n"
+    assert check({"src/labs/events.h": kind.format("kMade") + kind.format("kLost") + listed}) == []
+    found = check({"src/labs/events.h": kind.format("kMade") + kind.format("kForgotten") + listed})
+    assert [line for line in found if "kForgotten" in line] and len(found) == 1

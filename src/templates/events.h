@@ -1,0 +1,16 @@
+#pragma once
+
+#include "bus/event_kind.h"
+
+/// What templates tells of; docs/event-kinds.md has it all.
+namespace tiltyard::templates::events {
+
+inline constexpr bus::EventKind kChanged{.name = "template.changed",
+                                         .prose = "A template, its state or how far its image is built has changed.",
+                                         .rows = bus::Rows::kNone};
+inline constexpr bus::EventKind kGone{
+    .name = "template.gone", .prose = "A template is there no more.", .rows = bus::Rows::kNone};
+
+inline constexpr const bus::EventKind* kAll[] = {&kChanged, &kGone};
+
+}  // namespace tiltyard::templates::events
