@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <map>
 
 #include "cli/words.h"
 #include "config/settings.h"
@@ -81,24 +83,33 @@ json::object problem_json(const std::string& id, const templates::Problem& probl
           {"message", problem.message}};
 }
 
+void report(const Context& context, const std::string& id, const fs::path& folder, const templates::Problem& problem,
+            Count& count, json::array& items) {
+  const bool error = problem.severity == templates::Problem::Severity::kError;
+  ++(error ? count.errors : count.warnings);
+  if (context.json) {
+    items.push_back(problem_json(id, problem));
+    return;
+  }
+  // As compilers print it, so that editors find the place.
+  const auto file = problem.file.empty() ? folder.string() : (folder / problem.file).lexically_normal().string();
+  const auto place = problem.line > 0 ? fmt::format("{}:{}", file, problem.line) : file;
+  print(fmt::format("{}: {}: {}\n", harmless(place),
+                    painted(error ? "error" : "warning", error ? Colour::kRed : Colour::kYellow, context.colours),
+                    harmless(problem.message)));
+}
+
+/// `owners`: the folders that were looked at, by the ids of their templates.
 void lint_one(const Context& context, const fs::path& folder, const templates::Options& options, Count& count,
-              json::array& items) {
+              json::array& items, std::map<std::string, fs::path>& owners) {
   const auto read = templates::read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
-  for (const auto& problem : read.problems) {
-    const bool error = problem.severity == templates::Problem::Severity::kError;
-    ++(error ? count.errors : count.warnings);
-    if (context.json) {
-      items.push_back(problem_json(read.id.str(), problem));
-      continue;
-    }
-    // As compilers print it, so that editors find the place.
-    const auto file = problem.file.empty() ? folder.string() : (folder / problem.file).lexically_normal().string();
-    const auto place = problem.line > 0 ? fmt::format("{}:{}", file, problem.line) : file;
-    print(fmt::format("{}: {}: {}\n", harmless(place),
-                      painted(error ? "error" : "warning", error ? Colour::kRed : Colour::kYellow, context.colours),
-                      harmless(problem.message)));
-  }
+  for (const auto& problem : read.problems) report(context, read.id.str(), folder, problem, count, items);
+  const auto [owner, first] = owners.emplace(read.id.str(), folder);
+  if (first) return;
+  const auto twins = fmt::format("the folder {} has the same id, \"{}\"; say another `id` in one's instance.toml",
+                                 owner->second.string(), read.id.str());
+  report(context, read.id.str(), folder, {templates::Problem::Severity::kError, "", 0, twins}, count, items);
 }
 
 int list_templates(Context& context) {
@@ -131,23 +142,29 @@ int list_templates(Context& context) {
   return kOk;
 }
 
-int lint_templates(Context& context, const std::string& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) {
-    note(fmt::format("tiltyard: {} is no folder. Name a template's folder, or the folder that has them.", path));
-    return kNotFound;
+int lint_templates(Context& context, const std::vector<std::string>& paths) {
+  std::vector<fs::path> folders;
+  for (const auto& path : paths) {
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored)) {
+      note(fmt::format("tiltyard: {} is no folder. Name a template's folder, or the folder that has them.", path));
+      return kNotFound;
+    }
+    const auto found = folders_of(path);
+    if (found.empty()) {
+      note(fmt::format("tiltyard: {} has no template in it: no compose file, no Dockerfile, no instance.toml.", path));
+      return kNotFound;
+    }
+    std::ranges::copy_if(found, std::back_inserter(folders),
+                         [&](const fs::path& folder) { return std::ranges::find(folders, folder) == folders.end(); });
   }
   const auto settings = config::load(config_path(context), config::process_environment());
   if (!settings) return complain(context, settings.error());
   const auto options = options_of(*settings);
-  const auto folders = folders_of(path);
-  if (folders.empty()) {
-    note(fmt::format("tiltyard: {} has no template in it: no compose file, no Dockerfile, no instance.toml.", path));
-    return kNotFound;
-  }
   Count count;
   json::array items;
-  for (const auto& folder : folders) lint_one(context, folder, options, count, items);
+  std::map<std::string, fs::path> owners;
+  for (const auto& folder : folders) lint_one(context, folder, options, count, items, owners);
   if (context.json) {
     print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
   } else {
@@ -165,9 +182,9 @@ void add_templates(Words& words) {
   templates->require_subcommand(0, 1);
   words.does(templates, [c] { return list_templates(*c); });
   auto* lint = templates->add_subcommand("lint", "Check template folders without a server");
-  auto path = std::make_shared<std::string>();
-  lint->add_option("path", *path, "A template's folder, or the folder that has them")->required()->type_name("");
-  words.does(lint, [c, path] { return lint_templates(*c, *path); });
+  auto paths = std::make_shared<std::vector<std::string>>();
+  lint->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
+  words.does(lint, [c, paths] { return lint_templates(*c, *paths); });
 }
 
 }  // namespace tiltyard::cli

@@ -37,6 +37,16 @@ std::vector<std::string> ids_of(Context& context, const std::string& path) {
   return out;
 }
 
+/// The command that was being read, with all of its words.
+std::string command_of(const CLI::App& app) {
+  std::string words = app.get_name();
+  for (const auto* word = &app; !word->get_subcommands().empty();) {
+    word = word->get_subcommands().back();
+    words += " " + word->get_name();
+  }
+  return words;
+}
+
 }  // namespace
 
 void Words::does(CLI::App* word, std::function<int()> work) {
@@ -97,11 +107,8 @@ int Commands::run(const std::vector<std::string>& words) {
     app_->exit(done);
     return kOk;
   } catch (const CLI::ParseError& error) {
-    const auto* command = app_.get();
-    while (!command->get_subcommands().empty()) command = command->get_subcommands().back();
-    const auto name = command == app_.get() ? std::string("tiltyard") : "tiltyard " + command->get_name();
     note(fmt::format("tiltyard: {}", error.what()));
-    note(fmt::format("See: {} --help", name));
+    note(fmt::format("See: {} --help", command_of(*app_)));
     return kUsage;
   }
   return words_->act();

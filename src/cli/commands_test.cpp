@@ -352,5 +352,31 @@ TEST(R11_4, LintNamesFileAndLine) {
   EXPECT_EQ(run({"templates", "lint", "nowhere"}).code, kNotFound);
 }
 
+TEST(R11_4, LintTakesSeveralFolders) {
+  const Folder folder;
+  for (const std::string id : {"one", "two", "three"}) {
+    folder.write("templates/" + id + "/instance.toml", "name = \"T\"\nimage = \"x:1\"\nports = [8000]\n");
+  }
+  const auto two = run({"templates", "lint", "templates/one", "templates/two"});
+  EXPECT_EQ(two.code, kOk) << two.out << two.error;
+  EXPECT_NE(two.error.find("2 templates: 0 errors"), std::string::npos) << two.error;
+  EXPECT_NE(run({"templates", "lint", "templates/one", "templates"}).error.find("3 templates"), std::string::npos)
+      << "each once";
+  EXPECT_EQ(run({"templates", "lint", "templates/one", "nowhere"}).code, kNotFound);
+  folder.write("templates/four/instance.toml", "id = \"one\"\nimage = \"x:1\"\nports = [8000]\n");
+  const auto twins = run({"templates", "lint", "templates"});
+  EXPECT_EQ(twins.code, kFailed);
+  EXPECT_NE(twins.out.find("templates/one: error: the folder templates/four has the same id"), std::string::npos)
+      << twins.out;
+}
+
+TEST(R11_4, AnErrorNamesTheWholeCommandThatHelps) {
+  const auto wrong = run({"templates", "lint", "--nonsense"});
+  EXPECT_EQ(wrong.code, kUsage);
+  EXPECT_NE(wrong.error.find("See: tiltyard templates lint --help"), std::string::npos) << wrong.error;
+  EXPECT_EQ(run({"templates", "lint", "--help"}).code, kOk);
+  EXPECT_NE(run({"--nonsense"}).error.find("See: tiltyard --help"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tiltyard::cli

@@ -168,6 +168,10 @@ void Catalogue::State_::take(const std::string& folder, Template tmpl) {
     item.reason = first_error(*item.tmpl);
     log::warn("templates", "a template is broken", {{"template", item.tmpl->id.str()}, {"reason", item.reason}});
   }
+  if (!before && item.tmpl->id.str() != folder) {
+    log::info("templates", "a template's id is not its folder's name",
+              {{"folder", folder}, {"template", item.tmpl->id.str()}});
+  }
   if (before && before->id != item.tmpl->id) publish(before->id, true);
   publish(item.tmpl->id);
 }
@@ -186,12 +190,15 @@ void Catalogue::State_::mark_twins() {
   std::map<TemplateId, std::string> owners;
   for (auto& [folder, item] : items) {
     const auto [owner, first] = owners.emplace(item.tmpl->id, folder);
-    const std::string reason = fmt::format("the folder {} has the same id", owner->second);
+    const std::string reason =
+        fmt::format("the folders \"{}\" and \"{}\" have the same id, \"{}\"; say another `id` in one's instance.toml",
+                    owner->second, folder, item.tmpl->id.str());
     if (!first && item.state != State::kBroken) {
       ++item.version;
       item.missing.clear();
       item.state = State::kBroken;
       item.reason = reason;
+      log::warn("templates", "a template is broken", {{"template", item.tmpl->id.str()}, {"reason", reason}});
     } else if (first && item.state == State::kBroken && !item.tmpl->broken() && !item.build_failed) {
       ++item.version;
       item.state = State::kBuilding;  // its twin has gone

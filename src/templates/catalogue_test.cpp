@@ -250,6 +250,10 @@ TEST_F(R1_2_Catalogue, TheSecondFolderOfAnIdIsBrokenUntilTheFirstGoes) {
   ASSERT_EQ(catalogue->list().size(), 2u);
   EXPECT_EQ(state_of("one"), State::kReady);
   EXPECT_EQ(catalogue->find(TemplateId("one"))->tmpl->endpoints.at(0).port, 80);
+  for (const auto& entry : catalogue->list()) {
+    if (entry.state != State::kBroken) continue;
+    EXPECT_NE(entry.reason.find("\"one\" and \"two\""), std::string::npos) << entry.reason;
+  }
   folder.remove("one");
   until([&] { return catalogue->list().size() == 1 && state_of("one") == State::kReady; }, "the second to take over");
   EXPECT_EQ(catalogue->find(TemplateId("one"))->tmpl->endpoints.at(0).port, 81);

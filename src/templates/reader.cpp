@@ -100,10 +100,10 @@ class FolderReader {
       if (is_slug(settings_.id->value)) out_.id = TemplateId(settings_.id->value);
       else problems_.error(settings_.id->place, "an id has at most 40 lower-case letters, digits and single \"-\"");
     } else if (!is_slug(folder_name(out_.folder))) {
-      problems_.error(place_of("instance.toml"),
-                      fmt::format("the folder's name \"{}\" is no id (at most 40 lower-case letters, digits and single "
-                                  "\"-\"); say `id` in instance.toml",
-                                  printable(folder_name(out_.folder))));
+      problems_.warn(place_of("instance.toml"),
+                     fmt::format("the folder's name \"{}\" is no id (at most 40 lower-case letters, digits and single "
+                                 "\"-\"), so the id is \"{}\"; `id` in instance.toml says another",
+                                 printable(folder_name(out_.folder)), out_.id.str()));
     }
     out_.name = settings_.name.empty() ? out_.id.str() : settings_.name;
     out_.category = settings_.category.empty() ? "misc" : settings_.category;

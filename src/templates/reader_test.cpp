@@ -214,6 +214,21 @@ TEST(R1_2, AnEmptyFolderSaysWhatIsMissing) {
   EXPECT_TRUE(says(tmpl, "no compose file, no Dockerfile"));
 }
 
+TEST(R1_2, AFoldersNameThatIsNoIdGivesOne) {
+  const std::vector<std::pair<std::string, std::string>> names{
+      {"gitea-1.4-rce", "gitea-1-4-rce"},
+      {"Log4Shell", "log4shell"},
+      {"a-very-long-name-of-a-vulnerable-web-application", "a-very-long-name-of-a-vulnerable-web-app"}};
+  for (const auto& [name, id] : names) {
+    TestFolder folder;
+    folder.write(name + "/instance.toml", "image = \"x:1\"\nports = [80]\n");
+    const Template tmpl = read_folder(folder.at(name), test_options());
+    EXPECT_FALSE(tmpl.broken()) << problems_text(tmpl);
+    EXPECT_EQ(tmpl.id.str(), id);
+    EXPECT_TRUE(says(tmpl, "so the id is \"" + id + "\"")) << problems_text(tmpl);
+  }
+}
+
 TEST(R1_2, AllFourNamesOfAComposeFileAreRead) {
   for (const char* name : {"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}) {
     TestFolder folder;
