@@ -30,11 +30,11 @@
 #include "identity/identity.h"
 #include "jobs/http.h"
 #include "labs/http.h"
-#include "labs/machine_spec.h"
 #include "labs/service.h"
 #include "labs/steps.h"
 #include "net/server.h"
 #include "observe/log.h"
+#include "store/identity.h"
 #include "store/store.h"
 #include "templates/templates.h"
 
@@ -102,6 +102,7 @@ struct Server::Parts {
   WorkerPool hashing{"hashing", 2};
   int lock = -1;  ///< of data/lock: one server per data folder
   std::unique_ptr<store::Store> store;
+  labs::Claimant claimant;
   std::unique_ptr<jobs::Service> jobs;
   std::unique_ptr<engine::Engine> engine;
   Records records;
@@ -181,6 +182,7 @@ Result<> Server::make_engine() {
   if (from.kind == config::EngineKind::kFake) {
     engine::FakeOptions options;
     options.name_space = from.name_space;
+    options.server = parts_->claimant.server;
     parts_->engine = std::make_unique<engine::FakeEngine>(loops_.home(), options);
     return {};
   }
@@ -192,6 +194,7 @@ Result<> Server::make_engine() {
   options.files_folder = fs::absolute(settings_.data.path).lexically_normal().string();
   options.trust_remote_isolation = from.trust_remote_isolation;
   options.name_space = from.name_space;
+  options.server = parts_->claimant.server;
   auto engine = engine::DockerEngine::make(loops_.home(), std::move(options));
   if (!engine) return fail(std::move(engine.error()));
   parts_->engine = std::move(*engine);
@@ -259,6 +262,7 @@ void Server::make_services() {
     return gateway->set_asleep(std::move(id), asleep);
   };
   auto options = labs_options(settings_);
+  options.claimant = parts.claimant;
   auto* flags = parts.flags.get();
   options.pool_choice = [flags](const templates::Template& tmpl) { return flags->pool_kind_of(tmpl); };
   parts.labs = std::make_unique<labs::Service>(std::move(options), needs, std::move(steps));
@@ -325,6 +329,9 @@ void Server::make_routes() {
 asio::awaitable<Result<>> Server::start() {
   auto opened = open_store();
   if (!opened) co_return opened;
+  auto identity = co_await store::server_identity(*parts_->store);
+  if (!identity) co_return fail(std::move(identity.error()));
+  parts_->claimant = claimant(settings_, std::move(*identity));
   auto made = make_engine();
   if (!made) co_return made;
   auto& parts = *parts_;
@@ -410,26 +417,13 @@ asio::awaitable<void> Server::stop() {
   if (parts.flags) co_await parts.flags->close();
   if (parts.catalogue) co_await parts.catalogue->close();
   if (parts.gateway) co_await parts.gateway->stop(std::chrono::milliseconds{500});
-  if (parts.engine && parts.labs && !parts.engine->away()) co_await remove_shared_networks();
+  if (parts.labs) co_await parts.labs->leave();
   if (parts.engine) co_await parts.engine->close();
   if (parts.limits) co_await parts.limits->close();
   if (parts.redis) co_await parts.redis->close();
   if (parts.identity) co_await parts.identity->close();
   if (parts.store) co_await parts.records.close(*parts.store, parts.clock);
   if (parts.store) parts.store->close();
-}
-
-/// A server that leaves with nothing running leaves nothing behind, not even the networks that single machines share.
-asio::awaitable<void> Server::remove_shared_networks() {
-  if (!parts_->labs->all_live().empty()) co_return;
-  auto found = co_await parts_->engine->list();
-  if (!found) co_return;
-  for (const auto& resource : *found) {
-    if (resource.kind != engine::ResourceKind::kNetwork || !resource.labels.contains(labs::kLabelShared)) continue;
-    auto removed = co_await parts_->engine->destroy_network(resource.name);
-    if (!removed)
-      log::warn("app", "a shared network stays", {{"network", resource.name}, {"cause", removed.error().cause}});
-  }
 }
 
 }  // namespace tiltyard::app

@@ -42,7 +42,6 @@ class Server {
   void make_services();
   void make_routes();
   asio::awaitable<void> stop_instances_of(UserId user);
-  asio::awaitable<void> remove_shared_networks();
 
   config::Settings settings_;
   net::Loops& loops_;

@@ -99,9 +99,10 @@ void engine_keys(Engine& e, Network& n, std::vector<Key>& keys) {
   keys.push_back({"engine", "url",
                   "Where the engine answers: unix:///PATH, or tcp://HOST:PORT with the TLS files below.", kRestart,
                   Text{&e.url, Text::Form::kEngineUrl}});
-  keys.push_back({"engine", "namespace",
-                  "Marks what belongs to this server in the engine. Two servers that share an engine need two names.",
-                  kRestart, Text{&e.name_space, Text::Form::kNamespace}});
+  keys.push_back(
+      {"engine", "namespace",
+       "Marks what belongs to this server in the engine. A second server under the same name does not start.", kRestart,
+       Text{&e.name_space, Text::Form::kNamespace}});
   keys.push_back({"engine", "tls_ca", "PEM file with the authority that the engine's certificate must come from.",
                   kRestart, Text{&e.tls_ca, Text::Form::kPath}});
   keys.push_back({"engine", "tls_certificate", "PEM file with the certificate that we show to the engine.", kRestart,
@@ -115,10 +116,10 @@ void engine_keys(Engine& e, Network& n, std::vector<Key>& keys) {
                   kRestart, Flag{&e.trust_remote_isolation}});
   keys.push_back({"engine", "runtime", "The OCI runtime for machines, such as \"runsc\"; empty: the engine's default.",
                   kRestart, Text{&e.runtime, Text::Form::kAny}});
-  keys.push_back(
-      {"network", "pool",
-       "The private range that instances' networks are cut from, /8 to /16. Nothing else may use it on this host.",
-       kRestart, Text{&n.pool, Text::Form::kNetwork}});
+  keys.push_back({"network", "pool",
+                  "The private range that instances' networks are cut from, /8 to /16. What others use of it on this "
+                  "host is left out.",
+                  kRestart, Text{&n.pool, Text::Form::kNetwork}});
   keys.push_back({"network", "shared_size",
                   "Instances of a single machine on one shared network; a Linux bridge takes 1,023 ports.", kRestart,
                   Number{&n.shared_size, 1, 1000}});

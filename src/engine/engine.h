@@ -67,6 +67,14 @@ struct Resource {
   Handle handle;                               ///< machines only
 };
 
+/// Addresses of the engine's host that something uses: one of its networks, or a route of the host itself.
+struct UsedRange {
+  std::string subnet;                              ///< "10.64.3.0/28"
+  std::string holder;                              ///< for people: the network's name, or the interface of the route
+  bool route = false;                              ///< of the host, and of none of the engine's networks
+  std::map<std::string, std::string> labels = {};  ///< of the network
+};
+
 struct Stats {
   std::int64_t cpu_nanos = 0;  ///< since the machine's start
   std::int64_t memory = 0;     ///< bytes, without the page cache
@@ -167,6 +175,8 @@ class Engine {
   virtual asio::awaitable<Result<>> ensure_isolation() = 0;
   virtual asio::awaitable<Result<>> create_network(NetworkSpec spec) = 0;
   virtual asio::awaitable<Result<>> destroy_network(std::string name) = 0;
+  /// All IPv4 ranges that are in use beside the engine's machines, whosever they are.
+  virtual asio::awaitable<Result<std::vector<UsedRange>>> used_ranges() = 0;
   virtual asio::awaitable<Result<>> create_volume(std::string name, std::map<std::string, std::string> labels) = 0;
   virtual asio::awaitable<Result<>> destroy_volume(std::string name) = 0;
 
@@ -185,7 +195,8 @@ class Engine {
   virtual asio::awaitable<Result<MachineStatus>> inspect(Handle handle) = 0;
   /// The handle of a machine whose create was not answered, or that an earlier process made; nullopt: there is none.
   virtual asio::awaitable<Result<std::optional<Handle>>> recover(std::string machine_name) = 0;
-  /// Everything of ours (label tiltyard.managed=true and this namespace), of all kinds.
+  /// Everything with our namespace (label tiltyard.managed=true and this namespace), of all kinds; another server's
+  /// label says that it is not ours.
   virtual asio::awaitable<Result<std::vector<Resource>>> list() = 0;
   virtual asio::awaitable<Result<Stats>> stats(Handle handle) = 0;
   virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) = 0;

@@ -13,7 +13,8 @@ using Labels = std::map<std::string, std::string>;
 
 /// Every resource of ours carries these.
 inline constexpr char kLabelManaged[] = "tiltyard.managed";      ///< "true"
-inline constexpr char kLabelNamespace[] = "tiltyard.namespace";  ///< which server's
+inline constexpr char kLabelNamespace[] = "tiltyard.namespace";  ///< as the operator named it
+inline constexpr char kLabelServer[] = "tiltyard.server";        ///< which server's, by its own identity; images: none
 inline constexpr char kLabelInstance[] = "tiltyard.instance";
 inline constexpr char kLabelTemplate[] = "tiltyard.template";
 inline constexpr char kLabelMachine[] = "tiltyard.machine";

@@ -28,35 +28,100 @@ std::optional<std::uint32_t> parse_dotted(const std::string& text) {
   return a << 24 | b << 16 | c << 8 | d;
 }
 
+/// Five characters that tell this server's shared networks from another's: FNV-1a of its identity.
+std::string tag_of(const std::string& server) {
+  std::uint32_t hash = 2166136261u;
+  for (const char c : server) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return fmt::format("{:05x}", hash & 0xfffff);
+}
+
+struct Block {
+  std::uint64_t begin, end;
+};
+
+/// "10.64.0.0/12" as the addresses that it has; nullopt where it is no such range.
+std::optional<Block> parse_block(const std::string& subnet) {
+  const auto slash = subnet.find('/');
+  const auto address = parse_dotted(subnet.substr(0, slash));
+  unsigned bits = 33;
+  if (slash != std::string::npos) std::from_chars(subnet.data() + slash + 1, subnet.data() + subnet.size(), bits);
+  if (!address || bits > 32) return std::nullopt;
+  const std::uint64_t size = std::uint64_t{1} << (32 - bits);
+  const std::uint64_t begin = *address & ~(size - 1);
+  return Block{begin, begin + size};
+}
+
 }  // namespace
 
-AddressPlan::AddressPlan(std::uint32_t base, std::uint32_t size, std::string prefix, std::uint32_t machines_per_bridge)
-    : base_(base),
+AddressPlan::AddressPlan(std::string pool, std::uint32_t base, std::uint32_t size, std::string prefix,
+                         const std::string& server, std::uint32_t machines_per_bridge)
+    : pool_(std::move(pool)),
+      base_(base),
+      size_(size),
       shared_count_((size / 16) >> kSharedBits),
       stack_base_(base + size / 16),
       stack_count_((size - size / 16) >> kStackBits),
       shared_hosts_(std::clamp(machines_per_bridge, 1u, kSharedHosts)),
-      prefix_(std::move(prefix)) {}
+      prefix_(std::move(prefix)),
+      tag_(tag_of(server)) {}
 
-Result<AddressPlan> AddressPlan::make(const std::string& pool, const std::string& prefix,
+Result<AddressPlan> AddressPlan::make(const std::string& pool, const std::string& prefix, const std::string& server,
                                       std::uint32_t machines_per_bridge) {
-  const auto slash = pool.find('/');
-  const auto address = parse_dotted(pool.substr(0, slash));
-  unsigned bits = 0;
-  if (slash != std::string::npos) std::from_chars(pool.data() + slash + 1, pool.data() + pool.size(), bits);
-  if (!address || bits < 8 || bits > 16) {
+  const auto block = parse_block(pool);
+  if (!block || block->end - block->begin > 1u << 24 || block->end - block->begin < 1u << 16) {
     return fail(Code::kInvalid, "invalid-pool",
                 fmt::format("network.pool is '{}'; it must be an IPv4 range from /8 to /16, like 10.64.0.0/12", pool));
   }
-  const std::uint32_t size = 1u << (32 - bits);
-  return AddressPlan(*address & ~(size - 1), size, prefix, machines_per_bridge);
+  const auto size = static_cast<std::uint32_t>(block->end - block->begin);
+  return AddressPlan(pool, static_cast<std::uint32_t>(block->begin), size, prefix, server, machines_per_bridge);
 }
 
-engine::NetworkSpec AddressPlan::shared_network(std::uint32_t index, bool egress) const {
+AddressPlan::Overlap AddressPlan::overlap(const std::string& subnet) const {
+  const auto block = parse_block(subnet);
+  const std::uint64_t end = std::uint64_t{base_} + size_;
+  if (!block || block->begin >= end || block->end <= base_) return Overlap::kNone;
+  return block->begin <= base_ && block->end >= end ? Overlap::kWhole : Overlap::kPart;
+}
+
+void AddressPlan::avoid(const std::string& subnet) {
+  if (overlap(subnet) == Overlap::kNone) return;
+  const auto block = parse_block(subnet);
+  avoided_.emplace(block->begin, block->end);
+}
+
+/// The last address in the pool of what others use, if any of this range is theirs.
+std::optional<std::uint32_t> AddressPlan::avoided_until(std::uint32_t start, std::uint32_t size) const {
+  for (const auto& [begin, end] : avoided_) {
+    if (begin >= std::uint64_t{start} + size) break;
+    if (end > start) return static_cast<std::uint32_t>(std::min(end, std::uint64_t{base_} + size_) - 1);
+  }
+  return std::nullopt;
+}
+
+Error AddressPlan::exhausted(std::string_view what) const {
+  if (avoided_.empty()) {
+    return {Code::kExhausted, "addresses-exhausted", fmt::format("All {} are in use; try again later.", what), {}, {}};
+  }
+  return {Code::kExhausted,
+          "addresses-exhausted",
+          fmt::format("No {} are left: others on this host use {} ranges of network.pool ({}). Try again later, or set "
+                      "it to a range that nobody else uses.",
+                      what, avoided_.size(), pool_),
+          {},
+          {}};
+}
+
+std::uint32_t AddressPlan::shared_start(SharedKey key) const {
   // Both kinds share the blocks' numbers: even ones without, odd ones with egress.
-  const std::uint32_t start = base_ + ((index * 2 + (egress ? 1 : 0)) << kSharedBits);
+  return base_ + ((key.second * 2 + (key.first ? 1 : 0)) << kSharedBits);
+}
+
+engine::NetworkSpec AddressPlan::shared_network(SharedKey key) const {
+  if (const auto named = named_.find(key); named != named_.end()) return named->second;
+  const auto [egress, index] = key;
+  const std::uint32_t start = shared_start(key);
   engine::NetworkSpec spec;
-  spec.name = fmt::format("{}-shared{}-{}", prefix_, egress ? "-out" : "", index);
+  spec.name = fmt::format("{}-{}-shared{}-{}", prefix_, tag_, egress ? "-out" : "", index);
   spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kSharedBits);
   spec.gateway = dotted(start + 1);
   spec.shared = true;
@@ -87,34 +152,56 @@ Result<> AddressPlan::place(const templates::Template& tmpl, const InstanceId& i
 }
 
 Result<> AddressPlan::place_single(const templates::Template& tmpl, Plan& plan) {
-  for (std::uint32_t index = 0; index * 2 + 1 < shared_count_; ++index) {
-    const auto spec = shared_network(index, tmpl.egress);
-    if (avoided_.contains(spec.subnet)) continue;
-    auto& used = shared_[{tmpl.egress, index}];
+  const std::uint32_t usual = shared_count_ / 2, all = (size_ >> kSharedBits) / 2;
+  std::uint32_t usable = 0;
+  for (std::uint32_t i = 0; i < all && usable < usual; ++i) {
+    // Those beyond the usual ones, which only stand in for some that are others', from the end: stacks begin in front.
+    const SharedKey key{tmpl.egress, i < usual ? i : all - 1 - (i - usual)};
+    const std::uint32_t start = shared_start(key);
+    if (avoided_until(start, 1u << kSharedBits) || (i >= usual && !borrow_from_stacks(key))) continue;
+    ++usable;
+    auto& used = shared_[key];
     if (used.size() >= shared_hosts_) continue;
     // The addresses go round: the one that was just given back is the last to be used again, so that nobody's
     // lingering connection reaches the next owner.
-    auto& last = last_host_.try_emplace({tmpl.egress, index}, kFirstHost - 1).first->second;
+    auto& last = last_host_.try_emplace(key, kFirstHost - 1).first->second;
     do { last = last + 1 < kFirstHost + kSharedHosts ? last + 1 : kFirstHost; } while (used.contains(last));
     const std::uint32_t host = last;
     used.insert(host);
-    const std::uint32_t start = base_ + ((index * 2 + (tmpl.egress ? 1 : 0)) << kSharedBits);
+    const auto spec = shared_network(key);
     plan.networks.push_back(planned(spec));
     plan.machines.front().attachments.push_back({spec.name, dotted(start + host), {}});
     return {};
   }
-  return fail(Code::kExhausted, "addresses-exhausted", "All addresses for machines are in use; try again later.");
+  return fail(exhausted("addresses for machines"));
+}
+
+/// Keeps stacks out of this shared network's range, for good: the network itself stays as long as the server runs.
+/// False: a stack is there.
+bool AddressPlan::borrow_from_stacks(SharedKey key) {
+  if (borrowed_.contains(key)) return true;
+  const std::uint32_t first = (shared_start(key) - stack_base_) >> kStackBits;
+  const std::uint32_t end = first + (1u << (kSharedBits - kStackBits));
+  if (const auto next = stacks_.lower_bound(first); next != stacks_.end() && *next < end) return false;
+  for (std::uint32_t index = first; index < end; ++index) stacks_.insert(index);
+  borrowed_.insert(key);
+  return true;
 }
 
 Result<std::uint32_t> AddressPlan::take_stack_block() {
   for (std::uint32_t tries = 0; tries < stack_count_; ++tries) {
     const std::uint32_t index = (next_stack_ + tries) % stack_count_;
     if (stacks_.contains(index)) continue;
+    const std::uint32_t start = stack_base_ + (index << kStackBits);
+    if (const auto until = avoided_until(start, 1u << kStackBits)) {
+      tries += (*until - start) >> kStackBits;
+      continue;
+    }
     stacks_.insert(index);
     next_stack_ = index + 1;
     return index;
   }
-  return fail(Code::kExhausted, "addresses-exhausted", "All networks for stacks are in use; try again later.");
+  return fail(exhausted("networks for stacks"));
 }
 
 Result<> AddressPlan::place_stack(const templates::Template& tmpl, const InstanceId& instance, Plan& plan) {
@@ -155,51 +242,54 @@ void AddressPlan::restore(Plan& plan) {
   for (auto& common : plan.networks) {
     if (common->spec.shared) common = planned(common->spec);
     const PlannedNetwork& network = common;
-    const auto start = parse_dotted(network.spec.subnet.substr(0, network.spec.subnet.find('/')));
-    if (!start) continue;
+    const auto block = parse_block(network.spec.subnet);
+    if (!block) continue;
+    const auto start = static_cast<std::uint32_t>(block->begin);
     if (!network.spec.shared) {
-      if (*start >= stack_base_) stacks_.insert((*start - stack_base_) >> kStackBits);
+      if (start >= stack_base_) stacks_.insert((start - stack_base_) >> kStackBits);
       continue;
     }
+    const SharedKey key{network.spec.egress, (start - base_) >> (kSharedBits + 1)};
+    take_shared(key, network.spec);
     for (const auto& machine : plan.machines) {
       for (const auto& attachment : machine.attachments) {
         const auto address = parse_dotted(attachment.address);
-        if (address && attachment.network == network.spec.name) {
-          shared_[{network.spec.egress, (*start - base_) >> (kSharedBits + 1)}].insert(*address - *start);
-        }
+        if (address && attachment.network == network.spec.name) shared_[key].insert(*address - start);
       }
     }
   }
+}
+
+/// A shared network that instances of before are on, under the name that it had then. One of another pool has nothing
+/// in common with ours but perhaps addresses.
+void AddressPlan::take_shared(SharedKey key, const engine::NetworkSpec& spec) {
+  if (shared_network(key).subnet != spec.subnet) return avoid(spec.subnet);
+  named_.try_emplace(key, spec);
+  if (shared_start(key) >= stack_base_) borrow_from_stacks(key);
+}
+
+bool AddressPlan::names(const std::string& network) const {
+  return std::ranges::any_of(named_, [&](const auto& entry) { return entry.second.name == network; });
 }
 
 void AddressPlan::release(const Plan& plan) {
   for (const PlannedNetwork& network : plan.networks) {
-    const auto start = parse_dotted(network.spec.subnet.substr(0, network.spec.subnet.find('/')));
-    if (!start) continue;
+    const auto block = parse_block(network.spec.subnet);
+    if (!block) continue;
+    const auto start = static_cast<std::uint32_t>(block->begin);
     if (!network.spec.shared) {
-      if (*start >= stack_base_ && !avoided_.contains(network.spec.subnet)) {
-        stacks_.erase((*start - stack_base_) >> kStackBits);
-      }
+      if (start >= stack_base_) stacks_.erase((start - stack_base_) >> kStackBits);
       continue;
     }
     for (const auto& machine : plan.machines) {
       for (const auto& attachment : machine.attachments) {
         const auto address = parse_dotted(attachment.address);
         if (address && attachment.network == network.spec.name) {
-          shared_[{network.spec.egress, (*start - base_) >> (kSharedBits + 1)}].erase(*address - *start);
+          shared_[{network.spec.egress, (start - base_) >> (kSharedBits + 1)}].erase(*address - start);
         }
       }
     }
   }
-}
-
-void AddressPlan::avoid(const engine::NetworkSpec& network) { avoided_.insert(network.subnet); }
-
-bool AddressPlan::shared_in_use(const std::string& name) const {
-  for (const auto& [key, hosts] : shared_) {
-    if (!hosts.empty() && shared_network(key.second, key.first).name == name) return true;
-  }
-  return false;
 }
 
 }  // namespace tiltyard::labs

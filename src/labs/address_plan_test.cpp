@@ -29,7 +29,7 @@ templates::Template stack(int machines) {
 }
 
 TEST(R1_5, SinglesShareABridgeAndNeverAnAddress) {
-  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   ASSERT_TRUE(plan);
   std::set<std::string> addresses, networks;
   for (int i = 0; i < 1500; ++i) {
@@ -45,7 +45,7 @@ TEST(R1_5, SinglesShareABridgeAndNeverAnAddress) {
 }
 
 TEST(R1_5, EgressHasNetworksOfItsOwn) {
-  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   Plan closed, open;
   ASSERT_TRUE(plan->place(single(false), InstanceId("a"), closed));
   ASSERT_TRUE(plan->place(single(true), InstanceId("b"), open));
@@ -55,7 +55,7 @@ TEST(R1_5, EgressHasNetworksOfItsOwn) {
 }
 
 TEST(R1_5, AnAddressJustGivenBackIsTheLastToBeUsedAgain) {
-  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   Plan first, second;
   ASSERT_TRUE(plan->place(single(), InstanceId("a"), first));
   plan->release(first);
@@ -64,7 +64,7 @@ TEST(R1_5, AnAddressJustGivenBackIsTheLastToBeUsedAgain) {
 }
 
 TEST(R1_5, StacksGetNetworksThatDoNotOverlapAndAreFoundByName) {
-  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   std::set<std::string> subnets;
   for (int i = 0; i < 1000; ++i) {
     Plan one;
@@ -75,7 +75,7 @@ TEST(R1_5, StacksGetNetworksThatDoNotOverlapAndAreFoundByName) {
 }
 
 TEST(R1_5, TooManyMachinesAreRefusedAndNothingIsKept) {
-  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard", "self");
   for (int i = 0; i < 5000; ++i) {
     Plan one;
     const auto placed = plan->place(stack(40), InstanceId("big"), one);
@@ -87,7 +87,7 @@ TEST(R1_5, TooManyMachinesAreRefusedAndNothingIsKept) {
 }
 
 TEST(R1_5, AUsedUpPoolSaysSo) {
-  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard", "self");
   Result<> placed;
   int given = 0;
   for (; placed && given < 3000; ++given) {
@@ -99,11 +99,70 @@ TEST(R1_5, AUsedUpPoolSaysSo) {
   EXPECT_GT(given, 1900);
 }
 
+TEST(R1_5, WhatOthersUseIsLeftOut) {
+  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard", "self");
+  plan->avoid("10.64.0.0/20");  // all that single machines would get, and the first stacks
+  plan->avoid("10.64.16.0/27");
+  plan->avoid("192.168.0.0/16");  // none of the pool
+  for (const bool egress : {false, true}) {
+    Plan one;
+    ASSERT_TRUE(plan->place(single(egress), InstanceId("a"), one));
+    EXPECT_EQ(one.networks[0]->spec.subnet, egress ? "10.64.252.0/22" : "10.64.248.0/22");
+  }
+  std::set<std::string> subnets;
+  Result<> placed;
+  for (int i = 0; placed; ++i) {
+    Plan stacked;
+    placed = plan->place(stack(2), InstanceId("s" + std::to_string(i)), stacked);
+    if (placed) subnets.insert(stacked.networks[0]->spec.subnet);
+  }
+  EXPECT_EQ(subnets.size(), 2048u - 128 - 1 - 64) << "less a /20, a /27 and two networks of single machines";
+  EXPECT_TRUE(subnets.contains("10.64.16.32/27") && !subnets.contains("10.64.16.0/27"));
+  EXPECT_EQ(placed.error().reason, "addresses-exhausted");
+  EXPECT_NE(placed.error().message.find("network.pool"), std::string::npos) << placed.error().message;
+}
+
+TEST(R1_5, APoolThatIsAllSomebodyElsesSaysSo) {
+  auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard", "self");
+  EXPECT_EQ(plan->overlap("10.64.8.0/22"), AddressPlan::Overlap::kPart);
+  EXPECT_EQ(plan->overlap("10.0.0.0/8"), AddressPlan::Overlap::kWhole);
+  EXPECT_EQ(plan->overlap("10.65.0.0/16"), AddressPlan::Overlap::kNone);
+  plan->avoid("10.0.0.0/8");
+  Plan one;
+  const auto placed = plan->place(single(), InstanceId("a"), one);
+  ASSERT_FALSE(placed);
+  EXPECT_NE(placed.error().message.find("network.pool (10.64.0.0/16)"), std::string::npos) << placed.error().message;
+  EXPECT_FALSE(plan->place(stack(2), InstanceId("b"), one));
+}
+
+TEST(R1_5, TwoServersOfOneNamespaceHaveNoNameInCommon) {
+  for (const auto& tmpl : {single(), single(true), stack(2)}) {
+    Plan mine, theirs;
+    ASSERT_TRUE(AddressPlan::make("10.64.0.0/8", "tiltyard", "self")->place(tmpl, InstanceId("a"), mine));
+    ASSERT_TRUE(AddressPlan::make("10.64.0.0/8", "tiltyard", "other")->place(tmpl, InstanceId("b"), theirs));
+    EXPECT_NE(mine.networks[0]->spec.name, theirs.networks[0]->spec.name);
+  }
+}
+
+/// The names of a version that did not know servers' identities.
+TEST(R1_13, ASharedNetworkOfBeforeKeepsItsName) {
+  Plan before;
+  before.networks.emplace_back(PlannedNetwork{"", {"tiltyard-shared-0", "10.64.0.0/22", "10.64.0.1", true, false, {}}});
+  before.machines.push_back({"main", "tiltyard-a-main", {{"tiltyard-shared-0", "10.64.0.2", {}}}});
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
+  plan->restore(before);
+  EXPECT_TRUE(plan->names("tiltyard-shared-0"));
+  Plan next;
+  ASSERT_TRUE(plan->place(single(), InstanceId("b"), next));
+  EXPECT_EQ(next.networks[0]->spec.name, "tiltyard-shared-0");
+  EXPECT_EQ(next.machines[0].attachments[0].address, "10.64.0.3");
+}
+
 /// Whatever is placed, given back and restored in whatever order: no two live plans share an address.
 TEST(R1_13, RandomUseAndRestartsNeverGiveAnAddressTwice) {
   std::mt19937 random(20260101);
   std::map<int, Plan> live;
-  auto plan = AddressPlan::make("10.64.0.0/14", "tiltyard");
+  auto plan = AddressPlan::make("10.64.0.0/14", "tiltyard", "self");
   const auto check = [&] {
     std::set<std::string> seen;
     for (const auto& [id, one] : live) {
@@ -124,7 +183,7 @@ TEST(R1_13, RandomUseAndRestartsNeverGiveAnAddressTwice) {
       plan->release(victim->second);
       live.erase(victim);
     } else {
-      plan = AddressPlan::make("10.64.0.0/14", "tiltyard");
+      plan = AddressPlan::make("10.64.0.0/14", "tiltyard", "self");
       for (auto& [id, one] : live) plan->restore(one);
     }
     if (round % 100 == 0) check();
@@ -134,7 +193,7 @@ TEST(R1_13, RandomUseAndRestartsNeverGiveAnAddressTwice) {
 
 TEST(R1_5, PoolsThatMakeNoSenseAreRefused) {
   for (const auto* pool : {"", "10.0.0.0", "10.0.0.0/24", "10.0.0.0/4", "300.0.0.0/12", "fd00::/12"}) {
-    EXPECT_FALSE(AddressPlan::make(pool, "t")) << pool;
+    EXPECT_FALSE(AddressPlan::make(pool, "t", "self")) << pool;
   }
 }
 

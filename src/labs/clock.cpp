@@ -103,6 +103,9 @@ asio::awaitable<Result<jobs::Next>> Service::check_leases() {
 }
 
 asio::awaitable<Result<jobs::Next>> Service::sweep_and_check() {
+  // Whoever prunes the engine's volumes by hand takes the claim with them.
+  auto claimed = co_await ownership_.claim();
+  if (!claimed) log::error("labs", "the namespace is not ours", {{"message", claimed.error().message}});
   if (parts_.engine.away()) co_return jobs::Next::done();
   auto swept = co_await sweep(options_.sweep_window);
   // A machine that vanished without an event being seen.

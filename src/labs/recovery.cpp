@@ -65,6 +65,14 @@ asio::awaitable<Result<>> Service::load() {
 /// Every row goes on where it stood, and what has no row goes away. Runs at start and whenever the engine has come
 /// back.
 asio::awaitable<void> Service::reattach_all() {
+  auto claimed = co_await ownership_.claim();
+  if (!claimed) {
+    log::error(
+        "labs", "the namespace is not ours; nothing is attached to",
+        {{"reason", claimed.error().reason}, {"message", claimed.error().message}, {"cause", claimed.error().cause}});
+    co_return;
+  }
+  co_await look_at_ranges();
   auto isolated = co_await parts_.engine.ensure_isolation();
   if (!isolated) {
     log::error("labs", "isolation is not in force; nothing starts until it is",
@@ -228,25 +236,19 @@ void Service::on_engine_event(const engine::EngineEvent& event) {
 }
 
 asio::awaitable<Result<std::size_t>> Service::sweep(std::chrono::seconds window) {
-  auto found = co_await parts_.engine.list();
+  auto found = co_await ownership_.ours();
   if (!found) co_return fail(std::move(found.error()));
   const auto now = parts_.clock.now();
-  std::size_t removed = 0;
-  // Machines first: networks and volumes are free only after them. The listing has them in no certain order.
-  for (const bool machines : {true, false}) {
-    std::vector<asio::awaitable<Result<>>> works;
-    for (auto& resource : *found) {
-      if ((resource.kind == engine::ResourceKind::kMachine) != machines) continue;
-      if (resource.labels.contains(kLabelShared)) continue;
-      const auto label = resource.labels.find(engine::kLabelInstance);
-      if (label == resource.labels.end() || live(InstanceId(label->second))) continue;
-      if (now - resource.created_at < window) continue;
-      log::warn("labs", "an orphan is removed", {{"name", resource.name}, {"instance", label->second}});
-      works.push_back(remove_orphan(resource));
-    }
-    auto results = co_await all_of(std::move(works));
-    for (const auto& result : results) removed += result ? 1 : 0;
+  std::vector<engine::Resource> orphans;
+  for (auto& resource : *found) {
+    if (resource.labels.contains(kLabelShared)) continue;
+    const auto label = resource.labels.find(engine::kLabelInstance);
+    if (label == resource.labels.end() || live(InstanceId(label->second))) continue;
+    if (now - resource.created_at < window) continue;
+    log::warn("labs", "an orphan is removed", {{"name", resource.name}, {"instance", label->second}});
+    orphans.push_back(std::move(resource));
   }
+  const auto removed = co_await remove_all(parts_.engine, std::move(orphans));
   if (removed > 0) {
     metrics::counter("tiltyard_orphans_removed_total", "Resources without a row that a sweep removed")
         .add(static_cast<double>(removed));
@@ -254,16 +256,53 @@ asio::awaitable<Result<std::size_t>> Service::sweep(std::chrono::seconds window)
   co_return removed;
 }
 
-asio::awaitable<Result<>> Service::remove_orphan(engine::Resource resource) {
-  switch (resource.kind) {
-    case engine::ResourceKind::kMachine:
-      co_return co_await parts_.engine.destroy(resource.handle);
-    case engine::ResourceKind::kNetwork:
-      co_return co_await parts_.engine.destroy_network(resource.name);
-    case engine::ResourceKind::kVolume:
-      co_return co_await parts_.engine.destroy_volume(resource.name);
+/// What others use of our addresses, so that no spawn has to find out. Read when the engine is met and when it says
+/// that an address is taken.
+asio::awaitable<void> Service::look_at_ranges() {
+  auto ranges = co_await parts_.engine.used_ranges();
+  if (!ranges) {
+    log::warn("labs", "what others use of network.pool is not known", {{"cause", ranges.error().cause}});
+    co_return;
   }
-  co_return Result<>{};
+  for (const auto& range : *ranges) {
+    const auto overlap = addresses_->overlap(range.subnet);
+    if (overlap == AddressPlan::Overlap::kNone || is_own_network(range)) continue;
+    const bool spans = overlap == AddressPlan::Overlap::kWhole && range.route;
+    log::warn("labs",
+              spans ? "a route of this host spans network.pool; machines get addresses that it would lead elsewhere"
+                    : "a part of network.pool is in use by others; it is left out",
+              {{"range", range.subnet}, {"by", range.holder}});
+    // A route to a whole company's network is no claim on each address in it, and our bridges' routes are narrower.
+    if (!spans) addresses_->avoid(range.subnet);
+  }
+}
+
+bool Service::is_own_network(const engine::UsedRange& range) const {
+  if (range.route) return false;
+  const auto server = range.labels.find(engine::kLabelServer);
+  if (server != range.labels.end()) return server->second == options_.claimant.server;
+  const auto instance = range.labels.find(engine::kLabelInstance);
+  return addresses_->names(range.holder) || (instance != range.labels.end() && live(InstanceId(instance->second)));
+}
+
+asio::awaitable<void> Service::leave() {
+  // One that was refused has read no rows, and may be a copy of the server whose networks these are.
+  if (!live_.empty() || parts_.engine.away() || !ownership_.holds()) co_return;
+  auto found = co_await parts_.engine.list();
+  if (!found) co_return;
+  std::vector<engine::Resource> shared;
+  for (auto& resource : *found) {
+    if (resource.kind != engine::ResourceKind::kNetwork || !resource.labels.contains(kLabelShared)) continue;
+    const auto server = resource.labels.find(engine::kLabelServer);
+    const bool ours =
+        server == resource.labels.end() ? addresses_->names(resource.name) : server->second == options_.claimant.server;
+    if (ours) shared.push_back(std::move(resource));
+  }
+  const auto wanted = shared.size();
+  const auto removed = co_await remove_all(parts_.engine, std::move(shared));
+  if (removed != wanted) log::warn("labs", "shared networks stay", {{"networks", wanted - removed}});
+  auto released = co_await ownership_.release();
+  if (!released) log::warn("labs", "the claim on the namespace stays", {{"cause", released.error().cause}});
 }
 
 }  // namespace tiltyard::labs

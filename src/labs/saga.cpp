@@ -159,7 +159,8 @@ asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
   log::warn("labs", "an address range is taken by somebody else; trying the next",
             {{"instance", live->instance.id.str()}});
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, step->get());
-  for (const auto& network : live->instance.plan.networks) addresses_->avoid(network->spec);
+  for (const auto& network : live->instance.plan.networks) addresses_->avoid(network->spec.subnet);
+  co_await look_at_ranges();
   release(*live);
   live->instance.plan = Plan{};
   live->instance.timings.clear();

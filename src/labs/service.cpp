@@ -24,6 +24,7 @@ Service::Service(Options options, Parts parts, Steps steps)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       rows_(parts_.store, parts_.jobs),
+      ownership_(options_.claimant, options_.prefix, parts_.engine, rows_),
       steps_(std::move(steps)),
       gate_("labs"),
       pace_(options_.spawns_at_once),
@@ -32,9 +33,12 @@ Service::Service(Options options, Parts parts, Steps steps)
 Service::~Service() = default;
 
 asio::awaitable<Result<>> Service::start() {
-  auto plan = AddressPlan::make(options_.network_pool, options_.prefix, options_.machines_per_bridge);
+  auto plan =
+      AddressPlan::make(options_.network_pool, options_.prefix, options_.claimant.server, options_.machines_per_bridge);
   if (!plan) co_return fail(std::move(plan.error()));
   addresses_.emplace(std::move(*plan));
+  auto claimed = parts_.engine.away() ? Result<>{} : co_await ownership_.claim();
+  if (!claimed && claimed.error().reason == "namespace-claimed") co_return claimed;
   auto loaded = co_await load();
   if (!loaded) co_return loaded;
   declare_jobs();

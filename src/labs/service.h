@@ -24,6 +24,7 @@
 #include "labs/address_plan.h"
 #include "labs/events.h"
 #include "labs/idle.h"
+#include "labs/ownership.h"
 #include "labs/pace.h"
 #include "labs/pool.h"
 #include "labs/step.h"
@@ -50,6 +51,7 @@ struct ById {
 
 struct Options {
   std::string prefix = "tiltyard";  ///< of engine names: the engine's namespace
+  Claimant claimant;                ///< this server
   std::string network_pool = "10.64.0.0/12";
   std::uint32_t machines_per_bridge = 1000;
   std::size_t spawns_at_once = 10;
@@ -87,9 +89,13 @@ class Service {
 
   /// Reads the rows, lays them beside what the engine has, goes on where an earlier process stopped, and declares its
   /// jobs, which must not run before. When the engine is away, its part is done as soon as it is back.
+  /// `namespace-claimed`: another server's instances are on this engine under our namespace.
   asio::awaitable<Result<>> start();
   /// Leaves everything as it is (rows are durable, machines go on) and ends the background work. Jobs must have ended.
   asio::awaitable<void> close();
+  /// After `close`: a server that leaves with nothing running leaves nothing on the engine, not even the networks that
+  /// single machines share or its claim on the namespace.
+  asio::awaitable<void> leave();
 
   /// Admission (row 1.7); `address` is the client's, for the record. The instance is on its way, or in the queue, when
   /// this returns.
@@ -210,7 +216,8 @@ class Service {
   asio::awaitable<Result<>> mend_once(LiveRef live);
   asio::awaitable<Result<>> hand_over_again(LiveRef live);
   asio::awaitable<void> lose(LiveRef live, std::string why);
-  asio::awaitable<Result<>> remove_orphan(engine::Resource resource);
+  asio::awaitable<void> look_at_ranges();
+  bool is_own_network(const engine::UsedRange& range) const;
   void on_engine_event(const engine::EngineEvent& event);
 
   // clock.cpp
@@ -245,6 +252,7 @@ class Service {
   Options options_;
   Parts parts_;
   LabsStore rows_;
+  Ownership ownership_;
   Steps steps_;
   std::optional<AddressPlan> addresses_;
   Gate gate_;

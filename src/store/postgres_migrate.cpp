@@ -62,6 +62,7 @@ Result<> make_postgres_tables(PostgresShared& shared) {
   auto made = link->execute(
       kBegin + "; " + kMigrationsTable +
       "; CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL)"
+      "; CREATE TABLE IF NOT EXISTS store_identity (id INTEGER PRIMARY KEY CHECK (id = 1), server TEXT NOT NULL)"
       "; CREATE TABLE IF NOT EXISTS store_claim (id INTEGER PRIMARY KEY CHECK (id = 1), term BIGINT NOT NULL)"
       "; CREATE TABLE IF NOT EXISTS store_commits (writer TEXT PRIMARY KEY, token BIGINT NOT NULL,"
       " at TIMESTAMPTZ NOT NULL DEFAULT now()) WITH (fillfactor = 50)"

@@ -128,7 +128,8 @@ Result<> create_file(const std::string& path) {
 Result<> create_own_tables(const std::string& path) {
   Connection connection(path, Connection::Use::kWrite);
   return connection.execute(
-      "CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL)");
+      "CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL);"
+      "CREATE TABLE IF NOT EXISTS store_identity (id INTEGER PRIMARY KEY CHECK (id = 1), server TEXT NOT NULL)");
 }
 
 }  // namespace

@@ -210,7 +210,8 @@ def test_R1_13_running_instances_survive_a_kill_untouched(pair_server, docker):
 def test_R1_12_orphans_are_swept_strangers_are_not(make_server, docker):
     server = make_server(config={"labs": {"sweep_interval": 1, "sweep_window": 10}}, web=templates.WEB).start()
     server.admin().wait_template("web")
-    ours = {"tiltyard.managed": "true", "tiltyard.namespace": server.namespace, "tiltyard.instance": "gone-nobody-00000000"}
+    ours = {"tiltyard.managed": "true", "tiltyard.namespace": server.namespace, "tiltyard.server": server.identity,
+            "tiltyard.instance": "gone-nobody-00000000"}
     orphan = docker.run(f"{server.namespace}-orphan", "tiltyard/busybox:1", ["sleep", "600"], ours)
     stranger = docker.run(f"{server.namespace}-stranger", "tiltyard/busybox:1", ["sleep", "600"], {"tiltyard.namespace.of": "another"})
     docker.call("POST", "/volumes/create", body={"Name": f"{server.namespace}-orphan", "Labels": ours})

@@ -109,10 +109,17 @@ Labels DockerEngine::ours(Labels labels) const {
   return labels;
 }
 
+Labels DockerEngine::mine(Labels labels) const {
+  labels = ours(std::move(labels));
+  labels[kLabelServer] = options_.server;
+  return labels;
+}
+
 bool DockerEngine::is_ours(const Labels& labels) const {
   const auto managed = labels.find(kLabelManaged), space = labels.find(kLabelNamespace);
+  const auto server = labels.find(kLabelServer);
   return managed != labels.end() && managed->second == "true" && space != labels.end() &&
-         space->second == options_.name_space;
+         space->second == options_.name_space && (server == labels.end() || server->second == options_.server);
 }
 
 std::string DockerEngine::our_filter() const {

@@ -19,6 +19,7 @@ struct DockerOptions {
   std::string endpoint = "unix:///var/run/docker.sock";  ///< or tcp://host:port, https://host:port
   std::string ca_file, certificate_file, key_file;       ///< TLS, for https:// endpoints
   std::string name_space = "tiltyard";                   ///< value of the label tiltyard.namespace on all we make
+  std::string server;                                    ///< value of the label tiltyard.server, but on images
   std::string log_driver = "json-file";                  ///< json-file or local: both can be read back
   /// The operator says that a remote engine's host has our firewall table in force (see docs/operations.md).
   bool trust_remote_isolation = false;
@@ -59,6 +60,7 @@ class DockerEngine final : public Engine {
   asio::awaitable<Result<>> ensure_isolation() override;
   asio::awaitable<Result<>> create_network(NetworkSpec spec) override;
   asio::awaitable<Result<>> destroy_network(std::string name) override;
+  asio::awaitable<Result<std::vector<UsedRange>>> used_ranges() override;
   asio::awaitable<Result<>> create_volume(std::string name, Labels labels) override;
   asio::awaitable<Result<>> destroy_volume(std::string name) override;
 
@@ -87,8 +89,10 @@ class DockerEngine final : public Engine {
   DockerEngine(asio::any_io_executor executor, DockerOptions options, std::string unix_path,
                std::shared_ptr<docker::Connection> connection);
 
-  /// The labels all our resources carry, on top of `labels`.
+  /// The labels of all with our namespace, on top of `labels`; of what is this server's alone, with `mine`.
   Labels ours(Labels labels) const;
+  Labels mine(Labels labels) const;
+  /// What a server of a version before made says no server; it is ours as well.
   bool is_ours(const Labels& labels) const;
   /// The filter `{"label": [ours…]}` of listings, as JSON.
   std::string our_filter() const;

@@ -1,6 +1,11 @@
 #include "engine/docker/facts.h"
 
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <bit>
 #include <charconv>
+#include <sstream>
 
 #include "engine/docker/answers.h"
 
@@ -119,6 +124,38 @@ Resource listed_volume(const json::value& item) {
   out.name = text(at(item, "Name"));
   out.labels = labels_of(at(item, "Labels"));
   out.created_at = time_of(at(item, "CreatedAt"));
+  return out;
+}
+
+std::vector<UsedRange> ranges_of(const json::value& network) {
+  std::vector<UsedRange> out;
+  const json::array* configs = at(at(network, "IPAM"), "Config").if_array();
+  for (const auto& config : configs ? *configs : json::array()) {
+    const std::string subnet = text(at(config, "Subnet"));
+    if (subnet.contains('.'))
+      out.push_back({subnet, text(at(network, "Name")), false, labels_of(at(network, "Labels"))});
+  }
+  return out;
+}
+
+std::string bridge_of(const json::value& network) {
+  const std::string named = text(at(at(network, "Options"), "com.docker.network.bridge.name"));
+  return named.empty() ? "br-" + text(at(network, "Id")).substr(0, 12) : named;
+}
+
+std::vector<UsedRange> host_routes(std::istream& lines, const std::set<std::string>& but_over) {
+  std::vector<UsedRange> out;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string interface, gateway, flags, references, uses, metric;
+    in_addr_t destination = 0, mask = 0;
+    fields >> interface >> std::hex >> destination >> gateway >> flags >> references >> uses >> metric >> mask;
+    if (!fields || mask == 0 || but_over.contains(interface)) continue;
+    const in_addr address{destination};
+    char dotted[INET_ADDRSTRLEN] = "";
+    ::inet_ntop(AF_INET, &address, dotted, sizeof dotted);
+    out.push_back({fmt::format("{}/{}", dotted, std::popcount(mask)), interface, true});
+  }
   return out;
 }
 

@@ -2,6 +2,9 @@
 
 #include <boost/json/value.hpp>
 
+#include <iosfwd>
+#include <set>
+
 #include "engine/engine.h"
 
 namespace tiltyard::engine::docker {
@@ -13,6 +16,13 @@ MachineStatus machine_status(const boost::json::value& inspected);
 Resource listed_machine(const boost::json::value& item);
 Resource listed_network(const boost::json::value& item);
 Resource listed_volume(const boost::json::value& item);
+/// The IPv4 ranges of a listed network, and the host's interface for it.
+std::vector<UsedRange> ranges_of(const boost::json::value& network);
+std::string bridge_of(const boost::json::value& network);
+/// The routes of a text like /proc/net/route, but the default one and those over one of `but_over`. Lines of
+/// "Iface Destination Gateway Flags RefCnt Use Metric Mask …" (net/ipv4/fib_trie.c, fib_route_seq_show), the addresses
+/// in hexadecimal as they lie in memory.
+std::vector<UsedRange> host_routes(std::istream& text, const std::set<std::string>& but_over);
 Stats machine_stats(const boost::json::value& stats);
 ImageInfo image_info(const boost::json::value& inspected);
 /// An event of GET /events; nullopt where it is none of a container, or none that we know.

@@ -193,10 +193,14 @@ std::string hash_of(const std::string& text) {
   return out;
 }
 
-/// Puts the labels into `body`, among them the hash of all of it; gives the hash.
+/// Puts the labels into `body`, among them the hash of all of it; gives the hash. The server's own label is not in it:
+/// what a version made that did not know that label is the same machine.
 std::string seal(json::object& body, const Labels& labels) {
-  body["Labels"] = object_of(labels);
+  Labels said = labels;
+  said.erase(kLabelServer);
+  body["Labels"] = object_of(said);
   const std::string hash = hash_of(json::serialize(body));
+  body["Labels"] = object_of(labels);
   body["Labels"].as_object()[kLabelSpec] = hash;
   return hash;
 }

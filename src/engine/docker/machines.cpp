@@ -45,7 +45,7 @@ asio::awaitable<Result<Handle>> DockerEngine::create(MachineSpec spec) {
   BodyOptions options;
   options.log_driver = options_.log_driver;
   options.all_networks = connection_->at_least(44);
-  const Body body = machine_body(spec, ours(spec.labels), options);
+  const Body body = machine_body(spec, mine(spec.labels), options);
   const auto instance = spec.labels.find(kLabelInstance);
   const std::string instance_id = instance == spec.labels.end() ? std::string() : instance->second;
   // Twice is the rule (refused, holder removed, made); more only while others fight over the name.

@@ -4,6 +4,10 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
 #include "base/parallel.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
@@ -55,7 +59,7 @@ bool says_overlap(const http::Response& answer) {
 
 asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
   const std::string bridge = isolation::bridge_name(spec);
-  const std::string body = network_body(spec, bridge, ours(spec.labels));
+  const std::string body = network_body(spec, bridge, mine(spec.labels));
   for (int attempt = 0; attempt < 3; ++attempt) {
     auto answer = co_await connection_->call("POST", "/networks/create", body, kChangeDeadline);
     if (!answer) co_return fail(std::move(answer.error()));
@@ -190,9 +194,28 @@ asio::awaitable<Result<std::vector<Resource>>> DockerEngine::list_networks() {
   co_return out;
 }
 
+asio::awaitable<Result<std::vector<UsedRange>>> DockerEngine::used_ranges() {
+  auto answer = co_await connection_->call("GET", "/networks", {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status != 200) co_return fail(refusal(About::kNetwork, *answer));
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  std::vector<UsedRange> out;
+  std::set<std::string> bridges;
+  const json::array* items = found->if_array();
+  for (const auto& item : items ? *items : json::array()) {
+    std::ranges::move(ranges_of(item), std::back_inserter(out));
+    bridges.insert(bridge_of(item));
+  }
+  if (!local_) co_return out;
+  std::ifstream routes("/proc/net/route");
+  std::ranges::move(host_routes(routes, bridges), std::back_inserter(out));
+  co_return out;
+}
+
 asio::awaitable<Result<>> DockerEngine::create_volume(std::string name, Labels labels) {
   json::object wanted;
-  for (const auto& [key, value] : ours(std::move(labels))) wanted.emplace(key, value);
+  for (const auto& [key, value] : mine(std::move(labels))) wanted.emplace(key, value);
   const json::object body{{"Name", name}, {"Labels", std::move(wanted)}};
   auto answer = co_await connection_->call("POST", "/volumes/create", json::serialize(body), kChangeDeadline);
   if (!answer) co_return fail(std::move(answer.error()));

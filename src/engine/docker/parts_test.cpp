@@ -170,6 +170,41 @@ TEST(R1_13, HashTellsSpecsApart) {
   EXPECT_NE(first.hash, machine_body(spec, {{"a", "b"}}, options).hash);
 }
 
+TEST(R1_13, WhoMadeItIsNotInTheHashOfAMachine) {
+  MachineSpec machine;
+  machine.name = "m";
+  const Body before = machine_body(machine, {{"a", "b"}}, {});
+  const Body now = machine_body(machine, {{"a", "b"}, {kLabelServer, "0123"}}, {});
+  EXPECT_EQ(before.hash, now.hash);
+  EXPECT_THAT(now.json, HasSubstr(R"("tiltyard.server":"0123")"));
+}
+
+TEST(R1_5, RoutesOfTheHostAreRangesInUse) {
+  std::istringstream text(
+      "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+      "eth0\t00000000\t0102000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+      "eth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+      "tys-abcde0\t0000400A\t00000000\t0001\t0\t0\t0\t00FCFFFF\t0\t0\t0\n"
+      "tun0\t0000480A\t00000000\t0001\t0\t0\t0\t0000F8FF\t0\t0\t0\n");
+  const auto routes = host_routes(text, {"tys-abcde0"});
+  ASSERT_EQ(routes.size(), 2u) << "neither the default route nor that of a network that is known already";
+  EXPECT_EQ(routes[0].subnet, "10.0.2.0/24");
+  EXPECT_EQ(routes[0].holder, "eth0");
+  EXPECT_EQ(routes[1].subnet, "10.72.0.0/13");
+  EXPECT_TRUE(routes[1].route);
+}
+
+TEST(R1_5, ANetworksRangesAndBridgeAreRead) {
+  const auto network = boost::json::parse(R"({"Name": "n", "Id": "0123456789abcdef", "Labels": {"a": "b"},
+      "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}, {"Subnet": "fd00::/64"}]}, "Options": {}})");
+  const auto ranges = ranges_of(network);
+  ASSERT_EQ(ranges.size(), 1u);
+  EXPECT_EQ(ranges[0].subnet, "172.17.0.0/16");
+  EXPECT_EQ(ranges[0].holder, "n");
+  EXPECT_FALSE(ranges[0].route);
+  EXPECT_EQ(bridge_of(network), "br-0123456789ab");
+}
+
 TEST(R14_2, StatsOfBothCgroupVersions) {
   auto stats = [](const char* detail) {
     const std::string text =

@@ -87,7 +87,13 @@ template asio::awaitable<Result<void>> FakeEngine::act<void>(std::string verb, s
 Labels FakeEngine::ours(Labels labels) const {
   labels[kLabelManaged] = "true";
   labels[kLabelNamespace] = options_.name_space;
+  if (!options_.server.empty()) labels[kLabelServer] = options_.server;
   return labels;
+}
+
+bool FakeEngine::is_ours(const Labels& labels) const {
+  const auto server = labels.find(kLabelServer);
+  return server == labels.end() || server->second == options_.server;
 }
 
 Result<FakeEngine::Machine*> FakeEngine::find(const Handle& handle) {
@@ -194,7 +200,7 @@ Result<> FakeEngine::make_network(const NetworkSpec& spec) {
   if (found != networks_.end()) {
     const NetworkSpec& there = found->second.spec;
     const bool same = there.subnet == spec.subnet && there.shared == spec.shared && there.egress == spec.egress;
-    if (!found->second.stranger && same) return {};
+    if (!found->second.stranger && same && is_ours(there.labels)) return {};
     return name_taken(spec.name);
   }
   networks_[spec.name] = Network{spec, false, clock_.now()};
@@ -215,10 +221,20 @@ asio::awaitable<Result<>> FakeEngine::destroy_network(std::string name) {
   co_return co_await act<void>("destroy_network", deed);
 }
 
+asio::awaitable<Result<std::vector<UsedRange>>> FakeEngine::used_ranges() {
+  std::function<Result<std::vector<UsedRange>>()> deed = [this] {
+    auto out = ranges_;
+    for (const auto& [name, network] : networks_)
+      out.push_back({network.spec.subnet, name, false, network.spec.labels});
+    return out;
+  };
+  co_return co_await act<std::vector<UsedRange>>("used_ranges", deed);
+}
+
 asio::awaitable<Result<>> FakeEngine::create_volume(std::string name, Labels labels) {
   std::function<Result<>()> deed = [this, name, labels]() -> Result<> {
     const auto found = volumes_.find(name);
-    if (found != volumes_.end() && found->second.stranger) return name_taken(name);
+    if (found != volumes_.end() && (found->second.stranger || !is_ours(found->second.labels))) return name_taken(name);
     if (found == volumes_.end()) volumes_[name] = Volume{ours(labels), false, clock_.now()};
     return {};
   };
@@ -247,7 +263,8 @@ Result<Handle> FakeEngine::make_machine(const MachineSpec& spec) {
   const auto found = machines_.find(spec.name);
   if (found != machines_.end()) {
     const Machine& there = *found->second;
-    if (there.stranger || label(there.labels, kLabelInstance) != label(spec.labels, kLabelInstance))
+    if (there.stranger || !is_ours(there.labels) ||
+        label(there.labels, kLabelInstance) != label(spec.labels, kLabelInstance))
       return name_taken(spec.name);
     if (same_machine(there.spec, spec)) return Handle{1, spec.name};
     remove(spec.name);

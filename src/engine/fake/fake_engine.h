@@ -25,6 +25,7 @@ struct FakeOptions {
   std::string name = "fake";
   bool local = true;  ///< as its fingerprint says
   std::string name_space = "tiltyard";
+  std::string server = "self";
   std::set<std::string> images;                                ///< references that are there from the start
   std::set<std::string> missing_programs{"/no/such/program"};  ///< commands with which a machine does not start
 };
@@ -42,6 +43,11 @@ class FakeEngine final : public Engine {
   void add_image(std::string reference, ImageInfo info = {});
   /// What `export_image` gives for it; without, an image of one empty layer.
   void set_image_tar(std::string reference, std::string tar);
+  /// What is made from now on is this server's, as if another one worked on the same engine; empty: one that does not
+  /// say who it is.
+  void act_as(std::string server) { options_.server = std::move(server); }
+  /// Something on the host uses these addresses.
+  void use_range(UsedRange range) { ranges_.push_back(std::move(range)); }
   /// A machine, network or volume that is not ours has this name.
   void add_stranger(std::string name);
   void set_latency(std::string verb, std::chrono::milliseconds latency);
@@ -84,6 +90,7 @@ class FakeEngine final : public Engine {
   asio::awaitable<Result<>> ensure_isolation() override;
   asio::awaitable<Result<>> create_network(NetworkSpec spec) override;
   asio::awaitable<Result<>> destroy_network(std::string name) override;
+  asio::awaitable<Result<std::vector<UsedRange>>> used_ranges() override;
   asio::awaitable<Result<>> create_volume(std::string name, Labels labels) override;
   asio::awaitable<Result<>> destroy_volume(std::string name) override;
   asio::awaitable<Result<Handle>> create(MachineSpec spec) override;
@@ -129,6 +136,7 @@ class FakeEngine final : public Engine {
 
   Result<Machine*> find(const Handle& handle);
   Labels ours(Labels labels) const;
+  bool is_ours(const Labels& labels) const;
   Result<Handle> make_machine(const MachineSpec& spec);
   Result<> start_machine(const Handle& handle);
   Result<> resume_machine(Machine& machine);
@@ -148,6 +156,7 @@ class FakeEngine final : public Engine {
   std::map<std::string, std::unique_ptr<Machine>> machines_;
   std::map<std::string, Network> networks_;
   std::map<std::string, Volume> volumes_;
+  std::vector<UsedRange> ranges_;
   std::map<std::string, std::chrono::milliseconds> latency_;
   std::map<std::string, Trouble> failing_;
   std::map<std::string, int> losing_, calls_;

@@ -67,9 +67,11 @@ class Docker:
         wanted = {key.replace("__", "."): value for key, value in labels.items()}
         return self.call("GET", "/networks", self._filters(wanted))
 
-    def volumes(self, **labels):
+    def volumes(self, claims=False, **labels):
+        """Without the volumes by which servers claim their namespaces: those stay while the server lives."""
         wanted = {key.replace("__", "."): value for key, value in labels.items()}
-        return self.call("GET", "/volumes", self._filters(wanted))["Volumes"] or []
+        found = self.call("GET", "/volumes", self._filters(wanted))["Volumes"] or []
+        return [volume for volume in found if claims or "tiltyard.claim" not in (volume["Labels"] or {})]
 
     def of_instance(self, instance):
         """Everything of one instance: {"containers": [...], "networks": [...], "volumes": [...]} by name."""
@@ -140,7 +142,7 @@ class Docker:
             self.remove(container["Id"])
         for network in self.networks(**label):
             self._quietly("DELETE", f"/networks/{network['Id']}")
-        for volume in self.volumes(**label):
+        for volume in self.volumes(claims=True, **label):
             self._quietly("DELETE", f"/volumes/{quote(volume['Name'])}")
 
     def _quietly(self, method, path):

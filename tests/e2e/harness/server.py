@@ -165,6 +165,11 @@ class Server:
         """The admin token, made at the first start."""
         return (self.data / "admin.token").read_text().strip()
 
+    @property
+    def identity(self):
+        """What the engine's resources of this server are marked with."""
+        return self.rows("SELECT server FROM store_identity")[0][0]
+
     def log(self):
         """What this process has written since its (last) start."""
         with open(self.log_path, "rb") as log:
