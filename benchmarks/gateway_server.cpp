@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
   for (int i = 0; i < routes + 1000; ++i) {
     auto id = "i" + std::to_string(i);
     auto begin = std::chrono::steady_clock::now();
-    if (!publish(id, {{gateway::RouteKind::kHttp, "web", {id, "web--" + id}, 0, argv[3], number(4)}})) return 1;
+    if (!publish(id, {{tiltyard::EndpointKind::kHttp, "web", {id, "web--" + id}, 0, argv[3], number(4)}})) return 1;
     if (i >= routes) {
       took.push_back(
           std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());
@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
       gone.get();
     }
   }
-  if (!publish("raw", {{gateway::RouteKind::kTcp, "raw", {}, number(2), argv[3], number(5)}})) return 1;
+  if (!publish("raw", {{tiltyard::EndpointKind::kTcp, "raw", {}, number(2), argv[3], number(5)}})) return 1;
   std::sort(took.begin(), took.end());
   std::printf("%ld %ld\n", took[took.size() / 2], took.back());
   std::fflush(stdout);

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "base/secret.h"
 
@@ -31,6 +32,15 @@ TEST(R11_5, WhatIsNoTimeIsRefused) {
     const auto read = parse_rfc3339(bad);
     ASSERT_FALSE(read.has_value()) << bad;
     EXPECT_EQ(read.error().reason, "invalid-time") << bad;
+  }
+}
+
+TEST(R2_1, AnEndpointsKindIsAWord) {
+  for (const auto kind : {EndpointKind::kHttp, EndpointKind::kTcp})
+    EXPECT_EQ(endpoint_kind(word_of(kind)).value(), kind);
+  for (const char* later : {"tls", "udp"}) EXPECT_EQ(endpoint_kind(later).error().reason, "kind-not-yet") << later;
+  for (const char* other : {"", "HTTP", "https", "sctp"}) {
+    EXPECT_EQ(endpoint_kind(other).error().reason, "kind-unknown") << other;
   }
 }
 

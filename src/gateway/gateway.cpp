@@ -48,7 +48,7 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
 Result<> Gateway::State::open_ports(const Publication& publication, const std::set<std::uint16_t>& have,
                                     OpenedPorts& opened) const {
   for (const auto& route : publication.routes) {
-    if (route.kind != RouteKind::kTcp || have.contains(route.port) || opened.fds.contains(route.port)) continue;
+    if (!owns_port(route.kind) || have.contains(route.port) || opened.fds.contains(route.port)) continue;
     auto address = socket_address(shared->options.tcp_address, route.port);
     if (!address) return fail(std::move(address.error()));
     auto fd = open_listener(*address, false);
@@ -147,7 +147,7 @@ asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Rout
   (*publication)->traffic = entry.traffic;
   auto before = std::exchange(entry.ports, {});
   for (const auto& route : routes) {
-    if (route.kind == RouteKind::kTcp) entry.ports.insert(route.port);
+    if (owns_port(route.kind)) entry.ports.insert(route.port);
   }
   entry.routes = routes.size();
   {

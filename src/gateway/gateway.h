@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "base/result.h"
 #include "net/loops.h"
@@ -18,12 +19,10 @@ namespace tiltyard::gateway {
 
 namespace asio = boost::asio;
 
-enum class RouteKind { kHttp, kTcp };
-
 /// How the gateway gets to one endpoint. HTTP routes are found by host label ("{instance}" for the first HTTP endpoint,
-/// "{endpoint}--{instance}" for all), TCP routes by the port that the gateway listens on.
+/// "{endpoint}--{instance}" for all), those that own a port by that.
 struct Route {
-  RouteKind kind = RouteKind::kHttp;
+  EndpointKind kind = EndpointKind::kHttp;
   std::string endpoint;
   std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP)
   std::uint16_t port = 0;          ///< of the gateway (TCP)

@@ -51,8 +51,8 @@ TEST_F(R2_1_Routes, WithdrawalCutsWhatIsUnderWay) {
 TEST_F(R2_1_Routes, TenThousandRoutesCostNothing) {
   Machine machine(always("x"));
   for (int i = 0; i < 10'000; ++i) {
-    Route route{RouteKind::kHttp, "web",         {"r" + std::to_string(i), "web--r" + std::to_string(i)}, 0,
-                "127.0.0.1",      machine.port()};
+    Route route{EndpointKind::kHttp, "web",         {"r" + std::to_string(i), "web--r" + std::to_string(i)}, 0,
+                "127.0.0.1",         machine.port()};
     ASSERT_TRUE(run(gateway_->publish(InstanceId("r" + std::to_string(i)), {route})));
   }
   EXPECT_EQ(gateway_->published().size(), 10'000u);
@@ -78,14 +78,14 @@ TEST_F(R2_1_Routes, PublishingAgainReplacesTheRoutes) {
   auto peer = client();
   ASSERT_TRUE(peer.send(get("a.t.test")));
   EXPECT_EQ(peer.read_answer().body, "one");
-  Route moved{RouteKind::kHttp, "web", {"b"}, 0, "127.0.0.1", two.port()};
+  Route moved{EndpointKind::kHttp, "web", {"b"}, 0, "127.0.0.1", two.port()};
   ASSERT_TRUE(run(gateway_->publish(InstanceId("a"), {moved})));
   auto other = client();
   ASSERT_TRUE(other.send(get("a.t.test") + get("b.t.test")));
   EXPECT_EQ(other.read_answer().status, 404);
   EXPECT_EQ(other.read_answer().body, "two");
   EXPECT_EQ(gateway_->published(), std::vector<std::string>{"a"});
-  Route bad{RouteKind::kHttp, "web", {"b"}, 0, "not-an-address", 80};
+  Route bad{EndpointKind::kHttp, "web", {"b"}, 0, "not-an-address", 80};
   auto refused = run(gateway_->publish(InstanceId("a"), {bad}));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, "invalid-address");

@@ -187,7 +187,7 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
       hosts_.erase(host);  // the name of whoever had it before goes with it
       hosts_.emplace(host, target);
     }
-    if (route.kind == RouteKind::kTcp) ports_.insert_or_assign(route.port, target);
+    if (owns_port(route.kind)) ports_.insert_or_assign(route.port, target);
   }
   if (!old) return;
   // Sessions whose endpoint has gone are cut; the others keep the instance object that counts them.
@@ -208,7 +208,7 @@ void Shard::forget_routes(Instance& instance) {
       if (found != hosts_.end() && found->second.instance.get() == &instance) hosts_.erase(found);
     }
     auto found = ports_.find(route.port);
-    if (route.kind == RouteKind::kTcp && found != ports_.end() && found->second.instance.get() == &instance) {
+    if (owns_port(route.kind) && found != ports_.end() && found->second.instance.get() == &instance) {
       ports_.erase(found);
     }
   }

@@ -22,7 +22,7 @@ namespace tiltyard::gateway {
 
 /// One endpoint as the home loop hands it to the shards; never changed afterwards.
 struct PublishedRoute {
-  RouteKind kind;
+  EndpointKind kind;
   std::vector<std::string> hosts;  ///< lower case
   std::uint16_t port;
   SocketAddress machine;

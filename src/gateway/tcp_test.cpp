@@ -95,7 +95,7 @@ TEST_F(R2_3_Tcp, WithdrawalCutsConnectionsAndClosesThePort) {
 
 TEST_F(R2_3_Tcp, ABusyPortIsSaid) {
   int fd = listen_on(0);
-  Route route{RouteKind::kTcp, "pwn", {}, port_of(fd), "127.0.0.1", 1};
+  Route route{EndpointKind::kTcp, "pwn", {}, port_of(fd), "127.0.0.1", 1};
   auto done = run(gateway_->publish(InstanceId("one"), {route}));
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, Code::kConflict);
@@ -119,8 +119,8 @@ TEST_F(R2_3_Tcp, PublishingAgainKeepsConnectionsThatStillFit) {
   auto peer = Peer::connect(port);
   ASSERT_TRUE(peer.send("x"));
   EXPECT_EQ(peer.read_exactly(1), "x");
-  Route same{RouteKind::kTcp, "pwn", {}, port, "127.0.0.1", machine.port()};
-  Route web{RouteKind::kHttp, "web", {"one"}, 0, "127.0.0.1", other.port()};
+  Route same{EndpointKind::kTcp, "pwn", {}, port, "127.0.0.1", machine.port()};
+  Route web{EndpointKind::kHttp, "web", {"one"}, 0, "127.0.0.1", other.port()};
   ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {same, web})));
   ASSERT_TRUE(peer.send("y"));
   EXPECT_EQ(peer.read_exactly(1), "y");

@@ -264,7 +264,7 @@ void GatewayTest::restart(Options options) {
 }
 
 void GatewayTest::publish_http(const std::string& instance, std::uint16_t machine_port) {
-  Route route{RouteKind::kHttp, "web", {instance, "web--" + instance}, 0, "127.0.0.1", machine_port};
+  Route route{EndpointKind::kHttp, "web", {instance, "web--" + instance}, 0, "127.0.0.1", machine_port};
   auto done = run(gateway_->publish(InstanceId(instance), {route}));
   ASSERT_TRUE(done) << done.error().message;
 }
@@ -273,7 +273,7 @@ std::uint16_t GatewayTest::publish_tcp(const std::string& instance, std::uint16_
   // Another program may take the port between the look and the publication: then the next one serves.
   for (int i = 0; i < 20; ++i) {
     auto port = free_port();
-    Route route{RouteKind::kTcp, "pwn", {}, port, "127.0.0.1", machine_port};
+    Route route{EndpointKind::kTcp, "pwn", {}, port, "127.0.0.1", machine_port};
     if (run(gateway_->publish(InstanceId(instance), {route}))) return port;
   }
   ADD_FAILURE() << "no port could be opened";

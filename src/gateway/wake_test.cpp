@@ -86,8 +86,8 @@ TEST_F(R1_15_Gateway, NothingReachesTheMachineBeforeItIsAwakeAndOneWakeServesAll
   Machine web(always("hello"));
   Machine shell(echo());
   auto port = free_port();
-  Route http{RouteKind::kHttp, "web", {"one"}, 0, "127.0.0.1", web.port()};
-  Route tcp{RouteKind::kTcp, "pwn", {}, port, "127.0.0.1", shell.port()};
+  Route http{EndpointKind::kHttp, "web", {"one"}, 0, "127.0.0.1", web.port()};
+  Route tcp{EndpointKind::kTcp, "pwn", {}, port, "127.0.0.1", shell.port()};
   ASSERT_TRUE(run(gateway_->publish(kOne, {http, tcp})));
   hold_back();
   sleep();

@@ -228,7 +228,7 @@ asio::awaitable<Result<>> Service::plan(LiveRef live) {
 /// To each raw TCP endpoint without one: the port that the owner had before, if it is free.
 asio::awaitable<Result<>> Service::give_ports(Instance* instance) {
   for (auto& endpoint : instance->plan.endpoints) {
-    if (endpoint.kind != templates::EndpointKind::kTcp || endpoint.port != 0) continue;
+    if (!owns_port(endpoint.kind) || endpoint.port != 0) continue;
     auto before = co_await rows_.remembered_port(instance->owner, instance->tmpl, endpoint.machine_port);
     const std::optional<std::uint16_t> preferred = before && *before != 0 ? std::optional(*before) : std::nullopt;
     auto port = parts_.lanes.allocate(instance->owner, instance->tmpl.str(), endpoint.machine_port, preferred);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/compact.h"
+#include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "base/secret.h"
 #include "engine/spec.h"
@@ -53,7 +54,7 @@ struct PlannedEndpoint {
   std::string machine;  ///< service
   std::string address;  ///< of the machine
   std::uint16_t machine_port = 0;
-  templates::EndpointKind kind = templates::EndpointKind::kHttp;
+  EndpointKind kind = EndpointKind::kHttp;
   std::uint16_t port = 0;  ///< of the gateway (TCP)
 };
 

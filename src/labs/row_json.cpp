@@ -78,13 +78,20 @@ json::object machine_json(const PlannedMachine& machine) {
   return {{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
 }
 
+/// Rows of before there were words say `"http": true|false`. What a word names that this program does not know is never
+/// taken for something else.
+Result<EndpointKind> kind_of(const json::object& from) {
+  const auto word = text_of(from, "kind");
+  if (word.empty()) return flag_of(from, "http") ? EndpointKind::kHttp : EndpointKind::kTcp;
+  auto kind = endpoint_kind(word);
+  if (!kind) return fail(std::move(kind.error()).because("endpoint " + text_of(from, "name") + " of kind " + word));
+  return kind;
+}
+
 json::object endpoint_json(const PlannedEndpoint& endpoint) {
-  return {{"name", endpoint.name},
-          {"machine", endpoint.machine},
-          {"address", endpoint.address},
-          {"machine_port", endpoint.machine_port},
-          {"http", endpoint.kind == templates::EndpointKind::kHttp},
-          {"port", endpoint.port}};
+  return {{"name", endpoint.name},          {"machine", endpoint.machine},
+          {"address", endpoint.address},    {"machine_port", endpoint.machine_port},
+          {"kind", word_of(endpoint.kind)}, {"port", endpoint.port}};
 }
 
 }  // namespace
@@ -126,16 +133,19 @@ Result<Plan> parse_plan(std::string_view text) {
   for_each_object(*root, "volumes", [&](const json::object& from) {
     plan.volumes.emplace_back(text_of(from, "key"), text_of(from, "name"));
   });
+  Result<> kinds;
   for_each_object(*root, "endpoints", [&](const json::object& from) {
     PlannedEndpoint endpoint;
     endpoint.name = text_of(from, "name");
     endpoint.machine = text_of(from, "machine");
     endpoint.address = text_of(from, "address");
     endpoint.machine_port = static_cast<std::uint16_t>(number_of(from, "machine_port"));
-    endpoint.kind = flag_of(from, "http") ? templates::EndpointKind::kHttp : templates::EndpointKind::kTcp;
+    if (auto kind = kind_of(from)) endpoint.kind = *kind;
+    else kinds = fail(std::move(kind.error()));
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     plan.endpoints.push_back(std::move(endpoint));
   });
+  if (!kinds) return fail(std::move(kinds.error()));
   return plan;
 }
 

@@ -69,9 +69,10 @@ void Instance::follow(const std::shared_ptr<const templates::Template>& whole) {
 /// full name is longer, the instance's last two parts stand for it.
 std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint) {
   std::vector<std::string> hosts;
-  if (endpoint.kind != templates::EndpointKind::kHttp) return hosts;
+  if (owns_port(endpoint.kind)) return hosts;
   const auto& id = instance.id.str();
-  const auto first = std::ranges::find(instance.plan.endpoints, templates::EndpointKind::kHttp, &PlannedEndpoint::kind);
+  const auto first =
+      std::ranges::find(instance.plan.endpoints, false, [](const auto& one) { return owns_port(one.kind); });
   if (first != instance.plan.endpoints.end() && first->name == endpoint.name) hosts.push_back(id);
   std::string full = endpoint.name + "--" + id;
   if (full.size() > 63) full = endpoint.name.substr(0, 44) + "--" + id.substr(id.size() - 17);

@@ -93,7 +93,7 @@ class ReadyStep final : public Step {
     for (const auto& endpoint : live.instance.plan.endpoints) {
       const bool named = ready.port != 0 && ready.port == endpoint.machine_port &&
                          (ready.machine.empty() || ready.machine == endpoint.machine);
-      const bool http = endpoint.kind == templates::EndpointKind::kHttp;
+      const bool http = speaks_http(endpoint.kind);
       std::string path;
       if (named || (http && ready.port == 0)) path = ready.path.empty() && http ? "/" : ready.path;
       probes.push_back({endpoint.machine, endpoint.address, endpoint.machine_port, http ? path : std::string{}});
@@ -189,8 +189,7 @@ class RoutesStep final : public Step {
     std::vector<gateway::Route> routes;
     for (const auto& endpoint : instance.plan.endpoints) {
       gateway::Route route;
-      route.kind =
-          endpoint.kind == templates::EndpointKind::kHttp ? gateway::RouteKind::kHttp : gateway::RouteKind::kTcp;
+      route.kind = endpoint.kind;
       route.endpoint = endpoint.name;
       route.hosts = hosts_of(instance, endpoint);
       route.port = endpoint.port;
@@ -204,7 +203,7 @@ class RoutesStep final : public Step {
   /// Somebody outside took one of the ports between the probe and the bind: all of the instance's move on.
   Result<> move_ports(Instance& instance) {
     for (auto& endpoint : instance.plan.endpoints) {
-      if (endpoint.kind != templates::EndpointKind::kTcp) continue;
+      if (!owns_port(endpoint.kind)) continue;
       auto port = lanes_.allocate(instance.owner, instance.tmpl.str(), endpoint.machine_port, std::nullopt);
       if (!port) return fail(std::move(port.error()));
       lanes_.release(endpoint.port);

@@ -22,8 +22,9 @@ json::value time_or_null(const std::optional<TimePoint>& time) {
 }
 
 json::value endpoint_view(const Instance& instance, const PlannedEndpoint& endpoint, const PublicAddress& address) {
-  if (endpoint.kind == templates::EndpointKind::kTcp) {
-    return {{"name", endpoint.name}, {"kind", "tcp"}, {"host", address.tcp_host}, {"port", endpoint.port}};
+  if (owns_port(endpoint.kind)) {
+    return {
+        {"name", endpoint.name}, {"kind", word_of(endpoint.kind)}, {"host", address.tcp_host}, {"port", endpoint.port}};
   }
   const bool standard =
       (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
@@ -31,7 +32,7 @@ json::value endpoint_view(const Instance& instance, const PlannedEndpoint& endpo
   const auto hosts = hosts_of(instance, endpoint);
   const std::string label = hosts.empty() ? "" : hosts.front();
   return {{"name", endpoint.name},
-          {"kind", "http"},
+          {"kind", word_of(endpoint.kind)},
           {"url", fmt::format("{}://{}.{}{}/", address.scheme, label, address.domain, port)}};
 }
 
@@ -203,7 +204,7 @@ json::object template_view(const Service& service, const templates::Entry& entry
   json::array endpoints;
   for (const auto& endpoint : tmpl->endpoints) {
     endpoints.push_back({{"name", endpoint.name},
-                         {"kind", endpoint.kind == templates::EndpointKind::kHttp ? "http" : "tcp"},
+                         {"kind", word_of(endpoint.kind)},
                          {"machine", endpoint.machine},
                          {"port", endpoint.port}});
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "engine/spec.h"
 
@@ -22,8 +23,6 @@ struct Problem {
 
   bool operator==(const Problem&) const = default;
 };
-
-enum class EndpointKind { kHttp, kTcp };
 
 /// What a player connects to.
 struct Endpoint {

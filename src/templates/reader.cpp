@@ -253,7 +253,7 @@ class FolderReader {
 
   std::string endpoint_name(const Endpoint& endpoint) const {
     const std::string number = fmt::format("port-{}", endpoint.port);
-    if (endpoint.kind == EndpointKind::kHttp && !name_taken("web")) return "web";
+    if (speaks_http(endpoint.kind) && !name_taken("web")) return "web";
     if (endpoint.port == 22 && !name_taken("ssh")) return "ssh";
     if (!name_taken(number)) return number;
     return fmt::format("{}-{}", to_slug(endpoint.machine, 20), endpoint.port);
@@ -324,7 +324,7 @@ class FolderReader {
     } else if (said.port && out_.services.size() > 1) {
       if (const Service* machine = machine_for(said.port->value, said.port->place)) ready.machine = machine->name;
     }
-    const bool http = !out_.endpoints.empty() && out_.endpoints.front().kind == EndpointKind::kHttp;
+    const bool http = !out_.endpoints.empty() && speaks_http(out_.endpoints.front().kind);
     if (!said.path && !said.port && !said.machine && http) ready.path = "/";
   }
 

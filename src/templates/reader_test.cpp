@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <fmt/format.h>
+
 #include "templates/test_folder.h"
 
 namespace tiltyard::templates {
@@ -103,6 +105,19 @@ TEST(R1_2, UnknownKeyNamesLineAndNearestKey) {
   EXPECT_THAT(problems_text(tmpl),
               HasSubstr("instance.toml:2: error: \"prots\" is no key of instance.toml; did you mean \"ports\"?\n"));
   EXPECT_EQ(problem_with(tmpl, "did you mean \"memory\"").line, 4);
+}
+
+TEST(R1_2, AKindOfEndpointThatIsNotServedIsAnErrorAndNeverAnotherKind) {
+  for (const char* later : {"tls", "udp"}) {
+    TestFolder folder;
+    const Template tmpl =
+        read_toml(folder, fmt::format("image = \"x\"\n[[endpoint]]\nport = 443\nkind = \"{}\"\n", later));
+    EXPECT_TRUE(tmpl.broken());
+    EXPECT_EQ(problem_with(tmpl, fmt::format("endpoints of kind {} are not served yet", later)).line, 4);
+  }
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, "image = \"x\"\n[[endpoint]]\nport = 80\nkind = \"htpp\"\n");
+  EXPECT_EQ(problem_with(tmpl, "an endpoint's kind is http or tcp").line, 4);
 }
 
 TEST(R1_1, CredentialsAreEverybodysOrMadeForEachOwner) {

@@ -261,11 +261,8 @@ void read_endpoint(Table& table, Settings& settings) {
     table.problems().error(endpoint.place, "an endpoint needs its port");
   }
   if (auto kind = table.text("kind")) {
-    if (kind->value == "http") endpoint.kind = EndpointKind::kHttp;
-    else if (kind->value == "tcp") endpoint.kind = EndpointKind::kTcp;
-    else
-      table.problems().error(kind->place,
-                             fmt::format("kind \"{}\" is not known; there are http and tcp", printable(kind->value)));
+    if (auto known = endpoint_kind(kind->value)) endpoint.kind = *known;
+    else table.problems().error(kind->place, std::move(known.error().message));
   }
   if (auto only = table.flag("owner_only")) endpoint.owner_only = only->value;
   table.finish();

@@ -1,0 +1,43 @@
+#include "labs/row_json.h"
+
+#include <gtest/gtest.h>
+
+namespace tiltyard::labs {
+namespace {
+
+TEST(R2_1, AnEndpointsKindIsAWordOnDisk) {
+  Plan plan;
+  plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, 0});
+  plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, 20001});
+  const auto text = to_json(plan);
+  EXPECT_NE(text.find(R"("kind":"http")"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"("kind":"tcp")"), std::string::npos) << text;
+  const auto read = parse_plan(text);
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->endpoints.size(), 2u);
+  EXPECT_EQ(read->endpoints[0].kind, EndpointKind::kHttp);
+  EXPECT_EQ(read->endpoints[1].kind, EndpointKind::kTcp);
+  EXPECT_EQ(read->endpoints[1].port, 20001);
+}
+
+TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
+  const auto read = parse_plan(
+      R"({"networks":[],"machines":[],"volumes":[],"endpoints":[)"
+      R"({"name":"web","machine":"app","address":"10.64.0.2","machine_port":80,"http":true,"port":0},)"
+      R"({"name":"pwn","machine":"app","address":"10.64.0.2","machine_port":1337,"http":false,"port":20001}]})");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->endpoints.size(), 2u);
+  EXPECT_EQ(read->endpoints[0].kind, EndpointKind::kHttp);
+  EXPECT_EQ(read->endpoints[1].kind, EndpointKind::kTcp);
+}
+
+TEST(R2_1, APlanWithAKindOfALaterVersionIsNotTakenForAnother) {
+  for (const char* word : {"udp", "tls", "quic"}) {
+    const auto read = parse_plan(std::string(R"({"endpoints":[{"name":"vpn","kind":")") + word + R"("}]})");
+    ASSERT_FALSE(read) << word;
+    EXPECT_TRUE(read.error().reason.starts_with("kind-")) << read.error().reason;
+  }
+}
+
+}  // namespace
+}  // namespace tiltyard::labs
