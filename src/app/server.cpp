@@ -107,7 +107,7 @@ struct Server::Parts {
   std::unique_ptr<engine::Engine> engine;
   Records records;
   std::unique_ptr<gateway::Gateway> gateway;
-  std::unique_ptr<gateway::Lanes> lanes;
+  std::unique_ptr<gateway::PortLanes> lanes;
   std::unique_ptr<templates::Catalogue> catalogue;
   std::unique_ptr<identity::Service> identity;
   std::unique_ptr<flags::Service> flags;
@@ -225,8 +225,9 @@ void Server::make_services() {
   auto& parts = *parts_;
   parts.gateway = std::make_unique<gateway::Gateway>(loops_, gateway_options(settings_.gateway));
   auto* gateway = parts.gateway.get();
-  parts.lanes = std::make_unique<gateway::Lanes>(settings_.gateway.ports.first, settings_.gateway.ports.last,
-                                                 [gateway](std::uint16_t port) { return gateway->port_free(port); });
+  parts.lanes =
+      std::make_unique<gateway::PortLanes>(settings_.gateway.ports.first, settings_.gateway.ports.last,
+                                           [gateway](std::uint16_t port) { return gateway->port_free(port); });
   parts.catalogue = std::make_unique<templates::Catalogue>(template_options(settings_), *parts.engine, parts.bus,
                                                            parts.clock, loops_.home());
   parts.catalogue->declare_jobs(*parts.jobs);

@@ -62,8 +62,8 @@ class Gateway {
   ~Gateway();
   Result<> start();
   std::uint16_t port() const;
-  /// Whether a raw TCP port could be opened now: the probe for `Lanes`. Ports that the gateway itself has open are not
-  /// free.
+  /// Whether a raw TCP port could be opened now: the probe for `PortLanes`. Ports that the gateway itself has open are
+  /// not free.
   bool port_free(std::uint16_t port) const;
   /// Replaces all routes of the instance. `port-busy` (Conflict) if a TCP port cannot be opened: choose another one.
   asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes);

@@ -87,7 +87,7 @@ class Range : public testing::Test {
     gate.listen = "127.0.0.1:0";
     gateway_ = std::make_unique<gateway::Gateway>(loops_, gate);
     ASSERT_TRUE(gateway_->start());
-    lanes_ = std::make_unique<gateway::Lanes>(21000, 21999, [](std::uint16_t) { return true; });
+    lanes_ = std::make_unique<gateway::PortLanes>(21000, 21999, [](std::uint16_t) { return true; });
     Steps steps;
     steps.push_back(network_step(*engine_));
     steps.push_back(files_step(files_, (folder_ / "instances").string()));
@@ -233,7 +233,7 @@ class Range : public testing::Test {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<templates::Catalogue> catalogue_;
   std::unique_ptr<gateway::Gateway> gateway_;
-  std::unique_ptr<gateway::Lanes> lanes_;
+  std::unique_ptr<gateway::PortLanes> lanes_;
   std::function<void(Steps&)> more_steps_;  ///< after the machines, or before them if they are named here:
   std::vector<std::string> before_machines_;
   std::unique_ptr<jobs::Service> jobs_;

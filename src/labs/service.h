@@ -18,7 +18,7 @@
 #include "base/gate.h"
 #include "bus/bus.h"
 #include "engine/engine.h"
-#include "gateway/lanes.h"
+#include "gateway/port_lanes.h"
 #include "identity/identity.h"
 #include "jobs/jobs.h"
 #include "labs/address_plan.h"
@@ -72,7 +72,7 @@ struct Parts {
   store::Store& store;
   engine::Engine& engine;
   templates::Catalogue& catalogue;
-  gateway::Lanes& lanes;
+  gateway::PortLanes& lanes;
   bus::Bus& bus;
   const Clock& clock;
   jobs::Service& jobs;

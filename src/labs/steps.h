@@ -9,7 +9,7 @@
 #include "base/offload.h"
 #include "engine/engine.h"
 #include "gateway/gateway.h"
-#include "gateway/lanes.h"
+#include "gateway/port_lanes.h"
 #include "labs/step.h"
 
 namespace tiltyard::labs {
@@ -34,6 +34,6 @@ std::unique_ptr<Step> ready_step(engine::Engine& engine);
 /// it. `solver-failed`, with the end of its output, if it does not end with 0 in time.
 std::unique_ptr<Step> solve_step(engine::Engine& engine, std::string prefix);
 /// "routes": the gateway serves the endpoints. A port that somebody else has taken meanwhile is replaced, three times.
-std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::Lanes& lanes);
+std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::PortLanes& lanes);
 
 }  // namespace tiltyard::labs

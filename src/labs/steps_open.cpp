@@ -164,7 +164,7 @@ class ReadyStep final : public Step {
 
 class RoutesStep final : public Step {
  public:
-  RoutesStep(gateway::Gateway& gateway, gateway::Lanes& lanes) : gateway_(gateway), lanes_(lanes) {}
+  RoutesStep(gateway::Gateway& gateway, gateway::PortLanes& lanes) : gateway_(gateway), lanes_(lanes) {}
 
   std::string name() const override { return "routes"; }
   std::vector<std::string> after() const override { return {"ready"}; }
@@ -213,13 +213,13 @@ class RoutesStep final : public Step {
   }
 
   gateway::Gateway& gateway_;
-  gateway::Lanes& lanes_;
+  gateway::PortLanes& lanes_;
 };
 
 }  // namespace
 
 std::unique_ptr<Step> ready_step(engine::Engine& engine) { return std::make_unique<ReadyStep>(engine); }
-std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::Lanes& lanes) {
+std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::PortLanes& lanes) {
   return std::make_unique<RoutesStep>(gateway, lanes);
 }
 

@@ -16,9 +16,9 @@ namespace tiltyard::gateway {
 /// "owner:template:port" picks the lane, a cursor per lane walks it; a full lane falls back to the next ones. A port is
 /// taken only if `is_free` (a bind probe) says so. The same key gets its old port again while that is free. Lives on
 /// the home loop; what is given out is remembered by the caller in the database and told again with `restore`.
-class Lanes {
+class PortLanes {
  public:
-  Lanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free);
+  PortLanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free);
 
   /// `ports-exhausted` when no lane has a free port. `preferred`: the port this key had before.
   Result<std::uint16_t> allocate(const std::string& owner, const std::string& template_id, std::uint16_t machine_port,

@@ -1,4 +1,4 @@
-#include "gateway/lanes.h"
+#include "gateway/port_lanes.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@ namespace {
 bool always_free(std::uint16_t) { return true; }
 
 TEST(R2_3, LanesAreDeterministic) {
-  Lanes one(20000, 29999, always_free), two(20000, 29999, always_free);
+  PortLanes one(20000, 29999, always_free), two(20000, 29999, always_free);
   std::set<std::size_t> seen;
   for (int i = 0; i < 500; ++i) {
     auto owner = "user" + std::to_string(i);
@@ -31,7 +31,7 @@ TEST(R2_3, LanesAreDeterministic) {
 
 // b2sum -l 64 of "alice:pwn:1337", as a little-endian number, modulo 32.
 TEST(R2_3, TheLaneIsBlake2b) {
-  Lanes lanes(20000, 29999, always_free);
+  PortLanes lanes(20000, 29999, always_free);
   EXPECT_EQ(lanes.lane_of("alice", "pwn", 1337), 31u);
 }
 
@@ -42,8 +42,8 @@ TEST(R2_3, NoPortHasTwoOwners) {
     for (int port = first; port <= last; ++port) {
       if (random() % 7 == 0) blocked.insert(static_cast<std::uint16_t>(port));
     }
-    Lanes lanes(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last),
-                [&](std::uint16_t port) { return !blocked.contains(port); });
+    PortLanes lanes(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last),
+                    [&](std::uint16_t port) { return !blocked.contains(port); });
     std::map<std::uint16_t, std::string> owners;
     std::size_t usable = static_cast<std::size_t>(last - first + 1) - blocked.size();
     for (int i = 0; i < 3000; ++i) {
@@ -70,7 +70,7 @@ TEST(R2_3, NoPortHasTwoOwners) {
 }
 
 TEST(R2_3, TheSameOwnerGetsTheSamePortAgain) {
-  Lanes lanes(20000, 20099, always_free);
+  PortLanes lanes(20000, 20099, always_free);
   auto port = *lanes.allocate("a", "t", 22, {});
   lanes.release(port);
   EXPECT_NE(*lanes.allocate("a", "t", 22, {}), port) << "the cursor walks on: a port is not handed to the next at once";
@@ -80,13 +80,13 @@ TEST(R2_3, TheSameOwnerGetsTheSamePortAgain) {
 }
 
 TEST(R2_3, RestoredPortsAreTaken) {
-  Lanes lanes(20000, 20003, always_free);
+  PortLanes lanes(20000, 20003, always_free);
   lanes.restore(20001);
   lanes.restore(20002);
   std::set<std::uint16_t> got{*lanes.allocate("a", "t", 1, {}), *lanes.allocate("b", "t", 1, 20001)};
   EXPECT_EQ(got, (std::set<std::uint16_t>{20000, 20003}));
   EXPECT_FALSE(lanes.allocate("c", "t", 1, {}));
-  Lanes none(20000, 19999, always_free);
+  PortLanes none(20000, 19999, always_free);
   EXPECT_FALSE(none.allocate("c", "t", 1, {}));
 }
 

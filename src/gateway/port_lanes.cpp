@@ -1,4 +1,4 @@
-#include "gateway/lanes.h"
+#include "gateway/port_lanes.h"
 
 #include <fmt/format.h>
 #include <sodium.h>
@@ -18,7 +18,7 @@ std::size_t port_count(std::uint16_t first, std::uint16_t last) {
 
 }  // namespace
 
-Lanes::Lanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free)
+PortLanes::PortLanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free)
     : first_(first),
       last_(last),
       is_free_(std::move(is_free)),
@@ -26,7 +26,8 @@ Lanes::Lanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::ui
 
 // BLAKE2b with a digest of 8 bytes (RFC 7693), read as a little-endian number, modulo the lanes: the same on every
 // host.
-std::size_t Lanes::lane_of(const std::string& owner, const std::string& template_id, std::uint16_t machine_port) const {
+std::size_t PortLanes::lane_of(const std::string& owner, const std::string& template_id,
+                               std::uint16_t machine_port) const {
   if (cursors_.empty()) return 0;
   auto key = fmt::format("{}:{}:{}", owner, template_id, machine_port);
   std::array<unsigned char, 8> digest{};
@@ -38,8 +39,8 @@ std::size_t Lanes::lane_of(const std::string& owner, const std::string& template
   return static_cast<std::size_t>(number % cursors_.size());
 }
 
-Result<std::uint16_t> Lanes::allocate(const std::string& owner, const std::string& template_id,
-                                      std::uint16_t machine_port, std::optional<std::uint16_t> preferred) {
+Result<std::uint16_t> PortLanes::allocate(const std::string& owner, const std::string& template_id,
+                                          std::uint16_t machine_port, std::optional<std::uint16_t> preferred) {
   auto try_port = [this](std::uint16_t port) {
     if (used_.contains(port) || !is_free_(port)) return false;
     used_.insert(port);
@@ -65,8 +66,8 @@ Result<std::uint16_t> Lanes::allocate(const std::string& owner, const std::strin
               "All ports of the gateway are in use. Stop an instance, or widen the range.");
 }
 
-void Lanes::restore(std::uint16_t port) { used_.insert(port); }
+void PortLanes::restore(std::uint16_t port) { used_.insert(port); }
 
-void Lanes::release(std::uint16_t port) { used_.erase(port); }
+void PortLanes::release(std::uint16_t port) { used_.erase(port); }
 
 }  // namespace tiltyard::gateway
