@@ -51,6 +51,8 @@ gateway::Options gateway_options(const config::Gateway& from) {
   options.first_port = from.ports.first;
   options.last_port = from.ports.last;
   options.public_host = from.public_host;
+  using enum config::PublicScheme;
+  options.public_tls = from.public_scheme == kHttps || (from.public_scheme == kAuto && from.public_port == 443);
   options.idle_timeout = from.idle_timeout;
   options.max_connections_per_instance = static_cast<std::size_t>(from.max_connections_per_instance);
   return options;
@@ -297,7 +299,7 @@ void Server::make_routes() {
   address.domain = gateway.domain;
   address.tcp_host = gateway.public_host.empty() ? gateway.domain : gateway.public_host;
   address.port = gateway.public_port != 0 ? static_cast<std::uint16_t>(gateway.public_port) : parts.gateway->port();
-  address.scheme = gateway.public_port == 443 ? "https" : "http";
+  address.scheme = parts.gateway->scheme();
   labs::add_routes(*parts.router, {*parts.labs, *parts.catalogue, *parts.engine, parts.bus, parts.clock, address});
   parts.realtime = std::make_unique<realtime::Service>(
       realtime_options(settings_), realtime::Parts{loops_.home(), *parts.store, parts.bus, *parts.identity,

@@ -58,6 +58,11 @@ void gateway_keys(Gateway& g, std::vector<Key>& keys) {
   keys.push_back({"gateway", "public_port",
                   "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in listen.",
                   kRestart, Number{&g.public_port, 0, 65535}});
+  keys.push_back({"gateway", "public_scheme",
+                  "What instances' URLs begin with, and what machines are told in X-Forwarded-Proto: \"https\" if a "
+                  "proxy in front "
+                  "of the gateway takes the TLS off; \"auto\" is https when `public_port` is 443, else http.",
+                  kRestart, choice(g.public_scheme, {"auto", "http", "https"})});
   keys.push_back({"gateway", "idle_timeout", "A connection without a byte either way is closed after this long.",
                   kRestart, Seconds{&g.idle_timeout, 1s, 24h}});
   keys.push_back({"gateway", "max_connections_per_instance", "Connections that one instance may have at a time.",

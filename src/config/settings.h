@@ -28,6 +28,9 @@ struct Server {
   std::string tls_certificate, tls_key;
 };
 
+/// How players' browsers reach the gateway: as `public_port` suggests (443 is https), or as is said.
+enum class PublicScheme { kAuto, kHttp, kHttps };
+
 struct Gateway {
   std::string listen = "127.0.0.1:8080";
   std::string domain = "localhost";
@@ -35,6 +38,7 @@ struct Gateway {
   std::string tcp_address = "127.0.0.1";
   PortRange ports{20000, 29999};
   int public_port = 0;  ///< 0: the port that `listen` has
+  PublicScheme public_scheme = PublicScheme::kAuto;
   std::chrono::seconds idle_timeout{300};
   int max_connections_per_instance = 1000;
 };

@@ -68,6 +68,7 @@ const std::map<std::string, Sample> kSamples = {
     {"gateway.tcp_address", {"0.0.0.0", R"("0.0.0.0")"}},
     {"gateway.ports", {"30000-30099", R"("30000-30099")"}},
     {"gateway.public_port", {"443", "443"}},
+    {"gateway.public_scheme", {"https", R"("https")"}},
     {"gateway.idle_timeout", {"10m", R"("10m")"}},
     {"gateway.max_connections_per_instance", {"7", "7"}},
     {"store.url", {"sqlite:other.db", R"("sqlite:other.db")"}},

@@ -7,14 +7,12 @@
 
 #include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
-struct iovec;
+#include "gateway/stream.h"
 
 namespace tiltyard::gateway {
 
@@ -23,8 +21,6 @@ namespace intrusive = boost::intrusive;
 
 using Clock = std::chrono::steady_clock;
 using Instant = Clock::time_point;
-
-struct Stream;
 
 /// Is told when a socket it looks after may have become readable or writable.
 class Watcher {
@@ -35,38 +31,6 @@ class Watcher {
 
  protected:
   ~Watcher() = default;
-};
-
-enum class Io : std::uint8_t { kOk, kBlocked, kEnd, kBroken };
-
-struct IoResult {
-  Io state = Io::kBlocked;
-  std::size_t size = 0;
-};
-
-/// A non-blocking socket and what is known of its readiness. Registered once, edge-triggered: the flags are set by the
-/// loop and cleared by a call that found nothing, so that no system call is made in vain.
-struct Stream {
-  int fd = -1;
-  Watcher* watcher = nullptr;
-  bool readable = false, writable = false;
-  bool peer_ended = false;  ///< the peer has closed its direction; bytes may still be waiting
-  bool broken = false;      ///< reset, or both directions closed
-
-  Stream() = default;
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  ~Stream() { close(); }
-
-  bool open() const { return fd >= 0; }
-  IoResult read(char* to, std::size_t size);
-  IoResult write(std::span<const iovec> pieces);
-  /// Asks the kernel whether bytes wait; an end is none.
-  bool has_bytes() const;
-  void shutdown_write();
-  void close();
-  /// Closes with RST, so that the peer cannot take the cut for a proper end.
-  void reset();
 };
 
 /// Something with a deadline. `on_deadline` is called at most one tick (100 ms) late, never early.

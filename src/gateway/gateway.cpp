@@ -95,8 +95,7 @@ Result<> Gateway::start() {
   if (!probe) return fail(std::move(probe.error()).with("address", options.listen));
   state_->port = bound_port(*probe);
   ::close(*probe);
-  reinterpret_cast<std::uint16_t*>(&address->storage)[1] =
-      static_cast<std::uint16_t>(state_->port << 8 | state_->port >> 8);
+  address->set_port(state_->port);
   std::vector<int> listeners;
   for (std::size_t i = 0; i < state_->shards.size(); ++i) {
     auto fd = open_listener(*address, true);
@@ -120,6 +119,8 @@ Result<> Gateway::start() {
 }
 
 std::uint16_t Gateway::port() const { return state_->port; }
+
+std::string_view Gateway::scheme() const { return state_->shared->options.public_tls ? "https" : "http"; }
 
 bool Gateway::port_free(std::uint16_t port) const {
   auto address = socket_address(state_->shared->options.tcp_address, port);

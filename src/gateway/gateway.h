@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/endpoint_kind.h"
@@ -43,6 +44,7 @@ struct Options {
   std::string tcp_address = "127.0.0.1";  ///< where raw TCP ports are opened
   std::uint16_t first_port = 20000, last_port = 29999;
   std::string public_host;  ///< what players are told; empty: the domain
+  bool public_tls = false;  ///< a proxy in front takes players' TLS off: they say https, and machines are told so
   std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000},
       answer_timeout{120'000};
   std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections; 0: none
@@ -62,6 +64,8 @@ class Gateway {
   ~Gateway();
   Result<> start();
   std::uint16_t port() const;
+  /// "http" or "https": how players' browsers come in.
+  std::string_view scheme() const;
   /// Whether a raw TCP port could be opened now: the probe for `PortLanes`. Ports that the gateway itself has open are
   /// not free.
   bool port_free(std::uint16_t port) const;

@@ -43,8 +43,8 @@ bool idempotent(std::string_view method) {
 
 }  // namespace
 
-void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer) {
-  auto* session = new HttpSession(shard);  // owned by the shard's list until `remove` buries it
+void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer, bool secure) {
+  auto* session = new HttpSession(shard, secure);  // owned by the shard's list until `remove` buries it
   shard.add(*session);
   session->client_.fd = fd;
   session->client_address_ = address_text(peer);
@@ -206,7 +206,7 @@ void HttpSession::route(const RequestHead& head) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);
   }
-  write_request_head(head, client_address_, false, up_head_);
+  write_request_head(head, client_address_, secure_, up_head_);
   state_ = State::kExchange;
   await_answer(true);
 }

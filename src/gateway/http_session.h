@@ -15,7 +15,7 @@ namespace tiltyard::gateway {
 /// the strings have grown. Pipelined requests wait in the buffer until the answer before them has been sent.
 class HttpSession final : public Session {
  public:
-  static void begin(Shard& shard, int fd, const SocketAddress& peer);
+  static void begin(Shard& shard, int fd, const SocketAddress& peer, bool secure);
   /// Over the limit of connections: a short 503, then closed.
   static void refuse(int fd);
 
@@ -46,7 +46,7 @@ class HttpSession final : public Session {
     int status = 0;
   };
 
-  explicit HttpSession(Shard& shard) : Session(shard), in_(shard.blocks()), out_(shard.blocks()) {}
+  HttpSession(Shard& shard, bool secure) : Session(shard), secure_(secure), in_(shard.blocks()), out_(shard.blocks()) {}
   void on_deadline() override;
 
   // Each does one step and tells whether another may follow at once.
@@ -94,6 +94,7 @@ class HttpSession final : public Session {
   bool request_sent() const { return in_body_.done() && up_sent_ == up_head_.size() && in_.ready().empty(); }
 
   State state_ = State::kHead;
+  const bool secure_;
   Exchange exchange_;
   Stream client_;
   std::string client_address_;

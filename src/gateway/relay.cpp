@@ -84,7 +84,7 @@ OneWay::Step OneWay::flush_first() {
 
 OneWay::Step OneWay::fill() {
   if (!from_.readable) return Step::kIdle;
-  if (pipe_.read_end < 0 && !pipes_.take(pipe_)) {
+  if (!from_.read_splices() || !to_.write_splices() || (pipe_.read_end < 0 && !pipes_.take(pipe_))) {
     cannot_splice_ = true;
     return Step::kMoved;
   }

@@ -104,7 +104,8 @@ void Session::await_answer(bool awaited) {
   else traffic()->waiting.sub();
 }
 
-Listener::Listener(EventLoop& loop, int fd, Accepted accepted) : loop_(loop), accepted_(std::move(accepted)) {
+Listener::Listener(EventLoop& loop, int fd, bool secure, Accepted accepted)
+    : loop_(loop), secure_(secure), accepted_(std::move(accepted)) {
   stream_.fd = fd;
 }
 
@@ -117,7 +118,7 @@ void Listener::on_ready(Stream&) {
     int fd =
         ::accept4(stream_.fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      accepted_(fd, peer);
+      accepted_(fd, peer, secure_);
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -143,8 +144,9 @@ Shard::~Shard() { shut(); }
 void Shard::start(int http_listener) {
   loop_->start();
   if (http_listener < 0) return;
-  http_listener_ = std::make_unique<Listener>(*loop_, http_listener,
-                                              [this](int fd, const SocketAddress& peer) { accept_http(fd, peer); });
+  http_listener_ = std::make_unique<Listener>(
+      *loop_, http_listener, shared_->options.public_tls,
+      [this](int fd, const SocketAddress& peer, bool secure) { accept_http(fd, peer, secure); });
   http_listener_->start();
 }
 
@@ -258,7 +260,7 @@ void Shard::ask_to_wake(Instance& instance) {
 
 void Shard::listen_tcp(std::uint16_t port, int fd) {
   auto listener = std::make_unique<Listener>(
-      *loop_, fd, [this, port](int socket, const SocketAddress&) { accept_tcp(port, socket); });
+      *loop_, fd, false, [this, port](int socket, const SocketAddress&, bool) { accept_tcp(port, socket); });
   listener->start();
   tcp_listeners_.insert_or_assign(port, std::move(listener));
 }
@@ -271,14 +273,14 @@ void Shard::close_tcp(std::uint16_t port) {
   tcp_listeners_.erase(found);
 }
 
-void Shard::accept_http(int fd, const SocketAddress& peer) {
+void Shard::accept_http(int fd, const SocketAddress& peer, bool secure) {
   // Over the limit nothing is promised: the socket is closed, the client may come again.
   if (shared_->open.load(std::memory_order_relaxed) >= shared_->options.max_connections) {
     HttpSession::refuse(fd);
     return;
   }
   set_no_delay(fd);
-  HttpSession::begin(*this, fd, peer);
+  HttpSession::begin(*this, fd, peer, secure);
 }
 
 void Shard::accept_tcp(std::uint16_t port, int fd) {

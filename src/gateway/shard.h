@@ -106,11 +106,12 @@ struct Target {
   std::shared_ptr<Endpoint> endpoint;
 };
 
-/// A listening socket on one loop.
+/// A listening socket on one loop. `secure`: players' bytes are encrypted on their way to it, as machines are told of
+/// each request.
 class Listener final : public Watcher, public Mortal, public Timed {
  public:
-  using Accepted = std::function<void(int fd, const SocketAddress& peer)>;
-  Listener(EventLoop& loop, int fd, Accepted accepted);
+  using Accepted = std::function<void(int fd, const SocketAddress& peer, bool secure)>;
+  Listener(EventLoop& loop, int fd, bool secure, Accepted accepted);
   bool start();
   void close() { stream_.close(); }
   void on_ready(Stream&) override;
@@ -119,6 +120,7 @@ class Listener final : public Watcher, public Mortal, public Timed {
  private:
   EventLoop& loop_;
   Stream stream_;
+  const bool secure_;
   Accepted accepted_;
 };
 
@@ -169,7 +171,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void post(std::function<void(Shard&)> work);
 
  private:
-  void accept_http(int fd, const SocketAddress& peer);
+  void accept_http(int fd, const SocketAddress& peer, bool secure);
   void accept_tcp(std::uint16_t port, int fd);
   void open_tcp(std::uint16_t port, int fd);
   void forget_routes(Instance& instance);

@@ -21,13 +21,12 @@ std::unexpected<Error> bad_address(std::string_view text) {
 }
 
 std::unexpected<Error> socket_failure(const SocketAddress& address, int error) {
-  auto port = ntohs(reinterpret_cast<const sockaddr_in&>(address.storage).sin_port);
   if (error == EADDRINUSE) {
-    return fail(Code::kConflict, "port-busy", fmt::format("Port {} is in use by another program.", port));
+    return fail(Code::kConflict, "port-busy", fmt::format("Port {} is in use by another program.", address.port()));
   }
   if (error == EADDRNOTAVAIL)
     return fail(Code::kInvalid, "invalid-address", "The address to listen on is not one of this host.");
-  return fail(Code::kUnavailable, "listen-failed", fmt::format("Port {} cannot be opened.", port),
+  return fail(Code::kUnavailable, "listen-failed", fmt::format("Port {} cannot be opened.", address.port()),
               std::strerror(error));
 }
 

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -17,8 +18,13 @@ struct SocketAddress {
   socklen_t size = 0;
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  // The port is in the same place in both families' forms.
+  std::uint16_t port() const { return ntohs(storage.sin6_port); }
+  void set_port(std::uint16_t port) { storage.sin6_port = htons(port); }
   bool operator==(const SocketAddress& other) const;
 };
+
+static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
 
 class Endpoint;
 
