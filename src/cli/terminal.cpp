@@ -50,7 +50,7 @@ std::pair<int, int> columns_and_rows() {
 }
 
 /// Quoted for a POSIX shell.
-std::string quoted(std::string_view word) {
+std::string in_quotes(std::string_view word) {
   std::string out = "'";
   for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
@@ -152,7 +152,7 @@ int open_terminal(Context& context, const ExecOptions& options) {
   auto path = fmt::format("/instances/{}/terminal?cols={}&rows={}", encoded(options.id), columns, rows);
   if (!options.machine.empty()) path += "&machine=" + encoded(options.machine);
   std::string first;
-  for (const auto& word : options.command) first += (first.empty() ? "exec " : " ") + quoted(word);
+  for (const auto& word : options.command) first += (first.empty() ? "exec " : " ") + in_quotes(word);
   if (!first.empty()) first += "\r";
   const auto done = context.api().websocket(
       path, [file, first](std::shared_ptr<http::WebSocket> socket) { return talk(std::move(socket), file, first); });

@@ -146,7 +146,7 @@ std::string oidc_text(const std::map<std::string, OidcProvider>& providers) {
       keys += fmt::format("{}{} = {}", keys.empty() ? "" : ", ", key, value);
     };
     const auto text = [&](std::string_view key, const std::string& value) {
-      if (!value.empty()) add(key, quoted(value));
+      if (!value.empty()) add(key, quotes(value));
     };
     text("title", p.title);
     text("issuer", p.issuer);

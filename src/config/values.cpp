@@ -10,7 +10,7 @@
 
 namespace tiltyard::config {
 
-std::string quoted(std::string_view text) {
+std::string quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -25,7 +25,7 @@ std::string quoted(std::string_view text) {
 
 std::string list_text(const std::vector<std::string>& items) {
   std::string out = "[";
-  for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + quoted(item);
+  for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + quotes(item);
   return out + "]";
 }
 
@@ -50,7 +50,7 @@ struct Overload : Cases... {
 };
 
 std::string raw_text(const Raw& raw) {
-  return std::visit(Overload{[](const std::string& text) { return quoted(text); },
+  return std::visit(Overload{[](const std::string& text) { return quotes(text); },
                              [](std::int64_t number) { return std::to_string(number); },
                              [](double number) { return fmt::format("{}", number); },
                              [](bool flag) { return std::string(flag ? "true" : "false"); },
@@ -138,7 +138,7 @@ std::string words_text(const std::vector<std::string_view>& words) {
   std::string out;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (i > 0) out += i + 1 == words.size() ? " or " : ", ";
-    out += quoted(words[i]);
+    out += quotes(words[i]);
   }
   return out;
 }
@@ -326,24 +326,24 @@ std::string without_password(std::string url) {
 
 std::string value_text(const Key& key) {
   return std::visit(Overload{[](const Text& t) {
-                               return quoted(t.form == Text::Form::kStoreUrl ? without_password(*t.value) : *t.value);
+                               return quotes(t.form == Text::Form::kStoreUrl ? without_password(*t.value) : *t.value);
                              },
                              [](const Number& t) { return std::to_string(*t.value); },
                              [](const Real& t) { return fmt::format("{}", *t.value); },
-                             [](const Bytes& t) { return quoted(bytes_text(*t.value)); },
-                             [](const Seconds& t) { return quoted(fmt::format("{}s", t.value->count())); },
+                             [](const Bytes& t) { return quotes(bytes_text(*t.value)); },
+                             [](const Seconds& t) { return quotes(fmt::format("{}s", t.value->count())); },
                              [](const Flag& t) { return std::string(*t.value ? "true" : "false"); },
-                             [](const Ports& t) { return quoted(fmt::format("{}-{}", t.value->first, t.value->last)); },
+                             [](const Ports& t) { return quotes(fmt::format("{}-{}", t.value->first, t.value->last)); },
                              [](const Texts& t) { return list_text(*t.value); },
                              [](const Allow& t) {
                                std::string out;
                                for (const auto& [id, items] : *t.value)
-                                 out += (out.empty() ? " " : ", ") + quoted(id) + " = " + list_text(items);
+                                 out += (out.empty() ? " " : ", ") + quotes(id) + " = " + list_text(items);
                                return out.empty() ? std::string("{}") : "{" + out + " }";
                              },
                              [](const Oidc& t) { return oidc_text(*t.value); },
                              [](const SecretText& t) { return std::string(t.value->empty() ? "\"\"" : "\"***\""); },
-                             [](const Choice& t) { return quoted(t.words[t.get()]); }},
+                             [](const Choice& t) { return quotes(t.words[t.get()]); }},
                     key.target);
 }
 

@@ -29,7 +29,7 @@ Problem assign(const Key& key, const Raw& raw);
 Raw from_variable(const Key& key, const std::string& text);
 
 // Texts as TOML, and lists as variables have them.
-std::string quoted(std::string_view text);
+std::string quotes(std::string_view text);
 std::string list_text(const std::vector<std::string>& items);
 std::vector<std::string> split(std::string_view text, char separator);
 

@@ -96,7 +96,7 @@ void each_secret(const toml::node& node, const std::string& path, bool secret, c
   }
 }
 
-std::string quoted(std::string_view text) {
+std::string quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -122,7 +122,7 @@ std::string to_json(const toml::table& table, Secrets secrets) {
 }
 
 std::string blank_secrets(std::string_view text) {
-  return replaced(text, [](const Found&) { return quoted(kBlank); });
+  return replaced(text, [](const Found&) { return quotes(kBlank); });
 }
 
 Result<> check_secrets(std::string_view text, const toml::table& table) {
@@ -175,7 +175,7 @@ std::string fill_blanks(std::string_view text, std::string_view before) {
         1);
     const auto path = paths.find({line, column});
     const auto value = path == paths.end() ? known.end() : known.find(path->second);
-    return value == known.end() ? std::string(text.substr(found.at, found.size)) : quoted(value->second);
+    return value == known.end() ? std::string(text.substr(found.at, found.size)) : quotes(value->second);
   });
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kPipeSize = 256 * 1024;
 constexpr std::size_t kKeptPipes = 128;
-constexpr int kStepsPerTurn = 16;
+constexpr int kReadsPerTurn = 16;
 
 }  // namespace
 
@@ -144,7 +144,7 @@ OneWay::Step OneWay::copy() {
 Relay::State Relay::run(bool& progress, bool& more) {
   auto before = in_.moved() + out_.moved();
   progress = more = false;
-  for (int i = 0; i < kStepsPerTurn; ++i) {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
     auto in = in_.step();
     auto out = out_.step();
     progress = progress || in_.moved() + out_.moved() != before;

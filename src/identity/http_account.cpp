@@ -22,15 +22,15 @@ std::unexpected<Error> invitation_wrong() {
               "This invitation's code is mistyped, used up or too old. Ask for a new one.");
 }
 
-struct Wanted {
+struct NewAccount {
   std::string name, email, code_hash;
   Secret password;
 };
 
-Result<Wanted> read_wanted(const Service::State& state, const json::object& body) {
+Result<NewAccount> read_wanted(const Service::State& state, const json::object& body) {
   if (auto known = check_keys(body, {"name", "password", "email", "code"}); !known)
     return fail(std::move(known.error()));
-  Wanted wanted;
+  NewAccount wanted;
   auto name = text_field(body, "name");
   if (!name) return fail(std::move(name.error()));
   if (auto good = check_name("name", *name); !good) return fail(std::move(good.error()));
@@ -54,7 +54,7 @@ Result<Wanted> read_wanted(const Service::State& state, const json::object& body
 }
 
 /// The account, in the transaction that opens its first session.
-Result<sql::User> make_account(soci::session& sql, const Wanted& wanted, const std::string& hash,
+Result<sql::User> make_account(soci::session& sql, const NewAccount& wanted, const std::string& hash,
                                const bus::Actor& from, TimePoint now) {
   sql::User user;
   user.id = new_ulid();

@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 using Answered = Result<http::Response>;
 
-constexpr int kPage = 1000;
+constexpr int kTeamsPage = 1000;
 constexpr int kTeamCodeUses = 20;
 constexpr Duration kTeamCodeFor = std::chrono::hours{7 * 24};
 constexpr std::int64_t kLongestInvitation = 366LL * 24 * 3600;  ///< seconds
@@ -174,11 +174,11 @@ asio::awaitable<Answered> invite_to_team(StatePtr state, http::Request request) 
 
 asio::awaitable<Answered> list_teams(StatePtr state, http::Request request) {
   auto work = [cursor = request.query_value("cursor")](soci::session& sql) -> Result<std::vector<sql::Team>> {
-    return sql::teams_after(sql, cursor, kPage + 1);
+    return sql::teams_after(sql, cursor, kTeamsPage + 1);
   };
   auto teams = co_await state->store.read(std::move(work));
   if (!teams) co_return fail(std::move(teams.error()));
-  const bool more = teams->size() > kPage;
+  const bool more = teams->size() > kTeamsPage;
   if (more) teams->pop_back();
   json::array items;
   for (const auto& team : *teams) items.push_back(team_body(team));

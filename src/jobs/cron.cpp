@@ -33,7 +33,7 @@ std::unexpected<Error> invalid(const Field& field, std::string_view text) {
                           field.least, field.most));
 }
 
-std::optional<int> number_of(std::string_view text) {
+std::optional<int> field_number(std::string_view text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
@@ -46,7 +46,7 @@ std::optional<int> value_of(const Field& field, std::string_view text) {
   for (std::size_t i = 0; i < field.names.size(); ++i) {
     if (lower == field.names[i]) return field.least + static_cast<int>(i);
   }
-  const auto value = number_of(text);
+  const auto value = field_number(text);
   if (!value || *value < field.least || *value > field.most) return std::nullopt;
   return value;
 }
@@ -58,7 +58,7 @@ Result<> read_item(const Field& field, std::string_view item, std::bitset<N>& in
   const auto range = item.substr(0, slash);
   int step = 1, first = field.least, last = field.most;
   if (slash != std::string_view::npos) {
-    const auto given = number_of(item.substr(slash + 1));
+    const auto given = field_number(item.substr(slash + 1));
     if (!given || *given < 1 || *given > field.most) return invalid(field, item);
     step = *given;
   }

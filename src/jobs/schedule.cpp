@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kShortest{10};
+constexpr milliseconds kShortestPeriod{10};
 constexpr milliseconds kLongest = std::chrono::hours{24 * 366};
 constexpr std::string_view kEvery = "every ", kMillis = " ms", kCron = "cron ", kIn = " @ ";
 
@@ -41,7 +41,7 @@ Duration delay_after(const Backoff& backoff, int failed_attempts, double chance)
 }
 
 Result<Schedule> Schedule::every(milliseconds period) {
-  if (period < kShortest || period > kLongest) {
+  if (period < kShortestPeriod || period > kLongest) {
     return fail(Code::kInvalid, "interval-invalid", "An interval goes from 10 milliseconds to 366 days.");
   }
   Schedule schedule;

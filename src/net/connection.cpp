@@ -50,7 +50,7 @@ bool foreign_origin(const Request& request) {
   return !same_text(origin, request.headers.get("Host"));
 }
 
-std::string chunk(std::string_view bytes) {
+std::string framed_chunk(std::string_view bytes) {
   std::array<char, 20> size{};
   const auto [end, error] = std::to_chars(size.data(), size.data() + size.size(), bytes.size(), 16);
   std::string out;
@@ -352,7 +352,7 @@ asio::awaitable<bool> Connection::send_stream(const Plan& plan, Response respons
 asio::awaitable<Result<>> Connection::write_piece(std::shared_ptr<Connection> self, std::string bytes) {
   if (!self->streaming_ || self->cut_) co_return peer_lost();
   if (bytes.empty()) co_return Result<>{};
-  std::string framed = self->chunked_ ? chunk(bytes) : std::move(bytes);
+  std::string framed = self->chunked_ ? framed_chunk(bytes) : std::move(bytes);
   const bool sent = co_await self->write(std::move(framed));
   if (!sent) co_return peer_lost();
   co_return Result<>{};

@@ -13,15 +13,15 @@
 namespace tiltyard::http {
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReceiveSize = 64 * 1024;
 constexpr std::size_t kEncryptedRead = 4 * 1024;
 constexpr std::size_t kEncryptedWrite = 16 * 1024;  ///< what one TLS record holds
 constexpr std::size_t kPieces = 64;
 constexpr std::chrono::seconds kFarewell{1};
 
 /// Shared by all connections of a loop: what is read is used up before the next one reads.
-std::array<char, kReadSize>& loop_buffer() {
-  thread_local std::array<char, kReadSize> buffer;
+std::array<char, kReceiveSize>& loop_buffer() {
+  thread_local std::array<char, kReceiveSize> buffer;
   return buffer;
 }
 

@@ -12,7 +12,7 @@ namespace tiltyard::realtime {
 namespace {
 
 constexpr int kMostMissed = 1000;  ///< events; who has missed more is better served with a snapshot
-constexpr int kMostTurns = 8;
+constexpr int kMostRounds = 8;
 /// How long a client waits for this node to have read what another one has told it: longer than the log goes unread.
 constexpr std::chrono::milliseconds kReachWithin{1500}, kReachStep{10};
 
@@ -156,7 +156,7 @@ asio::awaitable<std::optional<Recovered>> Service::State::recover(Who who, std::
   }
   // Until nothing came while we looked; from there to on_connected nothing else runs.
   if (good) good = co_await catch_up(&found);
-  for (int turn = 0; good && found.upto != at; ++turn) good = turn < kMostTurns && co_await catch_up(&found);
+  for (int turn = 0; good && found.upto != at; ++turn) good = turn < kMostRounds && co_await catch_up(&found);
   count(good);
   if (!good) co_return std::nullopt;
   co_return found;

@@ -6,7 +6,7 @@
 namespace tiltyard::realtime {
 
 namespace {
-constexpr std::chrono::seconds kLookEvery{1};
+constexpr std::chrono::seconds kLookAtRights{1};
 }
 
 /// The connection ends rather than the rooms: whoever it was comes back by itself as who it is now, with the rooms of
@@ -14,7 +14,7 @@ constexpr std::chrono::seconds kLookEvery{1};
 asio::awaitable<void> Service::State::watch_rights() {
   const auto self = shared_from_this();
   while (true) {
-    co_await rights.wait_for(kLookEvery);
+    co_await rights.wait_for(kLookAtRights);
     rights.reset();
     std::map<std::string, std::pair<Who, std::vector<MemberRef>>> people;
     for (const auto& [socket, member] : members) {

@@ -15,16 +15,16 @@ namespace {
 
 /// What the server itself gives up: a statement, the wait for a lock, and a transaction whose client has stopped
 /// talking (a server of ours that stands still must not keep the others from writing). A migration may take its time.
-constexpr const char* kCommon =
+constexpr const char* kPgCommon =
     "SET timezone TO 'UTC'; SET lock_timeout TO '10s'; SET idle_in_transaction_session_timeout TO '15s'; ";
-constexpr const char* kForReading = "SET statement_timeout TO '30s'; SET default_transaction_read_only TO on";
+constexpr const char* kPgForReading = "SET statement_timeout TO '30s'; SET default_transaction_read_only TO on";
 /// A write that has answered is on disk, whatever the server's configuration says; stricter settings (remote_apply)
 /// stay.
-constexpr const char* kForWriting =
+constexpr const char* kPgForWriting =
     "SET statement_timeout TO '30s'; "
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', "
     "'local')";
-constexpr const char* kForMigrating =
+constexpr const char* kPgForMigrating =
     "SET statement_timeout TO 0; SET lock_timeout TO 0; SET idle_in_transaction_session_timeout TO 0";
 /// Later than the server's own time-outs, for the server that stands still or the network that swallows everything: for
 /// one statement, for a work with all of its statements, and for a migration.
@@ -35,13 +35,13 @@ constexpr std::chrono::hours kMigrationPatience{24};
 const char* settings_for(PostgresConnection::Use use) {
   switch (use) {
     case PostgresConnection::Use::kRead:
-      return kForReading;
+      return kPgForReading;
     case PostgresConnection::Use::kWrite:
-      return kForWriting;
+      return kPgForWriting;
     case PostgresConnection::Use::kMigrate:
-      return kForMigrating;
+      return kPgForMigrating;
   }
-  return kForReading;
+  return kPgForReading;
 }
 
 std::int64_t steady_seconds() {
@@ -125,7 +125,7 @@ PostgresConnection::PostgresConnection(const PostgresTarget& target, Use use, Wa
     const std::lock_guard lock(watch_.mutex_);
     watch_.connections_.insert(this);
   }
-  auto set_up = execute(std::string(kCommon) + settings_for(use));
+  auto set_up = execute(std::string(kPgCommon) + settings_for(use));
   if (set_up) return;
   const std::lock_guard lock(watch_.mutex_);
   watch_.connections_.erase(this);

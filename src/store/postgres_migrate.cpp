@@ -9,7 +9,7 @@
 namespace tiltyard::store {
 namespace {
 
-const std::string kBegin = fmt::format("BEGIN; SELECT pg_advisory_xact_lock({}, {})", kLockClass, kMigrationLock);
+const std::string kBeginAlone = fmt::format("BEGIN; SELECT pg_advisory_xact_lock({}, {})", kLockClass, kMigrationLock);
 
 /// Applies one, and makes PostgreSQL say at once what it would say at the commit.
 Result<> apply_one(PostgresConnection& connection, const Migration& migration) {
@@ -41,7 +41,7 @@ Result<const Migration*> apply_next(PostgresConnection& connection, const std::v
 
 /// One transaction; false when there was nothing left to do.
 Result<bool> step(PostgresConnection& connection, const std::vector<Migration>& migrations) {
-  auto begun = connection.execute(kBegin);
+  auto begun = connection.execute(kBeginAlone);
   auto applied = begun ? apply_next(connection, migrations) : fail(begun.error());
   auto ended = connection.execute(applied ? "COMMIT" : "ROLLBACK");
   if (!applied) return fail(applied.error());
@@ -60,7 +60,7 @@ Result<> make_postgres_tables(PostgresShared& shared) {
   const auto patience = answers ? std::chrono::seconds{0} : kPostgresPatience;
   if (auto ready = link.ensure(std::chrono::steady_clock::now() + patience); !ready) return ready;
   auto made = link->execute(
-      kBegin + "; " + kMigrationsTable +
+      kBeginAlone + "; " + kMigrationsTable +
       "; CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL)"
       "; CREATE TABLE IF NOT EXISTS store_identity (id INTEGER PRIMARY KEY CHECK (id = 1), server TEXT NOT NULL)"
       "; CREATE TABLE IF NOT EXISTS store_claim (id INTEGER PRIMARY KEY CHECK (id = 1), term BIGINT NOT NULL)"

@@ -16,11 +16,11 @@
 namespace tiltyard::store {
 namespace {
 
-constexpr std::size_t kReaders = 4;
+constexpr std::size_t kPgReaders = 4;
 constexpr std::size_t kLooseWriters = 3;
-constexpr std::size_t kQueueLimit = 10'000;
+constexpr std::size_t kPgQueueMax = 10'000;
 /// PostgreSQL keeps 64 numbers of savepoints at hand for each transaction; more make every snapshot of others slow.
-constexpr std::size_t kGroupLimit = 256;
+constexpr std::size_t kPgGroupLimit = 256;
 /// Smaller, so that several writers get something to do.
 constexpr std::size_t kLooseGroupLimit = 64;
 
@@ -32,12 +32,12 @@ metrics::Gauge queue_gauge(const char* kind) {
 class PostgresStore final : public Store {
  public:
   explicit PostgresStore(PostgresTarget target)
-      : shared_(std::move(target)), strict_(kQueueLimit), loose_(kQueueLimit), reads_(kQueueLimit), side_(shared_) {
-    threads_.emplace_back([this] { write_loop(strict_, Order::kStrict, kGroupLimit, queue_gauge("write")); });
+      : shared_(std::move(target)), strict_(kPgQueueMax), loose_(kPgQueueMax), reads_(kPgQueueMax), side_(shared_) {
+    threads_.emplace_back([this] { write_loop(strict_, Order::kStrict, kPgGroupLimit, queue_gauge("write")); });
     for (std::size_t i = 0; i < kLooseWriters; ++i) {
       threads_.emplace_back([this] { write_loop(loose_, Order::kLoose, kLooseGroupLimit, queue_gauge("loose")); });
     }
-    for (std::size_t i = 0; i < kReaders; ++i) threads_.emplace_back([this] { read_loop(queue_gauge("read")); });
+    for (std::size_t i = 0; i < kPgReaders; ++i) threads_.emplace_back([this] { read_loop(queue_gauge("read")); });
   }
   ~PostgresStore() override { close(); }
 

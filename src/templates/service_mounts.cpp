@@ -118,12 +118,12 @@ bool is_path(std::string_view source) {
          source.find('/') != std::string_view::npos;
 }
 
-struct Options {
+struct ShortOptions {
   std::optional<bool> read_only;
 };
 
-Options read_short_options(const Node& node, const VolumeText& volume, ReadContext& context) {
-  Options options;
+ShortOptions read_short_options(const Node& node, const VolumeText& volume, ReadContext& context) {
+  ShortOptions options;
   for (const auto& option : volume.options) {
     if (option == "ro" || option == "rw") {
       options.read_only = option == "ro";
@@ -144,7 +144,7 @@ void read_short_volume(const Node& item, ReadContext& context, ReadService& out)
   const auto volume = parse_volume_text(*text);
   if (!volume) return context.problems.error(item.place, volume.error());
   if (!target_is_fine(item, volume->target, context)) return;
-  const Options options = read_short_options(item, *volume, context);
+  const ShortOptions options = read_short_options(item, *volume, context);
   if (volume->source.empty() || !is_path(volume->source)) {
     add_volume(item, volume->source, volume->target, options.read_only.value_or(false), context, out);
   } else {

@@ -7,7 +7,7 @@
 namespace tiltyard::cli {
 namespace {
 
-constexpr auto kFooter =
+constexpr auto kAttackFooter =
     R"(The address comes first among the program's arguments, or where they say {host}; {team} and {ids} (flag ids as JSON) are
 replaced too. Its environment has TILTYARD_TEAM, TILTYARD_HOST, TILTYARD_ROUND, TILTYARD_FLAG_IDS and TILTYARD_FLAG_IDS_FILE.
 The farm's token: --token-file, or TILTYARD_FARM_TOKEN. Ctrl-C sends what was found; what cannot be sent stays on disk.)";
@@ -53,7 +53,7 @@ void add_attack(Words& words) {
       ->type_name("K/N")
       ->excludes(all);
   word->add_flag("-e,--endless", options->endless, "Programs run for ever; what ends is started again");
-  word->footer(kFooter);
+  word->footer(kAttackFooter);
   words.does(word, [c = &words.context, options] { return attack(*c, *options); });
 }
 
