@@ -51,7 +51,8 @@ std::string member_text(const json::value& value) {
 }
 
 bool away(const Error& error) {
-  return error.reason == "connect-failed" || error.reason == "connection-lost" || error.reason == "timeout";
+  return error.reason == http::reason::kConnectFailed || error.reason == http::reason::kConnectionLost ||
+         error.reason == http::reason::kTimeout;
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ struct Api::State {
 
   Error no_server(const Error& cause) const {
     return {Code::kUnavailable,
-            "server-away",
+            reason::kServerAway,
             fmt::format("No server answers at {} ({}).", where.url, cause.reason),
             cause.cause,
             {}};
@@ -109,7 +110,7 @@ Result<json::value> read_answer(const http::Response& response) {
   boost::system::error_code error;
   auto value = json::parse(response.body, error);
   if (error)
-    return fail(Code::kInternal, "bad-answer",
+    return fail(Code::kInternal, http::reason::kBadAnswer,
                 "The server's answer is not JSON. Is there another server at this address?");
   return value;
 }
@@ -126,8 +127,11 @@ Api::Api(Where where) : state_(std::make_shared<State>()) {
   while (state_->base.ends_with('/')) state_->base.pop_back();
   auto target = http::Target::parse(origin);
   if (!target || !(origin.starts_with("http://") || origin.starts_with("https://") || origin.starts_with("unix://"))) {
-    state_->bad_target = Error{
-        Code::kInvalid, "invalid-url", fmt::format("\"{}\" is no address like http://127.0.0.1:8000.", url), {}, {}};
+    state_->bad_target = Error{Code::kInvalid,
+                               reason::kInvalidUrl,
+                               fmt::format("\"{}\" is no address like http://127.0.0.1:8000.", url),
+                               {},
+                               {}};
     return;
   }
   state_->target = *target;
@@ -168,7 +172,7 @@ Result<json::value> Api::list(std::string path) {
     const auto* object = page->if_object();
     const auto* found = object != nullptr ? object->if_contains("items") : nullptr;
     if (found == nullptr || !found->is_array())
-      return fail(Code::kInternal, "bad-answer", "The server's answer is not a list.");
+      return fail(Code::kInternal, http::reason::kBadAnswer, "The server's answer is not a list.");
     for (const auto& item : found->get_array()) items.push_back(item);
     const auto* next = object->if_contains("next");
     if (next == nullptr || !next->is_string())
@@ -227,7 +231,7 @@ Result<> Api::websocket(std::string path, Talk talk) {
   auto done = state_->finish(converse(*state_->client, state_->request("GET", path), std::move(talk)));
   if (done) return {};
   // A refused upgrade has the server's problem document as its cause.
-  if (done.error().reason == "upgrade-refused" && done.error().cause.starts_with('{'))
+  if (done.error().reason == http::reason::kUpgradeRefused && done.error().cause.starts_with('{'))
     return fail(error_from(0, done.error().cause));
   return fail(state_->told(done.error()));
 }
@@ -242,7 +246,7 @@ Error error_from(int status, std::string_view body) {
   const auto* type = problem != nullptr ? problem->if_contains("type") : nullptr;
   if (type == nullptr || !type->is_string() || !std::string_view(type->get_string()).starts_with(kPrefix)) {
     return {code_of(status),
-            "bad-answer",
+            http::reason::kBadAnswer,
             fmt::format("The server answered with status {} and no explanation.", status),
             {},
             {}};

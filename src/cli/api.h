@@ -19,6 +19,13 @@ namespace tiltyard::cli {
 
 namespace asio = boost::asio;
 
+/// Reasons of the command line's own, beside those of the server.
+namespace reason {
+inline constexpr char kServerAway[] = "server-away";
+inline constexpr char kInvalidUrl[] = "invalid-url";
+inline constexpr char kUsage[] = "usage";  ///< what was typed makes no sense
+}  // namespace reason
+
 /// Where the server is and who asks.
 struct Where {
   std::string url = "http://127.0.0.1:8000";

@@ -132,8 +132,8 @@ void print(std::string_view text) { write_all(STDOUT_FILENO, text); }
 void note(std::string_view text) { write_all(STDERR_FILENO, std::string(text) + "\n"); }
 
 int exit_code_of(const Error& error) {
-  if (error.reason == "server-away") return kServerAway;
-  if (error.reason == "invalid-url" || error.reason == "usage") return kUsage;
+  if (error.reason == reason::kServerAway) return kServerAway;
+  if (error.reason == reason::kInvalidUrl || error.reason == reason::kUsage) return kUsage;
   return error.code == Code::kNotFound ? kNotFound : kFailed;
 }
 
@@ -145,7 +145,7 @@ std::string advice(const Context& context, const Error& error) {
     return std::string();
   };
   const auto& reason = error.reason;
-  if (reason == "server-away")
+  if (reason == reason::kServerAway)
     return "Start one: tiltyard serve --config tiltyard.toml. Or say where it is: TILTYARD_URL=http://host:8000";
   if (reason == "template-unknown") return "See what there is: tiltyard templates";
   if (reason == "template-not-ready" || reason == "template-broken") return "See why: tiltyard templates";

@@ -163,7 +163,7 @@ Check check_server(Context& context) {
   const auto& where = context.api().where();
   if (answer)
     return {Verdict::kOk, "server", fmt::format("{} answers, as {}", where.url, text_of(*answer, "name")), {}};
-  if (answer.error().reason == "server-away")
+  if (answer.error().reason == reason::kServerAway)
     return {Verdict::kWarn, "server", "none answers at " + where.url,
             "Start it: tiltyard serve --config tiltyard.toml"};
   return {Verdict::kWarn, "server", fmt::format("{} answers: {}", where.url, answer.error().message),

@@ -16,6 +16,7 @@
 
 #include "cli/context.h"
 #include "cli/shell.h"
+#include "net/client.h"
 
 namespace tiltyard::cli {
 namespace {
@@ -128,7 +129,7 @@ asio::awaitable<Result<>> talk(std::shared_ptr<http::WebSocket> socket, int file
   while (true) {
     auto message = co_await socket->read();
     if (!message) {
-      if (message.error().reason != "closed" && !line->leaving) out = fail(std::move(message.error()));
+      if (message.error().reason != http::reason::kClosed && !line->leaving) out = fail(std::move(message.error()));
       break;
     }
     print(message->data);

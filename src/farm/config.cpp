@@ -34,7 +34,7 @@ constexpr std::array kKnownJuries = {
 };
 
 std::unexpected<Error> invalid(const toml::node* node, std::string message) {
-  Error error{Code::kInvalid, "farm-config-invalid", std::move(message), {}, {}};
+  Error error{Code::kInvalid, reason::kConfigInvalid, std::move(message), {}, {}};
   if (node != nullptr && node->source().begin.line > 0) error.with("line", std::to_string(node->source().begin.line));
   return fail(std::move(error));
 }
@@ -304,14 +304,14 @@ Result<Config> parse_config(std::string_view text) {
     config.json = to_json(table, Secrets::kBlank);
     return config;
   } catch (const toml::parse_error& error) {
-    Error out{Code::kInvalid, "farm-config-invalid", fmt::format("This is no TOML: {}.", error.description()), {}, {}};
+    Error out{Code::kInvalid, reason::kConfigInvalid, fmt::format("This is no TOML: {}.", error.description()), {}, {}};
     return fail(std::move(out).with("line", std::to_string(error.source().begin.line)));
   }
 }
 
 Result<std::vector<std::string>> expand(std::string_view pattern) {
   const auto wrong = [&](std::string_view why) {
-    return fail(Code::kInvalid, "farm-config-invalid", fmt::format("'{}' is no good pattern: {}.", pattern, why));
+    return fail(Code::kInvalid, reason::kConfigInvalid, fmt::format("'{}' is no good pattern: {}.", pattern, why));
   };
   std::vector<std::string> done = {""};
   while (!pattern.empty()) {

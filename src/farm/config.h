@@ -17,6 +17,10 @@ namespace tiltyard::farm {
 
 class FlagFormat;
 
+namespace reason {
+inline constexpr char kConfigInvalid[] = "farm-config-invalid";
+}
+
 /// How the farm's own programs hand flags in: what `farm.toml` says in [jury].
 struct Jury {
   std::string protocol;  ///< "forcad_http", "hackerdom", "faust", "enowars", "saarctf", "ccit", "themis", "forcad_tcp",

@@ -6,13 +6,15 @@
 
 #include <algorithm>
 
+#include "farm/config.h"
+
 namespace tiltyard::farm {
 namespace {
 
 constexpr std::size_t kLongestFormat = 500;
 
 std::unexpected<Error> invalid(std::string message) {
-  return fail(Code::kInvalid, "farm-config-invalid", std::move(message));
+  return fail(Code::kInvalid, reason::kConfigInvalid, std::move(message));
 }
 
 bool is_hex(std::string_view text) {

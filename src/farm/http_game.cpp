@@ -45,7 +45,7 @@ asio::awaitable<Result<Response>> put_config(FarmRef farm, Request request) {
   auto replaced = replace_config(*farm.state, std::string(text->get_string()), version);
   if (replaced) co_return config_answer(*farm.state);
   // The request is well-formed, what it carries is not (RFC 9110, 15.5.21).
-  if (replaced.error().reason == "farm-config-invalid") co_return http::problem_with_status(422, replaced.error());
+  if (replaced.error().reason == reason::kConfigInvalid) co_return http::problem_with_status(422, replaced.error());
   co_return fail(std::move(replaced.error()));
 }
 

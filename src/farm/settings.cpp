@@ -31,7 +31,7 @@ Result<std::string> read_file(const std::string& path) {
   std::ostringstream text;
   text << in.rdbuf();
   if (!in)
-    return fail(Code::kInvalid, "farm-config-invalid",
+    return fail(Code::kInvalid, reason::kConfigInvalid,
                 fmt::format("{} cannot be read: {}.", path, std::strerror(errno)));
   return text.str();
 }

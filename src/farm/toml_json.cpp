@@ -134,7 +134,7 @@ Result<> check_secrets(std::string_view text, const toml::table& table) {
     // The text itself is good TOML: a secret that is written over several lines.
     wrong = Error{
         Code::kInvalid,
-        "farm-config-invalid",
+        reason::kConfigInvalid,
         "A token or password must be a text on the line of its key, so that it can be blanked.",
         {},
         {}}.with("line", std::to_string(error.source().begin.line));
@@ -143,7 +143,7 @@ Result<> check_secrets(std::string_view text, const toml::table& table) {
     if (wrong || node.value<std::string>() == std::string(kBlank)) return;
     wrong = Error{
         Code::kInvalid,
-        "farm-config-invalid",
+        reason::kConfigInvalid,
         fmt::format("'{}' must be a text on the line of its key, so that it can be blanked.", path.substr(1)),
         {},
         {}}.with("line", std::to_string(node.source().begin.line));

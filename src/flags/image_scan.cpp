@@ -27,6 +27,7 @@ namespace json = boost::json;
 
 constexpr std::int64_t kMostManifest = 1024 * 1024;
 constexpr std::size_t kMostSkipped = 20;
+constexpr char kUnreadable[] = "image-unreadable";
 
 struct ArchiveEnd {
   void operator()(archive* reader) const { archive_read_free(reader); }
@@ -34,7 +35,7 @@ struct ArchiveEnd {
 using Archive = std::unique_ptr<archive, ArchiveEnd>;
 
 Error unreadable(const std::string& cause) {
-  return Error{Code::kInvalid, "image-unreadable", "The image could not be read for its flags.", cause, {}};
+  return Error{Code::kInvalid, kUnreadable, "The image could not be read for its flags.", cause, {}};
 }
 
 std::string why(archive* reader) {
@@ -318,7 +319,7 @@ class Export {
     auto layer = read_layer(shared_, member);
     if (trouble_) return fail(*trouble_);
     if (layer) layers_.emplace(name, std::move(*layer));
-    else if (layer.error().reason == "image-unreadable") faults_[name] = layer.error().cause;
+    else if (layer.error().reason == kUnreadable) faults_[name] = layer.error().cause;
     else return fail(std::move(layer.error()));
     return {};
   }

@@ -22,6 +22,8 @@ using TemplateRef = std::shared_ptr<const templates::Template>;
 using PlanRef = std::shared_ptr<const Plan>;
 using ScanRef = std::shared_ptr<const ImageScan>;
 
+constexpr char kBroken[] = "flags-broken";
+
 /// Whether an image that was never looked into is looked into now, or is an error (`not-scanned`).
 enum class Look { kScan, kRemember };
 
@@ -158,7 +160,7 @@ asio::awaitable<Result<PlanRef>> Service::State::plan_of(TemplateRef tmpl, Look 
       const bool current = plan->retaggable.empty() || co_await is_current(plan);
       if (current) {
         if (!plan->broken()) co_return plan;
-        co_return fail(Code::kConflict, "flags-broken", plan->problems.back().message);
+        co_return fail(Code::kConflict, kBroken, plan->problems.back().message);
       }
       if (plans[tmpl->id].plan == plan) plans[tmpl->id].plan.reset();
       continue;
@@ -173,7 +175,7 @@ asio::awaitable<Result<PlanRef>> Service::State::plan_of(TemplateRef tmpl, Look 
   parts.catalogue.report(tmpl->id, tmpl->hash, (*plan)->problems);
   for (const auto& problem : (*plan)->problems) {
     if (problem.severity == templates::Problem::Severity::kError)
-      co_return fail(Code::kConflict, "flags-broken", problem.message);
+      co_return fail(Code::kConflict, kBroken, problem.message);
   }
   co_return plan;
 }
@@ -298,7 +300,7 @@ asio::awaitable<void> Service::State::prepare(TemplateId id) {
     if (plans[id].plan == plan) plans[id].plan.reset();
   }
   auto plan = co_await plan_of(tmpl);
-  if (!plan && plan.error().reason != "flags-broken") {
+  if (!plan && plan.error().reason != kBroken) {
     log::warn("flags", "a template's flag could not be placed",
               {{"template", id.str()}, {"reason", plan.error().reason}, {"cause", plan.error().cause}});
     if (plan.error().code == Code::kTooLarge || plan.error().code == Code::kInvalid) {

@@ -30,9 +30,9 @@ constexpr std::size_t kReadSize = 64 * 1024;
 constexpr std::size_t kRefusalBytes = 64 * 1024;
 
 Error lost(std::string cause) {
-  return {Code::kUnavailable, "connection-lost", "The connection was cut in mid-call.", std::move(cause), {}};
+  return {Code::kUnavailable, reason::kConnectionLost, "The connection was cut in mid-call.", std::move(cause), {}};
 }
-Error timed_out() { return {Code::kTimeout, "timeout", "The other side did not answer in time.", {}, {}}; }
+Error timed_out() { return {Code::kTimeout, reason::kTimeout, "The other side did not answer in time.", {}, {}}; }
 
 /// Cuts a transport when its time is up. The flag tells that from other ends.
 class Deadline {
@@ -209,7 +209,7 @@ asio::awaitable<Result<Transport::Socket>> Client::State::dial(std::shared_ptr<S
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto refused = [&self](const error_code& error, bool late) {
     const std::string where = self->target.unix_path.empty() ? self->host : self->target.unix_path;
-    return fail(late ? Code::kTimeout : Code::kUnavailable, "connect-failed", "Nobody answers at " + where + ".",
+    return fail(late ? Code::kTimeout : Code::kUnavailable, reason::kConnectFailed, "Nobody answers at " + where + ".",
                 late ? "timed out" : error.message());
   };
   asio::steady_timer timer(executor, until);
@@ -274,7 +274,8 @@ asio::awaitable<Result<Link>> Client::State::connect(std::shared_ptr<State> self
     const Deadline deadline(link.transport, until);
     const error_code error = co_await link.transport->connect_tls(self->tls, self->target.host);
     if (error || deadline.passed()) {
-      co_return fail(Code::kUnavailable, "connect-failed", "No secure connection to " + self->host + " can be made.",
+      co_return fail(Code::kUnavailable, reason::kConnectFailed,
+                     "No secure connection to " + self->host + " can be made.",
                      deadline.passed() ? "timed out" : error.message());
     }
   }
@@ -367,7 +368,7 @@ asio::awaitable<error_code> Exchange::receive_head() {
 }
 
 std::unexpected<Error> bad_answer(std::string_view why) {
-  return fail(Code::kUnavailable, "bad-answer", "The other side's answer is not HTTP.", std::string(why));
+  return fail(Code::kUnavailable, reason::kBadAnswer, "The other side's answer is not HTTP.", std::string(why));
 }
 
 class Reader final : public BodyReader {
@@ -575,7 +576,7 @@ asio::awaitable<Result<std::unique_ptr<RawStream>>> Client::upgrade(Request requ
     text += *piece;
   }
   co_return fail(Error{Code::kInvalid,
-                       "upgrade-refused",
+                       reason::kUpgradeRefused,
                        "The other side does not hand over the connection.",
                        std::move(text),
                        {{"status", std::to_string(status)}}});

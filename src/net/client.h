@@ -13,6 +13,16 @@
 
 namespace tiltyard::http {
 
+/// Why a call failed, as far as its callers decide by it.
+namespace reason {
+inline constexpr char kConnectFailed[] = "connect-failed";    ///< nobody answers; nothing was sent
+inline constexpr char kTimeout[] = "timeout";                 ///< no answer in the time that there was
+inline constexpr char kConnectionLost[] = "connection-lost";  ///< cut in the middle of the call
+inline constexpr char kBadAnswer[] = "bad-answer";            ///< what came is no HTTP
+inline constexpr char kUpgradeRefused[] = "upgrade-refused";  ///< it stays HTTP; the cause is the answer's body
+inline constexpr char kClosed[] = "closed";                   ///< the other side has closed its WebSocket
+}  // namespace reason
+
 /// Where a client connects: a Unix socket, TCP, or TLS over TCP (with optional client certificate).
 struct Target {
   std::string unix_path;  ///< set: everything else but `host_header` is ignored

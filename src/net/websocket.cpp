@@ -14,6 +14,7 @@
 #include <array>
 
 #include "base/run_on.h"
+#include "net/client.h"
 #include "net/frame_socket.h"
 #include "net/text.h"
 
@@ -107,7 +108,7 @@ using Wire = beast::websocket::stream<Stream>;
 
 std::unexpected<Error> socket_failure(const error_code& error) {
   if (error == beast::websocket::error::closed) {
-    return fail(Code::kCancelled, "closed", "The other side has closed the WebSocket.");
+    return fail(Code::kCancelled, reason::kClosed, "The other side has closed the WebSocket.");
   }
   if (error == beast::websocket::error::message_too_big || error == beast::websocket::error::buffer_overflow) {
     return fail(Code::kTooLarge, "too-large", "The WebSocket message is over the limit of 1 MiB.");
@@ -118,7 +119,8 @@ std::unexpected<Error> socket_failure(const error_code& error) {
   if (error == asio::error::operation_aborted) {
     return fail(Code::kCancelled, "cancelled", "The WebSocket was given up.");
   }
-  return fail(Code::kUnavailable, "connection-lost", "The connection under the WebSocket broke.", error.message());
+  return fail(Code::kUnavailable, reason::kConnectionLost, "The connection under the WebSocket broke.",
+              error.message());
 }
 
 /// Keeps the connection on its loop: calls from elsewhere hop there and back.
@@ -284,7 +286,7 @@ asio::awaitable<Result<std::unique_ptr<WebSocket>>> connect_websocket(std::share
   beast::websocket::response_type answer;
   auto [error] = co_await socket->wire().async_handshake(answer, host, request.target, kTuple);
   if (error == beast::websocket::error::upgrade_declined) {
-    co_return fail(Code::kInvalid, "upgrade-refused", "The other side does not open a WebSocket here.",
+    co_return fail(Code::kInvalid, reason::kUpgradeRefused, "The other side does not open a WebSocket here.",
                    std::to_string(answer.result_int()) + " " + answer.body());
   }
   if (error) co_return socket_failure(error);

@@ -85,7 +85,7 @@ Result<const Migration*> next_missing(const std::vector<AppliedMigration>& appli
 }
 
 Error failed_migration(const Migration& migration, Error cause) {
-  if (cause.reason != "store-full") cause.reason = "migration-failed";
+  if (cause.code != Code::kExhausted) cause.reason = "migration-failed";
   cause.message = fmt::format("Migration {} (\"{}\") failed; the database is as before it. {}", migration.number,
                               migration.name, cause.message);
   return cause;

@@ -325,7 +325,7 @@ Result<Where> find_farm(const Context& context, const AttackOptions& options) {
   std::ifstream file(options.token_file);
   std::string token;
   if (!(file >> token))
-    return fail(Code::kInvalid, "usage", fmt::format("There is no token in {}.", options.token_file));
+    return fail(Code::kInvalid, reason::kUsage, fmt::format("There is no token in {}.", options.token_file));
   where.token = Secret(std::move(token));
   return where;
 }
@@ -334,9 +334,9 @@ Result<> check_program(const AttackOptions& options) {
   std::error_code error;
   const auto status = fs::status(options.sploit, error);
   if (!fs::is_regular_file(status))
-    return fail(Code::kInvalid, "usage", fmt::format("There is no file {}.", options.sploit));
+    return fail(Code::kInvalid, reason::kUsage, fmt::format("There is no file {}.", options.sploit));
   if (options.interpreter.empty() && ::access(options.sploit.c_str(), X_OK) != 0) {
-    return fail(Code::kInvalid, "usage",
+    return fail(Code::kInvalid, reason::kUsage,
                 fmt::format("{0} is not executable: chmod +x {0}, or name its --interpreter.", options.sploit));
   }
   return {};

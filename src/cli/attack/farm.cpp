@@ -64,7 +64,7 @@ FarmLink::~FarmLink() { close(); }
 
 Result<> FarmLink::open() {
   auto looked = look();
-  if (!looked && looked.error().reason == "server-away") {
+  if (!looked && looked.error().reason == reason::kServerAway) {
     boost::system::error_code broken;
     const auto said = json::parse(read_file(options_.state + ".game.json"), broken);
     if (broken) return looked;

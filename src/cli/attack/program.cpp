@@ -54,7 +54,7 @@ Result<Share> parse_share(std::string_view text) {
   const auto part = number(text.substr(0, slash));
   const auto parts = slash == std::string_view::npos ? std::nullopt : number(text.substr(slash + 1));
   if (part && parts && *parts >= 2 && *part >= 1 && *part <= *parts) return Share{*part, *parts};
-  return fail(Code::kInvalid, "usage",
+  return fail(Code::kInvalid, reason::kUsage,
               fmt::format("--distribute takes K/N with N from 2 and K from 1 to N, not \"{}\".", text));
 }
 

@@ -6,6 +6,8 @@
 #include <array>
 #include <cctype>
 
+#include "net/client.h"
+
 namespace tiltyard::engine::docker {
 namespace {
 
@@ -145,14 +147,14 @@ Error build_failed(std::string_view message, std::string_view tail) {
 
 Error transport_error(const std::string& engine, const Error& error) {
   const std::string cause = error.reason + ": " + error.message + (error.cause.empty() ? "" : " (" + error.cause + ")");
-  if (error.reason == "connect-failed") {
+  if (error.reason == http::reason::kConnectFailed) {
     return Error{
         Code::kUnavailable, "engine-away", "The engine " + engine + " does not answer; nothing was done.", cause, {}};
   }
-  if (error.reason == "connection-lost" || error.reason == "bad-answer") {
+  if (error.reason == http::reason::kConnectionLost || error.reason == http::reason::kBadAnswer) {
     return Error{Code::kUnavailable, "engine-lost", "The engine " + engine + " was cut off in mid-call.", cause, {}};
   }
-  if (error.reason == "timeout") {
+  if (error.reason == http::reason::kTimeout) {
     return Error{Code::kTimeout, "timeout", "The engine " + engine + " took too long.", cause, {}};
   }
   return error;

@@ -55,7 +55,7 @@ Error Connection::failed(const Error& error) {
 void Connection::set_away(std::string cause) {
   if (away_) return;
   log::warn("engine", "the engine is away", {{"engine", engine_}, {"cause", cause}});
-  away_ = transport_error(engine_, Error{Code::kUnavailable, "connect-failed", std::move(cause), {}, {}});
+  away_ = transport_error(engine_, Error{Code::kUnavailable, http::reason::kConnectFailed, std::move(cause), {}, {}});
 }
 
 asio::awaitable<Result<>> Connection::ready() {
@@ -135,7 +135,8 @@ asio::awaitable<Result<std::unique_ptr<http::RawStream>>> Connection::upgrade(st
   ask.headers.set("Upgrade", "tcp");
   auto stream = co_await client_.upgrade(std::move(ask), deadline);
   if (stream) co_return std::move(*stream);
-  if (stream.error().reason == "upgrade-refused") co_return fail(refusal(About::kMachine, 400, stream.error().cause));
+  if (stream.error().reason == http::reason::kUpgradeRefused)
+    co_return fail(refusal(About::kMachine, 400, stream.error().cause));
   co_return fail(failed(stream.error()));
 }
 

@@ -118,7 +118,7 @@ asio::awaitable<Result<>> Watcher::read_events(bool again) {
     auto outcome = co_await ((*stream)->read(kQuiet) || wait_on(&cut_));
     if (outcome.index() == 1) co_return fail(Code::kUnavailable, "engine-away", "The engine does not answer.");
     auto bytes = std::get<0>(std::move(outcome));
-    if (!bytes && bytes.error().reason == "timeout") co_return Result<>{};
+    if (!bytes && bytes.error().reason == http::reason::kTimeout) co_return Result<>{};
     if (!bytes || bytes->empty()) co_return fail(Code::kUnavailable, "engine-away", "The event stream has ended.");
     pending += *bytes;
     for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
