@@ -77,3 +77,10 @@ def test_keys_kinds_and_events_that_are_named_are_there(document):
     missing = [word for word in dict.fromkeys(DOTTED.findall(text_of(document)))
                if word.split(".")[0] in dict(sections) and word not in keys | files | NOT_OURS and f'{word}"' not in source]
     assert missing == []
+
+
+def test_the_glossary_s_names_are_the_code_s():
+    code = "\n".join(text_of(name) for name in TRACKED if name.startswith("src/") and name.endswith(".h"))
+    words = dict.fromkeys(re.findall(r"`([A-Z][a-z]\w+)`", text_of("docs/glossary.md")))
+    assert len(words) > 10
+    assert [word for word in words if not re.search(rf"\b(class|struct|enum class|using) {word}\b", code)] == []
