@@ -1,24 +1,32 @@
 import { createHash } from 'node:crypto';
 import { defineConfig } from 'vite';
 
-// The file names stay the same from build to build, so that the server can embed a fixed list; the query carries a hash of
+// The file names stay the same from build to build, so that what changes can be read; the query carries a hash of
 // the whole build, so that a browser never runs an old script with a new page. One hash for all files, because a script that
 // is reached under two addresses would be two scripts.
 const buildHashInQuery = {
   name: 'build-hash-in-query',
-  enforce: 'post',
-  generateBundle(_options, bundle) {
+  // After Vite has written down which style sheets a script needs.
+  generateBundle: { order: 'post', handler(_options, bundle) {
     const page = bundle['index.html'];
     const files = Object.values(bundle).filter((file) => file !== page).sort((a, b) => (a.fileName < b.fileName ? -1 : 1));
     const hash = createHash('sha256');
     for (const file of files) hash.update(file.fileName).update(file.code ?? file.source);
     const version = hash.digest('hex').slice(0, 10);
     for (const { fileName } of files) {
-      page.source = page.source.replace(`"/${fileName}"`, `"/${fileName}?v=${version}"`);
-      for (const file of files) if (file.code) file.code = file.code.replaceAll(`"./${fileName}"`, `"./${fileName}?v=${version}"`);
+      // What loads a style sheet knows it by the end of its address.
+      const address = `${fileName}?v=${version}${fileName.endsWith('.css') ? '.css' : ''}`;
+      page.source = page.source.replace(`"/${fileName}"`, `"/${address}"`);
+      // Imports of scripts begin with ./, what a script needs beside it does not.
+      for (const file of files) {
+        if (file.code) file.code = file.code.replaceAll(new RegExp(`(["'])(\\./)?${fileName.replaceAll('.', '\\.')}\\1`, 'g'), `$1$2${address}$1`);
+      }
     }
-  },
+  } },
 };
+
+/** A page's files are called like its folder, a package's like it. */
+const pageOf = (module) => module?.match(/\/pages\/([^/]+)\/view\.tsx$/)?.[1] ?? module?.match(/.*\/node_modules\/([^/]+)\//)?.[1];
 
 export default defineConfig({
   plugins: [buildHashInQuery],
@@ -27,15 +35,15 @@ export default defineConfig({
     target: 'es2020',
     assetsDir: '',
     assetsInlineLimit: 0,
-    cssCodeSplit: false,
-    modulePreload: false,
+    modulePreload: { polyfill: false },
     reportCompressedSize: true,
     rollupOptions: {
       output: {
         entryFileNames: 'app.js',
-        // What few people open is loaded when they do: the terminal, and the plots of the staff's boards.
-        chunkFileNames: '[name].js',
-        assetFileNames: (asset) => (asset.names?.[0]?.endsWith('.css') ? 'app.css' : '[name][extname]'),
+        chunkFileNames: (chunk) => `${pageOf(chunk.facadeModuleId) ?? chunk.name}.js`,
+        assetFileNames: (asset) => `${pageOf(asset.originalFileNames[0]) ?? (asset.names[0] === 'index.css' ? 'app' : '[name]')}[extname]`,
+        // What is smaller costs more to ask for than to load with the rest.
+        experimentalMinChunkSize: 3_000,
       },
     },
   },

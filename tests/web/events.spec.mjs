@@ -22,12 +22,12 @@ after(async () => {
   await browser?.close();
 });
 
-const kinds = (page) => page.locator('.event-kind').allTextContents();
+const kinds = (page) => page.locator('.fold-button').allTextContents();
 
 test('R9.4 the log grows by itself, and its filters are in the address', async () => {
   const page = await open(browser, { storageState: signedIn });
   await page.goto(`${URL_BASE}/events?kind=user.*`);
-  await page.locator('.event-kind').first().waitFor();
+  await page.locator('.fold-button').first().waitFor();
   assert.ok((await kinds(page)).every((kind) => kind.startsWith('user.')));
   const before = (await kinds(page)).length;
   await person();
@@ -43,7 +43,7 @@ test('R9.4 the log grows by itself, and its filters are in the address', async (
   const link = page.url();
   const other = await open(browser, { storageState: signedIn });
   await other.goto(link);
-  await other.locator('.event-kind').first().waitFor();
+  await other.locator('.fold-button').first().waitFor();
   assert.ok((await kinds(other)).every((kind) => kind === 'login'));
   await page.getByRole('button', { name: 'Show all' }).click();
   await until('everything', async () => new Set(await kinds(page)).size > 1);
@@ -55,12 +55,12 @@ test('R9.4 the log grows by itself, and its filters are in the address', async (
 test('R9.4 a row opens by keyboard, leads to its like, and the export has what is shown', async () => {
   const page = await open(browser, { storageState: signedIn });
   await page.goto(`${URL_BASE}/events?kind=login`);
-  await page.locator('.event-kind').first().focus();
+  await page.locator('.fold-button').first().focus();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowUp');
   await page.keyboard.press('Enter');
-  await page.locator('.event-detail').waitFor();
-  assert.equal(await page.locator('.event-kind').first().getAttribute('aria-expanded'), 'true');
+  await page.locator('.fold-detail').waitFor();
+  assert.equal(await page.locator('.fold-button').first().getAttribute('aria-expanded'), 'true');
   await page.getByRole('button', { name: 'Only this person' }).click();
   await page.waitForURL(/user=/);
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Export' }).click()]);
@@ -91,8 +91,8 @@ for (const [scheme, width] of [['light', 1280], ['dark', 1280], ['light', 360], 
   test(`R9.4 the log can be read by everybody: ${scheme}, ${width} px`, async () => {
     const page = await open(browser, { storageState: signedIn, colorScheme: scheme, viewport: { width, height: 800 } });
     await page.goto(`${URL_BASE}/events`);
-    await page.locator('.event-kind').first().click();
-    await page.locator('.event-detail').waitFor();
+    await page.locator('.fold-button').first().click();
+    await page.locator('.fold-detail').waitFor();
     const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21aa']).analyze();
     assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes[0]?.html}`), []);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is no wider than the window');

@@ -59,6 +59,43 @@ test('R8.4 the board shows every kind with its depth, rate and lateness, and plo
   assert.deepEqual(page.faults, []);
 });
 
+/** Keeps where on which canvas words are written, as [text, left edge, right edge, width of the canvas]. */
+function watchWriting() {
+  window.written = [];
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function fillText(text, x, y, ...rest) {
+    const width = this.measureText(text).width;
+    const at = this.getTransform().transformPoint({ x, y }).x;
+    const left = at - width * { center: 0.5, right: 1, end: 1 }[this.textAlign];
+    window.written.push([text, left, left + width, this.canvas.width]);
+    return write.call(this, text, x, y, ...rest);
+  };
+}
+
+for (const minutes of [60, 8]) {
+  test(`R8.4 no label of a plot over ${minutes} minutes is cut at its edge`, async () => {
+    for (const size of [{ width: 1280, height: 860 }, { width: 1920, height: 1080 }, { width: 390, height: 800 }]) {
+      const other = await open(browser, { storageState: await page.context().storageState(), viewport: size });
+      await other.addInitScript(watchWriting);
+      // The last label is wanted at the very end of the axis, where it is in half of the minutes.
+      const end = Date.parse('2026-01-31T12:00:00.000Z');
+      const items = Array.from({ length: minutes + 1 }, (_, index) => ({
+        at: new Date(end - (minutes - index) * 60_000).toISOString(), started: 5, done: 5, errors: 0, p50_ms: 1.2, p99_ms: 4.1, max_ms: 9,
+      }));
+      await other.route('**/admin/jobs/minutes*', (route) => route.fulfill({ json: { items, next: null } }));
+      await other.goto(`${server.site}/jobs`);
+      const clock = /^\d\d:\d\d(:\d\d)?$/;
+      const labels = await until('a label at the end', async () => {
+        const all = await other.evaluate(() => window.written);
+        return all.some(([text, left, right, width]) => clock.test(text) && right > width * 0.9) && all;
+      });
+      assert.deepEqual(labels.filter(([, left, right, width]) => left < 0 || right > width), []);
+      assert.deepEqual(other.faults, []);
+      await other.context().close();
+    }
+  });
+}
+
 const asked = async (path) => fetch(`${server.site}/api/v1/admin/${path}`, { headers: { authorization: `Bearer ${server.token}` } });
 const job = async (id) => (await asked(`jobs/${id}`)).json();
 const rowOf = (id) => page.locator(`[data-job="${id}"]`);

@@ -150,7 +150,7 @@ test('R11.1 the same with nothing but the keyboard', async () => {
   await row(page).waitFor();
 
   await page.keyboard.press('?');
-  await page.getByRole('dialog').getByText('Search the catalogue').waitFor();
+  await page.getByRole('dialog').getByText('Search', { exact: true }).waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
 

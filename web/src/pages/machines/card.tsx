@@ -1,0 +1,190 @@
+import { useState } from 'react';
+import { dismiss, extend, start, stop, undoStop } from '../../core/actions';
+import { LeaseLine, Left, Progress, useSeconds, When } from '../../core/clock';
+import type { Endpoint, Instance } from '../../core/openapi';
+import { go } from '../../core/route';
+import { isAsked } from '../../core/state';
+import { useStore } from '../../core/store';
+import { countdown, duration, exact } from '../../core/time';
+import { endWords, instanceLook } from '../../core/words';
+import { CopyButton } from '../../kit/copy';
+import { Icon } from '../../kit/icon';
+import { Mark } from '../../kit/mark';
+import { plural, sentence } from '../../kit/text';
+import { Logs } from './logs';
+import { QueueWait } from './queue';
+import { stepWords } from './words';
+
+function EndpointLine({ endpoint, alone }: { endpoint: Endpoint; alone: boolean }) {
+  const address = endpoint.kind === 'http' ? endpoint.url : `${endpoint.host}:${endpoint.port}`;
+  const shown = endpoint.kind === 'http' ? endpoint.url.replace(/^https?:\/\//, '').replace(/\/$/, '') : address;
+  return (
+    <li className="endpoint">
+      <span className="endpoint-name" title={endpoint.name}>{alone ? endpoint.kind : endpoint.name}</span>
+      {endpoint.kind === 'http'
+        ? <a className="mono" href={endpoint.url} target="_blank" rel="noopener noreferrer" title={address}>{shown}</a>
+        : <span className="mono" title={address}>{shown}</span>}
+      <span className="endpoint-tools">
+        {endpoint.kind === 'tcp' && <CopyButton text={`nc ${endpoint.host} ${endpoint.port}`} what={`the command: nc ${endpoint.host} ${endpoint.port}`} label="nc" />}
+        <CopyButton text={address} what={`the address of ${endpoint.name}`} />
+      </span>
+    </li>
+  );
+}
+
+function ExtendButton({ instance }: { instance: Instance }) {
+  const now = useSeconds();
+  if (!instance.expires_at) return null;
+  const by = duration(instance.extend_s * 1000);
+  if (instance.extendable_at === null) {
+    return <button type="button" aria-disabled="true" onClick={() => void extend(instance)} title="This machine cannot be extended any more">No more time</button>;
+  }
+  const wait = Date.parse(instance.extendable_at) - now;
+  if (wait > 0) {
+    return (
+      <button type="button" aria-disabled="true" onClick={() => void extend(instance)} title={`By ${by}, from ${exact(instance.extendable_at)} on`}>
+        Extend in <span className="tick">{countdown(wait)}</span>
+      </button>
+    );
+  }
+  return <button type="button" onClick={() => void extend(instance)} title="Key: e">Extend {by}</button>;
+}
+
+function Details({ instance }: { instance: Instance }) {
+  // What was told to somebody who waited is not a part of the start.
+  const timings = Object.entries(instance.timings_ms)
+    .filter((entry): entry is [string, number] => entry[1] !== null && entry[1] !== undefined && entry[0] !== 'queue_estimate');
+  return (
+    <div className="details">
+      <dl>
+        <div><dt>Id</dt><dd className="mono">{instance.id} <CopyButton text={instance.id} what="the id" /></dd></div>
+        {instance.started_at && <div><dt>Running since</dt><dd><When at={instance.started_at} /></dd></div>}
+        {instance.machines.map((machine) => (
+          <div key={machine.name}><dt>{machine.name}</dt><dd>{machine.state}{machine.health && machine.health !== 'none' ? `, ${machine.health}` : ''}</dd></div>
+        ))}
+        {timings.length > 0 && (
+          <div><dt>Start took</dt><dd>{timings.map(([step, ms]) => `${step} ${duration(ms)}`).join(' · ')}</dd></div>
+        )}
+      </dl>
+      {instance.state === 'running' && <Logs instance={instance} />}
+    </div>
+  );
+}
+
+function Body({ instance }: { instance: Instance }) {
+  const { heard } = useStore();
+  if (instance.state === 'queued') return <QueueWait instance={instance} />;
+  if (instance.state === 'preparing' || instance.state === 'starting') {
+    const progress = instance.progress;
+    return (
+      <Progress
+        label={stepWords(progress?.step ?? '')} done={progress?.done ?? 0} total={progress?.total ?? 0}
+        elapsedMs={progress?.elapsed_ms ?? 0} usualMs={progress?.expected_ms ?? null} heardAt={heard[instance.id] ?? 0}
+      />
+    );
+  }
+  if (instance.state === 'stopping') return <p className="card-text muted">Machines, network and files are being removed.</p>;
+  if (instance.state === 'paused') return <p className="card-text muted">It sleeps because nobody used it; it wakes when you connect. Its time goes on.</p>;
+  return null;
+}
+
+/** A machine that lives or is on its way. */
+export function MachineCard({ instance }: { instance: Instance }) {
+  const { stopping } = useStore();
+  const [detailed, setDetailed] = useState(false);
+  const undoable = stopping[instance.id] !== undefined;
+  const look = instanceLook(undoable ? 'stopping' : instance.state);
+  const running = instance.state === 'running' || instance.state === 'paused';
+  const page = instance.endpoints.find((endpoint) => endpoint.kind === 'http');
+  return (
+    <article
+      className={`card ${look.tone} ${detailed ? 'wide' : ''}`} data-item={instance.template} data-instance={instance.id} data-template={instance.template} data-state={instance.state}
+      tabIndex={-1} aria-label={`${instance.template_name}, ${look.word.toLowerCase()}`}
+    >
+      <header>
+        <h3>{instance.template_name}</h3>
+        <Mark {...look} />
+        <span className="spring" />
+        {instance.expires_at && running && !undoable && <Left until={instance.expires_at} />}
+      </header>
+      {undoable ? <p className="card-text">It is destroyed in a moment. Nothing has happened yet.</p> : <Body instance={instance} />}
+      {running && instance.endpoints.length > 0 && (
+        <ul className="endpoints">
+          {instance.endpoints.map((endpoint) => <EndpointLine key={endpoint.name} endpoint={endpoint} alone={instance.endpoints.length === 1} />)}
+        </ul>
+      )}
+      {running && instance.credentials && (
+        <p className="credentials">
+          <span className="endpoint-name">login</span>
+          <span className="mono">{instance.credentials.user}</span><CopyButton text={instance.credentials.user} what="the user name" />
+          <span className="mono">{instance.credentials.password}</span><CopyButton text={instance.credentials.password} what="the password" />
+        </p>
+      )}
+      {!isAsked(instance) && (
+        <footer>
+          {undoable ? (
+            <button type="button" className="primary" onClick={() => undoStop(instance.id)} title="Key: u"><Icon name="undo" />Undo</button>
+          ) : (
+            <>
+              {running && page?.kind === 'http' && (
+                <a className="button primary" href={page.url} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
+              )}
+              {running && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
+              {running && <ExtendButton instance={instance} />}
+              {instance.state !== 'stopping' && (
+                <button type="button" onClick={() => stop(instance)} title={`Destroys ${plural(instance.machines.length || 1, 'machine')}, network and files. Key: s`}>
+                  {running ? 'Stop' : 'Cancel'}
+                </button>
+              )}
+              <span className="spring" />
+              <button
+                type="button" className="icon-button details-button" aria-expanded={detailed} onClick={() => setDetailed(!detailed)}
+                aria-label={`Details of ${instance.template_name}`} title="Details and output"
+              >
+                <Icon name="down" />
+              </button>
+            </>
+          )}
+        </footer>
+      )}
+      {detailed && !undoable && <Details instance={instance} />}
+      {instance.expires_at && running && <LeaseLine from={instance.started_at ?? instance.created_at} until={instance.expires_at} />}
+    </article>
+  );
+}
+
+/** A machine that has ended: a failure says what happened, what was undone and what to do; the rest is one line. */
+export function EndedCard({ instance }: { instance: Instance }) {
+  const { templates } = useStore();
+  const failed = instance.state === 'failed';
+  const look = instanceLook(instance.state);
+  const startable = templates[instance.template]?.state === 'ready';
+  return (
+    <article
+      className={failed ? `card ${look.tone}` : 'ended'} data-item={instance.template} data-template={instance.template} data-instance={instance.id} data-state={instance.state}
+      tabIndex={-1} aria-label={`${instance.template_name}, ${look.word.toLowerCase()}`}
+    >
+      <header>
+        <h3>{instance.template_name}</h3>
+        <Mark {...look} />
+        {!failed && <span className="muted ended-why">{endWords(instance)}{instance.ended_at && <>, <When at={instance.ended_at} /></>}</span>}
+        <span className="spring" />
+        {failed && instance.ended_at && <span className="muted"><When at={instance.ended_at} /></span>}
+        {!failed && startable && <button type="button" className="quiet" onClick={() => void start(instance.template)}>Start again</button>}
+        <button type="button" className="icon-button" onClick={() => dismiss(instance)} aria-label={`Put ${instance.template_name} away`} title="Put away"><Icon name="close" /></button>
+      </header>
+      {failed && (
+        <>
+          <p className="card-text">{instance.reason?.text ? sentence(instance.reason.text) : endWords(instance)}</p>
+          <p className="card-text muted">Everything that was made for it has been removed; nothing counts against your limit.</p>
+          <footer>
+            {startable
+              ? <button type="button" className="primary" onClick={() => void start(instance.template)}><Icon name="play" />Start again</button>
+              : <span className="muted">It can be started again when the template is ready.</span>}
+            {instance.reason && <CopyButton text={`${instance.id} ${instance.reason.code}: ${instance.reason.text}`} what="this for the staff" label="Copy for the staff" />}
+          </footer>
+        </>
+      )}
+    </article>
+  );
+}

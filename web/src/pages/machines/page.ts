@@ -1,0 +1,9 @@
+import type { Page } from '../../core/page';
+
+export default {
+  path: '/', title: 'Machines', nav: 'main', order: 10, role: 'player',
+  keys: [
+    ['Enter', 'Start it, or open it when it runs'], ['e', 'Extend'], ['s', 'Stop'], ['t', 'Open a terminal'], ['g h', 'Go to machines and catalogue'],
+  ],
+  load: () => import('./view'),
+} satisfies Page;
