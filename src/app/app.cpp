@@ -126,7 +126,7 @@ int serve(const std::string& config_path) {
   {
     net::Loops loops(threads, threads == 1 ? net::Home::kWithTheFirst : net::Home::kApart);
     asio::signal_set signals(loops.home(), SIGINT, SIGTERM);
-    Server server(std::move(*settings), loops);
+    Server server(std::move(*settings), loops, capabilities());
     auto ended = asio::co_spawn(loops.home(), run(server, signals), asio::use_future);
     try {
       exit_code = ended.get();

@@ -11,7 +11,7 @@ namespace tiltyard::app {
 namespace {
 
 TEST(R9_4, NoKindOfEventIsDeclaredTwice) {
-  const auto kinds = event_kinds();
+  const auto kinds = kinds_of(capabilities());
   ASSERT_TRUE(kinds) << kinds.error().message;
   EXPECT_GT(kinds->kept().size(), 40U);
   ASSERT_NE(kinds->find("template.changed"), nullptr);
@@ -20,7 +20,7 @@ TEST(R9_4, NoKindOfEventIsDeclaredTwice) {
 
 /// After a change of a declaration: UPDATE_DOCS=1 app_test --gtest_filter='*KindsIsTrue'
 TEST(R9_4, ThePageOfKindsIsTrue) {
-  const auto kinds = event_kinds();
+  const auto kinds = kinds_of(capabilities());
   ASSERT_TRUE(kinds) << kinds.error().message;
   const std::string path = std::string(TILTYARD_SOURCE_DIR) + "/docs/event-kinds.md";
   if (std::getenv("UPDATE_DOCS") != nullptr) std::ofstream(path) << kinds->markdown();

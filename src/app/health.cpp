@@ -2,15 +2,13 @@
 
 #include <boost/json.hpp>
 
-#include <map>
-
+#include "app/assets.h"
 #include "observe/metrics.h"
 
 namespace tiltyard::app {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
 using http::Request;
 using http::Response;
 using PartsRef = std::shared_ptr<const HealthParts>;
@@ -54,46 +52,23 @@ asio::awaitable<Result<Response>> expose(PartsRef parts, Request request) {
   co_return response;
 }
 
-}  // namespace
-
-void add_health_routes(http::Router& router, PartsRef parts) {
-  const auto add = [&](std::string pattern, auto handler) {
-    router.add({"GET", std::move(pattern), Access::kOpen,
-                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
-  };
-  add("/healthz", healthz);
-  add("/readyz", readyz);
-  add("/metrics", expose);
+asio::awaitable<Result<Response>> document(Request) {
+  co_return Response::json(200, std::string(asset("openapi.json").value_or("{}")));
 }
 
-void add_gauges(PartsRef parts) {
+}  // namespace
+
+void add_server_routes(house::Routes& routes, HealthParts needs) {
+  const auto parts = std::make_shared<const HealthParts>(std::move(needs));
+  const auto add = [&](std::string pattern, std::string_view free_because, auto handler) {
+    routes.add("GET", std::move(pattern), {house::Access::kOpen}, house::Limits::none(free_because),
+               [parts, handler](Request request) { return handler(parts, std::move(request)); });
+  };
+  add("/healthz", "A load balancer asks often, and it costs nothing.", healthz);
+  add("/readyz", "A load balancer asks often; its answer is needed most when the server is busy.", readyz);
+  add("/metrics", "Only with its own token or from this machine; monitoring must not go blind under load.", expose);
+  routes.add("GET", "/openapi.json", {house::Access::kOpen}, {"document"}, document);
   metrics::on_collect([parts] {
-    std::map<std::string, double> states;
-    for (const auto* word : {"queued", "preparing", "starting", "running", "paused", "stopping"}) states[word] = 0;
-    for (const auto& live : parts->labs.all_live()) {
-      if (live->instance.pool != labs::PoolRole::kWaiting)
-        states[std::string(labs::to_string(live->instance.state))] += 1;
-    }
-    for (const auto& pool : parts->labs.pools()) {
-      const metrics::Labels labels{{"template", pool.tmpl.str()}};
-      metrics::gauge("tiltyard_pool_ready", "Instances that wait for an owner", labels)
-          .set(static_cast<double>(pool.ready));
-      metrics::gauge("tiltyard_pool_target", "Instances that should wait for an owner", labels)
-          .set(static_cast<double>(pool.target));
-    }
-    for (const auto& [word, count] : states) {
-      metrics::gauge("tiltyard_instances", "Live instances by state", {{"state", word}}).set(count);
-    }
-    double ready = 0, broken = 0;
-    const auto entries = parts->catalogue.list();
-    for (const auto& entry : entries) {
-      ready += entry.state == templates::State::kReady ? 1 : 0;
-      broken += entry.state == templates::State::kBroken ? 1 : 0;
-    }
-    metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "all"}})
-        .set(static_cast<double>(entries.size()));
-    metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "ready"}}).set(ready);
-    metrics::gauge("tiltyard_templates", "Templates by state", {{"state", "broken"}}).set(broken);
     metrics::gauge("tiltyard_engine_up", "Whether the engine answers").set(parts->engine.away() ? 0 : 1);
   });
 }

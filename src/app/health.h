@@ -1,23 +1,23 @@
 #pragma once
 
-#include "labs/service.h"
-#include "net/router.h"
+#include "base/secret.h"
+#include "engine/engine.h"
+#include "house/routes.h"
+#include "store/store.h"
 
 namespace tiltyard::app {
 
-/// What the health routes look at; all outlive the router.
+namespace asio = boost::asio;
+
+/// What the server's own routes look at; all outlive the router.
 struct HealthParts {
   store::Store& store;
   engine::Engine& engine;
-  labs::Service& labs;
-  templates::Catalogue& catalogue;
   Secret metrics_token;  ///< empty: /metrics is for loopback only
 };
 
-/// /healthz (the process answers), /readyz (it can do its work; 503 with what is missing otherwise), /metrics.
-void add_health_routes(http::Router& router, std::shared_ptr<const HealthParts> parts);
-
-/// Registers the gauges that are read from live state at each exposition.
-void add_gauges(std::shared_ptr<const HealthParts> parts);
+/// /healthz (the process answers), /readyz (it can do its work; 503 with what is missing otherwise), /metrics, and
+/// /openapi.json.
+void add_server_routes(house::Routes& routes, HealthParts parts);
 
 }  // namespace tiltyard::app

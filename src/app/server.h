@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "base/id.h"
+#include "app/capabilities.h"
 #include "config/settings.h"
 #include "net/loops.h"
 
@@ -14,16 +14,22 @@ namespace tiltyard::app {
 
 namespace asio = boost::asio;
 
-/// The composition root: builds every part from the settings, connects them, starts and stops them in order. The only
-/// place that knows all. Lives on the home loop between `start` and the end of `stop`.
+/// The composition root: builds the floors from the settings, makes the capabilities on them, and starts and stops all
+/// of it in order. Lives on the home loop between `start` and the end of `stop`.
 class Server {
  public:
-  Server(config::Settings settings, net::Loops& loops);
+  Server(config::Settings settings, net::Loops& loops, Capabilities capabilities);
   ~Server();
 
   asio::awaitable<Result<>> start();
   /// Finishes or hands over what is under way and closes everything; at most about 8 s.
   asio::awaitable<void> stop();
+
+  /// Everything is made and nothing started: enough to see what there is.
+  asio::awaitable<Result<>> compose();
+  /// What all capabilities have declared; after `compose`.
+  Result<> declare_routes();
+  const house::Routes& routes() const;
 
   std::string url() const;
   /// The same without the public name: for programs on this machine.
@@ -35,17 +41,16 @@ class Server {
   bool replaced() const { return replaced_; }
 
  private:
-  struct Parts;
+  struct Floors;
   Result<> open_store();
   Result<> make_engine();
-  asio::awaitable<Result<>> make_limits();
-  void make_services();
-  void make_routes();
-  asio::awaitable<void> stop_instances_of(UserId user);
+  Result<> make_limits();
+  asio::awaitable<Result<>> build_floors();
 
   config::Settings settings_;
   net::Loops& loops_;
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Floors> floors_;
+  Capabilities capabilities_;
   std::string sign_in_link_;
   std::atomic<bool> replaced_ = false;
 };

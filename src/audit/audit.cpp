@@ -40,7 +40,7 @@ Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(
 
 Service::~Service() = default;
 
-void Service::add_routes(http::Router& router) { add_event_routes(state_, router); }
+void Service::add_routes(house::Routes& routes) { add_event_routes(state_, routes); }
 
 void Service::State::declare_jobs() {
   jobs::Kind kind;

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "bus/bus.h"
 #include "bus/kinds.h"
+#include "house/routes.h"
 #include "jobs/jobs.h"
-#include "net/router.h"
 #include "store/store.h"
 
 /// What staff see of the event log (row 9.4): pages, export, and how long events are kept.
@@ -40,7 +40,7 @@ class Service {
   ~Service();
 
   /// GET /api/v1/admin/events, events/kinds and events/export.
-  void add_routes(http::Router& router);
+  void add_routes(house::Routes& routes);
 
   struct State;  ///< known only inside audit/
 

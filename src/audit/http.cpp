@@ -18,7 +18,9 @@ namespace tiltyard::audit {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
 using http::Request;
 using http::Response;
 
@@ -257,18 +259,14 @@ asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) 
 
 }  // namespace
 
-void add_event_routes(StatePtr state, http::Router& router) {
-  const auto add = [&](std::string pattern, auto handler) {
-    http::Route route;
-    route.method = "GET";
-    route.pattern = std::move(pattern);
-    route.access = Access::kOperator;
-    route.handler = [state, handler](Request request) { return handler(state, std::move(request)); };
-    router.add(std::move(route));
+void add_event_routes(StatePtr state, house::Routes& routes) {
+  const auto add = [&](std::string pattern, house::Rights rights, house::Limits limits, auto handler) {
+    routes.add("GET", std::move(pattern), rights, std::move(limits),
+               [state, handler](Request request) { return handler(state, std::move(request)); });
   };
-  add("/api/v1/admin/events", list);
-  add("/api/v1/admin/events/kinds", kinds);
-  add("/api/v1/admin/events/export", export_lines);
+  add("/api/v1/admin/events", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, list);
+  add("/api/v1/admin/events/kinds", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, kinds);
+  add("/api/v1/admin/events/export", {Access::kOperator, Scope::kAdmin}, {"export"}, export_lines);
 }
 
 }  // namespace tiltyard::audit

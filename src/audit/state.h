@@ -19,6 +19,6 @@ struct Service::State {
 
 using StatePtr = std::shared_ptr<Service::State>;
 
-void add_event_routes(StatePtr state, http::Router& router);  // http.cpp
+void add_event_routes(StatePtr state, house::Routes& routes);  // http.cpp
 
 }  // namespace tiltyard::audit

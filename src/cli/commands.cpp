@@ -22,8 +22,8 @@ Exit codes: 0 done, 1 it did not work, 2 the command line is wrong, 3 there is n
 4 no server answers. exec ends with its command's own code.)";
 
 /// The files of the command line, in the order in which --help lists their words.
-constexpr std::array kFiles = {add_serve,  add_templates, add_instances, add_shell,  add_attack,
-                               add_people, add_doctor,    add_config,    add_events, add_completion};
+constexpr std::array kFiles = {add_serve,  add_templates, add_instances, add_shell,  add_attack,    add_people,
+                               add_doctor, add_config,    add_events,    add_routes, add_completion};
 
 /// The ids of a list, or nothing when the server does not answer at once.
 std::vector<std::string> ids_of(Context& context, const std::string& path) {

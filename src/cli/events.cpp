@@ -11,7 +11,7 @@ namespace {
 namespace json = boost::json;
 
 int list_kinds(Context& context, bool markdown) {
-  const auto kinds = app::event_kinds();
+  const auto kinds = app::kinds_of(app::capabilities());
   if (!kinds) return complain(context, kinds.error());
   if (markdown) {
     print(kinds->markdown());

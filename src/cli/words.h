@@ -45,6 +45,7 @@ void add_people(Words& words);
 void add_doctor(Words& words);
 void add_config(Words& words);
 void add_events(Words& words);
+void add_routes(Words& words);
 void add_completion(Words& words);
 
 }  // namespace tiltyard::cli

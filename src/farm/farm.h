@@ -17,9 +17,9 @@
 #include "bus/bus.h"
 #include "farm/config.h"
 #include "farm/model.h"
+#include "house/routes.h"
 #include "identity/identity.h"
 #include "jobs/jobs.h"
-#include "net/router.h"
 #include "store/store.h"
 
 namespace tiltyard::farm {
@@ -58,7 +58,7 @@ class Service {
   /// declares the jobs that look after leases, expiry, the configuration file and attack data.
   asio::awaitable<Result<>> start();
   /// /api/v1/farm/…, /api/get_config and /api/post_flags.
-  void add_routes(http::Router& router);
+  void add_routes(house::Routes& routes);
   /// Answers those who wait for flags, so that the server can stop at once.
   void stop_waiting();
   /// Ends everything, writes what is left.

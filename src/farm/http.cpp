@@ -239,22 +239,23 @@ asio::awaitable<Result<Response>> legacy_post(FarmRef farm, Request request) {
 
 }  // namespace
 
-void Service::add_routes(http::Router& router) {
+void Service::add_routes(house::Routes& routes) {
   const FarmRef farm{this, state_};
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler,
-                       std::size_t body_limit = 64 * 1024) {
-    router.add({std::move(method), std::move(pattern), access,
-                [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
+  const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
+                       auto handler, std::size_t body_limit = house::kUsualBody) {
+    routes.add(
+        std::move(method), std::move(pattern), rights, std::move(limits),
+        [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit);
   };
-  add("POST", "/api/v1/farm/flags", Access::kAuthor, post_flags, kMostPostBytes);
-  add("POST", "/api/v1/farm/flags/text", Access::kAuthor, paste_text, kMostPostBytes);
-  add("POST", "/api/v1/farm/lease", Access::kOperator, take_lease);
-  add("POST", "/api/v1/farm/lease/{lease}/extend", Access::kOperator, extend_lease);
-  add("POST", "/api/v1/farm/verdicts", Access::kOperator, post_verdicts, kMostPostBytes);
-  add("GET", "/api/get_config", Access::kOpen, legacy_config);
-  add("POST", "/api/post_flags", Access::kOpen, legacy_post, kMostPostBytes);
-  add_view_routes(router, farm);
-  add_game_routes(router, farm);
+  add("POST", "/api/v1/farm/flags", {Access::kAuthor, Scope::kFlags}, {"farm"}, post_flags, kMostPostBytes);
+  add("POST", "/api/v1/farm/flags/text", {Access::kAuthor, Scope::kFlags}, {"farm"}, paste_text, kMostPostBytes);
+  add("POST", "/api/v1/farm/lease", {Access::kOperator, Scope::kFlags}, {"farm"}, take_lease);
+  add("POST", "/api/v1/farm/lease/{lease}/extend", {Access::kOperator, Scope::kFlags}, {"farm"}, extend_lease);
+  add("POST", "/api/v1/farm/verdicts", {Access::kOperator, Scope::kFlags}, {"farm"}, post_verdicts, kMostPostBytes);
+  add("GET", "/api/get_config", {Access::kOpen}, {"farm"}, legacy_config);
+  add("POST", "/api/post_flags", {Access::kOpen}, {"farm"}, legacy_post, kMostPostBytes);
+  add_view_routes(routes, farm);
+  add_game_routes(routes, farm);
 }
 
 }  // namespace tiltyard::farm

@@ -117,17 +117,18 @@ asio::awaitable<Result<Response>> attack_part(FarmRef farm, Request request) {
 
 }  // namespace
 
-void add_game_routes(http::Router& router, FarmRef farm) {
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler,
-                       std::size_t body_limit = 64 * 1024) {
-    router.add({std::move(method), std::move(pattern), access,
-                [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit});
+void add_game_routes(house::Routes& routes, FarmRef farm) {
+  const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
+                       auto handler, std::size_t body_limit = house::kUsualBody) {
+    routes.add(
+        std::move(method), std::move(pattern), rights, std::move(limits),
+        [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit);
   };
-  add("GET", "/api/v1/farm/config", Access::kOperator, show_config);
-  add("PUT", "/api/v1/farm/config", Access::kOperator, put_config, 2 * 1024 * 1024);
-  add("GET", "/api/v1/farm/teams", Access::kAuthor, teams);
-  add("GET", "/api/v1/farm/attack-data", Access::kAuthor, attack_data);
-  add("GET", "/api/v1/farm/attack-data/{part}", Access::kAuthor, attack_part);
+  add("GET", "/api/v1/farm/config", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, show_config);
+  add("PUT", "/api/v1/farm/config", {Access::kOperator, Scope::kAdmin}, {"admin-change"}, put_config, 2 * 1024 * 1024);
+  add("GET", "/api/v1/farm/teams", {Access::kAuthor, Scope::kFlags}, {"farm"}, teams);
+  add("GET", "/api/v1/farm/attack-data", {Access::kAuthor, Scope::kFlags}, {"farm"}, attack_data);
+  add("GET", "/api/v1/farm/attack-data/{part}", {Access::kAuthor, Scope::kFlags}, {"farm"}, attack_part);
 }
 
 }  // namespace tiltyard::farm

@@ -272,15 +272,15 @@ asio::awaitable<Result<Response>> series(FarmRef farm, Request request) {
 
 }  // namespace
 
-void add_view_routes(http::Router& router, FarmRef farm) {
-  const auto add = [&](std::string pattern, auto handler) {
-    router.add({"GET", std::move(pattern), Access::kAuthor,
-                [farm, handler](Request request) { return handler(farm, std::move(request)); }});
+void add_view_routes(house::Routes& routes, FarmRef farm) {
+  const auto add = [&](std::string pattern, house::Rights rights, house::Limits limits, auto handler) {
+    routes.add("GET", std::move(pattern), rights, std::move(limits),
+               [farm, handler](Request request) { return handler(farm, std::move(request)); });
   };
-  add("/api/v1/farm/flags", list);
-  add("/api/v1/farm/flags/{id}", show);
-  add("/api/v1/farm/stats", stats);
-  add("/api/v1/farm/series", series);
+  add("/api/v1/farm/flags", {Access::kAuthor, Scope::kFlags}, {"admin-read"}, list);
+  add("/api/v1/farm/flags/{id}", {Access::kAuthor, Scope::kFlags}, {"admin-read"}, show);
+  add("/api/v1/farm/stats", {Access::kAuthor, Scope::kFlags}, {"admin-read"}, stats);
+  add("/api/v1/farm/series", {Access::kAuthor, Scope::kFlags}, {"admin-read"}, series);
 }
 
 }  // namespace tiltyard::farm

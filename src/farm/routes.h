@@ -1,11 +1,14 @@
 #pragma once
 
 #include "farm/state.h"
-#include "net/router.h"
+#include "house/routes.h"
 
 namespace tiltyard::farm {
 
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
+
 using http::Request;
 using http::Response;
 
@@ -16,8 +19,8 @@ struct FarmRef {
 };
 
 /// The books as they are seen: flags, one flag, statistics, series.
-void add_view_routes(http::Router& router, FarmRef farm);
+void add_view_routes(house::Routes& routes, FarmRef farm);
 /// The configuration, teams, attack data.
-void add_game_routes(http::Router& router, FarmRef farm);
+void add_game_routes(house::Routes& routes, FarmRef farm);
 
 }  // namespace tiltyard::farm

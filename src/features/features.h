@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "house/capability.h"
 #include "identity/identity.h"
-#include "net/router.h"
 #include "store/store.h"
 
 namespace tiltyard::features {
@@ -57,11 +57,23 @@ class Service {
   ~Service();
   asio::awaitable<Result<>> load();
 
-  /// Whether it is on; what nobody has declared is off. Well under a microsecond.
+  /// A switch that a capability has: on for everybody until staff say otherwise.
+  void declare(house::Switch one, std::string_view capability);
+  /// Which route belongs to a capability that can be hidden; when all routes are there.
+  void bind(const house::Routes& routes);
+  /// Whether the route at that place of the table is as if it were not there, for this person. Costs nothing while
+  /// nobody has touched a switch.
+  bool hidden(std::size_t route, const identity::Principal& who) const;
+  /// The same for a capability by its name.
+  bool hides(std::string_view capability, const identity::Principal& who) const;
+  /// The same where nobody is signed in: only what is off for everybody.
+  bool hidden_from_everybody(std::size_t route) const;
+
+  /// Whether it is on; what nobody has declared, neither a capability nor staff, is off. Well under a microsecond.
   bool on(std::string_view name, const identity::Principal& principal) const;
   bool on(std::string_view name, const Subject& subject) const;
   /// GET /api/v1/me/features, and the staff's routes under /api/v1/admin/features.
-  void add_routes(http::Router& router);
+  void add_routes(house::Routes& routes);
 
   struct State;
 

@@ -11,7 +11,9 @@ namespace tiltyard::features {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
 using http::Request;
 using http::Response;
 using StatePtr = std::shared_ptr<Service::State>;
@@ -84,27 +86,35 @@ json::array list_json(const std::set<std::string>& texts) {
   return out;
 }
 
+/// Those that capabilities have declared, and those that staff have made.
+std::set<std::string> names_of(const Service::State& state) {
+  std::set<std::string> names;
+  for (const auto& [name, declared] : state.declared) names.insert(name);
+  for (const auto& [name, feature] : state.all) names.insert(name);
+  return names;
+}
+
 asio::awaitable<Result<Response>> mine(StatePtr state, Request request) {
   const auto& who = identity::principal_of(request);
   const auto owner = who.owner();
   const auto subject = Subject::of(who, owner);
   json::object features;
-  for (const auto& [name, feature] : state->all) features[name] = is_on(feature, subject);
+  for (const auto& name : names_of(*state)) features[name] = state->on(name, subject);
   co_return Response::json(200, json::serialize(json::object{{"features", std::move(features)}}));
 }
 
 asio::awaitable<Result<Response>> list(StatePtr state, Request) {
   json::array items;
-  for (const auto& [name, feature] : state->all) items.push_back(to_json(feature));
+  for (const auto& name : names_of(*state)) items.push_back(to_json(*state->shown(name)));
   co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
 }
 
 std::unexpected<Error> unknown() { return fail(Code::kNotFound, "feature-unknown", "There is no such feature."); }
 
 asio::awaitable<Result<Response>> show(StatePtr state, Request request) {
-  const auto found = state->all.find(request.param("name"));
-  if (found == state->all.end()) co_return unknown();
-  co_return Response::json(200, json::serialize(to_json(found->second)));
+  const auto found = state->shown(request.param("name"));
+  if (!found) co_return unknown();
+  co_return Response::json(200, json::serialize(to_json(*found)));
 }
 
 asio::awaitable<Result<Response>> put(StatePtr state, Request request) {
@@ -153,7 +163,7 @@ json::object to_json(const Feature& feature) {
   out["users"] = list_json(feature.users);
   out["teams"] = list_json(feature.teams);
   out["role"] = feature.role ? json::value(identity::to_string(*feature.role)) : json::value(nullptr);
-  out["changed_at"] = to_rfc3339(feature.changed_at);
+  out["changed_at"] = feature.changed_by.empty() ? json::value(nullptr) : json::value(to_rfc3339(feature.changed_at));
   out["changed_by"] = feature.changed_by;
   return out;
 }
@@ -167,17 +177,18 @@ Result<Feature> from_json(std::string name, const json::object& body) {
   return feature;
 }
 
-void Service::add_routes(http::Router& router) {
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler,
-                       std::size_t body_limit = 64 * 1024) {
-    router.add({std::move(method), std::move(pattern), access,
-                [state = state_, handler](Request request) { return handler(state, std::move(request)); }, body_limit});
+void Service::add_routes(house::Routes& routes) {
+  const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
+                       auto handler, std::size_t body_limit = house::kUsualBody) {
+    routes.add(
+        std::move(method), std::move(pattern), rights, std::move(limits),
+        [state = state_, handler](Request request) { return handler(state, std::move(request)); }, body_limit);
   };
-  add("GET", "/api/v1/me/features", Access::kSignedIn, mine);
-  add("GET", "/api/v1/admin/features", Access::kOperator, list);
-  add("GET", "/api/v1/admin/features/{name}", Access::kOperator, show);
-  add("PUT", "/api/v1/admin/features/{name}", Access::kAdmin, put, 1024 * 1024);
-  add("DELETE", "/api/v1/admin/features/{name}", Access::kAdmin, remove);
+  add("GET", "/api/v1/me/features", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"profile-read"}, mine);
+  add("GET", "/api/v1/admin/features", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, list);
+  add("GET", "/api/v1/admin/features/{name}", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, show);
+  add("PUT", "/api/v1/admin/features/{name}", {Access::kAdmin, Scope::kAdmin}, {"admin-change"}, put, 1024 * 1024);
+  add("DELETE", "/api/v1/admin/features/{name}", {Access::kAdmin, Scope::kAdmin}, {"admin-change"}, remove);
 }
 
 }  // namespace tiltyard::features

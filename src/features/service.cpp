@@ -63,10 +63,57 @@ asio::awaitable<Result<>> Service::load() {
   co_return Result<>{};
 }
 
-bool Service::on(std::string_view name, const Subject& subject) const {
-  const auto found = state_->all.find(name);
-  return found != state_->all.end() && is_on(found->second, subject);
+bool Service::State::on(std::string_view name, const Subject& subject) const {
+  const auto found = all.find(name);
+  return found != all.end() ? is_on(found->second, subject) : declared.contains(name);
 }
+
+std::optional<Feature> Service::State::shown(std::string_view name) const {
+  if (const auto found = all.find(name); found != all.end()) return found->second;
+  const auto found = declared.find(name);
+  if (found == declared.end()) return std::nullopt;
+  Feature feature;
+  feature.name = found->first;
+  feature.about = found->second.said.about;
+  feature.enabled = true;
+  feature.percent = 100;
+  return feature;
+}
+
+void Service::declare(house::Switch one, std::string_view capability) {
+  auto name = one.name;
+  state_->declared.insert_or_assign(std::move(name), State::Declared{std::move(one), std::string(capability)});
+}
+
+void Service::bind(const house::Routes& routes) {
+  state_->whole.clear();
+  for (const auto& route : routes.all()) {
+    auto& name = state_->whole.emplace_back();
+    for (const auto& [known, declared] : state_->declared) {
+      if (declared.said.whole && declared.capability == route.capability) name = known;
+    }
+  }
+}
+
+bool Service::hidden(std::size_t route, const identity::Principal& who) const {
+  if (state_->all.empty() || state_->whole[route].empty()) return false;
+  return !on(state_->whole[route], who);
+}
+
+bool Service::hides(std::string_view capability, const identity::Principal& who) const {
+  if (state_->all.empty()) return false;
+  return std::ranges::any_of(state_->declared, [&](const auto& one) {
+    return one.second.said.whole && one.second.capability == capability && !on(one.first, who);
+  });
+}
+
+bool Service::hidden_from_everybody(std::size_t route) const {
+  if (state_->all.empty() || state_->whole[route].empty()) return false;
+  const auto found = state_->all.find(state_->whole[route]);
+  return found != state_->all.end() && !found->second.enabled;
+}
+
+bool Service::on(std::string_view name, const Subject& subject) const { return state_->on(name, subject); }
 
 bool Service::on(std::string_view name, const identity::Principal& principal) const {
   const auto owner = principal.owner();

@@ -15,6 +15,16 @@ struct Service::State {
   store::Store& store;
   const Clock& clock;
   std::map<std::string, Feature, std::less<>> all;
+  struct Declared {
+    house::Switch said;
+    std::string capability;
+  };
+  std::map<std::string, Declared, std::less<>> declared;
+  std::vector<std::string> whole;  ///< by route: the switch that hides its capability; empty: there is none
+
+  bool on(std::string_view name, const Subject& subject) const;
+  /// As staff see it: what they said, or else what its capability declared.
+  std::optional<Feature> shown(std::string_view name) const;
 };
 
 inline constexpr std::size_t kMostFeatures = 500;

@@ -3,7 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "identity/ctfd.h"
-#include "identity/permissions.h"
+#include "identity/scopes.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
 #include "net/text.h"
@@ -262,18 +262,6 @@ asio::awaitable<Result<>> check_team(StatePtr state, Found who) {
                  "it on your account's page, or ask the staff.");
 }
 
-/// What the table says of a route; looked up once.
-const Permission* needs_of(Service::State& state, const http::Route& route) {
-  const auto known = state.needs.find(&route);
-  if (known != state.needs.end() && known->second != nullptr && known->second->pattern == route.pattern &&
-      known->second->method == route.method) {
-    return known->second;
-  }
-  const auto* permission = permission_of(route.method, route.pattern);
-  state.needs.insert_or_assign(&route, permission);
-  return permission;
-}
-
 void note_failure(const Service::State& state, const http::Request& request, const Error& error, const Principal* who) {
   if (!state.options.note || error.code == Code::kUnavailable) return;
   // A browser that is not signed in yet asks who it is: no failure worth a line.
@@ -344,24 +332,27 @@ asio::awaitable<Result<bool>> teams_are_on(StatePtr state) {
   co_return any;
 }
 
-asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, const http::Route& route) {
-  const auto client = client_address(request, state->trusted_proxies);
+void note_address(const Service::State& state, http::Request& request) {
+  const auto client = client_address(request, state.trusted_proxies);
   request.client_address = client ? http::address_text(*client) : std::string();
+}
+
+asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, const http::Route& route) {
+  note_address(*state, request);
   if (auto clean = check_query(request); !clean) co_return fail(std::move(clean.error()));
-  const auto* needs = needs_of(*state, route);
-  const auto access = needs != nullptr ? needs->access : route.access;
-  if (access == http::Access::kOpen) co_return Result<>{};
+  const auto& needs = state->routes->of(route).rights;
+  if (needs.access == http::Access::kOpen) co_return Result<>{};
   auto found = co_await find_caller(state, request);
   if (!found) {
     note_failure(*state, request, found.error(), nullptr);
     co_return fail(std::move(found.error()));
   }
-  auto allowed = check_access(**found, access, needs != nullptr ? needs->scope : Scope::kAdmin);
-  if (allowed && needs != nullptr && needs->whose == Whose::kOwner) {
+  auto allowed = check_access(**found, needs.access, needs.scope);
+  if (allowed && needs.whose == house::Whose::kOwner) {
     auto team = check_team(state, *found);
     allowed = co_await std::move(team);
   }
-  if (allowed && needs != nullptr && needs->proof == Proof::kFresh) allowed = check_proof(*state, **found);
+  if (allowed && needs.proof == house::Proof::kFresh) allowed = check_proof(*state, **found);
   if (!allowed) {
     note_failure(*state, request, allowed.error(), found->get());
     co_return fail(std::move(allowed.error()));

@@ -199,10 +199,10 @@ asio::awaitable<Answered> reset_password(StatePtr state, http::Request request) 
 
 }  // namespace
 
-void add_account_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "POST", "/api/v1/auth/register", register_account);
-  add_route(state, router, "POST", "/api/v1/auth/reset", ask_reset);
-  add_route(state, router, "PUT", "/api/v1/auth/password", reset_password);
+void add_account_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "POST", "/api/v1/auth/register", {Access::kOpen}, {"registration"}, register_account);
+  add_route(state, routes, "POST", "/api/v1/auth/reset", {Access::kOpen}, {"reset-mail", "reset-name"}, ask_reset);
+  add_route(state, routes, "PUT", "/api/v1/auth/password", {Access::kOpen}, {"sign-in-address"}, reset_password);
 }
 
 }  // namespace tiltyard::identity

@@ -282,14 +282,20 @@ asio::awaitable<Answered> revoke_token(StatePtr state, http::Request request) {
 
 }  // namespace
 
-void add_me_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "GET", "/api/v1/me", me);
-  add_route(state, router, "PATCH", "/api/v1/me", change_me);
-  add_route(state, router, "PUT", "/api/v1/me/password", set_password);
-  add_route(state, router, "POST", "/api/v1/me/proof", prove_me);
-  add_route(state, router, "GET", "/api/v1/me/tokens", list_tokens);
-  add_route(state, router, "POST", "/api/v1/me/tokens", create_token);
-  add_route(state, router, "DELETE", "/api/v1/me/tokens/{id}", revoke_token);
+void add_me_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "GET", "/api/v1/me", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"profile-read"}, me);
+  add_route(state, routes, "PATCH", "/api/v1/me", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"profile-change"}, change_me);
+  add_route(state, routes, "PUT", "/api/v1/me/password", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"password-change"}, set_password);
+  add_route(state, routes, "POST", "/api/v1/me/proof", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"password-change"}, prove_me);
+  add_route(state, routes, "GET", "/api/v1/me/tokens", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"profile-read"}, list_tokens);
+  add_route(state, routes, "POST", "/api/v1/me/tokens",
+            {Access::kSignedIn, Scope::kAccount, Whose::kSelf, Proof::kFresh}, {"token-create"}, create_token);
+  add_route(state, routes, "DELETE", "/api/v1/me/tokens/{id}",
+            {Access::kSignedIn, Scope::kAccount, Whose::kSelf, Proof::kFresh}, {"token-revoke"}, revoke_token);
 }
 
 }  // namespace tiltyard::identity

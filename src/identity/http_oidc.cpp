@@ -139,9 +139,10 @@ asio::awaitable<Answered> callback(StatePtr state, http::Request request) {
 
 }  // namespace
 
-void add_oidc_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "GET", "/api/v1/auth/oidc/{provider}/start", start);
-  add_route(state, router, "GET", "/api/v1/auth/oidc/{provider}/callback", callback);
+void add_oidc_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "GET", "/api/v1/auth/oidc/{provider}/start", {Access::kOpen}, {"sign-in-redirect"}, start);
+  add_route(state, routes, "GET", "/api/v1/auth/oidc/{provider}/callback", {Access::kOpen}, {"sign-in-redirect"},
+            callback);
 }
 
 }  // namespace tiltyard::identity

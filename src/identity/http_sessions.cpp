@@ -107,17 +107,18 @@ asio::awaitable<Answered> end_everybodys(StatePtr state, http::Request request) 
   co_return json_answer(200, {{"ended", *ended}});
 }
 
-asio::awaitable<Answered> list_permissions(StatePtr, http::Request) {
+asio::awaitable<Answered> list_permissions(StatePtr state, http::Request) {
   json::array items;
-  for (const auto& permission : permissions()) {
-    const auto least = least_role(permission.access);
+  for (const auto& route : state->routes->all()) {
+    const auto least = least_role(route.rights.access);
     json::object item;
-    item["method"] = permission.method;
-    item["path"] = permission.pattern;
+    item["method"] = route.method;
+    item["path"] = route.pattern;
+    item["capability"] = route.capability;
     item["role"] = least ? json::value(to_string(*least)) : json::value(nullptr);
-    item["scope"] = least ? json::value(to_string(permission.scope)) : json::value(nullptr);
-    item["whose"] = to_string(permission.whose);
-    item["proof"] = permission.proof == Proof::kFresh;
+    item["scope"] = least ? json::value(to_string(route.rights.scope)) : json::value(nullptr);
+    item["whose"] = to_string(route.rights.whose);
+    item["proof"] = route.rights.proof == Proof::kFresh;
     items.push_back(std::move(item));
   }
   co_return json_answer(200, {{"items", std::move(items)}, {"next", nullptr}});
@@ -125,15 +126,23 @@ asio::awaitable<Answered> list_permissions(StatePtr, http::Request) {
 
 }  // namespace
 
-void add_my_session_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "GET", "/api/v1/me/sessions", my_sessions);
-  add_route(state, router, "DELETE", "/api/v1/me/sessions", end_my_others);
-  add_route(state, router, "DELETE", "/api/v1/me/sessions/{id}", end_mine);
-  add_route(state, router, "GET", "/api/v1/admin/users/{id}/sessions", sessions_of_user);
-  add_route(state, router, "DELETE", "/api/v1/admin/users/{id}/sessions", end_all_of_user);
-  add_route(state, router, "DELETE", "/api/v1/admin/users/{id}/sessions/{session}", end_of_user);
-  add_route(state, router, "DELETE", "/api/v1/admin/sessions", end_everybodys);
-  add_route(state, router, "GET", "/api/v1/admin/permissions", list_permissions);
+void add_my_session_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "GET", "/api/v1/me/sessions", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"profile-read"}, my_sessions);
+  add_route(state, routes, "DELETE", "/api/v1/me/sessions",
+            {Access::kSignedIn, Scope::kAccount, Whose::kSelf, Proof::kFresh}, {"profile-change"}, end_my_others);
+  add_route(state, routes, "DELETE", "/api/v1/me/sessions/{id}",
+            {Access::kSignedIn, Scope::kAccount, Whose::kSelf, Proof::kFresh}, {"profile-change"}, end_mine);
+  add_route(state, routes, "GET", "/api/v1/admin/users/{id}/sessions", {Access::kOperator, Scope::kAdmin},
+            {"admin-read"}, sessions_of_user);
+  add_route(state, routes, "DELETE", "/api/v1/admin/users/{id}/sessions", {Access::kAdmin, Scope::kAdmin},
+            {"people-change"}, end_all_of_user);
+  add_route(state, routes, "DELETE", "/api/v1/admin/users/{id}/sessions/{session}", {Access::kAdmin, Scope::kAdmin},
+            {"people-change"}, end_of_user);
+  add_route(state, routes, "DELETE", "/api/v1/admin/sessions", {Access::kAdmin, Scope::kAdmin}, {"people-change"},
+            end_everybodys);
+  add_route(state, routes, "GET", "/api/v1/admin/permissions", {Access::kOperator, Scope::kAdmin}, {"admin-read"},
+            list_permissions);
 }
 
 }  // namespace tiltyard::identity

@@ -91,10 +91,11 @@ std::unexpected<Error> credentials_wrong(std::string cause) {
               "That did not work: the name, password, token or link is wrong, used or expired.", std::move(cause));
 }
 
-void add_session_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "GET", "/api/v1/auth", auth);
-  add_route(state, router, "POST", "/api/v1/session", sign_in);
-  add_route(state, router, "DELETE", "/api/v1/session", sign_out);
+void add_session_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "GET", "/api/v1/auth", {Access::kOpen}, {"sign-in-page"}, auth);
+  add_route(state, routes, "POST", "/api/v1/session", {Access::kOpen}, {"sign-in-address", "sign-in-name"}, sign_in);
+  add_route(state, routes, "DELETE", "/api/v1/session", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"sign-out"},
+            sign_out);
 }
 
 }  // namespace tiltyard::identity

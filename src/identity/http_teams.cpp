@@ -385,21 +385,35 @@ asio::awaitable<Answered> delete_invitation(StatePtr state, http::Request reques
 
 }  // namespace
 
-void add_team_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "GET", "/api/v1/me/team", my_team);
-  add_route(state, router, "POST", "/api/v1/me/team", join);
-  add_route(state, router, "DELETE", "/api/v1/me/team", leave);
-  add_route(state, router, "POST", "/api/v1/me/team/invitation", invite_to_team);
-  add_route(state, router, "GET", "/api/v1/admin/teams", list_teams);
-  add_route(state, router, "POST", "/api/v1/admin/teams", create_team);
-  add_route(state, router, "GET", "/api/v1/admin/teams/{id}", show_team);
-  add_route(state, router, "PATCH", "/api/v1/admin/teams/{id}", rename_team);
-  add_route(state, router, "DELETE", "/api/v1/admin/teams/{id}", delete_team);
-  add_route(state, router, "PUT", "/api/v1/admin/teams/{id}/members/{user}", add_member);
-  add_route(state, router, "DELETE", "/api/v1/admin/teams/{id}/members/{user}", remove_member);
-  add_route(state, router, "GET", "/api/v1/admin/invitations", list_invitations);
-  add_route(state, router, "POST", "/api/v1/admin/invitations", create_invitation);
-  add_route(state, router, "DELETE", "/api/v1/admin/invitations/{id}", delete_invitation);
+void add_team_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "GET", "/api/v1/me/team", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"profile-read"},
+            my_team);
+  add_route(state, routes, "POST", "/api/v1/me/team", {Access::kSignedIn, Scope::kAccount, Whose::kSelf}, {"team-join"},
+            join);
+  add_route(state, routes, "DELETE", "/api/v1/me/team", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"profile-change"}, leave);
+  add_route(state, routes, "POST", "/api/v1/me/team/invitation", {Access::kSignedIn, Scope::kAccount, Whose::kSelf},
+            {"profile-change"}, invite_to_team);
+  add_route(state, routes, "GET", "/api/v1/admin/teams", {Access::kOperator, Scope::kAdmin}, {"admin-read"},
+            list_teams);
+  add_route(state, routes, "POST", "/api/v1/admin/teams", {Access::kOperator, Scope::kAdmin}, {"people-change"},
+            create_team);
+  add_route(state, routes, "GET", "/api/v1/admin/teams/{id}", {Access::kOperator, Scope::kAdmin}, {"admin-read"},
+            show_team);
+  add_route(state, routes, "PATCH", "/api/v1/admin/teams/{id}", {Access::kOperator, Scope::kAdmin}, {"people-change"},
+            rename_team);
+  add_route(state, routes, "DELETE", "/api/v1/admin/teams/{id}", {Access::kAdmin, Scope::kAdmin}, {"people-change"},
+            delete_team);
+  add_route(state, routes, "PUT", "/api/v1/admin/teams/{id}/members/{user}", {Access::kOperator, Scope::kAdmin},
+            {"people-change"}, add_member);
+  add_route(state, routes, "DELETE", "/api/v1/admin/teams/{id}/members/{user}", {Access::kOperator, Scope::kAdmin},
+            {"people-change"}, remove_member);
+  add_route(state, routes, "GET", "/api/v1/admin/invitations", {Access::kOperator, Scope::kAdmin}, {"admin-read"},
+            list_invitations);
+  add_route(state, routes, "POST", "/api/v1/admin/invitations", {Access::kOperator, Scope::kAdmin}, {"people-change"},
+            create_invitation);
+  add_route(state, routes, "DELETE", "/api/v1/admin/invitations/{id}", {Access::kOperator, Scope::kAdmin},
+            {"people-change"}, delete_invitation);
 }
 
 }  // namespace tiltyard::identity

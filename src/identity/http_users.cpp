@@ -265,11 +265,15 @@ asio::awaitable<Answered> delete_user(StatePtr state, http::Request request) {
 
 }  // namespace
 
-void add_user_routes(StatePtr state, http::Router& router) {
-  add_route(state, router, "GET", "/api/v1/admin/users", list_users);
-  add_route(state, router, "POST", "/api/v1/admin/users", create_user);
-  add_route(state, router, "PATCH", "/api/v1/admin/users/{id}", change_user);
-  add_route(state, router, "DELETE", "/api/v1/admin/users/{id}", delete_user);
+void add_user_routes(StatePtr state, house::Routes& routes) {
+  add_route(state, routes, "GET", "/api/v1/admin/users", {Access::kOperator, Scope::kAdmin}, {"admin-read"},
+            list_users);
+  add_route(state, routes, "POST", "/api/v1/admin/users", {Access::kAdmin, Scope::kAdmin}, {"people-change"},
+            create_user);
+  add_route(state, routes, "PATCH", "/api/v1/admin/users/{id}", {Access::kAdmin, Scope::kAdmin}, {"people-change"},
+            change_user);
+  add_route(state, routes, "DELETE", "/api/v1/admin/users/{id}", {Access::kAdmin, Scope::kAdmin}, {"people-change"},
+            delete_user);
 }
 
 }  // namespace tiltyard::identity

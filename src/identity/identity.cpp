@@ -140,14 +140,21 @@ asio::awaitable<Result<>> Service::authorise(http::Request& request, const http:
   return authorise_request(state_, request, route);
 }
 
-void Service::add_routes(http::Router& router) {
-  add_session_routes(state_, router);
-  add_me_routes(state_, router);
-  add_user_routes(state_, router);
-  add_oidc_routes(state_, router);
-  add_account_routes(state_, router);
-  add_team_routes(state_, router);
-  add_my_session_routes(state_, router);
+void Service::note_address(http::Request& request) const { identity::note_address(*state_, request); }
+
+std::optional<boost::asio::ip::address> Service::client_address(const http::Request& request) const {
+  return identity::client_address(request, state_->trusted_proxies);
+}
+
+void Service::add_routes(house::Routes& routes) {
+  state_->routes = &routes;
+  add_session_routes(state_, routes);
+  add_me_routes(state_, routes);
+  add_user_routes(state_, routes);
+  add_oidc_routes(state_, routes);
+  add_account_routes(state_, routes);
+  add_team_routes(state_, routes);
+  add_my_session_routes(state_, routes);
 }
 
 asio::awaitable<Result<std::map<std::string, OwnerName>>> Service::owner_names(std::vector<std::string> owners) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
 
 #include <any>
 #include <chrono>
@@ -18,8 +19,8 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "bus/bus.h"
+#include "house/routes.h"
 #include "jobs/jobs.h"
-#include "net/router.h"
 #include "store/store.h"
 
 namespace tiltyard::identity {
@@ -28,10 +29,8 @@ enum class Role { kPlayer, kAuthor, kOperator, kAdmin };  // each may do what th
 std::string_view to_string(Role role);
 Result<Role> parse_role(std::string_view text);
 
-/// What a token may be used for; who has no token in between may do all of it. The role counts as well.
-enum class Scope : unsigned { kRead = 1, kInstances = 2, kFlags = 4, kAccount = 8, kAdmin = 16 };
-inline constexpr unsigned kAllScopes = 31;
-std::string_view to_string(Scope scope);
+using house::kAllScopes;
+using house::Scope;
 
 /// Who is asking, as found by one of the strategies. `owner` is what instances and flags belong to: the team's id in
 /// team mode, else the user's.
@@ -125,6 +124,14 @@ struct Options {
 
 std::vector<store::Migration> migrations();
 
+/// A capability with a credential of its own, such as a token that only its programs have.
+class HasCredential {
+ public:
+  virtual ~HasCredential() = default;
+  /// Who a request to this route is by it; null: it carries none that counts here. On the home loop.
+  virtual std::shared_ptr<const Principal> principal(const http::Request& request, const http::Route& route) const = 0;
+};
+
 class Service {
  public:
   Service(Options options, store::Store& store, const Clock& clock, WorkerPool& hashing);
@@ -140,8 +147,13 @@ class Service {
   /// Router filter: finds the principal (bearer token, session cookie, admin token), checks the route's access and
   /// CSRF.
   asio::awaitable<Result<>> authorise(http::Request& request, const http::Route& route);
+  /// Whose address it is, behind trusted proxies; for what is let in by a credential that is not ours.
+  void note_address(http::Request& request) const;
+  /// The same, for any thread; nullopt: it cannot be told.
+  std::optional<boost::asio::ip::address> client_address(const http::Request& request) const;
   /// /api/v1/auth, session, me and what is below it, admin/users, admin/teams, admin/invitations, admin/permissions.
-  void add_routes(http::Router& router);
+  /// They must outlive this: what each route needs is asked of them.
+  void add_routes(house::Routes& routes);
   /// Router watch: what answers for long (streams, WebSockets, requests that wait) ends when who asked may no longer
   /// have it: session over, token revoked, another role, another team. Within a second.
   asio::awaitable<Result<>> watch(std::any principal, http::Response& response);

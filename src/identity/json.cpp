@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "identity/fields.h"
-#include "identity/permissions.h"
+#include "identity/scopes.h"
 #include "identity/state.h"
 
 namespace tiltyard::identity {
@@ -112,15 +112,12 @@ http::Response json_answer(int status, const json::object& body) {
   return http::Response::json(status, json::serialize(body));
 }
 
-void add_route(StatePtr state, http::Router& router, std::string method, std::string pattern, Answer answer) {
-  http::Route route;
-  route.access = access_of(method, pattern);
-  route.method = std::move(method);
-  route.pattern = std::move(pattern);
-  route.handler = [state = std::move(state), answer](http::Request request) {
+void add_route(StatePtr state, house::Routes& routes, std::string method, std::string pattern, house::Rights rights,
+               house::Limits limits, Answer answer) {
+  auto handler = [state = std::move(state), answer](http::Request request) {
     return answer(state, std::move(request));
   };
-  router.add(std::move(route));
+  routes.add(std::move(method), std::move(pattern), rights, std::move(limits), std::move(handler));
 }
 
 }  // namespace tiltyard::identity

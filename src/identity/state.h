@@ -22,11 +22,15 @@
 #include "identity/events.h"
 #include "identity/hasher.h"
 #include "identity/identity.h"
-#include "identity/permissions.h"
+#include "identity/scopes.h"
 #include "identity/store.h"
 #include "identity/strategy.h"
 
 namespace tiltyard::identity {
+
+using house::Access;
+using house::Proof;
+using house::Whose;
 
 /// An answer or connection that lasts as long as the right of who asked. Lives on its connection's loop.
 struct Watched {
@@ -57,8 +61,8 @@ struct Service::State {
   PrincipalCache cache;
   std::shared_ptr<Ctfd> ctfd;  ///< when it is configured
   OidcProviders providers;
-  std::unordered_map<const void*, const Permission*> needs;  ///< of routes that were asked for already
-  std::optional<bool> has_team;                              ///< nullopt: not known at this moment
+  const house::Routes* routes = nullptr;  ///< what each route needs
+  std::optional<bool> has_team;           ///< nullopt: not known at this moment
   Gate gate{"identity"};
   Secret admin_token;
   std::shared_ptr<const Principal> service;  ///< who the admin token is
@@ -128,6 +132,7 @@ inline std::string ctfd_key(const std::string& hash) { return "c:" + hash; }
 Principal make_principal(const sql::User& user, std::string strategy, std::string session);
 /// `csrf` when the browser says that another site's page made the request.
 Result<> check_same_origin(const http::Request& request);
+void note_address(const Service::State& state, http::Request& request);
 asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, const http::Route& route);
 
 // admin_token.cpp
@@ -149,15 +154,15 @@ asio::awaitable<boost::json::object> me_json(StatePtr state, Principal principal
 http::Response json_answer(int status, const boost::json::object& body);
 
 // http_sign_in.cpp, http_me.cpp, http_users.cpp
-void add_session_routes(StatePtr state, http::Router& router);
-void add_me_routes(StatePtr state, http::Router& router);
-void add_user_routes(StatePtr state, http::Router& router);
-void add_oidc_routes(StatePtr state, http::Router& router);
-void add_account_routes(StatePtr state, http::Router& router);
-void add_team_routes(StatePtr state, http::Router& router);
-void add_my_session_routes(StatePtr state, http::Router& router);
-/// Adds a route with the access that permissions() says.
+void add_session_routes(StatePtr state, house::Routes& routes);
+void add_me_routes(StatePtr state, house::Routes& routes);
+void add_user_routes(StatePtr state, house::Routes& routes);
+void add_oidc_routes(StatePtr state, house::Routes& routes);
+void add_account_routes(StatePtr state, house::Routes& routes);
+void add_team_routes(StatePtr state, house::Routes& routes);
+void add_my_session_routes(StatePtr state, house::Routes& routes);
 using Answer = asio::awaitable<Result<http::Response>> (*)(StatePtr, http::Request);
-void add_route(StatePtr state, http::Router& router, std::string method, std::string pattern, Answer answer);
+void add_route(StatePtr state, house::Routes& routes, std::string method, std::string pattern, house::Rights rights,
+               house::Limits limits, Answer answer);
 
 }  // namespace tiltyard::identity

@@ -104,7 +104,9 @@ void Site::start(Options options) {
   service = std::make_unique<Service>(std::move(options), *store_, clock, hashing_);
   if (const auto ready = service->prepare(); !ready) throw std::runtime_error(ready.error().message);
   router_ = std::make_unique<http::Router>(home_.get_executor());
-  service->add_routes(*router_);
+  routes_ = std::make_unique<house::Routes>(*router_);
+  routes_->begin("identity");
+  service->add_routes(*routes_);
   router_->set_filter(
       [this](http::Request& request, const http::Route& route) { return service->authorise(request, route); });
 }

@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "base/offload.h"
+#include "house/routes.h"
 #include "identity/identity.h"
-#include "net/router.h"
 #include "store/store.h"
 
 namespace tiltyard::identity::testing {
@@ -65,6 +65,7 @@ class Site {
   std::string admin() const;  ///< the admin token
   /// Every byte that the database has on disk.
   std::string database() const;
+  const house::Routes& routes() const { return *routes_; }
   const std::string& folder() const { return folder_; }
   /// Completes when all that was asked to be written before is written, and whoever waited for it has gone on.
   void settle();
@@ -84,6 +85,7 @@ class Site {
   WorkerPool hashing_{"hashing", kHashing};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<http::Router> router_;
+  std::unique_ptr<house::Routes> routes_;
 };
 
 }  // namespace tiltyard::identity::testing

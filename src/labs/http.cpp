@@ -11,7 +11,9 @@ namespace tiltyard::labs {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
 using http::Request;
 using http::Response;
 using identity::principal_of;
@@ -239,26 +241,30 @@ asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpPar
   co_return std::move(**found);
 }
 
-void add_instance_routes(http::Router& router, PartsRef parts) {
-  const auto add = [&](std::string method, std::string pattern, auto handler) {
-    router.add({std::move(method), std::move(pattern), Access::kSignedIn,
-                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
+void add_instance_routes(house::Routes& routes, PartsRef parts) {
+  const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
+                       auto handler) {
+    routes.add(std::move(method), std::move(pattern), rights, std::move(limits),
+               [parts, handler](Request request) { return handler(parts, std::move(request)); });
   };
-  add("GET", "/api/v1/templates", list_templates);
-  add("GET", "/api/v1/templates/{id}", show_template);
-  add("POST", "/api/v1/instances", create);
-  add("GET", "/api/v1/instances", list);
-  add("GET", "/api/v1/instances/{id}", show);
-  add("POST", "/api/v1/instances/{id}/extend", extend_lease);
-  add("DELETE", "/api/v1/instances/{id}", remove);
+  add("GET", "/api/v1/templates", {Access::kSignedIn, Scope::kRead}, {"list-read"}, list_templates);
+  add("GET", "/api/v1/templates/{id}", {Access::kSignedIn, Scope::kRead}, {"item-read"}, show_template);
+  add("POST", "/api/v1/instances", {Access::kSignedIn, Scope::kInstances, Whose::kOwner},
+      {"instance-start", "instance-start-hourly"}, create);
+  add("GET", "/api/v1/instances", {Access::kSignedIn, Scope::kRead, Whose::kOwner}, {"list-read"}, list);
+  add("GET", "/api/v1/instances/{id}", {Access::kSignedIn, Scope::kRead, Whose::kOwner}, {"item-read"}, show);
+  add("POST", "/api/v1/instances/{id}/extend", {Access::kSignedIn, Scope::kInstances, Whose::kOwner},
+      {"instance-extend"}, extend_lease);
+  add("DELETE", "/api/v1/instances/{id}", {Access::kSignedIn, Scope::kInstances, Whose::kOwner}, {"instance-stop"},
+      remove);
 }
 
-void add_routes(http::Router& router, HttpParts parts) {
+void add_routes(house::Routes& routes, HttpParts parts) {
   auto shared = std::make_shared<const HttpParts>(std::move(parts));
-  add_instance_routes(router, shared);
-  add_machine_routes(router, shared);
-  add_event_routes(router, shared);
-  add_staff_routes(router, shared);
+  add_instance_routes(routes, shared);
+  add_machine_routes(routes, shared);
+  add_event_routes(routes, shared);
+  add_staff_routes(routes, shared);
 }
 
 }  // namespace tiltyard::labs

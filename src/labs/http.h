@@ -1,8 +1,8 @@
 #pragma once
 
+#include "house/routes.h"
 #include "labs/service.h"
 #include "labs/view.h"
-#include "net/router.h"
 
 namespace tiltyard::labs {
 
@@ -17,13 +17,13 @@ struct HttpParts {
 };
 
 /// Registers /api/v1/templates, instances, events and the staff's routes of labs.
-void add_routes(http::Router& router, HttpParts parts);
+void add_routes(house::Routes& routes, HttpParts parts);
 
 // The slices of it, one file each.
-void add_instance_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);  // http.cpp
-void add_machine_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);   // http_machines.cpp
-void add_event_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);     // http_events.cpp
-void add_staff_routes(http::Router& router, std::shared_ptr<const HttpParts> parts);     // http_staff.cpp
+void add_instance_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);  // http.cpp
+void add_machine_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);   // http_machines.cpp
+void add_event_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);     // http_events.cpp
+void add_staff_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);     // http_staff.cpp
 
 /// The instance that the path names, if the caller may see it; `instance-unknown` otherwise, also for somebody else's.
 asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpParts> parts, http::Request request);

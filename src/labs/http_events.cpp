@@ -13,7 +13,9 @@ namespace tiltyard::labs {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
 using http::Request;
 using http::Response;
 using PartsRef = std::shared_ptr<const HttpParts>;
@@ -97,7 +99,7 @@ asio::awaitable<void> serve(PartsRef parts, identity::Principal who, std::shared
 
 }  // namespace
 
-void add_event_routes(http::Router& router, PartsRef parts) {
+void add_event_routes(house::Routes& routes, PartsRef parts) {
   auto open = std::make_shared<std::map<std::string, std::shared_ptr<std::size_t>>>();
   auto handler = [parts, open](Request request) -> asio::awaitable<Result<Response>> {
     const auto who = identity::principal_of(request);
@@ -115,7 +117,8 @@ void add_event_routes(http::Router& router, PartsRef parts) {
     };
     co_return response;
   };
-  router.add({"GET", "/api/v1/events", Access::kSignedIn, std::move(handler)});
+  routes.add("GET", "/api/v1/events", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"stream-open"},
+             std::move(handler));
 }
 
 }  // namespace tiltyard::labs

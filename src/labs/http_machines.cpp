@@ -15,7 +15,9 @@ namespace tiltyard::labs {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
 using http::Request;
 using http::Response;
 using PartsRef = std::shared_ptr<const HttpParts>;
@@ -255,14 +257,16 @@ asio::awaitable<Result<Response>> terminal(PartsRef parts, Request request) {
 
 }  // namespace
 
-void add_machine_routes(http::Router& router, PartsRef parts) {
-  const auto add = [&](std::string method, std::string pattern, auto handler) {
-    router.add({std::move(method), std::move(pattern), Access::kSignedIn,
-                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
+void add_machine_routes(house::Routes& routes, PartsRef parts) {
+  const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
+                       auto handler) {
+    routes.add(std::move(method), std::move(pattern), rights, std::move(limits),
+               [parts, handler](Request request) { return handler(parts, std::move(request)); });
   };
-  add("GET", "/api/v1/instances/{id}/logs", logs);
-  add("POST", "/api/v1/instances/{id}/exec", exec);
-  add("GET", "/api/v1/instances/{id}/terminal", terminal);
+  add("GET", "/api/v1/instances/{id}/logs", {Access::kSignedIn, Scope::kInstances, Whose::kOwner}, {"logs-read"}, logs);
+  add("POST", "/api/v1/instances/{id}/exec", {Access::kSignedIn, Scope::kInstances, Whose::kOwner}, {"exec"}, exec);
+  add("GET", "/api/v1/instances/{id}/terminal", {Access::kSignedIn, Scope::kInstances, Whose::kOwner},
+      {"terminal-open"}, terminal);
 }
 
 }  // namespace tiltyard::labs

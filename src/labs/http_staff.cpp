@@ -12,7 +12,9 @@ namespace tiltyard::labs {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using house::Whose;
 using http::Request;
 using http::Response;
 using PartsRef = std::shared_ptr<const HttpParts>;
@@ -214,16 +216,18 @@ asio::awaitable<Result<Response>> rebuild(PartsRef parts, Request request) {
 
 }  // namespace
 
-void add_staff_routes(http::Router& router, PartsRef parts) {
-  const auto add = [&](std::string method, std::string pattern, Access access, auto handler) {
-    router.add({std::move(method), std::move(pattern), access,
-                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
+void add_staff_routes(house::Routes& routes, PartsRef parts) {
+  const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
+                       auto handler) {
+    routes.add(std::move(method), std::move(pattern), rights, std::move(limits),
+               [parts, handler](Request request) { return handler(parts, std::move(request)); });
   };
-  add("GET", "/api/v1/admin/usage", Access::kOperator, usage);
-  add("GET", "/api/v1/admin/engines", Access::kOperator, engines);
-  add("GET", "/api/v1/admin/pools", Access::kOperator, pools);
-  add("PATCH", "/api/v1/admin/templates/{id}", Access::kOperator, change_template);
-  add("POST", "/api/v1/admin/templates/{id}/rebuild", Access::kOperator, rebuild);
+  add("GET", "/api/v1/admin/usage", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, usage);
+  add("GET", "/api/v1/admin/engines", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, engines);
+  add("GET", "/api/v1/admin/pools", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, pools);
+  add("PATCH", "/api/v1/admin/templates/{id}", {Access::kOperator, Scope::kAdmin}, {"admin-change"}, change_template);
+  add("POST", "/api/v1/admin/templates/{id}/rebuild", {Access::kOperator, Scope::kAdmin},
+      {"admin-change", "template-rebuild"}, rebuild);
 }
 
 }  // namespace tiltyard::labs

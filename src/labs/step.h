@@ -106,4 +106,16 @@ class Step {
 
 using Steps = std::vector<std::unique_ptr<Step>>;
 
+/// A capability that joins the spawn.
+class HasSteps {
+ public:
+  virtual ~HasSteps() = default;
+  /// Asked once. `instances_folder` holds the instances' own files, a folder for each.
+  virtual Steps steps(const std::string& instances_folder) = 0;
+  /// What of a template can be made before its owner is known; the least that any of them allows counts.
+  virtual PoolChoice pool_choice(const templates::Template& tmpl) { return {}; }
+  /// Deletes what is kept of an owner who is gone; their instances have been stopped.
+  virtual asio::awaitable<Result<>> forget(std::string owner) { co_return Result<>{}; }
+};
+
 }  // namespace tiltyard::labs

@@ -3,8 +3,8 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
+#include <vector>
 
 #include "limits/gcra.h"
 
@@ -25,13 +25,15 @@ struct Rates {
 inline constexpr std::int64_t kMostRate = 10'000'000;
 inline constexpr std::int64_t kMostPerDay = 1'000'000'000;
 
-/// A limiter, declared once, in limiters.cpp. Teams stand for their members where there are teams: see Caller.
+/// A limiter, declared once, by the capability whose routes pass it. Teams stand for their members where there are
+/// teams: see Caller.
 struct Limiter {
   std::string_view name;
   std::string_view about;  ///< for staff: what it is for
   Key key;
   Rates standard;
   std::chrono::seconds window{60};
+  bool counts_everything = false;  ///< its routes do not pass "address" as well
 
   Quota short_quota(const Rates& rates) const {
     return Quota::of(rates.burst, rates.rate, std::chrono::microseconds(window).count());
@@ -41,9 +43,7 @@ struct Limiter {
   }
 };
 
-/// The whole table, in the order in which staff see it.
-std::span<const Limiter> limiters();
-/// The place of a limiter in the table.
-std::optional<std::size_t> find_limiter(std::string_view name);
+/// Those that belong to no capability: for what reads, for what staff change, and for everything.
+std::vector<Limiter> standard_limiters();
 
 }  // namespace tiltyard::limits

@@ -19,6 +19,7 @@
 #include "limits/memory.h"
 #include "limits/shared.h"
 #include "net/router.h"
+#include "observe/metrics.h"
 #include "store/store.h"
 
 namespace tiltyard::jobs {
@@ -40,11 +41,12 @@ struct Caller {
 std::string address_share(const asio::ip::address& address);
 
 struct Options {
-  double factor = 1;                     ///< all burst, rates and days are multiplied by it
-  std::size_t capacity = 1 << 18;        ///< keys counted in memory
-  std::string prefix = "tiltyard";       ///< of keys in Redis
-  std::chrono::milliseconds retry{500};  ///< how often Redis is tried while it is away
-  std::function<std::int64_t()> micros;  ///< a clock that never goes back; empty: the steady one
+  std::vector<Limiter> limiters = standard_limiters();  ///< the whole table, in the order in which staff see it
+  double factor = 1;                                    ///< all burst, rates and days are multiplied by it
+  std::size_t capacity = 1 << 18;                       ///< keys counted in memory
+  std::string prefix = "tiltyard";                      ///< of keys in Redis
+  std::chrono::milliseconds retry{500};                 ///< how often Redis is tried while it is away
+  std::function<std::int64_t()> micros;                 ///< a clock that never goes back; empty: the steady one
 };
 
 std::vector<store::Migration> migrations();
@@ -79,6 +81,10 @@ class Service {
   asio::awaitable<Result<>> charge(std::string_view limiter, Caller caller);
   /// Whether a limiter of the route counts by `key`; what costs something to find out is asked only then.
   bool counts(std::size_t route, Key key) const;
+
+  const std::vector<Limiter>& limiters() const { return options_.limiters; }
+  /// The place of a limiter in the table.
+  std::optional<std::size_t> find(std::string_view name) const;
 
   // What staff see and change. On the home loop.
   Rates rates(std::size_t limiter) const;  ///< without the factor
@@ -116,6 +122,7 @@ class Service {
   bus::Redis* redis_;
   std::optional<Shared> shared_;
   std::vector<Live> live_;
+  std::vector<metrics::Counter> refusals_;  ///< by limiter
   std::vector<Route> routes_;
   std::map<std::size_t, Rates> changes_;
   std::uint64_t edition_ = 0;  ///< moves on with every change made here
@@ -124,9 +131,5 @@ class Service {
       listener_;  ///< hears of changes, also of those that other servers of the database make
   Gate gate_{"limits"};
 };
-
-/// GET and PATCH /api/v1/admin/limits. `actor` tells who asks; `free` is which routes have no limiter, and why.
-void add_routes(http::Router& router, Service& service, std::function<std::string(const http::Request&)> actor,
-                std::vector<std::pair<std::string, std::string>> free);
 
 }  // namespace tiltyard::limits

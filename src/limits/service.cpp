@@ -32,16 +32,9 @@ const metrics::Gauge& degraded_gauge() {
   return gauge;
 }
 
-const metrics::Counter& refusals(std::size_t limiter) {
-  static const auto counters = [] {
-    std::vector<metrics::Counter> all;
-    for (const auto& each : limiters()) {
-      all.push_back(metrics::counter("tiltyard_rate_limited_total", "Requests refused by a rate limiter",
-                                     {{"limiter", std::string(each.name)}}));
-    }
-    return all;
-  }();
-  return counters[limiter];
+metrics::Counter refusals_of(const Limiter& limiter) {
+  return metrics::counter("tiltyard_rate_limited_total", "Requests refused by a rate limiter",
+                          {{"limiter", std::string(limiter.name)}});
 }
 
 std::int64_t times(std::int64_t number, double factor, std::int64_t most) {
@@ -90,12 +83,12 @@ Service::Service(asio::any_io_executor home, Options options, store::Store& stor
       store_(store),
       memory_(options_.capacity),
       redis_(redis),
-      live_(limiters().size()) {
+      live_(options_.limiters.size()) {
   if (!options_.micros) options_.micros = steady_micros;
   if (redis_ != nullptr) shared_.emplace(*redis_, options_.prefix);
   for (std::size_t i = 0; i < live_.size(); ++i) set(i, limiters()[i].standard);
   degraded_gauge().set(0);
-  for (std::size_t i = 0; i < live_.size(); ++i) refusals(i).add(0);
+  for (const auto& limiter : limiters()) refusals_.emplace_back(refusals_of(limiter)).add(0);
 }
 
 Service::~Service() = default;
@@ -161,7 +154,7 @@ asio::awaitable<Result<>> Service::read_changes() {
   std::map<std::size_t, Rates> changes;
   for (const auto& [name, rates] : *kept) {
     // A limiter that an older version had is no trouble.
-    if (const auto place = find_limiter(name)) changes[*place] = rates;
+    if (const auto place = find(name)) changes[*place] = rates;
   }
   if (changes == changes_) co_return Result<>{};
   changes_ = std::move(changes);
@@ -192,7 +185,7 @@ void Service::bind(const http::Router& router) {
     Route& route = routes_.emplace_back();
     route.open = from.access == http::Access::kOpen;
     for (const auto name : from.limits) {
-      const auto place = find_limiter(name);
+      const auto place = find(name);
       if (!place)
         throw std::logic_error(
             fmt::format("{} {} names a limiter \"{}\", which there is not", from.method, from.pattern, name));
@@ -204,9 +197,15 @@ void Service::bind(const http::Router& router) {
   }
 }
 
+std::optional<std::size_t> Service::find(std::string_view name) const {
+  const auto found = std::ranges::find(limiters(), name, &Limiter::name);
+  if (found == limiters().end()) return std::nullopt;
+  return static_cast<std::size_t>(found - limiters().begin());
+}
+
 bool Service::counts(std::size_t route, Key key) const {
   return std::ranges::any_of(routes_[route].late,
-                             [key](std::size_t limiter) { return limiters()[limiter].key == key; });
+                             [this, key](std::size_t limiter) { return limiters()[limiter].key == key; });
 }
 
 void Service::add(Charges& to, std::size_t limiter, std::string_view subject, std::int64_t factor) const {
@@ -262,7 +261,7 @@ std::optional<http::Response> Service::guard(std::size_t route, std::string_view
   const Outcome outcome = memory_.take(charges.span(), options_.micros());
   if (outcome.allowed) return std::nullopt;
   const std::size_t place = worst(charges.span(), outcome);
-  refusals(charges.limiter[place]).add();
+  refusals_[charges.limiter[place]].add();
   auto response = http::problem(refusal(charges.all[place], outcome.debt[place]));
   for (auto& [name, value] : fields(charges.span(), outcome)) response.headers.add(std::move(name), std::move(value));
   return response;
@@ -304,19 +303,19 @@ asio::awaitable<Result<>> Service::pass(std::size_t route, http::Request& reques
       tell_all ? fields(charges.span(), outcome) : fields(charges.span(first_late), outcome, first_late);
   if (outcome.allowed) co_return Result<>{};
   const std::size_t place = worst(charges.span(), outcome);
-  refusals(charges.limiter[place]).add();
+  refusals_[charges.limiter[place]].add();
   co_return fail(refusal(charges.all[place], outcome.debt[place]));
 }
 
 asio::awaitable<Result<>> Service::charge(std::string_view limiter, Caller caller) {
-  const auto place = find_limiter(limiter);
+  const auto place = find(limiter);
   if (!place) throw std::logic_error(fmt::format("there is no limiter \"{}\"", limiter));
   Charges charges;
   add(charges, *place, subject_of(caller, limiters()[*place].key), caller.factor);
   const Outcome outcome = co_await take(charges, 0);
   if (outcome.allowed) co_return Result<>{};
   const std::size_t longest = worst(charges.span(), outcome);
-  refusals(charges.limiter[longest]).add();
+  refusals_[charges.limiter[longest]].add();
   co_return fail(refusal(charges.all[longest], outcome.debt[longest]));
 }
 

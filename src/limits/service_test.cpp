@@ -101,7 +101,7 @@ class Limits : public ::testing::Test {
 
 TEST(R7_6, TheTableIsSound) {
   std::set<std::string_view> names;
-  for (const auto& limiter : limiters()) {
+  for (const auto& limiter : standard_limiters()) {
     EXPECT_TRUE(names.insert(limiter.name).second) << limiter.name;
     EXPECT_FALSE(limiter.about.empty());
     EXPECT_GE(limiter.standard.burst, 1);
@@ -199,7 +199,7 @@ TEST_F(Limits, R7_6_TheAdminTokenHasTenTimesAsMuchAndAnEnd) {
 }
 
 TEST_F(Limits, R7_6_ChangesCountAtOnceAndStay) {
-  const auto place = *find_limiter("list-read");
+  const auto place = *service_->find("list-read");
   EXPECT_EQ(how_many(0, player("ann")), 120);
   ASSERT_TRUE(run(loops_, service_->change(place, Rates{130, 300, 1000}, "staff")));
   EXPECT_EQ(how_many(0, player("ann")), 10);
@@ -210,7 +210,7 @@ TEST_F(Limits, R7_6_ChangesCountAtOnceAndStay) {
   EXPECT_EQ(service_->rates(place), (Rates{130, 300, 1000}));
   EXPECT_EQ(how_many(0, player("ben")), 130);
   ASSERT_TRUE(run(loops_, service_->change(place, std::nullopt, "staff")));
-  EXPECT_EQ(service_->rates(place), limiters()[place].standard);
+  EXPECT_EQ(service_->rates(place), service_->limiters()[place].standard);
   open(nullptr);
   EXPECT_FALSE(service_->changed(place));
 }
@@ -218,7 +218,7 @@ TEST_F(Limits, R7_6_ChangesCountAtOnceAndStay) {
 asio::awaitable<Rates> rates_at_home(Service& service, std::size_t limiter) { co_return service.rates(limiter); }
 
 TEST_F(Limits, R14_1_AChangeCountsOnTheOtherServersToo) {
-  const auto place = *find_limiter("list-read");
+  const auto place = *service_->find("list-read");
   auto other = std::make_unique<Service>(loops_.home(), Options{}, *store_, nullptr);
   ASSERT_TRUE(run(loops_, other->load()));
   const auto comes_to = [&](const Rates& rates) {
@@ -227,12 +227,12 @@ TEST_F(Limits, R14_1_AChangeCountsOnTheOtherServersToo) {
   ASSERT_TRUE(run(loops_, service_->change(place, Rates{130, 300, 1000}, "staff")));
   EXPECT_TRUE(comes_to(Rates{130, 300, 1000}));
   ASSERT_TRUE(run(loops_, service_->change(place, std::nullopt, "staff")));
-  EXPECT_TRUE(comes_to(limiters()[place].standard));
+  EXPECT_TRUE(comes_to(service_->limiters()[place].standard));
   asio::co_spawn(loops_.home(), other->close(), asio::use_future).get();
 }
 
 TEST_F(Limits, R7_6_AChangeReachesAServerThatHearsNoNewsOfIt) {
-  const auto place = *find_limiter("list-read");
+  const auto place = *service_->find("list-read");
   // The same file opened once more is what another process has: no news go from one to the other.
   auto file = std::move(*store::open("sqlite:" + folder_ + "/t.db"));
   auto other = std::make_unique<Service>(loops_.home(), Options{}, *file, nullptr);
@@ -242,7 +242,7 @@ TEST_F(Limits, R7_6_AChangeReachesAServerThatHearsNoNewsOfIt) {
   EXPECT_EQ(run(loops_, rates_at_home(*other, place)), (Rates{130, 300, 1000}));
   ASSERT_TRUE(run(loops_, service_->change(place, std::nullopt, "staff")));
   ASSERT_TRUE(run(loops_, other->read_changes()));
-  EXPECT_EQ(run(loops_, rates_at_home(*other, place)), limiters()[place].standard);
+  EXPECT_EQ(run(loops_, rates_at_home(*other, place)), service_->limiters()[place].standard);
   // What is changed here is never taken back by what was read before it.
   for (int i = 1; i <= 200; ++i) {
     auto looking = asio::co_spawn(loops_.home(), other->read_changes(), asio::use_future);

@@ -171,10 +171,10 @@ Server::Server(asio::any_io_executor home, Options options, Greet greet, Accept 
 
 Server::~Server() { close(); }
 
-void Server::add_routes(http::Router& router, const std::string& path) {
+void Server::add_routes(house::Routes& routes, const std::string& path) {
   const auto add = [&](std::string method, Answer answer, std::size_t body_limit) {
     auto handler = [state = state_, answer](Request request) { return checked(state, std::move(request), answer); };
-    router.add({std::move(method), path, Access::kOpen, std::move(handler), body_limit});
+    routes.add(std::move(method), path, {house::Access::kOpen}, {"realtime-open"}, std::move(handler), body_limit);
   };
   add("GET", get, 0);
   add("POST", post, state_->options.max_payload);

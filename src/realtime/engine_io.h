@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "net/router.h"
+#include "house/routes.h"
 #include "realtime/channel.h"
 
 /// Engine.IO 4: sessions over long polling and WebSocket (socketio/socket.io, docs/engine.io-protocol/v4-current.md).
@@ -48,7 +48,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   /// GET, POST, PUT (refused as the protocol wants it) and OPTIONS of `path`.
-  void add_routes(http::Router& router, const std::string& path);
+  void add_routes(house::Routes& routes, const std::string& path);
   std::size_t sessions() const;
   /// Ends every session; new ones are refused from here on. Call before the HTTP server stops, so that no poll holds it
   /// up.

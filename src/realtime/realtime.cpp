@@ -135,7 +135,7 @@ void Service::add(RoomKind kind) {
   state_->kinds.insert_or_assign(std::move(name), std::move(kind));
 }
 
-void Service::add_routes(http::Router& router) { state_->engine->add_routes(router, "/socket.io/"); }
+void Service::add_routes(house::Routes& routes) { state_->engine->add_routes(routes, "/socket.io/"); }
 
 asio::awaitable<Result<>> Service::start() {
   const auto state = state_;

@@ -14,9 +14,9 @@
 
 #include "bus/bus.h"
 #include "bus/kinds.h"
+#include "house/routes.h"
 #include "identity/identity.h"
 #include "limits/limits.h"
-#include "net/router.h"
 #include "store/store.h"
 
 /// Rooms over Socket.IO: who may join what, what one sees at first, what one has missed, and how it reaches other
@@ -57,6 +57,14 @@ struct RoomKind {
   std::chrono::milliseconds pace{0};
 };
 
+/// A capability that shows something over rooms.
+class HasRooms {
+ public:
+  virtual ~HasRooms() = default;
+  /// Asked once, when all capabilities are made and have said their routes.
+  virtual std::vector<RoomKind> rooms(const house::Routes& routes) = 0;
+};
+
 struct Options {
   std::chrono::milliseconds ping_interval{25'000};
   std::chrono::milliseconds ping_timeout{20'000};
@@ -93,7 +101,7 @@ class Service {
   /// Before `start`.
   void add(RoomKind kind);
   /// /socket.io/
-  void add_routes(http::Router& router);
+  void add_routes(house::Routes& routes);
   /// Finds where the log ends and begins to follow it.
   asio::awaitable<Result<>> start();
   /// Says good-bye to everybody; before the HTTP server stops.

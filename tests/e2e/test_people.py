@@ -48,7 +48,7 @@ def test_R7_1_every_route_of_the_server_is_in_the_table(site):
     routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods if method != "parameters"}
     table = {(item["method"], item["path"]) for item in needs(site)}
     # The document has exactly the server's routes (test_contract.py); so nothing can be added without an entry.
-    assert routes - table == set(), "routes without an entry in src/identity/permissions.cpp"
+    assert routes - table == set(), "routes that /admin/permissions does not know"
 
 
 @pytest.fixture(scope="module")

@@ -6,23 +6,25 @@
 #include <charconv>
 #include <memory>
 
-#include "jobs/http.h"
+#include "board/board.h"
+#include "identity/identity.h"
 
-namespace tiltyard::jobs {
+namespace tiltyard::board {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using namespace jobs;
 using http::Request;
 using http::Response;
 
 constexpr std::int64_t kMostOnAPage = 500;
 
-struct BoardParts {
-  Service& service;
-  std::function<bus::Actor(const Request&)> actor;
-};
-using PartsRef = std::shared_ptr<const BoardParts>;
+bus::Actor actor_of(const Request& request) {
+  const auto& who = identity::principal_of(request);
+  return {who.name, who.user.str(), request.client_address};
+}
 
 double millis(Duration time) { return static_cast<double>(time.count()) / 1000; }
 json::value or_null(const std::optional<TimePoint>& time) {
@@ -135,17 +137,16 @@ Result<JobFilter> read_filter(const Request& request) {
   return filter;
 }
 
-asio::awaitable<Result<Response>> kinds(PartsRef parts, Request) {
-  co_return Response::json(200,
-                           json::serialize(json::object{{"items", kinds_json(parts->service)}, {"next", nullptr}}));
+asio::awaitable<Result<Response>> kinds(Service* service, Request) {
+  co_return Response::json(200, json::serialize(json::object{{"items", kinds_json(*service)}, {"next", nullptr}}));
 }
 
-asio::awaitable<Result<Response>> minutes(PartsRef parts, Request request) {
+asio::awaitable<Result<Response>> minutes(Service* service, Request request) {
   const auto kind = request.query_value("kind");
-  if (!kind.empty() && !parts->service.kind(kind))
+  if (!kind.empty() && !service->kind(kind))
     co_return fail(Code::kNotFound, "kind-unknown", "There are no jobs of this kind.");
   json::array items;
-  for (const auto& minute : parts->service.minutes(kind)) {
+  for (const auto& minute : service->minutes(kind)) {
     items.push_back({{"at", to_rfc3339(minute.at)},
                      {"started", minute.started},
                      {"done", minute.done},
@@ -157,10 +158,10 @@ asio::awaitable<Result<Response>> minutes(PartsRef parts, Request request) {
   co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
 }
 
-asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
+asio::awaitable<Result<Response>> list(Service* service, Request request) {
   auto filter = read_filter(request);
   if (!filter) co_return fail(std::move(filter.error()));
-  auto page = co_await parts->service.list(std::move(*filter));
+  auto page = co_await service->list(std::move(*filter));
   if (!page) co_return fail(std::move(page.error()));
   json::array items;
   for (const auto& job : page->jobs) items.push_back(job_json(job));
@@ -168,31 +169,31 @@ asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
                            json::serialize(json::object{{"items", std::move(items)}, {"next", or_null(page->next)}}));
 }
 
-asio::awaitable<Result<Response>> show(PartsRef parts, Request request) {
+asio::awaitable<Result<Response>> show(Service* service, Request request) {
   const auto id = read_id(request);
   if (!id) co_return fail(id.error());
-  auto job = co_await parts->service.find(*id);
+  auto job = co_await service->find(*id);
   if (!job) co_return fail(std::move(job.error()));
   co_return Response::json(200, json::serialize(detail_json(*job)));
 }
 
 using Act = asio::awaitable<Result<>> (Service::*)(JobId, bus::Actor);
 
-asio::awaitable<Result<Response>> act(PartsRef parts, Request request, Act act) {
+asio::awaitable<Result<Response>> act(Service* service, Request request, Act act) {
   const auto id = read_id(request);
   if (!id) co_return fail(id.error());
-  auto actor = parts->actor(request);
-  auto done = co_await (parts->service.*act)(*id, std::move(actor));
+  auto actor = actor_of(request);
+  auto done = co_await (service->*act)(*id, std::move(actor));
   if (!done) co_return fail(std::move(done.error()));
   co_return Response::empty(204);
 }
 
-asio::awaitable<Result<Response>> pause(PartsRef parts, Request request, bool paused) {
+asio::awaitable<Result<Response>> pause(Service* service, Request request, bool paused) {
   const std::string name(request.param("kind"));
-  auto actor = parts->actor(request);
-  auto done = co_await parts->service.pause(name, paused, std::move(actor));
+  auto actor = actor_of(request);
+  auto done = co_await service->pause(name, paused, std::move(actor));
   if (!done) co_return fail(std::move(done.error()));
-  const auto kind = parts->service.kind(name);
+  const auto kind = service->kind(name);
   co_return Response::json(200, json::serialize(kind_json(*kind)));
 }
 
@@ -204,27 +205,27 @@ json::array kinds_json(const Service& service) {
   return items;
 }
 
-void add_routes(http::Router& router, Service& service, std::function<bus::Actor(const Request&)> actor) {
-  const auto parts = std::make_shared<const BoardParts>(BoardParts{service, std::move(actor)});
-  const auto add = [&](const char* method, const char* pattern, auto handler) {
-    router.add({method, pattern, Access::kOperator,
-                [parts, handler](Request request) { return handler(parts, std::move(request)); }});
+void add_routes(house::Routes& routes, Service& service) {
+  const auto add = [&routes, own = &service](const char* method, const char* pattern, house::Limits limits,
+                                             auto handler) {
+    routes.add(method, pattern, {Access::kOperator, Scope::kAdmin}, std::move(limits),
+               [own, handler](Request request) { return handler(own, std::move(request)); });
   };
   const auto add_act = [&](const char* pattern, Act verb) {
-    add("POST", pattern,
-        [verb](PartsRef own, Request request) { return act(std::move(own), std::move(request), verb); });
+    add("POST", pattern, {"admin-change"},
+        [verb](Service* own, Request request) { return act(own, std::move(request), verb); });
   };
-  add("GET", "/api/v1/admin/jobs", list);
-  add("GET", "/api/v1/admin/jobs/kinds", kinds);
-  add("GET", "/api/v1/admin/jobs/minutes", minutes);
-  add("GET", "/api/v1/admin/jobs/{id}", show);
+  add("GET", "/api/v1/admin/jobs", {"admin-read"}, list);
+  add("GET", "/api/v1/admin/jobs/kinds", {"admin-read"}, kinds);
+  add("GET", "/api/v1/admin/jobs/minutes", {"admin-read"}, minutes);
+  add("GET", "/api/v1/admin/jobs/{id}", {"admin-read"}, show);
   add_act("/api/v1/admin/jobs/{id}/cancel", &Service::cancel);
   add_act("/api/v1/admin/jobs/{id}/retry", &Service::retry);
   add_act("/api/v1/admin/jobs/{id}/run-now", &Service::run_now);
-  add("POST", "/api/v1/admin/jobs/kinds/{kind}/pause",
-      [](PartsRef own, Request request) { return pause(std::move(own), std::move(request), true); });
-  add("POST", "/api/v1/admin/jobs/kinds/{kind}/resume",
-      [](PartsRef own, Request request) { return pause(std::move(own), std::move(request), false); });
+  add("POST", "/api/v1/admin/jobs/kinds/{kind}/pause", {"admin-change"},
+      [](Service* own, Request request) { return pause(own, std::move(request), true); });
+  add("POST", "/api/v1/admin/jobs/kinds/{kind}/resume", {"admin-change"},
+      [](Service* own, Request request) { return pause(own, std::move(request), false); });
 }
 
-}  // namespace tiltyard::jobs
+}  // namespace tiltyard::board

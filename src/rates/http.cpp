@@ -3,13 +3,15 @@
 
 #include <fmt/format.h>
 
-#include "limits/limits.h"
+#include "rates/rates.h"
 
-namespace tiltyard::limits {
+namespace tiltyard::rates {
 namespace {
 
 namespace json = boost::json;
-using http::Access;
+using house::Access;
+using house::Scope;
+using namespace limits;
 using http::Request;
 using http::Response;
 
@@ -19,8 +21,8 @@ json::object rates_json(const Rates& rates) {
           {"per_day", rates.per_day > 0 ? json::value(rates.per_day) : json::value(nullptr)}};
 }
 
-json::object limiter_json(const Service& service, const http::Router& router, std::size_t place) {
-  const Limiter& limiter = limiters()[place];
+json::object limiter_json(const limits::Service& service, const http::Router& router, std::size_t place) {
+  const Limiter& limiter = service.limiters()[place];
   json::array routes;
   for (const auto& route : router.routes()) {
     if (std::ranges::find(route.limits, limiter.name) != route.limits.end())
@@ -56,7 +58,7 @@ Result<> read_number(const json::value& value, std::string_view name, std::int64
 }
 
 /// {"name": …} with burst, rate and per_day, of which those that are missing stay; or {"name": …, "reset": true}.
-Result<Change> read_change(const Service& service, const std::string& body) {
+Result<Change> read_change(const limits::Service& service, const std::string& body) {
   boost::system::error_code error;
   json::parse_options options;
   options.max_depth = 4;
@@ -66,7 +68,7 @@ Result<Change> read_change(const Service& service, const std::string& body) {
   const auto& object = value.get_object();
   const auto* name = object.if_contains("name");
   if (name == nullptr || !name->is_string()) return invalid_body("'name' is missing: which limiter?");
-  const auto place = find_limiter(name->get_string());
+  const auto place = service.find(name->get_string());
   if (!place) return fail(Code::kNotFound, "limiter-unknown", "There is no such limiter.");
   Rates rates = service.rates(*place);
   bool reset = false;
@@ -83,22 +85,27 @@ Result<Change> read_change(const Service& service, const std::string& body) {
                                       std::string(item.key()).substr(0, 40)));
     if (!read) return fail(std::move(read.error()));
   }
-  if (reset || rates == limiters()[*place].standard) return Change{*place, std::nullopt};
+  if (reset || rates == service.limiters()[*place].standard) return Change{*place, std::nullopt};
   return Change{*place, rates};
 }
 
 struct Parts {
-  const http::Router& router;
-  Service& service;
-  std::function<std::string(const Request&)> actor;
-  std::vector<std::pair<std::string, std::string>> free;
+  const house::Routes& routes;
+  limits::Service& service;
 };
 using PartsRef = std::shared_ptr<const Parts>;
 
+json::object shown(const Parts& parts, std::size_t place) {
+  return limiter_json(parts.service, parts.routes.router(), place);
+}
+
 asio::awaitable<Result<Response>> list(PartsRef parts, Request) {
   json::array items, free;
-  for (std::size_t i = 0; i < limiters().size(); ++i) items.push_back(limiter_json(parts->service, parts->router, i));
-  for (const auto& [route, why] : parts->free) free.push_back(json::object{{"route", route}, {"why", why}});
+  for (std::size_t i = 0; i < parts->service.limiters().size(); ++i) items.push_back(shown(*parts, i));
+  for (const auto& route : parts->routes.all()) {
+    if (route.limits.names().empty())
+      free.push_back(json::object{{"route", route.name()}, {"why", route.limits.because()}});
+  }
   const json::object answer{{"items", std::move(items)},
                             {"next", nullptr},
                             {"counted_in", parts->service.counted_in()},
@@ -109,21 +116,19 @@ asio::awaitable<Result<Response>> list(PartsRef parts, Request) {
 asio::awaitable<Result<Response>> change(PartsRef parts, Request request) {
   const auto wanted = read_change(parts->service, request.body);
   if (!wanted) co_return fail(wanted.error());
-  auto actor = parts->actor(request);
-  auto done = co_await parts->service.change(wanted->limiter, wanted->rates, std::move(actor));
+  auto done = co_await parts->service.change(wanted->limiter, wanted->rates, identity::principal_of(request).name);
   if (!done) co_return fail(std::move(done.error()));
-  co_return Response::json(200, json::serialize(limiter_json(parts->service, parts->router, wanted->limiter)));
+  co_return Response::json(200, json::serialize(shown(*parts, wanted->limiter)));
 }
 
 }  // namespace
 
-void add_routes(http::Router& router, Service& service, std::function<std::string(const Request&)> actor,
-                std::vector<std::pair<std::string, std::string>> free) {
-  const auto parts = std::make_shared<const Parts>(Parts{router, service, std::move(actor), std::move(free)});
-  router.add({"GET", "/api/v1/admin/limits", Access::kOperator,
-              [parts](Request request) { return list(parts, std::move(request)); }});
-  router.add({"PATCH", "/api/v1/admin/limits", Access::kAdmin,
-              [parts](Request request) { return change(parts, std::move(request)); }});
+void add_routes(house::Routes& routes, limits::Service& service) {
+  const auto parts = std::make_shared<const Parts>(Parts{routes, service});
+  routes.add("GET", "/api/v1/admin/limits", {Access::kOperator, Scope::kAdmin}, {"admin-read"},
+             [parts](Request request) { return list(parts, std::move(request)); });
+  routes.add("PATCH", "/api/v1/admin/limits", {Access::kAdmin, Scope::kAdmin}, {"admin-change"},
+             [parts](Request request) { return change(parts, std::move(request)); });
 }
 
-}  // namespace tiltyard::limits
+}  // namespace tiltyard::rates

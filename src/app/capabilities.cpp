@@ -1,0 +1,47 @@
+// The list of capabilities. A new one is one line here; everything else about it stands in its own folder.
+#include "app/capabilities.h"
+
+#include <utility>
+
+#include "audit/capability.h"
+#include "board/capability.h"
+#include "farm/capability.h"
+#include "features/capability.h"
+#include "flags/capability.h"
+#include "identity/capability.h"
+#include "labs/capability.h"
+#include "notices/capability.h"
+#include "rates/capability.h"
+#include "realtime/capability.h"
+#include "templates/capability.h"
+
+namespace tiltyard::app {
+namespace {
+
+template <class One, class... Others>
+One& add(Capabilities& all, Others&... others) {
+  auto one = std::make_unique<One>(others...);
+  auto& made = *one;
+  all.push_back(std::move(one));
+  return made;
+}
+
+}  // namespace
+
+Capabilities capabilities() {
+  Capabilities all;
+  auto& notices = add<notices::Capability>(all);
+  auto& identity = add<identity::Capability>(all, notices);
+  add<audit::Capability>(all);
+  auto& features = add<features::Capability>(all);
+  auto& templates = add<templates::Capability>(all);
+  add<flags::Capability>(all, templates);
+  add<labs::Capability>(all, identity, templates);
+  add<farm::Capability>(all);
+  add<board::Capability>(all);
+  add<rates::Capability>(all, identity);
+  add<realtime::Capability>(all, identity, features);
+  return all;
+}
+
+}  // namespace tiltyard::app

@@ -1,0 +1,73 @@
+// What a server is put together from: nothing is declared twice, and the page of routes is true.
+#include "app/composition.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace tiltyard::app {
+namespace {
+
+house::asio::awaitable<Result<http::Response>> nothing(http::Request) { co_return http::Response::empty(204); }
+
+/// One more capability, which claims what others have.
+class Doubled final : public house::Capability {
+ public:
+  enum class What { kRoute, kUnlimited, kLimiter, kMigration, kSwitch, kName };
+  explicit Doubled(What what) : what_(what) {}
+
+  std::string_view name() const override { return what_ == What::kName ? "farm" : "doubled"; }
+  std::vector<store::Migration> migrations() const override {
+    if (what_ != What::kMigration) return {};
+    return {{700, "of mine", "CREATE TABLE mine (id INTEGER)"}};
+  }
+  std::vector<limits::Limiter> limiters() const override {
+    if (what_ != What::kLimiter) return {};
+    return {{"exec", "mine", limits::Key::kUser, {1, 1, 0}}};
+  }
+  std::vector<house::Switch> switches() const override {
+    if (what_ != What::kSwitch) return {};
+    return {{"labs", "mine", false}};
+  }
+  void routes(house::Routes& routes) override {
+    if (what_ == What::kRoute) routes.add("GET", "/api/v1/me", {house::Access::kOpen}, {"list-read"}, nothing);
+    if (what_ == What::kUnlimited) routes.add("GET", "/api/v1/mine", {house::Access::kOpen}, {}, nothing);
+  }
+
+ private:
+  What what_;
+};
+
+std::string refusal(Doubled::What what) {
+  auto all = capabilities();
+  all.push_back(std::make_unique<Doubled>(what));
+  const auto page = routes_page(std::move(all));
+  return page ? std::string() : page.error().message;
+}
+
+TEST(R7_6, WhatTwoCapabilitiesDeclareStopsTheStartWithBothNames) {
+  using enum Doubled::What;
+  EXPECT_EQ(refusal(kRoute), "Routes: the route GET /api/v1/me is declared by identity and by doubled.");
+  EXPECT_EQ(refusal(kUnlimited),
+            "Routes: the route GET /api/v1/mine of doubled names no rate limiter, nor why it needs none.");
+  EXPECT_EQ(refusal(kLimiter), "The limiter exec is declared by labs and by doubled.");
+  EXPECT_EQ(refusal(kMigration), "The migration 700 is declared by farm and by doubled.");
+  EXPECT_EQ(refusal(kSwitch), "The switch labs is declared by labs and by doubled.");
+  EXPECT_EQ(refusal(kName), "The capability farm is declared by farm and by farm.");
+}
+
+/// After a change of a declaration: UPDATE_DOCS=1 app_test --gtest_filter='*RoutesIsTrue'
+TEST(R7_1, ThePageOfRoutesIsTrue) {
+  const auto made = routes_page(capabilities());
+  ASSERT_TRUE(made) << made.error().message;
+  const std::string path = std::string(TILTYARD_SOURCE_DIR) + "/docs/routes.md";
+  if (std::getenv("UPDATE_DOCS") != nullptr) std::ofstream(path) << *made;
+  std::ostringstream page;
+  page << std::ifstream(path).rdbuf();
+  EXPECT_EQ(page.str(), *made);
+}
+
+}  // namespace
+}  // namespace tiltyard::app

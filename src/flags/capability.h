@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+
+#include "flags/events.h"
+#include "flags/flags.h"
+#include "house/capability.h"
+#include "labs/step.h"
+#include "templates/capability.h"
+
+namespace tiltyard::flags {
+
+/// An owner's flag for each template, and its way into the machines: a step of the spawn.
+class Capability final : public house::Capability, public labs::HasSteps {
+ public:
+  explicit Capability(templates::Capability& templates) : templates_(templates) {}
+
+  std::string_view name() const override { return "flags"; }
+  std::vector<store::Migration> migrations() const override { return flags::migrations(); }
+  /// A template has flags or has none; nobody can have it half.
+  std::vector<house::Switch> switches() const override { return {}; }
+  bus::EventKinds events() const override { return flags::events::kAll; }
+  Result<> make(house::Ground& ground) override;
+  asio::awaitable<Result<>> start() override;
+  asio::awaitable<Result<>> open() override;
+  asio::awaitable<void> close() override;
+
+  labs::Steps steps(const std::string& instances_folder) override;
+  labs::PoolChoice pool_choice(const templates::Template& tmpl) override;
+  asio::awaitable<Result<>> forget(std::string owner) override;
+
+ private:
+  templates::Capability& templates_;
+  std::unique_ptr<Service> service_;
+};
+
+}  // namespace tiltyard::flags

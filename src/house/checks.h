@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "house/capability.h"
+
+namespace tiltyard::house {
+
+/// The migrations of all of them, and `below` of the floors below. `declared-twice` names both who have one number.
+Result<std::vector<store::Migration>> migrations_of(std::span<const std::unique_ptr<Capability>> all,
+                                                    std::vector<store::Migration> below);
+/// The limiters of all of them behind `below`. `declared-twice` names both who have one name.
+Result<std::vector<limits::Limiter>> limiters_of(std::span<const std::unique_ptr<Capability>> all,
+                                                 std::vector<limits::Limiter> below);
+/// Names of capabilities and of switches are there once; `declared-twice` otherwise.
+Result<> check_names(std::span<const std::unique_ptr<Capability>> all);
+/// What was found wrong while routes were added; `declared-wrongly`.
+Result<> check_routes(const Routes& routes);
+
+}  // namespace tiltyard::house

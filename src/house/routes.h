@@ -1,0 +1,76 @@
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "house/rights.h"
+
+namespace tiltyard::house {
+
+/// Which rate limiters a request to a route passes; or that it passes none, and why that does no harm.
+class Limits {
+ public:
+  Limits(std::initializer_list<std::string_view> names) : names_(names) {}
+  static Limits none(std::string_view because) {
+    Limits limits({});
+    limits.because_ = because;
+    return limits;
+  }
+  const std::vector<std::string_view>& names() const { return names_; }
+  std::string_view because() const { return because_; }
+
+ private:
+  std::vector<std::string_view> names_;
+  std::string_view because_;
+};
+
+/// What a capability has said of one of its routes. The handler is the router's.
+struct Declared {
+  std::string capability;
+  std::string method;
+  std::string pattern;
+  Rights rights;
+  Limits limits;
+  std::size_t body_limit;  ///< bytes
+
+  std::string name() const { return method + " " + pattern; }
+};
+
+inline constexpr std::size_t kUsualBody = 64 * 1024;
+
+/// Where capabilities declare their routes: each one with everything that there is to say of it, in one place. Filled
+/// once at composition, in the order of the router's own table; afterwards only read, by all loops.
+class Routes {
+ public:
+  explicit Routes(http::Router& router) : router_(router) {}
+  Routes(const Routes&) = delete;
+  Routes& operator=(const Routes&) = delete;
+
+  /// What is added from here on belongs to this capability.
+  void begin(std::string_view capability) { capability_ = capability; }
+  /// A route that another capability has, or one that names neither limiters nor a reason for having none, is noted in
+  /// `faults`, and the server does not start.
+  void add(std::string method, std::string pattern, Rights rights, Limits limits, http::Handler handler,
+           std::size_t body_limit = kUsualBody);
+
+  std::span<const Declared> all() const { return declared_; }
+  const std::vector<std::string>& faults() const { return faults_; }
+  /// nullptr: nobody has declared it.
+  const Declared* find(std::string_view method, std::string_view pattern) const;
+  const Declared& of(const http::Route& route) const { return declared_[router_.place(route)]; }
+  http::Router& router() const { return router_; }
+
+ private:
+  http::Router& router_;
+  std::string capability_;
+  std::vector<Declared> declared_;
+  std::vector<std::string> faults_;
+};
+
+/// The table that people audit (docs/routes.md): one line a route, by capability, in Markdown.
+std::string markdown(const Routes& routes);
+
+}  // namespace tiltyard::house

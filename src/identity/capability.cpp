@@ -1,0 +1,142 @@
+#include "identity/capability.h"
+
+#include "house/ground.h"
+
+namespace tiltyard::identity {
+namespace {
+
+using limits::Key;
+using limits::Limiter;
+using std::chrono::hours;
+using std::chrono::minutes;
+
+OidcProvider provider_of(const config::OidcProvider& from) {
+  OidcProvider provider;
+  provider.title = from.title;
+  provider.issuer = from.issuer;
+  provider.client_id = from.client_id;
+  provider.client_secret = from.client_secret;
+  provider.tls_ca = from.tls_ca;
+  provider.scopes = from.scopes;
+  provider.name_claim = from.name_claim;
+  provider.role_claim = from.role_claim;
+  provider.team_claim = from.team_claim;
+  provider.roles = from.roles;
+  provider.teams = from.teams;
+  return provider;
+}
+
+Options options_of(const house::Ground& ground) {
+  const auto& from = ground.settings;
+  Options options;
+  options.strategies = from.auth.strategies;
+  options.registration = static_cast<Registration>(from.auth.registration);
+  options.teams = static_cast<TeamMode>(from.auth.teams);
+  options.ctfd_url = from.auth.ctfd_url;
+  options.ctfd_token = from.auth.ctfd_token;
+  if (from.auth.ctfd_admins != config::CtfdAdmins::kOff) options.ctfd_admins = static_cast<Role>(from.auth.ctfd_admins);
+  for (const auto& [name, provider] : from.auth.oidc) options.oidc.emplace(name, provider_of(provider));
+  options.session_length = hours{24 * from.auth.session_days};
+  options.proof_for = from.auth.proof_for;
+  options.data_folder = ground.data;
+  options.admin_token = from.admin.token;
+  options.trusted_proxies = from.server.trusted_proxies;
+  options.hall = from.auth.hall;
+  options.password_min = from.auth.password_min;
+  options.version = ground.version;
+  options.public_url = from.server.public_url;
+  const int most = from.labs.instances_per_owner;
+  options.limits = [most](const Principal&) { return identity::Limits{most, most}; };
+  return options;
+}
+
+/// Who carries a capability's own credential is known by it; everybody else shows one of ours.
+asio::awaitable<Result<>> admit(Service* service, const std::vector<HasCredential*>* others, http::Request* request,
+                                const http::Route* route) {
+  for (const auto* other : *others) {
+    auto who = other->principal(*request, *route);
+    if (!who) continue;
+    service->note_address(*request);
+    set_principal(*request, std::move(who));
+    co_return Result<>{};
+  }
+  co_return co_await service->authorise(*request, *route);
+}
+
+}  // namespace
+
+std::vector<Limiter> Capability::limiters() const {
+  constexpr minutes kMinute{1};
+  constexpr hours kHour{1};
+  return {
+      Limiter{"sign-in-page", "Asking which ways of signing in there are", Key::kAddress, {300, 600, 0}, kMinute},
+      Limiter{
+          "sign-in-address", "Sign-ins from one address, right or wrong", Key::kAddress, {300, 120, 20'000}, kMinute},
+      Limiter{"sign-in-name", "Sign-ins with one name, from wherever", Key::kName, {30, 60, 500}, kHour},
+      Limiter{
+          "sign-in-redirect", "Sign-ins by way of another site: there and back", Key::kAddress, {300, 240, 0}, kMinute},
+      Limiter{"sign-out", "Signing out", Key::kUser, {20, 30, 0}, kMinute},
+      Limiter{"registration", "New accounts from one address", Key::kAddress, {60, 60, 300}, kHour},
+      Limiter{"reset-mail",
+              "Mails to a forgotten password's owner, asked for from one address",
+              Key::kAddress,
+              {5, 20, 60},
+              kHour},
+      Limiter{"reset-name", "Mails to one account's owner", Key::kName, {3, 6, 12}, kHour},
+      Limiter{"password-change",
+              "Changing the password, or showing it once more; each costs a slow hash",
+              Key::kUser,
+              {10, 20, 60},
+              kHour},
+      Limiter{"profile-read", "Reading one's own account, sessions and tokens", Key::kUser, {60, 100, 0}, kMinute},
+      Limiter{"profile-change",
+              "Changing one's own account: ending sessions, leaving or joining a team",
+              Key::kUser,
+              {30, 60, 2000},
+              kMinute},
+      Limiter{"team-join", "Trying team invitations", Key::kUser, {10, 20, 100}, kHour},
+      Limiter{"token-create", "Making tokens", Key::kUser, {20, 60, 200}, kHour},
+      Limiter{"token-revoke", "Revoking tokens", Key::kUser, {30, 60, 0}, kMinute},
+      Limiter{"people-change",
+              "Staff making, changing and removing users and teams",
+              Key::kUser,
+              {300, 300, 20'000},
+              kMinute},
+  };
+}
+
+Result<> Capability::make(house::Ground& ground) {
+  ground_ = &ground;
+  auto options = options_of(ground);
+  options.note = [events = &ground.events](bus::Event event) { events->note(std::move(event)); };
+  if (notices_.service().has_mail()) {
+    options.mail = [notices = &notices_.service()](Letter letter) {
+      return notices->mail({std::move(letter.to), std::move(letter.subject), std::move(letter.text)});
+    };
+  }
+  service_ = std::make_unique<Service>(std::move(options), ground.store, ground.clock, ground.hashing);
+  service_->declare_jobs(ground.jobs);
+  ground.doors.filters.push_back(
+      [service = service_.get(), others = ground.offering<HasCredential>()](
+          http::Request& request, const http::Route& route) { return admit(service, &others, &request, &route); });
+  ground.doors.watch = [service = service_.get()](std::any who, http::Response& response) {
+    return service->watch(std::move(who), response);
+  };
+  return {};
+}
+
+void Capability::routes(house::Routes& routes) { service_->add_routes(routes); }
+
+asio::awaitable<Result<>> Capability::start() { co_return service_->prepare(); }
+
+asio::awaitable<Result<>> Capability::open() {
+  auto link = co_await service_->setup_link();
+  if (link && *link) ground_->first_link = (*link)->reveal();
+  co_return Result<>{};
+}
+
+asio::awaitable<void> Capability::close() {
+  if (service_) co_await service_->close();
+}
+
+}  // namespace tiltyard::identity

@@ -1,0 +1,195 @@
+#include "labs/capability.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+
+#include "house/ground.h"
+#include "labs/http.h"
+#include "labs/rooms.h"
+#include "labs/steps.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+
+namespace tiltyard::labs {
+namespace {
+
+Options options_of(const config::Settings& from) {
+  Options options;
+  options.prefix = from.engine.name_space;
+  options.network_pool = from.network.pool;
+  options.machines_per_bridge = static_cast<std::uint32_t>(from.network.shared_size);
+  options.spawns_at_once = static_cast<std::size_t>(from.labs.spawns_at_once);
+  options.queue_limit = static_cast<std::size_t>(from.labs.queue_limit);
+  options.instances_per_owner = static_cast<std::size_t>(from.labs.instances_per_owner);
+  options.instances_total = static_cast<std::size_t>(from.labs.instances_total);
+  options.fills_at_once = static_cast<std::size_t>(from.labs.fills_at_once);
+  options.sweep_interval = from.labs.sweep_interval;
+  options.sweep_window = from.labs.sweep_window;
+  options.expiry_interval = from.labs.expiry_interval;
+  return options;
+}
+
+/// This server as the engine is to know it.
+Claimant claimant_of(const house::Ground& ground) {
+  namespace fs = std::filesystem;
+  Claimant self;
+  self.server = ground.identity;
+  self.data = ground.data;
+  constexpr std::string_view kFile = "sqlite:", kAuthority = "://";
+  const auto url = ground.settings.store.url.substr(0, ground.settings.store.url.find('?'));
+  if (url.starts_with(kFile)) {
+    self.home = fs::absolute(url.substr(kFile.size())).lexically_normal().string();
+  } else {
+    // Without what signs in to it.
+    const auto signs_in = url.rfind('@');
+    self.home = url.substr(signs_in != std::string::npos ? signs_in + 1 : url.find(kAuthority) + kAuthority.size());
+  }
+  std::string machine;
+  std::ifstream("/etc/machine-id") >> machine;
+  std::array<char, 65> host{};
+  if (machine.empty() && ::gethostname(host.data(), host.size() - 1) == 0) machine = host.data();
+  // Two containers have a host name, and paths, in common more easily than a process namespace.
+  std::error_code error;
+  self.host = machine + " " + fs::read_symlink("/proc/self/ns/pid", error).string();
+  return self;
+}
+
+/// The steps of a spawn in the order in which they are listed; what others add comes before the machines are made.
+Steps steps_of(house::Ground& ground, const std::vector<HasSteps*>& joining, const std::string& folder) {
+  const auto& settings = ground.settings;
+  Steps steps;
+  std::vector<std::string> joined;
+  steps.push_back(network_step(ground.engine));
+  steps.push_back(files_step(ground.files, folder));
+  for (auto* one : joining) {
+    for (auto& step : one->steps(folder)) {
+      joined.push_back(step->name());
+      steps.push_back(std::move(step));
+    }
+  }
+  steps.push_back(volumes_step(ground.engine));
+  steps.push_back(machines_step(ground.engine, folder, settings.engine.runtime, settings.labs.stop_grace, joined));
+  steps.push_back(ready_step(ground.engine));
+  steps.push_back(solve_step(ground.engine, settings.engine.name_space));
+  steps.push_back(routes_step(ground.gateway, ground.lanes));
+  return steps;
+}
+
+/// A kind of pool that all who join the spawn can live with: each kind makes less than the one before.
+PoolChoice choose(const std::vector<HasSteps*>& joining, const templates::Template& tmpl) {
+  PoolChoice least;
+  for (auto* one : joining) {
+    auto choice = one->pool_choice(tmpl);
+    if (choice.kind > least.kind) least = std::move(choice);
+  }
+  return least;
+}
+
+void count(const Service& service) {
+  std::map<std::string, double> states;
+  for (const auto* word : {"queued", "preparing", "starting", "running", "paused", "stopping"}) states[word] = 0;
+  for (const auto& live : service.all_live()) {
+    if (live->instance.pool != PoolRole::kWaiting) states[std::string(to_string(live->instance.state))] += 1;
+  }
+  for (const auto& pool : service.pools()) {
+    const metrics::Labels labels{{"template", pool.tmpl.str()}};
+    metrics::gauge("tiltyard_pool_ready", "Instances that wait for an owner", labels)
+        .set(static_cast<double>(pool.ready));
+    metrics::gauge("tiltyard_pool_target", "Instances that should wait for an owner", labels)
+        .set(static_cast<double>(pool.target));
+  }
+  for (const auto& [word, number] : states)
+    metrics::gauge("tiltyard_instances", "Live instances by state", {{"state", word}}).set(number);
+}
+
+}  // namespace
+
+std::vector<limits::Limiter> Capability::limiters() const {
+  using limits::Key;
+  using limits::Limiter;
+  constexpr std::chrono::minutes kMinute{1};
+  constexpr std::chrono::hours kHour{1};
+  return {
+      Limiter{"stream-open", "Opening the stream of news", Key::kUser, {20, 30, 5000}, kMinute},
+      Limiter{"instance-start", "Starting instances", Key::kTeam, {10, 10, 0}, kMinute},
+      Limiter{
+          "instance-start-hourly", "Starting instances, over the hour and the day", Key::kTeam, {60, 60, 500}, kHour},
+      Limiter{"instance-extend", "Extending leases", Key::kTeam, {20, 20, 0}, kMinute},
+      Limiter{"instance-stop", "Stopping instances", Key::kTeam, {30, 30, 0}, kMinute},
+      Limiter{"exec", "Running a command in a machine", Key::kUser, {30, 60, 5000}, kMinute},
+      Limiter{"terminal-open", "Opening a shell in a machine", Key::kUser, {15, 20, 1000}, kMinute},
+      Limiter{"logs-read", "Reading a machine's output", Key::kUser, {30, 60, 10'000}, kMinute},
+      Limiter{"template-rebuild", "Building a template's image again", Key::kUser, {6, 10, 200}, kMinute},
+  };
+}
+
+Result<> Capability::make(house::Ground& ground) {
+  ground_ = &ground;
+  joining_ = ground.offering<HasSteps>();
+  auto* gateway = &ground.gateway;
+  Parts needs{ground.home,  ground.store, ground.engine, templates_.catalogue(),
+              ground.lanes, ground.bus,   ground.clock,  ground.jobs};
+  needs.presence.activity = [gateway](const InstanceId& id) -> std::optional<Activity> {
+    const auto traffic = gateway->traffic(id);
+    if (!traffic) return std::nullopt;
+    return Activity{traffic->waiting > 0, traffic->last_activity};
+  };
+  needs.presence.set_asleep = [gateway](InstanceId id, bool asleep) {
+    return gateway->set_asleep(std::move(id), asleep);
+  };
+  auto options = options_of(ground.settings);
+  options.claimant = claimant_of(ground);
+  options.pool_choice = [this](const templates::Template& tmpl) { return choose(joining_, tmpl); };
+  service_ =
+      std::make_unique<Service>(std::move(options), needs, steps_of(ground, joining_, ground.data + "/instances"));
+  gateway->on_wake([labs = service_.get()](InstanceId id) { return labs->wake(std::move(id)); });
+  identity_.service().on_user_deleted([this](UserId user) {
+    gate_.spawn(ground_->home, "stop a deleted user's instances", user_gone(std::move(user)));
+  });
+  metrics::on_collect([labs = service_.get()] { count(*labs); });
+  return {};
+}
+
+asio::awaitable<void> Capability::user_gone(UserId user) {
+  for (const auto& live : service_->all_live()) {
+    if (live->instance.owner == user.str()) co_await service_->stop(live->instance.id, "admin", "");
+  }
+  for (auto* one : joining_) {
+    auto forgotten = co_await one->forget(user.str());
+    if (!forgotten)
+      log::warn("labs", "not all of a deleted user is gone",
+                {{"user", user.str()}, {"cause", forgotten.error().cause}});
+  }
+}
+
+PublicAddress Capability::address() const {
+  const auto& gateway = ground_->settings.gateway;
+  PublicAddress address;
+  address.domain = gateway.domain;
+  address.tcp_host = gateway.public_host.empty() ? gateway.domain : gateway.public_host;
+  address.port = gateway.public_port != 0 ? static_cast<std::uint16_t>(gateway.public_port) : ground_->gateway.port();
+  address.scheme = ground_->gateway.scheme();
+  return address;
+}
+
+void Capability::routes(house::Routes& routes) {
+  add_routes(routes, {*service_, templates_.catalogue(), ground_->engine, ground_->bus, ground_->clock, address()});
+}
+
+std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) {
+  return rooms_of({*service_, templates_.catalogue(), address()});
+}
+
+asio::awaitable<Result<>> Capability::start() { co_return co_await service_->start(); }
+
+asio::awaitable<void> Capability::close() {
+  co_await gate_.close();
+  if (!service_) co_return;
+  co_await service_->close();
+  co_await service_->leave();
+}
+
+}  // namespace tiltyard::labs

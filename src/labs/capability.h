@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+
+#include "house/capability.h"
+#include "identity/capability.h"
+#include "labs/events.h"
+#include "labs/service.h"
+#include "labs/view.h"
+#include "realtime/realtime.h"
+#include "templates/capability.h"
+
+namespace tiltyard::labs {
+
+/// Instances: everybody's own machines, from asking for them to their end.
+class Capability final : public house::Capability, public realtime::HasRooms {
+ public:
+  Capability(identity::Capability& identity, templates::Capability& templates)
+      : identity_(identity), templates_(templates) {}
+
+  std::string_view name() const override { return "labs"; }
+  std::vector<store::Migration> migrations() const override { return labs::migrations(); }
+  std::vector<limits::Limiter> limiters() const override;
+  bus::EventKinds events() const override { return labs::events::kAll; }
+  Result<> make(house::Ground& ground) override;
+  void routes(house::Routes& routes) override;
+  asio::awaitable<Result<>> start() override;
+  asio::awaitable<void> close() override;
+  std::vector<realtime::RoomKind> rooms(const house::Routes& routes) override;
+
+ private:
+  PublicAddress address() const;
+  asio::awaitable<void> user_gone(UserId user);
+
+  identity::Capability& identity_;
+  templates::Capability& templates_;
+  house::Ground* ground_ = nullptr;
+  std::vector<HasSteps*> joining_;
+  std::unique_ptr<Service> service_;
+  Gate gate_{"labs capability"};
+};
+
+}  // namespace tiltyard::labs

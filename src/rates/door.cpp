@@ -1,0 +1,80 @@
+// The limiters in front of the API: by address before anybody is asked who they are, the others behind that.
+#include <boost/json/parse.hpp>
+
+#include <algorithm>
+
+#include "rates/rates.h"
+
+namespace tiltyard::rates {
+namespace {
+
+/// What everything under /api passes, unless one of its limiters counts in its place.
+constexpr std::string_view kEverything = "address";
+
+std::vector<std::string_view> limits_of(const limits::Service& service, const house::Declared& route) {
+  auto names = route.limits.names();
+  if (names.empty() || !route.pattern.starts_with("/api/")) return names;
+  const bool covered = std::ranges::any_of(names, [&](std::string_view name) {
+    const auto place = service.find(name);
+    return place && service.limiters()[*place].counts_everything;
+  });
+  if (!covered) names.push_back(kEverything);
+  return names;
+}
+
+/// The name that somebody wants to sign in with, or have mail sent to: as it is compared, without regard to case.
+std::string name_in(const http::Request& request) {
+  boost::system::error_code error;
+  boost::json::parse_options options;
+  options.max_depth = 4;
+  const auto body = boost::json::parse(request.body, error, {}, options);
+  if (error || !body.is_object()) return {};
+  for (const auto* key : {"name", "email"}) {
+    const auto* value = body.get_object().if_contains(key);
+    if (value == nullptr || !value->is_string()) continue;
+    std::string name(value->get_string());
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return name;
+  }
+  return {};
+}
+
+}  // namespace
+
+Door::Door(const house::Routes& routes, const identity::Service& identity, limits::Service& limits)
+    : routes_(routes), identity_(identity), limits_(limits) {
+  for (std::size_t i = 0; i < routes.all().size(); ++i)
+    routes.router().set_limits(i, limits_of(limits, routes.all()[i]));
+  limits.bind(routes.router());
+}
+
+std::string Door::share_of(const http::Request& request) const {
+  const auto address = identity_.client_address(request);
+  return address ? limits::address_share(*address) : std::string("unknown");
+}
+
+limits::Caller Door::caller_of(std::size_t place, const http::Route& route, const http::Request& request) const {
+  limits::Caller caller;
+  caller.address = share_of(request);
+  if (limits_.counts(place, limits::Key::kName)) caller.name = name_in(request);
+  if (caller.name.empty()) caller.name = caller.address;
+  if (route.access == http::Access::kOpen) return caller;
+  const auto& who = identity::principal_of(request);
+  caller.user = who.user.str();
+  caller.team = who.owner();
+  caller.token = who.session;
+  // The admin token works for scripts and for the command line: ten people's worth, and still an end.
+  if (who.kind == "service") caller.factor = 10;
+  return caller;
+}
+
+std::optional<http::Response> Door::guard(const http::Request& request, const http::Route& route) const {
+  return limits_.guard(routes_.router().place(route), share_of(request));
+}
+
+asio::awaitable<Result<>> Door::pass(http::Request& request, const http::Route& route) const {
+  const std::size_t place = routes_.router().place(route);
+  return limits_.pass(place, request, caller_of(place, route, request));
+}
+
+}  // namespace tiltyard::rates
