@@ -4,9 +4,10 @@
 Usage: openapi_json.py [--check] [ROOT]. The server embeds the JSON, which is committed, so that a build needs no YAML
 reader. Run this after editing the YAML; with --check nothing is written, and what differs is an error.
 
-common.yaml holds what all share, each file of paths/ what one capability has: `paths`, `components`, `tags`, and
-`reasons`, the error types (without urn:tiltyard:error:) that are its own. What two files declare is an error that names
-both; so is a $ref that leads nowhere, a component that nothing refers to, and a reference from common.yaml into paths/.
+common.yaml holds what all share, each file of paths/ (NAME.yaml or NAME_PART.yaml) what one capability has: `paths`,
+`components`, `tags`, and `reasons`, the error types (without urn:tiltyard:error:) that are its own. What two files
+declare is an error that names both; so is a $ref that leads nowhere, a component that nothing refers to, and a reference
+from common.yaml into paths/.
 """
 import json
 import pathlib
@@ -98,9 +99,13 @@ def join(files):
         reasons += content.get("reasons") or []
         for kind, parts in (content.get("components") or {}).items():
             document["components"].setdefault(kind, {}).update(parts)
+    # In an order that does not tell of the files: what moves to another one changes nothing here.
+    document["tags"].sort(key=lambda tag: tag["name"])
+    document["paths"] = dict(sorted(document["paths"].items()))
+    document["components"] = {kind: dict(sorted(parts.items())) for kind, parts in document["components"].items()}
     kinds = document["components"].get("schemas", {}).get("ProblemType")
     if kinds is not None:
-        kinds["enum"] = [URN + reason for reason in reasons]
+        kinds["enum"] = [URN + reason for reason in sorted(reasons)]
     return document
 
 

@@ -68,6 +68,13 @@ def test_files_become_one_document(build):
     assert document["components"]["schemas"]["Pet"]["properties"]["born"]["example"] == "2026-01-31"
 
 
+def test_which_file_says_it_makes_no_difference(build, tmp_path):
+    apart, _ = build(pets=PETS, trees=TREES)
+    (tmp_path / "api" / "paths" / "pets.yaml").rename(tmp_path / "api" / "paths" / "zebras.yaml")
+    again, _ = build(trees=TREES)
+    assert json.dumps(again) == json.dumps(apart)
+
+
 @pytest.mark.parametrize(("theirs", "ours", "said"), [
     ("/trees", "/pets", "path /pets"),
     ("listTrees", "listPets", "operationId listPets"),

@@ -4,6 +4,54 @@
  */
 
 export interface paths {
+    "/api/get_config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["legacyFarmConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/post_flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["legacyPostFlags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/engines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listEngines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/events": {
         parameters: {
             query?: never;
@@ -12,6 +60,22 @@ export interface paths {
             cookie?: never;
         };
         get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["exportEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -36,15 +100,617 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/events/export": {
+    "/api/v1/admin/features": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["exportEvents"];
+        get: operations["listFeatures"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/features/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        get: operations["getFeature"];
+        put: operations["putFeature"];
+        post?: never;
+        delete: operations["deleteFeature"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listInvitations"];
+        put?: never;
+        post: operations["createInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["deleteInvitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listJobKinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/kinds/{kind}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["pauseJobKind"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/kinds/{kind}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["resumeJobKind"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/minutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listJobMinutes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["cancelJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["retryJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/run-now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["runJobNow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["changeLimit"];
+        trace?: never;
+    };
+    "/api/v1/admin/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listPermissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listPools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["endEverybodysSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listTeams"];
+        put?: never;
+        post: operations["createTeam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/teams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get: operations["getTeam"];
+        put?: never;
+        post?: never;
+        delete: operations["deleteTeam"];
+        options?: never;
+        head?: never;
+        patch: operations["renameTeam"];
+        trace?: never;
+    };
+    "/api/v1/admin/teams/{id}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                user: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["addMember"];
+        post?: never;
+        delete: operations["removeMember"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/templates/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["TemplateId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["changeTemplate"];
+        trace?: never;
+    };
+    "/api/v1/admin/templates/{id}/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["TemplateId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["rebuildTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listUsers"];
+        put?: never;
+        post: operations["createUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["deleteUser"];
+        options?: never;
+        head?: never;
+        patch: operations["changeUser"];
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get: operations["sessionsOfUser"];
+        put?: never;
+        post?: never;
+        delete: operations["endSessionsOfUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["endSessionOfUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getAuth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        get: operations["endProviderSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/{provider}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        get: operations["beginProviderSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["resetPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["askForReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["followEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/farm/attack-data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getFarmAttackData"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/farm/attack-data/{part}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                part: "raw" | "teams" | "credentials";
+            };
+            cookie?: never;
+        };
+        get: operations["getFarmAttackDataRaw"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/farm/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getFarmConfig"];
+        put: operations["putFarmConfig"];
         post?: never;
         delete?: never;
         options?: never;
@@ -136,38 +802,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/farm/verdicts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["reportFarmVerdicts"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/farm/stats": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["getFarmStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/farm/series": {
         parameters: {
             query?: never;
@@ -184,15 +818,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/farm/config": {
+    "/api/v1/farm/stats": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["getFarmConfig"];
-        put: operations["putFarmConfig"];
+        get: operations["getFarmStats"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -216,166 +850,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/farm/attack-data": {
+    "/api/v1/farm/verdicts": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["getFarmAttackData"];
+        get?: never;
         put?: never;
-        post?: never;
+        post: operations["reportFarmVerdicts"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/farm/attack-data/{part}": {
+    "/api/v1/instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listInstances"];
+        put?: never;
+        post: operations["startInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}": {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                part: "raw" | "teams" | "credentials";
+                id: components["parameters"]["InstanceId"];
             };
             cookie?: never;
         };
-        get: operations["getFarmAttackDataRaw"];
+        get: operations["getInstance"];
         put?: never;
         post?: never;
-        delete?: never;
+        delete: operations["stopInstance"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/get_config": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["legacyFarmConfig"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/post_flags": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["legacyPostFlags"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me/features": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["myFeatures"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/features": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listFeatures"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/features/{name}": {
+    "/api/v1/instances/{id}/exec": {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: string;
+                id: components["parameters"]["InstanceId"];
             };
             cookie?: never;
         };
-        get: operations["getFeature"];
-        put: operations["putFeature"];
-        post?: never;
-        delete: operations["deleteFeature"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["getAuth"];
+        get?: never;
         put?: never;
-        post?: never;
+        post: operations["execInInstance"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/oidc/{provider}/start": {
+    "/api/v1/instances/{id}/extend": {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                provider: string;
+                id: components["parameters"]["InstanceId"];
             };
             cookie?: never;
         };
-        get: operations["beginProviderSignIn"];
+        get?: never;
         put?: never;
-        post?: never;
+        post: operations["extendInstance"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/oidc/{provider}/callback": {
+    "/api/v1/instances/{id}/logs": {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                provider: string;
+                id: components["parameters"]["InstanceId"];
             };
             cookie?: never;
         };
-        get: operations["endProviderSignIn"];
+        get: operations["getLogs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -384,65 +954,19 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/register": {
+    "/api/v1/instances/{id}/terminal": {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
             cookie?: never;
         };
-        get?: never;
+        get: operations["openTerminal"];
         put?: never;
-        post: operations["register"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/reset": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["askForReset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/password": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put: operations["resetPassword"];
         post?: never;
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["signIn"];
-        delete: operations["signOut"];
         options?: never;
         head?: never;
         patch?: never;
@@ -462,6 +986,22 @@ export interface paths {
         options?: never;
         head?: never;
         patch: operations["changeMe"];
+        trace?: never;
+    };
+    "/api/v1/me/features": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["myFeatures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/me/password": {
@@ -491,40 +1031,6 @@ export interface paths {
         put?: never;
         post: operations["proveMe"];
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me/tokens": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listTokens"];
-        put?: never;
-        post: operations["createToken"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me/tokens/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: operations["revokeToken"];
         options?: never;
         head?: never;
         patch?: never;
@@ -596,76 +1102,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/teams": {
+    "/api/v1/me/tokens": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["listTeams"];
+        get: operations["listTokens"];
         put?: never;
-        post: operations["createTeam"];
+        post: operations["createToken"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/teams/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        get: operations["getTeam"];
-        put?: never;
-        post?: never;
-        delete: operations["deleteTeam"];
-        options?: never;
-        head?: never;
-        patch: operations["renameTeam"];
-        trace?: never;
-    };
-    "/api/v1/admin/teams/{id}/members/{user}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                user: string;
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put: operations["addMember"];
-        post?: never;
-        delete: operations["removeMember"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/invitations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listInvitations"];
-        put?: never;
-        post: operations["createInvitation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/invitations/{id}": {
+    "/api/v1/me/tokens/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -677,461 +1130,58 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["deleteInvitation"];
+        delete: operations["revokeToken"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/users": {
+    "/api/v1/session": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["listUsers"];
+        get?: never;
         put?: never;
-        post: operations["createUser"];
+        post: operations["signIn"];
+        delete: operations["signOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listTemplates"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/users/{id}": {
+    "/api/v1/templates/{id}": {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["parameters"]["TemplateId"];
             };
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: operations["deleteUser"];
-        options?: never;
-        head?: never;
-        patch: operations["changeUser"];
-        trace?: never;
-    };
-    "/api/v1/admin/permissions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listPermissions"];
+        get: operations["getTemplate"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/users/{id}/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        get: operations["sessionsOfUser"];
-        put?: never;
-        post?: never;
-        delete: operations["endSessionsOfUser"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/users/{id}/sessions/{session}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                session: string;
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: operations["endSessionOfUser"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: operations["endEverybodysSessions"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listJobs"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/kinds": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listJobKinds"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/minutes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listJobMinutes"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["getJob"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["cancelJob"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/{id}/retry": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["retryJob"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/{id}/run-now": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["runJobNow"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/kinds/{kind}/pause": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["pauseJobKind"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/jobs/kinds/{kind}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["resumeJobKind"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/instances": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listInstances"];
-        put?: never;
-        post: operations["startInstance"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/instances/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        get: operations["getInstance"];
-        put?: never;
-        post?: never;
-        delete: operations["stopInstance"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/instances/{id}/extend": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["extendInstance"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/instances/{id}/logs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        get: operations["getLogs"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/instances/{id}/exec": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["execInInstance"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/instances/{id}/terminal": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        get: operations["openTerminal"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["followEvents"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/usage": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["getUsage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/engines": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listEngines"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/pools": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listPools"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/limits": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["listLimits"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: operations["changeLimit"];
-        trace?: never;
-    };
-    "/socket.io/": {
-        parameters: {
-            query?: {
-                EIO?: string;
-                transport?: string;
-                sid?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["openRealtime"];
-        put: operations["putRealtime"];
-        post: operations["pushRealtime"];
-        delete?: never;
-        options: operations["askRealtime"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -1144,22 +1194,6 @@ export interface paths {
             cookie?: never;
         };
         get: operations["getHealth"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/readyz": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["getReadiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1200,14 +1234,14 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/templates": {
+    "/readyz": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["listTemplates"];
+        get: operations["getReadiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1216,56 +1250,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/templates/{id}": {
+    "/socket.io/": {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["TemplateId"];
+            query?: {
+                EIO?: string;
+                transport?: string;
+                sid?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
-        get: operations["getTemplate"];
-        put?: never;
-        post?: never;
+        get: operations["openRealtime"];
+        put: operations["putRealtime"];
+        post: operations["pushRealtime"];
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/templates/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["TemplateId"];
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: operations["changeTemplate"];
-        trace?: never;
-    };
-    "/api/v1/admin/templates/{id}/rebuild": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["TemplateId"];
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["rebuildTemplate"];
-        delete?: never;
-        options?: never;
+        options: operations["askRealtime"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -1274,27 +1274,72 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Cursor: string | null;
-        /** Format: date-time */
-        Time: string;
-        /** Format: date-time */
-        MaybeTime: string | null;
-        Milliseconds: number;
-        Problem: {
-            type: components["schemas"]["ProblemType"];
-            title: string;
-            status: number;
-            detail?: string;
-            instance?: string;
-            instance_id?: string;
-            limited_by?: string;
-            limit?: number;
-            current?: number;
-            extendable_at?: components["schemas"]["MaybeTime"];
-        } & {
-            [key: string]: unknown;
+        AuthInfo: {
+            /**
+             * @example [
+             *       "local",
+             *       "token",
+             *       "address",
+             *       "ctfd",
+             *       "oidc"
+             *     ]
+             */
+            strategies: string[];
+            providers: {
+                name: string;
+                title: string;
+            }[];
+            /** @enum {string} */
+            registration: "off" | "invite" | "open";
+            reset: boolean;
+            needs_setup: boolean;
+            name: string;
+            version: string;
         };
-        ProblemType: string;
+        Credentials: {
+            user: string;
+            password: string;
+        } | null;
+        Cursor: string | null;
+        Endpoint: {
+            name: string;
+            /** @enum {string} */
+            kind: "http";
+            /** Format: uri */
+            url: string;
+        } | {
+            name: string;
+            /** @enum {string} */
+            kind: "tcp";
+            host: string;
+            port: number;
+        };
+        Engine: {
+            name: string;
+            /** @enum {string} */
+            state: "ready" | "away";
+            reason: string | null;
+            fingerprint?: {
+                kind: string;
+                version: string;
+                api_version: string;
+                os: string;
+                arch: string;
+                cpus: number;
+                memory_bytes: number;
+                local: boolean;
+            };
+            counts: {
+                [key: string]: number;
+            };
+            spawns?: {
+                limit: number;
+                most: number;
+                under_way: number;
+                waiting: number;
+                per_second: number | null;
+            };
+        };
         Event: {
             id: string;
             at: components["schemas"]["Time"];
@@ -1317,26 +1362,23 @@ export interface components {
             severity: "info" | "good" | "warning" | "error";
             counted: boolean;
         };
-        /** @enum {string} */
-        FarmStatus: "queued" | "leased" | "accepted" | "rejected" | "skipped";
-        /** @enum {string} */
-        FarmVerdict: "accepted" | "duplicate" | "own" | "old" | "invalid" | "nop" | "rejected" | "retry";
-        FarmNewFlag: {
-            flag: string;
-            sploit?: string;
-            team?: string | null;
-            service?: string | null;
+        FarmAttempt: {
+            lease: string;
+            number: number;
+            sender: string;
+            sent_at: components["schemas"]["Time"];
+            answered_at: components["schemas"]["MaybeTime"];
+            /** @enum {string|null} */
+            verdict: "accepted" | "duplicate" | "own" | "old" | "invalid" | "nop" | "rejected" | "retry" | null;
+            message: string | null;
+            late: boolean;
         };
-        FarmReceipt: {
-            received: number;
-            new: number;
-            duplicate: number;
-            invalid_count: number;
-            invalid: {
-                index: number;
-                flag: string;
-                reason: string;
-            }[];
+        FarmConfig: {
+            text: string;
+            version: number;
+            config: Record<string, never>;
+            path: string;
+            trouble: string | null;
         };
         FarmFlag: {
             id: number;
@@ -1354,17 +1396,6 @@ export interface components {
             response: string | null;
             probable: boolean;
         };
-        FarmAttempt: {
-            lease: string;
-            number: number;
-            sender: string;
-            sent_at: components["schemas"]["Time"];
-            answered_at: components["schemas"]["MaybeTime"];
-            /** @enum {string|null} */
-            verdict: "accepted" | "duplicate" | "own" | "old" | "invalid" | "nop" | "rejected" | "retry" | null;
-            message: string | null;
-            late: boolean;
-        };
         FarmLease: {
             lease: string;
             expires_at: components["schemas"]["Time"];
@@ -1381,16 +1412,25 @@ export interface components {
                 expires_at: components["schemas"]["Time"];
             }[];
         };
-        FarmTally: {
-            queued: number;
-            leased: number;
-            accepted: number;
-            rejected: number;
-            skipped: number;
-            total: number;
-        };
         FarmNamedTally: components["schemas"]["FarmTally"] & {
             name: string;
+        };
+        FarmNewFlag: {
+            flag: string;
+            sploit?: string;
+            team?: string | null;
+            service?: string | null;
+        };
+        FarmReceipt: {
+            received: number;
+            new: number;
+            duplicate: number;
+            invalid_count: number;
+            invalid: {
+                index: number;
+                flag: string;
+                reason: string;
+            }[];
         };
         FarmStats: components["schemas"]["FarmTally"] & {
             duplicates: number;
@@ -1421,12 +1461,23 @@ export interface components {
                 paused_ms: number;
             };
         };
-        FarmConfig: {
-            text: string;
-            version: number;
-            config: Record<string, never>;
-            path: string;
-            trouble: string | null;
+        /** @enum {string} */
+        FarmStatus: "queued" | "leased" | "accepted" | "rejected" | "skipped";
+        FarmTally: {
+            queued: number;
+            leased: number;
+            accepted: number;
+            rejected: number;
+            skipped: number;
+            total: number;
+        };
+        /** @enum {string} */
+        FarmVerdict: "accepted" | "duplicate" | "own" | "old" | "invalid" | "nop" | "rejected" | "retry";
+        Feature: WithRequired<components["schemas"]["FeatureRule"], "about" | "enabled" | "percent" | "users" | "teams" | "role"> & {
+            name: string;
+            /** Format: date-time */
+            changed_at: string | null;
+            changed_by: string;
         };
         FeatureRule: {
             about?: string;
@@ -1437,237 +1488,14 @@ export interface components {
             /** @enum {string|null} */
             role?: "player" | "author" | "operator" | "admin" | null;
         };
-        Feature: WithRequired<components["schemas"]["FeatureRule"], "about" | "enabled" | "percent" | "users" | "teams" | "role"> & {
-            name: string;
-            changed_at: components["schemas"]["Time"];
-            changed_by: string;
-        };
-        /** @enum {string} */
-        Role: "player" | "author" | "operator" | "admin";
-        Team: {
-            id: string;
-            name: string;
-        } | null;
-        AuthInfo: {
-            /**
-             * @example [
-             *       "local",
-             *       "token",
-             *       "address",
-             *       "ctfd",
-             *       "oidc"
-             *     ]
-             */
-            strategies: string[];
-            providers: {
+        Health: {
+            status: string;
+            checks?: {
                 name: string;
-                title: string;
-            }[];
-            /** @enum {string} */
-            registration: "off" | "invite" | "open";
-            reset: boolean;
-            needs_setup: boolean;
-            name: string;
-            version: string;
-        };
-        SessionRequest: {
-            /** @enum {string} */
-            strategy: "local";
-            name: string;
-            password: string;
-        } | {
-            /** @enum {string} */
-            strategy: "link";
-            token: string;
-        } | {
-            /** @enum {string} */
-            strategy: "token";
-            token: string;
-        } | {
-            /** @enum {string} */
-            strategy: "ctfd";
-            token: string;
-        } | {
-            /** @enum {string} */
-            strategy: "address";
-        };
-        Me: {
-            id: string;
-            name: string;
-            /** @enum {string} */
-            kind: "user" | "address" | "service";
-            roles: components["schemas"]["Role"][];
-            team: components["schemas"]["Team"];
-            strategy: string;
-            limits: {
-                instances: number;
-                running: number;
-            };
-            has_password: boolean;
-            email: string | null;
-            scopes: components["schemas"]["Scope"][];
-            teams: boolean;
-            team_missing: boolean;
-            proof: {
-                until: components["schemas"]["Time"];
-                ways: ("local" | "token" | "ctfd" | "oidc")[];
-            } | null;
-        };
-        /** @enum {string} */
-        Scope: "read" | "instances" | "flags" | "account" | "admin";
-        Session: {
-            id: string;
-            current: boolean;
-            strategy: string;
-            address: string;
-            agent: string;
-            created_at: components["schemas"]["Time"];
-            last_seen_at: components["schemas"]["Time"];
-            expires_at: components["schemas"]["Time"];
-        };
-        Token: {
-            id: string;
-            name: string;
-            scopes: components["schemas"]["Scope"][];
-            created_at: components["schemas"]["Time"];
-            last_used_at: components["schemas"]["MaybeTime"];
-            expires_at: components["schemas"]["MaybeTime"];
-        };
-        NewToken: components["schemas"]["Token"] & {
-            token: string;
-        };
-        TeamRow: {
-            id: string;
-            name: string;
-            created_at: components["schemas"]["Time"];
-            members: number;
-        };
-        TeamWithPeople: components["schemas"]["TeamRow"] & {
-            people: {
-                id: string;
-                name: string;
-                role: components["schemas"]["Role"];
+                status: string;
+                detail?: string;
             }[];
         };
-        Invitation: {
-            id: string;
-            /** @enum {string} */
-            kind: "account" | "team";
-            role: components["schemas"]["Role"];
-            team: components["schemas"]["Team"];
-            uses_left: number;
-            created_at: components["schemas"]["Time"];
-            expires_at: components["schemas"]["Time"];
-        };
-        NewInvitation: components["schemas"]["Invitation"] & {
-            code: string;
-        };
-        Permission: {
-            method: string;
-            path: string;
-            role: string | null;
-            scope: string | null;
-            /** @enum {string} */
-            whose: "nobody" | "self" | "owner";
-            proof: boolean;
-        };
-        User: {
-            id: string;
-            name: string;
-            /** @enum {string} */
-            kind: "user" | "address" | "service";
-            role: components["schemas"]["Role"];
-            roles: components["schemas"]["Role"][];
-            team: components["schemas"]["Team"];
-            has_password: boolean;
-            email: string | null;
-            created_at: components["schemas"]["Time"];
-            last_sign_in_at: components["schemas"]["MaybeTime"];
-            disabled: boolean;
-        };
-        NewUser: components["schemas"]["User"] & {
-            sign_in_url: string | null;
-        };
-        JobKind: {
-            name: string;
-            about: string;
-            known: boolean;
-            paused: boolean;
-            paused_by: string | null;
-            waiting: number;
-            ready: number;
-            running: number;
-            failed: number;
-            rate: number;
-            lateness: {
-                p50_ms: components["schemas"]["Milliseconds"];
-                p90_ms: components["schemas"]["Milliseconds"];
-                p99_ms: components["schemas"]["Milliseconds"];
-                max_ms: components["schemas"]["Milliseconds"];
-                firings: number;
-            };
-            tries: number;
-            priority: number;
-            at_once: number;
-            timeout_ms: number;
-        };
-        JobMinute: {
-            at: components["schemas"]["Time"];
-            started: number;
-            done: number;
-            errors: number;
-            p50_ms: components["schemas"]["Milliseconds"];
-            p99_ms: components["schemas"]["Milliseconds"];
-            max_ms: components["schemas"]["Milliseconds"];
-        };
-        Job: {
-            id: string;
-            kind: string;
-            /** @enum {string} */
-            state: "waiting" | "running" | "failed" | "done";
-            due_at: components["schemas"]["Time"];
-            made_at: components["schemas"]["Time"];
-            started_at: components["schemas"]["MaybeTime"];
-            finished_at: components["schemas"]["MaybeTime"];
-            lateness_ms: number | null;
-            attempt: number;
-            maybe_begun: boolean;
-            priority: number;
-            schedule: string | null;
-            lane: string | null;
-            unique: string | null;
-            bundle: string | null;
-            node: string | null;
-            error: string | null;
-        };
-        JobDetail: components["schemas"]["Job"] & {
-            payload: string;
-            firings: components["schemas"]["JobFiring"][];
-        };
-        JobFiring: {
-            attempt: number;
-            node: string;
-            due_at: components["schemas"]["Time"];
-            started_at: components["schemas"]["Time"];
-            finished_at: components["schemas"]["Time"];
-            lateness_ms: number;
-            took_ms: number;
-            error: string | null;
-        };
-        /** @enum {string} */
-        PoolKind: "running" | "created" | "none";
-        Pool: {
-            template: string;
-            kind: components["schemas"]["PoolKind"];
-            ready: number;
-            filling: number;
-            target: number;
-            min: number;
-            max: number;
-            reason: string | null;
-        };
-        /** @enum {string} */
-        InstanceState: "queued" | "preparing" | "starting" | "running" | "paused" | "stopping" | "stopped" | "failed";
         Instance: {
             id: string;
             template: string;
@@ -1711,56 +1539,83 @@ export interface components {
                 [key: string]: number | null;
             };
         };
-        Endpoint: {
-            name: string;
+        /** @enum {string} */
+        InstanceState: "queued" | "preparing" | "starting" | "running" | "paused" | "stopping" | "stopped" | "failed";
+        Invitation: {
+            id: string;
             /** @enum {string} */
-            kind: "http";
-            /** Format: uri */
-            url: string;
-        } | {
-            name: string;
+            kind: "account" | "team";
+            role: components["schemas"]["Role"];
+            team: components["schemas"]["Team"];
+            uses_left: number;
+            created_at: components["schemas"]["Time"];
+            expires_at: components["schemas"]["Time"];
+        };
+        Job: {
+            id: string;
+            kind: string;
             /** @enum {string} */
-            kind: "tcp";
-            host: string;
-            port: number;
+            state: "waiting" | "running" | "failed" | "done";
+            due_at: components["schemas"]["Time"];
+            made_at: components["schemas"]["Time"];
+            started_at: components["schemas"]["MaybeTime"];
+            finished_at: components["schemas"]["MaybeTime"];
+            lateness_ms: number | null;
+            attempt: number;
+            maybe_begun: boolean;
+            priority: number;
+            schedule: string | null;
+            lane: string | null;
+            unique: string | null;
+            bundle: string | null;
+            node: string | null;
+            error: string | null;
         };
-        UsageRow: {
-            key: string;
-            instances: number;
-            instance_hours: number;
-            cpu_seconds: number;
-            memory_gib_hours: number;
+        JobDetail: components["schemas"]["Job"] & {
+            payload: string;
+            firings: components["schemas"]["JobFiring"][];
         };
-        Engine: {
+        JobFiring: {
+            attempt: number;
+            node: string;
+            due_at: components["schemas"]["Time"];
+            started_at: components["schemas"]["Time"];
+            finished_at: components["schemas"]["Time"];
+            lateness_ms: number;
+            took_ms: number;
+            error: string | null;
+        };
+        JobKind: {
             name: string;
-            /** @enum {string} */
-            state: "ready" | "away";
-            reason: string | null;
-            fingerprint?: {
-                kind: string;
-                version: string;
-                api_version: string;
-                os: string;
-                arch: string;
-                cpus: number;
-                memory_bytes: number;
-                local: boolean;
-            };
-            counts: {
-                [key: string]: number;
-            };
-            spawns?: {
-                limit: number;
-                most: number;
-                under_way: number;
-                waiting: number;
-                per_second: number | null;
-            };
-        };
-        RateNumbers: {
-            burst: number;
+            about: string;
+            known: boolean;
+            paused: boolean;
+            paused_by: string | null;
+            waiting: number;
+            ready: number;
+            running: number;
+            failed: number;
             rate: number;
-            per_day: number | null;
+            lateness: {
+                p50_ms: components["schemas"]["Milliseconds"];
+                p90_ms: components["schemas"]["Milliseconds"];
+                p99_ms: components["schemas"]["Milliseconds"];
+                max_ms: components["schemas"]["Milliseconds"];
+                firings: number;
+            };
+            tries: number;
+            priority: number;
+            at_once: number;
+            timeout_ms: number;
+        };
+        JobMinute: {
+            at: components["schemas"]["Time"];
+            started: number;
+            done: number;
+            errors: number;
+            p50_ms: components["schemas"]["Milliseconds"];
+            p99_ms: components["schemas"]["Milliseconds"];
+            max_ms: components["schemas"]["Milliseconds"];
         };
         Limiter: components["schemas"]["RateNumbers"] & {
             name: string;
@@ -1772,23 +1627,139 @@ export interface components {
             standard: components["schemas"]["RateNumbers"];
             routes: string[];
         };
-        Health: {
-            status: string;
-            checks?: {
-                name: string;
-                status: string;
-                detail?: string;
-            }[];
-        };
         Limits: {
             cpus?: number;
             memory_bytes?: number;
             pids?: number;
         };
-        Credentials: {
-            user: string;
+        /** Format: date-time */
+        MaybeTime: string | null;
+        Me: {
+            id: string;
+            name: string;
+            /** @enum {string} */
+            kind: "user" | "address" | "service";
+            roles: components["schemas"]["Role"][];
+            team: components["schemas"]["Team"];
+            strategy: string;
+            limits: {
+                instances: number;
+                running: number;
+            };
+            has_password: boolean;
+            email: string | null;
+            scopes: components["schemas"]["Scope"][];
+            teams: boolean;
+            team_missing: boolean;
+            proof: {
+                until: components["schemas"]["Time"];
+                ways: ("local" | "token" | "ctfd" | "oidc")[];
+            } | null;
+        };
+        Milliseconds: number;
+        NewInvitation: components["schemas"]["Invitation"] & {
+            code: string;
+        };
+        NewToken: components["schemas"]["Token"] & {
+            token: string;
+        };
+        NewUser: components["schemas"]["User"] & {
+            sign_in_url: string | null;
+        };
+        Permission: {
+            method: string;
+            path: string;
+            capability: string;
+            role: string | null;
+            scope: string | null;
+            /** @enum {string} */
+            whose: "nobody" | "self" | "owner";
+            proof: boolean;
+        };
+        Pool: {
+            template: string;
+            kind: components["schemas"]["PoolKind"];
+            ready: number;
+            filling: number;
+            target: number;
+            min: number;
+            max: number;
+            reason: string | null;
+        };
+        /** @enum {string} */
+        PoolKind: "running" | "created" | "none";
+        Problem: {
+            type: components["schemas"]["ProblemType"];
+            title: string;
+            status: number;
+            detail?: string;
+            instance?: string;
+            instance_id?: string;
+            limited_by?: string;
+            limit?: number;
+            current?: number;
+            extendable_at?: components["schemas"]["MaybeTime"];
+        } & {
+            [key: string]: unknown;
+        };
+        ProblemType: string;
+        RateNumbers: {
+            burst: number;
+            rate: number;
+            per_day: number | null;
+        };
+        /** @enum {string} */
+        Role: "player" | "author" | "operator" | "admin";
+        /** @enum {string} */
+        Scope: "read" | "instances" | "flags" | "account" | "admin";
+        Session: {
+            id: string;
+            current: boolean;
+            strategy: string;
+            address: string;
+            agent: string;
+            created_at: components["schemas"]["Time"];
+            last_seen_at: components["schemas"]["Time"];
+            expires_at: components["schemas"]["Time"];
+        };
+        SessionRequest: {
+            /** @enum {string} */
+            strategy: "local";
+            name: string;
             password: string;
+        } | {
+            /** @enum {string} */
+            strategy: "link";
+            token: string;
+        } | {
+            /** @enum {string} */
+            strategy: "token";
+            token: string;
+        } | {
+            /** @enum {string} */
+            strategy: "ctfd";
+            token: string;
+        } | {
+            /** @enum {string} */
+            strategy: "address";
+        };
+        Team: {
+            id: string;
+            name: string;
         } | null;
+        TeamRow: {
+            id: string;
+            name: string;
+            created_at: components["schemas"]["Time"];
+            members: number;
+        };
+        TeamWithPeople: components["schemas"]["TeamRow"] & {
+            people: {
+                id: string;
+                name: string;
+                role: components["schemas"]["Role"];
+            }[];
+        };
         Template: {
             id: string;
             name: string;
@@ -1839,9 +1810,40 @@ export interface components {
             }[];
             credentials: components["schemas"]["Credentials"];
         };
+        /** Format: date-time */
+        Time: string;
+        Token: {
+            id: string;
+            name: string;
+            scopes: components["schemas"]["Scope"][];
+            created_at: components["schemas"]["Time"];
+            last_used_at: components["schemas"]["MaybeTime"];
+            expires_at: components["schemas"]["MaybeTime"];
+        };
+        UsageRow: {
+            key: string;
+            instances: number;
+            instance_hours: number;
+            cpu_seconds: number;
+            memory_gib_hours: number;
+        };
+        User: {
+            id: string;
+            name: string;
+            /** @enum {string} */
+            kind: "user" | "address" | "service";
+            role: components["schemas"]["Role"];
+            roles: components["schemas"]["Role"][];
+            team: components["schemas"]["Team"];
+            has_password: boolean;
+            email: string | null;
+            created_at: components["schemas"]["Time"];
+            last_sign_in_at: components["schemas"]["MaybeTime"];
+            disabled: boolean;
+        };
     };
     responses: {
-        Problem: {
+        Conflict: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1849,7 +1851,27 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        Invalid: {
+        EngineRefusal: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    code: number;
+                    message: string;
+                };
+            };
+        };
+        FarmBusy: {
+            headers: {
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        FarmInvalid: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1857,7 +1879,23 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        NotSignedIn: {
+        FarmLeaseUnknown: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        FarmOff: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        FarmTokenWrong: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1873,7 +1911,31 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        NotSignedIn: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        Problem: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1898,176 +1960,197 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        FarmOff: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        FarmInvalid: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        FarmBusy: {
-            headers: {
-                "Retry-After"?: number;
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        FarmLeaseUnknown: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        FarmTokenWrong: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        Conflict: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        EngineRefusal: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": {
-                    code: number;
-                    message: string;
-                };
-            };
-        };
     };
     parameters: {
         Csrf: string;
         Cursor: string;
+        EventFrom: string;
+        EventInstance: string;
+        EventKinds: string;
+        EventOwner: string;
+        EventSeverity: "info" | "good" | "warning" | "error";
+        EventText: string;
+        EventTo: string;
+        EventUser: string;
+        InstanceId: string;
         Limit: number;
         Limit500: number;
-        EventKinds: string;
-        EventSeverity: "info" | "good" | "warning" | "error";
-        EventUser: string;
-        EventOwner: string;
-        EventInstance: string;
-        EventFrom: string;
-        EventTo: string;
-        EventText: string;
-        PreferWait: string;
-        InstanceId: string;
         Machine: string;
+        PreferWait: string;
         TemplateId: string;
     };
     requestBodies: never;
     headers: never;
     pathItems: never;
 }
+export type AuthInfo = components['schemas']['AuthInfo'];
+export type Credentials = components['schemas']['Credentials'];
 export type Cursor = components['schemas']['Cursor'];
-export type Time = components['schemas']['Time'];
-export type MaybeTime = components['schemas']['MaybeTime'];
-export type Milliseconds = components['schemas']['Milliseconds'];
-export type Problem = components['schemas']['Problem'];
-export type ProblemType = components['schemas']['ProblemType'];
+export type Endpoint = components['schemas']['Endpoint'];
+export type Engine = components['schemas']['Engine'];
 export type Event = components['schemas']['Event'];
 export type EventKind = components['schemas']['EventKind'];
-export type FarmStatus = components['schemas']['FarmStatus'];
-export type FarmVerdict = components['schemas']['FarmVerdict'];
+export type FarmAttempt = components['schemas']['FarmAttempt'];
+export type FarmConfig = components['schemas']['FarmConfig'];
+export type FarmFlag = components['schemas']['FarmFlag'];
+export type FarmLease = components['schemas']['FarmLease'];
+export type FarmNamedTally = components['schemas']['FarmNamedTally'];
 export type FarmNewFlag = components['schemas']['FarmNewFlag'];
 export type FarmReceipt = components['schemas']['FarmReceipt'];
-export type FarmFlag = components['schemas']['FarmFlag'];
-export type FarmAttempt = components['schemas']['FarmAttempt'];
-export type FarmLease = components['schemas']['FarmLease'];
-export type FarmTally = components['schemas']['FarmTally'];
-export type FarmNamedTally = components['schemas']['FarmNamedTally'];
 export type FarmStats = components['schemas']['FarmStats'];
-export type FarmConfig = components['schemas']['FarmConfig'];
-export type FeatureRule = components['schemas']['FeatureRule'];
+export type FarmStatus = components['schemas']['FarmStatus'];
+export type FarmTally = components['schemas']['FarmTally'];
+export type FarmVerdict = components['schemas']['FarmVerdict'];
 export type Feature = components['schemas']['Feature'];
-export type Role = components['schemas']['Role'];
-export type Team = components['schemas']['Team'];
-export type AuthInfo = components['schemas']['AuthInfo'];
-export type SessionRequest = components['schemas']['SessionRequest'];
-export type Me = components['schemas']['Me'];
-export type Scope = components['schemas']['Scope'];
-export type Session = components['schemas']['Session'];
-export type Token = components['schemas']['Token'];
-export type NewToken = components['schemas']['NewToken'];
-export type TeamRow = components['schemas']['TeamRow'];
-export type TeamWithPeople = components['schemas']['TeamWithPeople'];
+export type FeatureRule = components['schemas']['FeatureRule'];
+export type Health = components['schemas']['Health'];
+export type Instance = components['schemas']['Instance'];
+export type InstanceState = components['schemas']['InstanceState'];
 export type Invitation = components['schemas']['Invitation'];
-export type NewInvitation = components['schemas']['NewInvitation'];
-export type Permission = components['schemas']['Permission'];
-export type User = components['schemas']['User'];
-export type NewUser = components['schemas']['NewUser'];
-export type JobKind = components['schemas']['JobKind'];
-export type JobMinute = components['schemas']['JobMinute'];
 export type Job = components['schemas']['Job'];
 export type JobDetail = components['schemas']['JobDetail'];
 export type JobFiring = components['schemas']['JobFiring'];
-export type PoolKind = components['schemas']['PoolKind'];
-export type Pool = components['schemas']['Pool'];
-export type InstanceState = components['schemas']['InstanceState'];
-export type Instance = components['schemas']['Instance'];
-export type Endpoint = components['schemas']['Endpoint'];
-export type UsageRow = components['schemas']['UsageRow'];
-export type Engine = components['schemas']['Engine'];
-export type RateNumbers = components['schemas']['RateNumbers'];
+export type JobKind = components['schemas']['JobKind'];
+export type JobMinute = components['schemas']['JobMinute'];
 export type Limiter = components['schemas']['Limiter'];
-export type Health = components['schemas']['Health'];
 export type Limits = components['schemas']['Limits'];
-export type Credentials = components['schemas']['Credentials'];
+export type MaybeTime = components['schemas']['MaybeTime'];
+export type Me = components['schemas']['Me'];
+export type Milliseconds = components['schemas']['Milliseconds'];
+export type NewInvitation = components['schemas']['NewInvitation'];
+export type NewToken = components['schemas']['NewToken'];
+export type NewUser = components['schemas']['NewUser'];
+export type Permission = components['schemas']['Permission'];
+export type Pool = components['schemas']['Pool'];
+export type PoolKind = components['schemas']['PoolKind'];
+export type Problem = components['schemas']['Problem'];
+export type ProblemType = components['schemas']['ProblemType'];
+export type RateNumbers = components['schemas']['RateNumbers'];
+export type Role = components['schemas']['Role'];
+export type Scope = components['schemas']['Scope'];
+export type Session = components['schemas']['Session'];
+export type SessionRequest = components['schemas']['SessionRequest'];
+export type Team = components['schemas']['Team'];
+export type TeamRow = components['schemas']['TeamRow'];
+export type TeamWithPeople = components['schemas']['TeamWithPeople'];
 export type Template = components['schemas']['Template'];
-export type ResponseProblem = components['responses']['Problem'];
-export type ResponseInvalid = components['responses']['Invalid'];
-export type ResponseNotSignedIn = components['responses']['NotSignedIn'];
-export type ResponseForbidden = components['responses']['Forbidden'];
-export type ResponseNotFound = components['responses']['NotFound'];
-export type ResponseTooLarge = components['responses']['TooLarge'];
-export type ResponseUnavailable = components['responses']['Unavailable'];
-export type ResponseFarmOff = components['responses']['FarmOff'];
-export type ResponseFarmInvalid = components['responses']['FarmInvalid'];
-export type ResponseFarmBusy = components['responses']['FarmBusy'];
-export type ResponseFarmLeaseUnknown = components['responses']['FarmLeaseUnknown'];
-export type ResponseFarmTokenWrong = components['responses']['FarmTokenWrong'];
+export type Time = components['schemas']['Time'];
+export type Token = components['schemas']['Token'];
+export type UsageRow = components['schemas']['UsageRow'];
+export type User = components['schemas']['User'];
 export type ResponseConflict = components['responses']['Conflict'];
 export type ResponseEngineRefusal = components['responses']['EngineRefusal'];
+export type ResponseFarmBusy = components['responses']['FarmBusy'];
+export type ResponseFarmInvalid = components['responses']['FarmInvalid'];
+export type ResponseFarmLeaseUnknown = components['responses']['FarmLeaseUnknown'];
+export type ResponseFarmOff = components['responses']['FarmOff'];
+export type ResponseFarmTokenWrong = components['responses']['FarmTokenWrong'];
+export type ResponseForbidden = components['responses']['Forbidden'];
+export type ResponseInvalid = components['responses']['Invalid'];
+export type ResponseNotFound = components['responses']['NotFound'];
+export type ResponseNotSignedIn = components['responses']['NotSignedIn'];
+export type ResponseProblem = components['responses']['Problem'];
+export type ResponseTooLarge = components['responses']['TooLarge'];
+export type ResponseUnavailable = components['responses']['Unavailable'];
 export type ParameterCsrf = components['parameters']['Csrf'];
 export type ParameterCursor = components['parameters']['Cursor'];
+export type ParameterEventFrom = components['parameters']['EventFrom'];
+export type ParameterEventInstance = components['parameters']['EventInstance'];
+export type ParameterEventKinds = components['parameters']['EventKinds'];
+export type ParameterEventOwner = components['parameters']['EventOwner'];
+export type ParameterEventSeverity = components['parameters']['EventSeverity'];
+export type ParameterEventText = components['parameters']['EventText'];
+export type ParameterEventTo = components['parameters']['EventTo'];
+export type ParameterEventUser = components['parameters']['EventUser'];
+export type ParameterInstanceId = components['parameters']['InstanceId'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterLimit500 = components['parameters']['Limit500'];
-export type ParameterEventKinds = components['parameters']['EventKinds'];
-export type ParameterEventSeverity = components['parameters']['EventSeverity'];
-export type ParameterEventUser = components['parameters']['EventUser'];
-export type ParameterEventOwner = components['parameters']['EventOwner'];
-export type ParameterEventInstance = components['parameters']['EventInstance'];
-export type ParameterEventFrom = components['parameters']['EventFrom'];
-export type ParameterEventTo = components['parameters']['EventTo'];
-export type ParameterEventText = components['parameters']['EventText'];
-export type ParameterPreferWait = components['parameters']['PreferWait'];
-export type ParameterInstanceId = components['parameters']['InstanceId'];
 export type ParameterMachine = components['parameters']['Machine'];
+export type ParameterPreferWait = components['parameters']['PreferWait'];
 export type ParameterTemplateId = components['parameters']['TemplateId'];
 export type $defs = Record<string, never>;
 export interface operations {
+    legacyFarmConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        TEAMS: {
+                            [key: string]: string;
+                        };
+                        FLAG_FORMAT: string;
+                        FLAG_LIFETIME: number;
+                        SUBMIT_PERIOD: number;
+                    };
+                };
+            };
+            403: components["responses"]["FarmTokenWrong"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    legacyPostFlags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FarmNewFlag"][];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["FarmInvalid"];
+            403: components["responses"]["FarmTokenWrong"];
+            404: components["responses"]["FarmOff"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["FarmBusy"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listEngines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Engine"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
     listEvents: {
         parameters: {
             query?: {
@@ -2109,31 +2192,6 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    listEventKinds: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["EventKind"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
     exportEvents: {
         parameters: {
             query?: {
@@ -2166,6 +2224,1494 @@ export interface operations {
             400: components["responses"]["Problem"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listEventKinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["EventKind"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFeatures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Feature"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getFeature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feature"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putFeature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeatureRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feature"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feature"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteFeature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listInvitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Invitation"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    role?: components["schemas"]["Role"];
+                    team?: string | null;
+                    /** @default 1 */
+                    uses?: number;
+                    /** @default 604800 */
+                    expires_in_s?: number;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewInvitation"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                kind?: string;
+                state?: "waiting" | "running" | "failed" | "done";
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit500"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Job"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listJobKinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["JobKind"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    pauseJobKind: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobKind"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeJobKind: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobKind"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listJobMinutes: {
+        parameters: {
+            query?: {
+                kind?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["JobMinute"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDetail"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    retryJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    runJobNow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Limiter"][];
+                        next: components["schemas"]["Cursor"];
+                        counted_in: string;
+                        free: {
+                            route: string;
+                            why: string;
+                        }[];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeLimit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                    burst?: number;
+                    rate?: number;
+                    per_day?: number | null;
+                    reset?: boolean;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limiter"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPermissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Permission"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Pool"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    endEverybodysSessions: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        ended: number;
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listTeams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["TeamRow"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamRow"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTeam: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamWithPeople"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    renameTeam: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamWithPeople"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    addMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    removeMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeTemplate: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["TemplateId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    active?: boolean;
+                    limits?: components["schemas"]["Limits"];
+                    lease?: {
+                        timeout_s?: number;
+                        extend_s?: number;
+                    };
+                    max_instances?: number;
+                    pool?: {
+                        min?: number;
+                        max?: number;
+                    };
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    rebuildTemplate: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["TemplateId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                by?: "cost_centre" | "template" | "owner";
+                from?: string;
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["UsageRow"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["User"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                    password?: string | null;
+                    role?: components["schemas"]["Role"];
+                    team?: string | null;
+                    disabled?: boolean;
+                    email?: string | null;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewUser"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name?: string;
+                    password?: string | null;
+                    role?: components["schemas"]["Role"];
+                    team?: string | null;
+                    disabled?: boolean;
+                    email?: string | null;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewUser"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    sessionsOfUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Session"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSessionsOfUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSessionOfUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getAuth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthInfo"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endProviderSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    beginProviderSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resetPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    token: string;
+                    new: string;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                    password: string;
+                    email?: string | null;
+                    code?: string | null;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    askForReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    email: string;
+                };
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    followEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getFarmAttackData: {
+        parameters: {
+            query?: {
+                service?: string;
+                team?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        services: {
+                            [key: string]: {
+                                [key: string]: string[];
+                            };
+                        };
+                        fetched_at: components["schemas"]["MaybeTime"];
+                        stale: boolean;
+                        error: string | null;
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getFarmAttackDataRaw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                part: "raw" | "teams" | "credentials";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "X-Stale"?: "true" | "false";
+                    Age?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getFarmConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FarmConfig"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    putFarmConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    text: string;
+                    version?: number;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FarmConfig"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -2385,6 +3931,101 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getFarmSeries: {
+        parameters: {
+            query?: {
+                step?: 10 | 60;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        step_s: number;
+                        next: components["schemas"]["Cursor"];
+                        items: {
+                            at: components["schemas"]["Time"];
+                            received: number;
+                            duplicate: number;
+                            sent: number;
+                            accepted: number;
+                            rejected: number;
+                            skipped: number;
+                            queued: number;
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getFarmStats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FarmStats"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFarmTeams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            name: string;
+                            address: string;
+                        }[];
+                        next: components["schemas"]["Cursor"];
+                        flag_format: string;
+                        flag_lifetime_s: number;
+                        submit_period_s: number;
+                        version: number;
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["FarmOff"];
+            default: components["responses"]["Problem"];
+        };
+    };
     reportFarmVerdicts: {
         parameters: {
             query?: never;
@@ -2433,33 +4074,19 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    getFarmStats: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FarmStats"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getFarmSeries: {
+    listInstances: {
         parameters: {
             query?: {
-                step?: 10 | 60;
+                owner?: "me" | "all";
+                /**
+                 * @example [
+                 *       "starting",
+                 *       "running"
+                 *     ]
+                 */
+                state?: components["schemas"]["InstanceState"][];
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit500"];
             };
             header?: never;
             path?: never;
@@ -2473,323 +4100,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        step_s: number;
+                        items: components["schemas"]["Instance"][];
                         next: components["schemas"]["Cursor"];
-                        items: {
-                            at: components["schemas"]["Time"];
-                            received: number;
-                            duplicate: number;
-                            sent: number;
-                            accepted: number;
-                            rejected: number;
-                            skipped: number;
-                            queued: number;
-                        }[];
                     };
                 };
             };
             400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
             default: components["responses"]["Problem"];
         };
     };
-    getFarmConfig: {
+    startInstance: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FarmConfig"];
-                };
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+                Prefer?: components["parameters"]["PreferWait"];
             };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    putFarmConfig: {
-        parameters: {
-            query?: never;
-            header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
                 "application/json": {
-                    text: string;
-                    version?: number;
+                    template: string;
+                    context?: string;
                 };
             };
         };
         responses: {
-            200: {
+            201: {
                 headers: {
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FarmConfig"];
+                    "application/json": components["schemas"]["Instance"];
+                };
+            };
+            202: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Instance"];
                 };
             };
             400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    listFarmTeams: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: {
-                            name: string;
-                            address: string;
-                        }[];
-                        next: components["schemas"]["Cursor"];
-                        flag_format: string;
-                        flag_lifetime_s: number;
-                        submit_period_s: number;
-                        version: number;
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getFarmAttackData: {
-        parameters: {
-            query?: {
-                service?: string;
-                team?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        services: {
-                            [key: string]: {
-                                [key: string]: string[];
-                            };
-                        };
-                        fetched_at: components["schemas"]["MaybeTime"];
-                        stale: boolean;
-                        error: string | null;
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getFarmAttackDataRaw: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                part: "raw" | "teams" | "credentials";
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    "X-Stale"?: "true" | "false";
-                    Age?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["FarmOff"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    legacyFarmConfig: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        TEAMS: {
-                            [key: string]: string;
-                        };
-                        FLAG_FORMAT: string;
-                        FLAG_LIFETIME: number;
-                        SUBMIT_PERIOD: number;
-                    };
-                };
-            };
-            403: components["responses"]["FarmTokenWrong"];
-            404: components["responses"]["FarmOff"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    legacyPostFlags: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["FarmNewFlag"][];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["FarmInvalid"];
-            403: components["responses"]["FarmTokenWrong"];
-            404: components["responses"]["FarmOff"];
-            413: components["responses"]["TooLarge"];
-            503: components["responses"]["FarmBusy"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    myFeatures: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /**
-                         * @example {
-                         *       "new-editor": true
-                         *     }
-                         */
-                        features: {
-                            [key: string]: boolean;
-                        };
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listFeatures: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Feature"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getFeature: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Feature"];
-                };
-            };
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
             404: {
@@ -2800,73 +4159,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            default: components["responses"]["Problem"];
-        };
-    };
-    putFeature: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["FeatureRule"];
-            };
-        };
-        responses: {
-            200: {
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Feature"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            201: {
+            413: components["responses"]["TooLarge"];
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Feature"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };
-    deleteFeature: {
+    getInstance: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: string;
+                id: components["parameters"]["InstanceId"];
             };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getAuth: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -2876,197 +4196,197 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuthInfo"];
+                    "application/json": components["schemas"]["Instance"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
-    beginProviderSignIn: {
+    stopInstance: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+                Prefer?: components["parameters"]["PreferWait"];
+            };
             path: {
-                provider: string;
+                id: components["parameters"]["InstanceId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    endProviderSignIn: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                provider: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    register: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name: string;
-                    password: string;
-                    email?: string | null;
-                    code?: string | null;
-                };
-            };
-        };
-        responses: {
-            201: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["Instance"];
                 };
             };
-            400: components["responses"]["Invalid"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    askForReset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    email: string;
-                };
-            };
-        };
-        responses: {
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    resetPassword: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    token: string;
-                    new: string;
+                content: {
+                    "application/json": components["schemas"]["Instance"];
                 };
             };
-        };
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };
-    signIn: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SessionRequest"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    "Set-Cookie"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Me"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    signOut: {
+    execInInstance: {
         parameters: {
             query?: never;
             header?: {
                 "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
             };
-            path?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    machine?: string;
+                    /**
+                     * @example [
+                     *       "sh",
+                     *       "-c",
+                     *       "id"
+                     *     ]
+                     */
+                    command: string[];
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        exit_code: number;
+                        stdout: string;
+                        stderr: string;
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    extendInstance: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            204: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Instance"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLogs: {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["Machine"];
+                tail?: number;
+                follow?: 0 | 1;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    openTerminal: {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["Machine"];
+                cols?: number;
+                rows?: number;
+                command?: string;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            101: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
@@ -3121,6 +4441,36 @@ export interface operations {
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
             409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    myFeatures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example {
+                         *       "new-editor": true
+                         *     }
+                         */
+                        features: {
+                            [key: string]: boolean;
+                        };
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
             default: components["responses"]["Problem"];
         };
     };
@@ -3190,88 +4540,6 @@ export interface operations {
             400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listTokens: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Token"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    createToken: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name: string;
-                    expires_in_s?: number;
-                    scopes?: components["schemas"]["Scope"][];
-                };
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NewToken"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    revokeToken: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
@@ -3454,7 +4722,7 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    listTeams: {
+    listTokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -3469,18 +4737,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        items: components["schemas"]["TeamRow"][];
+                        items: components["schemas"]["Token"][];
                         next: components["schemas"]["Cursor"];
                     };
                 };
             };
-            400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
             default: components["responses"]["Problem"];
         };
     };
-    createTeam: {
+    createToken: {
         parameters: {
             query?: never;
             header?: {
@@ -3493,210 +4759,8 @@ export interface operations {
             content: {
                 "application/json": {
                     name: string;
-                };
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TeamRow"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            409: components["responses"]["Conflict"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getTeam: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TeamWithPeople"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    deleteTeam: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    renameTeam: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name: string;
-                };
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TeamWithPeople"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    addMember: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-                user: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    removeMember: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-                user: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listInvitations: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Invitation"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    createInvitation: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    role?: components["schemas"]["Role"];
-                    team?: string | null;
-                    /** @default 1 */
-                    uses?: number;
-                    /** @default 604800 */
                     expires_in_s?: number;
+                    scopes?: components["schemas"]["Scope"][];
                 };
             };
         };
@@ -3706,7 +4770,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NewInvitation"];
+                    "application/json": components["schemas"]["NewToken"];
                 };
             };
             400: components["responses"]["Invalid"];
@@ -3715,7 +4779,7 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    deleteInvitation: {
+    revokeToken: {
         parameters: {
             query?: never;
             header?: {
@@ -3734,75 +4798,44 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
-    listUsers: {
-        parameters: {
-            query?: {
-                cursor?: components["parameters"]["Cursor"];
-                limit?: components["parameters"]["Limit"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["User"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    createUser: {
+    signIn: {
         parameters: {
             query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    name: string;
-                    password?: string | null;
-                    role?: components["schemas"]["Role"];
-                    team?: string | null;
-                    disabled?: boolean;
-                    email?: string | null;
-                };
+                "application/json": components["schemas"]["SessionRequest"];
             };
         };
         responses: {
             201: {
                 headers: {
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NewUser"];
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            409: {
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3813,15 +4846,13 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    deleteUser: {
+    signOut: {
         parameters: {
             query?: never;
             header?: {
                 "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
             };
-            path: {
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -3834,50 +4865,10 @@ export interface operations {
             };
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
-    changeUser: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name?: string;
-                    password?: string | null;
-                    role?: components["schemas"]["Role"];
-                    team?: string | null;
-                    disabled?: boolean;
-                    email?: string | null;
-                };
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NewUser"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listPermissions: {
+    listTemplates: {
         parameters: {
             query?: never;
             header?: never;
@@ -3892,186 +4883,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        items: components["schemas"]["Permission"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    sessionsOfUser: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Session"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    endSessionsOfUser: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    endSessionOfUser: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: string;
-                session: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    endEverybodysSessions: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        ended: number;
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listJobs: {
-        parameters: {
-            query?: {
-                kind?: string;
-                state?: "waiting" | "running" | "failed" | "done";
-                cursor?: components["parameters"]["Cursor"];
-                limit?: components["parameters"]["Limit500"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Job"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            400: components["responses"]["Problem"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listJobKinds: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["JobKind"][];
+                        items: components["schemas"]["Template"][];
                         next: components["schemas"]["Cursor"];
                     };
                 };
             };
             401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
             default: components["responses"]["Problem"];
         };
     };
-    listJobMinutes: {
+    getTemplate: {
         parameters: {
-            query?: {
-                kind?: string;
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["TemplateId"];
             };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getHealth: {
+        parameters: {
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
@@ -4083,441 +4930,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["JobMinute"][];
-                        next: components["schemas"]["Cursor"];
-                    };
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["Problem"];
-            default: components["responses"]["Problem"];
         };
     };
-    getJob: {
+    getMetrics: {
         parameters: {
             query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobDetail"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    cancelJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    retryJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    runJobNow: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    pauseJobKind: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                kind: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobKind"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    resumeJobKind: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                kind: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobKind"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    listInstances: {
-        parameters: {
-            query?: {
-                owner?: "me" | "all";
-                /**
-                 * @example [
-                 *       "starting",
-                 *       "running"
-                 *     ]
-                 */
-                state?: components["schemas"]["InstanceState"][];
-                cursor?: components["parameters"]["Cursor"];
-                limit?: components["parameters"]["Limit500"];
-            };
             header?: never;
             path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Instance"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    startInstance: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-                Prefer?: components["parameters"]["PreferWait"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    template: string;
-                    context?: string;
-                };
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Instance"];
-                };
-            };
-            202: {
-                headers: {
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Instance"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            413: components["responses"]["TooLarge"];
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getInstance: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Instance"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    stopInstance: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-                Prefer?: components["parameters"]["PreferWait"];
-            };
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Instance"];
-                };
-            };
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Instance"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    extendInstance: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Instance"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    getLogs: {
-        parameters: {
-            query?: {
-                machine?: components["parameters"]["Machine"];
-                tail?: number;
-                follow?: 0 | 1;
-            };
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
             cookie?: never;
         };
         requestBody?: never;
@@ -4530,98 +4952,9 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            404: components["responses"]["NotFound"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
         };
     };
-    execInInstance: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    machine?: string;
-                    /**
-                     * @example [
-                     *       "sh",
-                     *       "-c",
-                     *       "id"
-                     *     ]
-                     */
-                    command: string[];
-                };
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        exit_code: number;
-                        stdout: string;
-                        stderr: string;
-                    };
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    openTerminal: {
-        parameters: {
-            query?: {
-                machine?: components["parameters"]["Machine"];
-                cols?: number;
-                rows?: number;
-                command?: string;
-            };
-            header?: never;
-            path: {
-                id: components["parameters"]["InstanceId"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            101: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    followEvents: {
+    getOpenapi: {
         parameters: {
             query?: never;
             header?: never;
@@ -4635,45 +4968,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "application/json": Record<string, never>;
                 };
             };
-            401: components["responses"]["NotSignedIn"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["Problem"];
         };
     };
-    getUsage: {
-        parameters: {
-            query?: {
-                by?: "cost_centre" | "template" | "owner";
-                from?: string;
-                to?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["UsageRow"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listEngines: {
+    getReadiness: {
         parameters: {
             query?: never;
             header?: never;
@@ -4687,111 +4987,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Engine"][];
-                        next: components["schemas"]["Cursor"];
-                    };
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listPools: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Pool"][];
-                        next: components["schemas"]["Cursor"];
-                    };
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    listLimits: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Limiter"][];
-                        next: components["schemas"]["Cursor"];
-                        counted_in: string;
-                        free: {
-                            route: string;
-                            why: string;
-                        }[];
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    changeLimit: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    name: string;
-                    burst?: number;
-                    rate?: number;
-                    per_day?: number | null;
-                    reset?: boolean;
-                };
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Limiter"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            default: components["responses"]["Problem"];
         };
     };
     openRealtime: {
@@ -4888,210 +5094,6 @@ export interface operations {
                 content?: never;
             };
             403: components["responses"]["EngineRefusal"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getHealth: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Health"];
-                };
-            };
-        };
-    };
-    getReadiness: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Health"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Health"];
-                };
-            };
-        };
-    };
-    getMetrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-        };
-    };
-    getOpenapi: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
-    listTemplates: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Template"][];
-                        next: components["schemas"]["Cursor"];
-                    };
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    getTemplate: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: components["parameters"]["TemplateId"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Template"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    changeTemplate: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: components["parameters"]["TemplateId"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    active?: boolean;
-                    limits?: components["schemas"]["Limits"];
-                    lease?: {
-                        timeout_s?: number;
-                        extend_s?: number;
-                    };
-                    max_instances?: number;
-                    pool?: {
-                        min?: number;
-                        max?: number;
-                    };
-                };
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Template"];
-                };
-            };
-            400: components["responses"]["Invalid"];
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    rebuildTemplate: {
-        parameters: {
-            query?: never;
-            header?: {
-                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
-            };
-            path: {
-                id: components["parameters"]["TemplateId"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Template"];
-                };
-            };
-            401: components["responses"]["NotSignedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };
