@@ -91,3 +91,49 @@ def test_R7_7_changes_are_recorded(server):
     assert {event["kind"] for event in events} == {"feature.changed", "feature.deleted"}
     changed = next(event for event in events if event["kind"] == "feature.changed")
     assert changed["detail"]["percent"] == 12.5 and changed["actor"]
+
+
+def hideable(server):
+    return [item["name"] for item in server.admin().get("/admin/features").expect(200).json["items"]
+            if item["about"].startswith("The whole of it")]
+
+
+def test_R7_7_each_capability_can_be_hidden_as_a_whole_and_comes_back(make_server):
+    server = make_server(config={"engine": {"kind": "fake"}}).start()
+    admin, player = server.admin(), server.user("h-player")
+    routes = admin.get("/admin/permissions").expect(200).json["items"]
+    names = hideable(server)
+    assert {"labs", "farm", "board", "audit", "realtime"} <= set(names)
+    assert not {"identity", "features", "rates"} & set(names), "who hid these could not bring them back"
+
+    def reads_of(name):
+        return [item["path"] for item in routes
+                if item["capability"] == name and item["method"] == "GET" and "{" not in item["path"] and item["path"].startswith("/api/v1/")
+                and item["path"] != "/api/v1/events"]  # a stream: the next test asks for it where it is hidden
+
+    def hidden(caller, path):
+        answer = caller.get(path.removeprefix("/api/v1"))
+        return answer.status == 404 and answer.json["type"].endswith("switched-off")
+
+    for name in names:
+        put(server, name, enabled=False).expect(201)
+        for other in names:
+            for path in reads_of(other):
+                assert hidden(admin, path) is (other == name), (name, path)
+        assert player.get("/me/features").json["features"][name] is False
+        admin.delete(f"/admin/features/{name}").expect(204)
+        assert player.get("/me/features").json["features"][name] is True
+        for path in reads_of(name):
+            assert not hidden(admin, path), (name, path)
+
+
+def test_R7_7_a_capability_is_hidden_for_some(make_server):
+    server = make_server(config={"engine": {"kind": "fake"}}).start()
+    ann, ben = server.user("h-ann"), server.user("h-ben")
+    put(server, "labs", users=["h-ann"]).expect(201)
+    ann.get("/instances").expect(200)
+    ben.get("/instances").expect(404, "switched-off")
+    ben.get("/events").expect(404, "switched-off")
+    ben.get("/me").expect(200)
+    server.restart()
+    ben.get("/instances").expect(404, "switched-off")
