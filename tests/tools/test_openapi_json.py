@@ -1,8 +1,10 @@
 """tools/openapi_json.py joins the API's files into one document, and says what two of them declare."""
 import json
 import pathlib
+import re
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMON = """
@@ -56,6 +58,21 @@ def build(tool, tmp_path):
 
 def test_the_committed_document_is_what_the_files_say(tool, capsys):
     assert tool("openapi_json.py").main(["--check", str(ROOT)]) == 0, capsys.readouterr().err
+
+
+def test_a_route_stands_in_the_file_of_its_capability():
+    """docs/routes.md has the routes by the capability that declares them."""
+    owner, routes = "", {}
+    for line in (ROOT / "docs" / "routes.md").read_text().split("\n"):
+        route = re.match(r"\| ([A-Z]+) \| `([^`]+)` ", line)
+        if line.startswith("## "):
+            owner = line[3:]
+        elif route:
+            routes[route.groups()] = owner
+    files = {(method.upper(), path): file.stem for file in (ROOT / "api" / "paths").glob("*.yaml")
+             for path, item in yaml.safe_load(file.read_text())["paths"].items() for method in item if method != "parameters"}
+    assert len(routes) > 90 and set(files) == set(routes)
+    assert {route: (owner, files[route]) for route, owner in routes.items() if files[route].split("_")[0] != owner} == {}
 
 
 def test_files_become_one_document(build):
