@@ -10,10 +10,12 @@
 #include <boost/json/parse.hpp>
 
 #include <filesystem>
+#include <fstream>
 
 #include "cli/words.h"
 #include "config/keys.h"
 #include "config/settings.h"
+#include "engine/docker/facts.h"
 #include "engine/isolation/nft.h"
 #include "net/client.h"
 
@@ -55,6 +57,16 @@ Result<http::Response> ask_engine(const config::Engine& engine, const std::strin
 
 std::string why(const Error& error) { return error.cause.empty() ? error.reason : error.cause; }
 
+/// Whether templates' `disk` holds. The mounts are this host's: of an engine elsewhere only its storage is known.
+std::string disk_limits(const config::Engine& engine) {
+  const auto answer = ask_engine(engine, "/info");
+  boost::system::error_code error;
+  const auto info = answer ? json::parse(answer->body, error) : json::value();
+  std::ifstream mounts(engine.url.starts_with("unix:") ? "/proc/self/mounts" : "/dev/null");
+  return engine::docker::limits_disk(info, mounts) ? "machines' disk limits hold"
+                                                   : "its storage cannot limit machines' disks";
+}
+
 Check check_engine(const config::Engine& engine) {
   if (engine.kind == config::EngineKind::kFake)
     return {Verdict::kWarn, "engine", "the fake one", "It starts no machines. Set engine.kind = \"docker\"."};
@@ -76,7 +88,10 @@ Check check_engine(const config::Engine& engine) {
   if (minor < 41)
     return {Verdict::kFail, "engine", fmt::format("its API is {}; 1.41 is needed", api),
             "Update Docker to 20.10 or later."};
-  return {Verdict::kOk, "engine", fmt::format("Docker {}, API {}", text_of(version, "Version"), api), {}};
+  return {Verdict::kOk,
+          "engine",
+          fmt::format("Docker {}, API {}; {}", text_of(version, "Version"), api, disk_limits(engine)),
+          {}};
 }
 
 Check check_firewall() {

@@ -161,8 +161,7 @@ std::string to_json(const templates::LeasePolicy& lease) {
                          {"max_added", lease.max_added.count()},
                          {"max_total", lease.max_total.count()},
                          {"by_context", std::move(contexts)},
-                         {"sweep_at", lease.sweep_at},
-                         {"grace", lease.grace.count()}};
+                         {"sweep_at", lease.sweep_at}};
   return json::serialize(all);
 }
 
@@ -184,7 +183,6 @@ Result<templates::LeasePolicy> parse_lease(std::string_view text) {
     }
   }
   lease.sweep_at = text_of(*root, "sweep_at");
-  lease.grace = std::chrono::seconds{number_of(*root, "grace")};
   return lease;
 }
 

@@ -30,7 +30,6 @@ struct Endpoint {
   std::string machine;  ///< the service's name
   std::uint16_t port = 0;
   EndpointKind kind = EndpointKind::kHttp;
-  bool owner_only = false;
 };
 
 /// The numbers of a lease policy; see labs/lease.h for what they mean. Zero: not limited.
@@ -45,7 +44,6 @@ struct LeasePolicy {
   std::chrono::seconds max_total{0};
   std::map<std::string, std::chrono::seconds> by_context;  ///< first lease by context ("exam" → 3 h)
   std::string sweep_at;                                    ///< "18:00": expiry only at the daily sweep; empty: at once
-  std::chrono::seconds grace{0};                           ///< kept (stopped for the player) this long after the end
 };
 
 struct Ready {
@@ -166,7 +164,6 @@ struct Template {
   bool egress = false;
   int max_instances = 0;  ///< 0: not limited
   std::optional<Credentials> credentials;
-  std::vector<std::string> access;
   std::vector<Problem> problems;  ///< errors and warnings; broken if one is an error
 
   /// All that needs an image: the services, and behind them the solver.

@@ -119,7 +119,6 @@ class FolderReader {
     out_.pause_after = settings_.pause_after;
     out_.max_instances = settings_.max_instances;
     out_.credentials = settings_.credentials;
-    out_.access = settings_.access;
   }
 
   void read_dotenv() {
@@ -280,26 +279,38 @@ class FolderReader {
           problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.machine)));
         continue;
       }
-      add_endpoint({said.name, machine->name, said.port, said.kind.value_or(guess_kind(said.port)), said.owner_only},
-                   said.place);
+      add_endpoint({said.name, machine->name, said.port, said.kind.value_or(guess_kind(said.port))}, said.place);
     }
     for (const auto& port : settings_.ports) {
       const bool there =
           std::ranges::any_of(settings_.endpoints, [&](const auto& one) { return one.port == port.value; });
       const Service* machine = there ? nullptr : machine_for(port.value, port.place);
-      if (machine) add_endpoint({"", machine->name, port.value, kind_of(machine->name, port.value), false}, port.place);
+      if (machine) add_endpoint({"", machine->name, port.value, kind_of(machine->name, port.value)}, port.place);
     }
     if (settings_.ports.empty() && settings_.endpoints.empty()) {
       for (const auto& [machine, port] : published_) {
         const std::string name = name_taken(port.name) ? std::string{} : port.name;
-        add_endpoint({name, machine, port.port, port.kind.value_or(guess_kind(port.port)), false}, port.place);
+        add_endpoint({name, machine, port.port, port.kind.value_or(guess_kind(port.port))}, port.place);
       }
     }
     if (out_.endpoints.size() > 64) problems_.error({}, "more than 64 endpoints");
-    const bool terminal = std::ranges::find(out_.access, "terminal") != out_.access.end();
+    settle_access();
+    const bool terminal =
+        std::ranges::find(settings_.access, "terminal", &Said<std::string>::value) != settings_.access.end();
     if (out_.endpoints.empty() && !terminal) {
       problems_.warn(place_of("instance.toml"),
                      "no endpoint: say `ports`, or access = [\"terminal\"] if there is nothing to connect to");
+    }
+  }
+
+  /// What an author says of the ways in must be there: what one reads in the file is so.
+  void settle_access() {
+    for (const auto& [word, place] : settings_.access) {
+      const auto kind = word == "web" ? EndpointKind::kHttp : EndpointKind::kTcp;
+      if (word == "terminal" || std::ranges::find(out_.endpoints, kind, &Endpoint::kind) != out_.endpoints.end())
+        continue;
+      problems_.warn(place,
+                     fmt::format("access \"{}\" needs an endpoint of kind {}, and there is none", word, word_of(kind)));
     }
   }
 

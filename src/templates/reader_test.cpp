@@ -291,6 +291,26 @@ TEST(R1_1, ADiskLimitIsKeptAndItsReachSaid) {
   EXPECT_EQ(problem_with(tmpl, "a disk limit holds only where").line, 3);
 }
 
+TEST(R1_1, WaysInThatAreNotThereAreTold) {
+  TestFolder folder;
+  const auto web = read_toml(folder, "image = \"x\"\nports = [80]\naccess = [\"web\", \"ssh\", \"terminal\"]\n");
+  EXPECT_FALSE(web.broken());
+  EXPECT_EQ(problem_with(web, "access \"ssh\" needs an endpoint of kind tcp").line, 3);
+  EXPECT_FALSE(says(web, "access \"web\""));
+  EXPECT_FALSE(says(web, "access \"terminal\""));
+  const auto tcp = read_toml(folder, "image = \"x\"\nports = [22]\naccess = [\"web\", \"ssh\", \"tcp\"]\n");
+  EXPECT_TRUE(says(tcp, "access \"web\" needs an endpoint of kind http"));
+  EXPECT_FALSE(says(tcp, "needs an endpoint of kind tcp"));
+}
+
+TEST(R2_4, AnEndpointForItsOwnerAloneIsRefusedUntilTheGatewayKeepsIt) {
+  TestFolder folder;
+  const auto tmpl = read_toml(folder, "image = \"x\"\n[[endpoint]]\nport = 80\nowner_only = true\n");
+  EXPECT_TRUE(tmpl.broken());
+  EXPECT_EQ(problem_with(tmpl, "owner_only is refused").line, 4);
+  EXPECT_TRUE(says(tmpl, "per_owner = true"));
+}
+
 TEST(R1_2, ADoubleDashDividesEndpointsFromInstancesAndIsNoPartOfAName) {
   TestFolder folder;
   EXPECT_EQ(problem_with(read_toml(folder, "id = \"a--b\"\nimage = \"x\"\nports = [80]\n"), "an id has").line, 1);
@@ -317,7 +337,6 @@ TEST(R1_8, TheThreePoliciesHaveTheirNumbers) {
   EXPECT_EQ(chat.timeout, hours{168});
   EXPECT_EQ(chat.extend_by, hours{168});
   EXPECT_EQ(chat.sweep_at, "18:00");
-  EXPECT_EQ(chat.grace, hours{168});
 }
 
 TEST(R1_8, OwnNumbersReplaceThoseOfThePolicy) {
@@ -348,13 +367,12 @@ ports = [80]
 name = "sql"
 machine = "db"
 port = 5432
-owner_only = true
+owner_only = false
 )");
   EXPECT_THAT(problems_text(tmpl), IsEmpty());
   ASSERT_EQ(tmpl.endpoints.size(), 2u);
   EXPECT_EQ(tmpl.endpoints[0].name, "sql");
   EXPECT_EQ(tmpl.endpoints[0].machine, "db");
-  EXPECT_TRUE(tmpl.endpoints[0].owner_only);
   EXPECT_EQ(tmpl.endpoints[1].machine, "web");
   const Template wrong = read_toml(folder, "ports = [9]\n[[endpoint]]\nmachine=\"nobody\"\nport=1\n");
   EXPECT_EQ(problem_with(wrong, "no service has port 9").line, 1);

@@ -229,7 +229,10 @@ void read_sizes(const Node* service, ReadContext& context, engine::Resources& re
   const auto& disk = context.settings.limits.disk;
   resources.disk = disk ? disk->value : bounds.defaults.disk;
   if (disk)
-    context.problems.warn(disk->place, "a disk limit holds only where the engine's storage can limit a machine");
+    context.problems.warn(
+        disk->place,
+        "a disk limit holds only where the engine's storage can limit a machine (overlay2 on xfs with pquota, "
+        "btrfs, zfs); `tiltyard doctor` says whether it can");
   if (bounds.ceiling.disk > 0 && resources.disk > bounds.ceiling.disk) {
     if (disk) over(context, disk->place, "a disk limit", bytes_text(disk->value), bytes_text(bounds.ceiling.disk));
     resources.disk = bounds.ceiling.disk;

@@ -264,7 +264,12 @@ void read_endpoint(Table& table, Settings& settings) {
     if (auto known = endpoint_kind(kind->value)) endpoint.kind = *known;
     else table.problems().error(kind->place, std::move(known.error().message));
   }
-  if (auto only = table.flag("owner_only")) endpoint.owner_only = only->value;
+  if (auto only = table.flag("owner_only"); only && only->value) {
+    table.problems().error(
+        only->place,
+        "owner_only is refused: the gateway lets everybody in who knows the address. Take it out, and "
+        "let the program ask for a password ([credentials] per_owner = true draws one for each owner)");
+  }
   table.finish();
   if (endpoint.port != 0) settings.endpoints.push_back(std::move(endpoint));
 }
@@ -310,8 +315,8 @@ void read_words(Table& top, Settings& settings) {
     if (std::ranges::find(kAccess, word.value) == kAccess.end()) {
       top.problems().error(word.place, fmt::format("access \"{}\" is not known; there are web, tcp, ssh and terminal{}",
                                                    printable(word.value), did_you_mean(word.value, kAccess)));
-    } else if (std::ranges::find(settings.access, word.value) == settings.access.end()) {
-      settings.access.push_back(word.value);
+    } else {
+      settings.access.push_back(word);
     }
   }
   for (auto& profile : top.texts("profiles")) settings.profiles.push_back(profile.value);
@@ -510,7 +515,6 @@ LeasePolicy chat_policy() {
   policy.timeout = std::chrono::days{7};
   policy.extend_by = std::chrono::days{7};
   policy.sweep_at = "18:00";
-  policy.grace = std::chrono::days{7};
   return policy;
 }
 

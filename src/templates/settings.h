@@ -33,7 +33,6 @@ struct EndpointSettings {
   std::string name, machine;
   std::uint16_t port = 0;
   std::optional<EndpointKind> kind;
-  bool owner_only = false;
   Place place;
 };
 
@@ -77,7 +76,7 @@ struct Settings {
   PoolPolicy pool;
   std::optional<SolverSettings> solver;
   std::chrono::seconds pause_after{0};
-  std::vector<std::string> access;
+  std::vector<Said<std::string>> access;
   std::vector<std::string> profiles;
   std::map<std::string, std::string> variables;
   std::optional<Said<bool>> egress;

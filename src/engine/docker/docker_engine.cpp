@@ -4,9 +4,12 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <fstream>
+
 #include "base/offload.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
+#include "engine/docker/facts.h"
 #include "engine/docker/freezer.h"
 #include "engine/docker/same_files.h"
 #include "engine/docker/watcher.h"
@@ -84,6 +87,8 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   out.os = text(at(*info, "OSType"));
   out.arch = text(at(*info, "Architecture"));
   out.runtime = text(at(*info, "DefaultRuntime"));
+  std::ifstream mounts(local_ ? "/proc/self/mounts" : "/dev/null");
+  limits_disk_ = limits_disk(*info, mounts);
   out.cpus = static_cast<int>(number(at(*info, "NCPU")));
   out.memory = number(at(*info, "MemTotal"));
   out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));

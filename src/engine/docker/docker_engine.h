@@ -31,7 +31,7 @@ struct DockerOptions {
 
 namespace isolation {
 class Firewall;
-}
+}  // namespace isolation
 namespace docker {
 class Connection;
 class Freezer;
@@ -126,6 +126,7 @@ class DockerEngine final : public Engine {
   DockerOptions options_;
   std::string unix_path_;  ///< empty: over TCP
   bool local_;
+  bool limits_disk_ = false;  ///< as the engine's last fingerprint says
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
   std::unique_ptr<isolation::Firewall> firewall_;

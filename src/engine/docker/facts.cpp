@@ -127,6 +127,24 @@ Resource listed_volume(const json::value& item) {
   return out;
 }
 
+bool limits_disk(const json::value& info, std::istream& mounts) {
+  const std::string driver = text(at(info, "Driver")), root = text(at(info, "DockerRootDir"));
+  if (driver == "btrfs" || driver == "zfs") return true;
+  if (driver != "overlay2") return false;
+  // The innermost mount that has the engine's folder.
+  std::string best, options;
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string device, where, kind, how;
+    fields >> device >> where >> kind >> how;
+    const bool within = where == "/" || root == where || root.starts_with(where + "/");
+    if (!within || where.size() < best.size()) continue;
+    best = where;
+    options = kind == "xfs" ? "," + how + "," : "";
+  }
+  return options.contains(",pquota,") || options.contains(",prjquota,");
+}
+
 std::vector<UsedRange> ranges_of(const json::value& network) {
   std::vector<UsedRange> out;
   const json::array* configs = at(at(network, "IPAM"), "Config").if_array();

@@ -16,6 +16,10 @@ MachineStatus machine_status(const boost::json::value& inspected);
 Resource listed_machine(const boost::json::value& item);
 Resource listed_network(const boost::json::value& item);
 Resource listed_volume(const boost::json::value& item);
+/// Whether the storage of an engine with this /info can limit what a machine writes. overlay2 can on xfs with project
+/// quotas, which `mounts` (a text like /proc/self/mounts, of the engine's host) tells.
+/// https://docs.docker.com/reference/cli/docker/container/create/#storage-opt
+bool limits_disk(const boost::json::value& info, std::istream& mounts);
 /// The IPv4 ranges of a listed network, and the host's interface for it.
 std::vector<UsedRange> ranges_of(const boost::json::value& network);
 std::string bridge_of(const boost::json::value& network);

@@ -156,7 +156,6 @@ json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
   if (!spec.sysctls.empty()) host["Sysctls"] = object_of(spec.sysctls);
   if (!spec.runtime.empty()) host["Runtime"] = spec.runtime;
   if (!spec.extra_hosts.empty()) host["ExtraHosts"] = strings(spec.extra_hosts);
-  if (!spec.dns.empty()) host["Dns"] = strings(spec.dns);
   return host;
 }
 
@@ -217,6 +216,11 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
   Body out;
   // Of all networks, however many the engine's version takes at once: an upgraded engine has the same machines.
   out.hash = seal(body, labels);
+  if (options.limits_disk && spec.resources.disk > 0) {
+    body["HostConfig"].as_object()["StorageOpt"] = {{"size", std::to_string(spec.resources.disk)}};
+  }
+  // Nor of where names are asked for: what versions made that left that out is the same machine.
+  if (!spec.dns.empty()) body["HostConfig"].as_object()["Dns"] = strings(spec.dns);
   if (!options.all_networks && spec.networks.size() > 1) {
     const Attachment& first = spec.networks.front();
     body["NetworkingConfig"] = {{"EndpointsConfig", json::object{{first.network, endpoint(first)}}}};

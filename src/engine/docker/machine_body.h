@@ -16,6 +16,7 @@ inline constexpr char kPortTrafficOption[] = "com.docker.network.bridge.enable_i
 struct BodyOptions {
   std::string log_driver;
   bool all_networks = false;  ///< the engine takes several endpoints at create (API 1.44 and later)
+  bool limits_disk = false;   ///< its storage can limit what a machine writes
 };
 
 struct Body {

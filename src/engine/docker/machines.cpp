@@ -44,6 +44,7 @@ asio::awaitable<Result<Handle>> DockerEngine::create(MachineSpec spec) {
   if (!usable) co_return fail(std::move(usable.error()));
   BodyOptions options;
   options.log_driver = options_.log_driver;
+  options.limits_disk = limits_disk_;
   options.all_networks = connection_->at_least(44);
   const Body body = machine_body(spec, mine(spec.labels), options);
   const auto instance = spec.labels.find(kLabelInstance);

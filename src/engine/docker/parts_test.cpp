@@ -179,6 +179,38 @@ TEST(R1_13, WhoMadeItIsNotInTheHashOfAMachine) {
   EXPECT_THAT(now.json, HasSubstr(R"("tiltyard.server":"0123")"));
 }
 
+TEST(R1_5, WhereNamesAreAskedForIsSaidButNotInTheHash) {
+  MachineSpec machine;
+  machine.name = "m";
+  const Body before = machine_body(machine, {}, {});
+  machine.dns = {"10.64.0.1"};
+  const Body now = machine_body(machine, {}, {});
+  EXPECT_EQ(before.hash, now.hash) << "a machine of a version that left it out is the same";
+  EXPECT_THAT(now.json, HasSubstr(R"("Dns":["10.64.0.1"])"));
+}
+
+TEST(R1_5, ADiskLimitIsGivenWhereTheStorageKeepsIt) {
+  const auto info = boost::json::parse(R"({"Driver": "overlay2", "DockerRootDir": "/var/lib/docker"})");
+  const auto holds = [&](const boost::json::value& about, const std::string& mounts) {
+    std::istringstream text(mounts);
+    return limits_disk(about, text);
+  };
+  const std::string root = "/dev/a / ext4 rw 0 0\n";
+  EXPECT_FALSE(holds(info, root));
+  EXPECT_FALSE(holds(info, root + "/dev/b /var/lib xfs rw,noquota 0 0\n"));
+  EXPECT_TRUE(holds(info, root + "/dev/b /var/lib/docker xfs rw,prjquota 0 0\n"));
+  EXPECT_TRUE(holds(info, "/dev/b /var xfs rw,pquota 0 0\n" + root));
+  EXPECT_FALSE(holds(info, root + "/dev/b /var/lib/dock xfs rw,prjquota 0 0\n")) << "another folder";
+  EXPECT_FALSE(holds(info, "/dev/b / xfs rw,prjquota 0 0\n/dev/c /var/lib/docker ext4 rw 0 0\n"));
+  EXPECT_TRUE(holds(boost::json::parse(R"({"Driver": "btrfs"})"), ""));
+  MachineSpec machine;
+  machine.resources.disk = 100 << 20;
+  BodyOptions options;
+  EXPECT_THAT(machine_body(machine, {}, options).json, Not(HasSubstr("StorageOpt")));
+  options.limits_disk = true;
+  EXPECT_THAT(machine_body(machine, {}, options).json, HasSubstr(R"("StorageOpt":{"size":"104857600"})"));
+}
+
 TEST(R1_5, RoutesOfTheHostAreRangesInUse) {
   std::istringstream text(
       "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
