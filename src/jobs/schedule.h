@@ -16,7 +16,7 @@ namespace tiltyard::jobs {
 /// Europe/Berlin".
 class Schedule {
  public:
-  /// From 1 second (kMemory: 10 ms) to 366 days: `interval-invalid`.
+  /// From 10 ms to 366 days: `interval-invalid`. With Keep::kDisk each firing is a write: think in seconds there.
   static Result<Schedule> every(std::chrono::milliseconds period);
   /// Errors as for Cron::parse.
   static Result<Schedule> cron(std::string_view line, std::string_view zone);
