@@ -23,8 +23,6 @@ const std::vector<Limiter> kStandard = {
     Limiter{"admin-read", "Staff reading lists and figures", Key::kUser, {300, 600, 0}, kMinute},
     Limiter{"admin-change", "Staff changing settings", Key::kUser, {60, 120, 10'000}, kMinute},
     Limiter{"document", "The API's own description", Key::kAddress, {60, 120, 0}, kMinute},
-    Limiter{"other", "Whatever has no limiter of its own", Key::kUser, {60, 120, 0}, kMinute},
-    Limiter{"other-open", "The same where nobody is signed in", Key::kAddress, {120, 240, 0}, kMinute},
 };
 
 }  // namespace
