@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+
+#include "house/checks.h"
 
 namespace tiltyard::app {
 namespace {
@@ -56,6 +59,21 @@ TEST(R7_6, WhatTwoCapabilitiesDeclareStopsTheStartWithBothNames) {
   EXPECT_EQ(refusal(kMigration), "The migration 700 is declared by farm and by doubled.");
   EXPECT_EQ(refusal(kSwitch), "The switch labs is declared by labs and by doubled.");
   EXPECT_EQ(refusal(kName), "The capability farm is declared by farm and by farm.");
+}
+
+/// Those that all share, and those of each capability.
+TEST(R7_6, TheTableOfLimitersIsSound) {
+  const auto all = capabilities();
+  const auto limiters = house::limiters_of(all, limits::standard_limiters());
+  ASSERT_TRUE(limiters) << limiters.error().message;
+  for (const auto& limiter : *limiters) {
+    EXPECT_FALSE(limiter.about.empty());
+    EXPECT_GE(limiter.standard.burst, 1);
+    EXPECT_GE(limiter.standard.rate, 1);
+    if (limiter.standard.per_day > 0) EXPECT_GE(limiter.standard.per_day, limiter.standard.burst) << limiter.name;
+    EXPECT_GE(limiter.window, std::chrono::seconds{60});
+  }
+  EXPECT_GE(limiters->size(), 20U);
 }
 
 /// After a change of a declaration: UPDATE_DOCS=1 app_test --gtest_filter='*RoutesIsTrue'

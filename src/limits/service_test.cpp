@@ -3,8 +3,6 @@
 
 #include <boost/json/parse.hpp>
 
-#include <set>
-
 #include "bus/event_log.h"
 #include "jobs/jobs.h"
 #include "limits/limits.h"
@@ -98,19 +96,6 @@ class Limits : public ::testing::Test {
   std::unique_ptr<Service> service_;
   http::Request request_;
 };
-
-TEST(R7_6, TheTableIsSound) {
-  std::set<std::string_view> names;
-  for (const auto& limiter : standard_limiters()) {
-    EXPECT_TRUE(names.insert(limiter.name).second) << limiter.name;
-    EXPECT_FALSE(limiter.about.empty());
-    EXPECT_GE(limiter.standard.burst, 1);
-    EXPECT_GE(limiter.standard.rate, 1);
-    if (limiter.standard.per_day > 0) EXPECT_GE(limiter.standard.per_day, limiter.standard.burst) << limiter.name;
-    EXPECT_GE(limiter.window, 60s);
-  }
-  EXPECT_GE(names.size(), 20U);
-}
 
 TEST(R7_6, OneSubscriberIsOneAddress) {
   const auto share = [](const char* text) { return address_share(asio::ip::make_address(text)); };
