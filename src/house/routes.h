@@ -60,7 +60,8 @@ class Routes {
   const std::vector<std::string>& faults() const { return faults_; }
   /// nullptr: nobody has declared it.
   const Declared* find(std::string_view method, std::string_view pattern) const;
-  const Declared& of(const http::Route& route) const { return declared_[router_.place(route)]; }
+  /// `route` is one of the router's own.
+  const Declared& of(const http::Route& route) const { return declared_.at(router_.place(route)); }
   http::Router& router() const { return router_; }
 
  private:

@@ -337,10 +337,9 @@ void note_address(const Service::State& state, http::Request& request) {
   request.client_address = client ? http::address_text(*client) : std::string();
 }
 
-asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, const http::Route& route) {
+asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, house::Rights needs) {
   note_address(*state, request);
   if (auto clean = check_query(request); !clean) co_return fail(std::move(clean.error()));
-  const auto& needs = state->routes->of(route).rights;
   if (needs.access == http::Access::kOpen) co_return Result<>{};
   auto found = co_await find_caller(state, request);
   if (!found) {

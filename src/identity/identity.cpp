@@ -137,7 +137,11 @@ asio::awaitable<Result<std::optional<Secret>>> Service::setup_link() {
 }
 
 asio::awaitable<Result<>> Service::authorise(http::Request& request, const http::Route& route) {
-  return authorise_request(state_, request, route);
+  return authorise_request(state_, request, state_->routes->of(route).rights);
+}
+
+asio::awaitable<Result<>> Service::authorise(http::Request& request, house::Rights needs) {
+  return authorise_request(state_, request, needs);
 }
 
 void Service::note_address(http::Request& request) const { identity::note_address(*state_, request); }

@@ -147,6 +147,8 @@ class Service {
   /// Router filter: finds the principal (bearer token, session cookie, admin token), checks the route's access and
   /// CSRF.
   asio::awaitable<Result<>> authorise(http::Request& request, const http::Route& route);
+  /// The same by rights that are no route's own.
+  asio::awaitable<Result<>> authorise(http::Request& request, house::Rights needs);
   /// Whose address it is, behind trusted proxies; for what is let in by a credential that is not ours.
   void note_address(http::Request& request) const;
   /// The same, for any thread; nullopt: it cannot be told.

@@ -133,7 +133,7 @@ Principal make_principal(const sql::User& user, std::string strategy, std::strin
 /// `csrf` when the browser says that another site's page made the request.
 Result<> check_same_origin(const http::Request& request);
 void note_address(const Service::State& state, http::Request& request);
-asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, const http::Route& route);
+asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, house::Rights needs);
 
 // admin_token.cpp
 /// Reads the token from `folder`/admin.token, or makes it (mode 0600, all or nothing).

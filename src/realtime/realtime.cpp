@@ -57,10 +57,10 @@ asio::awaitable<Result<Opaque>> Service::State::greet(http::Request request) {
   co_return Opaque(std::move(greeting));
 }
 
-/// By the rules of the stream of news, which shows the same: whoever may follow that may connect.
 asio::awaitable<Result<Who>> Service::State::identify(http::Request request) {
-  static const http::Route kNews{"GET", "/api/v1/events", http::Access::kSignedIn, {}};
-  auto allowed = co_await parts.identity.authorise(request, kNews);
+  // What it takes to connect; each room has rules of its own.
+  constexpr house::Rights kToConnect{house::Access::kSignedIn, house::Scope::kRead, house::Whose::kSelf};
+  auto allowed = co_await parts.identity.authorise(request, kToConnect);
   if (!allowed) co_return fail(std::move(allowed.error()));
   co_return std::any_cast<Who>(request.principal);
 }
