@@ -95,8 +95,9 @@ asio::awaitable<void> run(net::Loops& loops, int argc, char** argv) {
     return std::make_shared<Mirror>(std::move(channel));
   });
   http::Router router(loops.home());
-  engine.add_routes(router, "/socket.io/");
-  mirror.add_routes(router, "/engine.io/");
+  house::Routes routes(router);
+  engine.add_routes(routes, "/socket.io/");
+  mirror.add_routes(routes, "/engine.io/");
   http::ServerOptions options;
   options.listen = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "3000");
   options.max_connections = 100'000;
