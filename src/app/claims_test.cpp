@@ -54,7 +54,7 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
     home([&] {
       for (const auto& live : service_->all_live()) {
         const auto& instance = live->instance;
-        if (live->busy) continue;
+        if (!live->free()) continue;
         pages.emplace(instance.id, page_of(instance.id));
         if (instance.state == InstanceState::kRunning) owners.emplace(instance.id, instance.owner);
       }

@@ -4,8 +4,12 @@
 #include <algorithm>
 
 #include "base/failpoint.h"
+#include "engine/engine.h"
+#include "identity/identity.h"
+#include "jobs/jobs.h"
 #include "labs/lease.h"
-#include "labs/service.h"
+#include "labs/machines.h"
+#include "labs/warm_pools.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -23,32 +27,29 @@ const metrics::Histogram& claim_seconds() {
 
 }  // namespace
 
-/// The oldest that waits for an owner of this very template; null: none. It is the caller's from here on.
-LiveRef Service::take(const templates::Template& tmpl) {
+std::optional<Hold> WarmPools::take(const templates::Template& tmpl) {
   const auto found = shelves_.find(tmpl.id);
-  if (found == shelves_.end()) return nullptr;
+  if (found == shelves_.end()) return std::nullopt;
   auto& ready = found->second.ready;
   // Those who queue for this template came first.
-  const auto queues = [&tmpl](const LiveRef& live) { return live->instance.tmpl == tmpl.id; };
-  if (std::any_of(queue_.begin(), queue_.end(), queues)) return nullptr;
-  const bool may_start = queue_.empty() && room();
+  if (queue_.holds(tmpl.id)) return std::nullopt;
+  const bool may_start = queue_.at_once();
   const auto fits = [&](const LiveRef& live) {
-    return !live->busy && !live->stop_requested && *live->instance.template_hash == tmpl.hash &&
-           (!live->created_only || may_start);
+    return live->free() && *live->instance.template_hash == tmpl.hash && (live->kept != Kept::kCreated || may_start);
   };
   const auto at = std::find_if(ready.begin(), ready.end(), fits);
-  if (at == ready.end()) return nullptr;
+  if (at == ready.end()) return std::nullopt;
   LiveRef live = *at;
   ready.erase(at);
-  live->busy = true;
+  Hold hold(live, Doing::kClaiming);
   last_claim_ = SteadyClock::now();
   found->second.note_claim(tmpl.pool, last_claim_);
   parts_.jobs.poke(kPools);
-  return live;
+  return hold;
 }
 
 /// The row as it is for its new owner.
-Instance Service::claimed(const Live& live, const identity::Principal& who, std::string context) const {
+Instance WarmPools::claimed(const Live& live, const identity::Principal& who, std::string context) const {
   Instance next = live.instance;
   next.pool = PoolRole::kClaimed;
   next.owner = who.owner();
@@ -63,40 +64,40 @@ Instance Service::claimed(const Live& live, const identity::Principal& who, std:
   return next;
 }
 
-/// Hands `live`, just taken from its shelf, to `who`. What fails before the commit puts it back; after the commit the
-/// instance is the owner's, and a crash is made good by the same `claim` of each step at the next start.
-asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Principal who, std::string context,
-                                                 bus::Actor actor) {
+asio::awaitable<Result<Instance>> WarmPools::claim(Hold hold, identity::Principal who, std::string context,
+                                                   bus::Actor actor) {
   const auto begun = SteadyClock::now();
+  const auto live = hold.live();
   const auto owner = who.owner();
   live->claimant = owner;
-  ++by_owner_[owner];
+  instances_.one_more(owner);
   auto next = claimed(*live, who, std::move(context));
-  auto placed = co_await give_ports(&next);
+  auto placed = co_await planner_.give_ports(&next);
   if (placed) {
-    next.state = live->created_only ? InstanceState::kStarting : InstanceState::kRunning;
-    if (!live->created_only) {
+    next.state = live->kept == Kept::kCreated ? InstanceState::kStarting : InstanceState::kRunning;
+    if (live->kept != Kept::kCreated) {
       next.started_at = next.created_at;
       next.expires_at = *next.started_at + first_lease(next.lease, next.context);
     }
-    const bus::KindRef kind = live->created_only ? events::kAsked : events::kRunning;
+    const bus::KindRef kind = live->kept == Kept::kCreated ? events::kAsked : events::kRunning;
     auto before = co_await failpoint("labs.claim.commit.before");
-    placed = before ? co_await commit_claim(live, next, event_of(next, kind, actor)) : std::move(before);
+    placed = before ? co_await commit_claim(live, next, instances_.event_of(next, kind, actor)) : std::move(before);
   }
   if (!placed) {
-    release_ports(next);
-    put_back(live);
+    planner_.release_ports(next);
+    put_back(std::move(hold));
     co_return fail(std::move(placed.error()));
   }
   co_await failpoint("labs.claim.commit.after");
   live->instance = std::move(next);
   live->claimant.reset();
   live->step_clock = begun;
-  if (live->created_only) {
-    live->created_only = false;
-    ++spawning_;
-    announce(*live, events::kAsked, actor);
-    begin(live, "spawn", spawn(live));
+  if (live->kept == Kept::kCreated) {
+    live->kept = Kept::kRunning;
+    live->work.move(Doing::kSpawning);
+    queue_.take_place();
+    instances_.announce(*live, events::kAsked, actor);
+    instances_.start(std::move(hold), "spawn", queue_.spawn(live));
     co_return live->instance;
   }
   auto handed = co_await hand_over(live);
@@ -107,7 +108,7 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
                {"message", handed.error().message},
                {"cause", handed.error().cause}});
     live->instance.reason = Reason{handed.error().reason, handed.error().message};
-    begin(live, "claim", unmake(live, InstanceState::kFailed));
+    instances_.start(std::move(hold), "claim", saga_.unmake(live, InstanceState::kFailed));
     co_return live->instance;
   }
   const auto took = SteadyClock::now() - begun;
@@ -115,29 +116,29 @@ asio::awaitable<Result<Instance>> Service::claim(LiveRef live, identity::Princip
   live->instance.timings.emplace_back("claim", std::chrono::duration_cast<std::chrono::microseconds>(took));
   metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", "claimed"}}).add();
   parts_.jobs.poke(kIdle);
-  announce(*live, events::kRunning, actor);
-  begin(live, "settle a claim", settle_claim(live));
+  instances_.announce(*live, events::kRunning, actor);
+  instances_.start(std::move(hold), "settle a claim", settle(live));
   co_return live->instance;
 }
 
 /// The commit, and beside it what the steps can have ready by then.
-asio::awaitable<Result<>> Service::commit_claim(LiveRef live, Instance next, bus::Event event) {
+asio::awaitable<Result<>> WarmPools::commit_claim(LiveRef live, Instance next, bus::Event event) {
   std::vector<asio::awaitable<Result<>>> works;
   const auto owner = next.owner;
   works.push_back(rows_.claim(std::move(next), std::move(event)));
-  for (const auto& step : steps_) works.push_back(step->prepare_claim(live, owner));
+  for (const auto& step : saga_.steps()) works.push_back(step->prepare_claim(live, owner));
   auto results = co_await all_of(std::move(works));
   // What could not be prepared fails again, and with better reason, in the step's own claim.
   co_return std::move(results.front());
 }
 
 /// Each step gives what it made to the owner in the row; those that wait for an owner do their part now.
-asio::awaitable<Result<>> Service::hand_over(LiveRef live) {
-  if (live->frozen) {
-    auto thawed = co_await each_machine(live, &engine::Engine::thaw, std::make_shared<bool>(false));
+asio::awaitable<Result<>> WarmPools::hand_over(LiveRef live) {
+  if (live->kept == Kept::kFrozen) {
+    auto thawed = co_await each_machine(parts_.engine, live, &engine::Engine::thaw);
     if (!thawed) co_return thawed;
   }
-  for (const auto& step : steps_) {
+  for (const auto& step : saga_.steps()) {
     auto done = co_await failpoint("labs.claim." + step->name() + ".before");
     if (done) done = step->in_pool() ? co_await step->claim(live) : co_await step->make(live);
     if (!done) co_return done;
@@ -149,24 +150,27 @@ asio::awaitable<Result<>> Service::hand_over(LiveRef live) {
 /// Behind the answer the engine learns that the machines run again, as after a wake. What the claim took, and a port
 /// that had to be another one, come to the row with its next change: a crash before costs no more than finding a free
 /// port again.
-asio::awaitable<void> Service::settle_claim(LiveRef live) {
-  if (!std::exchange(live->frozen, false)) co_return;
-  co_await quiet_moment(live);
-  auto resumed = co_await each_machine(live, &engine::Engine::resume, std::make_shared<bool>(false));
+asio::awaitable<void> WarmPools::settle(LiveRef live) {
+  if (live->kept != Kept::kFrozen) co_return;
+  co_await quiet_moment(parts_.presence, live);
+  live->kept = Kept::kRunning;
+  auto resumed = co_await each_machine(parts_.engine, live, &engine::Engine::resume);
   if (resumed) co_return;
   log::warn(
       "labs", "the engine still takes a claimed instance for paused",
       {{"instance", live->instance.id.str()}, {"reason", resumed.error().reason}, {"cause", resumed.error().cause}});
 }
 
-/// A claim that came to nothing: as if it had never been taken.
-void Service::put_back(const LiveRef& live) {
-  one_less(*live->claimant);
+/// A claim that came to nothing: as if it had never been taken. One that was hit meanwhile goes.
+void WarmPools::put_back(Hold hold) {
+  const auto live = hold.live();
+  instances_.one_less(*live->claimant);
   live->claimant.reset();
-  live->busy = false;
+  if (live->work.next() != Next::kNothing) {
+    instances_.start(std::move(hold), "discard", saga_.unmake(live, InstanceState::kStopped));
+    return;
+  }
   shelves_[live->instance.tmpl].ready.push_front(live);
-  // A machine that ended meanwhile was not looked at.
-  if (std::exchange(live->look_again, false) || live->stop_requested) discard(live);
 }
 
 }  // namespace tiltyard::labs

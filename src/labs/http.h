@@ -1,8 +1,12 @@
 #pragma once
 
+#include "base/clock.h"
+#include "engine/engine.h"
 #include "house/routes.h"
+#include "identity/identity.h"
 #include "labs/service.h"
 #include "labs/view.h"
+#include "templates/templates.h"
 
 namespace tiltyard::labs {
 

@@ -5,17 +5,10 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "labs/parts.h"
 #include "labs/store.h"
 
 namespace tiltyard::labs {
-
-/// Who a server is to those who share an engine with it, under one namespace by mistake or as copies of each other.
-struct Claimant {
-  std::string server = "self";  ///< its identity, which lies in its database
-  std::string home;             ///< where that database is
-  std::string data;             ///< the data folder, whose lock a server holds as long as it lives
-  std::string host;             ///< the host and process namespace that `home` and `data` are to be read on
-};
 
 /// Whose is what stands on the engine under our namespace. What carries another server's label is never ours; what
 /// carries none was made by a version without labels and is ours if our database knows its instance. And the namespace

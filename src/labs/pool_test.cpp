@@ -157,7 +157,7 @@ TEST_F(R1_14_Pool, AMachineThatHasDoneItsWorkIsNoObstacleToFreezing) {
     waits = held->instance.id.str();
     engine_->tell_again(held->instance.plan.machines[0].name, engine::Happening::kDied);
   });
-  ASSERT_TRUE(until([&] { return waiting("one") == 1 && !service_->all_live().at(0)->busy; }));
+  ASSERT_TRUE(until([&] { return waiting("one") == 1 && service_->all_live().at(0)->free(); }));
   EXPECT_TRUE(gateway_->published().empty()) << "what waits has no route";
   auto claimed = ask("ann", "one");
   ASSERT_TRUE(claimed) << claimed.error().message;
@@ -289,7 +289,7 @@ TEST_P(R1_14_PoolProperty, NoInstanceIsEverTwoOwners) {
       const auto [known, fresh] = owner_of.emplace(instance.id, instance.owner);
       EXPECT_EQ(known->second, instance.owner) << instance.id.str() << " changed hands";
       ++live_of[instance.owner];
-      if (instance.state == InstanceState::kRunning && !live->busy)
+      if (instance.state == InstanceState::kRunning && live->free())
         EXPECT_EQ(stamp_->shown[instance.id], instance.owner);
     }
     for (const auto& [who, count] : live_of) EXPECT_LE(count, 1) << who << " has two of one template";

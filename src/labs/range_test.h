@@ -17,9 +17,12 @@
 #include "bus/event_log.h"
 #include "engine/fake/fake_engine.h"
 #include "gateway/gateway.h"
+#include "identity/identity.h"
 #include "jobs/jobs.h"
+#include "labs/hold.h"
 #include "labs/service.h"
 #include "labs/steps.h"
+#include "templates/templates.h"
 
 namespace tiltyard::labs {
 
@@ -209,9 +212,18 @@ class Range : public testing::Test {
   /// Looks every few milliseconds, on the home loop, until `holds` does.
   bool until(std::function<bool()> holds, std::chrono::milliseconds limit = 20s) {
     const auto end = std::chrono::steady_clock::now() + limit;
-    while (!home(holds)) {
+    while (!home([&] { return at_one() && holds(); })) {
       if (std::chrono::steady_clock::now() > end) return false;
       std::this_thread::sleep_for(2ms);
+    }
+    return true;
+  }
+
+  /// Looked at whenever a test waits for something: no instance is ever in a condition that cannot be.
+  bool at_one() const {
+    for (const auto& live : service_->all_live()) {
+      EXPECT_EQ(contradiction(*live), "")
+          << live->instance.id << " " << to_string(live->instance.state) << " " << to_string(live->work.doing());
     }
     return true;
   }

@@ -7,8 +7,10 @@
 #include <algorithm>
 
 #include "base/failpoint.h"
+#include "engine/engine.h"
+#include "jobs/jobs.h"
 #include "labs/lease.h"
-#include "labs/service.h"
+#include "labs/saga.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -58,41 +60,27 @@ bool engine_trouble(const Error& error) { return error.reason == "engine-away" |
 
 }  // namespace
 
-void Service::begin(LiveRef live, std::string what, asio::awaitable<void> work) {
-  live->busy = true;
-  gate_.spawn(parts_.home, what + " " + live->instance.id.str(), see_through(live, std::move(work)));
+Saga::Saga(Ground& ground, Instances& instances, Planner& planner, Steps steps)
+    : OnGround(ground), instances_(instances), planner_(planner), steps_(std::move(steps)) {}
+
+Saga::~Saga() = default;
+
+asio::awaitable<Result<>> Saga::load() {
+  auto usual = co_await rows_.usual_starts();
+  if (!usual) co_return fail(std::move(usual.error()));
+  usual_ = std::move(*usual);
+  co_return Result<>{};
 }
 
-/// Whatever ran, a stop that was asked for meanwhile is carried out before the instance is free for others.
-asio::awaitable<void> Service::see_through(LiveRef live, asio::awaitable<void> work) {
-  co_await std::move(work);
-  // A machine that ended meanwhile was not looked at, because somebody was busy with the instance: now it is.
-  while (live->look_again && !live->stop_requested && is_up(live->instance.state)) {
-    live->look_again = false;
-    const bool waits = live->instance.pool == PoolRole::kWaiting;
-    auto look = waits ? shelve_again(live) : mend(live);
-    co_await std::move(look);
-  }
-  const bool still_there = this->live(live->instance.id) == live;
-  if (still_there && live->stop_requested) co_await unmake(live, InstanceState::kStopped);
-  live->busy = false;
-  // What only the making needed goes: many may wait, or sleep, for long.
-  const bool stands = live->instance.state == InstanceState::kRunning || live->instance.state == InstanceState::kPaused;
-  if (stands && !live->created_only) live->making.reset();
-  live->changed.pulse();
+std::optional<microseconds> Saga::usual_start(const TemplateId& tmpl) const {
+  const auto found = usual_.find(tmpl);
+  return found == usual_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void Service::spawn_ended() {
-  --spawning_;
-  pump();
-}
-
-/// From "preparing" to "running", or back to nothing. The row is on disk.
-asio::awaitable<void> Service::spawn(LiveRef live) {
+asio::awaitable<bool> Saga::spawn(LiveRef live) {
   Instance& instance = live->instance;
-  spawn_begun(instance);
   auto made = co_await make_somewhere(live);
-  if (made && !live->stop_requested) {
+  if (made && !live->ending()) {
     const auto took = std::chrono::duration_cast<microseconds>(SteadyClock::now() - live->step_clock);
     auto before = co_await failpoint("labs.spawn.commit.before");
     made = before ? co_await commit_running(live, took) : std::move(before);
@@ -103,13 +91,11 @@ asio::awaitable<void> Service::spawn(LiveRef live) {
       auto& usual = usual_[instance.tmpl];
       usual = usual.count() == 0 ? took : (usual * 7 + took * 3) / 10;
       parts_.jobs.poke(kIdle);
-      spawn_done(instance, true);
-      spawn_ended();
       gate_.spawn(parts_.home, "note a start", note_start(instance.tmpl, usual));
-      co_return;
+      co_return true;
     }
   }
-  const bool wanted = live->stop_requested;
+  const bool wanted = live->ending();
   if (!made && !wanted) {
     const Error& error = made.error();
     log::warn("labs", "a spawn failed",
@@ -121,32 +107,30 @@ asio::awaitable<void> Service::spawn(LiveRef live) {
     count_end("failed");
   }
   co_await unmake(live, wanted ? InstanceState::kStopped : InstanceState::kFailed);
-  spawn_done(instance, false);
-  spawn_ended();
+  co_return false;
 }
 
 /// Nobody sees "running" before it is on disk: a copy is written first, and taken over once that has been answered.
-asio::awaitable<Result<>> Service::commit_running(LiveRef live, std::chrono::microseconds took) {
+asio::awaitable<Result<>> Saga::commit_running(LiveRef live, std::chrono::microseconds took) {
   Instance& instance = live->instance;
   Instance next = instance;
   next.state = InstanceState::kRunning;
   next.timings.emplace_back("total", took);
   next.started_at = parts_.clock.now();
   if (!next.expires_at) next.expires_at = *next.started_at + first_lease(next.lease, next.context);
-  auto saved = co_await rows_.update(next, event_of(next, events::kRunning, ""));
+  auto saved = co_await rows_.update(next, instances_.event_of(next, events::kRunning, ""));
   if (!saved) co_return saved;
   instance.state = next.state;
   instance.timings = std::move(next.timings);
   instance.started_at = next.started_at;
   instance.expires_at = next.expires_at;
-  announce(*live, events::kRunning, "");
+  instances_.announce(*live, events::kRunning, "");
   co_return Result<>{};
 }
 
-/// Makes all, with other addresses as often as somebody else turns out to use ours.
-asio::awaitable<Result<>> Service::make_somewhere(LiveRef live) {
+asio::awaitable<Result<>> Saga::make_somewhere(LiveRef live) {
   auto made = co_await make_all(live);
-  for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->stop_requested;
+  for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->ending();
        ++moves) {
     made = co_await move_addresses(live);
     if (made) made = co_await make_all(live);
@@ -155,22 +139,22 @@ asio::awaitable<Result<>> Service::make_somewhere(LiveRef live) {
 }
 
 /// Somebody else on this engine uses one of our ranges: another plan, on disk before anything is made of it.
-asio::awaitable<Result<>> Service::move_addresses(LiveRef live) {
+asio::awaitable<Result<>> Saga::move_addresses(LiveRef live) {
   log::warn("labs", "an address range is taken by somebody else; trying the next",
             {{"instance", live->instance.id.str()}});
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, step->get());
-  for (const auto& network : live->instance.plan.networks) addresses_->avoid(network->spec.subnet);
-  co_await look_at_ranges();
-  release(*live);
+  planner_.avoid(live->instance.plan);
+  co_await planner_.look_at_ranges(instances_);
+  planner_.release(*live);
   live->instance.plan = Plan{};
   live->instance.timings.clear();
   live->instance.state = InstanceState::kPreparing;
-  auto planned = co_await plan(live);
+  auto planned = co_await planner_.plan(live);
   if (!planned) co_return planned;
-  co_return co_await save(live, events::kPreparing, "");
+  co_return co_await instances_.save(live, events::kPreparing, "");
 }
 
-asio::awaitable<Result<>> Service::make_all(LiveRef live) {
+asio::awaitable<Result<>> Saga::make_all(LiveRef live) {
   auto& making = live->making.there();
   making.steps_done = 0;
   making.steps_total = 0;
@@ -189,10 +173,10 @@ asio::awaitable<Result<>> Service::make_all(LiveRef live) {
   co_return first_error(std::move(results));
 }
 
-asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* course) {
+asio::awaitable<Result<>> Saga::make_one(LiveRef live, Step* step, Course* course) {
   const auto after = step->after();
   while (!course->failed && !course->has(after)) co_await course->changed.wait();
-  if (course->failed || live->stop_requested) {
+  if (course->failed || live->ending()) {
     course->failed = true;
     course->changed.pulse();
     co_return fail(Code::kCancelled, "not-reached", "An earlier step failed.");
@@ -202,12 +186,12 @@ asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* co
     live->instance.state = InstanceState::kStarting;
   }
   live->making.there().step = name;
-  announce(*live, events::kProgress, "");
+  instances_.announce(*live, events::kProgress, "");
   const auto begun = SteadyClock::now();
   auto made = co_await failpoint("labs.spawn." + name + ".before");
   for (int tries = 0; made; ++tries) {
     made = co_await step->make(live);
-    if (made || !engine_trouble(made.error()) || tries == 5 || live->stop_requested) break;
+    if (made || !engine_trouble(made.error()) || tries == 5 || live->ending()) break;
     const bool back = co_await engine_back(live);
     if (!back) break;
     made = Result<>{};
@@ -226,19 +210,20 @@ asio::awaitable<Result<>> Service::make_one(LiveRef live, Step* step, Course* co
 }
 
 /// Waits for an engine that went away in the middle of a spawn, at most two minutes.
-asio::awaitable<bool> Service::engine_back(LiveRef live) {
+asio::awaitable<bool> Saga::engine_back(LiveRef live) {
   const auto limit = SteadyClock::now() + std::chrono::minutes{2};
   // "engine-lost" may come before the engine is known to be away: give that a moment.
   co_await sleep_for(std::chrono::milliseconds{100});
-  while (parts_.engine.away() && SteadyClock::now() < limit && !live->stop_requested) {
-    co_await engine_changed_.wait_for(std::chrono::milliseconds{500});
+  while (parts_.engine.away() && SteadyClock::now() < limit && !live->ending()) {
+    co_await ground_.engine_changed.wait_for(std::chrono::milliseconds{500});
   }
   co_return !parts_.engine.away();
 }
 
-/// Undoes all steps in reverse order, each until it succeeds, and only then says `end`: the names are free again.
-asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
+asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {
   Instance& instance = live->instance;
+  if (live->work.doing() != Doing::kStopping) live->work.move(Doing::kStopping);
+  live->kept = Kept::kRunning;
   auto& making = live->making.there();
   making.step = "stopping";
   live->step_clock = SteadyClock::now();
@@ -246,7 +231,7 @@ asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
   making.steps_total = steps_.size();
   if (instance.state != InstanceState::kStopping) {
     instance.state = InstanceState::kStopping;
-    co_await save_surely(live, events::kEnding);
+    co_await instances_.save_surely(live, events::kEnding);
   }
   co_await failpoint("labs.stop.begin");
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
@@ -256,14 +241,14 @@ asio::awaitable<void> Service::unmake(LiveRef live, InstanceState end) {
   instance.state = end;
   instance.ended_at = parts_.clock.now();
   co_await failpoint("labs.stop.commit.before");
-  co_await save_surely(live, end_kind(instance));
+  co_await instances_.save_surely(live, end_kind(instance));
   co_await failpoint("labs.stop.commit.after");
   if (end == InstanceState::kStopped && instance.pool != PoolRole::kWaiting) count_end("stopped");
-  release(*live);
-  forget(live);
+  planner_.release(*live);
+  instances_.forget(live);
 }
 
-asio::awaitable<void> Service::undo_one(LiveRef live, Step* step) {
+asio::awaitable<void> Saga::undo_one(LiveRef live, Step* step) {
   const auto name = step->name();
   auto delay = std::chrono::milliseconds{50};
   for (int tries = 1;; ++tries) {
@@ -279,36 +264,14 @@ asio::awaitable<void> Service::undo_one(LiveRef live, Step* step) {
                  {"reason", undone.error().reason},
                  {"cause", undone.error().cause}});
     }
-    co_await engine_changed_.wait_for(delay);
+    co_await ground_.engine_changed.wait_for(delay);
     delay = std::min(delay * 2, std::chrono::milliseconds{10'000});
   }
 }
 
 /// Only an estimate for people: nobody waits for it, and a lost one is no harm.
-asio::awaitable<void> Service::note_start(TemplateId tmpl, std::chrono::microseconds usual) {
+asio::awaitable<void> Saga::note_start(TemplateId tmpl, std::chrono::microseconds usual) {
   co_await rows_.note_start(std::move(tmpl), usual);
-}
-
-asio::awaitable<Result<>> Service::save(LiveRef live, bus::KindRef kind, bus::Actor actor) {
-  const bool waits = live->instance.pool == PoolRole::kWaiting;
-  auto event = waits ? bus::Event{} : event_of(live->instance, kind, actor);
-  auto saved = co_await rows_.update(live->instance, std::move(event));
-  if (saved) announce(*live, kind, actor);
-  co_return saved;
-}
-
-/// For changes that must not be lost: a store that cannot write right now is asked again until it can.
-asio::awaitable<void> Service::save_surely(LiveRef live, bus::KindRef kind) {
-  while (true) {
-    // What nobody ever owned leaves no history.
-    const bool gone = live->instance.pool == PoolRole::kWaiting && !live->instance.live();
-    auto saved = gone ? co_await rows_.remove(live->instance.id) : co_await save(live, kind, "");
-    if (saved) co_return;
-    if (saved.error().reason == "shutting-down") { throw boost::system::system_error(asio::error::operation_aborted); }
-    log::error("labs", "a state could not be saved; trying again",
-               {{"instance", live->instance.id.str()}, {"kind", kind->name}, {"cause", saved.error().cause}});
-    co_await sleep_for(std::chrono::seconds{1});
-  }
 }
 
 }  // namespace tiltyard::labs

@@ -14,8 +14,9 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "engine/spec.h"
-#include "labs/idle.h"
+#include "labs/doing.h"
 #include "labs/model.h"
+#include "labs/presence.h"
 
 namespace tiltyard::labs {
 
@@ -61,18 +62,17 @@ struct Live {
   Rare<Making> making;
   std::shared_ptr<const void> made_by;  ///< while it waits in a pool: what the flags step made it with
   Ripple changed;                       ///< pulsed at each change of state or progress
-  bool stop_requested = false;
-  bool created_only = false;       ///< waits in a pool with machines that are not started
-  bool frozen = false;             ///< waits in a pool with paused machines
-  Rare<std::string> claimant;      ///< who is being given it from a pool right now
-  std::shared_ptr<Use> use;        ///< null: nobody has, yet
-  std::shared_ptr<Waking> waking;  ///< while it is being woken
-  bool dozing = false;             ///< is being paused
-  bool busy = false;               ///< a saga (spawn, stop, repair) is under way
-  bool look_again = false;         ///< the engine told of a machine that ended while a saga was under way
-  int repairs = 0;                 ///< times that dead machines were started again
+  Work work;
+  Kept kept = Kept::kRunning;
+  Rare<std::string> claimant;                          ///< who is being given it from a pool right now
+  std::shared_ptr<Use> use;                            ///< null: nobody has, yet
+  std::shared_ptr<Waking> waking;                      ///< while it is being woken
+  int repairs = 0;                                     ///< times that dead machines were started again
   std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
   std::chrono::steady_clock::time_point last_repair{}, sampled{};
+
+  bool free() const { return work.free(); }
+  bool ending() const { return work.ending(); }
 
   /// For whoever uses it beside the gateway.
   Use& used() {

@@ -107,7 +107,7 @@ class MachinesStep final : public Step {
       if (!put) co_return put;
       more->second.archive.clear();
     }
-    if (live->created_only) co_return Result<>{};
+    if (live->kept == Kept::kCreated) co_return Result<>{};
 
     const auto depends = service.depends_on;
     for (const auto& [other, condition] : depends) {
@@ -118,7 +118,7 @@ class MachinesStep final : public Step {
                             service.optional_depends.end();
       if (!met && !optional) co_return met;
     }
-    if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
     auto started = co_await engine_.start(*handle);
     if (!started) co_return started;
     const auto own = progress->at(service.name);
@@ -137,7 +137,7 @@ class MachinesStep final : public Step {
     milliseconds delay{10};
     const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
     while (std::chrono::steady_clock::now() < limit) {
-      if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await engine_.inspect(engine_handle(live, other));
       if (status) {
         auto verdict = judge(*status, other, condition);
@@ -223,7 +223,7 @@ class MachinesStep final : public Step {
         break;
     }
     if (runs_once(live, machine.service)) co_return Result<>{};
-    if (live->created_only && status->state == engine::MachineState::kCreated) co_return Result<>{};
+    if (live->kept == Kept::kCreated && status->state == engine::MachineState::kCreated) co_return Result<>{};
     co_return fail(Code::kUnavailable, "machine-exited",
                    fmt::format("Machine '{}' ended with exit code {}.", machine.service, status->exit_code));
   }

@@ -67,7 +67,7 @@ class ReadyStep final : public Step {
   std::vector<std::string> after() const override { return {"machines"}; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
-    if (live->created_only) co_return Result<>{};  // its machines start at the claim
+    if (live->kept == Kept::kCreated) co_return Result<>{};  // its machines start at the claim
     const auto probes = probes_of(*live);
     const auto ready = ready_of(*live);
     auto limit = std::chrono::duration_cast<milliseconds>(ready.timeout);
@@ -125,7 +125,7 @@ class ReadyStep final : public Step {
     while (true) {
       const bool good = co_await answers(probe, milliseconds{2000});
       if (good) co_return Result<>{};
-      if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       if (Clock::now() >= end) co_return not_ready(probe);
       if (Clock::now() >= next_look) {
         auto alive = co_await still_runs(live, probe.machine);

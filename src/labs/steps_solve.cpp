@@ -50,7 +50,7 @@ class SolveStep final : public Step {
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     const bool asked =
-        live->instance.pool == PoolRole::kWaiting && !live->created_only && live->tmpl && live->tmpl->solver;
+        live->instance.pool == PoolRole::kWaiting && live->kept != Kept::kCreated && live->tmpl && live->tmpl->solver;
     if (!asked) co_return Result<>{};
     const auto tmpl = live->tmpl;
     auto handle = co_await engine_.create(solver_spec(*live, *tmpl));
@@ -94,7 +94,7 @@ class SolveStep final : public Step {
     const auto end = Clock::now() + timeout;
     milliseconds delay{20};
     while (Clock::now() < end) {
-      if (live->stop_requested) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await engine_.inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
       const bool ended =

@@ -6,6 +6,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <set>
+
 #include "bus/event_log.h"
 #include "labs/events.h"
 #include "labs/lease.h"
@@ -22,10 +24,81 @@ struct Row {
   double cpu_seconds = 0, memory_gib_hours = 0;
 };
 
-constexpr char kColumns[] =
-    "id, template, template_name, template_hash, owner, owner_name, user_id, team, cost_centre, state, reason_code, "
-    "reason_text, context, lease, plan, timings, login, password, created_at, started_at, ended_at, expires_at, "
-    "extensions, added, cpu_seconds, memory_gib_hours, pool";
+/// Every column of `instances`, named here and nowhere else: calls `use` with its name and its place in the row.
+template <class Row, class Use>
+void for_each_column(Row& row, Use use) {
+  use("id", row.id);
+  use("template", row.tmpl);
+  use("template_name", row.template_name);
+  use("template_hash", row.template_hash);
+  use("owner", row.owner);
+  use("owner_name", row.owner_name);
+  use("user_id", row.user_id);
+  use("team", row.team);
+  use("cost_centre", row.cost_centre);
+  use("state", row.state);
+  use("reason_code", row.reason_code);
+  use("reason_text", row.reason_text);
+  use("context", row.context);
+  use("lease", row.lease);
+  use("plan", row.plan);
+  use("timings", row.timings);
+  use("login", row.login);
+  use("password", row.password);
+  use("created_at", row.created_at);
+  use("started_at", row.started_at);
+  use("ended_at", row.ended_at);
+  use("expires_at", row.expires_at);
+  use("extensions", row.extensions);
+  use("added", row.added);
+  use("cpu_seconds", row.cpu_seconds);
+  use("memory_gib_hours", row.memory_gib_hours);
+  use("pool", row.pool);
+}
+
+/// "a, b", and with `form` something else of each name.
+template <class Form>
+std::string columns(Form form) {
+  std::string out;
+  Row row;
+  for_each_column(row, [&](std::string_view name, auto&) {
+    const std::string text = form(name);
+    if (!text.empty()) out += (out.empty() ? "" : ", ") + text;
+  });
+  return out;
+}
+
+/// What a change of an instance may touch; the rest of its row stays as it was written first.
+using Names = std::set<std::string_view>;
+
+const Names& changes_at_update() {
+  static const Names names{"state",      "reason_code", "reason_text",      "plan",         "timings",
+                           "started_at", "ended_at",    "expires_at",       "extensions",   "added",
+                           "lease",      "cpu_seconds", "memory_gib_hours", "template_hash"};
+  return names;
+}
+
+const Names& changes_at_claim() {
+  static const Names names{"pool",    "owner", "owner_name", "user_id",    "team",
+                           "context", "lease", "login",      "password",   "plan",
+                           "timings", "state", "created_at", "started_at", "expires_at"};
+  return names;
+}
+
+/// How many rows were changed: 1, or 0 if there is none that `which` (a condition beside the id) allows.
+long long change_row(soci::session& sql, const Row& row, const Names& names, std::string_view which = {}) {
+  const auto set = columns(
+      [&](std::string_view name) { return names.contains(name) ? fmt::format("{0} = :{0}", name) : std::string{}; });
+  soci::statement change(sql);
+  for_each_column(row, [&](std::string_view name, const auto& value) {
+    if (name == "id" || names.contains(name)) change.exchange(soci::use(value, std::string(name)));
+  });
+  change.alloc();
+  change.prepare(fmt::format("UPDATE instances SET {} WHERE id = :id{}", set, which));
+  change.define_and_bind();
+  change.execute(true);
+  return change.get_affected_rows();
+}
 
 long long micros(const std::optional<TimePoint>& time) { return time ? to_micros(*time) : 0; }
 std::optional<TimePoint> time_of(long long micros) {
@@ -115,41 +188,16 @@ Result<Instance> from_row(const Row& row, Common& common) {
   return instance;
 }
 
-/// Runs a select of kColumns; `bind` adds the statement's parameters.
+/// Runs a select of all columns; `bind` adds the statement's parameters.
 template <class Bind>
 Result<std::vector<Instance>> select(soci::session& sql, const std::string& where, Bind bind) {
   Row row;
   soci::statement query(sql);
-  query.exchange(soci::into(row.id));
-  query.exchange(soci::into(row.tmpl));
-  query.exchange(soci::into(row.template_name));
-  query.exchange(soci::into(row.template_hash));
-  query.exchange(soci::into(row.owner));
-  query.exchange(soci::into(row.owner_name));
-  query.exchange(soci::into(row.user_id));
-  query.exchange(soci::into(row.team));
-  query.exchange(soci::into(row.cost_centre));
-  query.exchange(soci::into(row.state));
-  query.exchange(soci::into(row.reason_code));
-  query.exchange(soci::into(row.reason_text));
-  query.exchange(soci::into(row.context));
-  query.exchange(soci::into(row.lease));
-  query.exchange(soci::into(row.plan));
-  query.exchange(soci::into(row.timings));
-  query.exchange(soci::into(row.login));
-  query.exchange(soci::into(row.password));
-  query.exchange(soci::into(row.created_at));
-  query.exchange(soci::into(row.started_at));
-  query.exchange(soci::into(row.ended_at));
-  query.exchange(soci::into(row.expires_at));
-  query.exchange(soci::into(row.extensions));
-  query.exchange(soci::into(row.added));
-  query.exchange(soci::into(row.cpu_seconds));
-  query.exchange(soci::into(row.memory_gib_hours));
-  query.exchange(soci::into(row.pool));
+  for_each_column(row, [&](std::string_view, auto& place) { query.exchange(soci::into(place)); });
   bind(query);
   query.alloc();
-  query.prepare(fmt::format("SELECT {} FROM instances {}", kColumns, where));
+  query.prepare(fmt::format("SELECT {} FROM instances {}",
+                            columns([](std::string_view name) { return std::string(name); }), where));
   query.define_and_bind();
   std::vector<Instance> out;
   Common common;
@@ -183,19 +231,16 @@ Result<> keep(soci::session& sql, const Instance& instance, bus::Event event) {
 }
 
 void insert_row(soci::session& sql, const Row& row) {
-  sql << fmt::format(
-      "INSERT INTO instances ({}) VALUES (:id, :template, :template_name, :template_hash, :owner, :owner_name, "
-      ":user_id, :team, :cost_centre, :state, :reason_code, :reason_text, :context, :lease, :plan, :timings, "
-      ":login, :password, :created_at, :started_at, :ended_at, :expires_at, :extensions, :added, :cpu_seconds, "
-      ":memory_gib_hours, :pool)",
-      kColumns),
-      soci::use(row.id), soci::use(row.tmpl), soci::use(row.template_name), soci::use(row.template_hash),
-      soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id), soci::use(row.team),
-      soci::use(row.cost_centre), soci::use(row.state), soci::use(row.reason_code), soci::use(row.reason_text),
-      soci::use(row.context), soci::use(row.lease), soci::use(row.plan), soci::use(row.timings), soci::use(row.login),
-      soci::use(row.password), soci::use(row.created_at), soci::use(row.started_at), soci::use(row.ended_at),
-      soci::use(row.expires_at), soci::use(row.extensions), soci::use(row.added), soci::use(row.cpu_seconds),
-      soci::use(row.memory_gib_hours), soci::use(row.pool);
+  static const auto text = fmt::format("INSERT INTO instances ({}) VALUES ({})",
+                                       columns([](std::string_view name) { return std::string(name); }),
+                                       columns([](std::string_view name) { return fmt::format(":{}", name); }));
+  soci::statement insert(sql);
+  for_each_column(
+      row, [&](std::string_view name, const auto& value) { insert.exchange(soci::use(value, std::string(name))); });
+  insert.alloc();
+  insert.prepare(text);
+  insert.define_and_bind();
+  insert.execute(true);
 }
 
 /// Whether the owner has no live instance of the template; inside the transaction that makes one.
@@ -334,18 +379,7 @@ asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) 
     const Row row = to_row(instance);
     auto alone = no_twin(sql, row);
     if (!alone) return alone;
-    soci::statement change =
-        (sql.prepare << "UPDATE instances SET pool = :pool, owner = :owner, owner_name = :owner_name, user_id = "
-                        ":user_id, team = :team, "
-                        "context = :context, lease = :lease, login = :login, password = :password, plan = :plan, "
-                        "timings = :timings, state = :state, created_at = :created_at, started_at = :started_at, "
-                        "expires_at = :expires_at WHERE id = :id AND pool = 'waiting' AND state = 'running'",
-         soci::use(row.pool), soci::use(row.owner), soci::use(row.owner_name), soci::use(row.user_id),
-         soci::use(row.team), soci::use(row.context), soci::use(row.lease), soci::use(row.login),
-         soci::use(row.password), soci::use(row.plan), soci::use(row.timings), soci::use(row.state),
-         soci::use(row.created_at), soci::use(row.started_at), soci::use(row.expires_at), soci::use(row.id));
-    change.execute(true);
-    if (change.get_affected_rows() != 1) {
+    if (change_row(sql, row, changes_at_claim(), " AND pool = 'waiting' AND state = 'running'") != 1) {
       return fail(Code::kConflict, "claim-lost",
                   "The instance was given to somebody else, or has gone; press start again.");
     }
@@ -372,16 +406,7 @@ asio::awaitable<Result<>> LabsStore::remove(InstanceId id) {
 asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event) {
   const Forgetting after{*this, instance.owner};
   auto work = [this, instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
-    const Row row = to_row(instance);
-    sql << "UPDATE instances SET state = :state, reason_code = :reason_code, reason_text = :reason_text, plan = :plan, "
-           "timings = :timings, started_at = :started_at, ended_at = :ended_at, expires_at = :expires_at, "
-           "extensions = :extensions, added = :added, cpu_seconds = :cpu_seconds, memory_gib_hours = "
-           ":memory_gib_hours, "
-           "template_hash = :template_hash, lease = :lease WHERE id = :id",
-        soci::use(row.state), soci::use(row.reason_code), soci::use(row.reason_text), soci::use(row.plan),
-        soci::use(row.timings), soci::use(row.started_at), soci::use(row.ended_at), soci::use(row.expires_at),
-        soci::use(row.extensions), soci::use(row.added), soci::use(row.cpu_seconds), soci::use(row.memory_gib_hours),
-        soci::use(row.template_hash), soci::use(row.lease), soci::use(row.id);
+    change_row(sql, to_row(instance), changes_at_update());
     if (instance.state == InstanceState::kPreparing || instance.state == InstanceState::kRunning) {
       remember_ports(sql, instance);
     }

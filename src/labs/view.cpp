@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "labs/lease.h"
+#include "templates/templates.h"
 
 namespace tiltyard::labs {
 namespace {

@@ -6,6 +6,10 @@
 
 #include "labs/service.h"
 
+namespace tiltyard::templates {
+struct Entry;
+}
+
 namespace tiltyard::labs {
 
 /// How the outside reaches the gateway: goes into the endpoints that players see.

@@ -40,7 +40,7 @@ class Nap : public Range {
   bool becomes(const InstanceId& id, InstanceState wanted) {
     return until([&, this] {
       const auto held = service_->live(id);
-      return held && !held->busy && held->instance.state == wanted;
+      return held && held->free() && held->instance.state == wanted;
     });
   }
   bool frozen() {

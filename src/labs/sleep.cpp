@@ -1,10 +1,9 @@
-// Instances that nobody uses are paused, and woken by the first who comes (row 1.15, docs/decisions/0008).
-#include <fmt/format.h>
+#include "labs/sleep.h"
 
 #include <algorithm>
 
 #include "base/failpoint.h"
-#include "labs/service.h"
+#include "jobs/jobs.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -16,8 +15,6 @@ using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kLookAtLeastEvery{60};
 constexpr std::chrono::seconds kWakeAtMost{10};
-// After a wake: so long nothing has passed, and so long is that waited for.
-constexpr milliseconds kQuiet{200}, kQuietAtMost{3'000};
 // A pause costs the engine as much as an unpause, and players' own calls go through the same engine.
 constexpr std::size_t kPausesAtOnce = 4;
 
@@ -25,55 +22,29 @@ void count(const char* what) {
   metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", what}}).add();
 }
 
-bool ended(const engine::MachineStatus& status) {
-  return status.state == engine::MachineState::kExited || status.state == engine::MachineState::kDead;
-}
-
 }  // namespace
 
-/// One verb for all machines. One that has ended by itself has nothing to freeze or thaw; the engine says why it
-/// refuses, but only its status says that.
-asio::awaitable<Result<>> Service::each_machine(LiveRef live, MachineVerb verb, std::shared_ptr<bool> some_ended) {
-  std::vector<asio::awaitable<Result<>>> works;
-  for (const auto& machine : live->instance.plan.machines) works.push_back(one_machine(machine.name, verb, some_ended));
-  auto results = co_await all_of(std::move(works));
-  co_return first_error(std::move(results));
+void Sleep::declare_jobs() {
+  if (!parts_.presence.activity) return;
+  parts_.jobs.declare_poll(
+      job_kind(kIdle, "Pauses instances that nobody uses.", std::chrono::minutes{10}, [this] { return pause_idle(); }),
+      std::chrono::minutes{1});
 }
 
-asio::awaitable<Result<>> Service::one_machine(std::string name, MachineVerb verb, std::shared_ptr<bool> some_ended) {
-  const engine::Handle handle{1, std::move(name)};
-  auto done = co_await (parts_.engine.*verb)(handle);
-  if (done || done.error().code != Code::kInvalid) co_return done;
-  auto status = co_await parts_.engine.inspect(handle);
-  if (!status || !ended(*status)) co_return done;
-  *some_ended = true;
-  co_return Result<>{};
-}
-
-asio::awaitable<Result<>> Service::tell_asleep(LiveRef live, bool asleep) {
+asio::awaitable<Result<>> Sleep::tell_asleep(LiveRef live, bool asleep) {
   if (!parts_.presence.set_asleep) co_return Result<>{};
   co_return co_await parts_.presence.set_asleep(live->instance.id, asleep);
 }
 
-std::shared_ptr<void> Service::use(const InstanceId& id) const {
-  const auto held = live(id);
-  if (!held) return nullptr;
-  held->used().open.fetch_add(1);
-  return {nullptr, [use = held->use](std::nullptr_t) {
-            use->touch();
-            use->open.fetch_sub(1);
-          }};
-}
-
 /// When the instance has been idle for long enough; nullopt: never, as it is now.
-std::optional<SteadyClock::time_point> Service::sleeps_at(Live& live) const {
+std::optional<SteadyClock::time_point> Sleep::sleeps_at(Live& live) const {
   const auto& instance = live.instance;
   if (instance.state != InstanceState::kRunning || !live.tmpl || live.tmpl->pause_after.count() == 0)
     return std::nullopt;
-  if (instance.pool == PoolRole::kWaiting || live.stop_requested) return std::nullopt;
+  if (instance.pool == PoolRole::kWaiting || live.ending()) return std::nullopt;
   const auto now = SteadyClock::now(), later = now + live.tmpl->pause_after;
   const auto seen = parts_.presence.activity(instance.id);
-  if (live.busy || live.used().open > 0 || !seen || seen->waiting) return later;
+  if (!live.free() || live.used().open > 0 || !seen || seen->waiting) return later;
   // The first look at it: it has just come to run.
   if (live.used().last == 0) live.used().touch();
   const SteadyClock::time_point used{SteadyClock::duration(live.used().last)};
@@ -81,11 +52,11 @@ std::optional<SteadyClock::time_point> Service::sleeps_at(Live& live) const {
 }
 
 /// Looks again when the next one will have been idle for long enough.
-asio::awaitable<Result<jobs::Next>> Service::pause_idle() {
+asio::awaitable<Result<jobs::Next>> Sleep::pause_idle() {
   const auto now = SteadyClock::now();
   SteadyClock::duration nearest = kLookAtLeastEvery;
   std::vector<asio::awaitable<Result<>>> works;
-  for (const auto& live : all_live()) {
+  for (const auto& live : instances_.all()) {
     const auto due = sleeps_at(*live);
     if (!due || parts_.engine.away()) continue;
     if (*due > now) nearest = std::min(nearest, *due - now);
@@ -96,46 +67,47 @@ asio::awaitable<Result<jobs::Next>> Service::pause_idle() {
   co_return jobs::Next::again({});
 }
 
-asio::awaitable<Result<>> Service::pause(InstanceId id) {
-  const auto held = live(id);
+asio::awaitable<Result<>> Sleep::pause(InstanceId id) {
+  const auto held = instances_.find(id);
   if (!held) co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
   if (held->instance.state == InstanceState::kPaused) co_return Result<>{};
-  if (held->instance.state != InstanceState::kRunning || held->busy || held->stop_requested) {
+  if (held->instance.state != InstanceState::kRunning || !held->free()) {
     co_return fail(Code::kConflict, "not-running", "Only a running instance can be paused.");
   }
   co_return co_await put_to_sleep(held, false);
 }
 
-asio::awaitable<Result<>> Service::put_to_sleep(LiveRef live, bool only_if_idle) {
-  auto outcome = std::make_shared<Result<>>(fail(Code::kCancelled, "cancelled", "The pause was given up."));
-  live->dozing = true;
-  begin(live, "pause", doze_off(live, only_if_idle, outcome));
-  while (live->dozing) co_await live->changed.wait_for(std::chrono::seconds{1});
+asio::awaitable<Result<>> Sleep::put_to_sleep(LiveRef live, bool only_if_idle) {
+  if (!live->free()) co_return fail(Code::kConflict, "in-use", "Somebody is busy with the instance.");
+  const auto dozing = std::make_shared<Dozing>();
+  instances_.start(Hold(live, Doing::kPausing), "pause", doze_off(live, only_if_idle, dozing));
+  while (!dozing->over) co_await live->changed.wait_for(std::chrono::seconds{1});
   // Whatever was in the way may still be: the idle time begins anew.
-  if (!*outcome) live->used().touch();
-  co_return *outcome;
+  if (!dozing->result) live->used().touch();
+  co_return dozing->result;
 }
 
 /// The gateway first: from then on nobody gets through to a machine that is about to stand still.
-asio::awaitable<void> Service::doze_off(LiveRef live, bool only_if_idle, std::shared_ptr<Result<>> outcome) {
-  *outcome = co_await tell_asleep(live, true);
-  if (*outcome) *outcome = co_await freeze_all(live, only_if_idle);
-  if (*outcome) {
+asio::awaitable<void> Sleep::doze_off(LiveRef live, bool only_if_idle, std::shared_ptr<Dozing> dozing) {
+  auto& outcome = dozing->result;
+  outcome = co_await tell_asleep(live, true);
+  if (outcome) outcome = co_await freeze_all(live, only_if_idle);
+  if (outcome) {
     count("paused");
     co_await failpoint("labs.pause.commit.after");
   } else {
     co_await tell_asleep(live, false);
-    const Error& error = outcome->error();
+    const Error& error = outcome.error();
     if (error.reason != "in-use") {
       log::warn("labs", "an instance could not be paused",
                 {{"instance", live->instance.id.str()}, {"reason", error.reason}, {"cause", error.cause}});
     }
   }
-  live->dozing = false;
+  dozing->over = true;
   live->changed.pulse();
 }
 
-asio::awaitable<Result<>> Service::freeze_all(LiveRef live, bool only_if_idle) {
+asio::awaitable<Result<>> Sleep::freeze_all(LiveRef live, bool only_if_idle) {
   Instance& instance = live->instance;
   // Who came before the gateway had heard is not left behind.
   const auto seen = only_if_idle ? parts_.presence.activity(instance.id) : std::nullopt;
@@ -143,23 +115,23 @@ asio::awaitable<Result<>> Service::freeze_all(LiveRef live, bool only_if_idle) {
     co_return fail(Code::kConflict, "in-use", "Somebody has just begun to use it.");
   }
   const auto some_ended = std::make_shared<bool>(false);
-  auto frozen = co_await each_machine(live, &engine::Engine::pause, some_ended);
+  auto frozen = co_await each_machine(parts_.engine, live, &engine::Engine::pause, some_ended);
   if (frozen) frozen = co_await failpoint("labs.pause.commit.before");
   if (frozen) {
     // In memory first: what else is saved of the instance meanwhile then says the same.
     instance.state = InstanceState::kPaused;
-    frozen = co_await save(live, events::kPaused, "");
+    frozen = co_await instances_.save(live, events::kPaused, "");
     if (!frozen) instance.state = InstanceState::kRunning;
   }
-  if (!frozen) co_await each_machine(live, &engine::Engine::resume, some_ended);
+  if (!frozen) co_await each_machine(parts_.engine, live, &engine::Engine::resume, some_ended);
   co_return frozen;
 }
 
-asio::awaitable<Result<>> Service::wake(InstanceId id) {
+asio::awaitable<Result<>> Sleep::wake(InstanceId id) {
   const auto until = SteadyClock::now() + kWakeAtMost;
   while (true) {
-    const auto held = live(id);
-    if (!held || held->stop_requested) co_return fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
+    const auto held = instances_.find(id);
+    if (!held || held->ending()) co_return fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
     const auto left = until - SteadyClock::now();
     if (left <= SteadyClock::duration::zero())
       co_return fail(Code::kTimeout, "timeout", "The instance did not wake in time.");
@@ -168,21 +140,22 @@ asio::awaitable<Result<>> Service::wake(InstanceId id) {
       if (done) co_return waking->result;
       continue;
     }
-    if (held->instance.state != InstanceState::kPaused && !held->dozing) co_return Result<>{};
-    if (held->busy) {
+    if (held->instance.state != InstanceState::kPaused && held->work.doing() != Doing::kPausing) co_return Result<>{};
+    if (!held->free()) {
       // It is just being paused, or looked after.
       co_await held->changed.wait_for(left);
       continue;
     }
+    Hold hold(held, Doing::kWaking);
     held->waking = std::make_shared<Waking>(parts_.home);
-    begin(held, "wake", rouse(held, held->waking));
+    instances_.start(std::move(hold), "wake", rouse(held, held->waking));
   }
 }
 
 /// Those who wait are answered as soon as the machines run; the store and the engine's own view follow.
-asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> waking) {
+asio::awaitable<void> Sleep::rouse(LiveRef live, std::shared_ptr<Waking> waking) {
   waking->result = co_await thaw_all(live);
-  const bool still_there = this->live(live->instance.id) == live && !live->stop_requested;
+  const bool still_there = instances_.knows(live) && !live->ending();
   if (waking->result && !still_there)
     waking->result = fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
   const bool thawed = waking->result && live->instance.state == InstanceState::kPaused;
@@ -195,11 +168,11 @@ asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> wakin
   if (thawed) {
     count("woken");
     co_await failpoint("labs.wake.commit.before");
-    co_await save_surely(live, events::kResumed);
+    co_await instances_.save_surely(live, events::kResumed);
     co_await failpoint("labs.wake.commit.after");
-    co_await quiet_moment(live);
+    co_await quiet_moment(parts_.presence, live);
     const auto some_ended = std::make_shared<bool>(false);
-    auto resumed = co_await each_machine(live, &engine::Engine::resume, some_ended);
+    auto resumed = co_await each_machine(parts_.engine, live, &engine::Engine::resume, some_ended);
     if (!resumed) {
       // It runs all the same; the engine brings its view up to date when that is needed.
       log::warn("labs", "the engine still takes an instance for paused",
@@ -212,30 +185,19 @@ asio::awaitable<void> Service::rouse(LiveRef live, std::shared_ptr<Waking> wakin
   live->waking.reset();
 }
 
-/// The engine's view costs the machines a standstill of some milliseconds, which is better not put into a first answer.
-asio::awaitable<void> Service::quiet_moment(LiveRef live) {
-  const auto until = SteadyClock::now() + kQuietAtMost;
-  while (parts_.presence.activity && !live->stop_requested) {
-    const auto seen = parts_.presence.activity(live->instance.id);
-    const auto now = SteadyClock::now();
-    if (!seen || now >= until || (!seen->waiting && now - seen->last >= kQuiet)) co_return;
-    co_await live->changed.wait_for(kQuiet / 4);
-  }
-}
-
 /// A machine that ended while it was paused is started again, and only then is the instance awake.
-asio::awaitable<Result<>> Service::thaw_all(LiveRef live) {
+asio::awaitable<Result<>> Sleep::thaw_all(LiveRef live) {
   const auto some_ended = std::make_shared<bool>(false);
-  auto thawed = co_await each_machine(live, &engine::Engine::thaw, some_ended);
+  auto thawed = co_await each_machine(parts_.engine, live, &engine::Engine::thaw, some_ended);
   if (thawed && !*some_ended) co_return Result<>{};
   if (!thawed && thawed.error().code == Code::kUnavailable) co_return thawed;
-  for (const auto& step : steps_) {
+  for (const auto& step : saga_.steps()) {
     auto checked = co_await step->check(live);
     if (!checked) thawed = std::move(checked);
   }
   if (thawed) co_return Result<>{};
-  co_await mend(live);
-  const bool runs = this->live(live->instance.id) == live && live->instance.state == InstanceState::kRunning;
+  co_await instances_.look_after(live);
+  const bool runs = instances_.knows(live) && live->instance.state == InstanceState::kRunning;
   if (runs) co_return Result<>{};
   co_return thawed;
 }
@@ -243,7 +205,7 @@ asio::awaitable<Result<>> Service::thaw_all(LiveRef live) {
 /// After a restart of ours or of the engine: the row and the machines say the same again. A row that says "running" has
 /// its machines resumed: the crash came before the pause was on disk. A row that says "paused" has them frozen, unless
 /// one of them runs as the engine sees it: then somebody woke it behind our back, and it counts as woken.
-asio::awaitable<void> Service::settle_sleep(LiveRef live) {
+asio::awaitable<void> Sleep::settle(LiveRef live) {
   Instance& instance = live->instance;
   const bool paused = instance.state == InstanceState::kPaused;
   // What we never pause is left as it is: an operator may have paused it. What was claimed may have waited frozen.
@@ -263,12 +225,12 @@ asio::awaitable<void> Service::settle_sleep(LiveRef live) {
   if (!awake) {
     settled = co_await tell_asleep(live, true);
     // The engine may say "paused" of what an earlier process thawed in its last moments.
-    if (settled) settled = co_await each_machine(live, &engine::Engine::pause, some_ended);
+    if (settled) settled = co_await each_machine(parts_.engine, live, &engine::Engine::pause, some_ended);
   } else {
-    if (some_paused) settled = co_await each_machine(live, &engine::Engine::resume, some_ended);
+    if (some_paused) settled = co_await each_machine(parts_.engine, live, &engine::Engine::resume, some_ended);
     if (paused) {
       instance.state = InstanceState::kRunning;
-      co_await save_surely(live, events::kResumed);
+      co_await instances_.save_surely(live, events::kResumed);
     }
     live->used().touch();
     if (paused) co_await tell_asleep(live, false);

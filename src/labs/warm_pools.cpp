@@ -1,5 +1,4 @@
-// Warm pools: instances that run before anybody asks (row 1.14). How they are handed over is in claim.cpp.
-#include "labs/pool.h"
+#include "labs/warm_pools.h"
 
 #include <fmt/format.h>
 
@@ -9,10 +8,14 @@
 #include <set>
 
 #include "base/failpoint.h"
-#include "labs/service.h"
+#include "engine/engine.h"
+#include "identity/identity.h"
+#include "jobs/jobs.h"
+#include "labs/machines.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "templates/events.h"
+#include "templates/templates.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -41,15 +44,25 @@ void Shelf::note_claim(const templates::PoolPolicy& policy, SteadyClock::time_po
   while (claims.size() > static_cast<std::size_t>(policy.max)) claims.pop_front();
 }
 
-asio::awaitable<Result<jobs::Next>> Service::look_at_pools() {
-  tend_pools();
+WarmPools::WarmPools(Ground& ground, Instances& instances, Offers& offers, Planner& planner, Saga& saga,
+                     StartQueue& queue)
+    : OnGround(ground), instances_(instances), offers_(offers), planner_(planner), saga_(saga), queue_(queue) {}
+
+void WarmPools::declare_jobs() {
+  parts_.jobs.declare_poll(
+      job_kind(kPools, "Fills and thins the warm pools.", std::chrono::minutes{1}, [this] { return look(); }),
+      std::chrono::seconds{1});
+}
+
+asio::awaitable<Result<jobs::Next>> WarmPools::look() {
+  tend();
   const bool calm = SteadyClock::now() - last_claim_ >= kQuietAfterClaim;
   co_return calm ? jobs::Next::done() : jobs::Next::again(kQuietAfterClaim);
 }
 
 /// Compares what waits with what should: puts away what is stale or too much, and starts what is missing.
-void Service::tend_pools() {
-  if (closing_ || parts_.engine.away()) return;
+void WarmPools::tend() {
+  if (ground_.closing || parts_.engine.away()) return;
   const auto now = SteadyClock::now();
   std::map<TemplateId, std::shared_ptr<const templates::Template>> pooled;
   std::set<TemplateId> unsettled;  // whose images are looked for or made: what waits is left alone meanwhile
@@ -57,7 +70,7 @@ void Service::tend_pools() {
     const bool later = entry.state == templates::State::kBuilding || entry.state == templates::State::kWaiting;
     if (later) unsettled.insert(entry.tmpl->id);
     if (entry.state != templates::State::kReady) continue;
-    auto tmpl = overridden(entry.tmpl);
+    auto tmpl = offers_.overridden(entry.tmpl);
     if (!tmpl->active || tmpl->pool.max == 0) continue;
     auto& shelf = shelves_[tmpl->id];
     shelf.choice = options_.pool_choice ? options_.pool_choice(*tmpl) : PoolChoice{};
@@ -86,7 +99,7 @@ void Service::tend_pools() {
 }
 
 /// Of what waits: all that is not of this very template any more, and one that is too old or too much.
-void Service::thin_out(Shelf& shelf, const templates::Template* tmpl) {
+void WarmPools::thin_out(Shelf& shelf, const templates::Template* tmpl) {
   std::vector<LiveRef> out;
   bool one_gone = false;
   for (const auto& live : shelf.ready) {
@@ -102,7 +115,7 @@ void Service::thin_out(Shelf& shelf, const templates::Template* tmpl) {
 
 /// Players come first: pools are filled only while nobody queues, not in the middle of a run on them, and leave a place
 /// for whoever presses start next.
-bool Service::room_to_fill() const {
+bool WarmPools::room_to_fill() const {
   std::size_t filling = 0;
   bool one_empty = false;
   for (const auto& [id, shelf] : shelves_) {
@@ -111,18 +124,19 @@ bool Service::room_to_fill() const {
   }
   if (SteadyClock::now() - last_claim_ < kQuietAfterClaim && !one_empty) return false;
   return queue_.empty() && filling < options_.fills_at_once &&
-         spawning_ + 1 < std::max<std::size_t>(pace_.limit(), 2) && live_.size() < options_.instances_total;
+         queue_.under_way() + 1 < std::max<std::size_t>(queue_.limit(), 2) &&
+         instances_.size() < options_.instances_total;
 }
 
 /// The template whose shelf lacks the largest share.
-std::shared_ptr<const templates::Template> Service::emptiest(
+std::shared_ptr<const templates::Template> WarmPools::emptiest(
     const std::map<TemplateId, std::shared_ptr<const templates::Template>>& pooled, SteadyClock::time_point now) const {
   std::shared_ptr<const templates::Template> best;
   double least = 1;
   // Also what is being made or looked at after a restart: all that may yet stand on the shelf.
   std::map<TemplateId, std::size_t> there;
-  for (const auto& live : live_) {
-    const bool waits = live->instance.pool == PoolRole::kWaiting && !live->stop_requested && !live->claimant;
+  for (const auto& live : instances_) {
+    const bool waits = live->instance.pool == PoolRole::kWaiting && !live->ending() && !live->claimant;
     there[live->instance.tmpl] += waits ? 1 : 0;
   }
   for (const auto& [id, tmpl] : pooled) {
@@ -137,7 +151,7 @@ std::shared_ptr<const templates::Template> Service::emptiest(
   return best;
 }
 
-void Service::start_fill(std::shared_ptr<const templates::Template> tmpl) {
+void WarmPools::start_fill(std::shared_ptr<const templates::Template> tmpl) {
   auto live = std::make_shared<Live>();
   live->tmpl = tmpl;
   live->step_clock = SteadyClock::now();
@@ -150,49 +164,49 @@ void Service::start_fill(std::shared_ptr<const templates::Template> tmpl) {
   instance.created_at = parts_.clock.now();
   instance.state = InstanceState::kPreparing;
   auto& shelf = shelves_[tmpl->id];
-  live->created_only = shelf.choice.kind == PoolKind::kCreated;
+  if (shelf.choice.kind == PoolKind::kCreated) live->kept = Kept::kCreated;
   ++shelf.filling;
-  ++spawning_;
-  live_.insert(live);
-  begin(live, "fill", fill(live));
+  queue_.take_place();
+  instances_.add(live, false);
+  instances_.start(Hold(live, Doing::kSpawning), "fill", fill(live));
 }
 
 /// From nothing to the shelf, or back to nothing. The row is on disk before anything is made, as for everybody.
-asio::awaitable<void> Service::fill(LiveRef live) {
+asio::awaitable<void> WarmPools::fill(LiveRef live) {
   Instance& instance = live->instance;
-  auto made = co_await plan(live);
+  auto made = co_await planner_.plan(live);
   if (made) made = co_await rows_.insert(instance, {});
   const bool planned = made.has_value();
-  spawn_begun(instance);
-  if (made) made = co_await make_somewhere(live);
+  queue_.begun(instance);
+  if (made) made = co_await saga_.make_somewhere(live);
   if (made) made = co_await freeze(live);
-  if (made && !live->stop_requested) {
+  if (made && !live->ending()) {
     instance.state = InstanceState::kRunning;
     instance.timings = Timings();  // nobody's history; "= {}" would keep its room
     auto before = co_await failpoint("labs.fill.commit.before");
     made = before ? co_await rows_.update(instance, {}) : std::move(before);
     co_await failpoint("labs.fill.commit.after");
   }
-  spawn_done(instance, made.has_value());
+  queue_.done(instance, made.has_value());
   auto& shelf = shelves_[instance.tmpl];
   --shelf.filling;
-  if (made && !live->stop_requested) {
+  if (made && !live->ending()) {
     shelf.ready.push_back(live);
     shelf.trouble.clear();
     shelf.delay = milliseconds{0};
   } else {
-    if (!made && !live->stop_requested) note_trouble(shelf, instance, made.error());
-    if (planned) co_await unmake(live, InstanceState::kStopped);
+    if (!made && !live->ending()) note_trouble(shelf, instance, made.error());
+    if (planned) co_await saga_.unmake(live, InstanceState::kStopped);
     else {
-      release(*live);
-      forget(live);
+      planner_.release(*live);
+      instances_.forget(live);
     }
   }
-  spawn_ended();
+  queue_.give_back_place();
   parts_.jobs.poke(kPools);
 }
 
-void Service::note_trouble(Shelf& shelf, const Instance& instance, const Error& error) {
+void WarmPools::note_trouble(Shelf& shelf, const Instance& instance, const Error& error) {
   shelf.delay = std::clamp(shelf.delay * 2, kFirstDelay, kLongestDelay);
   shelf.not_before = SteadyClock::now() + shelf.delay;
   shelf.trouble = error.message;
@@ -208,36 +222,43 @@ void Service::note_trouble(Shelf& shelf, const Instance& instance, const Error& 
              {"cause", error.cause}});
 }
 
-asio::awaitable<void> Service::note_event(bus::KindRef kind, Instance instance, Error error) {
+asio::awaitable<void> WarmPools::note_event(bus::KindRef kind, Instance instance, Error error) {
   bus::Event event{kind, instance.tmpl.str(), "", "", parts_.clock.now(), {}};
   event.detail = boost::json::serialize(
       boost::json::object{{"instance", instance.id.str()}, {"reason", error.reason}, {"message", error.message}});
   co_await rows_.note(std::move(event));
 }
 
-asio::awaitable<Result<>> Service::freeze(LiveRef live) {
-  if (!live->tmpl || !live->tmpl->pool.pause || live->created_only) co_return Result<>{};
-  auto frozen = co_await each_machine(live, &engine::Engine::pause, std::make_shared<bool>(false));
-  live->frozen = frozen.has_value();
+asio::awaitable<Result<>> WarmPools::freeze(LiveRef live) {
+  if (!live->tmpl || !live->tmpl->pool.pause || live->kept == Kept::kCreated) co_return Result<>{};
+  auto frozen = co_await each_machine(parts_.engine, live, &engine::Engine::pause);
+  if (frozen) live->kept = Kept::kFrozen;
   co_return frozen;
 }
 
 /// Takes it off the shelf and away. Whoever has claimed it already keeps it.
-void Service::discard(const LiveRef& live) {
-  if (live->busy || live->stop_requested) return;
+void WarmPools::discard(const LiveRef& live) {
+  if (!live->free()) return;
   std::erase(shelves_[live->instance.tmpl].ready, live);
-  live->stop_requested = true;
-  begin(live, "discard", unmake(live, InstanceState::kStopped));
+  instances_.start(Hold(live, Doing::kStopping), "discard", saga_.unmake(live, InstanceState::kStopped));
 }
 
-/// After a restart, or when the engine is back: what waited waits on if it is well.
-asio::awaitable<void> Service::shelve_again(LiveRef live) {
+void WarmPools::discard_all(const TemplateId& tmpl) {
+  const auto shelf = shelves_.find(tmpl);
+  if (shelf == shelves_.end()) return;
+  const auto waiting = shelf->second.ready;
+  for (const auto& live : waiting) discard(live);
+}
+
+asio::awaitable<void> WarmPools::shelve_again(LiveRef live) {
   auto& ready = shelves_[live->instance.tmpl].ready;
   std::erase(ready, live);
   auto well = Result<>{};
   if (!live->tmpl) well = fail(Code::kConflict, "template-changed", "The template has changed.");
-  if (well && options_.pool_choice) live->created_only = options_.pool_choice(*live->tmpl).kind == PoolKind::kCreated;
-  for (const auto& step : steps_) {
+  if (well && options_.pool_choice && options_.pool_choice(*live->tmpl).kind == PoolKind::kCreated) {
+    live->kept = Kept::kCreated;
+  }
+  for (const auto& step : saga_.steps()) {
     if (!well || !step->in_pool()) break;
     well = co_await step->check(live);
   }
@@ -246,20 +267,19 @@ asio::awaitable<void> Service::shelve_again(LiveRef live) {
     shelves_[live->instance.tmpl].ready.push_back(live);  // looked at again when it is back; nobody claims meanwhile
     co_return;
   }
-  if (well && !live->stop_requested) {
+  if (well && !live->ending()) {
     shelves_[live->instance.tmpl].ready.push_back(live);
     co_return;
   }
-  live->stop_requested = true;
-  co_await unmake(live, InstanceState::kStopped);
+  co_await saga_.unmake(live, InstanceState::kStopped);
 }
 
-std::vector<PoolState> Service::pools() const {
+std::vector<PoolState> WarmPools::states() const {
   std::vector<PoolState> out;
   for (const auto& [id, shelf] : shelves_) {
     PoolState state{id, shelf.choice.kind, shelf.ready.size(), shelf.filling, shelf.target, 0, 0, {}};
     if (const auto entry = parts_.catalogue.find(id)) {
-      const auto tmpl = overridden(entry->tmpl);
+      const auto tmpl = offers_.overridden(entry->tmpl);
       state.min = tmpl->pool.min;
       state.max = tmpl->pool.max;
     }

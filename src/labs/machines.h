@@ -1,0 +1,19 @@
+#pragma once
+
+#include "engine/engine.h"
+#include "labs/step.h"
+
+namespace tiltyard::labs {
+
+using MachineVerb = asio::awaitable<Result<>> (engine::Engine::*)(engine::Handle);
+
+/// One verb for all machines of an instance. One that has ended by itself has nothing to freeze or thaw, which is no
+/// error, but told.
+asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, MachineVerb verb,
+                                       std::shared_ptr<bool> some_ended = std::make_shared<bool>(false));
+
+/// After machines were thawed: until nothing has passed for a moment, which is waited for a few seconds at most.
+/// Telling the engine costs them a standstill of some milliseconds, which is better not put into a first answer.
+asio::awaitable<void> quiet_moment(Presence presence, LiveRef live);
+
+}  // namespace tiltyard::labs

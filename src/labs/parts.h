@@ -1,0 +1,76 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "labs/model.h"
+#include "labs/presence.h"
+
+namespace tiltyard {
+class Clock;
+}
+namespace tiltyard::bus {
+class Bus;
+}
+namespace tiltyard::engine {
+class Engine;
+}
+namespace tiltyard::gateway {
+class PortLanes;
+}
+namespace tiltyard::jobs {
+class Service;
+}
+namespace tiltyard::store {
+class Store;
+}
+namespace tiltyard::templates {
+class Catalogue;
+}
+
+namespace tiltyard::labs {
+
+/// Who a server is to those who share an engine with it, under one namespace by mistake or as copies of each other.
+struct Claimant {
+  std::string server = "self";  ///< its identity, which lies in its database
+  std::string home;             ///< where that database is
+  std::string data;             ///< the data folder, whose lock a server holds as long as it lives
+  std::string host;             ///< the host and process namespace that `home` and `data` are to be read on
+};
+
+struct Options {
+  std::string prefix = "tiltyard";  ///< of engine names: the engine's namespace
+  Claimant claimant;                ///< this server
+  std::string network_pool = "10.64.0.0/12";
+  std::uint32_t machines_per_bridge = 1000;
+  std::size_t spawns_at_once = 10;
+  std::size_t queue_limit = 1000;
+  std::size_t instances_per_owner = 3;
+  std::size_t instances_total = 1000;
+  std::chrono::seconds sweep_interval{600};
+  std::chrono::seconds sweep_window{300};
+  std::chrono::seconds expiry_interval{60};
+  std::chrono::seconds usage_interval{60};
+  std::size_t fills_at_once = 2;  ///< instances that are made for pools side by side
+  std::function<PoolChoice(const templates::Template&)> pool_choice;  ///< unset: always "running"
+};
+
+/// What the service needs of others; all outlive it.
+struct Parts {
+  asio::any_io_executor home;
+  store::Store& store;
+  engine::Engine& engine;
+  templates::Catalogue& catalogue;
+  gateway::PortLanes& lanes;
+  bus::Bus& bus;
+  const Clock& clock;
+  jobs::Service& jobs;
+  Presence presence{};
+};
+
+}  // namespace tiltyard::labs

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "labs/ownership.h"
+#include "labs/sleep.h"
+#include "labs/warm_pools.h"
+
+namespace tiltyard::labs {
+
+/// After a crash, after the engine came back, and every ten minutes: rows and engine are laid side by side (row 1.13).
+class Reconcile final : public Care, OnGround {
+ public:
+  Reconcile(Ground& ground, Instances& instances, Offers& offers, Planner& planner, Saga& saga, StartQueue& queue,
+            WarmPools& pools, Sleep& sleep);
+
+  void declare_jobs();
+  /// The namespace on the engine; `namespace-claimed`: it is another server's.
+  asio::awaitable<Result<>> claim() { return ownership_.claim(); }
+  /// What a server leaves behind that leaves with nothing running.
+  asio::awaitable<void> leave();
+  /// Takes up every row that is not final; nothing is asked of the engine yet.
+  asio::awaitable<Result<>> load();
+  /// Every row goes on where it stood, and what has no row goes away. Runs at start and whenever the engine has come
+  /// back.
+  asio::awaitable<void> reattach_all();
+  void on_engine_event(const engine::EngineEvent& event);
+  /// Row 1.12: removes what carries our labels but has no row, if it is older than `window`.
+  asio::awaitable<Result<std::size_t>> sweep(std::chrono::seconds window);
+
+  asio::awaitable<void> look_after(LiveRef live) override;
+  asio::awaitable<void> end(LiveRef live) override { return saga_.unmake(std::move(live), InstanceState::kStopped); }
+
+ private:
+  static Doing to_do(const Live& live);
+  asio::awaitable<void> reattach(LiveRef live);
+  asio::awaitable<void> mend(LiveRef live);
+  asio::awaitable<Result<>> mend_once(LiveRef live);
+  asio::awaitable<Result<>> hand_over_again(LiveRef live);
+  asio::awaitable<void> lose(LiveRef live, std::string why);
+  asio::awaitable<Result<jobs::Next>> sweep_and_check();
+
+  Instances& instances_;
+  Offers& offers_;
+  Planner& planner_;
+  Saga& saga_;
+  StartQueue& queue_;
+  WarmPools& pools_;
+  Sleep& sleep_;
+  Ownership ownership_;
+};
+
+}  // namespace tiltyard::labs

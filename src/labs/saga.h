@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+
+#include "labs/instances.h"
+#include "labs/planner.h"
+
+namespace tiltyard::labs {
+
+struct Course;
+
+/// The way of one instance: steps forward, or all the way back (docs/life-of-a-spawn.md).
+class Saga : OnGround {
+ public:
+  Saga(Ground& ground, Instances& instances, Planner& planner, Steps steps);
+  ~Saga();
+
+  asio::awaitable<Result<>> load();
+  /// From "preparing" to "running", or back to nothing; whether it runs. The row is on disk.
+  asio::awaitable<bool> spawn(LiveRef live);
+  /// Makes all, with other addresses as often as somebody else turns out to use ours.
+  asio::awaitable<Result<>> make_somewhere(LiveRef live);
+  /// Undoes all steps in reverse order, each until it succeeds, and only then says `end`: the names are free again.
+  asio::awaitable<void> unmake(LiveRef live, InstanceState end);
+  const Steps& steps() const { return steps_; }
+  /// Mean time from admission to running of earlier spawns.
+  std::optional<std::chrono::microseconds> usual_start(const TemplateId& tmpl) const;
+
+ private:
+  asio::awaitable<Result<>> commit_running(LiveRef live, std::chrono::microseconds took);
+  asio::awaitable<Result<>> move_addresses(LiveRef live);
+  asio::awaitable<Result<>> make_all(LiveRef live);
+  asio::awaitable<Result<>> make_one(LiveRef live, Step* step, Course* course);
+  asio::awaitable<void> undo_one(LiveRef live, Step* step);
+  asio::awaitable<void> note_start(TemplateId tmpl, std::chrono::microseconds usual);
+  asio::awaitable<bool> engine_back(LiveRef live);
+
+  Instances& instances_;
+  Planner& planner_;
+  Steps steps_;
+  std::map<TemplateId, std::chrono::microseconds> usual_;
+};
+
+}  // namespace tiltyard::labs
