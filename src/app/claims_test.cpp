@@ -21,7 +21,6 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
       schema.insert(schema.end(), more.begin(), more.end());
     EXPECT_TRUE(store_->migrate(schema));
     add_template("one", kPooled);
-    before_machines_ = {"flags"};
     more_steps_ = [this](Steps& steps) {
       flags_ = std::make_unique<flags::Service>(
           flags::Options{"FLAG", (folder_ / "flags").string()},

@@ -53,6 +53,7 @@ class FlagsStep final : public labs::Step {
   FlagsStep(Service& flags, std::string folder) : flags_(flags), folder_(std::move(folder)) {}
 
   std::string name() const override { return "flags"; }
+  std::vector<std::string> before() const override { return {"machines"}; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     const auto tmpl = live->tmpl;

@@ -139,10 +139,10 @@ asio::awaitable<Result<>> WarmPools::hand_over(LiveRef live) {
     if (!thawed) co_return thawed;
   }
   for (const auto& step : saga_.steps()) {
-    auto done = co_await failpoint("labs.claim." + step->name() + ".before");
+    auto done = co_await failpoint("labs.claim." + step.name + ".before");
     if (done) done = step->in_pool() ? co_await step->claim(live) : co_await step->make(live);
     if (!done) co_return done;
-    co_await failpoint("labs.claim." + step->name() + ".after");
+    co_await failpoint("labs.claim." + step.name + ".after");
   }
   co_return Result<>{};
 }

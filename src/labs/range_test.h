@@ -79,6 +79,11 @@ class Range : public testing::Test {
 
   /// A server's worth of parts over the same store and engine, as after a restart.
   void open(Options options = {}) {
+    put_together(std::move(options));
+    run(start());
+  }
+
+  void put_together(Options options = {}) {
     options.prefix = "fake";
     options.network_pool = "127.64.0.0/12";
     templates::Options where;
@@ -95,7 +100,7 @@ class Range : public testing::Test {
     steps.push_back(network_step(*engine_));
     steps.push_back(files_step(files_, (folder_ / "instances").string()));
     steps.push_back(volumes_step(*engine_));
-    steps.push_back(machines_step(*engine_, (folder_ / "instances").string(), "", 2s, before_machines_));
+    steps.push_back(machines_step(*engine_, (folder_ / "instances").string()));
     if (more_steps_) more_steps_(steps);
     steps.push_back(ready_step(*engine_));
     steps.push_back(routes_step(*gateway_, *lanes_));
@@ -116,7 +121,6 @@ class Range : public testing::Test {
     };
     service_ = std::make_unique<Service>(options, parts, std::move(steps));
     gateway->on_wake([service = service_.get()](InstanceId id) { return service->wake(std::move(id)); });
-    run(start());
   }
 
   void close() {
@@ -246,8 +250,7 @@ class Range : public testing::Test {
   std::unique_ptr<templates::Catalogue> catalogue_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<gateway::PortLanes> lanes_;
-  std::function<void(Steps&)> more_steps_;  ///< after the machines, or before them if they are named here:
-  std::vector<std::string> before_machines_;
+  std::function<void(Steps&)> more_steps_;
   std::unique_ptr<jobs::Service> jobs_;
   std::unique_ptr<Service> service_;
 };

@@ -194,9 +194,9 @@ asio::awaitable<Result<>> Reconcile::mend_once(LiveRef live) {
     if (!well && gone_for_good(well.error())) co_return well;
   }
   for (const auto& step : saga_.steps()) {
-    // A machine that stands still is started again; one that is well only needs its route. Each make finds what is
-    // there.
-    if (well && step->name() != "routes") continue;
+    // A machine that stands still is started again; one that is well only needs what went with the process. Each make
+    // finds what is there.
+    if (well && !step->lives_in_process()) continue;
     auto made = co_await step->make(live);
     if (!made) co_return made;
   }

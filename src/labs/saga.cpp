@@ -20,19 +20,15 @@ using std::chrono::microseconds;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kMovesAtMost = 8;
+constexpr std::chrono::seconds kLooksAgainAfter{5};
 
 /// One walk through the steps: who is done, so that those behind may begin.
 struct Course {
-  explicit Course(asio::any_io_executor home) : changed(home) {}
-
-  Signal changed;
-  std::vector<std::string> done;
+  std::vector<bool> done;
   bool failed = false;
 
-  bool has(const std::vector<std::string>& names) const {
-    return std::all_of(names.begin(), names.end(), [this](const std::string& name) {
-      return std::find(done.begin(), done.end(), name) != done.end();
-    });
+  bool has(const std::vector<std::size_t>& places) const {
+    return std::ranges::all_of(places, [this](std::size_t place) { return done[place]; });
   }
 };
 
@@ -61,7 +57,11 @@ bool engine_trouble(const Error& error) { return error.reason == "engine-away" |
 }  // namespace
 
 Saga::Saga(Ground& ground, Instances& instances, Planner& planner, Steps steps)
-    : OnGround(ground), instances_(instances), planner_(planner), steps_(std::move(steps)) {}
+    : OnGround(ground), instances_(instances), planner_(planner) {
+  auto order = StepOrder::make(std::move(steps));
+  if (order) steps_ = std::move(*order);
+  else composed_ = fail(std::move(order.error()));
+}
 
 Saga::~Saga() = default;
 
@@ -142,7 +142,7 @@ asio::awaitable<Result<>> Saga::make_somewhere(LiveRef live) {
 asio::awaitable<Result<>> Saga::move_addresses(LiveRef live) {
   log::warn("labs", "an address range is taken by somebody else; trying the next",
             {{"instance", live->instance.id.str()}});
-  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, step->get());
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, *step);
   planner_.avoid(live->instance.plan);
   co_await planner_.look_at_ranges(instances_);
   planner_.release(*live);
@@ -159,12 +159,12 @@ asio::awaitable<Result<>> Saga::make_all(LiveRef live) {
   making.steps_done = 0;
   making.steps_total = 0;
   const bool waits = live->instance.pool == PoolRole::kWaiting;
-  auto course = std::make_unique<Course>(parts_.home);
+  auto course = std::make_unique<Course>(std::vector<bool>(steps_.size()));
   std::vector<asio::awaitable<Result<>>> works;
-  for (const auto& step : steps_) {
-    if (waits && !step->in_pool()) continue;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    if (waits && !steps_[i]->in_pool()) continue;
     ++making.steps_total;
-    works.push_back(make_one(live, step.get(), course.get()));
+    works.push_back(make_one(live, i, course.get()));
   }
   auto results = co_await all_of(std::move(works));
   for (auto& result : results) {
@@ -173,16 +173,16 @@ asio::awaitable<Result<>> Saga::make_all(LiveRef live) {
   co_return first_error(std::move(results));
 }
 
-asio::awaitable<Result<>> Saga::make_one(LiveRef live, Step* step, Course* course) {
-  const auto after = step->after();
-  while (!course->failed && !course->has(after)) co_await course->changed.wait();
+asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course* course) {
+  const auto& [step, name, after] = steps_[index];
+  // A stop wakes those who wait as well.
+  while (!course->failed && !live->ending() && !course->has(after)) co_await live->changed.wait_for(kLooksAgainAfter);
   if (course->failed || live->ending()) {
     course->failed = true;
-    course->changed.pulse();
+    live->changed.pulse();
     co_return fail(Code::kCancelled, "not-reached", "An earlier step failed.");
   }
-  const auto name = step->name();
-  if (name == "machines" && live->instance.state == InstanceState::kPreparing) {
+  if (step->phase() == Phase::kStarting && live->instance.state == InstanceState::kPreparing) {
     live->instance.state = InstanceState::kStarting;
   }
   live->making.there().step = name;
@@ -200,12 +200,12 @@ asio::awaitable<Result<>> Saga::make_one(LiveRef live, Step* step, Course* cours
   const auto took = std::chrono::duration_cast<microseconds>(SteadyClock::now() - begun);
   live->instance.timings.emplace_back(name, took);
   if (made) {
-    course->done.push_back(name);
+    course->done[index] = true;
     ++live->making.there().steps_done;
   } else {
     course->failed = true;
   }
-  course->changed.pulse();
+  live->changed.pulse();
   co_return made;
 }
 
@@ -235,7 +235,7 @@ asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {
   }
   co_await failpoint("labs.stop.begin");
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
-    co_await undo_one(live, step->get());
+    co_await undo_one(live, *step);
     ++making.steps_done;
   }
   instance.state = end;
@@ -248,8 +248,8 @@ asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {
   instances_.forget(live);
 }
 
-asio::awaitable<void> Saga::undo_one(LiveRef live, Step* step) {
-  const auto name = step->name();
+asio::awaitable<void> Saga::undo_one(LiveRef live, const StepOrder::Node& node) {
+  const auto& [step, name, after] = node;
   auto delay = std::chrono::milliseconds{50};
   for (int tries = 1;; ++tries) {
     auto undone = co_await failpoint("labs.stop." + name + ".before");

@@ -4,6 +4,7 @@
 
 #include "labs/instances.h"
 #include "labs/planner.h"
+#include "labs/step_order.h"
 
 namespace tiltyard::labs {
 
@@ -22,7 +23,9 @@ class Saga : OnGround {
   asio::awaitable<Result<>> make_somewhere(LiveRef live);
   /// Undoes all steps in reverse order, each until it succeeds, and only then says `end`: the names are free again.
   asio::awaitable<void> unmake(LiveRef live, InstanceState end);
-  const Steps& steps() const { return steps_; }
+  const StepOrder& steps() const { return steps_; }
+  /// Whether the steps fit together.
+  const Result<>& composed() const { return composed_; }
   /// Mean time from admission to running of earlier spawns.
   std::optional<std::chrono::microseconds> usual_start(const TemplateId& tmpl) const;
 
@@ -30,14 +33,15 @@ class Saga : OnGround {
   asio::awaitable<Result<>> commit_running(LiveRef live, std::chrono::microseconds took);
   asio::awaitable<Result<>> move_addresses(LiveRef live);
   asio::awaitable<Result<>> make_all(LiveRef live);
-  asio::awaitable<Result<>> make_one(LiveRef live, Step* step, Course* course);
-  asio::awaitable<void> undo_one(LiveRef live, Step* step);
+  asio::awaitable<Result<>> make_one(LiveRef live, std::size_t index, Course* course);
+  asio::awaitable<void> undo_one(LiveRef live, const StepOrder::Node& node);
   asio::awaitable<void> note_start(TemplateId tmpl, std::chrono::microseconds usual);
   asio::awaitable<bool> engine_back(LiveRef live);
 
   Instances& instances_;
   Planner& planner_;
-  Steps steps_;
+  StepOrder steps_;
+  Result<> composed_;
   std::map<TemplateId, std::chrono::microseconds> usual_;
 };
 

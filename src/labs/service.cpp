@@ -47,6 +47,7 @@ Service::~Service() = default;
 asio::awaitable<Result<>> Service::start() {
   auto& rooms = *rooms_;
   auto& engine = rooms.ground.parts.engine;
+  if (const auto& composed = rooms.saga.composed(); !composed) co_return composed;
   auto opened = rooms.planner.open();
   if (!opened) co_return opened;
   auto claimed = engine.away() ? Result<>{} : co_await rooms.reconcile.claim();

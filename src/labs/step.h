@@ -82,16 +82,26 @@ struct Live {
 };
 using LiveRef = std::shared_ptr<Live>;
 
+/// What an instance is shown as from when a step begins.
+enum class Phase { kPreparing, kStarting };
+
 /// One part of a spawn. `make` and `undo` can be repeated at will, and `undo` also works when `make` never ran or was
-/// cut in the middle, in this process or in an earlier one: it finds everything by the names in the plan.
+/// cut in the middle, in this process or in an earlier one: it finds everything by the names in the plan. A `make` that
+/// waits for something looks at `ending()`, and at a clock. What steps say of each other is looked at when they are put
+/// together (step_order.h).
 class Step {
  public:
   virtual ~Step() = default;
   virtual std::string name() const = 0;
   /// Names of the steps that must be done before; steps that do not need each other run side by side.
   virtual std::vector<std::string> after() const { return {}; }
+  /// Names of the steps that must wait for this one, whose own lists do not know it.
+  virtual std::vector<std::string> before() const { return {}; }
+  virtual Phase phase() const { return Phase::kPreparing; }
   virtual asio::awaitable<Result<>> make(LiveRef live) = 0;
   virtual asio::awaitable<Result<>> undo(LiveRef live) = 0;
+  /// Whether what `make` makes is gone with this process, and made again by the next one for what runs.
+  virtual bool lives_in_process() const { return false; }
   /// Whether it is done for an instance that waits in a pool; otherwise only at the claim.
   virtual bool in_pool() const { return true; }
   /// What a claim for `owner` will need and can be had before it is certain; runs beside the commit, so that both wait

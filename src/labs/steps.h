@@ -23,11 +23,9 @@ std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder);
 std::unique_ptr<Step> volumes_step(engine::Engine& engine);
 /// "machines": all are created at once, each is started as soon as what it depends on is as far as it asks. `runtime`
 /// is the engine's runtime for those that name none ("runsc" for gVisor); empty: the engine's own default. `stop_grace`
-/// is how long a machine that has run may take to end by itself, where its template does not say. `also_after`: steps
-/// of other capabilities that add to the machines.
+/// is how long a machine that has run may take to end by itself, where its template does not say.
 std::unique_ptr<Step> machines_step(engine::Engine& engine, std::string files_folder, std::string runtime = {},
-                                    std::chrono::milliseconds stop_grace = std::chrono::milliseconds{2000},
-                                    std::vector<std::string> also_after = {});
+                                    std::chrono::milliseconds stop_grace = std::chrono::milliseconds{2000});
 /// "ready": the endpoints really answer (row 1.9).
 std::unique_ptr<Step> ready_step(engine::Engine& engine);
 /// "solve": the author's solver proves an instance that is made for a pool (row 1.17); others are not kept waiting by

@@ -24,18 +24,15 @@ using ProgressMap = std::map<std::string, std::shared_ptr<Progress>>;
 
 class MachinesStep final : public Step {
  public:
-  MachinesStep(engine::Engine& engine, std::string files_folder, std::string runtime, milliseconds stop_grace,
-               std::vector<std::string> also_after)
+  MachinesStep(engine::Engine& engine, std::string files_folder, std::string runtime, milliseconds stop_grace)
       : engine_(engine),
         files_folder_(std::move(files_folder)),
         runtime_(std::move(runtime)),
-        stop_grace_(stop_grace),
-        after_(std::move(also_after)) {
-    after_.insert(after_.end(), {"network", "files", "volumes"});
-  }
+        stop_grace_(stop_grace) {}
 
   std::string name() const override { return "machines"; }
-  std::vector<std::string> after() const override { return after_; }
+  std::vector<std::string> after() const override { return {"network", "files", "volumes"}; }
+  Phase phase() const override { return Phase::kStarting; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     // What ran once is only ever started again: a machine that is gone took its owner's work along, and a fresh one in
@@ -131,7 +128,8 @@ class MachinesStep final : public Step {
   /// needs is never asked.
   asio::awaitable<Result<>> wait_for(LiveRef live, std::string other, DependsOn condition,
                                      std::shared_ptr<Progress> state) {
-    while (!state->started && !state->failed) co_await state->changed.wait_for(std::chrono::seconds{60});
+    while (!state->started && !state->failed && !live->ending()) co_await state->changed.wait_for(milliseconds{500});
+    if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
     if (state->failed) co_return dependency_failed(other);
     if (condition == DependsOn::kStarted) co_return Result<>{};
     milliseconds delay{10};
@@ -241,15 +239,13 @@ class MachinesStep final : public Step {
   engine::Engine& engine_;
   std::string files_folder_, runtime_;
   milliseconds stop_grace_;
-  std::vector<std::string> after_;
 };
 
 }  // namespace
 
 std::unique_ptr<Step> machines_step(engine::Engine& engine, std::string files_folder, std::string runtime,
-                                    milliseconds stop_grace, std::vector<std::string> also_after) {
-  return std::make_unique<MachinesStep>(engine, std::move(files_folder), std::move(runtime), stop_grace,
-                                        std::move(also_after));
+                                    milliseconds stop_grace) {
+  return std::make_unique<MachinesStep>(engine, std::move(files_folder), std::move(runtime), stop_grace);
 }
 
 }  // namespace tiltyard::labs

@@ -169,6 +169,7 @@ class RoutesStep final : public Step {
   std::string name() const override { return "routes"; }
   std::vector<std::string> after() const override { return {"ready"}; }
   bool in_pool() const override { return false; }
+  bool lives_in_process() const override { return true; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     for (int tries = 0;; ++tries) {
