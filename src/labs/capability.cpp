@@ -57,21 +57,17 @@ Claimant claimant_of(const house::Ground& ground) {
   return self;
 }
 
-/// The steps of a spawn in the order in which they are listed; what others add comes before the machines are made.
+/// The steps of a spawn, with those of the capabilities that join it; what waits for what, they say themselves.
 Steps steps_of(house::Ground& ground, const std::vector<HasSteps*>& joining, const std::string& folder) {
   const auto& settings = ground.settings;
   Steps steps;
-  std::vector<std::string> joined;
   steps.push_back(network_step(ground.engine));
   steps.push_back(files_step(ground.files, folder));
   for (auto* one : joining) {
-    for (auto& step : one->steps(folder)) {
-      joined.push_back(step->name());
-      steps.push_back(std::move(step));
-    }
+    for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }
   steps.push_back(volumes_step(ground.engine));
-  steps.push_back(machines_step(ground.engine, folder, settings.engine.runtime, settings.labs.stop_grace, joined));
+  steps.push_back(machines_step(ground.engine, folder, settings.engine.runtime, settings.labs.stop_grace));
   steps.push_back(ready_step(ground.engine));
   steps.push_back(solve_step(ground.engine, settings.engine.name_space));
   steps.push_back(routes_step(ground.gateway, ground.lanes));
@@ -83,7 +79,7 @@ PoolChoice choose(const std::vector<HasSteps*>& joining, const templates::Templa
   PoolChoice least;
   for (auto* one : joining) {
     auto choice = one->pool_choice(tmpl);
-    if (choice.kind > least.kind) least = std::move(choice);
+    if (choice.kind < least.kind) least = std::move(choice);
   }
   return least;
 }
