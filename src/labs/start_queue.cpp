@@ -174,11 +174,11 @@ void StartQueue::observe_estimate(const Instance& instance, microseconds actual)
                                      [](const auto& part) { return part.first == kEstimate; });
   if (estimate == instance.timings.end() || actual <= microseconds{0}) return;
   static const auto histogram =
-      metrics::histogram("tiltyard_waiting_estimate_error_ratio",
+      metrics::histogram("tiltyard_queue_estimate_error_ratio",
                          "How far the first estimate of who waited was from the truth, as a part of the truth",
                          {0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5});
   static const auto bias =
-      metrics::gauge("tiltyard_waiting_estimate_bias_ratio",
+      metrics::gauge("tiltyard_queue_estimate_bias_ratio",
                      "Decaying mean of the error of queue estimates, with its sign: above 0, they are too long");
   const double error = static_cast<double>((estimate->second - actual).count()) / static_cast<double>(actual.count());
   histogram.observe(std::abs(error));
