@@ -110,23 +110,23 @@ asio::awaitable<void> stop(Server& server) { co_await server.stop(); }
 }  // namespace
 
 int serve(const std::string& config_path) {
-  auto settings = config::load(config_path, config::process_environment());
-  if (!settings) {
-    fmt::print(stderr, "tiltyard: {}\n", settings.error().message);
+  auto settings = std::make_unique<Settings>();
+  if (auto good = read(*settings, config_path, config::process_environment()); !good) {
+    fmt::print(stderr, "tiltyard: {}\n", good.error().message);
     return 2;
   }
   log::configure(settings->log.level, settings->log.format, settings->log.file);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   keep_memory_to_ourselves();
-  const auto wanted = settings->server.threads;
+  const auto wanted = settings->site.threads;
   const auto threads =
       wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1u, std::thread::hardware_concurrency());
   int exit_code = 0;
   {
     net::Loops loops(threads, threads == 1 ? net::Home::kWithTheFirst : net::Home::kApart);
     asio::signal_set signals(loops.home(), SIGINT, SIGTERM);
-    Server server(std::move(*settings), loops, capabilities());
+    Server server(std::move(settings), loops);
     auto ended = asio::co_spawn(loops.home(), run(server, signals), asio::use_future);
     try {
       exit_code = ended.get();

@@ -45,15 +45,18 @@ asio::awaitable<void> take_down(Server* server) { co_await server->stop(); }
 Result<std::string> routes_page(Capabilities capabilities) {
   const Scratch scratch;
   if (scratch.path().empty()) return fail(Code::kInternal, "scratch-missing", "A temporary folder cannot be made.");
-  config::Settings settings;
-  settings.data.path = scratch.path() + "/data";
-  settings.store.url = "sqlite:" + scratch.path() + "/tiltyard.db";
-  settings.templates.path = scratch.path() + "/templates";
-  settings.engine.kind = config::EngineKind::kFake;
+  auto settings = std::make_unique<Settings>(std::move(capabilities));
+  const auto& folder = scratch.path();
+  auto good = read(*settings, "",
+                   {{"TILTYARD_DATA_PATH", folder + "/data"},
+                    {"TILTYARD_STORE_URL", "sqlite:" + folder + "/tiltyard.db"},
+                    {"TILTYARD_TEMPLATES_PATH", folder + "/templates"},
+                    {"TILTYARD_ENGINE_KIND", "fake"}});
+  if (!good) return fail(std::move(good.error()));
   net::Loops loops(1, net::Home::kWithTheFirst);
   Result<std::string> page;
   {
-    Server server(std::move(settings), loops, std::move(capabilities));
+    Server server(std::move(settings), loops);
     auto done = asio::co_spawn(loops.home(), put_together(&server), asio::use_future).get();
     if (done) page = house::markdown(server.routes());
     else page = fail(std::move(done.error()));

@@ -33,21 +33,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-gateway::Options gateway_options(const config::Gateway& from) {
-  gateway::Options options;
-  options.listen = from.listen;
-  options.domain = from.domain;
-  options.tcp_address = from.tcp_address;
-  options.first_port = from.ports.first;
-  options.last_port = from.ports.last;
-  options.public_host = from.public_host;
-  using enum config::PublicScheme;
-  options.public_tls = from.public_scheme == kHttps || (from.public_scheme == kAuto && from.public_port == 443);
-  options.idle_timeout = from.idle_timeout;
-  options.max_connections_per_instance = static_cast<std::size_t>(from.max_connections_per_instance);
-  return options;
-}
-
 std::string absolute(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
 
 bus::Event server_event(bus::KindRef kind, const Clock& clock) {
@@ -98,39 +83,36 @@ struct Server::Floors {
   }
 };
 
-Server::Server(config::Settings settings, net::Loops& loops, Capabilities capabilities)
-    : settings_(std::move(settings)),
-      loops_(loops),
-      floors_(std::make_unique<Floors>()),
-      capabilities_(std::move(capabilities)) {}
+Server::Server(std::unique_ptr<Settings> settings, net::Loops& loops)
+    : settings_(std::move(settings)), loops_(loops), floors_(std::make_unique<Floors>()) {}
 
 Server::~Server() {
   // The doors and the routes hold on to the capabilities, and those to the floors.
   floors_->http.reset();
   floors_->router.reset();
-  while (!capabilities_.empty()) capabilities_.pop_back();
+  while (!settings_->capabilities.empty()) settings_->capabilities.pop_back();
 }
 
 Result<> Server::open_store() {
   std::error_code error;
-  fs::create_directories(settings_.data.path, error);
+  fs::create_directories(settings_->site.data, error);
   if (error) {
     return fail(Code::kInternal, "data-unwritable",
-                fmt::format("The data folder {} cannot be made: {}", settings_.data.path, error.message()));
+                fmt::format("The data folder {} cannot be made: {}", settings_->site.data, error.message()));
   }
-  fs::permissions(settings_.data.path, fs::perms::owner_all, error);
-  const auto lock_file = settings_.data.path + "/lock";
+  fs::permissions(settings_->site.data, fs::perms::owner_all, error);
+  const auto lock_file = settings_->site.data + "/lock";
   floors_->lock = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (floors_->lock < 0 || ::flock(floors_->lock, LOCK_EX | LOCK_NB) != 0) {
     return fail(Code::kConflict, "data-in-use",
-                fmt::format("Another server uses the data folder {}; stop it first.", settings_.data.path));
+                fmt::format("Another server uses the data folder {}; stop it first.", settings_->site.data));
   }
-  auto store = store::open(settings_.store.url);
+  auto store = store::open(settings_->store.url);
   if (!store) return fail(std::move(store.error()));
   floors_->store = std::move(*store);
   auto migrations = bus::migrations();
   for (auto& one : jobs::migrations()) migrations.push_back(std::move(one));
-  auto all = house::migrations_of(capabilities_, std::move(migrations));
+  auto all = house::migrations_of(settings_->capabilities, std::move(migrations));
   if (!all) return fail(std::move(all.error()));
   if (auto migrated = floors_->store->migrate(*all); !migrated) return migrated;
   // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking
@@ -142,24 +124,7 @@ Result<> Server::open_store() {
 }
 
 Result<> Server::make_engine() {
-  const auto& from = settings_.engine;
-  if (from.kind == config::EngineKind::kFake) {
-    engine::FakeOptions options;
-    options.name_space = from.name_space;
-    options.server = floors_->identity;
-    floors_->engine = std::make_unique<engine::FakeEngine>(loops_.home(), options);
-    return {};
-  }
-  engine::DockerOptions options;
-  options.endpoint = from.url;
-  options.ca_file = from.tls_ca;
-  options.certificate_file = from.tls_certificate;
-  options.key_file = from.tls_key;
-  options.files_folder = fs::absolute(settings_.data.path).lexically_normal().string();
-  options.trust_remote_isolation = from.trust_remote_isolation;
-  options.name_space = from.name_space;
-  options.server = floors_->identity;
-  auto engine = engine::DockerEngine::make(loops_.home(), std::move(options));
+  auto engine = engine::make(loops_.home(), settings_->engine, floors_->identity, absolute(settings_->site.data));
   if (!engine) return fail(std::move(engine.error()));
   floors_->engine = std::move(*engine);
   return {};
@@ -167,19 +132,18 @@ Result<> Server::make_engine() {
 
 Result<> Server::make_limits() {
   auto& floors = *floors_;
-  if (!settings_.redis.url.empty()) {
+  if (!settings_->redis.url.empty()) {
     bus::RedisOptions options;
-    options.url = settings_.redis.url;
+    options.url = settings_->redis.url;
     auto redis = bus::Redis::open(loops_.home(), std::move(options));
     if (!redis) return fail(std::move(redis.error()));
     floors.redis = std::move(*redis);
   }
-  limits::Options options;
-  auto limiters = house::limiters_of(capabilities_, limits::standard_limiters());
+  auto options = settings_->limits;
+  auto limiters = house::limiters_of(settings_->capabilities, limits::standard_limiters());
   if (!limiters) return fail(std::move(limiters.error()));
   options.limiters = std::move(*limiters);
-  options.factor = settings_.rates.factor;
-  options.prefix = settings_.redis.prefix;
+  options.prefix = settings_->redis.prefix;
   floors.limits =
       std::make_unique<limits::Service>(loops_.home(), std::move(options), *floors.store, floors.redis.get());
   return {};
@@ -187,9 +151,9 @@ Result<> Server::make_limits() {
 
 /// What the capabilities stand on, from the store up. Nothing of it is at work yet but the store.
 asio::awaitable<Result<>> Server::build_floors() {
-  if (auto named = house::check_names(capabilities_); !named) co_return named;
+  if (auto named = house::check_names(settings_->capabilities); !named) co_return named;
   auto& floors = *floors_;
-  auto kinds = kinds_of(capabilities_);
+  auto kinds = kinds_of(settings_->capabilities);
   if (!kinds) co_return fail(std::move(kinds.error()));
   floors.kinds = std::move(*kinds);
   if (auto opened = open_store(); !opened) co_return opened;
@@ -198,18 +162,21 @@ asio::awaitable<Result<>> Server::build_floors() {
   floors.identity = std::move(*identity);
   if (auto made = make_engine(); !made) co_return made;
   floors.events = std::make_unique<bus::EventLog>(loops_.home(), *floors.store, floors.clock);
-  auto node = node_name(settings_.data.path);
+  auto node = node_name(settings_->site.data);
   if (!node) co_return fail(std::move(node.error()));
   jobs::Options options;
   options.node = std::move(*node);
   floors.jobs =
       std::make_unique<jobs::Service>(std::move(options), jobs::Parts{loops_.home(), *floors.store, floors.clock});
-  floors.gateway = std::make_unique<gateway::Gateway>(loops_, gateway_options(settings_.gateway));
+  floors.gateway = std::make_unique<gateway::Gateway>(loops_, settings_->gateway);
   floors.lanes = std::make_unique<gateway::PortLanes>(
-      settings_.gateway.ports.first, settings_.gateway.ports.last,
+      settings_->gateway.first_port, settings_->gateway.last_port,
       [gateway = floors.gateway.get()](std::uint16_t port) { return gateway->port_free(port); });
   if (auto made = make_limits(); !made) co_return made;
-  floors.ground = std::unique_ptr<house::Ground>(new house::Ground{settings_,
+  floors.ground = std::unique_ptr<house::Ground>(new house::Ground{settings_->site,
+                                                                   settings_->redis,
+                                                                   settings_->engine,
+                                                                   settings_->store,
                                                                    loops_.home(),
                                                                    floors.clock,
                                                                    floors.bus,
@@ -224,12 +191,12 @@ asio::awaitable<Result<>> Server::build_floors() {
                                                                    *floors.limits,
                                                                    floors.files,
                                                                    floors.hashing,
-                                                                   absolute(settings_.data.path),
+                                                                   absolute(settings_->site.data),
                                                                    floors.identity,
                                                                    TILTYARD_VERSION,
                                                                    asset,
                                                                    [this] { return local_url(); },
-                                                                   capabilities_,
+                                                                   settings_->capabilities,
                                                                    {},
                                                                    {}});
   co_return Result<>{};
@@ -238,7 +205,7 @@ asio::awaitable<Result<>> Server::build_floors() {
 asio::awaitable<Result<>> Server::compose() {
   auto built = co_await build_floors();
   if (!built) co_return built;
-  for (const auto& one : capabilities_) {
+  for (const auto& one : settings_->capabilities) {
     if (auto made = one->make(*floors_->ground); !made) co_return made;
   }
   co_return Result<>{};
@@ -249,12 +216,12 @@ Result<> Server::declare_routes() {
   floors.router = std::make_unique<http::Router>(loops_.home());
   floors.routes = std::make_unique<house::Routes>(*floors.router);
   auto& routes = *floors.routes;
-  for (const auto& one : capabilities_) {
+  for (const auto& one : settings_->capabilities) {
     routes.begin(one->name());
     one->routes(routes);
   }
   routes.begin("server");
-  add_server_routes(routes, {*floors.store, *floors.engine, settings_.metrics.token});
+  add_server_routes(routes, {*floors.store, *floors.engine, settings_->site.metrics_token});
   if (auto sound = house::check_routes(routes); !sound) return sound;
   floors.router->set_fallback(page);
   const auto* doors = &floors.ground->doors;
@@ -285,19 +252,19 @@ asio::awaitable<Result<>> Server::start() {
   if (!noted) co_return noted;
   floors.recorded = true;
   floors.events->run();
-  for (const auto& one : capabilities_) {
+  for (const auto& one : settings_->capabilities) {
     auto started = co_await one->start();
     if (!started) co_return started;
   }
   auto working = co_await floors.jobs->start();
   if (!working) co_return working;
   http::ServerOptions options;
-  options.listen = settings_.server.listen;
-  options.tls_certificate = settings_.server.tls_certificate;
-  options.tls_key = settings_.server.tls_key;
+  options.listen = settings_->site.listen;
+  options.tls_certificate = settings_->site.tls_certificate;
+  options.tls_key = settings_->site.tls_key;
   floors.http = std::make_unique<http::Server>(loops_, *floors.router, options);
   if (auto listening = floors.http->start(); !listening) co_return listening;
-  for (const auto& one : capabilities_) {
+  for (const auto& one : settings_->capabilities) {
     auto opened = co_await one->open();
     if (!opened) co_return opened;
   }
@@ -306,23 +273,23 @@ asio::awaitable<Result<>> Server::start() {
 }
 
 std::string Server::url() const {
-  return settings_.server.public_url.empty() ? local_url() : settings_.server.public_url;
+  return settings_->site.public_url.empty() ? local_url() : settings_->site.public_url;
 }
 
 std::string Server::local_url() const {
-  const auto& listen = settings_.server.listen;
+  const auto& listen = settings_->site.listen;
   const auto host = listen.substr(0, listen.rfind(':'));
   const bool everywhere = host == "0.0.0.0" || host == "[::]";
-  return fmt::format("{}://{}:{}", settings_.server.tls_certificate.empty() ? "http" : "https",
+  return fmt::format("{}://{}:{}", settings_->site.tls_certificate.empty() ? "http" : "https",
                      everywhere ? "127.0.0.1" : host, floors_->http ? floors_->http->port() : 0);
 }
 
 asio::awaitable<void> Server::stop() {
   auto& floors = *floors_;
-  for (const auto& one : capabilities_) co_await one->drain();
+  for (const auto& one : settings_->capabilities) co_await one->drain();
   if (floors.http) co_await floors.http->stop(std::chrono::seconds{2});
   if (floors.jobs) co_await floors.jobs->close();
-  for (const auto& one : std::views::reverse(capabilities_)) co_await one->close();
+  for (const auto& one : std::views::reverse(settings_->capabilities)) co_await one->close();
   if (floors.gateway) co_await floors.gateway->stop(std::chrono::milliseconds{500});
   if (floors.engine) co_await floors.engine->close();
   if (floors.limits) co_await floors.limits->close();

@@ -6,8 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "app/capabilities.h"
-#include "config/settings.h"
+#include "app/settings.h"
 #include "net/loops.h"
 
 namespace tiltyard::app {
@@ -18,7 +17,7 @@ namespace asio = boost::asio;
 /// of it in order. Lives on the home loop between `start` and the end of `stop`.
 class Server {
  public:
-  Server(config::Settings settings, net::Loops& loops, Capabilities capabilities);
+  Server(std::unique_ptr<Settings> settings, net::Loops& loops);
   ~Server();
 
   asio::awaitable<Result<>> start();
@@ -47,10 +46,9 @@ class Server {
   Result<> make_limits();
   asio::awaitable<Result<>> build_floors();
 
-  config::Settings settings_;
+  std::unique_ptr<Settings> settings_;
   net::Loops& loops_;
   std::unique_ptr<Floors> floors_;
-  Capabilities capabilities_;
   std::string sign_in_link_;
   std::atomic<bool> replaced_ = false;
 };

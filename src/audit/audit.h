@@ -13,6 +13,10 @@
 #include "jobs/jobs.h"
 #include "store/store.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 /// What staff see of the event log (row 9.4): pages, export, and how long events are kept.
 namespace tiltyard::audit {
 
@@ -21,6 +25,9 @@ namespace asio = boost::asio;
 struct Options {
   int keep_days = 365;  ///< older events are removed
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// What the service uses. All outlive it.
 struct Parts {

@@ -38,9 +38,7 @@ std::vector<limits::Limiter> Capability::limiters() const {
 }
 
 Result<> Capability::make(house::Ground& ground) {
-  Options options;
-  options.keep_days = ground.settings.events.keep_days;
-  service_ = std::make_unique<Service>(options, Parts{ground.store, ground.clock, ground.jobs, ground.kinds});
+  service_ = std::make_unique<Service>(options_, Parts{ground.store, ground.clock, ground.jobs, ground.kinds});
   return {};
 }
 

@@ -13,6 +13,7 @@ namespace tiltyard::audit {
 class Capability final : public house::Capability, public realtime::HasRooms {
  public:
   std::string_view name() const override { return "audit"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<limits::Limiter> limiters() const override;
   bus::EventKinds events() const override { return audit::events::kAll; }
   Result<> make(house::Ground& ground) override;
@@ -20,6 +21,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   std::vector<realtime::RoomKind> rooms(const house::Routes& routes) override;
 
  private:
+  Options options_;
   std::unique_ptr<Service> service_;
 };
 

@@ -14,9 +14,22 @@
 #include "base/result.h"
 #include "base/secret.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::bus {
 
 namespace asio = boost::asio;
+
+/// The Redis that servers share.
+struct RedisSite {
+  Secret url;                       ///< as RedisOptions has it; empty: there is none
+  std::string prefix = "tiltyard";  ///< of our keys and channels
+};
+
+/// Declares the keys of the configuration that fill it in.
+void declare_keys(config::Keys& keys, RedisSite& site);
 
 struct RedisOptions {
   /// redis://[user:password@]host[:6379][/db], rediss://… (TLS, the host's certificate is checked), or

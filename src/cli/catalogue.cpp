@@ -8,9 +8,9 @@
 #include <iterator>
 #include <map>
 
+#include "app/settings.h"
 #include "cli/words.h"
-#include "config/settings.h"
-#include "templates/templates.h"
+#include "templates/capability.h"
 
 namespace tiltyard::cli {
 namespace {
@@ -51,23 +51,6 @@ std::vector<fs::path> folders_of(const fs::path& path) {
   }
   std::ranges::sort(out);
   return out;
-}
-
-/// What this site allows and limits, so that lint says what its server will say.
-templates::Options options_of(const config::Settings& settings) {
-  templates::Options options;
-  options.path = settings.templates.path;
-  for (const auto& [id, keys] : settings.templates.allow) options.allow[id].keys = keys;
-  options.allow_pull = settings.templates.allow_pull;
-  options.bounds.defaults.cpus = settings.limits.cpus;
-  options.bounds.defaults.memory = static_cast<std::int64_t>(settings.limits.memory);
-  options.bounds.defaults.memory_swap = options.bounds.defaults.memory;
-  options.bounds.defaults.pids = settings.limits.pids;
-  options.bounds.ceiling.cpus = settings.limits.max_cpus;
-  options.bounds.ceiling.memory = static_cast<std::int64_t>(settings.limits.max_memory);
-  options.bounds.ceiling.memory_swap = options.bounds.ceiling.memory;
-  options.bounds.ceiling.pids = settings.limits.max_pids;
-  return options;
 }
 
 struct Count {
@@ -158,9 +141,11 @@ int lint_templates(Context& context, const std::vector<std::string>& paths) {
     std::ranges::copy_if(found, std::back_inserter(folders),
                          [&](const fs::path& folder) { return std::ranges::find(folders, folder) == folders.end(); });
   }
-  const auto settings = config::load(config_path(context), config::process_environment());
-  if (!settings) return complain(context, settings.error());
-  const auto options = options_of(*settings);
+  // What this site allows and limits, so that lint says what its server will say.
+  app::Settings settings;
+  if (const auto good = app::read(settings, config_path(context), config::process_environment()); !good)
+    return complain(context, good.error());
+  const auto& options = settings.of<templates::Capability>().options();
   Count count;
   json::array items;
   std::map<std::string, fs::path> owners;

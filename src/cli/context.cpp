@@ -12,7 +12,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "config/settings.h"
+#include "app/settings.h"
+#include "identity/capability.h"
 
 namespace tiltyard::cli {
 namespace {
@@ -99,13 +100,14 @@ bool leads_to_this_machine(std::string_view url) {
 Where find_server(const Context& context) {
   Where where;
   const auto path = config_path(context);
-  const auto settings = config::load(path, config::process_environment());
-  const auto listen = settings ? settings->server.listen : std::string();
+  app::Settings settings;
+  const auto good = app::read(settings, path, config::process_environment());
+  const auto listen = good ? settings.site.listen : std::string();
   const bool listens = !path.empty() && !listen.empty() && !listen.ends_with(":0");
   if (const auto url = context.variable("TILTYARD_URL"); !url.empty()) {
     where.url = url;
   } else if (listens) {
-    where.url = url_of(listen, !settings->server.tls_certificate.empty());
+    where.url = url_of(listen, !settings.site.tls_certificate.empty());
   }
   if (auto token = context.variable("TILTYARD_TOKEN"); !token.empty()) {
     where.token = Secret(std::move(token));
@@ -113,12 +115,12 @@ Where find_server(const Context& context) {
     return where;
   }
   if (!leads_to_this_machine(where.url)) return where;
-  if (settings && !settings->admin.token.empty()) {
-    where.token = settings->admin.token;
+  if (const auto& token = settings.of<identity::Capability>().options().admin_token; good && !token.empty()) {
+    where.token = token;
     where.token_from = "admin.token of the configuration";
     return where;
   }
-  const auto folder = settings ? fs::path(settings->data.path) : fs::path(path).parent_path() / "data";
+  const auto folder = good ? fs::path(settings.site.data) : fs::path(path).parent_path() / "data";
   const auto file = (folder / "admin.token").string();
   if (auto token = first_line(file); !token.empty()) {
     where.token = Secret(std::move(token));

@@ -12,12 +12,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "app/settings.h"
 #include "cli/words.h"
-#include "config/keys.h"
-#include "config/settings.h"
 #include "engine/docker/facts.h"
 #include "engine/isolation/nft.h"
 #include "net/client.h"
+#include "templates/capability.h"
 
 namespace tiltyard::cli {
 namespace {
@@ -35,7 +35,7 @@ constexpr std::uintmax_t kLittleDisk = 1ULL << 30;  ///< bytes; images alone tak
 constexpr std::chrono::seconds kPatience{3};
 
 /// GET on the engine.
-Result<http::Response> ask_engine(const config::Engine& engine, const std::string& path) {
+Result<http::Response> ask_engine(const engine::Options& engine, const std::string& path) {
   auto target = http::Target::parse(engine.url);
   if (!target) return fail(std::move(target.error()));
   target->ca_file = engine.tls_ca;
@@ -58,7 +58,7 @@ Result<http::Response> ask_engine(const config::Engine& engine, const std::strin
 std::string why(const Error& error) { return error.cause.empty() ? error.reason : error.cause; }
 
 /// Whether templates' `disk` holds. The mounts are this host's: of an engine elsewhere only its storage is known.
-std::string disk_limits(const config::Engine& engine) {
+std::string disk_limits(const engine::Options& engine) {
   const auto answer = ask_engine(engine, "/info");
   boost::system::error_code error;
   const auto info = answer ? json::parse(answer->body, error) : json::value();
@@ -67,8 +67,8 @@ std::string disk_limits(const config::Engine& engine) {
                                                    : "its storage cannot limit machines' disks";
 }
 
-Check check_engine(const config::Engine& engine) {
-  if (engine.kind == config::EngineKind::kFake)
+Check check_engine(const engine::Options& engine) {
+  if (engine.kind == engine::Kind::kFake)
     return {Verdict::kWarn, "engine", "the fake one", "It starts no machines. Set engine.kind = \"docker\"."};
   const auto answer = ask_engine(engine, "/version");
   if (!answer) {
@@ -134,7 +134,7 @@ fs::path existing(fs::path path) {
   return path.empty() ? fs::path(".") : path;
 }
 
-Check check_store(const config::Settings& settings) {
+Check check_store(const app::Settings& settings) {
   constexpr std::string_view kScheme = "sqlite:";
   if (!settings.store.url.starts_with(kScheme))
     return {Verdict::kWarn, "store", config::without_password(settings.store.url) + " was not looked at", {}};
@@ -148,9 +148,9 @@ Check check_store(const config::Settings& settings) {
   return {Verdict::kOk, "store", file.string() + (fs::exists(file, ignored) ? " can be written" : " will be made"), {}};
 }
 
-Check check_disk(const config::Settings& settings) {
+Check check_disk(const app::Settings& settings) {
   struct statvfs info{};
-  const auto place = existing(settings.data.path);
+  const auto place = existing(settings.site.data);
   if (::statvfs(place.c_str(), &info) != 0)
     return {Verdict::kWarn, "disk", place.string() + " could not be looked at", {}};
   const auto free = static_cast<std::uintmax_t>(info.f_bavail) * info.f_frsize;
@@ -159,14 +159,14 @@ Check check_disk(const config::Settings& settings) {
   return {Verdict::kOk, "disk", detail, {}};
 }
 
-Check check_templates(const config::Settings& settings) {
+Check check_templates(const app::Settings& settings) {
+  const auto& path = settings.of<templates::Capability>().options().path;
   std::error_code ignored;
-  if (fs::is_directory(settings.templates.path, ignored))
-    return {Verdict::kOk, "templates", settings.templates.path, {}};
-  return {Verdict::kFail, "templates", settings.templates.path + " is no folder", "Make it, or set templates.path."};
+  if (fs::is_directory(path, ignored)) return {Verdict::kOk, "templates", path, {}};
+  return {Verdict::kFail, "templates", path + " is no folder", "Make it, or set templates.path."};
 }
 
-Check check_image(const config::Engine& engine, const std::string& image, const std::string& make) {
+Check check_image(const engine::Options& engine, const std::string& image, const std::string& make) {
   const auto answer = ask_engine(engine, "/images/" + image + "/json");
   if (answer && answer->status == 200) return {Verdict::kOk, "image", image, {}};
   return {Verdict::kWarn, "image", image + " is not there; templates that need it wait",
@@ -187,26 +187,25 @@ Check check_server(Context& context) {
 
 std::vector<Check> look(Context& context) {
   const auto path = config_path(context);
-  const auto settings = config::load(path, config::process_environment());
-  if (!settings)
-    return {
-        {Verdict::kFail, "config", settings.error().message, "Correct it; tiltyard config example shows every key."}};
+  app::Settings settings;
+  if (const auto good = app::read(settings, path, config::process_environment()); !good)
+    return {{Verdict::kFail, "config", good.error().message, "Correct it; tiltyard config example shows every key."}};
   std::vector<Check> checks;
   checks.push_back({Verdict::kOk, "config", path.empty() ? "no file, defaults" : path, {}});
   const auto server = check_server(context);
   const bool answers =
       server.detail.find(" answers") != std::string::npos && server.detail.find("none") == std::string::npos;
-  checks.push_back(check_engine(settings->engine));
+  checks.push_back(check_engine(settings.engine));
   const bool engine = checks.back().verdict == Verdict::kOk;
   checks.push_back(check_firewall());
-  checks.push_back(check_port("server", settings->server.listen, answers));
-  checks.push_back(check_port("gateway", settings->gateway.listen, answers));
-  checks.push_back(check_store(*settings));
-  checks.push_back(check_disk(*settings));
-  checks.push_back(check_templates(*settings));
+  checks.push_back(check_port("server", settings.site.listen, answers));
+  checks.push_back(check_port("gateway", settings.gateway.listen, answers));
+  checks.push_back(check_store(settings));
+  checks.push_back(check_disk(settings));
+  checks.push_back(check_templates(settings));
   if (engine) {
-    checks.push_back(check_image(settings->engine, "tiltyard/busybox:1", "busybox"));
-    checks.push_back(check_image(settings->engine, "tiltyard/debian:12", "debian"));
+    checks.push_back(check_image(settings.engine, "tiltyard/busybox:1", "busybox"));
+    checks.push_back(check_image(settings.engine, "tiltyard/debian:12", "debian"));
   }
   checks.push_back(server);
   return checks;

@@ -3,9 +3,9 @@
 #include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
+#include "app/settings.h"
 #include "cli/words.h"
 #include "config/keys.h"
-#include "config/settings.h"
 
 namespace tiltyard::cli {
 namespace {
@@ -13,40 +13,37 @@ namespace {
 namespace json = boost::json;
 
 int config_schema(Context& context, bool markdown) {
+  app::Settings defaults;
+  config::Keys keys;
+  app::declare_keys(keys, defaults);
   if (markdown) {
-    print(config::markdown());
+    print(keys.markdown());
     return kOk;
   }
-  config::Settings defaults;
-  const auto keys = config::keys_of(defaults);
   if (context.json) {
     json::array items;
-    for (const auto& key : keys) {
+    for (const auto& key : keys.all()) {
       items.push_back(json::object{{"key", key.dotted()},
                                    {"variable", key.variable()},
-                                   {"prose", std::string(key.prose)},
-                                   {"default", config::value_text(key)},
-                                   {"range", config::range_text(key)},
-                                   {"live", key.apply == config::Apply::kLive},
-                                   {"secret", key.secret()}});
+                                   {"prose", key.prose},
+                                   {"default", key.value.shown()},
+                                   {"range", key.value.takes},
+                                   {"secret", key.value.secret}});
     }
     print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
     return kOk;
   }
-  Table table({"KEY", "DEFAULT", "VALUES", "LIVE", "VARIABLE"}, context.colours);
-  for (const auto& key : keys) {
-    table.add({key.dotted(), config::value_text(key), config::range_text(key),
-               key.apply == config::Apply::kLive ? "yes" : "restart", key.variable()});
-  }
+  Table table({"KEY", "DEFAULT", "VALUES", "VARIABLE"}, context.colours);
+  for (const auto& key : keys.all()) { table.add({key.dotted(), key.value.shown(), key.value.takes, key.variable()}); }
   print(table.text());
   return kOk;
 }
 
 int config_check(Context& context) {
   const auto path = config_path(context);
-  const auto settings = config::load(path, config::process_environment());
-  if (!settings) {
-    note(settings.error().message);
+  app::Settings settings;
+  if (const auto good = app::read(settings, path, config::process_environment()); !good) {
+    note(good.error().message);
     note("tiltyard config schema lists every key; tiltyard config example prints a file to begin with.");
     return kFailed;
   }
@@ -55,7 +52,10 @@ int config_check(Context& context) {
 }
 
 int config_example(Context&) {
-  print(config::example_toml());
+  app::Settings defaults;
+  config::Keys keys;
+  app::declare_keys(keys, defaults);
+  print(keys.example_toml());
   return kOk;
 }
 

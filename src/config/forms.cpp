@@ -53,16 +53,6 @@ bool is_network(std::string_view text) {
   return is_ip(address) && bits && *bits <= most;
 }
 
-bool is_pool(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos || !is_network(text) || text.contains(':')) return false;
-  const auto bits = parse_port(text.substr(slash + 1));
-  in_addr address{};
-  inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address);
-  if (*bits < 8 || *bits > 16) return false;
-  return (ntohl(address.s_addr) & (0xFFFFFFFFU >> *bits)) == 0;
-}
-
 bool is_host(std::string_view text) {
   if (is_ip(text)) return true;
   const auto allowed = [](char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '-'; };
@@ -84,19 +74,9 @@ bool is_web_url(std::string_view text) {
   return false;
 }
 
-bool is_engine_url(std::string_view text) {
-  if (text.starts_with("unix:///")) return text.size() > 8;
-  if (!text.starts_with("tcp://")) return false;
-  return is_web_url("http://" + std::string(text.substr(6)));
-}
-
-bool is_allowance(std::string_view text) {
-  if (text == "egress" || text == "privileged" || text == "devices") return true;
-  if (text.starts_with("cap:")) return only(text.substr(4), [](char c) { return (c >= 'A' && c <= 'Z') || c == '_'; });
-  if (text.starts_with("sysctl:")) {
-    return only(text.substr(7), [](char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '_' || c == '-'; });
-  }
-  return text.starts_with("bind:/");
+bool is_name(std::string_view text) {
+  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-'; };
+  return text.size() <= 16 && only(text, allowed) && !text.starts_with('-');
 }
 
 std::optional<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text) {
@@ -170,6 +150,28 @@ std::string bytes_text(std::uint64_t bytes) {
     unit = next;
   }
   return std::to_string(bytes) + unit;
+}
+
+std::string resolve_path(const std::filesystem::path& folder, const std::string& text) {
+  return text.empty() ? text : (folder / text).lexically_normal().string();
+}
+
+std::string without_password(std::string url) {
+  constexpr std::string_view kParameter = "password=";
+  if (const auto begin = url.find(kParameter); begin != std::string::npos) {
+    const auto value = begin + kParameter.size();
+    url.replace(value, std::min(url.find('&', value), url.size()) - value, "***");
+  }
+  const auto scheme = url.find("://");
+  const auto at = url.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos) return url;
+  const auto colon = url.find(':', scheme + 3);
+  return colon < at ? url.replace(colon + 1, at - colon - 1, "***") : url;
+}
+
+std::string form::without_slashes(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
 }
 
 }  // namespace tiltyard::config

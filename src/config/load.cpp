@@ -1,79 +1,19 @@
+// From the file and the environment into the fields that the keys are bound to.
 #include <fmt/core.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
 
-#include "config/forms.h"
+#include "config/files.h"
 #include "config/keys.h"
-#include "config/oidc.h"
-#include "config/settings.h"
-#include "config/values.h"
 
 namespace tiltyard::config {
-namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<std::string> texts_of(const toml::array& array) {
-  std::vector<std::string> items;
-  for (const toml::node& node : array) {
-    if (const auto text = node.value_exact<std::string>()) items.push_back(*text);
-  }
-  return items;
-}
-
-bool all_texts(const toml::array& array) {
-  return std::ranges::all_of(array, [](const toml::node& node) { return node.is_string(); });
-}
-
-/// A table whose values are tables of texts and lists of texts.
-Raw raw_of_tables(const toml::table& table) {
-  RawTables tables;
-  for (const auto& [name, node] : table) {
-    auto& lists = tables[std::string(name.str())];
-    const toml::table* inner = node.as_table();
-    if (inner == nullptr) return Unfit{"a table with tables and something else"};
-    for (const auto& [key, value] : *inner) {
-      if (const auto text = value.value_exact<std::string>()) {
-        lists[std::string(key.str())] = {*text};
-      } else if (const toml::array* array = value.as_array(); array != nullptr && all_texts(*array)) {
-        lists[std::string(key.str())] = texts_of(*array);
-      } else {
-        return Unfit{"a table with something else than texts and lists of texts"};
-      }
-    }
-  }
-  return tables;
-}
-
-Raw raw_of_table(const toml::table& table) {
-  if (!table.empty() && table.begin()->second.is_table()) return raw_of_tables(table);
-  std::map<std::string, std::vector<std::string>> lists;
-  for (const auto& [name, node] : table) {
-    const toml::array* array = node.as_array();
-    if (array == nullptr || !all_texts(*array)) return Unfit{"a table with something else than lists of texts"};
-    lists.emplace(std::string(name.str()), texts_of(*array));
-  }
-  return lists;
-}
-
-Raw raw_of(const toml::node& node) {
-  if (const auto text = node.value_exact<std::string>()) return *text;
-  if (const auto number = node.value_exact<std::int64_t>()) return *number;
-  if (const auto number = node.value_exact<double>()) return *number;
-  if (const auto flag = node.value_exact<bool>()) return *flag;
-  if (const toml::array* array = node.as_array()) {
-    if (all_texts(*array)) return texts_of(*array);
-    return Unfit{"a list with something else than texts"};
-  }
-  if (const toml::table* table = node.as_table()) return raw_of_table(*table);
-  return Unfit{"a date or a time"};
-}
 
 /// The text of a secret's file without the line break at its end, or nothing when it cannot be read.
 std::optional<std::string> read_secret_file(const fs::path& path) {
@@ -85,6 +25,31 @@ std::optional<std::string> read_secret_file(const fs::path& path) {
   return secret;
 }
 
+namespace {
+
+bool all_texts(const toml::array& array) {
+  return std::ranges::all_of(array, [](const toml::node& node) { return node.is_string(); });
+}
+
+Raw raw_of(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return *text;
+  if (const auto number = node.value_exact<std::int64_t>()) return *number;
+  if (const auto number = node.value_exact<double>()) return *number;
+  if (const auto flag = node.value_exact<bool>()) return *flag;
+  if (const toml::array* array = node.as_array()) {
+    if (!all_texts(*array)) return Unfit{"a list with something else than texts"};
+    std::vector<std::string> items;
+    for (const toml::node& item : *array) items.push_back(*item.value_exact<std::string>());
+    return items;
+  }
+  if (const toml::table* table = node.as_table()) {
+    RawTable members;
+    for (const auto& [name, member] : *table) members.emplace(std::string(name.str()), raw_of(member));
+    return members;
+  }
+  return Unfit{"a date or a time"};
+}
+
 Error describe(const std::vector<std::string>& problems) {
   Error error{Code::kInvalid, "config-invalid", "", "", {}};
   for (const std::string& problem : problems) {
@@ -94,16 +59,16 @@ Error describe(const std::vector<std::string>& problems) {
   return error;
 }
 
-/// One run of `load`: the settings so far and everything that is wrong.
+/// One run of `read`: the keys and everything that is wrong.
 class Loading {
  public:
-  Loading(const std::string& path, const Environment& environment)
-      : path_(path),
+  Loading(const Keys& keys, const std::string& path, const Environment& environment)
+      : keys_(keys),
+        path_(path),
         folder_(path.empty() ? fs::current_path() : fs::absolute(path).parent_path()),
-        environment_(environment),
-        keys_(keys_of(settings_)) {}
+        environment_(environment) {}
 
-  Result<Settings> run();
+  Result<> run();
 
  private:
   Result<> read_file();
@@ -112,33 +77,30 @@ class Loading {
   void read_environment();
   void read_secret(const Key& key, const std::string& file, const std::string& where);
   void look_for_unknown_variables();
-  void resolve_paths();
-  /// Reads a provider's secret from its file.
-  void finish_provider(const std::string& name, OidcProvider& provider);
+  void settle();
   void complain_of_section(const std::string& section, const std::string& where);
   void complain_of_key(const std::string& section, const std::string& name, const std::string& where);
 
+  bool known_section(std::string_view section) const;
   const Key* find(std::string_view section, std::string_view name) const;
   /// The secret that `name` is the file of ("token_file").
   const Key* find_secret(std::string_view section, std::string_view name) const;
   std::string at(const toml::node& node) const { return fmt::format("{}:{}", path_, node.source().begin.line); }
   void note(const std::string& where, const std::string& problem) { problems_.push_back(where + ": " + problem); }
 
+  const Keys& keys_;
   std::string path_;
   fs::path folder_;
   const Environment& environment_;
-  Settings settings_;
-  std::vector<Key> keys_;  ///< bound to settings_
   std::vector<std::string> problems_;
 };
 
-Result<Settings> Loading::run() {
-  if (auto read = read_file(); !read) return fail(read.error());
+Result<> Loading::run() {
+  if (auto read = read_file(); !read) return read;
   read_environment();
-  resolve_paths();
+  settle();
   if (!problems_.empty()) return fail(describe(problems_));
-  if (auto fitting = check(settings_); !fitting) return fail(fitting.error());
-  return std::move(settings_);
+  return {};
 }
 
 Result<> Loading::read_file() {
@@ -161,12 +123,16 @@ Result<> Loading::read_file() {
 
 void Loading::read_section(const std::string& section, const toml::node& node) {
   const toml::table* table = node.as_table();
-  if (prose_of_section(section).empty()) {
+  if (!known_section(section)) {
     complain_of_section(section, at(node));
     return;
   }
   if (table == nullptr) {
     note(at(node), fmt::format("{} is a section: write [{}] and its keys below it.", section, section));
+    return;
+  }
+  if (const Key* whole = find(section, "")) {
+    if (auto problem = assign(*whole, raw_of(node))) note(at(node), *problem);
     return;
   }
   for (const auto& [name, value] : *table) read_key(section, std::string(name.str()), value, *table);
@@ -203,10 +169,10 @@ void Loading::read_secret(const Key& key, const std::string& file, const std::st
 }
 
 void Loading::read_environment() {
-  for (const Key& key : keys_) {
+  for (const Key& key : keys_.all()) {
     const std::string variable = key.variable();
     const auto value = environment_.find(variable);
-    const auto file = key.secret() ? environment_.find(variable + "_FILE") : environment_.end();
+    const auto file = key.value.secret ? environment_.find(variable + "_FILE") : environment_.end();
     if (value != environment_.end() && file != environment_.end()) {
       note(variable, fmt::format("{} and {}_FILE are both set; keep one.", variable, variable));
     } else if (value != environment_.end()) {
@@ -222,9 +188,9 @@ void Loading::read_environment() {
 void Loading::look_for_unknown_variables() {
   std::vector<std::string> known;
   std::set<std::string> prefixes;
-  for (const Key& key : keys_) {
+  for (const Key& key : keys_.all()) {
     known.push_back(key.variable());
-    if (key.secret()) known.push_back(key.variable() + "_FILE");
+    if (key.value.secret) known.push_back(key.variable() + "_FILE");
     prefixes.insert(known.back().substr(0, std::string("TILTYARD_").size() + key.section.size() + 1));
   }
   for (const auto& [name, value] : environment_) {
@@ -237,35 +203,18 @@ void Loading::look_for_unknown_variables() {
 }
 
 /// Paths in the file, in variables and among the defaults all start from the file's folder.
-void Loading::resolve_paths() {
-  constexpr std::string_view kScheme = "sqlite:";
-  const auto resolve = [&](const std::string& path) { return (folder_ / path).lexically_normal().string(); };
-  for (const Key& key : keys_) {
-    if (const auto* oidc = std::get_if<Oidc>(&key.target)) {
-      for (auto& [name, provider] : *oidc->value) finish_provider(name, provider);
-    }
-    const auto* text = std::get_if<Text>(&key.target);
-    if (text == nullptr || text->value->empty()) continue;
-    std::string& value = *text->value;
-    if (text->form == Text::Form::kPath) value = resolve(value);
-    if (text->form == Text::Form::kLogFile && value != "stderr") value = resolve(value);
-    if (text->form == Text::Form::kStoreUrl && value.starts_with(kScheme))
-      value = std::string(kScheme) + resolve(value.substr(kScheme.size()));
+void Loading::settle() {
+  for (const Key& key : keys_.all()) {
+    if (!key.value.settle) continue;
+    Problems problems;
+    key.value.settle(folder_, problems);
+    for (const auto& problem : problems.all()) note(key.dotted(), problem);
   }
-}
-
-void Loading::finish_provider(const std::string& name, OidcProvider& provider) {
-  if (!provider.tls_ca.empty()) provider.tls_ca = (folder_ / provider.tls_ca).lexically_normal().string();
-  if (provider.client_secret_file.empty()) return;
-  auto secret = read_secret_file(folder_ / provider.client_secret_file);
-  if (secret) provider.client_secret = Secret(std::move(*secret));
-  else
-    note("auth.oidc." + name, fmt::format("The file of client_secret cannot be read: {}", provider.client_secret_file));
 }
 
 void Loading::complain_of_section(const std::string& section, const std::string& where) {
   std::vector<std::string> sections;
-  for (const Key& key : keys_) {
+  for (const Key& key : keys_.all()) {
     if (key.name == section) {
       note(where, fmt::format("\"{}\" stands outside of any section. Did you mean {}?", section, key.dotted()));
       return;
@@ -279,7 +228,7 @@ void Loading::complain_of_section(const std::string& section, const std::string&
 void Loading::complain_of_key(const std::string& section, const std::string& name, const std::string& where) {
   std::vector<std::string> here;
   std::string guess;
-  for (const Key& key : keys_) {
+  for (const Key& key : keys_.all()) {
     if (key.section == section) here.emplace_back(key.name);
     if (key.name == name && guess.empty()) guess = key.dotted();  // right key, wrong section
   }
@@ -289,7 +238,7 @@ void Loading::complain_of_key(const std::string& section, const std::string& nam
 }
 
 const Key* Loading::find(std::string_view section, std::string_view name) const {
-  for (const Key& key : keys_) {
+  for (const Key& key : keys_.all()) {
     if (key.section == section && key.name == name) return &key;
   }
   return nullptr;
@@ -299,71 +248,12 @@ const Key* Loading::find_secret(std::string_view section, std::string_view name)
   constexpr std::string_view kEnding = "_file";
   if (!name.ends_with(kEnding)) return nullptr;
   const Key* key = find(section, name.substr(0, name.size() - kEnding.size()));
-  return key != nullptr && key->secret() ? key : nullptr;
+  return key != nullptr && key->value.secret ? key : nullptr;
 }
 
-/// Collects what does not fit together.
-class Fitting {
- public:
-  explicit Fitting(const Settings& settings) : s_(settings) {}
-
-  std::vector<std::string> problems() {
-    files_in_pairs();
-    listeners_apart();
-    limits_in_order();
-    people_can_come_in();
-    return std::move(problems_);
-  }
-
- private:
-  void expect(bool good, std::string problem) {
-    if (!good) problems_.push_back(std::move(problem));
-  }
-
-  void files_in_pairs() {
-    expect(s_.server.tls_certificate.empty() == s_.server.tls_key.empty(),
-           "server.tls_certificate and server.tls_key belong together: give both or neither.");
-    expect(s_.engine.tls_certificate.empty() == s_.engine.tls_key.empty(),
-           "engine.tls_certificate and engine.tls_key belong together: give both or neither.");
-  }
-
-  void listeners_apart() {
-    const auto page = parse_address(s_.server.listen);
-    const auto gateway = parse_address(s_.gateway.listen);
-    expect(!gateway || gateway->second == 0 || page != gateway,
-           "server.listen and gateway.listen are the same: the page and players' machines must not share an origin.");
-    for (const auto& [key, address] : {std::pair{"server.listen", page}, std::pair{"gateway.listen", gateway}}) {
-      const bool inside =
-          address && address->second >= s_.gateway.ports.first && address->second <= s_.gateway.ports.last;
-      expect(!inside, fmt::format("{} lies inside of gateway.ports.", key));
-    }
-    expect(!s_.gateway.domain.empty(), "gateway.domain is empty.");
-    expect(is_ip(s_.gateway.tcp_address), "gateway.tcp_address is not an address of this host.");
-  }
-
-  void limits_in_order() {
-    expect(s_.limits.memory <= s_.limits.max_memory, "limits.memory is above limits.max_memory.");
-    expect(s_.limits.cpus <= s_.limits.max_cpus, "limits.cpus is above limits.max_cpus.");
-    expect(s_.limits.pids <= s_.limits.max_pids, "limits.pids is above limits.max_pids.");
-  }
-
-  void people_can_come_in() {
-    expect(!s_.auth.strategies.empty(), "auth.strategies is empty: nobody could sign in.");
-    std::set<std::string> seen;
-    for (const std::string& strategy : s_.auth.strategies) {
-      expect(seen.insert(strategy).second, fmt::format("auth.strategies names \"{}\" twice.", strategy));
-    }
-    const bool by_address = seen.contains("address");
-    expect(by_address || s_.auth.hall.empty(), "auth.hall is given, but auth.strategies does not have \"address\".");
-    expect(seen.contains("ctfd") == !s_.auth.ctfd_url.empty(),
-           "auth.ctfd_url and \"ctfd\" in auth.strategies belong together: give both or neither.");
-    expect(seen.contains("oidc") == !s_.auth.oidc.empty(),
-           "A provider in [auth.oidc.NAME] and \"oidc\" in auth.strategies belong together: give both or neither.");
-  }
-
-  const Settings& s_;
-  std::vector<std::string> problems_;
-};
+bool Loading::known_section(std::string_view section) const {
+  return std::ranges::find(keys_.all(), section, &Key::section) != keys_.all().end();
+}
 
 }  // namespace
 
@@ -378,34 +268,13 @@ Environment process_environment() {
   return ours;
 }
 
-Result<Settings> load(const std::string& path, const Environment& environment) {
-  return Loading(path, environment).run();
-}
-
-Result<> check(const Settings& settings) {
-  const std::vector<std::string> problems = Fitting(settings).problems();
-  if (problems.empty()) return {};
-  return fail(describe(problems));
-}
-
-std::vector<Change> changes(const Settings& before, const Settings& after) {
-  Settings old_settings = before;
-  Settings new_settings = after;
-  const std::vector<Key> old_keys = keys_of(old_settings);
-  const std::vector<Key> new_keys = keys_of(new_settings);
-  std::vector<Change> changed;
-  for (std::size_t i = 0; i < old_keys.size(); ++i) {
-    const auto* old_secret = std::get_if<SecretText>(&old_keys[i].target);
-    const auto* new_secret = std::get_if<SecretText>(&new_keys[i].target);
-    // The printed form of a secret tells nothing; it has a comparison of its own.
-    const auto* old_oidc = std::get_if<Oidc>(&old_keys[i].target);
-    const auto* new_oidc = std::get_if<Oidc>(&new_keys[i].target);
-    const bool same = old_oidc != nullptr     ? same_oidc(*old_oidc->value, *new_oidc->value)
-                      : old_secret != nullptr ? old_secret->value->equals(new_secret->value->reveal())
-                                              : value_text(old_keys[i]) == value_text(new_keys[i]);
-    if (!same) changed.push_back({old_keys[i].dotted(), old_keys[i].apply == Apply::kLive});
-  }
-  return changed;
+Result<> Keys::read(const std::string& path, const Environment& environment) {
+  if (auto once = each_once(); !once) return once;
+  if (auto loaded = Loading(*this, path, environment).run(); !loaded) return loaded;
+  Problems problems;
+  for (const auto& look : looks_) look(problems);
+  if (!problems.all().empty()) return fail(describe(problems.all()));
+  return {};
 }
 
 }  // namespace tiltyard::config

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "config/keys.h"
-#include "config/settings.h"
 
 namespace tiltyard::config {
 namespace {
@@ -27,32 +26,52 @@ std::string cell(std::string text) {
   return text;
 }
 
-std::string_view effect(const Key& key) { return key.apply == Apply::kLive ? "at once" : "at the next start"; }
-
 std::string title(std::string_view section) { return fmt::format("[{}]", section); }
 
-}  // namespace
+constexpr std::string_view kTableHead = "| key | default | takes | meaning |\n|---|---|---|---|\n";
 
-std::string example_toml() {
-  Settings defaults;
-  std::string out =
-      "# Tiltyard's settings with their defaults. A key can also be set by the variable TILTYARD_SECTION_KEY.\n";
-  std::string_view section;
-  for (const Key& key : keys_of(defaults)) {
-    if (key.section != section) {
-      section = key.section;
-      out += fmt::format("\n# {}\n{}\n", prose_of_section(section), title(section));
-    }
-    out += '\n' + comment(key.prose);
-    out += fmt::format("# It takes {}.\n", range_text(key));
-    if (key.secret()) out += fmt::format("# {}_file names a file to read it from instead.\n", key.name);
-    out += fmt::format("#{} = {}\n", key.name, value_text(key));
+std::string row(const Key& key) {
+  return fmt::format("| `{}` | `{}` | {} | {} |\n", key.name, cell(key.value.shown()), cell(key.value.takes),
+                     cell(key.prose));
+}
+
+/// The names of the keys in one of a table's tables.
+std::string member_names(const Key& key) {
+  std::string out;
+  for (const auto& member : key.members) out += (out.empty() ? "" : ", ") + member.name;
+  return out;
+}
+
+/// The sections in the order in which they were begun, each with all of its keys.
+std::vector<std::pair<std::string, std::vector<const Key*>>> by_section(const std::vector<Key>& keys) {
+  std::vector<std::pair<std::string, std::vector<const Key*>>> out;
+  for (const Key& key : keys) {
+    auto found = std::ranges::find(out, key.section, [](const auto& one) { return one.first; });
+    if (found == out.end()) found = out.insert(out.end(), {key.section, {}});
+    found->second.push_back(&key);
   }
   return out;
 }
 
-std::string markdown() {
-  Settings defaults;
+}  // namespace
+
+std::string Keys::example_toml() const {
+  std::string out =
+      "# Tiltyard's settings with their defaults. A key can also be set by the variable TILTYARD_SECTION_KEY.\n";
+  for (const auto& [section, keys] : by_section(keys_)) {
+    out += fmt::format("\n# {}\n{}\n", prose_of(section), title(section));
+    for (const Key* key : keys) {
+      out += '\n' + comment(key->prose);
+      out += fmt::format("# It takes {}.\n", key->value.takes);
+      if (!key->members.empty()) out += comment("The keys of each: " + member_names(*key) + ".");
+      if (key->value.secret) out += fmt::format("# {}_file names a file to read it from instead.\n", key->name);
+      if (!key->name.empty()) out += fmt::format("#{} = {}\n", key->name, key->value.shown());
+    }
+  }
+  return out;
+}
+
+std::string Keys::markdown() const {
   std::string out =
       "# Configuration\n\n"
       "One TOML file, `tiltyard.toml`, and every key can be overridden by an environment variable: `labs.queue_limit` "
@@ -62,17 +81,18 @@ std::string markdown() {
       "An unknown key, a wrong type or a value out of its range is an error with file and line. A secret can be read "
       "from a\n"
       "file: give `token_file` instead of `token`, or `TILTYARD_ADMIN_TOKEN_FILE`. Secrets are never printed.\n\n"
-      "`tiltyard config schema` prints a file to begin with, `tiltyard config check` looks whether yours is right.\n"
-      "This page is made from the same declarations (`src/config/keys.cpp`).\n";
-  std::string_view section;
-  for (const Key& key : keys_of(defaults)) {
-    if (key.section != section) {
-      section = key.section;
-      out += fmt::format("\n## {}\n\n{}\n\n| key | default | takes | effect | meaning |\n|---|---|---|---|---|\n",
-                         title(section), prose_of_section(section));
+      "What is changed takes effect at the next start. `tiltyard config example` prints a file to begin with, "
+      "`tiltyard "
+      "config\n"
+      "check` looks whether yours is right. This page is made from what the parts of the server declare.\n";
+  for (const auto& [section, keys] : by_section(keys_)) {
+    out += fmt::format("\n## {}\n\n{}\n\n{}", title(section), prose_of(section), kTableHead);
+    for (const Key* key : keys) out += row(*key);
+    for (const Key* key : keys) {
+      if (key->members.empty()) continue;
+      out += fmt::format("\n### {}\n\n{}", title(key->dotted() + ".NAME"), kTableHead);
+      for (const Key& member : key->members) out += row(member);
     }
-    out += fmt::format("| `{}` | `{}` | {} | {} | {} |\n", key.name, cell(value_text(key)), cell(range_text(key)),
-                       effect(key), cell(std::string(key.prose)));
   }
   return out;
 }

@@ -55,11 +55,9 @@ std::vector<limits::Limiter> Capability::limiters() const {
 
 Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
-  Options options;
-  options.config_file = ground.settings.farm.config;
-  options.data_folder = ground.data;
+  options_.data_folder = ground.data;
   service_ = std::make_unique<Service>(
-      std::move(options), Parts{ground.home, ground.store, ground.bus, ground.clock, ground.files, ground.jobs});
+      options_, Parts{ground.home, ground.store, ground.bus, ground.clock, ground.files, ground.jobs});
   return {};
 }
 
@@ -73,17 +71,17 @@ asio::awaitable<Result<>> Capability::open() {
 }
 
 Result<> Capability::start_outside() {
-  const auto& server = ground_->settings.server;
-  const auto& listen = ground_->settings.farm.grpc_listen;
+  const auto& site = ground_->site;
+  const auto& listen = options_.grpc_listen;
   if (!listen.empty()) {
     grpc_ = std::make_unique<GrpcServer>(*service_, ground_->home);
-    if (auto started = grpc_->start({listen, server.tls_certificate, server.tls_key}); !started) return started;
+    if (auto started = grpc_->start({listen, site.tls_certificate, site.tls_key}); !started) return started;
   }
   SupervisorOptions options;
   options.farm_url = ground_->local_url();
   options.data_folder = ground_->data;
   options.program = ground_->asset("sender.pyz").value_or("");
-  options.certificate = text_of(server.tls_certificate);
+  options.certificate = text_of(site.tls_certificate);
   options.account = sender_account();
   supervisor_ = std::make_unique<Supervisor>(*service_, ground_->home, std::move(options));
   supervisor_->run();

@@ -19,6 +19,7 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   ~Capability() override;
 
   std::string_view name() const override { return "farm"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return farm::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   bus::EventKinds events() const override { return farm::events::kAll; }
@@ -37,6 +38,7 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   Result<> start_outside();
 
   house::Ground* ground_ = nullptr;
+  Options options_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<Supervisor> supervisor_;

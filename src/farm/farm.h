@@ -22,6 +22,10 @@
 #include "jobs/jobs.h"
 #include "store/store.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::farm {
 
 namespace asio = boost::asio;
@@ -30,7 +34,11 @@ struct Options {
   std::string config_file;  ///< farm.toml; empty: there is no farm, and every call is answered `farm-off`
   std::string data_folder;  ///< where the farm's token is kept when the file names none
   bool watch = true;        ///< take up the file when it changes
+  std::string grpc_listen;  ///< where its calls are answered over gRPC as well; empty: nowhere
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 struct Parts {
   asio::any_io_executor home;

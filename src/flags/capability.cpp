@@ -5,9 +5,9 @@
 
 namespace tiltyard::flags {
 Result<> Capability::make(house::Ground& ground) {
-  service_ = std::make_unique<Service>(
-      Options{ground.settings.flags.prefix, ground.data + "/flags"},
-      Parts{ground.store, ground.engine, templates_.catalogue(), ground.bus, ground.files, ground.clock, ground.home});
+  options_.folder = ground.data + "/flags";
+  service_ = std::make_unique<Service>(options_, Parts{ground.store, ground.engine, templates_.catalogue(), ground.bus,
+                                                       ground.files, ground.clock, ground.home});
   return {};
 }
 

@@ -16,6 +16,7 @@ class Capability final : public house::Capability, public labs::HasSteps {
   explicit Capability(templates::Capability& templates) : templates_(templates) {}
 
   std::string_view name() const override { return "flags"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return flags::migrations(); }
   /// A template has flags or has none; nobody can have it half.
   std::vector<house::Switch> switches() const override { return {}; }
@@ -31,6 +32,7 @@ class Capability final : public house::Capability, public labs::HasSteps {
 
  private:
   templates::Capability& templates_;
+  Options options_;
   std::unique_ptr<Service> service_;
 };
 

@@ -16,6 +16,10 @@
 #include "flags/store.h"
 #include "templates/templates.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 /// Flags (rows 5.1 and 5.2): one per owner and template, made once and kept; and where they go in the machines.
 namespace tiltyard::flags {
 
@@ -23,6 +27,9 @@ struct Options {
   std::string prefix = "FLAG";
   std::string folder;  ///< absolute, the server's own: contents of images that hold placeholders
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// What the service uses. All outlive it.
 struct Parts {

@@ -118,6 +118,8 @@ Result<> Gateway::start() {
   return {};
 }
 
+const Options& Gateway::options() const { return state_->shared->options; }
+
 std::uint16_t Gateway::port() const { return state_->port; }
 
 std::string_view Gateway::scheme() const { return state_->shared->options.public_tls ? "https" : "http"; }

@@ -16,6 +16,10 @@
 #include "base/result.h"
 #include "net/loops.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::gateway {
 
 namespace asio = boost::asio;
@@ -38,22 +42,30 @@ struct Traffic {
   std::chrono::steady_clock::time_point last_activity{};  ///< the last new connection or byte, whoever sent it
 };
 
+/// How players' browsers reach the gateway: as `public_port` suggests (443 is https), or as is said.
+enum class PublicScheme { kAuto, kHttp, kHttps };
+
 struct Options {
   std::string listen = "127.0.0.1:8080";
   std::string domain = "localhost";
   std::string tcp_address = "127.0.0.1";  ///< where raw TCP ports are opened
   std::uint16_t first_port = 20000, last_port = 29999;
-  std::string public_host;  ///< what players are told; empty: the domain
+  std::string public_host;        ///< what players are told; empty: the domain
+  std::uint16_t public_port = 0;  ///< in URLs; 0: the port that `listen` has
+  PublicScheme public_scheme = PublicScheme::kAuto;
   bool public_tls = false;  ///< a proxy in front takes players' TLS off: they say https, and machines are told so
   std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000},
       answer_timeout{120'000};
   std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections; 0: none
   std::size_t head_limit = 32 * 1024;                     ///< bytes, at most 64 KiB
   std::size_t max_connections = 20'000;
-  std::size_t max_connections_per_instance = 512;
+  std::size_t max_connections_per_instance = 1'000;
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// Sends players' bytes to machines. `publish` and `withdraw` are called on the home loop; the data plane runs on the
 /// net loops and never asks anybody for a route that is in the table. When `publish` has completed, every loop serves
@@ -64,6 +76,7 @@ class Gateway {
   ~Gateway();
   Result<> start();
   std::uint16_t port() const;
+  const Options& options() const;
   /// "http" or "https": how players' browsers come in.
   std::string_view scheme() const;
   /// Whether a raw TCP port could be opened now: the probe for `PortLanes`. Ports that the gateway itself has open are

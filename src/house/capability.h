@@ -12,6 +12,10 @@
 #include "limits/limiters.h"
 #include "store/store.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 /// How a capability joins the server: it says all about itself in its own folder (src/NAME/capability.h), and
 /// app/capabilities.cpp lists it. See docs/decisions/0050-a-capability-declares-itself.md.
 namespace tiltyard::house {
@@ -38,6 +42,8 @@ class Capability {
   virtual std::string_view name() const = 0;
 
   // What it declares. Asked of every capability before any of them is made.
+  /// Its keys of the configuration, bound to options of its own; before anything is read.
+  virtual void keys(config::Keys& keys) {}
   virtual std::vector<store::Migration> migrations() const { return {}; }
   virtual bus::EventKinds events() const { return {}; }
   virtual std::vector<limits::Limiter> limiters() const { return {}; }

@@ -16,11 +16,12 @@
 #include "bus/event_log.h"
 #include "bus/kinds.h"
 #include "bus/redis.h"
-#include "config/settings.h"
 #include "engine/engine.h"
+#include "engine/options.h"
 #include "gateway/gateway.h"
 #include "gateway/port_lanes.h"
 #include "house/capability.h"
+#include "house/site.h"
 #include "jobs/jobs.h"
 #include "limits/limits.h"
 
@@ -37,7 +38,10 @@ struct Doors {
 
 /// The floors below the capabilities, built by app/ before any of them is made; all of it outlives them.
 struct Ground {
-  const config::Settings& settings;
+  const Site& site;
+  const bus::RedisSite& shared;     ///< what other servers may share with us
+  const engine::Options& machines;  ///< as the configuration has it
+  const store::Options& database;
   asio::any_io_executor home;
   const Clock& clock;
   bus::Bus& bus;

@@ -10,46 +10,6 @@ using limits::Limiter;
 using std::chrono::hours;
 using std::chrono::minutes;
 
-OidcProvider provider_of(const config::OidcProvider& from) {
-  OidcProvider provider;
-  provider.title = from.title;
-  provider.issuer = from.issuer;
-  provider.client_id = from.client_id;
-  provider.client_secret = from.client_secret;
-  provider.tls_ca = from.tls_ca;
-  provider.scopes = from.scopes;
-  provider.name_claim = from.name_claim;
-  provider.role_claim = from.role_claim;
-  provider.team_claim = from.team_claim;
-  provider.roles = from.roles;
-  provider.teams = from.teams;
-  return provider;
-}
-
-Options options_of(const house::Ground& ground) {
-  const auto& from = ground.settings;
-  Options options;
-  options.strategies = from.auth.strategies;
-  options.registration = static_cast<Registration>(from.auth.registration);
-  options.teams = static_cast<TeamMode>(from.auth.teams);
-  options.ctfd_url = from.auth.ctfd_url;
-  options.ctfd_token = from.auth.ctfd_token;
-  if (from.auth.ctfd_admins != config::CtfdAdmins::kOff) options.ctfd_admins = static_cast<Role>(from.auth.ctfd_admins);
-  for (const auto& [name, provider] : from.auth.oidc) options.oidc.emplace(name, provider_of(provider));
-  options.session_length = hours{24 * from.auth.session_days};
-  options.proof_for = from.auth.proof_for;
-  options.data_folder = ground.data;
-  options.admin_token = from.admin.token;
-  options.trusted_proxies = from.server.trusted_proxies;
-  options.hall = from.auth.hall;
-  options.password_min = from.auth.password_min;
-  options.version = ground.version;
-  options.public_url = from.server.public_url;
-  const int most = from.labs.instances_per_owner;
-  options.limits = [most](const Principal&) { return identity::Limits{most, most}; };
-  return options;
-}
-
 /// Who carries a capability's own credential is known by it; everybody else shows one of ours.
 asio::awaitable<Result<>> admit(Service* service, const std::vector<HasCredential*>* others, http::Request* request,
                                 const http::Route* route) {
@@ -107,14 +67,17 @@ std::vector<Limiter> Capability::limiters() const {
 
 Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
-  auto options = options_of(ground);
-  options.note = [events = &ground.events](bus::Event event) { events->note(std::move(event)); };
+  options_.data_folder = ground.data;
+  options_.trusted_proxies = ground.site.trusted_proxies;
+  options_.version = ground.version;
+  options_.public_url = ground.site.public_url;
+  options_.note = [events = &ground.events](bus::Event event) { events->note(std::move(event)); };
   if (notices_.service().has_mail()) {
-    options.mail = [notices = &notices_.service()](Letter letter) {
+    options_.mail = [notices = &notices_.service()](Letter letter) {
       return notices->mail({std::move(letter.to), std::move(letter.subject), std::move(letter.text)});
     };
   }
-  service_ = std::make_unique<Service>(std::move(options), ground.store, ground.clock, ground.hashing);
+  service_ = std::make_unique<Service>(options_, ground.store, ground.clock, ground.hashing);
   service_->declare_jobs(ground.jobs);
   ground.doors.filters.push_back(
       [service = service_.get(), others = ground.offering<HasCredential>()](

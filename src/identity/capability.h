@@ -15,6 +15,7 @@ class Capability final : public house::Capability {
   explicit Capability(notices::Capability& notices) : notices_(notices) {}
 
   std::string_view name() const override { return "identity"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return identity::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   /// Without it nobody could switch it on again.
@@ -27,10 +28,12 @@ class Capability final : public house::Capability {
   asio::awaitable<void> close() override;
 
   Service& service() { return *service_; }
+  const Options& options() const { return options_; }
 
  private:
   notices::Capability& notices_;
   house::Ground* ground_ = nullptr;
+  Options options_;
   std::unique_ptr<Service> service_;
 };
 

@@ -196,6 +196,8 @@ asio::awaitable<Result<std::string>> Service::display_name(std::string owner) {
   co_return names->at(owner).name;
 }
 
+void Service::limit(std::function<Limits(const Principal&)> limits) { state_->limits = std::move(limits); }
+
 void Service::on_user_deleted(std::function<void(UserId)> hook) { state_->deleted_hooks.push_back(std::move(hook)); }
 
 asio::awaitable<void> Service::close() {

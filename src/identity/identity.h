@@ -23,6 +23,10 @@
 #include "jobs/jobs.h"
 #include "store/store.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::identity {
 
 enum class Role { kPlayer, kAuthor, kOperator, kAdmin };  // each may do what the earlier ones may
@@ -76,7 +80,7 @@ enum class Registration { kOff, kInvite, kOpen };
 /// kAuto: on while anybody is in a team.
 enum class TeamMode { kAuto, kOn, kOff };
 
-/// An OpenID Connect provider; config::OidcProvider says what the keys mean.
+/// An OpenID Connect provider; options.cpp says what its keys mean.
 struct OidcProvider {
   std::string title, issuer, client_id;
   Secret client_secret;
@@ -119,8 +123,10 @@ struct Options {
   std::string site_name = "Tiltyard";
   std::string version;
   std::string public_url;  ///< "https://ctf.example": where one-time links lead; empty: the Host that the request names
-  std::function<Limits(const Principal&)> limits;  ///< empty: no limits
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 std::vector<store::Migration> migrations();
 
@@ -165,6 +171,8 @@ class Service {
   asio::awaitable<Result<std::string>> display_name(std::string owner);
   /// The same for many at once; every id asked for is in the answer.
   asio::awaitable<Result<std::map<std::string, OwnerName>>> owner_names(std::vector<std::string> owners);
+  /// How much somebody may have, for their own page to show. There is one who says it; without, there are no limits.
+  void limit(std::function<Limits(const Principal&)> limits);
   /// Called on the home loop after a user was deleted, with the id that the user's own instances carry.
   void on_user_deleted(std::function<void(UserId)> hook);
   /// Waits for the "last used" writes that are under way; call before the store closes.

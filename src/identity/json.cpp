@@ -85,7 +85,7 @@ json::array scopes_json(unsigned scopes) {
 }
 
 asio::awaitable<json::object> me_json(StatePtr state, Principal principal) {
-  const auto limits = state->options.limits ? state->options.limits(principal) : Limits{};
+  const auto limits = state->limits ? state->limits(principal) : Limits{};
   const auto teams = co_await teams_are_on(state);
   const bool needed = teams && *teams && !principal.team && !principal.at_least(Role::kAuthor);
   json::object me;

@@ -69,6 +69,7 @@ struct Service::State {
   Networks trusted_proxies, hall;
   std::vector<std::unique_ptr<Strategy>> strategies;  ///< those that are on
   std::unordered_map<std::string, OwnerName> names;
+  std::function<Limits(const Principal&)> limits;  ///< empty: no limits
   std::vector<std::function<void(UserId)>> deleted_hooks;
   std::mutex watched_mutex;
   std::vector<std::weak_ptr<Watched>> watched;

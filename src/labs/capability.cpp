@@ -16,22 +16,6 @@
 namespace tiltyard::labs {
 namespace {
 
-Options options_of(const config::Settings& from) {
-  Options options;
-  options.prefix = from.engine.name_space;
-  options.network_pool = from.network.pool;
-  options.machines_per_bridge = static_cast<std::uint32_t>(from.network.shared_size);
-  options.spawns_at_once = static_cast<std::size_t>(from.labs.spawns_at_once);
-  options.queue_limit = static_cast<std::size_t>(from.labs.queue_limit);
-  options.instances_per_owner = static_cast<std::size_t>(from.labs.instances_per_owner);
-  options.instances_total = static_cast<std::size_t>(from.labs.instances_total);
-  options.fills_at_once = static_cast<std::size_t>(from.labs.fills_at_once);
-  options.sweep_interval = from.labs.sweep_interval;
-  options.sweep_window = from.labs.sweep_window;
-  options.expiry_interval = from.labs.expiry_interval;
-  return options;
-}
-
 /// This server as the engine is to know it.
 Claimant claimant_of(const house::Ground& ground) {
   namespace fs = std::filesystem;
@@ -39,7 +23,7 @@ Claimant claimant_of(const house::Ground& ground) {
   self.server = ground.identity;
   self.data = ground.data;
   constexpr std::string_view kFile = "sqlite:", kAuthority = "://";
-  const auto url = ground.settings.store.url.substr(0, ground.settings.store.url.find('?'));
+  const auto url = ground.database.url.substr(0, ground.database.url.find('?'));
   if (url.starts_with(kFile)) {
     self.home = fs::absolute(url.substr(kFile.size())).lexically_normal().string();
   } else {
@@ -58,8 +42,8 @@ Claimant claimant_of(const house::Ground& ground) {
 }
 
 /// The steps of a spawn, with those of the capabilities that join it; what waits for what, they say themselves.
-Steps steps_of(house::Ground& ground, const std::vector<HasSteps*>& joining, const std::string& folder) {
-  const auto& settings = ground.settings;
+Steps steps_of(house::Ground& ground, const Options& options, const std::vector<HasSteps*>& joining,
+               const std::string& folder) {
   Steps steps;
   steps.push_back(network_step(ground.engine));
   steps.push_back(files_step(ground.files, folder));
@@ -67,9 +51,9 @@ Steps steps_of(house::Ground& ground, const std::vector<HasSteps*>& joining, con
     for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }
   steps.push_back(volumes_step(ground.engine));
-  steps.push_back(machines_step(ground.engine, folder, settings.engine.runtime, settings.labs.stop_grace));
+  steps.push_back(machines_step(ground.engine, folder, ground.machines.runtime, options.stop_grace));
   steps.push_back(ready_step(ground.engine));
-  steps.push_back(solve_step(ground.engine, settings.engine.name_space));
+  steps.push_back(solve_step(ground.engine, options.prefix));
   steps.push_back(routes_step(ground.gateway, ground.lanes));
   return steps;
 }
@@ -136,12 +120,14 @@ Result<> Capability::make(house::Ground& ground) {
   needs.presence.set_asleep = [gateway](InstanceId id, bool asleep) {
     return gateway->set_asleep(std::move(id), asleep);
   };
-  auto options = options_of(ground.settings);
-  options.claimant = claimant_of(ground);
-  options.pool_choice = [this](const templates::Template& tmpl) { return choose(joining_, tmpl); };
+  options_.prefix = ground.machines.name_space;
+  options_.claimant = claimant_of(ground);
+  options_.pool_choice = [this](const templates::Template& tmpl) { return choose(joining_, tmpl); };
   service_ =
-      std::make_unique<Service>(std::move(options), needs, steps_of(ground, joining_, ground.data + "/instances"));
+      std::make_unique<Service>(options_, needs, steps_of(ground, options_, joining_, ground.data + "/instances"));
   gateway->on_wake([labs = service_.get()](InstanceId id) { return labs->wake(std::move(id)); });
+  const int most = static_cast<int>(options_.instances_per_owner);
+  identity_.service().limit([most](const identity::Principal&) { return identity::Limits{most, most}; });
   identity_.service().on_user_deleted([this](UserId user) {
     gate_.spawn(ground_->home, "stop a deleted user's instances", user_gone(std::move(user)));
   });
@@ -162,11 +148,11 @@ asio::awaitable<void> Capability::user_gone(UserId user) {
 }
 
 PublicAddress Capability::address() const {
-  const auto& gateway = ground_->settings.gateway;
+  const auto& gateway = ground_->gateway.options();
   PublicAddress address;
   address.domain = gateway.domain;
   address.tcp_host = gateway.public_host.empty() ? gateway.domain : gateway.public_host;
-  address.port = gateway.public_port != 0 ? static_cast<std::uint16_t>(gateway.public_port) : ground_->gateway.port();
+  address.port = gateway.public_port != 0 ? gateway.public_port : ground_->gateway.port();
   address.scheme = ground_->gateway.scheme();
   return address;
 }

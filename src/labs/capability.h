@@ -19,6 +19,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
       : identity_(identity), templates_(templates) {}
 
   std::string_view name() const override { return "labs"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return labs::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   bus::EventKinds events() const override { return labs::events::kAll; }
@@ -36,6 +37,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   templates::Capability& templates_;
   house::Ground* ground_ = nullptr;
   std::vector<HasSteps*> joining_;
+  Options options_;
   std::unique_ptr<Service> service_;
   Gate gate_{"labs capability"};
 };

@@ -17,6 +17,9 @@ class Clock;
 namespace tiltyard::bus {
 class Bus;
 }
+namespace tiltyard::config {
+class Keys;
+}
 namespace tiltyard::engine {
 class Engine;
 }
@@ -56,9 +59,13 @@ struct Options {
   std::chrono::seconds sweep_window{300};
   std::chrono::seconds expiry_interval{60};
   std::chrono::seconds usage_interval{60};
-  std::size_t fills_at_once = 2;  ///< instances that are made for pools side by side
+  std::chrono::seconds stop_grace{2};  ///< how long a machine may take to stop before it is killed
+  std::size_t fills_at_once = 2;       ///< instances that are made for pools side by side
   std::function<PoolChoice(const templates::Template&)> pool_choice;  ///< unset: always "running"
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// What the service needs of others; all outlive it.
 struct Parts {

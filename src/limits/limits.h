@@ -26,6 +26,10 @@ namespace tiltyard::jobs {
 class Service;
 }
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::limits {
 
 /// Whose shares a request is charged to. Without a team the user counts for it; where nobody is signed in, the address
@@ -48,6 +52,9 @@ struct Options {
   std::chrono::milliseconds retry{500};                 ///< how often Redis is tried while it is away
   std::function<std::int64_t()> micros;                 ///< a clock that never goes back; empty: the steady one
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 std::vector<store::Migration> migrations();
 

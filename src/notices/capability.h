@@ -12,6 +12,7 @@ namespace tiltyard::notices {
 class Capability final : public house::Capability {
  public:
   std::string_view name() const override { return "notices"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return notices::migrations(); }
   /// It has no routes: what it tells of is switched in its configuration.
   std::vector<house::Switch> switches() const override { return {}; }
@@ -21,6 +22,7 @@ class Capability final : public house::Capability {
   Service& service() { return *service_; }
 
  private:
+  Options options_;
   std::unique_ptr<Service> service_;
 };
 

@@ -13,6 +13,10 @@
 #include "jobs/jobs.h"
 #include "store/store.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 /// Notices (row 9.5): a webhook with Discord's embeds and e-mail, by a queue in the database.
 namespace tiltyard::notices {
 
@@ -22,21 +26,26 @@ namespace asio = boost::asio;
 std::vector<store::Migration> migrations();
 
 struct Options {
-  Secret discord_url;                      ///< empty: no webhook
-  std::vector<std::string> discord_kinds;  ///< of events that it is told of
-  std::string smtp_url;                    ///< smtp:// (STARTTLS) or smtps://; empty: no mail
+  Secret discord_url;  ///< empty: no webhook
+  /// Of the events that it is told of.
+  std::vector<std::string> discord_kinds = {"instance.running", "instance.failed", "instance.extended",
+                                            "instance.stopped", "instance.expired"};
+  std::string smtp_url;  ///< smtp:// (STARTTLS) or smtps://; empty: no mail
   std::string smtp_user;
   Secret smtp_password;
   std::string smtp_ca;    ///< PEM file; empty: the system's authorities
   std::string mail_from;  ///< "range@ctf.example"
   std::string mail_to;    ///< staff; empty: they get none
-  std::vector<std::string> mail_kinds;
+  std::vector<std::string> mail_kinds = {"submission.suspicious", "notice.failed"};
   int tries = 16;
   bool plain_loopback = false;  ///< http:// and mail without TLS, but to the loopback only
   std::string data_folder;      ///< where notices.key lives, which seals mail while it waits
   std::string site_name = "Tiltyard";
   std::string public_url;  ///< for links in embeds; empty: none
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// A letter to one person. It may hold a one-time link: while it waits it is sealed on disk, and then it is deleted.
 struct Mail {

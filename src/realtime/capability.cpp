@@ -33,20 +33,6 @@ asio::awaitable<Result<std::string>> admit_unless_hidden(const features::Service
   co_return co_await std::move(work);
 }
 
-Options options_of(const config::Settings& from) {
-  Options options;
-  options.ping_interval = from.realtime.ping_interval;
-  options.ping_timeout = from.realtime.ping_timeout;
-  options.backlog = static_cast<std::size_t>(from.realtime.backlog);
-  options.max_connections = static_cast<std::size_t>(from.realtime.max_connections);
-  options.connections_per_user = static_cast<std::size_t>(from.realtime.connections_per_user);
-  options.history = static_cast<std::size_t>(from.realtime.history);
-  options.origins = from.realtime.origins;
-  options.prefix = from.redis.prefix;
-  options.redis = from.redis.url;
-  return options;
-}
-
 }  // namespace
 
 std::vector<limits::Limiter> Capability::limiters() const {
@@ -71,9 +57,10 @@ std::vector<limits::Limiter> Capability::limiters() const {
 
 Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
-  service_ = std::make_unique<Service>(
-      options_of(ground.settings),
-      Parts{ground.home, ground.store, ground.bus, identity_.service(), ground.limits, ground.clock, ground.kinds});
+  options_.prefix = ground.shared.prefix;
+  options_.redis = ground.shared.url;
+  service_ = std::make_unique<Service>(options_, Parts{ground.home, ground.store, ground.bus, identity_.service(),
+                                                       ground.limits, ground.clock, ground.kinds});
   return {};
 }
 

@@ -16,6 +16,7 @@ class Capability final : public house::Capability {
       : identity_(identity), features_(features) {}
 
   std::string_view name() const override { return "realtime"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return realtime::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   Result<> make(house::Ground& ground) override;
@@ -30,6 +31,7 @@ class Capability final : public house::Capability {
   identity::Capability& identity_;
   features::Capability& features_;
   house::Ground* ground_ = nullptr;
+  Options options_;
   std::unique_ptr<Service> service_;
 };
 

@@ -19,6 +19,10 @@
 #include "limits/limits.h"
 #include "store/store.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 /// Rooms over Socket.IO: who may join what, what one sees at first, what one has missed, and how it reaches other
 /// nodes. docs/realtime.md is what clients hold on to.
 namespace tiltyard::realtime {
@@ -78,6 +82,9 @@ struct Options {
   std::string prefix = "tiltyard";   ///< of channels in Redis
   Secret redis;                      ///< URL; empty: there is one node only
 };
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// What the service needs of others; all outlive it.
 struct Parts {

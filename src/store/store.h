@@ -18,6 +18,10 @@ namespace soci {
 class session;
 }
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::store {
 
 namespace asio = boost::asio;
@@ -127,6 +131,13 @@ class Store {
     }
   }
 };
+
+struct Options {
+  std::string url = "sqlite:data/tiltyard.db";  ///< as `open` takes it
+};
+
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// Opens a database:
 /// `sqlite:PATH` (created if missing, directory too). WAL, synchronous=FULL, foreign keys on. One writer thread

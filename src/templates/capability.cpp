@@ -8,25 +8,6 @@
 namespace tiltyard::templates {
 namespace {
 
-Options options_of(const config::Settings& from) {
-  Options options;
-  options.path = std::filesystem::absolute(from.templates.path).lexically_normal().string();
-  options.watch = from.templates.watch;
-  options.builds_at_once = from.templates.builds_at_once;
-  options.allow_pull = from.templates.allow_pull;
-  for (const auto& [id, keys] : from.templates.allow) options.allow[id].keys = keys;
-  options.bounds = standard_bounds();
-  auto& defaults = options.bounds.defaults;
-  auto& ceiling = options.bounds.ceiling;
-  defaults.cpus = from.limits.cpus;
-  defaults.memory = defaults.memory_swap = static_cast<std::int64_t>(from.limits.memory);
-  defaults.pids = from.limits.pids;
-  ceiling.cpus = from.limits.max_cpus;
-  ceiling.memory = ceiling.memory_swap = static_cast<std::int64_t>(from.limits.max_memory);
-  ceiling.pids = from.limits.max_pids;
-  return options;
-}
-
 void count(const Catalogue& catalogue) {
   double ready = 0, broken = 0;
   const auto entries = catalogue.list();
@@ -45,8 +26,8 @@ void count(const Catalogue& catalogue) {
 }  // namespace
 
 Result<> Capability::make(house::Ground& ground) {
-  catalogue_ =
-      std::make_unique<Catalogue>(options_of(ground.settings), ground.engine, ground.bus, ground.clock, ground.home);
+  options_.path = std::filesystem::absolute(options_.path).lexically_normal().string();
+  catalogue_ = std::make_unique<Catalogue>(options_, ground.engine, ground.bus, ground.clock, ground.home);
   catalogue_->declare_jobs(ground.jobs);
   metrics::on_collect([catalogue = catalogue_.get()] { count(*catalogue); });
   return {};

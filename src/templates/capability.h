@@ -12,6 +12,7 @@ namespace tiltyard::templates {
 class Capability final : public house::Capability {
  public:
   std::string_view name() const override { return "templates"; }
+  void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<house::Switch> switches() const override { return {}; }
   bus::EventKinds events() const override { return templates::events::kAll; }
   Result<> make(house::Ground& ground) override;
@@ -20,8 +21,10 @@ class Capability final : public house::Capability {
   asio::awaitable<void> close() override;
 
   Catalogue& catalogue() { return *catalogue_; }
+  const Options& options() const { return options_; }
 
  private:
+  Options options_ = site_options();
   std::unique_ptr<Catalogue> catalogue_;
 };
 

@@ -6,6 +6,10 @@
 
 #include "templates/model.h"
 
+namespace tiltyard::config {
+class Keys;
+}
+
 namespace tiltyard::templates {
 
 /// What the operator allows beyond the defaults, per template id ("*": all); from the server's configuration only.
@@ -32,6 +36,11 @@ struct Options {
   int builds_at_once = 1;
   bool allow_pull = false;
 };
+
+/// What a site has where its configuration says nothing: twice the ceiling of `standard_bounds`.
+Options site_options();
+/// Declares the keys of the configuration that fill the options in.
+void declare_keys(config::Keys& keys, Options& options);
 
 /// Reads one folder: instance.toml and/or compose file or Dockerfile. Never fails: what is wrong is in `problems`.
 /// Pure: only reads files below `folder`.

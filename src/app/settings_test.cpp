@@ -1,0 +1,324 @@
+// Every key of the server: which there are, what they begin with, and the page that is made of them.
+#include "app/settings.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "identity/capability.h"
+#include "labs/capability.h"
+#include "templates/capability.h"
+
+namespace tiltyard::app {
+namespace {
+
+namespace fs = std::filesystem;
+using config::Environment;
+
+/// A folder of its own for a test's files.
+class Folder {
+ public:
+  Folder() : path_(fs::temp_directory_path() / ("tiltyard-settings-" + std::to_string(getpid()))) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name) << text;
+    return (path_ / name).string();
+  }
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+/// Settings with their keys.
+struct Bound {
+  Bound() { declare_keys(keys, settings); }
+  Result<> read(const std::string& path, const Environment& environment = {}) { return keys.read(path, environment); }
+
+  Settings settings;
+  config::Keys keys;
+};
+
+std::string error_in(const std::string& toml, const Environment& environment = {}) {
+  const Folder folder;
+  const auto read = Bound().read(folder.write("tiltyard.toml", toml), environment);
+  if (read) return "(no error)";
+  EXPECT_EQ(read.error().reason, "config-invalid");
+  return read.error().message;
+}
+
+testing::AssertionResult has(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\"" << part << "\" is not in:\n" << text;
+}
+
+/// Another valid value for every key, as a variable's text and as TOML.
+struct Sample {
+  std::string variable, toml;
+};
+const std::map<std::string, Sample> kSamples = {
+    {"server.listen", {"[::1]:9000", R"("[::1]:9000")"}},
+    {"server.public_url", {"https://ctf.example/", R"("https://ctf.example/")"}},
+    {"server.threads", {"3", "3"}},
+    {"server.trusted_proxies", {"10.0.0.0/8,::1", R"(["10.0.0.0/8", "::1"])"}},
+    {"server.tls_certificate", {"a.pem", R"("a.pem")"}},
+    {"server.tls_key", {"b.pem", R"("b.pem")"}},
+    {"gateway.listen", {"0.0.0.0:80", R"("0.0.0.0:80")"}},
+    {"gateway.domain", {"play.example", R"("play.example")"}},
+    {"gateway.public_host", {"tcp.example", R"("tcp.example")"}},
+    {"gateway.tcp_address", {"0.0.0.0", R"("0.0.0.0")"}},
+    {"gateway.ports", {"30000-30099", R"("30000-30099")"}},
+    {"gateway.public_port", {"443", "443"}},
+    {"gateway.public_scheme", {"https", R"("https")"}},
+    {"gateway.idle_timeout", {"10m", R"("10m")"}},
+    {"gateway.max_connections_per_instance", {"7", "7"}},
+    {"store.url", {"sqlite:other.db", R"("sqlite:other.db")"}},
+    {"data.path", {"state", R"("state")"}},
+    {"templates.path", {"lab", R"("lab")"}},
+    {"templates.watch", {"false", "false"}},
+    {"templates.builds_at_once", {"2", "2"}},
+    {"templates.allow_pull", {"1", "true"}},
+    {"templates.allow",
+     {"a=egress,cap:SYS_PTRACE;*=devices", R"({a = ["egress", "cap:SYS_PTRACE"], "*" = ["devices"]})"}},
+    {"engine.kind", {"fake", R"("fake")"}},
+    {"engine.url", {"tcp://engine:2376", R"("tcp://engine:2376")"}},
+    {"engine.namespace", {"night-2", R"("night-2")"}},
+    {"engine.tls_ca", {"ca.pem", R"("ca.pem")"}},
+    {"engine.tls_certificate", {"c.pem", R"("c.pem")"}},
+    {"engine.tls_key", {"d.pem", R"("d.pem")"}},
+    {"engine.trust_remote_isolation", {"true", "true"}},
+    {"engine.runtime", {"runsc", R"("runsc")"}},
+    {"network.pool", {"10.128.0.0/9", R"("10.128.0.0/9")"}},
+    {"network.shared_size", {"500", "500"}},
+    {"labs.spawns_at_once", {"64", "64"}},
+    {"labs.queue_limit", {"0", "0"}},
+    {"labs.instances_per_owner", {"1", "1"}},
+    {"labs.instances_total", {"2000", "2000"}},
+    {"labs.fills_at_once", {"3", "3"}},
+    {"flags.prefix", {"CTF", R"("CTF")"}},
+    {"farm.config", {"/etc/tiltyard/farm.toml", R"("/etc/tiltyard/farm.toml")"}},
+    {"farm.grpc_listen", {"127.0.0.1:50051", R"("127.0.0.1:50051")"}},
+    {"labs.sweep_interval", {"60", "60"}},
+    {"labs.sweep_window", {"0s", R"("0 s")"}},
+    {"labs.expiry_interval", {"1h", R"("1h")"}},
+    {"labs.stop_grace", {"10 s", R"("10 s")"}},
+    {"limits.memory", {"128m", R"("128M")"}},
+    {"limits.cpus", {"2", "2"}},
+    {"limits.pids", {"64", "64"}},
+    {"limits.max_memory", {"8g", "8589934592"}},
+    {"limits.max_cpus", {"7.5", "7.5"}},
+    {"limits.max_pids", {"1000", "1000"}},
+    {"admin.token", {"ty_0123456789abcdef", R"("ty_0123456789abcdef")"}},
+    {"auth.strategies", {"local,address,ctfd,oidc", R"(["local", "address", "ctfd", "oidc"])"}},
+    {"auth.session_days", {"30", "30"}},
+    {"auth.proof_for", {"5m", R"("5m")"}},
+    {"auth.password_min", {"12", "12"}},
+    {"auth.hall", {"192.168.0.0/16", R"(["192.168.0.0/16"])"}},
+    {"auth.registration", {"invite", R"("invite")"}},
+    {"auth.teams", {"off", R"("off")"}},
+    {"auth.ctfd_url", {"https://ctf.example/", R"("https://ctf.example")"}},
+    {"auth.ctfd_token", {"ctfd_0123456789abcdef", R"("ctfd_0123456789abcdef")"}},
+    {"auth.ctfd_admins", {"operator", R"("operator")"}},
+    {"auth.oidc",
+     {"main.issuer=https://id.example;main.client_id=range;main.role_claim=groups;main.roles=a=admin,b=operator",
+      R"({main = {issuer = "https://id.example", client_id = "range", role_claim = "groups", roles = ["a=admin", "b=operator"]}})"}},
+    {"rates.factor", {"2.5", "2.5"}},
+    {"redis.url", {"redis://:0123456789abcdef@cache:6379/1", R"("redis://:0123456789abcdef@cache:6379/1")"}},
+    {"redis.prefix", {"range-2", R"("range-2")"}},
+    {"realtime.origins", {"https://scores.example", R"(["https://scores.example"])"}},
+    {"realtime.max_connections", {"500", "500"}},
+    {"realtime.connections_per_user", {"5", "5"}},
+    {"realtime.backlog", {"128k", R"("128K")"}},
+    {"realtime.history", {"50", "50"}},
+    {"realtime.ping_interval", {"10s", R"("10 s")"}},
+    {"realtime.ping_timeout", {"5s", R"("5 s")"}},
+    {"events.keep_days", {"30", "30"}},
+    {"notices.discord_url",
+     {"https://hooks.example/api/webhooks/1/abcdefgh", R"("https://hooks.example/api/webhooks/1/abcdefgh")"}},
+    {"notices.discord_kinds", {"login,instance.failed", R"(["login", "instance.failed"])"}},
+    {"notices.smtp_url", {"smtps://mail.example:465", R"("smtps://mail.example:465")"}},
+    {"notices.smtp_user", {"range", R"("range")"}},
+    {"notices.smtp_password", {"correct-horse", R"("correct-horse")"}},
+    {"notices.smtp_ca", {"ca.pem", R"("ca.pem")"}},
+    {"notices.mail_from", {"range@ctf.example", R"("range@ctf.example")"}},
+    {"notices.mail_to", {"staff@ctf.example", R"("staff@ctf.example")"}},
+    {"notices.mail_kinds", {"instance.failed", R"(["instance.failed"])"}},
+    {"notices.tries", {"3", "3"}},
+    {"notices.plain_loopback", {"true", "true"}},
+    {"log.level", {"debug", R"("debug")"}},
+    {"log.format", {"json", R"("json")"}},
+    {"log.file", {"server.log", R"("server.log")"}},
+    {"metrics.token", {"0123456789abcdef", R"("0123456789abcdef")"}},
+};
+
+TEST(R15_1, WithoutFileAndVariablesThereAreDefaults) {
+  const Folder folder;
+  Bound bound;
+  const auto read = bound.read(folder.file("missing.toml"));
+  ASSERT_TRUE(read) << read.error().message;
+  const auto& settings = bound.settings;
+  EXPECT_EQ(settings.site.listen, "127.0.0.1:8000");
+  EXPECT_EQ(settings.gateway.listen, "127.0.0.1:8080");
+  EXPECT_EQ(settings.gateway.first_port, 20000);
+  EXPECT_EQ(settings.gateway.last_port, 29999);
+  EXPECT_EQ(settings.of<templates::Capability>().options().bounds.defaults.memory, 256 << 20);
+  EXPECT_EQ(settings.store.url, "sqlite:" + folder.file("data/tiltyard.db"));
+  EXPECT_TRUE(settings.of<identity::Capability>().options().admin_token.empty());
+}
+
+TEST(R15_1, EveryKeyIsReadFromTheFileAndFromTheEnvironment) {
+  Bound defaults;
+  std::map<std::string, std::string> sections;
+  Environment environment;
+  for (const auto& key : defaults.keys.all()) {
+    ASSERT_TRUE(kSamples.contains(key.dotted())) << "no sample for " << key.dotted();
+    sections[key.section] += key.name + " = " + kSamples.at(key.dotted()).toml + "\n";
+    environment[key.variable()] = kSamples.at(key.dotted()).variable;
+  }
+  std::string toml;
+  for (const auto& [section, lines] : sections) toml += "[" + section + "]\n" + lines;
+  const Folder folder;
+  Bound by_file, by_environment;
+  const auto from_file = by_file.read(folder.write("tiltyard.toml", toml));
+  ASSERT_TRUE(from_file) << from_file.error().message;
+  const auto from_environment = by_environment.read(folder.file("missing.toml"), environment);
+  ASSERT_TRUE(from_environment) << from_environment.error().message;
+  for (std::size_t i = 0; i < defaults.keys.all().size(); ++i) {
+    const auto& key = by_file.keys.all()[i];
+    EXPECT_NE(key.value.shown(), defaults.keys.all()[i].value.shown()) << key.dotted();
+    EXPECT_EQ(key.value.shown(), by_environment.keys.all()[i].value.shown()) << key.dotted();
+  }
+  EXPECT_EQ(by_file.settings.site.public_url, "https://ctf.example");
+  EXPECT_EQ(by_file.settings.of<templates::Capability>().options().allow.at("a").keys,
+            (std::vector<std::string>{"egress", "cap:SYS_PTRACE"}));
+}
+
+/// One bad value for each form that a part of the server has of its own, refused with the key's name.
+TEST(R15_1, ValuesThatDoNotFitTheirPartAreRefused) {
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"store.url", R"("mysql:x")"},         {"engine.url", R"("/var/run/docker.sock")"},
+      {"engine.namespace", R"("Tiltyard")"}, {"engine.namespace", R"("a23456789012345678")"},
+      {"engine.kind", R"("podman")"},        {"network.pool", R"("10.64.0.1/12")"},
+      {"network.pool", R"("10.64.0.0/20")"}, {"limits.memory", R"("1m")"},
+      {"auth.strategies", R"(["ldap"])"},    {"templates.allow", R"({a = ["root"]})"},
+      {"flags.prefix", R"("a b")"},          {"log.file", R"("")"},
+  };
+  for (const auto& [key, value] : bad) {
+    const std::size_t dot = key.find('.');
+    const std::string error = error_in("[" + key.substr(0, dot) + "]\n" + key.substr(dot + 1) + " = " + value + "\n");
+    EXPECT_TRUE(has(error, "tiltyard.toml:2: " + key + " is ")) << key << " = " << value;
+  }
+}
+
+TEST(R15_1, WhatDoesNotFitTogetherIsRefused) {
+  EXPECT_TRUE(
+      has(error_in("[server]\ntls_key = \"k.pem\"\n"), "server.tls_certificate and server.tls_key belong together"));
+  EXPECT_TRUE(has(error_in("[server]\nlisten = \"127.0.0.1:8080\"\n"), "must not share an origin"));
+  EXPECT_TRUE(
+      has(error_in("[gateway]\nlisten = \"127.0.0.1:20001\"\n"), "gateway.listen lies inside of gateway.ports"));
+  EXPECT_TRUE(has(error_in("[limits]\nmemory = \"8g\"\n"), "limits.memory is above limits.max_memory"));
+  EXPECT_TRUE(has(error_in("[auth]\nstrategies = []\n"), "nobody could sign in"));
+  EXPECT_TRUE(has(error_in("[auth]\nhall = [\"10.0.0.0/8\"]\n"), "does not have \"address\""));
+  EXPECT_TRUE(has(error_in("[gateway]\ntcp_address = \"example.org\"\n"), "gateway.tcp_address"));
+  const Folder folder;
+  EXPECT_TRUE(Bound().read(
+      folder.write("zero.toml", "[server]\nlisten = \"127.0.0.1:0\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n")));
+}
+
+TEST(R7_1, ProvidersAreCheckedKeyByKey) {
+  const auto error = [](const std::string& keys) {
+    return error_in(
+        "[auth]\nstrategies = [\"oidc\"]\n[auth.oidc.main]\nissuer = \"https://id.example\"\nclient_id = \"range\"\n" +
+        keys);
+  };
+  EXPECT_EQ(error("client_secret = \"s3cret\"\n"), "(no error)");
+  EXPECT_TRUE(has(error("isuer = \"x\"\n"), "There is no key auth.oidc.main.isuer. Did you mean issuer?"));
+  EXPECT_TRUE(has(error("role_claim = \"groups\"\nroles = [\"a=king\"]\n"),
+                  "auth.oidc.main.roles is [\"a=king\"]; it takes a list of \"VALUE=ROLE\""));
+  EXPECT_TRUE(has(error("roles = [\"a=admin\"]\n"), "auth.oidc.main.roles needs a role_claim."));
+  EXPECT_TRUE(has(error("scopes = [\"profile\"]\n"), "must have \"openid\""));
+  EXPECT_TRUE(has(error("client_secret_file = \"missing\"\n"), "cannot be read"));
+  EXPECT_TRUE(
+      has(error_in(
+              "[auth]\nstrategies = [\"oidc\"]\n[auth.oidc.main]\nissuer = \"http://id.example\"\nclient_id = \"a\"\n"),
+          "https://"))
+      << "no plain text to another machine";
+  EXPECT_TRUE(has(error_in("[auth]\nstrategies = [\"local\", \"oidc\"]\n"), "belong together"));
+}
+
+TEST(R15_1, RelativePathsStartFromTheFilesFolder) {
+  const Folder folder;
+  Bound bound;
+  const auto read =
+      bound.read(folder.write("tiltyard.toml", "[templates]\npath = \"a/../lab\"\n[log]\nfile = \"/var/log/t.log\"\n"),
+                 {{"TILTYARD_DATA_PATH", "state"}});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(bound.settings.of<templates::Capability>().options().path, folder.file("lab"));
+  EXPECT_EQ(bound.settings.site.data, folder.file("state"));
+  EXPECT_EQ(bound.settings.log.file, "/var/log/t.log");
+  EXPECT_EQ(bound.settings.site.tls_key, "");
+}
+
+TEST(R14_1, TheDatabaseMayBePostgresAndItsPasswordIsNeverShown) {
+  const Folder folder;
+  const std::string url = "postgresql://range:s3cret@db.example:5432/range?sslmode=verify-full";
+  Bound bound;
+  const auto read = bound.read(folder.write("tiltyard.toml", "[store]\nurl = \"" + url + "\"\n"));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(bound.settings.store.url, url) << "it is no path";
+  for (const auto& key : bound.keys.all()) EXPECT_FALSE(key.value.shown().contains("s3cret")) << key.dotted();
+  EXPECT_FALSE(error_in("[store]\nurl = \"postgre://a:s3cret@db/range\"\n").contains("s3cret"));
+}
+
+/// With every default uncommented the example still says what the defaults are.
+TEST(R15_1, TheExampleFileSaysTheDefaults) {
+  Bound plain;
+  const Folder folder;
+  ASSERT_TRUE(plain.read(folder.file("missing.toml")));
+  const auto text = Bound().keys.example_toml();
+  std::istringstream example(text);
+  std::string uncommented;
+  for (std::string line; std::getline(example, line);) {
+    uncommented += line.starts_with('#') && !line.starts_with("# ") ? line.substr(1) : line;
+    uncommented += '\n';
+  }
+  for (const std::string& each : {text, uncommented}) {
+    Bound loaded;
+    const auto read = loaded.read(folder.write("example.toml", each));
+    ASSERT_TRUE(read) << read.error().message;
+    for (std::size_t i = 0; i < loaded.keys.all().size(); ++i)
+      EXPECT_EQ(loaded.keys.all()[i].value.shown(), plain.keys.all()[i].value.shown());
+  }
+  for (const auto& key : plain.keys.all()) EXPECT_TRUE(has(uncommented, "\n" + key.name + " = "));
+}
+
+/// After a change of a key: UPDATE_DOCS=1 app_test --gtest_filter='*DocumentationIsTrue'
+TEST(R15_1, TheDocumentationIsTrue) {
+  const std::string path = std::string(TILTYARD_SOURCE_DIR) + "/docs/configuration.md";
+  const auto made = Bound().keys.markdown();
+  if (std::getenv("UPDATE_DOCS") != nullptr) std::ofstream(path) << made;
+  std::ostringstream page;
+  page << std::ifstream(path).rdbuf();
+  EXPECT_EQ(page.str(), made);
+}
+
+TEST(R15_2, SecretsOfThePartsComeFromFilesAsWell) {
+  const Folder folder;
+  folder.write("token", "0123456789abcdef\n");
+  Bound by_key;
+  const auto read = by_key.read(folder.write("a.toml", "[admin]\ntoken_file = \"token\"\n"),
+                                {{"TILTYARD_METRICS_TOKEN_FILE", folder.file("token")}});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(by_key.settings.of<identity::Capability>().options().admin_token.reveal(), "0123456789abcdef");
+  EXPECT_EQ(by_key.settings.site.metrics_token.reveal(), "0123456789abcdef");
+}
+
+}  // namespace
+}  // namespace tiltyard::app

@@ -1,0 +1,40 @@
+// What the configuration says of the gateway.
+#include "config/keys.h"
+#include "gateway/gateway.h"
+
+namespace tiltyard::gateway {
+
+namespace form = config::form;
+using namespace std::chrono_literals;
+
+void declare_keys(config::Keys& keys, Options& options) {
+  keys.section("gateway", "The way from players to their machines.")
+      .text("listen", options.listen, form::kAddress,
+            "Where players' HTTP traffic to their machines comes in. Port 0 takes a free one.")
+      .text("domain", options.domain, form::kHost,
+            "The domain under which every instance has a name: {instance}.{domain}. It needs a wildcard DNS entry and "
+            "must not be the server's own host, because players' machines are hostile to the page.")
+      .text("public_host", options.public_host, form::kHost,
+            "The host that is shown for raw TCP endpoints; empty: the domain.")
+      .text("tcp_address", options.tcp_address, form::kHost, "The local address on which raw TCP ports are opened.")
+      .ports("ports", options.first_port, options.last_port, "The range of raw TCP ports.")
+      .number("public_port", options.public_port, 0, 65535,
+              "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in listen.")
+      .choice(
+          "public_scheme", options.public_scheme,
+          {{"auto", PublicScheme::kAuto}, {"http", PublicScheme::kHttp}, {"https", PublicScheme::kHttps}},
+          "What instances' URLs begin with, and what machines are told in X-Forwarded-Proto: \"https\" if a proxy in "
+          "front of the gateway takes the TLS off; \"auto\" is https when `public_port` is 443, else http.")
+      .time("idle_timeout", options.idle_timeout, 1s, 24h,
+            "A connection without a byte either way is closed after this long.")
+      .number("max_connections_per_instance", options.max_connections_per_instance, 1, 100'000,
+              "Connections that one instance may have at a time.");
+  keys.afterwards([&options](config::Problems& problems) {
+    options.public_tls = options.public_scheme == PublicScheme::kHttps ||
+                         (options.public_scheme == PublicScheme::kAuto && options.public_port == 443);
+    problems.expect(!options.domain.empty(), "gateway.domain is empty.");
+    problems.expect(config::is_ip(options.tcp_address), "gateway.tcp_address is not an address of this host.");
+  });
+}
+
+}  // namespace tiltyard::gateway

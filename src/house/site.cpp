@@ -1,0 +1,37 @@
+#include "house/site.h"
+
+#include "config/keys.h"
+
+namespace tiltyard::house {
+
+namespace form = config::form;
+
+void declare_keys(config::Keys& keys, Site& site) {
+  keys.section("server", "The page and the API.")
+      .text("listen", site.listen, form::kAddress,
+            "Where the page and the API are served. Port 0 takes a free one. Put a TLS proxy in front, or give a "
+            "certificate, before you listen on more than the loopback.")
+      .text("public_url", site.public_url, form::kUrl,
+            "The URL that people use, if it is not the address above: \"https://ctf.example\". Links are made from it.")
+      .number(
+          "threads", site.threads, 0, 64,
+          "Event loops for connections, beside the one for everything else; 0: one per processor core. With 1 there "
+          "is one thread for both.")
+      .texts("trusted_proxies", site.trusted_proxies, form::kNetworks,
+             "Addresses or networks of proxies whose X-Forwarded-For is believed.")
+      .text("tls_certificate", site.tls_certificate, form::kPath,
+            "PEM file with the certificate chain; turns TLS on, together with tls_key.")
+      .text("tls_key", site.tls_key, form::kPath, "PEM file with the certificate's private key.");
+  keys.section("data", "The server's own files.")
+      .text("path", site.data, form::kPath,
+            "The folder of what the server makes itself: the admin token, flag files of instances.");
+  keys.section("metrics", "What monitoring may read.")
+      .secret("token", site.metrics_token, 16,
+              "The bearer token that /metrics asks for. Empty: /metrics answers on the loopback only.");
+  keys.afterwards([&site](config::Problems& problems) {
+    problems.expect(site.tls_certificate.empty() == site.tls_key.empty(),
+                    "server.tls_certificate and server.tls_key belong together: give both or neither.");
+  });
+}
+
+}  // namespace tiltyard::house

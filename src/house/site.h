@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+
+namespace tiltyard::config {
+class Keys;
+}
+
+namespace tiltyard::house {
+
+/// What is said of the server as a whole, and used by several of its parts. Paths are absolute, or relative to the
+/// working directory, once read.
+struct Site {
+  std::string listen = "127.0.0.1:8000";  ///< of the page and the API
+  std::string public_url;                 ///< the URL that people use; empty: what `listen` has
+  int threads = 0;                        ///< loops for connections; 0: one per core
+  std::vector<std::string> trusted_proxies;
+  std::string tls_certificate, tls_key;
+  std::string data = "data";  ///< the folder of what the server makes itself
+  Secret metrics_token;       ///< empty: /metrics answers on the loopback only
+};
+
+/// Declares the keys of the configuration that fill it in.
+void declare_keys(config::Keys& keys, Site& site);
+
+}  // namespace tiltyard::house

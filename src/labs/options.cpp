@@ -1,0 +1,50 @@
+// What the configuration says of instances and their networks.
+#include <arpa/inet.h>
+
+#include "config/keys.h"
+#include "labs/parts.h"
+
+namespace tiltyard::labs {
+namespace {
+
+/// An IPv4 network, /8 to /16, whose host bits are zero.
+bool is_pool(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos || !config::is_network(text) || text.contains(':')) return false;
+  const auto bits = config::parse_whole(text.substr(slash + 1));
+  in_addr address{};
+  inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address);
+  if (!bits || *bits < 8 || *bits > 16) return false;
+  return (ntohl(address.s_addr) & (0xFFFFFFFFU >> *bits)) == 0;
+}
+
+constexpr config::Form kPool{.takes = "an IPv4 network, /8 to /16, such as \"10.64.0.0/12\"", .fits = is_pool};
+
+}  // namespace
+
+void declare_keys(config::Keys& keys, Options& options) {
+  using namespace std::chrono_literals;
+  keys.section("network", "The machines' addresses.")
+      .text("pool", options.network_pool, kPool,
+            "The private range that instances' networks are cut from, /8 to /16. What others use of it on this host is "
+            "left out.")
+      .number("shared_size", options.machines_per_bridge, 1, 1000,
+              "Instances of a single machine on one shared network; a Linux bridge takes 1,023 ports.");
+  keys.section("labs", "Starting, limiting and clearing up instances.")
+      .number("spawns_at_once", options.spawns_at_once, 1, 64,
+              "Instances that are started side by side at most; how many go best is learned, the others queue.")
+      .number("queue_limit", options.queue_limit, 0, 100'000, "Spawns that may queue; further ones are refused.")
+      .number("instances_per_owner", options.instances_per_owner, 1, 10'000,
+              "Live instances that one player or team may have.")
+      .number("instances_total", options.instances_total, 1, 100'000, "Live instances of everybody together.")
+      .number("fills_at_once", options.fills_at_once, 1, 16,
+              "Instances that are made for warm pools side by side, while nobody queues.")
+      .time("sweep_interval", options.sweep_interval, 1s, 24h, "How often the engine is compared with the database.")
+      .time("sweep_window", options.sweep_window, 0s, 24h,
+            "What the engine has and the database does not is removed when it is older than this.")
+      .time("expiry_interval", options.expiry_interval, 1s, 1h,
+            "How often instances past their lease are looked for, beside the job that each of them has.")
+      .time("stop_grace", options.stop_grace, 0s, 5min, "How long a machine may take to stop before it is killed.");
+}
+
+}  // namespace tiltyard::labs
