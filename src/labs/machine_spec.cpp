@@ -98,6 +98,20 @@ void add_additions(engine::MachineSpec& spec, const Live& live, const std::strin
   }
 }
 
+/// The host's address on the machine's first network, if none of its networks leads out: nobody knows names of outside
+/// there, but says so at once.
+std::vector<std::string> where_names_end(const Instance& instance, const PlannedMachine& planned) {
+  std::vector<std::string> address;
+  for (const auto& attachment : planned.attachments) {
+    for (const PlannedNetwork& network : instance.plan.networks) {
+      if (network.spec.name != attachment.network) continue;
+      if (network.spec.egress) return {};
+      if (address.empty()) address.push_back(network.spec.gateway);
+    }
+  }
+  return address;
+}
+
 }  // namespace
 
 bool needs_own_copy(const templates::BindSource& bind) {
@@ -131,6 +145,7 @@ engine::MachineSpec machine_spec(const Live& live, const templates::Service& ser
   for (const auto& [key, value] : labels_of(instance)) spec.labels[key] = value;
   spec.labels[engine::kLabelMachine] = service.name;
   spec.networks = planned.attachments;
+  if (spec.dns.empty()) spec.dns = where_names_end(instance, planned);
   add_mounts(spec, instance, *live.tmpl, service, files_folder);
   add_additions(spec, live, service.name);
   for (const auto& [name, target] : service.extra_hosts) {

@@ -14,6 +14,7 @@
 #include "engine/docker/same_files.h"
 #include "engine/docker/watcher.h"
 #include "engine/isolation/firewall.h"
+#include "engine/isolation/no_names.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -63,6 +64,7 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
   firewall.nft = options_.nft;
   firewall.table = options_.firewall_table;
   firewall_ = std::make_unique<isolation::Firewall>(executor_, std::move(firewall));
+  no_names_ = std::make_unique<isolation::NoNames>(executor_);
   freezer_ = std::make_unique<Freezer>(executor_, local_);
   watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every,
                                        [this](const EngineEvent& event) { subscribers_.tell(event); });
@@ -135,11 +137,14 @@ Subscription DockerEngine::on_event(Subscribers::OnEvent subscriber) { return su
 
 void DockerEngine::run() {
   watcher_->run();
-  if (local_) firewall_->run();
+  if (!local_) return;
+  firewall_->run();
+  no_names_->run();
 }
 
 asio::awaitable<void> DockerEngine::close() {
   co_await watcher_->close();
+  co_await no_names_->close();
   co_await firewall_->close();
 }
 

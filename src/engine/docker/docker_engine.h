@@ -31,6 +31,7 @@ struct DockerOptions {
 
 namespace isolation {
 class Firewall;
+class NoNames;
 }  // namespace isolation
 namespace docker {
 class Connection;
@@ -130,6 +131,7 @@ class DockerEngine final : public Engine {
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
   std::unique_ptr<isolation::Firewall> firewall_;
+  std::unique_ptr<isolation::NoNames> no_names_;
   std::unique_ptr<docker::Freezer> freezer_;
   Subscribers subscribers_;
   std::unique_ptr<docker::Watcher> watcher_;

@@ -1,4 +1,7 @@
+#include <string_view>
+
 #include "engine/isolation/firewall.h"
+#include "engine/isolation/no_names.h"
 
 namespace tiltyard::engine::isolation {
 
@@ -9,13 +12,15 @@ namespace tiltyard::engine::isolation {
 // interfaces. nft cannot compare two interfaces, but the routing table can say whether the destination lies on the
 // interface that a packet came in by: `fib daddr . iif oif missing` means it does not, so it heads for another bridge.
 //
+// A question for a name that a machine sends to its bridge goes to who knows none (no_names.h).
+//
 // Multicast and broadcast have no such route, but nothing routes them between bridges either.
 //
 // The first two lines make the load atomic whatever was there: the table is never absent or half there in between.
 static constexpr char kRules[] = R"(add table inet NAME
 delete table inet NAME
 table inet NAME {
-	comment "tiltyard isolation 1"
+	comment "tiltyard isolation 2"
 
 	set closed {
 		type ipv4_addr
@@ -28,7 +33,14 @@ table inet NAME {
 	chain input {
 		type filter hook input priority -10; policy accept;
 		iifname "ty*" ct state established,related accept
+		iifname "ty*" udp dport NO_NAMES limit rate 1000/second burst 500 packets accept
 		iifname "ty*" drop
+		iifname != "lo" udp dport NO_NAMES drop
+	}
+
+	chain names {
+		type nat hook prerouting priority -110;
+		iifname "ty*" udp dport 53 fib daddr type local redirect to :NO_NAMES
 	}
 
 	chain forward {
@@ -59,9 +71,13 @@ table inet NAME {
 
 std::string firewall_rules(const std::string& table) {
   std::string text = kRules;
-  for (auto at = text.find("NAME"); at != std::string::npos; at = text.find("NAME", at + table.size())) {
-    text.replace(at, 4, table);
-  }
+  const auto put = [&text](std::string_view word, const std::string& value) {
+    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + value.size())) {
+      text.replace(at, word.size(), value);
+    }
+  };
+  put("NO_NAMES", std::to_string(kNoNamesPort));
+  put("NAME", table);
   return text;
 }
 

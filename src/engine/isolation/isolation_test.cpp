@@ -10,6 +10,7 @@
 #include "engine/isolation/bridge.h"
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/nft.h"
+#include "engine/isolation/no_names.h"
 
 namespace tiltyard::engine::isolation {
 namespace {
@@ -40,10 +41,44 @@ TEST(R1_5, KernelsMessagesAreReadForOurTableOnly) {
   for (std::size_t cut = 0; cut < whole.size(); ++cut) EXPECT_FALSE(speaks_of_table(whole.substr(0, cut), "tiltyard"));
 }
 
+/// "a.example" of type A, class IN.
+std::string name_query() {
+  using namespace std::string_literals;
+  return "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01"s + "\x01\x61\x07" + "example" + "\0\0\x01\0\x01"s +
+         "\0\0\x29\x04\xd0\0\0\0\0\0\0"s;  // and EDNS, RFC 6891
+}
+
+TEST(R1_5, AQuestionForANameIsAnsweredWithThereIsNone) {
+  const std::string query = name_query();
+  const std::string answer = no_such_name(query);
+  ASSERT_EQ(answer.size(), 12u + 11 + 4) << "the question, and nothing of EDNS";
+  EXPECT_EQ(answer.substr(0, 2), query.substr(0, 2));
+  EXPECT_EQ(static_cast<unsigned char>(answer[2]), 0x81) << "an answer; recursion was desired";
+  EXPECT_EQ(static_cast<unsigned char>(answer[3]), 0x83) << "NXDOMAIN: musl waits on after any other refusal";
+  EXPECT_EQ(answer.substr(4, 8), std::string("\0\1\0\0\0\0\0\0", 8));
+  EXPECT_EQ(answer.substr(12), query.substr(12, 15));
+}
+
+TEST(R1_5, WhatIsNoQuestionForANameIsNotAnswered) {
+  const std::string query = name_query();
+  for (std::size_t cut = 0; cut < 12 + 11 + 4; ++cut) EXPECT_EQ(no_such_name(query.substr(0, cut)), "") << cut;
+  const auto with = [&](std::size_t at, char value) {
+    std::string changed = query;
+    changed[at] = value;
+    return changed;
+  };
+  EXPECT_EQ(no_such_name(with(2, '\x81')), "") << "an answer: two of us would go on for ever";
+  EXPECT_EQ(no_such_name(with(2, '\x29')), "") << "another opcode";
+  EXPECT_EQ(no_such_name(with(5, '\x02')), "") << "two questions";
+  EXPECT_EQ(no_such_name(with(12, '\xc0')), "") << "a compressed name";
+  EXPECT_EQ(no_such_name(query + std::string(600, 'x')), "");
+}
+
 TEST(R1_5, RulesNameTheTableAndBeginAtomically) {
   const std::string rules = firewall_rules("mine");
   EXPECT_TRUE(rules.starts_with("add table inet mine\ndelete table inet mine\ntable inet mine {"));
   EXPECT_EQ(rules.find("NAME"), std::string::npos);
+  EXPECT_NE(rules.find("redirect to :15353"), std::string::npos);
 }
 
 TEST(R1_5, BridgesAreCalledByWhatTheTableGoesBy) {
