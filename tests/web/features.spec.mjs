@@ -39,14 +39,14 @@ test('R7.7 a page whose switch is off for somebody is not there for them, and fo
   await page.getByRole('link', { name: 'Features' }).click();
   await page.getByRole('heading', { name: 'Features', level: 1 }).waitFor();
   // For admins only, from the page itself.
-  if (await page.getByRole('button', { name: 'Change jobs' }).count()) await page.getByRole('button', { name: 'Change jobs' }).click();
+  if (await page.getByRole('button', { name: 'Change board' }).count()) await page.getByRole('button', { name: 'Change board' }).click();
   else await page.getByRole('button', { name: 'New feature' }).click();
   const form = page.getByRole('form');
-  if (await form.getByLabel('Name').count()) await form.getByLabel('Name').fill('jobs');
+  if (await form.getByLabel('Name').count()) await form.getByLabel('Name').fill('board');
   await form.getByLabel('Share in %').fill('0');
   await form.getByLabel('Role and above').selectOption('admin');
   await form.getByRole('button', { name: /^(Make it|Set)$/ }).click();
-  await page.locator('.toasts li', { hasText: 'jobs is on for admins' }).waitFor();
+  await page.locator('.toasts li', { hasText: 'board is on for admins' }).waitFor();
   await page.reload();
   await page.getByRole('link', { name: 'Jobs' }).waitFor();
 
@@ -59,11 +59,29 @@ test('R7.7 a page whose switch is off for somebody is not there for them, and fo
   await other.goto(`${server.site}/jobs`);
   await other.getByText('There is no such page').waitFor();
 
-  assert.ok((await api('PUT', '/admin/features/jobs', { enabled: true, percent: 100 })).ok);
+  assert.ok((await api('PUT', '/admin/features/board', { enabled: true, percent: 100 })).ok);
   await other.reload();
   await other.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
   for (const each of [page, other]) {
     assert.deepEqual(each.faults, []);
     await each.context().close();
   }
+});
+
+test('R7.7 whose machines are switched off begins with the next page, and nothing looks broken', async () => {
+  assert.ok((await api('PUT', '/admin/features/labs', { enabled: false })).ok);
+  const page = await open(browser);
+  await page.goto(`${server.site}/signin`);
+  await page.getByLabel('Name').fill('deputy');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Farm', level: 1 }).or(page.getByText('This range has no farm yet')).first().waitFor();
+  assert.deepEqual((await links(page)).filter((word) => /achines|Usage/.test(word)), []);
+  await page.locator('.link.live, .link.late').waitFor();
+  assert.equal(await page.locator('.banner').count(), 0);
+  assert.ok((await api('PUT', '/admin/features/labs', { enabled: true, percent: 100 })).ok);
+  await page.reload();
+  await page.getByRole('heading', { name: 'Catalogue' }).waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
 });

@@ -1,5 +1,5 @@
 // Keeps the picture true: news from the server's rooms, and asking every two seconds while they do not get through.
-import { call, Failure, listAll, serverNow } from './api';
+import { asFailure, call, Failure, listAll, serverNow } from './api';
 import { closeRooms, follow, isJoined, openRooms, type News } from './rooms';
 import { isLive } from './state';
 import { current, dispatch, say } from './store';
@@ -48,6 +48,8 @@ export async function refresh(): Promise<boolean> {
     if (current().trouble?.reason === 'unreachable') dispatch({ type: 'trouble', trouble: null });
     return true;
   } catch (error) {
+    // Who has no machines here has none to be told of.
+    if (asFailure(error).reason === 'switched-off') return true;
     noteFailure(error);
     return false;
   }
@@ -155,19 +157,18 @@ function poll(): void {
   pollTimer = setTimeout(() => void turn(), 0);
 }
 
-/** What is switched off for who is signed in is not shown; what cannot be asked for is taken to be on. */
-async function learnFeatures(): Promise<void> {
+/** What is switched on and off for who is signed in; what cannot be asked for is taken to be on. */
+export async function whatIsOn(): Promise<Record<string, boolean>> {
   try {
-    dispatch({ type: 'features', features: (await call<'myFeatures'>('/me/features')).features });
+    return (await call<'myFeatures'>('/me/features')).features;
   } catch {
-    dispatch({ type: 'features', features: {} });
+    return {};
   }
 }
 
 export function startLive(): void {
   if (running) return;
   running = true;
-  void learnFeatures();
   unfollow = [follow(MINE, onInstance), follow('templates', onTemplate)];
   connect();
 }

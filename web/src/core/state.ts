@@ -104,7 +104,7 @@ function expectation(template: Template, me: Me, now: number): Instance {
 export function reduce(state: State, action: Action): State {
   switch (action.type) {
     case 'auth': return { ...state, auth: action.auth };
-    case 'signed-in': return { ...state, me: action.me };
+    case 'signed-in': return { ...state, me: action.me, features: state.me?.id === action.me.id ? state.features : null };
     case 'signed-out': return { ...EMPTY, me: null, auth: state.auth };
     case 'features': return { ...state, features: action.features };
     case 'snapshot': {

@@ -1,7 +1,7 @@
 import { Component, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { call } from '../core/api';
 import { KEYS, onKey } from '../core/keys';
-import { noteFailure, startLive, stopLive, whoAmI } from '../core/live';
+import { noteFailure, startLive, stopLive, whatIsOn, whoAmI } from '../core/live';
 import type { Me } from '../core/openapi';
 import { sees } from '../core/page';
 import { go, Link, usePath } from '../core/route';
@@ -41,7 +41,10 @@ function Shown({ me, path }: { me: Me; path: string }) {
   // What hangs on a switch waits until it is known how that stands.
   if (page?.feature !== undefined && features === null) return null;
   if (page && sees(me, features, page)) return <page.View me={me} />;
-  return <Empty title="There is no such page">It may need a role that you do not have, or be switched off for you. <Link to="/">Back to your machines</Link></Empty>;
+  // Whose first page is switched off begins with the next.
+  const first = path === '/' ? pagesOf(me, features)[0] : undefined;
+  if (first) return <first.View me={me} />;
+  return <Empty title="There is no such page">It may need a role that you do not have, or be switched off for you. <Link to="/">Back to the beginning</Link></Empty>;
 }
 
 /** A bug in one page says so, and leaves a way on, instead of an empty window. */
@@ -58,10 +61,13 @@ class Guard extends Component<{ children: ReactNode }, { broken: boolean }> {
 
 async function begin(): Promise<void> {
   try {
-    const [auth, me] = await Promise.all([call<'getAuth'>('/auth'), whoAmI()]);
+    const [auth, me, features] = await Promise.all([call<'getAuth'>('/auth'), whoAmI(), whatIsOn()]);
     dispatch({ type: 'auth', auth });
-    if (me) dispatch({ type: 'signed-in', me });
-    else dispatch({ type: 'signed-out' });
+    if (!me) dispatch({ type: 'signed-out' });
+    else {
+      dispatch({ type: 'signed-in', me });
+      dispatch({ type: 'features', features });
+    }
   } catch (error) {
     noteFailure(error);
     setTimeout(() => void begin(), 3000);
@@ -85,6 +91,7 @@ export function App() {
   useEffect(() => {
     if (me) startLive();
     else stopLive();
+    if (me && current().features === null) void whatIsOn().then((features) => { if (current().me?.id === me.id) dispatch({ type: 'features', features }); });
   }, [me?.id]);
   const door = doorAt(path);
   useEffect(() => {

@@ -13,7 +13,7 @@ import { plural } from '../../kit/text';
 import './style.css';
 
 const ROLES = ['author', 'operator', 'admin'] as const;
-const NEW: Feature = { name: '', about: '', enabled: true, percent: 0, users: [], teams: [], role: null, changed_at: '', changed_by: '' };
+const NEW: Feature = { name: '', about: '', enabled: true, percent: 0, users: [], teams: [], role: null, changed_at: null, changed_by: '' };
 
 const ruleOf = ({ about, enabled, percent, users, teams, role }: Feature): FeatureRule => ({ about, enabled, percent, users, teams, role });
 const listOf = (text: string): string[] => text.split(/[,\n]/).map((part) => part.trim()).filter(Boolean);
@@ -78,7 +78,9 @@ export default function FeaturesPage({ me }: { me: Me }) {
   const remove = async (one: Feature): Promise<void> => {
     await call<'deleteFeature'>(`/admin/features/${one.name}`, { method: 'DELETE' });
     again();
-    toast(`${one.name} is deleted and off for everybody.`, { action: { label: 'Undo', run: () => form.run(() => put(one)) } });
+    // What a part of the range has declared itself is still there, as it came.
+    const left = (await call<'listFeatures'>('/admin/features')).items.find((other) => other.name === one.name);
+    toast(left ? `${one.name} is as it came: on for ${audience(left)}.` : `${one.name} is deleted and off for everybody.`, { action: { label: 'Undo', run: () => form.run(() => put(one)) } });
   };
   return (
     <section aria-labelledby="features-title">
@@ -109,13 +111,13 @@ export default function FeaturesPage({ me }: { me: Me }) {
                       <>
                         <td><strong>{one.name}</strong>{one.about && <p className="muted setting-about">{one.about}</p>}</td>
                         <td>{one.enabled ? audience(one) : <span className="muted">nobody (would be {audience(one)})</span>}</td>
-                        <td><When at={one.changed_at} /> <span className="muted">by {one.changed_by}</span></td>
+                        <td>{one.changed_at ? <><When at={one.changed_at} /> <span className="muted">by {one.changed_by}</span></> : <span className="muted">as it came</span>}</td>
                         <td className="act">
                           {admin && (
                             <>
                               <button type="button" className="quiet" onClick={() => form.run(() => put({ ...one, enabled: !one.enabled }))} aria-label={`Switch ${one.name} ${one.enabled ? 'off' : 'on'}`}>{one.enabled ? 'Off' : 'On'}</button>
                               <button type="button" className="quiet" onClick={() => setOpen(one.name)} aria-label={`Change ${one.name}`}>Change</button>
-                              <button type="button" className="quiet" onClick={() => form.run(() => remove(one))} aria-label={`Delete ${one.name}`}>Delete</button>
+                              {one.changed_at && <button type="button" className="quiet" onClick={() => form.run(() => remove(one))} aria-label={`Delete ${one.name}`}>Delete</button>}
                             </>
                           )}
                         </td>
