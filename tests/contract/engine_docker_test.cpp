@@ -124,7 +124,7 @@ TEST_P(R1_15_Docker, AFrozenMachineUsesNoCpuAndThawsWhileTheDaemonIsBusy) {
   relay().freeze(true);
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_TRUE(ok(await(engine().thaw(handle)))) << "the daemon is not asked";
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, 20ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 200ms) << "a bound for busy machines; ./bench wake measures";
   relay().freeze(false);
   EXPECT_TRUE(grows_from(frozen));
   EXPECT_TRUE(ok(await(engine().resume(handle))));

@@ -10,6 +10,8 @@ from harness import templates
 from harness.gateway import endpoint, fetch
 from harness.server import ROOT, binary
 
+ALONE = "a second ./run has three seconds"  # for ./test
+
 
 def servers():
     """Servers that a demo started and that still run."""

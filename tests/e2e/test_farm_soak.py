@@ -3,6 +3,8 @@ import pathlib
 import subprocess
 import sys
 
+ALONE = "loads both cores"  # for ./test
+
 SOAK = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
 
 

@@ -13,6 +13,8 @@ from harness import templates
 from harness.api import Api
 from harness.wait import until
 
+ALONE = "twenty players at once are answered within seconds"  # for ./test
+
 PLAYERS, POOL = 20, 5
 
 # Each takes most of a second, so that a queue forms on any machine.

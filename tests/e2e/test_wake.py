@@ -9,6 +9,8 @@ import pytest
 from harness.gateway import answers, dial, endpoint, fetch, read_until
 from harness.wait import until
 
+ALONE = "a sleeper is awake within so many milliseconds"  # for ./test
+
 # A web page, an echo for raw connections, and a program that would use all of a processor. Ends when it is asked to.
 NAP = {
     "instance.toml": 'name = "Nap"\nexpected_boot = 1\ntimeout = 600\nextend_time = 600\npause_after = "1s"\n'

@@ -14,7 +14,7 @@ import urllib.request
 
 from . import postgres
 from .api import Api
-from .ports import free_port
+from .ports import free_port, gateway_ports, pool
 from .wait import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -55,14 +55,12 @@ class Server:
         self.passwords = []
         self.process = None
         self.port, self.gateway_port = free_port(), free_port()
-        first = 20000 + (os.getpid() * 7 + Server.counter) % 90 * 100
-        self.tcp_ports = range(first, first + 100)
+        self.tcp_ports = gateway_ports(Server.counter)
         self.config = {
             "server": {"listen": f"127.0.0.1:{self.port}"},
-            "gateway": {"listen": f"127.0.0.1:{self.gateway_port}", "ports": f"{first}-{first + 99}"},
+            "gateway": {"listen": f"127.0.0.1:{self.gateway_port}", "ports": f"{self.tcp_ports[0]}-{self.tcp_ports[-1]}"},
             "engine": {"namespace": self.namespace, "url": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")},
-            # Two servers on one engine must not share addresses.
-            "network": {"pool": f"10.{64 + (os.getpid() + Server.counter) % 128}.0.0/16"},
+            "network": {"pool": pool(Server.counter)},
             "labs": {"instances_per_owner": 50},
             "store": {"url": postgres.shared().fresh() if postgres.wanted() else "sqlite:data/tiltyard.db"},
             "templates": {"path": "templates"},

@@ -1,5 +1,5 @@
 """Small templates for the tests. All build from tiltyard/busybox:1 in under a second."""
-import os
+from .ports import fake_pool
 
 WEB = {
     "instance.toml": 'name = "Web"\ncategory = "web"\ndescription = "One page"\nports = [8000]\nexpected_boot = 1\n'
@@ -64,7 +64,7 @@ def never_ready(port=9):
     return {**BOX, "instance.toml": f'name = "Silent"\nports = [{port}]\n[ready]\ninterval = 50\ntimeout = 3\n'}
 
 # For a server with the fake engine (config=FAKE), which has no base images; its machines answer on addresses of the loopback.
-FAKE = {"engine": {"kind": "fake"}, "network": {"pool": f"127.{128 + os.getpid() % 100}.0.0/16"}}
+FAKE = {"engine": {"kind": "fake"}, "network": {"pool": fake_pool()}}
 EMPTY = {
     "instance.toml": 'name = "Empty"\nports = [8000]\ntimeout = 3600\nextend_time = 600\n[ready]\ninterval = 50\n',
     "Dockerfile": 'FROM scratch\nCMD ["/serve"]\n',
