@@ -120,8 +120,9 @@ std::optional<std::string> ecdsa_der(std::string_view raw) {
   const std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>> pair(ECDSA_SIG_new());
   Number r(BN_bin2bn(bytes(raw), 32, nullptr)), s(BN_bin2bn(bytes(raw) + 32, 32, nullptr));
   if (!pair || !r || !s || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return std::nullopt;
-  r.release();
-  s.release();
+  // The pair has them now.
+  static_cast<void>(r.release());
+  static_cast<void>(s.release());
   unsigned char* der = nullptr;
   const int size = i2d_ECDSA_SIG(pair.get(), &der);
   if (size <= 0) return std::nullopt;
