@@ -442,7 +442,7 @@ TEST_F(R5_2_Files, OwnerModeTimesAndCapabilityAreKept) {
   ASSERT_TRUE(run(step_->make(live)));
   const auto path = file_of(live, "/flag");
   const auto flag = *flag_of("me");
-  EXPECT_EQ(live->making->flag->reveal(), flag);
+  EXPECT_EQ(live->making->words.at("FLAG").reveal(), flag);
   EXPECT_EQ(read(path), "a " + flag + " b " + flag);
   struct stat facts{};
   ASSERT_EQ(::stat(path.c_str(), &facts), 0);
@@ -463,7 +463,7 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
          {"bin", Kind::kFile, "\0FLAG{box}"s + std::string(40, '\0') + "end"}});
   auto live = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(live)));
-  const auto nobodys = live->making->flag->reveal();
+  const auto nobodys = live->making->words.at("FLAG").reveal();
   EXPECT_EQ(nobodys.size(), flag_of("me")->size());
   EXPECT_NE(nobodys, *flag_of("me"));
   EXPECT_EQ(*run(service_->owner_of(nobodys)), std::nullopt);
@@ -472,14 +472,14 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
   reopen();
   const auto again = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(again)));
-  EXPECT_EQ(again->making->flag->reveal(), nobodys) << "also after a restart";
+  EXPECT_EQ(again->making->words.at("FLAG").reveal(), nobodys) << "also after a restart";
 
   live->instance.owner = "me";
   live->instance.pool = labs::PoolRole::kClaimed;
   for (int times = 0; times < 2; ++times) {
     ASSERT_TRUE(run(step_->claim(live)));
     const auto flag = *flag_of("me");
-    EXPECT_EQ(live->making->flag->reveal(), flag);
+    EXPECT_EQ(live->making->words.at("FLAG").reveal(), flag);
     EXPECT_EQ(read(file_of(live, "/text")), "x " + flag + " y");
     EXPECT_EQ(read(file_of(live, "/bin")), "\0"s + flag + std::string(49 - flag.size(), '\0') + "end");
     ::stat(file_of(live, "/text").c_str(), &after);

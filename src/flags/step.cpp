@@ -76,7 +76,7 @@ class FlagsStep final : public labs::Step {
       for (auto& [service, tar] : *packed) live->making.there().additions[service].archive = std::move(tar);
     }
     add_text(*live, **plan, *flag);
-    if (live->instance.pool == labs::PoolRole::kWaiting) live->made_by = *plan;
+    if (live->instance.pool == labs::PoolRole::kWaiting) live->remember(this, *plan);
     co_return Result<>{};
   }
 
@@ -107,14 +107,14 @@ class FlagsStep final : public labs::Step {
     auto placing = *shared ? place(live, *plan, *flag, Place::kAll) : send(live, *plan, *flag);
     auto placed = co_await std::move(placing);
     if (!placed) co_return placed;
-    live->made_by.reset();
+    live->forget(this);
     if (*shared) add_mounts(*live, **plan);
     add_text(*live, **plan, *flag);
     co_return Result<>{};
   }
 
   asio::awaitable<Result<>> undo(LiveRef live) override {
-    live->made_by.reset();
+    live->forget(this);
     const auto target = folder_of(*live);
     std::error_code none;
     if (!fs::exists(target, none)) co_return Result<>{};
@@ -163,7 +163,7 @@ class FlagsStep final : public labs::Step {
 
   /// A claim writes the files that the machines were made with, whatever the template's images are by now.
   asio::awaitable<Result<PlanRef>> plan_at_make(LiveRef live) {
-    if (live->made_by) co_return std::static_pointer_cast<const Plan>(live->made_by);
+    if (const auto plan = live->remembered(this)) co_return std::static_pointer_cast<const Plan>(plan);
     co_return co_await flags_.plan_of(live->tmpl);
   }
 
@@ -215,7 +215,7 @@ class FlagsStep final : public labs::Step {
   }
 
   static void add_text(labs::Live& live, const Plan& plan, const Secret& flag) {
-    if (!flag.empty()) live.making.there().flag = flag;
+    for (const auto* name : {"FLAG", "DYNAMIC_FLAG"}) live.making.there().words.insert_or_assign(name, flag);
     for (const auto& [service, variables] : plan.environment) {
       auto& additions = live.making.there().additions[service];
       for (const auto& variable : variables) add_variable(additions, filled(variable, flag, password_of(live)));

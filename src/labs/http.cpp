@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unordered_map>
 
 namespace tiltyard::labs {
 namespace {
@@ -135,29 +136,53 @@ bool settled(const Service& service, const Instance& row) {
   return at_rest && (!live || (live->instance.state == row.state && live->instance.expires_at == row.expires_at));
 }
 
-/// Pages ask for their own list again and again: a list at rest is the text that was sent before.
-asio::awaitable<Result<Response>> list_own(PartsRef parts, std::string owner) {
-  auto own = co_await parts->service.store().own(std::move(owner));
+/// Pages ask for their own list again and again: a list at rest is the text that was sent before, for as long as the
+/// store gives the same rows.
+class SentLists {
+ public:
+  const std::string* find(const std::string& owner, const OwnList& rows) const {
+    const auto found = sent_.find(owner);
+    return found != sent_.end() && found->second.rows.lock() == rows ? &found->second.text : nullptr;
+  }
+  void keep(const std::string& owner, const OwnList& rows, std::string text) {
+    constexpr std::size_t kMost = 2000;  // enough for a busy hall
+    if (sent_.size() >= kMost) sent_.clear();
+    sent_.insert_or_assign(owner, Sent{rows, std::move(text)});
+  }
+
+ private:
+  struct Sent {
+    std::weak_ptr<const std::vector<Instance>> rows;
+    std::string text;
+  };
+  std::unordered_map<std::string, Sent> sent_;
+};
+using SentRef = std::shared_ptr<SentLists>;
+
+asio::awaitable<Result<Response>> list_own(PartsRef parts, SentRef sent, std::string owner) {
+  auto own = co_await parts->service.store().own(owner);
   if (!own) co_return fail(std::move(own.error()));
-  OwnList& list = **own;
-  const bool rest = std::ranges::all_of(list.rows, [&](const Instance& row) { return settled(parts->service, row); });
-  if (rest && !list.text.empty()) co_return Response::json(200, list.text);
+  const auto& rows = **own;
+  const bool rest = std::ranges::all_of(rows, [&](const Instance& row) { return settled(parts->service, row); });
+  if (rest) {
+    if (const auto* text = sent->find(owner, *own)) co_return Response::json(200, *text);
+  }
   json::array items;
-  for (const auto& row : list.rows) {
+  for (const auto& row : rows) {
     const auto live = parts->service.live(row.id);
     items.push_back(instance_view(parts->service, live ? live->instance : row, parts->address));
   }
-  auto text = json::serialize(
-      json::object{{"items", std::move(items)}, {"next", next_cursor(list.rows, InstanceFilter{}.limit)}});
-  if (rest) list.text = text;
+  auto text =
+      json::serialize(json::object{{"items", std::move(items)}, {"next", next_cursor(rows, InstanceFilter{}.limit)}});
+  if (rest) sent->keep(owner, *own, text);
   co_return Response::json(200, std::move(text));
 }
 
-asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
+asio::awaitable<Result<Response>> list(PartsRef parts, SentRef sent, Request request) {
   auto filter = parse_filter(request);
   if (!filter) co_return fail(std::move(filter.error()));
   if (request.query.empty() || request.query == "owner=me")
-    co_return co_await list_own(parts, std::move(filter->owner));
+    co_return co_await list_own(parts, sent, std::move(filter->owner));
   auto rows = co_await parts->service.store().list(*filter);
   if (!rows) co_return fail(std::move(rows.error()));
   json::array items;
@@ -251,7 +276,10 @@ void add_instance_routes(house::Routes& routes, PartsRef parts) {
   add("GET", "/api/v1/templates/{id}", {Access::kSignedIn, Scope::kRead}, {"item-read"}, show_template);
   add("POST", "/api/v1/instances", {Access::kSignedIn, Scope::kInstances, Whose::kOwner},
       {"instance-start", "instance-start-hourly"}, create);
-  add("GET", "/api/v1/instances", {Access::kSignedIn, Scope::kRead, Whose::kOwner}, {"list-read"}, list);
+  add("GET", "/api/v1/instances", {Access::kSignedIn, Scope::kRead, Whose::kOwner}, {"list-read"},
+      [sent = std::make_shared<SentLists>()](PartsRef all, Request request) {
+        return list(std::move(all), sent, std::move(request));
+      });
   add("GET", "/api/v1/instances/{id}", {Access::kSignedIn, Scope::kRead, Whose::kOwner}, {"item-read"}, show);
   add("POST", "/api/v1/instances/{id}/extend", {Access::kSignedIn, Scope::kInstances, Whose::kOwner},
       {"instance-extend"}, extend_lease);

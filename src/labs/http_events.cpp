@@ -3,8 +3,10 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include <map>
+#include <memory>
+#include <mutex>
 #include <set>
+#include <unordered_map>
 
 #include "base/parallel.h"
 #include "labs/http.h"
@@ -73,12 +75,32 @@ asio::awaitable<std::string> news(PartsRef parts, std::shared_ptr<Feed> feed) {
   co_return out;
 }
 
-asio::awaitable<void> serve(PartsRef parts, identity::Principal who, std::shared_ptr<std::size_t> open,
+/// Who follows the news, and with how many pages. Whoever has closed the last is forgotten; that may be said on any
+/// loop.
+class Followers : public std::enable_shared_from_this<Followers> {
+ public:
+  /// A place for one more page, until it goes; null: this person has enough.
+  std::shared_ptr<const void> join(const std::string& user) {
+    const std::lock_guard lock(mutex_);
+    auto& pages = pages_[user];
+    if (pages >= kStreamsPerPerson) return nullptr;
+    ++pages;
+    return {this, [all = shared_from_this(), user](const void*) { all->leave(user); }};
+  }
+
+ private:
+  void leave(const std::string& user) {
+    const std::lock_guard lock(mutex_);
+    const auto found = pages_.find(user);
+    if (--found->second == 0) pages_.erase(found);
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::size_t> pages_;
+};
+
+asio::awaitable<void> serve(PartsRef parts, identity::Principal who, [[maybe_unused]] std::shared_ptr<const void> place,
                             std::shared_ptr<http::BodyWriter> writer) {
-  struct Leave {
-    std::shared_ptr<std::size_t> count;
-    ~Leave() { --*count; }
-  } leave{open};
   const auto home = co_await asio::this_coro::executor;
   auto feed = std::make_shared<Feed>(home, std::move(who));
   const auto subscription = parts->bus.subscribe([feed](const bus::Event& event) { notice(*feed, event); });
@@ -100,20 +122,18 @@ asio::awaitable<void> serve(PartsRef parts, identity::Principal who, std::shared
 }  // namespace
 
 void add_event_routes(house::Routes& routes, PartsRef parts) {
-  auto open = std::make_shared<std::map<std::string, std::shared_ptr<std::size_t>>>();
-  auto handler = [parts, open](Request request) -> asio::awaitable<Result<Response>> {
+  auto handler = [parts,
+                  followers = std::make_shared<Followers>()](Request request) -> asio::awaitable<Result<Response>> {
     const auto who = identity::principal_of(request);
-    auto& count = (*open)[who.user.str()];
-    if (!count) count = std::make_shared<std::size_t>(0);
-    if (*count >= kStreamsPerPerson) {
+    const auto place = followers->join(who.user.str());
+    if (!place) {
       co_return fail(Code::kLimited, "limit-reached", "Too many pages of yours follow the news already; close one.");
     }
-    ++*count;
     Response response;
     response.headers.set("Content-Type", "text/event-stream");
     response.headers.set("Cache-Control", "no-store");
-    response.stream = [parts, who, count](std::shared_ptr<http::BodyWriter> writer) {
-      return serve(parts, who, count, std::move(writer));
+    response.stream = [parts, who, place](std::shared_ptr<http::BodyWriter> writer) {
+      return serve(parts, who, place, std::move(writer));
     };
     co_return response;
   };

@@ -7,11 +7,9 @@
 namespace tiltyard::labs {
 namespace {
 
-/// What a spawn-time placeholder stands for in this instance; the reader has let no other name through.
-std::string value_of(const std::string& name, const Live& live) {
+/// What a spawn-time placeholder stands for in this instance; nullopt: it is none of ours, and stays as it is.
+std::optional<std::string> value_of(const std::string& name, const Live& live) {
   const Instance& instance = live.instance;
-  if (name == "FLAG" || name == "DYNAMIC_FLAG")
-    return live.making && live.making->flag ? live.making->flag->reveal() : "";
   if (name == "INSTANCE_ID") return instance.id.str();
   if (name == "DOCKER_NETWORK") {
     return instance.plan.networks.empty() ? "" : instance.plan.networks.front()->spec.name;
@@ -25,7 +23,9 @@ std::string value_of(const std::string& name, const Live& live) {
     }
     return wanted;
   }
-  return "";
+  if (!live.making) return std::nullopt;
+  const auto word = live.making->words.find(name);
+  return word == live.making->words.end() ? std::nullopt : std::optional(word->second.reveal());
 }
 
 std::string expand(const std::string& text, const Live& live) {
@@ -35,11 +35,9 @@ std::string expand(const std::string& text, const Live& live) {
     const auto open = text.find("${", at);
     const auto close = open == std::string::npos ? open : text.find('}', open);
     if (close == std::string::npos) break;
-    const std::string name = text.substr(open + 2, close - open - 2);
-    const bool ours = name == "INSTANCE_ID" || name == "DOCKER_NETWORK" || name == "FLAG" || name == "DYNAMIC_FLAG" ||
-                      name.starts_with("PORT_");
+    const auto value = value_of(text.substr(open + 2, close - open - 2), live);
     out.append(text, at, open - at);
-    if (ours) out += value_of(name, live);
+    if (value) out += *value;
     else out.append(text, open, close + 1 - open);
     at = close + 1;
   }

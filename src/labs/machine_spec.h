@@ -21,8 +21,8 @@ bool needs_own_copy(const templates::BindSource& bind);
 std::string copy_name(const templates::BindSource& bind);
 
 /// The service as the engine gets it: what the template says, with the names, addresses, mounts and labels of this
-/// instance, and with what other steps add. `${INSTANCE_ID}`, `${DOCKER_NETWORK}`, `${PORT_<n>}`, `${FLAG}` and
-/// `${DYNAMIC_FLAG}` in environment values become this instance's. `live.tmpl` is there.
+/// instance, and with what other steps add. `${INSTANCE_ID}`, `${DOCKER_NETWORK}`, `${PORT_<n>}` and the words that
+/// steps offer in environment values become this instance's. `live.tmpl` is there.
 engine::MachineSpec machine_spec(const Live& live, const templates::Service& service, const PlannedMachine& planned,
                                  const std::string& files_folder);
 

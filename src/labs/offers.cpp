@@ -54,10 +54,7 @@ std::shared_ptr<const templates::Template> Offers::overridden(std::shared_ptr<co
   changed->pool.max = std::max(change->pool_max.value_or(changed->pool.max), changed->pool.min);
   if (change->timeout) {
     changed->lease.timeout = *change->timeout;
-    if (changed->lease.name == "ctf") {
-      changed->lease.extend_after = *change->timeout / 2;
-      changed->lease.max_added = *change->timeout;
-    }
+    changed->lease.follow_timeout();
   }
   changed->lease.extend_by = change->extend_by.value_or(changed->lease.extend_by);
   for (auto& service : changed->services) {

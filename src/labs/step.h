@@ -32,7 +32,7 @@ struct Additions {
 /// What is needed of an instance only while its machines are made or taken away.
 struct Making {
   std::map<std::string, Additions> additions;  ///< by service
-  std::optional<Secret> flag;                  ///< what ${FLAG} stands for in this instance
+  std::map<std::string, Secret> words;         ///< what ${NAME} stands for in this instance, as steps offer it
   std::string step;                            ///< what the saga does now, for people
   std::size_t steps_done = 0, steps_total = 0;
 };
@@ -60,8 +60,8 @@ struct Live {
   Instance instance;
   std::shared_ptr<const templates::Template> tmpl;  ///< null after a restart when the template has changed or gone
   Rare<Making> making;
-  std::shared_ptr<const void> made_by;  ///< while it waits in a pool: what the flags step made it with
-  Ripple changed;                       ///< pulsed at each change of state or progress
+  Rare<std::map<const void*, std::shared_ptr<const void>>> memory;  ///< of steps, see `remember`
+  Ripple changed;                                                   ///< pulsed at each change of state or progress
   Work work;
   Kept kept = Kept::kRunning;
   Rare<std::string> claimant;                          ///< who is being given it from a pool right now
@@ -70,6 +70,18 @@ struct Live {
   int repairs = 0;                                     ///< times that dead machines were started again
   std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
   std::chrono::steady_clock::time_point last_repair{}, sampled{};
+
+  /// What a step wants to know again at the claim, while the instance waits in a pool; in this process only. `who` is
+  /// the step, which alone knows what it is.
+  void remember(const void* who, std::shared_ptr<const void> what) { memory.there()[who] = std::move(what); }
+  std::shared_ptr<const void> remembered(const void* who) const {
+    if (!memory) return nullptr;
+    const auto found = memory->find(who);
+    return found == memory->end() ? nullptr : found->second;
+  }
+  void forget(const void* who) {
+    if (memory && memory->erase(who) > 0 && memory->empty()) memory.reset();
+  }
 
   bool free() const { return work.free(); }
   bool ending() const { return work.ending(); }

@@ -25,11 +25,16 @@ std::string upper(std::string_view name) {
   return out;
 }
 
-/// What the solver is told: TILTYARD_FLAG is what it has to find; TILTYARD_HOST and TILTYARD_PORT say where the first
+/// What the solver is told: TILTYARD_{NAME} is what ${NAME} stands for, as steps offer it (TILTYARD_FLAG is what it has
+/// to find); TILTYARD_HOST and TILTYARD_PORT say where the first
 /// endpoint is, TILTYARD_{ENDPOINT}_HOST and _PORT where each is.
 std::vector<std::string> told(const Live& live) {
   std::vector<std::string> out;
-  if (live.making && live.making->flag) out.push_back("TILTYARD_FLAG=" + live.making->flag->reveal());
+  if (live.making) {
+    for (const auto& [name, value] : live.making->words) {
+      if (!value.empty()) out.push_back("TILTYARD_" + name + "=" + value.reveal());
+    }
+  }
   for (const auto& endpoint : live.instance.plan.endpoints) {
     if (&endpoint == &live.instance.plan.endpoints.front()) {
       out.push_back("TILTYARD_HOST=" + endpoint.address);

@@ -314,7 +314,7 @@ struct LabsStore::Forgetting {
   }
 };
 
-asio::awaitable<Result<std::shared_ptr<OwnList>>> LabsStore::own(std::string owner) {
+asio::awaitable<Result<OwnList>> LabsStore::own(std::string owner) {
   // Enough for a busy hall; a list with more rows is rare and read again each time.
   constexpr std::size_t kMostOwners = 2000, kMostRows = 20;
   if (const auto known = own_.find(owner); known != own_.end()) co_return known->second;
@@ -323,10 +323,9 @@ asio::awaitable<Result<std::shared_ptr<OwnList>>> LabsStore::own(std::string own
   filter.owner = owner;
   auto rows = co_await list(std::move(filter));
   if (!rows) co_return fail(std::move(rows.error()));
-  auto read = std::make_shared<OwnList>();
-  read->rows = std::move(*rows);
+  const auto read = std::make_shared<const std::vector<Instance>>(std::move(*rows));
   // What was read beside a write may be from before it.
-  if (writes == writes_ && read->rows.size() <= kMostRows) {
+  if (writes == writes_ && read->size() <= kMostRows) {
     if (own_.size() >= kMostOwners) own_.clear();
     own_.insert_or_assign(std::move(owner), read);
   }

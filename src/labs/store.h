@@ -42,10 +42,7 @@ struct InstanceFilter {
 };
 
 /// The newest instances of an owner, as last read.
-struct OwnList {
-  std::vector<Instance> rows;
-  std::string text;  ///< what somebody made of them, good as long as they are
-};
+using OwnList = std::shared_ptr<const std::vector<Instance>>;
 
 /// The kind of the jobs that end leases, one for each instance that is up and has one.
 inline constexpr const char* kLeaseEnd = "labs.lease-end";
@@ -72,7 +69,7 @@ class LabsStore {
   asio::awaitable<Result<std::vector<Instance>>> list(InstanceFilter filter);
   /// The same for one owner without further wishes, which is what every open page asks for again and again: from memory
   /// if nothing of the owner was written since. On the home loop, as all writers of instances are.
-  asio::awaitable<Result<std::shared_ptr<OwnList>>> own(std::string owner);
+  asio::awaitable<Result<OwnList>> own(std::string owner);
   /// The gateway's port that this owner had before for this endpoint (row 2.3); 0: none.
   asio::awaitable<Result<std::uint16_t>> remembered_port(std::string owner, TemplateId tmpl,
                                                          std::uint16_t machine_port);
@@ -96,7 +93,7 @@ class LabsStore {
 
   store::Store& store_;
   jobs::Service& jobs_;
-  std::map<std::string, std::shared_ptr<OwnList>, std::less<>> own_;
+  std::map<std::string, OwnList, std::less<>> own_;
   std::uint64_t writes_ = 0;  ///< grows with every write of an instance
 };
 

@@ -44,6 +44,14 @@ struct LeasePolicy {
   std::chrono::seconds max_total{0};
   std::map<std::string, std::chrono::seconds> by_context;  ///< first lease by context ("exam" → 3 h)
   std::string sweep_at;                                    ///< "18:00": expiry only at the daily sweep; empty: at once
+
+  /// What the policy's name says of the numbers that follow from its timeout: "ctf" is extendable from half of the
+  /// lease on, by as much again at most.
+  void follow_timeout() {
+    if (name != "ctf") return;
+    extend_after = timeout / 2;
+    max_added = timeout;
+  }
 };
 
 struct Ready {

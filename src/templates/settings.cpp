@@ -570,10 +570,7 @@ LeasePolicy lease_policy(const LeaseSettings& settings, Problems& problems) {
   set(policy.timeout, settings.timeout);
   set(policy.extend_by, settings.extend_by);
   if (settings.timeout) policy.by_context.clear();  // the author's own length holds in every context
-  if (policy.name == "ctf") {
-    policy.extend_after = policy.timeout / 2;
-    policy.max_added = policy.timeout;
-  }
+  policy.follow_timeout();
   set(policy.extend_after, settings.extend_after);
   set(policy.extend_within, settings.extend_within);
   set(policy.max_added, settings.max_added);

@@ -72,6 +72,7 @@ asio::awaitable<Result<std::string>> everybody(identity::Principal, std::string)
 class GreetStep final : public labs::Step {
  public:
   std::string name() const override { return "greet"; }
+  std::vector<std::string> before() const override { return {"machines"}; }
   asio::awaitable<Result<>> make(labs::LiveRef live) override {
     for (const auto& service : live->tmpl->services)
       live->making.there().additions[service.name].environment.push_back("GREETING=welcome");
