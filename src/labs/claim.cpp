@@ -61,6 +61,9 @@ Instance WarmPools::claimed(const Live& live, const identity::Principal& who, st
   next.credentials = draw_credentials(*live.tmpl);
   next.created_at = parts_.clock.now();
   next.timings.clear();
+  for (auto& machine : next.plan.machines) {
+    if (machine.state == MachineIs::kPaused) machine.state = MachineIs::kRunning;  // thawed right after the commit
+  }
   return next;
 }
 

@@ -35,6 +35,78 @@ asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, Mac
   co_return first_error(std::move(results));
 }
 
+namespace {
+
+bool note(Live& live, const std::string& name, std::optional<MachineIs> state, std::optional<MachineHealth> health) {
+  for (auto& machine : live.instance.plan.machines) {
+    if (machine.name != name) continue;
+    const auto before = std::pair(machine.state, machine.health);
+    machine.state = state.value_or(machine.state);
+    machine.health = health.value_or(machine.health);
+    return before != std::pair(machine.state, machine.health);
+  }
+  return false;
+}
+
+}  // namespace
+
+bool note(Live& live, const engine::EngineEvent& event) {
+  using enum engine::Happening;
+  switch (event.what) {
+    case kStarted:
+    case kResumed:
+      return note(live, event.machine, MachineIs::kRunning, std::nullopt);
+    case kPaused:
+      return note(live, event.machine, MachineIs::kPaused, std::nullopt);
+    case kDied:
+      return note(live, event.machine, MachineIs::kExited, MachineHealth::kUnknown);
+    case kDestroyed:
+      return note(live, event.machine, MachineIs::kAbsent, MachineHealth::kUnknown);
+    case kHealthy:
+      return note(live, event.machine, std::nullopt, MachineHealth::kHealthy);
+    case kUnhealthy:
+      return note(live, event.machine, std::nullopt, MachineHealth::kUnhealthy);
+    case kOutOfMemory:
+    case kReconnected:
+      break;
+  }
+  return false;
+}
+
+bool note(Live& live, const std::string& machine, const engine::MachineStatus& status) {
+  const auto state = [&] {
+    switch (status.state) {
+      case engine::MachineState::kAbsent:
+        return MachineIs::kAbsent;
+      case engine::MachineState::kCreated:
+        return MachineIs::kCreated;
+      case engine::MachineState::kRunning:
+      case engine::MachineState::kRestarting:
+        return MachineIs::kRunning;
+      case engine::MachineState::kPaused:
+        return MachineIs::kPaused;
+      case engine::MachineState::kExited:
+      case engine::MachineState::kDead:
+        return MachineIs::kExited;
+    }
+    return MachineIs::kAbsent;
+  };
+  const auto health = [&] {
+    switch (status.health) {
+      case engine::Health::kNone:
+        return MachineHealth::kUnknown;
+      case engine::Health::kStarting:
+        return MachineHealth::kStarting;
+      case engine::Health::kHealthy:
+        return MachineHealth::kHealthy;
+      case engine::Health::kUnhealthy:
+        return MachineHealth::kUnhealthy;
+    }
+    return MachineHealth::kUnknown;
+  };
+  return note(live, machine, state(), health());
+}
+
 asio::awaitable<void> quiet_moment(Presence presence, LiveRef live) {
   const auto until = SteadyClock::now() + kQuietAtMost;
   while (presence.activity && !live->ending()) {

@@ -12,6 +12,10 @@ using MachineVerb = asio::awaitable<Result<>> (engine::Engine::*)(engine::Handle
 asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, MachineVerb verb,
                                        std::shared_ptr<bool> some_ended = std::make_shared<bool>(false));
 
+/// What an engine's event or answer says of a machine; whether that is news.
+bool note(Live& live, const engine::EngineEvent& event);
+bool note(Live& live, const std::string& machine, const engine::MachineStatus& status);
+
 /// After machines were thawed: until nothing has passed for a moment, which is waited for a few seconds at most.
 /// Telling the engine costs them a standstill of some milliseconds, which is better not put into a first answer.
 asio::awaitable<void> quiet_moment(Presence presence, LiveRef live);

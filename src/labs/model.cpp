@@ -18,7 +18,21 @@ constexpr std::array<std::pair<InstanceState, std::string_view>, 8> kWords{{
     {InstanceState::kFailed, "failed"},
 }};
 
+constexpr std::array<std::string_view, 5> kMachineWords{"absent", "created", "running", "paused", "exited"};
+constexpr std::array<std::string_view, 4> kHealthWords{"", "starting", "healthy", "unhealthy"};
+
+template <class Value, std::size_t count>
+Value value_of(const std::array<std::string_view, count>& words, std::string_view text) {
+  const auto found = std::ranges::find(words, text);
+  return found == words.end() ? Value{} : static_cast<Value>(found - words.begin());
+}
+
 }  // namespace
+
+std::string_view to_string(MachineIs state) { return kMachineWords[static_cast<std::size_t>(state)]; }
+std::string_view to_string(MachineHealth health) { return kHealthWords[static_cast<std::size_t>(health)]; }
+MachineIs parse_machine_state(std::string_view text) { return value_of<MachineIs>(kMachineWords, text); }
+MachineHealth parse_health(std::string_view text) { return value_of<MachineHealth>(kHealthWords, text); }
 
 std::string_view to_string(InstanceState state) {
   for (const auto& [value, word] : kWords) {

@@ -43,10 +43,21 @@ struct PlannedNetwork {
   engine::NetworkSpec spec;
 };
 
+/// How a machine is, as its engine told last. Stored as the words of `to_string`.
+enum class MachineIs : std::uint8_t { kAbsent, kCreated, kRunning, kPaused, kExited };
+enum class MachineHealth : std::uint8_t { kUnknown, kStarting, kHealthy, kUnhealthy };
+
+std::string_view to_string(MachineIs state);
+std::string_view to_string(MachineHealth health);  ///< unknown: empty
+MachineIs parse_machine_state(std::string_view text);
+MachineHealth parse_health(std::string_view text);
+
 struct PlannedMachine {
   std::string service;  ///< the template's name for it
   std::string name;     ///< the engine's, derived from the instance id
   std::vector<engine::Attachment> attachments;
+  MachineIs state = MachineIs::kAbsent;  ///< these two in a row of their own (table machines), not in the plan's text
+  MachineHealth health = MachineHealth::kUnknown;
 };
 
 struct PlannedEndpoint {

@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "jobs/jobs.h"
 #include "labs/machine_spec.h"
+#include "labs/machines.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "templates/templates.h"
@@ -224,6 +225,22 @@ asio::awaitable<void> Reconcile::lose(LiveRef live, std::string why) {
   co_await saga_.unmake(live, InstanceState::kFailed);
 }
 
+/// What is under way writes the machines down with its own commit. Mending has none, and otherwise nobody does.
+void Reconcile::tell_of_machines(const LiveRef& live) {
+  if (!live->free() && live->work.doing() != Doing::kMending) return;
+  gate_.spawn(parts_.home, "note machines", note_machines(live));
+  instances_.announce(*live, events::kProgress, "");
+}
+
+asio::awaitable<void> Reconcile::note_machines(LiveRef live) {
+  auto noted = co_await rows_.note_machines(live->instance);
+  if (!noted) {
+    // The next change of the instance writes them as well.
+    log::warn("labs", "how machines are could not be written down",
+              {{"instance", live->instance.id.str()}, {"cause", noted.error().cause}});
+  }
+}
+
 void Reconcile::on_engine_event(const engine::EngineEvent& event) {
   using enum engine::Happening;
   ground_.engine_changed.pulse();
@@ -231,11 +248,12 @@ void Reconcile::on_engine_event(const engine::EngineEvent& event) {
     gate_.spawn(parts_.home, "reattach", reattach_all());
     return;
   }
-  const bool gone = event.what == kDied || event.what == kDestroyed;
-  if (!gone && event.what != kResumed) return;
   const auto label = event.labels.find(engine::kLabelInstance);
   const auto held = label == event.labels.end() ? nullptr : instances_.find(InstanceId(label->second));
-  if (!held || held->ending()) return;
+  if (!held) return;
+  if (note(*held, event)) tell_of_machines(held);
+  const bool gone = event.what == kDied || event.what == kDestroyed;
+  if ((!gone && event.what != kResumed) || held->ending()) return;
   if (!gone) {
     // Mostly our own doing. Where it is not, somebody has woken the instance behind our back.
     if (held->instance.state == InstanceState::kPaused && held->free())

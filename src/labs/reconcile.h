@@ -35,6 +35,8 @@ class Reconcile final : public Care, OnGround {
   asio::awaitable<void> mend(LiveRef live);
   asio::awaitable<Result<>> mend_once(LiveRef live);
   asio::awaitable<Result<>> hand_over_again(LiveRef live);
+  void tell_of_machines(const LiveRef& live);
+  asio::awaitable<void> note_machines(LiveRef live);
   asio::awaitable<void> lose(LiveRef live, std::string why);
   asio::awaitable<Result<jobs::Next>> sweep_and_check();
 

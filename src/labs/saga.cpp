@@ -238,6 +238,10 @@ asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {
     co_await undo_one(live, *step);
     ++making.steps_done;
   }
+  for (auto& machine : instance.plan.machines) {
+    machine.state = MachineIs::kAbsent;
+    machine.health = MachineHealth::kUnknown;
+  }
   instance.state = end;
   instance.ended_at = parts_.clock.now();
   co_await failpoint("labs.stop.commit.before");

@@ -2,6 +2,7 @@
 #include <soci/soci.h>
 
 #include "labs/range_test.h"
+#include "labs/view.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -333,6 +334,47 @@ TEST_F(R1_7_Service, AnEngineThatIsAwayRefusesAndAllGoesOnWhenItIsBack) {
   auto made = ask("ann", "one");
   ASSERT_TRUE(made);
   EXPECT_EQ(wait(made->id).state, InstanceState::kRunning);
+}
+
+TEST_F(R1_6_Service, EachMachineIsShownAsItIs) {
+  std::ofstream(folder_ / "templates" / "one" / "instance.toml")
+      << "[[endpoint]]\nname = \"web\"\nmachine = \"main\"\nport = 8000\n[ready]\ninterval = 50\n";
+  std::ofstream(folder_ / "templates" / "one" / "compose.yaml")
+      << "services:\n  init: {image: test/one:1, command: [\"true\"]}\n  main:\n    image: test/one:1\n"
+         "    depends_on: {init: {condition: service_completed_successfully}}\n";
+  open();
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_EQ(wait(made->id).state, InstanceState::kRunning);
+  const auto machine = [&](const char* name) {
+    const auto live = service_->live(made->id);
+    return *std::ranges::find(live->instance.plan.machines, name, &PlannedMachine::service);
+  };
+  const auto stands = [&](MachineHealth health) {
+    return [&, health] {
+      return machine("init").state == MachineIs::kExited && machine("main").state == MachineIs::kRunning &&
+             machine("main").health == health;
+    };
+  };
+  EXPECT_TRUE(until(stands(MachineHealth::kUnknown))) << "one has done its work, the other runs";
+  home([&] { engine_->set_health(machine("main").name, engine::Health::kUnhealthy); });
+  EXPECT_TRUE(until(stands(MachineHealth::kUnhealthy)));
+  EXPECT_EQ(service_->live(made->id)->instance.state, InstanceState::kRunning) << "the instance runs all the same";
+  const auto shown = home([&] { return instance_view(*service_, service_->live(made->id)->instance, {}); });
+  EXPECT_EQ(shown.at("machines").at(0).at("state"), "exited");
+  EXPECT_EQ(shown.at("machines").at(1).at("health"), "unhealthy");
+  ASSERT_TRUE(until([&] { return service_->live(made->id)->free(); }));
+  close();
+  home([&] { engine_->go_away(); });
+  put_together();
+  const auto load = [](templates::Catalogue* catalogue, Service* service) -> asio::awaitable<bool> {
+    const bool loaded = (co_await catalogue->load()).has_value();
+    co_return loaded && (co_await service->start()).has_value();
+  };
+  ASSERT_TRUE(run(load(catalogue_.get(), service_.get())));
+  EXPECT_TRUE(until(stands(MachineHealth::kUnhealthy))) << "the rows say how they were";
+  home([&] { engine_->come_back(); });
+  close();
 }
 
 }  // namespace

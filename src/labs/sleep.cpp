@@ -118,6 +118,9 @@ asio::awaitable<Result<>> Sleep::freeze_all(LiveRef live, bool only_if_idle) {
   auto frozen = co_await each_machine(parts_.engine, live, &engine::Engine::pause, some_ended);
   if (frozen) frozen = co_await failpoint("labs.pause.commit.before");
   if (frozen) {
+    for (auto& machine : instance.plan.machines) {
+      if (machine.state == MachineIs::kRunning) machine.state = MachineIs::kPaused;
+    }
     // In memory first: what else is saved of the instance meanwhile then says the same.
     instance.state = InstanceState::kPaused;
     frozen = co_await instances_.save(live, events::kPaused, "");
@@ -161,6 +164,9 @@ asio::awaitable<void> Sleep::rouse(LiveRef live, std::shared_ptr<Waking> waking)
   const bool thawed = waking->result && live->instance.state == InstanceState::kPaused;
   if (thawed) {
     live->instance.state = InstanceState::kRunning;
+    for (auto& machine : live->instance.plan.machines) {
+      if (machine.state == MachineIs::kPaused) machine.state = MachineIs::kRunning;
+    }
     live->used().touch();
     co_await tell_asleep(live, false);
   }

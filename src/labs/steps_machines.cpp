@@ -5,6 +5,7 @@
 #include <map>
 
 #include "labs/machine_spec.h"
+#include "labs/machines.h"
 #include "labs/steps.h"
 
 namespace tiltyard::labs {
@@ -104,6 +105,7 @@ class MachinesStep final : public Step {
       if (!put) co_return put;
       more->second.archive.clear();
     }
+    live->instance.plan.machines[index].state = MachineIs::kCreated;
     if (live->kept == Kept::kCreated) co_return Result<>{};
 
     const auto depends = service.depends_on;
@@ -121,6 +123,7 @@ class MachinesStep final : public Step {
     const auto own = progress->at(service.name);
     own->started = true;
     own->changed.pulse();
+    live->instance.plan.machines[index].state = MachineIs::kRunning;
     co_return Result<>{};
   }
 
@@ -210,6 +213,7 @@ class MachinesStep final : public Step {
   asio::awaitable<Result<>> check_one(LiveRef live, PlannedMachine machine) {
     auto status = co_await engine_.inspect(engine::Handle{1, machine.name});
     if (!status) co_return fail(std::move(status.error()));
+    note(*live, machine.name, *status);
     switch (status->state) {
       case engine::MachineState::kAbsent:
         co_return fail(Code::kNotFound, "machine-missing", fmt::format("Machine '{}' is gone.", machine.service));

@@ -11,6 +11,7 @@
 #include "bus/event_log.h"
 #include "labs/events.h"
 #include "labs/lease.h"
+#include "labs/machine_rows.h"
 #include "labs/row_json.h"
 
 namespace tiltyard::labs {
@@ -270,37 +271,6 @@ void remember_ports(soci::session& sql, const Instance& instance) {
 
 }  // namespace
 
-std::vector<store::Migration> migrations() {
-  return {
-      {1, "instances",
-       "CREATE TABLE instances ("
-       "id TEXT PRIMARY KEY, template TEXT NOT NULL, template_name TEXT NOT NULL, template_hash TEXT NOT NULL, "
-       "owner TEXT NOT NULL, owner_name TEXT NOT NULL, user_id TEXT NOT NULL, team TEXT NOT NULL, "
-       "cost_centre TEXT NOT NULL, state TEXT NOT NULL, reason_code TEXT NOT NULL, reason_text TEXT NOT NULL, "
-       "context TEXT NOT NULL, lease TEXT NOT NULL, plan TEXT NOT NULL, timings TEXT NOT NULL, "
-       "login TEXT NOT NULL, password TEXT NOT NULL, "
-       "created_at BIGINT NOT NULL, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, "
-       "extensions BIGINT NOT NULL, added BIGINT NOT NULL, "
-       "cpu_seconds DOUBLE PRECISION NOT NULL, memory_gib_hours DOUBLE PRECISION NOT NULL);\n"
-       "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) WHERE state NOT IN ('stopped', 'failed');\n"
-       "CREATE INDEX instances_live ON instances (state) WHERE state NOT IN ('stopped', 'failed');\n"
-       "CREATE INDEX instances_owner ON instances (owner, created_at);\n"
-       "CREATE INDEX instances_created ON instances (created_at);\n"
-       "CREATE TABLE ports (owner TEXT NOT NULL, template TEXT NOT NULL, machine_port INTEGER NOT NULL, "
-       "port INTEGER NOT NULL, PRIMARY KEY (owner, template, machine_port));\n"
-       "CREATE TABLE template_overrides (template TEXT PRIMARY KEY, change TEXT NOT NULL);\n"
-       "CREATE TABLE template_starts (template TEXT PRIMARY KEY, usual BIGINT NOT NULL);\n"
-       "CREATE TABLE events (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL, "
-       "actor TEXT NOT NULL, at BIGINT NOT NULL, detail TEXT NOT NULL);\n"
-       "CREATE INDEX events_at ON events (at)"},
-      {2, "pool",
-       "ALTER TABLE instances ADD COLUMN pool TEXT NOT NULL DEFAULT '';\n"
-       "DROP INDEX instances_twin;\n"
-       "CREATE UNIQUE INDEX instances_twin ON instances (owner, template) "
-       "WHERE state NOT IN ('stopped', 'failed') AND pool <> 'waiting'"},
-      {3, "pace", "CREATE TABLE spawn_pace (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"}};
-}
-
 /// Forgets an owner's list when a write has come back, whatever came of it, also when its caller was cancelled
 /// meanwhile. Whoever asks before gets what was there before the write, which nobody was told of yet.
 struct LabsStore::Forgetting {
@@ -366,6 +336,7 @@ asio::awaitable<Result<>> LabsStore::insert(Instance instance, bus::Event event)
     auto alone = instance.pool == PoolRole::kWaiting ? Result<>{} : no_twin(sql, row);
     if (!alone) return alone;
     insert_row(sql, row);
+    keep_machines(sql, instance);
     remember_ports(sql, instance);
     return keep(sql, instance, event);
   };
@@ -382,6 +353,8 @@ asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) 
       return fail(Code::kConflict, "claim-lost",
                   "The instance was given to somebody else, or has gone; press start again.");
     }
+    const auto id = instance.id.str();
+    sql << "UPDATE machines SET state = 'running' WHERE instance = :instance AND state = 'paused'", soci::use(id);
     remember_ports(sql, instance);
     if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
     // A claim that hands over a running instance is the asking as well.
@@ -397,6 +370,7 @@ asio::awaitable<Result<>> LabsStore::remove(InstanceId id) {
   const Forgetting after{*this, {}};
   auto work = [key = id.str()](soci::session& sql) -> Result<> {
     sql << "DELETE FROM instances WHERE id = :id", soci::use(key);
+    sql << "DELETE FROM machines WHERE instance = :id", soci::use(key);
     return {};
   };
   co_return co_await store_.write(std::move(work));
@@ -406,6 +380,7 @@ asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event)
   const Forgetting after{*this, instance.owner};
   auto work = [this, instance = std::move(instance), event = std::move(event)](soci::session& sql) -> Result<> {
     change_row(sql, to_row(instance), changes_at_update());
+    keep_machines(sql, instance);
     if (instance.state == InstanceState::kPreparing || instance.state == InstanceState::kRunning) {
       remember_ports(sql, instance);
     }
@@ -417,9 +392,19 @@ asio::awaitable<Result<>> LabsStore::update(Instance instance, bus::Event event)
 
 asio::awaitable<Result<std::vector<Instance>>> LabsStore::live() {
   auto work = [](soci::session& sql) {
-    return select(sql, "WHERE state NOT IN ('stopped', 'failed') ORDER BY created_at", [](soci::statement&) {});
+    auto found = select(sql, "WHERE state NOT IN ('stopped', 'failed') ORDER BY created_at", [](soci::statement&) {});
+    if (found) add_machines(sql, *found);
+    return found;
   };
   co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<>> LabsStore::note_machines(Instance instance) {
+  auto work = [instance = std::move(instance)](soci::session& sql) -> Result<> {
+    keep_machines(sql, instance);
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
 }
 
 asio::awaitable<Result<std::optional<Instance>>> LabsStore::find(InstanceId id) {

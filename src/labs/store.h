@@ -61,6 +61,8 @@ class LabsStore {
   asio::awaitable<Result<>> remove(InstanceId id);
   /// The whole row anew.
   asio::awaitable<Result<>> update(Instance instance, bus::Event event);
+  /// How its machines are, and nothing else of it.
+  asio::awaitable<Result<>> note_machines(Instance instance);
   /// Makes the jobs that end the leases of these instances, where they are not there or at another time.
   asio::awaitable<Result<>> keep_lease_ends(std::vector<Instance> instances);
   asio::awaitable<Result<std::vector<Instance>>> live();

@@ -171,8 +171,10 @@ json::object instance_view(const Service& service, const Instance& instance, con
       endpoints.push_back(endpoint_view(instance, endpoint, address));
   }
   for (const auto& machine : instance.plan.machines) {
-    machines.push_back(
-        {{"name", machine.service}, {"state", std::string(to_string(instance.state))}, {"health", nullptr}});
+    const auto health = to_string(machine.health);
+    machines.push_back({{"name", machine.service},
+                        {"state", std::string(to_string(machine.state))},
+                        {"health", health.empty() ? json::value(nullptr) : json::value(std::string(health))}});
   }
   json::object timings;
   for (const auto& [name, took] : instance.timings) timings[name] = in_ms(took);
