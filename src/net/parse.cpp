@@ -87,6 +87,16 @@ std::size_t count(const Headers& headers, std::string_view name) {
       std::ranges::count_if(headers, [name](const Headers::Field& field) { return same_text(field.first, name); }));
 }
 
+/// Whether the first line is whole and names no version. Beast waits for the rest of the head, which the simple
+/// requests of HTTP/0.9 do not have.
+bool lacks_version(std::string_view head) {
+  const auto end = head.find('\n');
+  if (end == std::string_view::npos) return false;
+  const auto line = head.substr(0, end).substr(0, head.substr(0, end).find_last_not_of('\r') + 1);
+  const auto version = line.find(' ', line.find(' ') + 1);
+  return !line.empty() && (version == std::string_view::npos || line.find_first_not_of(' ', version) == line.npos);
+}
+
 }  // namespace
 
 struct RequestReader::Impl {
@@ -153,6 +163,10 @@ RequestReader& RequestReader::operator=(RequestReader&&) noexcept = default;
 std::size_t RequestReader::feed(std::string_view bytes) {
   Impl& in = *impl_;
   if (in.stage == Stage::kBad || in.stage == Stage::kDone) return 0;
+  if (in.stage == Stage::kHead && in.head_size == 0 && lacks_version(bytes)) {
+    in.spoil(400, "The first line of the request names no version of HTTP.");
+    return 0;
+  }
   error_code error;
   const std::size_t used = pump(in.parser, bytes, error);
   if (in.stage == Stage::kHead) in.head_size += used;
