@@ -6,6 +6,7 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>
@@ -18,6 +19,8 @@ constexpr std::size_t kEncryptedRead = 4 * 1024;
 constexpr std::size_t kEncryptedWrite = 16 * 1024;  ///< what one TLS record holds
 constexpr std::size_t kPieces = 64;
 constexpr std::chrono::seconds kFarewell{1};
+/// Long enough for a peer that waits for the frame to take it, too short to be felt.
+constexpr std::chrono::milliseconds kAlone{2};
 
 /// Shared by all connections of a loop: what is read is used up before the next one reads.
 std::array<char, kReceiveSize>& loop_buffer() {
@@ -151,25 +154,48 @@ void FrameSocket::take(std::string_view bytes) {
 void FrameSocket::send(SharedBytes frames) {
   if (shut_ || closing_) return;
   // What merely waits for the end of the loop's turn is not the client's slowness.
-  if (waiting_ > backlog_ && !writing_) flush();
+  if (waiting_ > backlog_ && !writing_) {
+    alone_ = false;
+    held_back_ = 0;
+    flush();
+  }
   if (shut_) return;
   if (waiting_ > backlog_) return end("slow", kClosePolicy);
   waiting_ += frames->size();
+  if (alone_) held_back_ += frames->size();
   out_.push_back(std::move(frames));
   if (writing_ || due_ || waiting_ == 0) return;
   due_ = true;
   Flusher::add(shared_from_this());
 }
 
+void FrameSocket::send_alone(SharedBytes frames) {
+  send(std::move(frames));
+  alone_ = !shut_ && !closing_;
+}
+
+/// What had to go alone has gone.
+void FrameSocket::pause() {
+  if (std::exchange(pausing_, true)) return;
+  auto timer = std::make_shared<asio::steady_timer>(executor_, kAlone);
+  timer->async_wait([self = shared_from_this(), timer](const error_code&) {
+    self->pausing_ = self->alone_ = false;
+    self->held_back_ = 0;
+    self->flush();
+  });
+}
+
 void FrameSocket::flush() {
   if (writing_ || shut_) return;
   if (transport_->tls()) return flush_encrypted();
-  while (waiting_ > 0) {
+  while (waiting_ > held_back_) {
     std::array<iovec, kPieces> pieces;
     std::size_t count = 0;
     std::size_t skip = sent_of_it_;
-    for (std::size_t i = out_at_; i < out_.size() && count < kPieces; ++i) {
-      pieces[count++] = {const_cast<char*>(out_[i]->data()) + skip, out_[i]->size() - skip};
+    std::size_t left = waiting_ - held_back_;
+    for (std::size_t i = out_at_; left > 0 && count < kPieces; ++i) {
+      pieces[count] = {const_cast<char*>(out_[i]->data()) + skip, out_[i]->size() - skip};
+      left -= pieces[count++].iov_len;
       skip = 0;
     }
     const auto [error, size] = transport_->write_now(pieces.data(), count);
@@ -177,18 +203,21 @@ void FrameSocket::flush() {
     if (error) return end("lost", 0);
     sent(size);
   }
+  if (alone_) return pause();
   if (closing_) hang_up();
 }
 
 void FrameSocket::flush_encrypted() {
-  if (waiting_ == 0) {
+  const std::size_t most = std::min(kEncryptedWrite, waiting_ - held_back_);
+  if (most == 0) {
+    if (alone_) return pause();
     if (closing_) hang_up();
     return;
   }
   encrypting_.clear();
   std::size_t skip = sent_of_it_;
-  for (std::size_t i = out_at_; i < out_.size() && encrypting_.size() < kEncryptedWrite; ++i) {
-    encrypting_.append(*out_[i], skip, kEncryptedWrite - encrypting_.size());
+  for (std::size_t i = out_at_; encrypting_.size() < most; ++i) {
+    encrypting_.append(*out_[i], skip, most - encrypting_.size());
     skip = 0;
   }
   writing_ = true;

@@ -56,6 +56,9 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   void start(std::shared_ptr<User> user);
   /// A whole frame (or several). Nothing happens once the socket has ended.
   void send(SharedBytes frames);
+  /// As `send`, but what is sent after it leaves in a write of its own, a moment later: for peers whose programs listen
+  /// for one message after the other and miss what comes with the first (`ws` hands out all frames of a read at once).
+  void send_alone(SharedBytes frames);
   void resume();
   /// Says why and ends; the peer gets a second to read it.
   void close(std::uint16_t code, std::string_view reason);
@@ -72,6 +75,7 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   void flush();
   void flush_encrypted();
   void wait(bool to_write);
+  void pause();
   void sent(std::size_t bytes);
   void end(std::string_view why, std::uint16_t code);
   void hang_up();
@@ -84,10 +88,12 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   std::size_t out_at_ = 0;               ///< the first of `out_` that is not sent whole
   std::size_t sent_of_it_ = 0;           ///< and how much of it is
   std::size_t waiting_ = 0;              ///< bytes in `out_` that are not sent
+  std::size_t held_back_ = 0;            ///< of these, the last, which must not leave with those before
   std::unique_ptr<std::string> buffer_;  ///< of a TLS connection: what is read into
   std::string encrypting_;               ///< and what is being written
   const std::size_t backlog_;
   bool reading_ = false, writing_ = false, due_ = false, closing_ = false, shut_ = false;
+  bool alone_ = false, pausing_ = false;  ///< what comes now is held back; until a timer says so
 };
 
 }  // namespace tiltyard::http

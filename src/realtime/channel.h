@@ -58,6 +58,8 @@ class Channel {
   virtual ~Channel() = default;
   virtual const std::string& id() const = 0;
   virtual void send(ParcelRef parcel) = 0;
+  /// As `send`; where a socket carries it, what is sent after it leaves a moment later (FrameSocket::send_alone).
+  virtual void send_alone(ParcelRef parcel) = 0;
   /// Ends it: `reason` is for the log and for on_closed, which is called before this returns.
   virtual void close(std::string_view reason) = 0;
   virtual bool closed() const = 0;

@@ -111,6 +111,11 @@ void Session::send(ParcelRef parcel) {
   buffer(parcel->payload());
 }
 
+void Session::send_alone(ParcelRef parcel) {
+  if (closed_ || !wire_) return send(std::move(parcel));
+  asio::post(wire_->executor(), [wire = wire_, frames = parcel->frames()] { wire->send_alone(frames); });
+}
+
 void Session::send_control(std::string packet) {
   if (closed_) return;
   if (wire_) return send_to(wire_, text_frame(packet));

@@ -42,6 +42,7 @@ class Session final : public Channel, public Heartbeat::Beating, public std::ena
 
   const std::string& id() const override { return id_; }
   void send(ParcelRef parcel) override;
+  void send_alone(ParcelRef parcel) override;
   void close(std::string_view reason) override { end(reason, PacketType::kClose); }
   bool closed() const override { return closed_; }
   std::shared_ptr<http::FrameSocket> wire() const override { return wire_; }

@@ -157,7 +157,8 @@ asio::awaitable<void> Client::connect(Packet packet) {
   welcome["sid"] = socket->id();
   socket->connected_ = true;
   places_.push_back({socket, found->second});
-  send(packet_of(PacketType::kConnect, name, std::move(welcome)));
+  // Clients may listen for what they get first only once they have this.
+  channel_->send_alone(parcel_of(encode(packet_of(PacketType::kConnect, name, std::move(welcome)))));
   found->second->on_connected(socket);
 }
 

@@ -1,5 +1,7 @@
 """Socket.IO 5 as its specification and its official conformance suite have it (row 9.1), said by a raw client."""
 import json
+import socket
+import struct
 import time
 
 import pytest
@@ -49,6 +51,23 @@ def test_R9_1_a_client_connects_to_a_namespace(echo, prefix, auth):
     assert welcome.startswith(f"40{prefix}")
     assert set(json.loads(welcome[2 + len(prefix):])) == {"sid"}
     assert ws.receive() == f'42{prefix}["auth",{auth or "{}"}]'
+    ws.close()
+
+
+def segments_received(ws):
+    """How many TCP segments with bytes in them have come (tcpi_data_segs_in, linux/tcp.h)."""
+    return struct.unpack_from("=I", ws.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192), 152)[0]
+
+
+@pytest.mark.parametrize("prefix", ["", "/custom,"])
+def test_R9_1_the_first_event_does_not_come_in_one_piece_with_the_welcome(echo, prefix):
+    ws = opened(echo)
+    before = segments_received(ws)
+    ws.send(f"40{prefix}")
+    assert ws.receive().startswith(f"40{prefix}")
+    assert ws.receive() == f'42{prefix}["auth",{{}}]'
+    assert segments_received(ws) - before >= 2
+    ws.send("41" + prefix)
     ws.close()
 
 
