@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace tiltyard::audit {
 namespace {
 
@@ -56,7 +58,7 @@ std::string like_pattern(const std::string& text) {
   std::string out = "%";
   for (const char c : text) {
     if (c == '%' || c == '_' || c == '\\') out += '\\';
-    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    out += lower(c);
   }
   return out + "%";
 }

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <span>
 
+#include "base/text.h"
+
 namespace tiltyard {
 namespace {
 
@@ -43,16 +45,9 @@ std::string new_ulid() {
 }
 
 std::string random_hex(std::size_t bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string raw(bytes, '\0');
   fill_random({reinterpret_cast<unsigned char*>(raw.data()), raw.size()});
-  std::string out;
-  out.reserve(bytes * 2);
-  for (const char c : raw) {
-    out.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
-    out.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
-  }
-  return out;
+  return hex(raw);
 }
 
 }  // namespace tiltyard

@@ -21,6 +21,7 @@
 
 #include "base/gate.h"
 #include "base/id.h"
+#include "base/text.h"
 #include "net/transport.h"
 #include "observe/log.h"
 
@@ -171,11 +172,7 @@ struct ReaderDeleter {
 RedisScript::RedisScript(std::string source) : text(std::move(source)) {
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  static constexpr char kDigits[] = "0123456789abcdef";
-  for (const unsigned char byte : digest) {
-    hash.push_back(kDigits[byte >> 4]);
-    hash.push_back(kDigits[byte & 15]);
-  }
+  hash = hex(digest);
 }
 
 struct Redis::State : std::enable_shared_from_this<Redis::State> {

@@ -9,6 +9,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tiltyard::farm {
 namespace {
 
@@ -16,7 +18,6 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kAtOnce{2};
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
 
 bool same(std::string_view text, std::string_view part) {
@@ -100,9 +101,9 @@ Compiled compile(const Books& books, const Filter& filter) {
   out.statuses = filter.statuses;
   const auto& flags = books.flags();
   if (!filter.flag.empty() && flags.size() > 0)
-    out.flag.emplace(lower_case(filter.flag), flags.chunk_text((flags.end() - 1) / FlagTable::kChunk).substr(0, 8192));
+    out.flag.emplace(lower(filter.flag), flags.chunk_text((flags.end() - 1) / FlagTable::kChunk).substr(0, 8192));
   if (!filter.response.empty()) {
-    const auto part = lower_case(filter.response);
+    const auto part = lower(filter.response);
     out.responses.resize(books.responses().size());
     for (std::size_t i = 0; i < out.responses.size(); ++i)
       out.responses[i] = contains(books.responses().text(static_cast<Names::Number>(i)), part);
@@ -158,12 +159,6 @@ std::uint32_t first_at(const Books& books, TimePoint time) {
 }
 
 }  // namespace
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
-}
 
 bool contains(std::string_view text, std::string_view part) {
   return part.empty() || find_part(text, Needle(std::string(part), {}), 0) != std::string_view::npos;

@@ -30,6 +30,5 @@ asio::awaitable<std::vector<std::uint32_t>> search(const Books* books, Filter fi
 
 /// Whether `part`, which is in lower case, stands in the text, whatever the case of A to Z there.
 bool contains(std::string_view text, std::string_view part);
-std::string lower_case(std::string_view text);
 
 }  // namespace tiltyard::farm

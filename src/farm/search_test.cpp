@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "base/text.h"
 #include "farm/books_test.h"
 #include "farm/search.h"
 
@@ -27,7 +28,7 @@ std::vector<std::uint32_t> plainly(const Books& books, const Filter& filter, std
     const auto& entry = books.flags()[flag - 1];
     if (filter.sploit && books.sploits().text(entry.sploit) != *filter.sploit) continue;
     if (filter.statuses != 0 && (filter.statuses >> static_cast<unsigned>(entry.status) & 1) == 0) continue;
-    if (lower_case(books.flags().text(flag - 1)).find(lower_case(filter.flag)) == std::string::npos) continue;
+    if (lower(books.flags().text(flag - 1)).find(lower(filter.flag)) == std::string::npos) continue;
     out.push_back(flag - 1);
   }
   return out;

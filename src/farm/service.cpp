@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "farm/farm.h"
 
 #include <boost/json/serialize.hpp>
@@ -167,8 +168,8 @@ bool Service::carries_token(const http::Request& request) const {
   auto field = request.headers.get("Authorization");
   if (token_is(field)) return true;
   const auto space = field.find(' ');
-  if (space == std::string_view::npos || !http::same_text(field.substr(0, space), "bearer")) return false;
-  return token_is(http::trim(field.substr(space + 1)));
+  if (space == std::string_view::npos || !same_text(field.substr(0, space), "bearer")) return false;
+  return token_is(trim(field.substr(space + 1)));
 }
 
 asio::awaitable<Result<PostReceipt>> Service::post(std::vector<NewFlag> flags) {

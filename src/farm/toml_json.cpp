@@ -13,6 +13,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/text.h"
 #include "farm/config.h"
 
 namespace tiltyard::farm {
@@ -109,10 +110,9 @@ std::string quotes(std::string_view text) {
 }  // namespace
 
 bool is_secret(std::string_view key) {
-  std::string lower;
-  for (const char c : key) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const auto name = lower(key);
   for (const std::string_view word : {"token", "password", "secret"}) {
-    if (lower.find(word) != std::string::npos) return true;
+    if (name.find(word) != std::string::npos) return true;
   }
   return false;
 }

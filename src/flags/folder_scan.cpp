@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/text.h"
 #include "flags/text.h"
 
 namespace tiltyard::flags {
@@ -21,11 +22,6 @@ enum class Kind { kFlag, kNamedForFlag, kConfiguration, kSource };
 
 constexpr std::array<std::string_view, 10> kConfigurationEndings{".env",  ".toml", ".yml", ".yaml",       ".json",
                                                                  ".conf", ".cfg",  ".ini", ".properties", ".xml"};
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 Kind kind_of(const std::string& file_name) {
   const auto name = lower(file_name);

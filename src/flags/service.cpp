@@ -8,6 +8,7 @@
 #include <system_error>
 #include <unordered_map>
 
+#include "base/text.h"
 #include "flags/feed.h"
 #include "flags/flags.h"
 #include "flags/folder_scan.h"
@@ -31,12 +32,10 @@ enum class Look { kScan, kRemember };
 std::string folder_name(const std::string& image, const std::string& key) {
   unsigned char hash[8];
   crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(key.data()), key.size(), nullptr, 0);
-  char hex[sizeof hash * 2 + 1];
-  sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
   const auto colon = image.find(':');
   std::string name = image.substr(colon == std::string::npos ? 0 : colon + 1);
   std::erase_if(name, [](unsigned char c) { return std::isalnum(c) == 0; });
-  return fmt::format("{}-{}", name, hex);
+  return fmt::format("{}-{}", name, hex(hash));
 }
 
 bool contents_there(const ImageScan& scan, const std::string& folder) {

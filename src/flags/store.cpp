@@ -8,6 +8,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/text.h"
 #include "bus/event_log.h"
 #include "flags/events.h"
 
@@ -19,13 +20,6 @@ using soci::into;
 using soci::use;
 
 constexpr int kMostDraws = 100;
-
-std::string hex(const std::string& bytes) {
-  std::string out(bytes.size() * 2 + 1, '\0');
-  sodium_bin2hex(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-  out.pop_back();
-  return out;
-}
 
 std::string unhex(const json::value& value) {
   const auto& text = value.as_string();

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/text.h"
 #include "gateway/gateway_state.h"
 #include "gateway/report.h"
 #include "gateway/sockets.h"
@@ -20,16 +21,7 @@
 
 namespace tiltyard::gateway {
 
-namespace {
-
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return text;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& instance,
                                                              const std::vector<Route>& routes) const {
@@ -39,7 +31,7 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
     auto machine = socket_address(route.address, route.machine_port);
     if (!machine) return fail(std::move(machine.error()));
     PublishedRoute made{route.kind, {}, route.port, *machine};
-    for (const auto& host : route.hosts) made.hosts.push_back(lower_case(host));
+    for (const auto& host : route.hosts) made.hosts.push_back(lower(host));
     publication->routes.push_back(std::move(made));
   }
   return publication;
@@ -67,7 +59,7 @@ std::size_t Gateway::State::route_count() const {
 
 Gateway::Gateway(net::Loops& loops, Options options) : state_(std::make_shared<State>()) {
   state_->home = loops.home();
-  options.domain = lower_case(std::move(options.domain));
+  options.domain = lower(options.domain);
   options.head_limit = std::clamp<std::size_t>(options.head_limit, 1024, 64 * 1024);
   state_->shared->options = std::move(options);
   for (std::size_t i = 0; i < loops.size(); ++i) {

@@ -51,14 +51,6 @@ bool all_of(const Table& table, std::string_view text) {
   return true;
 }
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 /// Calls `visit` with each element of a comma-separated list.
 template <class Visit>
 void each_token(std::string_view list, Visit visit) {
@@ -249,14 +241,6 @@ void clear(MessageHead& head) {
 }
 
 }  // namespace
-
-bool same_text(std::string_view left, std::string_view right) {
-  if (left.size() != right.size()) return false;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    if (lower(left[i]) != lower(right[i])) return false;
-  }
-  return true;
-}
 
 FieldKind field_kind(std::string_view name) {
   auto is = [name](std::string_view other) { return same_text(name, other); };

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/text.h"
+
 /// Reading of HTTP/1.1 heads for forwarding: strict, and without allocation. Everything that two parties could frame
 /// differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can be hidden in
 /// another.
@@ -29,7 +31,6 @@ enum class FieldKind : std::uint8_t {
 
 FieldKind field_kind(std::string_view name);
 /// Compares ASCII texts without regard to case.
-bool same_text(std::string_view left, std::string_view right);
 
 struct Field {
   std::string_view name, value;  ///< the value without surrounding white space

@@ -191,7 +191,7 @@ void HttpSession::route(const RequestHead& head) {
   std::array<char, 256> lowered;
   auto size = std::min(head.host_name.size(), lowered.size());
   std::transform(head.host_name.begin(), head.host_name.begin() + static_cast<std::ptrdiff_t>(size), lowered.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+                 [](char c) { return lower(c); });
   std::string_view host(lowered.data(), size);
   if (host.ends_with('.')) host.remove_suffix(1);
   std::string_view domain = shard_.options().domain;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
 #include "net/text.h"
 
 namespace tiltyard::identity {
@@ -20,11 +21,11 @@ std::array<unsigned char, 16> bytes_of(const asio::ip::address& address) {
 std::vector<std::string_view> forwarded_for(const http::Request& request) {
   std::vector<std::string_view> entries;
   for (const auto& [name, value] : request.headers) {
-    if (!http::same_text(name, "X-Forwarded-For")) continue;
+    if (!same_text(name, "X-Forwarded-For")) continue;
     std::string_view rest = value;
     while (true) {
       const auto comma = rest.find(',');
-      entries.push_back(http::trim(rest.substr(0, comma)));
+      entries.push_back(trim(rest.substr(0, comma)));
       if (comma == std::string_view::npos) break;
       rest.remove_prefix(comma + 1);
     }
@@ -41,11 +42,11 @@ std::vector<std::string_view> split_outside_quotes(std::string_view text, char m
     if (quoted && text[i] == '\\') ++i;
     else if (text[i] == '"') quoted = !quoted;
     else if (text[i] == mark && !quoted) {
-      parts.push_back(http::trim(text.substr(begin, i - begin)));
+      parts.push_back(trim(text.substr(begin, i - begin)));
       begin = i + 1;
     }
   }
-  parts.push_back(http::trim(text.substr(begin)));
+  parts.push_back(trim(text.substr(begin)));
   return parts;
 }
 
@@ -53,7 +54,7 @@ std::vector<std::string_view> split_outside_quotes(std::string_view text, char m
 std::string_view forwarded_parameter(std::string_view element, std::string_view wanted) {
   for (const auto pair : split_outside_quotes(element, ';')) {
     const auto equals = pair.find('=');
-    if (equals == std::string_view::npos || !http::same_text(pair.substr(0, equals), wanted)) continue;
+    if (equals == std::string_view::npos || !same_text(pair.substr(0, equals), wanted)) continue;
     auto value = pair.substr(equals + 1);
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
     return value;
@@ -65,7 +66,7 @@ std::string_view forwarded_parameter(std::string_view element, std::string_view 
 std::vector<std::string_view> forwarded_elements(const http::Request& request) {
   std::vector<std::string_view> elements;
   for (const auto& [name, value] : request.headers) {
-    if (!http::same_text(name, "Forwarded")) continue;
+    if (!same_text(name, "Forwarded")) continue;
     for (const auto element : split_outside_quotes(value, ',')) elements.push_back(element);
   }
   return elements;
@@ -182,10 +183,9 @@ bool came_over_tls(const http::Request& request, const Networks& trusted) {
   if (request.secure) return true;
   const auto peer = parse_address(request.remote_address);
   if (!peer || !trusted.contains(*peer)) return false;
-  if (request.headers.has("X-Forwarded-Proto"))
-    return http::same_text(request.headers.get("X-Forwarded-Proto"), "https");
+  if (request.headers.has("X-Forwarded-Proto")) return same_text(request.headers.get("X-Forwarded-Proto"), "https");
   const auto elements = forwarded_elements(request);
-  return !elements.empty() && http::same_text(forwarded_parameter(elements.back(), "proto"), "https");
+  return !elements.empty() && same_text(forwarded_parameter(elements.back(), "proto"), "https");
 }
 
 }  // namespace tiltyard::identity

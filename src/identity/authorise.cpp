@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <boost/asio/this_coro.hpp>
 
+#include "base/text.h"
 #include "identity/ctfd.h"
 #include "identity/scopes.h"
 #include "identity/secrets.h"
@@ -27,16 +28,14 @@ std::string_view bearer(const http::Request& request) {
   const auto space = field.find(' ');
   if (space == std::string_view::npos) return {};
   const auto scheme = field.substr(0, space);
-  if (!http::same_text(scheme, "bearer") && !http::same_text(scheme, "token")) return {};
+  if (!same_text(scheme, "bearer") && !same_text(scheme, "token")) return {};
   const auto start = field.find_first_not_of(' ', space);
   return start == std::string_view::npos ? std::string_view() : field.substr(start);
 }
 
 bool safe_method(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
 
-bool wants_websocket(const http::Request& request) {
-  return http::same_text(request.headers.get("Upgrade"), "websocket");
-}
+bool wants_websocket(const http::Request& request) { return same_text(request.headers.get("Upgrade"), "websocket"); }
 
 /// A cookie comes along whoever made the browser ask; so the page says with a header that it was the page. A WebSocket
 /// cannot carry that header and is not bound by CORS: its Origin must be ours (RFC 6455, 10.2).
@@ -284,8 +283,7 @@ Result<> check_same_origin(const http::Request& request) {
   if (!request.headers.has("Origin")) return {};
   const auto origin = request.headers.get("Origin");
   const auto scheme_end = origin.find("://");
-  if (scheme_end == std::string_view::npos ||
-      !http::same_text(origin.substr(scheme_end + 3), request.headers.get("Host")))
+  if (scheme_end == std::string_view::npos || !same_text(origin.substr(scheme_end + 3), request.headers.get("Host")))
     return foreign();
   if (request.secure && origin.substr(0, scheme_end) != "https") return foreign();
   return {};

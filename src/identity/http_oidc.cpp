@@ -72,14 +72,12 @@ asio::awaitable<Answered> start(StatePtr state, http::Request request) {
   co_return response;
 }
 
-bool same_text(std::string_view a, std::string_view b) { return Secret(std::string(a)).equals(b); }
-
 /// The flow that this browser has begun, if the answer belongs to it.
 Result<oidc::Flow> flow_of(const Service::State& state, const http::Request& request, const oidc::Provider& provider) {
   const bool secure = came_over_tls(request, state.trusted_proxies);
   auto flow = oidc::unseal(request.cookie(flow_cookie_name(secure)), state.admin_token, state.clock.now());
   if (!flow) return flow;
-  if (flow->provider != provider.name() || !same_text(flow->state, request.query_value("state"))) {
+  if (flow->provider != provider.name() || !Secret(flow->state).equals(request.query_value("state"))) {
     return fail(Code::kUnauthenticated, "oidc-state", "This sign-in was not begun in this browser. Begin again.",
                 "another state");
   }

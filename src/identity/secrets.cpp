@@ -1,6 +1,7 @@
 #include "identity/secrets.h"
 
 #include "base/id.h"
+#include "base/text.h"
 
 #include <sodium.h>
 
@@ -65,7 +66,7 @@ Secret new_code() {
 std::string code_hash(std::string_view typed) {
   std::string digits;
   for (const char c : typed) {
-    if (alphanumeric(c)) digits += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    if (alphanumeric(c)) digits += lower(c);
   }
   return fingerprint("code " + digits);
 }
@@ -74,10 +75,7 @@ std::string fingerprint(std::string_view secret) {
   std::array<unsigned char, 32> hash{};
   crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(secret.data()), secret.size(),
                      nullptr, 0);
-  std::string text(hash.size() * 2 + 1, '\0');
-  sodium_bin2hex(text.data(), text.size(), hash.data(), hash.size());
-  text.pop_back();
-  return text;
+  return hex(hash);
 }
 
 }  // namespace tiltyard::identity

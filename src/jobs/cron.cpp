@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tiltyard::jobs {
 namespace {
 
@@ -41,10 +43,9 @@ std::optional<int> field_number(std::string_view text) {
 }
 
 std::optional<int> value_of(const Field& field, std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const auto lowered = lower(text);
   for (std::size_t i = 0; i < field.names.size(); ++i) {
-    if (lower == field.names[i]) return field.least + static_cast<int>(i);
+    if (lowered == field.names[i]) return field.least + static_cast<int>(i);
   }
   const auto value = field_number(text);
   if (!value || *value < field.least || *value > field.most) return std::nullopt;

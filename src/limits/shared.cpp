@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace tiltyard::limits {
 namespace {
 
@@ -43,10 +45,8 @@ void append_subject(std::string& out, std::string_view subject) {
   std::array<unsigned char, 16> digest{};
   crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(subject.data()),
                      subject.size(), nullptr, 0);
-  std::array<char, 33> hex{};
-  sodium_bin2hex(hex.data(), hex.size(), digest.data(), digest.size());
   out += '#';
-  out += hex.data();
+  out += hex(digest);
 }
 
 }  // namespace

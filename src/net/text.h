@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/text.h"
 
 namespace boost::asio::ip {
 class address;
@@ -12,11 +13,6 @@ class address;
 /// Small text matters of HTTP that the parts of this module share.
 namespace tiltyard::http {
 
-inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-/// Equal without regard to the case of ASCII letters.
-bool same_text(std::string_view left, std::string_view right);
-/// Without blanks and tabs at both ends.
-std::string_view trim(std::string_view text);
 /// Whether a comma-separated list names `token` (RFC 9110, 5.6.1), without regard to case.
 bool has_token(std::string_view list, std::string_view token);
 /// Decodes the path of a request target and resolves its dot segments, so that nothing in it points above the root;

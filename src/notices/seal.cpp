@@ -9,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/text.h"
+
 namespace tiltyard::notices {
 namespace {
 
@@ -54,10 +56,7 @@ std::string Seal::close(const std::string& text) const {
   std::string sealed(kNonce + kMac + text.size(), '\0');
   randombytes_buf(sealed.data(), kNonce);
   crypto_secretbox_easy(bytes(sealed) + kNonce, bytes(text), text.size(), bytes(sealed), bytes(key_.reveal()));
-  std::string out(sealed.size() * 2 + 1, '\0');
-  sodium_bin2hex(out.data(), out.size(), bytes(sealed), sealed.size());
-  out.pop_back();
-  return out;
+  return hex(sealed);
 }
 
 std::optional<Secret> Seal::open_text(const std::string& sealed) const {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "net/text.h"
 #include "net/websocket.h"
 #include "realtime/engine_session.h"
@@ -27,11 +28,11 @@ Origin origin_of(const Options& options, const Request& request) {
   const auto origin = request.headers.get("Origin");
   if (origin.empty()) return Origin::kOurs;
   const auto scheme = origin.find("://");
-  if (scheme != std::string_view::npos && http::same_text(origin.substr(scheme + 3), request.headers.get("Host")))
+  if (scheme != std::string_view::npos && same_text(origin.substr(scheme + 3), request.headers.get("Host")))
     return Origin::kOurs;
   const bool allowed =
       origin.size() <= kMostOrigin && std::ranges::any_of(options.origins, [&](const std::string& one) {
-        return one == "*" || http::same_text(one, origin);
+        return one == "*" || same_text(one, origin);
       });
   return allowed ? Origin::kAllowed : Origin::kForeign;
 }

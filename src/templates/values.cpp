@@ -13,23 +13,6 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), now(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    now[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
-      now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + change});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) now[j] = std::min(now[j], before[j - 2] + 1);
-    }
-    std::swap(before, last);
-    std::swap(last, now);
-  }
-  return last[b.size()];
-}
-
 /// Digits with at most one point; moves `text` behind them.
 std::optional<double> take_decimal(std::string_view& text) {
   std::size_t end = 0;
@@ -62,22 +45,8 @@ std::string printable(std::string_view text, std::size_t most) {
   return out;
 }
 
-std::string nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  if (word.empty() || word.size() > 64) return {};
-  std::string_view best;
-  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const auto candidate : candidates) {
-    const std::size_t far = distance(lower(word), lower(candidate));
-    if (far < least && far < candidate.size()) {
-      least = far;
-      best = candidate;
-    }
-  }
-  return std::string(best);
-}
-
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
-  const std::string near = nearest(word, candidates);
+  const auto near = nearest(word, candidates);
   return near.empty() ? std::string{} : fmt::format("; did you mean \"{}\"?", near);
 }
 
@@ -243,12 +212,6 @@ std::expected<VolumeText, std::string> parse_volume_text(std::string_view text) 
     return std::unexpected(fmt::format("\"{}\" is not a volume; write \"source:/target:options\"", printable(text)));
   }
   return volume;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
 }
 
 std::string upper(std::string_view text) {

@@ -9,14 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tiltyard::templates {
 
 /// `text` cut to `most` bytes, control characters as spaces: safe in a message.
 std::string printable(std::string_view text, std::size_t most = 80);
 
-/// The candidate nearest to `word` (Damerau-Levenshtein distance at most 2, or a third of its length); empty: none is
-/// near.
-std::string nearest(std::string_view word, std::span<const std::string_view> candidates);
 /// "; did you mean \"x\"?" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
 
@@ -50,7 +49,6 @@ struct VolumeText {
 };
 std::expected<VolumeText, std::string> parse_volume_text(std::string_view text);
 
-std::string lower(std::string_view text);
 std::string upper(std::string_view text);
 std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);

@@ -6,18 +6,13 @@
 #include <array>
 #include <cctype>
 
+#include "base/text.h"
 #include "net/client.h"
 
 namespace tiltyard::engine::docker {
 namespace {
 
 namespace json = boost::json;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 struct Phrase {
   std::string_view words;  ///< in lower case

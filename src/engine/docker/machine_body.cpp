@@ -9,6 +9,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/text.h"
+
 namespace tiltyard::engine::docker {
 namespace {
 
@@ -180,16 +182,10 @@ void add_config(json::object& body, const MachineSpec& spec) {
 }
 
 std::string hash_of(const std::string& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::array<unsigned char, 16> digest{};
   crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                      nullptr, 0);
-  std::string out;
-  for (const auto byte : digest) {
-    out.push_back(kDigits[byte >> 4]);
-    out.push_back(kDigits[byte & 15]);
-  }
-  return out;
+  return hex(digest);
 }
 
 /// Puts the labels into `body`, among them the hash of all of it; gives the hash. The server's own label is not in it:
