@@ -11,6 +11,7 @@
 #include "audit/state.h"
 #include "bus/event_log.h"
 #include "identity/identity.h"
+#include "net/page.h"
 #include "observe/log.h"
 #include "observe/redact.h"
 
@@ -65,16 +66,6 @@ Result<std::optional<TimePoint>> read_time(const Request& request, std::string_v
   auto time = parse_rfc3339(text);
   if (!time) return invalid(fmt::format("{}: {}", name, time.error().message));
   return *time;
-}
-
-Result<long long> read_number(const Request& request, std::string_view name, long long standard, long long least,
-                              long long most) {
-  const auto text = request.query_value(name);
-  if (text.empty()) return standard;
-  long long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= least && value <= most) return value;
-  return invalid(fmt::format("{} must be a number from {} to {}.", name, least, most));
 }
 
 Result<> read_severity(const bus::Kinds& declared, const Request& request, std::vector<std::string_view>& kinds) {
@@ -151,19 +142,15 @@ json::object event_view(long long seq, const bus::Event& event) {
 
 namespace {
 
-json::value or_null(const std::optional<long long>& seq) {
-  return seq ? json::value(std::to_string(*seq)) : json::value(nullptr);
-}
-
 asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
   auto filter = read_filter(state->parts.kinds, request);
   if (!filter) co_return fail(std::move(filter.error()));
-  constexpr long long kMost = std::numeric_limits<long long>::max() - 1;
-  auto limit = read_number(request, "limit", 100, 1, kMostOnAPage);
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max() - 1;
+  auto limit = http::query_number(request, "limit", 100, 1, kMostOnAPage);
   if (!limit) co_return fail(std::move(limit.error()));
-  auto cursor = read_number(request, "cursor", 0, 0, kMost);
+  auto cursor = http::query_number(request, "cursor", 0, 0, kMost);
   if (!cursor) co_return fail(std::move(cursor.error()));
-  auto after = read_number(request, "after", 0, 0, kMost);
+  auto after = http::query_number(request, "after", 0, 0, kMost);
   if (!after) co_return fail(std::move(after.error()));
   PageRequest wanted;
   wanted.limit = static_cast<int>(*limit);
@@ -176,10 +163,9 @@ asio::awaitable<Result<Response>> list(StatePtr state, Request request) {
   for (const auto& row : page->rows) items.emplace_back(shown(row, *state->parts.kinds.of(row.kind)));
   json::value until = nullptr;
   if (page->looked_until) until = to_rfc3339(*page->looked_until);
-  const json::object answer{{"items", std::move(items)},
-                            {"next", or_null(page->next)},
-                            {"last", std::to_string(page->last)},
-                            {"looked_until", until}};
+  auto answer = http::page(std::move(items), page->next);
+  answer["last"] = std::to_string(page->last);
+  answer["looked_until"] = std::move(until);
   co_return Response::json(200, json::serialize(answer));
 }
 
@@ -193,7 +179,7 @@ asio::awaitable<Result<Response>> kinds(StatePtr state, Request request) {
                      {"severity", bus::to_string(kind->severity)},
                      {"counted", kind->rows == bus::Rows::kCounted}});
   }
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return http::page_answer(std::move(items));
 }
 
 /// One line per event. What JSON leaves alone and a terminal or a log reader would not (line separators, direction
@@ -225,10 +211,10 @@ asio::awaitable<void> write_lines(StatePtr state, std::shared_ptr<http::BodyWrit
 asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) {
   auto filter = read_filter(state->parts.kinds, request);
   if (!filter) co_return fail(std::move(filter.error()));
-  constexpr long long kMost = std::numeric_limits<long long>::max() - 1;
-  auto cursor = read_number(request, "cursor", 0, 0, kMost);
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max() - 1;
+  auto cursor = http::query_number(request, "cursor", 0, 0, kMost);
   if (!cursor) co_return fail(std::move(cursor.error()));
-  auto until = read_number(request, "until", 0, 0, kMost);
+  auto until = http::query_number(request, "until", 0, 0, kMost);
   if (!until) co_return fail(std::move(until.error()));
   const auto& who = identity::principal_of(request);
   bus::Event event{events::kExported,        "", "", {who.name, who.user.str(), request.client_address},
@@ -244,7 +230,7 @@ asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) 
   PageRequest wanted;
   wanted.order = Order::kOldestFirst;
   wanted.above = *cursor;
-  wanted.below = (*until == 0 ? newest->last : std::min(*until, newest->last)) + 1;
+  wanted.below = (*until == 0 ? newest->last : std::min<std::int64_t>(*until, newest->last)) + 1;
   wanted.limit = kExportRows;
   wanted.look_at_most = kExportLook;
   Response response;

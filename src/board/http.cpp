@@ -8,6 +8,7 @@
 
 #include "board/board.h"
 #include "identity/identity.h"
+#include "net/page.h"
 
 namespace tiltyard::board {
 namespace {
@@ -31,9 +32,6 @@ json::value or_null(const std::optional<TimePoint>& time) {
   return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
 }
 json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
-json::value or_null(const std::optional<std::int64_t>& number) {
-  return number ? json::value(std::to_string(*number)) : json::value(nullptr);
-}
 
 json::object kind_json(const KindView& kind) {
   return {{"name", kind.name},
@@ -102,19 +100,12 @@ std::unexpected<Error> invalid(std::string message) {
   return fail(Code::kInvalid, "invalid-query", std::move(message));
 }
 
-Result<std::int64_t> read_number(std::string_view text, std::string_view name, std::int64_t standard,
-                                 std::int64_t least, std::int64_t most) {
-  if (text.empty()) return standard;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= least && value <= most) return value;
-  return invalid(fmt::format("{} must be a number from {} to {}.", name, least, most));
-}
-
 Result<JobId> read_id(const Request& request) {
-  auto id = read_number(request.param("id"), "id", 0, 1, std::numeric_limits<std::int64_t>::max());
-  if (!id || *id == 0) return fail(Code::kNotFound, "job-unknown", "There is no such job any more.");
-  return *id;
+  const auto text = request.param("id");
+  JobId id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error == std::errc{} && end == text.data() + text.size() && id > 0) return id;
+  return fail(Code::kNotFound, "job-unknown", "There is no such job any more.");
 }
 
 Result<JobFilter> read_filter(const Request& request) {
@@ -128,9 +119,9 @@ Result<JobFilter> read_filter(const Request& request) {
     known = true;
   }
   if (!known) return invalid("state must be waiting, running, failed or done.");
-  auto cursor = read_number(request.query_value("cursor"), "cursor", 0, 0, std::numeric_limits<std::int64_t>::max());
+  auto cursor = http::query_number(request, "cursor", 0, 0, std::numeric_limits<std::int64_t>::max());
   if (!cursor) return fail(std::move(cursor.error()));
-  auto limit = read_number(request.query_value("limit"), "limit", 100, 1, kMostOnAPage);
+  auto limit = http::query_number(request, "limit", 100, 1, kMostOnAPage);
   if (!limit) return fail(std::move(limit.error()));
   filter.cursor = *cursor;
   filter.limit = static_cast<std::size_t>(*limit);
@@ -138,7 +129,7 @@ Result<JobFilter> read_filter(const Request& request) {
 }
 
 asio::awaitable<Result<Response>> kinds(Service* service, Request) {
-  co_return Response::json(200, json::serialize(json::object{{"items", kinds_json(*service)}, {"next", nullptr}}));
+  co_return http::page_answer(kinds_json(*service));
 }
 
 asio::awaitable<Result<Response>> minutes(Service* service, Request request) {
@@ -155,7 +146,7 @@ asio::awaitable<Result<Response>> minutes(Service* service, Request request) {
                      {"p99_ms", millis(minute.p99)},
                      {"max_ms", millis(minute.longest)}});
   }
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return http::page_answer(std::move(items));
 }
 
 asio::awaitable<Result<Response>> list(Service* service, Request request) {
@@ -165,8 +156,7 @@ asio::awaitable<Result<Response>> list(Service* service, Request request) {
   if (!page) co_return fail(std::move(page.error()));
   json::array items;
   for (const auto& job : page->jobs) items.push_back(job_json(job));
-  co_return Response::json(200,
-                           json::serialize(json::object{{"items", std::move(items)}, {"next", or_null(page->next)}}));
+  co_return http::page_answer(std::move(items), page->next);
 }
 
 asio::awaitable<Result<Response>> show(Service* service, Request request) {

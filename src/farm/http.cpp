@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <limits>
 
 #include "farm/format.h"
 #include "farm/post_reader.h"
 #include "farm/routes.h"
+#include "net/body.h"
+#include "net/page.h"
 
 namespace tiltyard::farm {
 namespace {
@@ -19,18 +21,10 @@ constexpr std::size_t kParseHere = 128 * 1024;
 constexpr std::size_t kLegacyMost = 2'000'000;
 constexpr std::chrono::seconds kLongestWait{60};
 constexpr std::size_t kMostVerdicts = 10'000;
+constexpr std::size_t kLongestWord = 1'000;  ///< bytes of a sender's, sploit's, team's or service's name
 
 std::unexpected<Error> invalid_body(std::string message) {
   return fail(Code::kInvalid, "invalid-body", std::move(message));
-}
-
-Result<json::value> parse_body(const std::string& body) {
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 8;
-  auto value = json::parse(body, error, {}, options);
-  if (error || !value.is_object()) return invalid_body("The body must be a JSON object.");
-  return value;
 }
 
 /// A member that is a text; empty when it is missing or null. False: it is something else.
@@ -66,14 +60,12 @@ asio::awaitable<Result<Response>> post_flags(FarmRef farm, Request request) {
 }
 
 asio::awaitable<Result<Response>> paste_text(FarmRef farm, Request request) {
-  auto body = parse_body(request.body);
-  if (!body) co_return fail(std::move(body.error()));
-  const auto& object = body->get_object();
-  std::string_view text, sploit = "manual", team, service;
-  if (!object.contains("text") || !text_member(object, "text", text) || !text_member(object, "sploit", sploit) ||
-      !text_member(object, "team", team) || !text_member(object, "service", service)) {
-    co_return invalid_body(R"(The body must be like {"text": "…", "sploit": "manual"}, all of it texts.)");
-  }
+  http::Body body(request.body);
+  const auto text = body.text("text", 0, request.body.size());
+  const auto sploit = body.maybe_text("sploit", 0, kLongestWord).value_or("manual");
+  const auto team = body.maybe_text("team", 0, kLongestWord).value_or("");
+  const auto service = body.maybe_text("service", 0, kLongestWord).value_or("");
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
   if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
   std::vector<NewFlag> flags;
   const auto config = farm.state->config;
@@ -107,25 +99,15 @@ json::object lease_json(const Lease& lease) {
 }
 
 asio::awaitable<Result<Response>> take_lease(FarmRef farm, Request request) {
-  auto body = request.body.empty() ? Result<json::value>(json::object{}) : parse_body(request.body);
-  if (!body) co_return fail(std::move(body.error()));
-  std::string_view name;
-  if (!text_member(body->get_object(), "sender", name)) co_return invalid_body("'sender' must be a text.");
-  std::int64_t most = 0;
-  if (const auto* value = body->get_object().if_contains("max")) {
-    if (!value->is_int64() || value->get_int64() < 1 ||
-        value->get_int64() > static_cast<std::int64_t>(kMostFlagsInPost))
-      co_return invalid_body("'max' must be a whole number from 1 to 10000.");
-    most = value->get_int64();
-  }
-  const auto text = request.query_value("wait");
-  std::int64_t wait = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), wait);
-  if (!text.empty() && (error != std::errc{} || end != text.data() + text.size() || wait < 0))
-    co_return fail(Code::kInvalid, "invalid-query", "'wait' must be a number of seconds from 0 to 60.");
-  std::string sender = name.empty() ? "sender at " + request.client_address : std::string(name);
+  auto body = http::Body::or_empty(request.body);
+  auto sender = body.maybe_text("sender", 0, kLongestWord).value_or("");
+  const auto most = body.maybe_number("max", 1, static_cast<std::int64_t>(kMostFlagsInPost)).value_or(0);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  const auto wait = http::query_number(request, "wait", 0, 0, std::numeric_limits<std::int32_t>::max());
+  if (!wait) co_return fail(wait.error());
+  if (sender.empty()) sender = "sender at " + request.client_address;
   auto got = co_await farm.service->lease(std::move(sender), static_cast<std::size_t>(most),
-                                          std::min(std::chrono::seconds{wait}, kLongestWait));
+                                          std::min(std::chrono::seconds{*wait}, kLongestWait));
   if (!got) co_return fail(std::move(got.error()));
   if (!*got) co_return Response::empty(204);
   co_return Response::json(200, json::serialize(lease_json(**got)));
@@ -153,9 +135,9 @@ Result<FlagVerdict> read_verdict(const json::value& value) {
 }
 
 Result<VerdictReport> read_report(const std::string& body) {
-  auto value = parse_body(body);
-  if (!value) return fail(std::move(value.error()));
-  const auto& object = value->get_object();
+  const auto read = http::json_object(body);
+  if (!read) return fail(read.error());
+  const auto& object = *read;
   VerdictReport report;
   std::string_view lease;
   if (!text_member(object, "lease", lease) || lease.empty()) return invalid_body("'lease' must be the lease's id.");

@@ -3,8 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "farm/format.h"
 #include "farm/routes.h"
+#include "net/body.h"
+#include "net/page.h"
 #include "net/problem.h"
 
 namespace tiltyard::farm {
@@ -31,18 +35,12 @@ asio::awaitable<Result<Response>> show_config(FarmRef farm, Request) {
 
 asio::awaitable<Result<Response>> put_config(FarmRef farm, Request request) {
   if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
-  boost::system::error_code error;
-  const auto body = json::parse(request.body, error);
-  const auto* text = !error && body.is_object() ? body.get_object().if_contains("text") : nullptr;
-  if (text == nullptr || !text->is_string())
-    co_return fail(Code::kInvalid, "invalid-body", R"(The body must be like {"text": "the whole farm.toml"}.)");
-  std::optional<std::uint64_t> version;
-  if (const auto* value = body.get_object().if_contains("version"); value != nullptr && !value->is_null()) {
-    if (!value->is_int64() || value->get_int64() < 0)
-      co_return fail(Code::kInvalid, "invalid-body", "'version' must be the number that came with the configuration.");
-    version = static_cast<std::uint64_t>(value->get_int64());
-  }
-  auto replaced = replace_config(*farm.state, std::string(text->get_string()), version);
+  http::Body body(request.body);
+  auto text = body.text("text", 0, request.body.size());
+  const auto version = body.maybe_number("version", 0, std::numeric_limits<std::int64_t>::max());
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  auto replaced = replace_config(*farm.state, std::move(text),
+                                 version ? std::optional(static_cast<std::uint64_t>(*version)) : std::nullopt);
   if (replaced) co_return config_answer(*farm.state);
   // The request is well-formed, what it carries is not (RFC 9110, 15.5.21).
   if (replaced.error().reason == reason::kConfigInvalid) co_return http::problem_with_status(422, replaced.error());
@@ -54,12 +52,11 @@ asio::awaitable<Result<Response>> teams(FarmRef farm, Request) {
   const auto& config = *farm.state->config;
   json::array items;
   for (const auto& team : config.teams) items.push_back(json::object{{"name", team.name}, {"address", team.address}});
-  const json::object out{{"items", std::move(items)},
-                         {"next", nullptr},
-                         {"flag_format", config.format->python()},
-                         {"flag_lifetime_s", static_cast<double>(config.flag_lifetime.count()) / 1000},
-                         {"submit_period_s", static_cast<double>(config.submit_period.count()) / 1000},
-                         {"version", config.version}};
+  auto out = http::page(std::move(items));
+  out["flag_format"] = config.format->python();
+  out["flag_lifetime_s"] = static_cast<double>(config.flag_lifetime.count()) / 1000;
+  out["submit_period_s"] = static_cast<double>(config.submit_period.count()) / 1000;
+  out["version"] = config.version;
   co_return Response::json(200, json::serialize(out));
 }
 

@@ -8,6 +8,7 @@
 #include "farm/routes.h"
 #include "farm/search.h"
 #include "farm/store.h"
+#include "net/page.h"
 
 namespace tiltyard::farm {
 namespace {
@@ -69,18 +70,6 @@ Result<> read_time(const Request& request, std::string_view name, std::optional<
   return {};
 }
 
-Result<std::uint64_t> read_number(const Request& request, std::string_view name, std::uint64_t otherwise,
-                                  std::uint64_t least, std::uint64_t most) {
-  const auto text = request.query_value(name);
-  if (text.empty()) return otherwise;
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most) {
-    return invalid_query("'" + std::string(name) + "' is not what it should be.");
-  }
-  return value;
-}
-
 /// A filter that is there but empty asks for those without a name.
 std::optional<std::string> named(const Request& request, std::string_view name) {
   auto value = request.query_value(name);
@@ -111,20 +100,20 @@ asio::awaitable<Result<Response>> list(FarmRef farm, Request request) {
   if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
   auto filter = read_filter(request);
   if (!filter) co_return fail(std::move(filter.error()));
-  const auto limit = read_number(request, "limit", 100, 1, 1000);
+  const auto limit = http::query_number(request, "limit", 100, 1, 1000);
   if (!limit) co_return fail(limit.error());
-  const auto before = read_number(request, "cursor", UINT32_MAX, 0, UINT32_MAX);
+  const auto before = http::query_number(request, "cursor", UINT32_MAX, 0, UINT32_MAX);
   if (!before) co_return fail(before.error());
   const auto& books = farm.state->books;
   // One more than asked for tells whether there is another page.
-  auto found = co_await search(&books, std::move(*filter), static_cast<std::uint32_t>(*before), *limit + 1);
-  const bool more = found.size() > *limit;
+  auto found = co_await search(&books, std::move(*filter), static_cast<std::uint32_t>(*before),
+                               static_cast<std::size_t>(*limit) + 1);
+  const bool more = found.size() > static_cast<std::size_t>(*limit);
   if (more) found.pop_back();
   json::array items;
   items.reserve(found.size());
   for (const auto flag : found) items.push_back(flag_json(books, flag));
-  const json::value next = more ? json::value(json::string(std::to_string(found.back()))) : json::value(nullptr);
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", next}}));
+  co_return http::page_answer(std::move(items), more ? std::optional(std::to_string(found.back())) : std::nullopt);
 }
 
 json::array attempts_json(const Attempts& attempts) {
@@ -265,9 +254,9 @@ asio::awaitable<Result<Response>> series(FarmRef farm, Request request) {
                                  {"skipped", counts.skipped},
                                  {"queued", counts.queued}});
   }
-  co_return Response::json(
-      200, json::serialize(
-               json::object{{"step_s", step == "10" ? 10 : 60}, {"items", std::move(items)}, {"next", nullptr}}));
+  auto out = http::page(std::move(items));
+  out["step_s"] = step == "10" ? 10 : 60;
+  co_return Response::json(200, json::serialize(out));
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "features/state.h"
+#include "net/body.h"
+#include "net/page.h"
 
 namespace tiltyard::features {
 namespace {
@@ -106,7 +108,7 @@ asio::awaitable<Result<Response>> mine(StatePtr state, Request request) {
 asio::awaitable<Result<Response>> list(StatePtr state, Request) {
   json::array items;
   for (const auto& name : names_of(*state)) items.push_back(to_json(*state->shown(name)));
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return http::page_answer(std::move(items));
 }
 
 std::unexpected<Error> unknown() { return fail(Code::kNotFound, "feature-unknown", "There is no such feature."); }
@@ -120,13 +122,9 @@ asio::awaitable<Result<Response>> show(StatePtr state, Request request) {
 asio::awaitable<Result<Response>> put(StatePtr state, Request request) {
   std::string name(request.param("name"));
   if (auto good = check_name(name); !good) co_return fail(std::move(good.error()));
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 4;
-  const auto body = json::parse(request.body, error, {}, options);
-  if (error || !body.is_object())
-    co_return invalid_body(R"(The body must be a JSON object like {"enabled": true, "percent": 10}.)");
-  auto feature = from_json(name, body.get_object());
+  const auto body = http::json_object(request.body);
+  if (!body) co_return fail(body.error());
+  auto feature = from_json(name, *body);
   if (!feature) co_return fail(std::move(feature.error()));
   const bool fresh = !state->all.contains(name);
   if (fresh && state->all.size() >= kMostFeatures) {

@@ -8,6 +8,9 @@
 #include <charconv>
 #include <unordered_map>
 
+#include "net/body.h"
+#include "net/page.h"
+
 namespace tiltyard::labs {
 namespace {
 
@@ -19,10 +22,6 @@ using http::Request;
 using http::Response;
 using identity::principal_of;
 using PartsRef = std::shared_ptr<const HttpParts>;
-
-std::unexpected<Error> invalid_body(std::string message) {
-  return fail(Code::kInvalid, "invalid-body", std::move(message));
-}
 
 /// "Prefer: wait=30" (RFC 7240), at most a minute; 0 without it.
 std::chrono::milliseconds wait_of(const Request& request) {
@@ -44,27 +43,12 @@ struct NewInstance {
   std::string context;
 };
 
-Result<NewInstance> parse_new_instance(const std::string& body) {
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 8;
-  const auto value = json::parse(body, error, {}, options);
-  if (error || !value.is_object())
-    return invalid_body(R"(The body must be a JSON object like {"template": "hello-web"}.)");
+Result<NewInstance> parse_new_instance(const std::string& bytes) {
+  http::Body body(bytes);
   NewInstance wanted;
-  for (const auto& item : value.get_object()) {
-    const bool known = item.key() == "template" || item.key() == "context";
-    if (!known)
-      return invalid_body(
-          fmt::format("Unknown member '{}'; known are template and context.", std::string(item.key()).substr(0, 40)));
-    if (!item.value().is_string()) return invalid_body(fmt::format("'{}' must be a text.", std::string(item.key())));
-    if (item.value().get_string().size() > 100)
-      return invalid_body(fmt::format("'{}' is too long.", std::string(item.key())));
-    const std::string text(item.value().get_string());
-    if (item.key() == "template") wanted.tmpl = TemplateId(text);
-    else wanted.context = text;
-  }
-  if (wanted.tmpl.empty()) return invalid_body("The member 'template' is missing: which template shall be started?");
+  wanted.tmpl = TemplateId(body.text("template", 1, 100));
+  wanted.context = body.maybe_text("context", 0, 100).value_or("");
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
   return wanted;
 }
 
@@ -115,18 +99,15 @@ Result<InstanceFilter> parse_filter(const Request& request) {
   if (!states) return fail(std::move(states.error()));
   filter.states = std::move(*states);
   filter.after = request.query_value("cursor");
-  if (const auto limit = request.query_value("limit"); !limit.empty()) {
-    const auto [end, error] = std::from_chars(limit.data(), limit.data() + limit.size(), filter.limit);
-    if (error != std::errc{} || end != limit.data() + limit.size() || filter.limit < 1 || filter.limit > 500) {
-      return fail(Code::kInvalid, "invalid-query", "limit must be a number from 1 to 500.");
-    }
-  }
+  const auto limit = http::query_number(request, "limit", filter.limit, 1, 500);
+  if (!limit) return fail(limit.error());
+  filter.limit = static_cast<int>(*limit);
   return filter;
 }
 
-json::value next_cursor(const std::vector<Instance>& rows, int limit) {
-  if (rows.size() < static_cast<std::size_t>(limit)) return nullptr;
-  return json::value(fmt::format("{}/{}", to_micros(rows.back().created_at), rows.back().id.str()));
+std::optional<std::string> next_cursor(const std::vector<Instance>& rows, int limit) {
+  if (rows.size() < static_cast<std::size_t>(limit)) return std::nullopt;
+  return fmt::format("{}/{}", to_micros(rows.back().created_at), rows.back().id.str());
 }
 
 /// Whether what is on disk says all there is to say: nothing is under way, and memory is not ahead.
@@ -172,8 +153,7 @@ asio::awaitable<Result<Response>> list_own(PartsRef parts, SentRef sent, std::st
     const auto live = parts->service.live(row.id);
     items.push_back(instance_view(parts->service, live ? live->instance : row, parts->address));
   }
-  auto text =
-      json::serialize(json::object{{"items", std::move(items)}, {"next", next_cursor(rows, InstanceFilter{}.limit)}});
+  auto text = json::serialize(http::page(std::move(items), next_cursor(rows, InstanceFilter{}.limit)));
   if (rest) sent->keep(owner, *own, text);
   co_return Response::json(200, std::move(text));
 }
@@ -191,8 +171,7 @@ asio::awaitable<Result<Response>> list(PartsRef parts, SentRef sent, Request req
     const auto live = parts->service.live(row.id);
     items.push_back(instance_view(parts->service, live ? live->instance : row, parts->address));
   }
-  const auto next = next_cursor(*rows, filter->limit);
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", next}}));
+  co_return http::page_answer(std::move(items), next_cursor(*rows, filter->limit));
 }
 
 asio::awaitable<Result<Response>> show(PartsRef parts, Request request) {
@@ -235,7 +214,7 @@ asio::awaitable<Result<Response>> list_templates(PartsRef parts, Request request
     if (!staff && !tmpl->active) continue;
     items.push_back(template_view(parts->service, entry, staff));
   }
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return http::page_answer(std::move(items));
 }
 
 asio::awaitable<Result<Response>> show_template(PartsRef parts, Request request) {

@@ -10,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "labs/http.h"
+#include "net/body.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -24,6 +25,7 @@ using PartsRef = std::shared_ptr<const HttpParts>;
 
 constexpr std::size_t kExecOutputLimit = 1024 * 1024;  // bytes of each stream
 constexpr std::chrono::seconds kExecDeadline{120};
+constexpr std::size_t kLongestWord = 64 * 1024;  // bytes of one of a command
 
 /// The machine that the caller means: named, or the first endpoint's, or the first.
 Result<engine::Handle> machine_of(const Instance& instance, const std::string& wanted) {
@@ -97,23 +99,12 @@ struct Command {
   std::vector<std::string> words;
 };
 
-Result<Command> parse_command(const std::string& body) {
-  constexpr char kForm[] = R"(The body must be a JSON object like {"command": ["id"]}.)";
-  boost::system::error_code error;
-  const auto value = json::parse(body, error);
-  if (error || !value.is_object()) return fail(Code::kInvalid, "invalid-body", kForm);
+Result<Command> parse_command(const std::string& bytes) {
+  http::Body body(bytes);
   Command command;
-  if (const auto* machine = value.get_object().if_contains("machine"); machine && machine->is_string()) {
-    command.machine = std::string(machine->get_string());
-  }
-  const auto* words = value.get_object().if_contains("command");
-  if (!words || !words->is_array() || words->get_array().empty() || words->get_array().size() > 256) {
-    return fail(Code::kInvalid, "invalid-body", kForm);
-  }
-  for (const auto& word : words->get_array()) {
-    if (!word.is_string()) return fail(Code::kInvalid, "invalid-body", kForm);
-    command.words.emplace_back(word.get_string());
-  }
+  command.words = body.texts("command", 1, 256, kLongestWord);
+  command.machine = body.maybe_text("machine", 0, 100).value_or("");
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
   return command;
 }
 

@@ -7,6 +7,8 @@
 
 #include "labs/events.h"
 #include "labs/http.h"
+#include "net/body.h"
+#include "net/page.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -48,7 +50,7 @@ asio::awaitable<Result<Response>> usage(PartsRef parts, Request request) {
                      {"cpu_seconds", row.cpu_seconds},
                      {"memory_gib_hours", row.memory_gib_hours}});
   }
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return http::page_answer(std::move(items));
 }
 
 asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
@@ -78,8 +80,9 @@ asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
                       {"under_way", load.under_way},
                       {"waiting", load.waiting},
                       {"per_second", load.per_second > 0 ? json::value(load.per_second) : json::value(nullptr)}};
-  const json::object answer{{"items", json::array{std::move(engine)}}, {"next", nullptr}};
-  co_return Response::json(200, json::serialize(answer));
+  json::array items;
+  items.push_back(std::move(engine));
+  co_return http::page_answer(std::move(items));
 }
 
 asio::awaitable<Result<Response>> pools(PartsRef parts, Request) {
@@ -94,99 +97,48 @@ asio::awaitable<Result<Response>> pools(PartsRef parts, Request) {
                      {"max", pool.max},
                      {"reason", pool.reason.empty() ? json::value(nullptr) : json::value(pool.reason)}});
   }
-  co_return Response::json(200, json::serialize(json::object{{"items", std::move(items)}, {"next", nullptr}}));
+  co_return http::page_answer(std::move(items));
 }
 
-std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "invalid-body", std::move(message)); }
-
-Result<std::int64_t> whole(const json::value& value, std::string_view name, std::int64_t least, std::int64_t most) {
-  if (!value.is_int64() || value.get_int64() < least || value.get_int64() > most) {
-    return invalid(fmt::format("'{}' must be a whole number from {} to {}.", name, least, most));
-  }
-  return value.get_int64();
+std::optional<int> small(std::optional<std::int64_t> number) {
+  return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
 }
 
-Result<> read_limits(const json::value& value, Override& change) {
-  if (!value.is_object()) return invalid("'limits' must be an object.");
-  for (const auto& item : value.get_object()) {
-    if (item.key() == "cpus") {
-      const bool good =
-          item.value().is_number() && item.value().to_number<double>() > 0 && item.value().to_number<double>() <= 256;
-      if (!good) return invalid("'limits.cpus' must be a number from above 0 to 256.");
-      change.cpus = item.value().to_number<double>();
-    } else if (item.key() == "memory_bytes") {
-      auto memory = whole(item.value(), "limits.memory_bytes", 4 << 20, std::int64_t{1} << 42);
-      if (!memory) return fail(std::move(memory.error()));
-      change.memory = *memory;
-    } else if (item.key() == "pids") {
-      auto pids = whole(item.value(), "limits.pids", 1, 1'000'000);
-      if (!pids) return fail(std::move(pids.error()));
-      change.pids = *pids;
-    } else {
-      return invalid(
-          fmt::format("Unknown limit '{}'; known are cpus, memory_bytes and pids.", std::string(item.key())));
-    }
-  }
-  return {};
+/// `to` becomes what is said, if something is.
+template <class T>
+void take(std::optional<T> said, std::optional<T>& to) {
+  if (said) to = std::move(said);
 }
 
-Result<> read_lease(const json::value& value, Override& change) {
-  if (!value.is_object()) return invalid("'lease' must be an object.");
-  for (const auto& item : value.get_object()) {
-    auto seconds = whole(item.value(), item.key(), 0, 366 * 86'400);
-    if (!seconds) return fail(std::move(seconds.error()));
-    if (item.key() == "timeout_s") change.timeout = std::chrono::seconds{std::max<std::int64_t>(1, *seconds)};
-    else if (item.key() == "extend_s") change.extend_by = std::chrono::seconds{*seconds};
-    else
-      return invalid(
-          fmt::format("Unknown lease number '{}'; known are timeout_s and extend_s.", std::string(item.key())));
-  }
-  return {};
+void read_limits(http::Body body, Override& change) {
+  take(body.maybe_real("cpus", 0.001, 256), change.cpus);
+  take(body.maybe_number("memory_bytes", 4 << 20, std::int64_t{1} << 42), change.memory);
+  take(body.maybe_number("pids", 1, 1'000'000), change.pids);
 }
 
-Result<> read_pool(const json::value& value, Override& change) {
-  if (!value.is_object()) return invalid("'pool' must be an object.");
-  for (const auto& item : value.get_object()) {
-    auto count = whole(item.value(), item.key(), 0, 10'000);
-    if (!count) return fail(std::move(count.error()));
-    if (item.key() == "min") change.pool_min = static_cast<int>(*count);
-    else if (item.key() == "max") change.pool_max = static_cast<int>(*count);
-    else
-      return invalid(
-          fmt::format("Unknown pool number '{}'; known are min and max.", std::string(item.key()).substr(0, 40)));
-  }
-  if (change.pool_min && change.pool_max && *change.pool_min > *change.pool_max) {
-    return invalid("'pool.min' must not be more than 'pool.max'.");
-  }
-  return {};
+void read_lease(http::Body body, Override& change) {
+  constexpr std::int64_t kYear = 366 * 86'400;
+  if (const auto timeout = body.maybe_number("timeout_s", 0, kYear))
+    change.timeout = std::chrono::seconds{std::max<std::int64_t>(1, *timeout)};
+  if (const auto extend = body.maybe_number("extend_s", 0, kYear)) change.extend_by = std::chrono::seconds{*extend};
+}
+
+void read_pool(http::Body body, Override& change) {
+  take(small(body.maybe_number("min", 0, 10'000)), change.pool_min);
+  take(small(body.maybe_number("max", 0, 10'000)), change.pool_max);
+  if (change.pool_min && change.pool_max && *change.pool_min > *change.pool_max)
+    body.refuse("'pool.min' must not be more than 'pool.max'.");
 }
 
 /// Adds what the body says to what was changed before.
-Result<Override> read_change(const std::string& body, Override change) {
-  boost::system::error_code error;
-  const auto value = json::parse(body, error);
-  if (error || !value.is_object()) return invalid(R"(The body must be a JSON object like {"active": false}.)");
-  for (const auto& item : value.get_object()) {
-    Result<> read;
-    if (item.key() == "active") {
-      if (!item.value().is_bool()) return invalid("'active' must be true or false.");
-      change.active = item.value().get_bool();
-    } else if (item.key() == "max_instances") {
-      auto most = whole(item.value(), "max_instances", 0, 1'000'000);
-      if (!most) return fail(std::move(most.error()));
-      change.max_instances = static_cast<int>(*most);
-    } else if (item.key() == "pool") {
-      read = read_pool(item.value(), change);
-    } else if (item.key() == "limits") {
-      read = read_limits(item.value(), change);
-    } else if (item.key() == "lease") {
-      read = read_lease(item.value(), change);
-    } else {
-      return invalid(fmt::format("Unknown member '{}'; known are active, max_instances, pool, limits and lease.",
-                                 std::string(item.key()).substr(0, 40)));
-    }
-    if (!read) return fail(std::move(read.error()));
-  }
+Result<Override> read_change(const std::string& bytes, Override change) {
+  http::Body body(bytes);
+  take(body.maybe_flag("active"), change.active);
+  take(small(body.maybe_number("max_instances", 0, 1'000'000)), change.max_instances);
+  if (auto pool = body.maybe_inside("pool")) read_pool(std::move(*pool), change);
+  if (auto limits = body.maybe_inside("limits")) read_limits(std::move(*limits), change);
+  if (auto lease = body.maybe_inside("lease")) read_lease(std::move(*lease), change);
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
   return change;
 }
 

@@ -1,8 +1,8 @@
 // The limiters in front of the API: by address before anybody is asked who they are, the others behind that.
-#include <boost/json/parse.hpp>
-
 #include <algorithm>
 
+#include "base/text.h"
+#include "net/body.h"
 #include "rates/rates.h"
 
 namespace tiltyard::rates {
@@ -24,17 +24,11 @@ std::vector<std::string_view> limits_of(const limits::Service& service, const ho
 
 /// The name that somebody wants to sign in with, or have mail sent to: as it is compared, without regard to case.
 std::string name_in(const http::Request& request) {
-  boost::system::error_code error;
-  boost::json::parse_options options;
-  options.max_depth = 4;
-  const auto body = boost::json::parse(request.body, error, {}, options);
-  if (error || !body.is_object()) return {};
+  const auto body = http::json_object(request.body);
+  if (!body) return {};
   for (const auto* key : {"name", "email"}) {
-    const auto* value = body.get_object().if_contains(key);
-    if (value == nullptr || !value->is_string()) continue;
-    std::string name(value->get_string());
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    return name;
+    const auto* value = body->if_contains(key);
+    if (value != nullptr && value->is_string()) return lower(value->get_string());
   }
   return {};
 }

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "net/body.h"
+#include "net/page.h"
 #include "rates/rates.h"
 
 namespace tiltyard::rates {
@@ -39,52 +41,26 @@ json::object limiter_json(const limits::Service& service, const http::Router& ro
   return out;
 }
 
-std::unexpected<Error> invalid_body(std::string message) {
-  return fail(Code::kInvalid, "invalid-body", std::move(message));
-}
-
 struct Change {
   std::size_t limiter = 0;
   std::optional<Rates> rates;
 };
 
-Result<> read_number(const json::value& value, std::string_view name, std::int64_t least, std::int64_t most,
-                     std::int64_t& into) {
-  if (!value.is_int64() || value.get_int64() < least || value.get_int64() > most) {
-    return invalid_body(fmt::format("'{}' must be a whole number from {} to {}.", name, least, most));
-  }
-  into = value.get_int64();
-  return {};
-}
-
 /// {"name": …} with burst, rate and per_day, of which those that are missing stay; or {"name": …, "reset": true}.
-Result<Change> read_change(const limits::Service& service, const std::string& body) {
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 4;
-  const auto value = json::parse(body, error, {}, options);
-  if (error || !value.is_object())
-    return invalid_body(R"(The body must be a JSON object like {"name": "list-read", "burst": 50, "rate": 100}.)");
-  const auto& object = value.get_object();
-  const auto* name = object.if_contains("name");
-  if (name == nullptr || !name->is_string()) return invalid_body("'name' is missing: which limiter?");
-  const auto place = service.find(name->get_string());
+Result<Change> read_change(const limits::Service& service, const std::string& bytes) {
+  http::Body body(bytes);
+  const auto name = body.text("name", 1, 100);
+  const auto burst = body.maybe_number("burst", 1, kMostRate), rate = body.maybe_number("rate", 1, kMostRate);
+  const bool unlimited = body.is_null("per_day");
+  const auto per_day = body.maybe_number("per_day", 1, kMostPerDay);
+  const bool reset = body.maybe_flag("reset").value_or(false);
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
+  const auto place = service.find(name);
   if (!place) return fail(Code::kNotFound, "limiter-unknown", "There is no such limiter.");
   Rates rates = service.rates(*place);
-  bool reset = false;
-  for (const auto& item : object) {
-    Result<> read;
-    if (item.key() == "name") continue;
-    if (item.key() == "burst") read = read_number(item.value(), "burst", 1, kMostRate, rates.burst);
-    else if (item.key() == "rate") read = read_number(item.value(), "rate", 1, kMostRate, rates.rate);
-    else if (item.key() == "per_day" && item.value().is_null()) rates.per_day = 0;
-    else if (item.key() == "per_day") read = read_number(item.value(), "per_day", 1, kMostPerDay, rates.per_day);
-    else if (item.key() == "reset" && item.value().is_bool()) reset = item.value().get_bool();
-    else
-      return invalid_body(fmt::format("Unknown member '{}'; known are name, burst, rate, per_day and reset.",
-                                      std::string(item.key()).substr(0, 40)));
-    if (!read) return fail(std::move(read.error()));
-  }
+  rates.burst = burst.value_or(rates.burst);
+  rates.rate = rate.value_or(rates.rate);
+  rates.per_day = unlimited ? 0 : per_day.value_or(rates.per_day);
   if (reset || rates == service.limiters()[*place].standard) return Change{*place, std::nullopt};
   return Change{*place, rates};
 }
@@ -106,10 +82,9 @@ asio::awaitable<Result<Response>> list(PartsRef parts, Request) {
     if (route.limits.names().empty())
       free.push_back(json::object{{"route", route.name()}, {"why", route.limits.because()}});
   }
-  const json::object answer{{"items", std::move(items)},
-                            {"next", nullptr},
-                            {"counted_in", parts->service.counted_in()},
-                            {"free", std::move(free)}};
+  auto answer = http::page(std::move(items));
+  answer["counted_in"] = parts->service.counted_in();
+  answer["free"] = std::move(free);
   co_return Response::json(200, json::serialize(answer));
 }
 

@@ -83,5 +83,7 @@ def test_R15_1_one_thread_is_enough(make_server):
     assert fetch(endpoint(instance)["url"])[0] == 200
     said = player.post(f"/instances/{instance['id']}/exec", {"command": ["echo", "hello"]})
     assert said.expect(200).json["stdout"] == "hello\n"
+    for wrong in ({"command": ["echo"], "comand": ["id"]}, {"command": []}, {"command": "id"}, {"command": ["id"], "machine": 7}):
+        player.post(f"/instances/{instance['id']}/exec", wrong).expect(400, "invalid-body")
     player.stop(instance["id"])
     server.stop()
