@@ -90,7 +90,7 @@ Result<> Capability::make(house::Ground& ground) {
 
 void Capability::routes(house::Routes& routes) { service_->add_routes(routes); }
 
-asio::awaitable<Result<>> Capability::start() { co_return service_->prepare(); }
+asio::awaitable<Result<>> Capability::start() { co_return co_await service_->prepare(); }
 
 asio::awaitable<Result<>> Capability::open() {
   auto link = co_await service_->setup_link();

@@ -6,6 +6,7 @@
 #include "identity/names.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
+#include "net/body.h"
 #include "observe/log.h"
 
 namespace tiltyard::identity {
@@ -27,29 +28,21 @@ struct NewAccount {
   Secret password;
 };
 
-Result<NewAccount> read_wanted(const Service::State& state, const json::object& body) {
-  if (auto known = check_keys(body, {"name", "password", "email", "code"}); !known)
-    return fail(std::move(known.error()));
+Result<NewAccount> read_wanted(const Service::State& state, std::string_view bytes) {
+  http::Body body(bytes);
   NewAccount wanted;
-  auto name = text_field(body, "name");
-  if (!name) return fail(std::move(name.error()));
-  if (auto good = check_name("name", *name); !good) return fail(std::move(good.error()));
-  wanted.name = std::move(*name);
-  auto password = text_field(body, "password");
-  if (!password) return fail(std::move(password.error()));
-  wanted.password = Secret(std::move(*password));
+  wanted.name = body.text("name", 0, kLongestField);
+  wanted.password = Secret(body.text("password", 0, kLongestField));
+  wanted.email = body.maybe_text("email", 0, kLongestField).value_or("");
+  const auto code = body.maybe_text("code", 0, kLongestField).value_or("");
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
+  if (auto good = check_name("name", wanted.name); !good) return fail(std::move(good.error()));
   if (auto good = check_password(wanted.password.reveal(), wanted.name, state.options.password_min); !good)
     return fail(std::move(good.error()));
-  auto email = optional_text(body, "email");
-  if (!email) return fail(std::move(email.error()));
-  wanted.email = email->value_or(std::nullopt).value_or("");
   if (!wanted.email.empty()) {
     if (auto good = check_email(wanted.email); !good) return fail(std::move(good.error()));
   }
-  auto code = optional_text(body, "code");
-  if (!code) return fail(std::move(code.error()));
-  const auto typed = code->value_or(std::nullopt).value_or("");
-  if (!typed.empty()) wanted.code_hash = code_hash(typed);
+  if (!code.empty()) wanted.code_hash = code_hash(code);
   return wanted;
 }
 
@@ -84,9 +77,7 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
   if (state->options.registration == Registration::kOff || !state->on("local")) {
     co_return fail(Code::kForbidden, "registration-off", "Accounts are made by the staff here; ask them for one.");
   }
-  auto body = parse_body(request);
-  if (!body) co_return fail(std::move(body.error()));
-  auto wanted = read_wanted(*state, *body);
+  auto wanted = read_wanted(*state, request.body);
   if (!wanted) co_return fail(std::move(wanted.error()));
   auto visitor = visitor_of(*state, request);
   const auto attempt = "register|" + visitor.address;
@@ -147,32 +138,27 @@ asio::awaitable<Answered> ask_reset(StatePtr state, http::Request request) {
   if (!state->options.mail || !state->on("local")) {
     co_return fail(Code::kForbidden, "mail-off", "This server sends no mail. Ask the staff for a sign-in link.");
   }
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  auto email = text_field(*body, "email");
-  if (!email) co_return fail(std::move(email.error()));
-  if (auto good = check_email(*email); !good) co_return fail(std::move(good.error()));
+  http::Body body(request.body);
+  auto email = body.text("email", 0, kLongestField);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  if (auto good = check_email(email); !good) co_return fail(std::move(good.error()));
   // A mailbox is not flooded, whoever asks; and that it is not is not told either.
-  if (state->attempts.begin("reset|" + fold_case(*email), state->clock.now())) {
+  if (state->attempts.begin("reset|" + fold_address(email), state->clock.now())) {
     const auto executor = co_await asio::this_coro::executor;
     state->gate.spawn(executor, "reset letter",
-                      send_reset(state, std::move(*email), site_url(*state, request), actor_of(*state, request)));
+                      send_reset(state, std::move(email), site_url(*state, request), actor_of(*state, request)));
   }
   co_return http::Response::empty(202);
 }
 
 asio::awaitable<Answered> reset_password(StatePtr state, http::Request request) {
   if (auto ours = check_same_origin(request); !ours) co_return fail(std::move(ours.error()));
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  if (auto known = check_keys(*body, {"token", "new"}); !known) co_return fail(std::move(known.error()));
-  auto token = text_field(*body, "token");
-  if (!token) co_return fail(std::move(token.error()));
-  auto typed = text_field(*body, "new");
-  if (!typed) co_return fail(std::move(typed.error()));
-  const Secret fresh(std::move(*typed));
-  if (!looks_like_random_value(*token)) co_return credentials_wrong("not a link");
-  const auto link = fingerprint(*token);
+  http::Body body(request.body);
+  const auto token = body.text("token", 0, kLongestField);
+  const Secret fresh(body.text("new", 0, kLongestField));
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  if (!looks_like_random_value(token)) co_return credentials_wrong("not a link");
+  const auto link = fingerprint(token);
   auto peek = [link, now = state->clock.now()](soci::session& sql) {
     return sql::user_of_link(sql, link, now, sql::kResetLink);
   };

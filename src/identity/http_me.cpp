@@ -8,6 +8,8 @@
 #include "identity/names.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
+#include "net/body.h"
+#include "net/page.h"
 #include "observe/log.h"
 
 namespace tiltyard::identity {
@@ -29,11 +31,10 @@ asio::awaitable<Answered> me(StatePtr state, http::Request request) {
 
 /// Whether `old` is the user's password, counted like a sign-in: a borrowed session must not be a way to guess it. Who
 /// has none must have signed in lately.
-asio::awaitable<Result<>> check_old_password(StatePtr state, Principal who, sql::User user, json::object body,
-                                             std::string field) {
+asio::awaitable<Result<>> check_old_password(StatePtr state, Principal who, sql::User user,
+                                             std::optional<std::string> old, std::string field) {
   if (user.password_hash.empty()) co_return check_proof(*state, who);
-  auto old = text_field(body, field);
-  if (!old) co_return fail(std::move(old.error()));
+  if (!old) co_return fail(Code::kInvalid, "invalid-body", fmt::format("'{}' is missing.", field));
   const auto key = "password|" + user.id;
   if (auto free = state->attempts.begin(key, state->clock.now()); !free) co_return fail(std::move(free.error()));
   Secret typed(std::move(*old));
@@ -50,12 +51,10 @@ asio::awaitable<Result<>> check_old_password(StatePtr state, Principal who, sql:
 asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
   const auto principal = principal_of(request);
   if (principal.kind != "user") co_return fail(Code::kForbidden, "forbidden", "Only accounts have a password.");
-  auto body = parse_body(request);
-  if (!body) co_return fail(std::move(body.error()));
-  if (auto known = check_keys(*body, {"old", "new"}); !known) co_return fail(std::move(known.error()));
-  auto typed = text_field(*body, "new");
-  if (!typed) co_return fail(std::move(typed.error()));
-  Secret fresh(std::move(*typed));
+  http::Body body(request.body);
+  Secret fresh(body.text("new", 0, kLongestField));
+  auto old = body.maybe_text("old", 0, kLongestField);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
   if (auto good = check_password(fresh.reveal(), principal.name, state->options.password_min); !good)
     co_return fail(std::move(good.error()));
 
@@ -65,7 +64,7 @@ asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
   const auto user = co_await state->store.read(std::move(find));
   if (!user) co_return fail(user.error());
   if (!*user) co_return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
-  if (auto right = co_await check_old_password(state, principal, **user, *body, "old"); !right)
+  if (auto right = co_await check_old_password(state, principal, **user, std::move(old), "old"); !right)
     co_return fail(std::move(right.error()));
   const auto hash = co_await state->hasher.hash(std::move(fresh));
   if (!hash) co_return fail(hash.error());
@@ -101,13 +100,11 @@ asio::awaitable<Answered> set_password(StatePtr state, http::Request request) {
 asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
   const auto principal = principal_of(request);
   if (principal.kind != "user") co_return fail(Code::kForbidden, "forbidden", "Only accounts have an e-mail address.");
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  if (auto known = check_keys(*body, {"email", "password"}); !known) co_return fail(std::move(known.error()));
-  auto email = optional_text(*body, "email");
-  if (!email) co_return fail(std::move(email.error()));
-  if (!*email) co_return fail(Code::kInvalid, "invalid-body", "The body has no \"email\".");
-  const auto address = (*email)->value_or("");
+  http::Body body(request.body);
+  const bool cleared = body.is_null("email");
+  const auto address = cleared ? body.maybe_text("email", 0, 0).value_or("") : body.text("email", 0, kLongestField);
+  auto password = body.maybe_text("password", 0, kLongestField);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
   if (!address.empty()) {
     if (auto good = check_email(address); !good) co_return fail(std::move(good.error()));
   }
@@ -117,7 +114,7 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
   const auto user = co_await state->store.read(std::move(find));
   if (!user) co_return fail(user.error());
   if (!*user) co_return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
-  if (auto right = co_await check_old_password(state, principal, **user, *body, "password"); !right)
+  if (auto right = co_await check_old_password(state, principal, **user, std::move(password), "password"); !right)
     co_return fail(std::move(right.error()));
   auto work = [id = principal.user.str(), address,
                actor = actor_of(*state, request)](soci::session& sql) -> Result<sql::User> {
@@ -140,17 +137,15 @@ asio::awaitable<Answered> change_me(StatePtr state, http::Request request) {
 
 /// {"strategy", and "password" or "token"}: as for a sign-in, and no other session.
 asio::awaitable<Answered> prove_me(StatePtr state, http::Request request) {
-  auto body = parse_body(request);
-  if (!body) co_return fail(std::move(body.error()));
-  if (auto known = check_keys(*body, {"strategy", "password", "token"}); !known)
-    co_return fail(std::move(known.error()));
-  auto strategy = text_field(*body, "strategy");
-  if (!strategy) co_return fail(std::move(strategy.error()));
-  if (*strategy == "oidc") {
+  http::Body body(request.body);
+  const auto strategy = body.text("strategy", 0, kLongestField);
+  for (const auto* name : {"password", "token"}) body.any(name);  // the strategy's
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  if (strategy == "oidc") {
     co_return fail(Code::kInvalid, "invalid-body",
                    "A provider is asked in the browser: go to /api/v1/auth/oidc/NAME/start?again=1.");
   }
-  auto work = prove_by(state, std::move(*body), visitor_of(*state, request), principal_of(request));
+  auto work = prove_by(state, body.object(), visitor_of(*state, request), principal_of(request));
   auto done = co_await std::move(work);
   if (!done) co_return fail(std::move(done.error()));
   co_return http::Response::empty(204);
@@ -180,21 +175,16 @@ asio::awaitable<Answered> list_tokens(StatePtr state, http::Request request) {
     if (known != nullptr) token.last_used_at = std::max(token.last_used_at, known->touched);
     items.push_back(token_json(token));
   }
-  json::object body;
-  body["items"] = std::move(items);
-  body["next"] = nullptr;
-  co_return json_answer(200, body);
+  co_return http::page_answer(std::move(items));
 }
 
 /// The scopes that are asked for; without any, all that who asks has himself. Never more than those.
-Result<unsigned> read_scopes(const json::object& body, unsigned own) {
-  const auto* list = body.if_contains("scopes");
-  if (list == nullptr || list->is_null()) return own;
-  if (!list->is_array() || list->get_array().empty())
-    return fail(Code::kInvalid, "invalid-body", "\"scopes\" is a list of at least one scope.");
+Result<unsigned> read_scopes(const std::optional<std::vector<std::string>>& words, unsigned own) {
+  if (!words) return own;
+  if (words->empty()) return fail(Code::kInvalid, "invalid-body", "'scopes' must name at least one scope.");
   unsigned scopes = 0;
-  for (const auto& one : list->get_array()) {
-    auto scope = parse_scope(one.is_string() ? std::string_view(one.get_string()) : std::string_view());
+  for (const auto& word : *words) {
+    auto scope = parse_scope(word);
     if (!scope) return fail(std::move(scope.error()));
     scopes |= static_cast<unsigned>(*scope);
   }
@@ -204,26 +194,20 @@ Result<unsigned> read_scopes(const json::object& body, unsigned own) {
 }
 
 /// Name, scopes and end of a token that somebody wants.
-Result<sql::Token> read_token(const json::object& body, unsigned own, TimePoint now) {
-  if (auto known = check_keys(body, {"name", "expires_in_s", "scopes"}); !known) return fail(std::move(known.error()));
-  auto name = text_field(body, "name");
-  if (!name) return fail(std::move(name.error()));
-  if (auto good = check_name("name", *name, kLongestTokenName); !good) return fail(std::move(good.error()));
+Result<sql::Token> read_token(std::string_view bytes, unsigned own, TimePoint now) {
+  http::Body body(bytes);
   sql::Token token;
   token.id = new_ulid();
-  token.name = std::move(*name);
+  token.name = body.text("name", 0, kLongestField);
   token.created_at = now;
-  const auto scopes = read_scopes(body, own);
+  const auto words = body.maybe_texts("scopes", 100, 100);
+  if (const auto lives = body.maybe_number("expires_in_s", 1, kLongestToken))
+    token.expires_at = now + std::chrono::seconds{*lives};
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
+  if (auto good = check_name("name", token.name, kLongestTokenName); !good) return fail(std::move(good.error()));
+  const auto scopes = read_scopes(words, own);
   if (!scopes) return fail(scopes.error());
   token.scopes = scopes_text(*scopes);
-  const auto* lives = body.if_contains("expires_in_s");
-  if (lives == nullptr || lives->is_null()) return token;
-  const auto seconds = lives->is_int64() ? lives->get_int64() : 0;
-  if (seconds < 1 || seconds > kLongestToken) {
-    return fail(Code::kInvalid, "invalid-body",
-                fmt::format("\"expires_in_s\" is a whole number of seconds from 1 to {}.", kLongestToken));
-  }
-  token.expires_at = now + std::chrono::seconds{seconds};
   return token;
 }
 
@@ -245,9 +229,7 @@ asio::awaitable<Answered> create_token(StatePtr state, http::Request request) {
   // A token works from everywhere, a seat only from its address.
   if (principal.kind == "address")
     co_return fail(Code::kForbidden, "forbidden", "A seat without an account cannot have tokens.");
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  auto token = read_token(*body, principal.scopes, state->clock.now());
+  auto token = read_token(request.body, principal.scopes, state->clock.now());
   if (!token) co_return fail(std::move(token.error()));
   const auto secret = new_token();
   token->hash = fingerprint(secret.reveal());

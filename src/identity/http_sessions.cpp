@@ -3,6 +3,7 @@
 
 #include "bus/event_log.h"
 #include "identity/state.h"
+#include "net/page.h"
 
 namespace tiltyard::identity {
 namespace {
@@ -37,7 +38,7 @@ asio::awaitable<Answered> list(StatePtr state, std::string user, std::string cur
   if (!sessions) co_return fail(sessions.error());
   json::array items;
   for (const auto& session : *sessions) items.push_back(session_json(session, current));
-  co_return json_answer(200, {{"items", std::move(items)}, {"next", nullptr}});
+  co_return http::page_answer(std::move(items));
 }
 
 /// Ends one session (by its short id) or, with an empty one, all but `keep`.
@@ -121,7 +122,7 @@ asio::awaitable<Answered> list_permissions(StatePtr state, http::Request) {
     item["proof"] = route.rights.proof == Proof::kFresh;
     items.push_back(std::move(item));
   }
-  co_return json_answer(200, {{"items", std::move(items)}, {"next", nullptr}});
+  co_return http::page_answer(std::move(items));
 }
 
 }  // namespace

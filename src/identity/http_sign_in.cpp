@@ -4,6 +4,7 @@
 #include "bus/event_log.h"
 #include "identity/oidc.h"
 #include "identity/state.h"
+#include "net/body.h"
 
 namespace tiltyard::identity {
 namespace {
@@ -46,7 +47,7 @@ asio::awaitable<Answered> auth(StatePtr state, http::Request) {
 
 asio::awaitable<Answered> sign_in(StatePtr state, http::Request request) {
   if (auto ours = check_same_origin(request); !ours) co_return fail(std::move(ours.error()));
-  auto body = parse_body(request);
+  auto body = http::json_object(request.body);
   if (!body) co_return fail(std::move(body.error()));
   if (const auto* strategy = body->if_contains("strategy");
       strategy != nullptr && strategy->is_string() && strategy->get_string() == "oidc") {

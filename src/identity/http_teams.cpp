@@ -5,6 +5,8 @@
 #include "identity/names.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
+#include "net/body.h"
+#include "net/page.h"
 #include "observe/log.h"
 
 namespace tiltyard::identity {
@@ -84,15 +86,13 @@ http::Response with_cookie(const StatePtr& state, const http::Request& request, 
 asio::awaitable<Answered> join(StatePtr state, http::Request request) {
   const auto who = principal_of(request);
   if (who.kind == "service") co_return fail(Code::kForbidden, "forbidden", "The admin token plays in no team.");
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  if (auto known = check_keys(*body, {"code"}); !known) co_return fail(std::move(known.error()));
-  auto code = text_field(*body, "code");
-  if (!code) co_return fail(std::move(code.error()));
+  http::Body body(request.body);
+  const auto code = body.text("code", 0, kLongestField);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
   const auto attempt = "team|" + who.user.str();
   if (auto free = state->attempts.begin(attempt, state->clock.now()); !free) co_return fail(std::move(free.error()));
   const auto value = new_random_value();
-  auto work = [who, hash = code_hash(*code), fresh = fingerprint(value.reveal()), actor = actor_of(*state, request),
+  auto work = [who, hash = code_hash(code), fresh = fingerprint(value.reveal()), actor = actor_of(*state, request),
                now = state->clock.now()](soci::session& sql) -> Result<std::optional<TimePoint>> {
     const auto user = sql::user_by_id(sql, who.user.str());
     if (!user) return fail(Code::kUnauthenticated, "not-signed-in", "This account is gone.");
@@ -182,19 +182,14 @@ asio::awaitable<Answered> list_teams(StatePtr state, http::Request request) {
   if (more) teams->pop_back();
   json::array items;
   for (const auto& team : *teams) items.push_back(team_body(team));
-  json::object body;
-  body["items"] = std::move(items);
-  body["next"] = more ? json::value(teams->back().id) : json::value(nullptr);
-  co_return json_answer(200, body);
+  co_return http::page_answer(std::move(items), more ? http::Cursor(teams->back().id) : http::Cursor());
 }
 
 Result<std::string> read_name(const http::Request& request) {
-  const auto body = parse_body(request);
-  if (!body) return fail(body.error());
-  if (auto known = check_keys(*body, {"name"}); !known) return fail(std::move(known.error()));
-  auto name = text_field(*body, "name");
-  if (!name) return name;
-  if (auto good = check_name("name", *name); !good) return fail(std::move(good.error()));
+  http::Body body(request.body);
+  auto name = body.text("name", 0, kLongestField);
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
+  if (auto good = check_name("name", name); !good) return fail(std::move(good.error()));
   return name;
 }
 
@@ -307,52 +302,36 @@ asio::awaitable<Answered> list_invitations(StatePtr state, http::Request) {
   if (!all) co_return fail(all.error());
   json::array items;
   for (const auto& one : *all) items.push_back(invitation_json(one));
-  co_return json_answer(200, {{"items", std::move(items)}, {"next", nullptr}});
+  co_return http::page_answer(std::move(items));
 }
 
-Result<std::int64_t> number_field(const json::object& body, std::string_view name, std::int64_t usual,
-                                  std::int64_t most) {
-  const auto* value = body.if_contains(name);
-  if (value == nullptr || value->is_null()) return usual;
-  if (value->is_int64() && value->get_int64() >= 1 && value->get_int64() <= most) return value->get_int64();
-  return fail(Code::kInvalid, "invalid-body", fmt::format("\"{}\" is a whole number from 1 to {}.", name, most));
-}
-
-Result<sql::Invitation> read_invitation(const json::object& body, const Principal& who, TimePoint now) {
-  if (auto known = check_keys(body, {"role", "team", "uses", "expires_in_s"}); !known)
-    return fail(std::move(known.error()));
+Result<sql::Invitation> read_invitation(std::string_view bytes, const Principal& who, TimePoint now) {
+  http::Body body(bytes);
   sql::Invitation one;
   one.id = new_ulid();
   one.created_by = who.user.str();
   one.created_at = now;
-  auto role = optional_text(body, "role");
-  if (!role) return fail(std::move(role.error()));
-  auto parsed = parse_role(role->value_or(std::nullopt).value_or("player"));
+  const auto role = body.maybe_text("role", 0, kLongestField).value_or("player");
+  one.team_name = body.maybe_text("team", 0, kLongestField).value_or("");
+  one.uses_left = static_cast<int>(body.maybe_number("uses", 1, 10'000).value_or(1));
+  one.expires_at =
+      now + std::chrono::seconds{body.maybe_number("expires_in_s", 1, kLongestInvitation).value_or(7 * 24 * 3600)};
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
+  auto parsed = parse_role(role);
   if (!parsed) return fail(std::move(parsed.error()));
   one.role = *parsed;
   // An invitation is a way to make users; who may not make staff may not invite any.
   if (one.role >= Role::kOperator && !who.at_least(Role::kAdmin))
     return fail(Code::kForbidden, "forbidden", "Only admins invite staff.");
-  auto team = optional_text(body, "team");
-  if (!team) return fail(std::move(team.error()));
-  one.team_name = team->value_or(std::nullopt).value_or("");
   if (!one.team_name.empty()) {
     if (auto good = check_name("team", one.team_name); !good) return fail(std::move(good.error()));
   }
-  const auto uses = number_field(body, "uses", 1, 10'000);
-  if (!uses) return fail(uses.error());
-  one.uses_left = static_cast<int>(*uses);
-  const auto lives = number_field(body, "expires_in_s", 7 * 24 * 3600, kLongestInvitation);
-  if (!lives) return fail(lives.error());
-  one.expires_at = now + std::chrono::seconds{*lives};
   return one;
 }
 
 asio::awaitable<Answered> create_invitation(StatePtr state, http::Request request) {
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
   const auto now = state->clock.now();
-  auto one = read_invitation(*body, principal_of(request), now);
+  auto one = read_invitation(request.body, principal_of(request), now);
   if (!one) co_return fail(std::move(one.error()));
   const auto code = new_code();
   one->hash = code_hash(code.reveal());

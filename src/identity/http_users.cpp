@@ -8,6 +8,8 @@
 #include "identity/names.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
+#include "net/body.h"
+#include "net/page.h"
 #include "observe/log.h"
 
 namespace tiltyard::identity {
@@ -44,23 +46,12 @@ std::string sign_in_url(const Service::State& state, const http::Request& reques
   return site_url(state, request) + "/signin#" + link.reveal();
 }
 
-Result<int> page_size(const http::Request& request) {
-  const auto text = request.query_value("limit");
-  if (text.empty()) return kPage;
-  int limit = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (error != std::errc{} || stop != text.data() + text.size() || limit < 1 || limit > kLargestPage) {
-    return fail(Code::kInvalid, "invalid-query", fmt::format("\"limit\" is a number from 1 to {}.", kLargestPage));
-  }
-  return limit;
-}
-
 asio::awaitable<Answered> list_users(StatePtr state, http::Request request) {
-  const auto limit = page_size(request);
+  const auto limit = http::query_number(request, "limit", kPage, 1, kLargestPage);
   if (!limit) co_return fail(limit.error());
   // One more than the page shows whether there is a next one.
   auto work = [cursor = request.query_value("cursor"),
-               limit = *limit](soci::session& sql) -> Result<std::vector<sql::User>> {
+               limit = static_cast<int>(*limit)](soci::session& sql) -> Result<std::vector<sql::User>> {
     return sql::users_after(sql, cursor, limit + 1);
   };
   auto users = co_await state->store.read(std::move(work));
@@ -69,10 +60,7 @@ asio::awaitable<Answered> list_users(StatePtr state, http::Request request) {
   if (more) users->pop_back();
   json::array items;
   for (const auto& user : *users) items.push_back(user_json(user));
-  json::object body;
-  body["items"] = std::move(items);
-  body["next"] = more ? json::value(users->back().id) : json::value(nullptr);
-  co_return json_answer(200, body);
+  co_return http::page_answer(std::move(items), more ? http::Cursor(users->back().id) : http::Cursor());
 }
 
 /// What POST and PATCH may say. An outer nullopt: not mentioned; an inner one: null.
@@ -83,39 +71,32 @@ struct Wanted {
   std::optional<bool> disabled;
 };
 
-Result<Wanted> read_wanted(const json::object& body) {
-  if (auto known = check_keys(body, {"name", "role", "team", "password", "disabled", "email"}); !known)
-    return fail(std::move(known.error()));
+std::optional<std::optional<std::string>> text_or_null(http::Body& body, std::string_view name) {
+  if (!body.has(name)) return std::nullopt;
+  return std::optional(body.maybe_text(name, 0, kLongestField));
+}
+
+Result<Wanted> read_wanted(std::string_view bytes) {
+  http::Body body(bytes);
   Wanted wanted;
-  if (body.contains("name")) {
-    auto name = text_field(body, "name");
-    if (!name) return fail(std::move(name.error()));
-    if (auto good = check_name("name", *name); !good) return fail(std::move(good.error()));
-    wanted.name = std::move(*name);
+  if (body.has("name")) wanted.name = body.text("name", 0, kLongestField);
+  const auto role = body.has("role") ? std::optional(body.text("role", 0, kLongestField)) : std::nullopt;
+  wanted.team = text_or_null(body, "team");
+  wanted.password = text_or_null(body, "password");
+  if (body.has("disabled")) wanted.disabled = body.flag("disabled");
+  wanted.email = text_or_null(body, "email");
+  if (auto read = body.done(); !read) return fail(std::move(read.error()));
+  if (wanted.name) {
+    if (auto good = check_name("name", *wanted.name); !good) return fail(std::move(good.error()));
   }
-  if (body.contains("role")) {
-    auto text = text_field(body, "role");
-    if (!text) return fail(std::move(text.error()));
-    const auto role = parse_role(*text);
-    if (!role) return fail(role.error());
-    wanted.role = *role;
+  if (role) {
+    const auto parsed = parse_role(*role);
+    if (!parsed) return fail(parsed.error());
+    wanted.role = *parsed;
   }
-  if (const auto* disabled = body.if_contains("disabled")) {
-    if (!disabled->is_bool()) return fail(Code::kInvalid, "invalid-body", "\"disabled\" is true or false.");
-    wanted.disabled = disabled->get_bool();
-  }
-  auto team = optional_text(body, "team");
-  if (!team) return fail(std::move(team.error()));
-  wanted.team = std::move(*team);
   if (wanted.team && *wanted.team) {
     if (auto good = check_name("team", **wanted.team); !good) return fail(std::move(good.error()));
   }
-  auto password = optional_text(body, "password");
-  if (!password) return fail(std::move(password.error()));
-  wanted.password = std::move(*password);
-  auto email = optional_text(body, "email");
-  if (!email) return fail(std::move(email.error()));
-  wanted.email = std::move(*email);
   if (wanted.email && *wanted.email) {
     if (auto good = check_email(**wanted.email); !good) return fail(std::move(good.error()));
   }
@@ -139,11 +120,9 @@ Result<sql::User> read_back(soci::session& sql, const std::string& id) {
 }
 
 asio::awaitable<Answered> create_user(StatePtr state, http::Request request) {
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  auto wanted = read_wanted(*body);
+  auto wanted = read_wanted(request.body);
   if (!wanted) co_return fail(std::move(wanted.error()));
-  if (!wanted->name) co_return fail(Code::kInvalid, "invalid-body", "The body has no \"name\".");
+  if (!wanted->name) co_return fail(Code::kInvalid, "invalid-body", "'name' is missing.");
   const auto hash = co_await hash_wanted(state, *wanted, *wanted->name);
   if (!hash) co_return fail(hash.error());
 
@@ -218,9 +197,7 @@ Result<sql::User> change(soci::session& sql, const std::string& id, const Wanted
 
 asio::awaitable<Answered> change_user(StatePtr state, http::Request request) {
   const std::string id(request.param("id"));
-  const auto body = parse_body(request);
-  if (!body) co_return fail(body.error());
-  auto wanted = read_wanted(*body);
+  auto wanted = read_wanted(request.body);
   if (!wanted) co_return fail(std::move(wanted.error()));
   auto find = [id](soci::session& sql) { return read_back(sql, id); };
   const auto before = co_await state->store.read(std::move(find));

@@ -97,28 +97,36 @@ Service::Service(Options options, store::Store& store, const Clock& clock, Worke
 
 Service::~Service() = default;
 
-Result<> Service::prepare() {
-  auto& state = *state_;
+asio::awaitable<Result<>> Service::prepare() {
+  const auto kept = state_;
+  auto& state = *kept;
   for (const auto& name : state.options.strategies) {
     if (state.strategy(name) == nullptr) {
-      return fail(Code::kInvalid, "invalid-strategy",
-                  "auth.strategies names \"" + name + "\", which there is not, or which is not configured.");
+      co_return fail(Code::kInvalid, "invalid-strategy",
+                     "auth.strategies names \"" + name + "\", which there is not, or which is not configured.");
     }
   }
   auto proxies = Networks::parse(state.options.trusted_proxies);
-  if (!proxies) return fail(std::move(proxies.error()));
+  if (!proxies) co_return fail(std::move(proxies.error()));
   auto hall = Networks::parse(state.options.hall.empty() ? private_ranges() : state.options.hall);
-  if (!hall) return fail(std::move(hall.error()));
+  if (!hall) co_return fail(std::move(hall.error()));
   state.trusted_proxies = std::move(*proxies);
   state.hall = std::move(*hall);
-  if (!state.options.admin_token.empty()) {
-    state.admin_token = state.options.admin_token;
-    return {};
+  state.admin_token = state.options.admin_token;
+  if (state.admin_token.empty()) {
+    auto token = read_or_make_admin_token(state.options.data_folder);
+    if (!token) co_return fail(std::move(token.error()));
+    state.admin_token = std::move(*token);
   }
-  auto token = read_or_make_admin_token(state.options.data_folder);
-  if (!token) return fail(std::move(token.error()));
-  state.admin_token = std::move(*token);
-  return {};
+  auto look = [](soci::session& session) -> Result<bool> { return sql::name_keys_are_old(session); };
+  auto old = co_await state.store.read(std::move(look));
+  if (!old) co_return fail(std::move(old.error()));
+  if (!*old) co_return Result<>{};
+  auto renew = [](soci::session& session) -> Result<> {
+    sql::renew_name_keys(session);
+    return {};
+  };
+  co_return co_await state.store.write(std::move(renew));
 }
 
 asio::awaitable<Result<std::optional<Secret>>> Service::setup_link() {

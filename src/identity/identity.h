@@ -143,8 +143,8 @@ class Service {
   Service(Options options, store::Store& store, const Clock& clock, WorkerPool& hashing);
   ~Service();
 
-  /// Makes the admin token if there is none.
-  Result<> prepare();
+  /// Makes the admin token if there is none, and sees to it that names of before are found by today's rules.
+  asio::awaitable<Result<>> prepare();
   /// The one-time sign-in link's token for the first admin (user "admin", made if missing), valid for 24 hours; nullopt
   /// once an admin has a password or has signed in. An unused earlier one is replaced.
   asio::awaitable<Result<std::optional<Secret>>> setup_link();

@@ -1,9 +1,6 @@
 // What comes in and goes out as JSON.
 #include <fmt/core.h>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-
-#include <algorithm>
 
 #include "identity/fields.h"
 #include "identity/scopes.h"
@@ -23,39 +20,11 @@ std::string text_of(const json::object& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-Result<json::object> parse_body(const http::Request& request) {
-  boost::system::error_code error;
-  auto value = json::parse(request.body, error);
-  if (error) return invalid("The body is not JSON: " + error.message() + ".");
-  auto* object = value.if_object();
-  if (object == nullptr) return invalid("The body must be a JSON object.");
-  return std::move(*object);
-}
-
 Result<std::string> text_field(const json::object& body, std::string_view name) {
   const auto* value = body.if_contains(name);
-  if (value == nullptr) return invalid(fmt::format("The body has no \"{}\".", name));
-  if (!value->is_string()) return invalid(fmt::format("\"{}\" must be a text.", name));
+  if (value == nullptr) return invalid(fmt::format("'{}' is missing.", name));
+  if (!value->is_string()) return invalid(fmt::format("'{}' must be a text.", name));
   return std::string(value->get_string());
-}
-
-Result<std::optional<std::optional<std::string>>> optional_text(const json::object& body, std::string_view name) {
-  using Found = std::optional<std::optional<std::string>>;
-  const auto* value = body.if_contains(name);
-  if (value == nullptr) return Found();
-  if (value->is_null()) return Found(std::optional<std::string>());
-  auto text = text_field(body, name);
-  if (!text) return fail(std::move(text.error()));
-  return Found(std::optional<std::string>(std::move(*text)));
-}
-
-Result<> check_keys(const json::object& body, std::initializer_list<std::string_view> known) {
-  for (const auto& field : body) {
-    const std::string_view key(field.key());
-    if (std::ranges::find(known, key) == known.end())
-      return invalid(fmt::format("\"{}\" is not known here.", key.substr(0, 100)));
-  }
-  return {};
 }
 
 json::value time_json(TimePoint time) {

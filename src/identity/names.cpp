@@ -2,12 +2,12 @@
 
 #include <fmt/core.h>
 
-#include <locale.h>
-#include <wctype.h>
+#include <utf8proc.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 
 namespace tiltyard::identity {
@@ -16,62 +16,35 @@ namespace {
 /// Decodes UTF-8 strictly (no overlong forms, no surrogates); nullopt where it is not UTF-8.
 std::optional<std::u32string> decode(std::string_view text) {
   std::u32string out;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const int more = lead < 0x80 ? 0 : lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-    if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || i + more >= text.size()) return std::nullopt;
-    char32_t point = more == 0 ? lead : lead & (0x3F >> more);
-    for (int k = 1; k <= more; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xC0) != 0x80) return std::nullopt;
-      point = (point << 6) | (next & 0x3F);
-    }
-    constexpr std::array<char32_t, 4> kLeast = {0, 0x80, 0x800, 0x10000};
-    if (point < kLeast[more] || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return std::nullopt;
-    out += point;
-    i += more + 1;
+  while (!text.empty()) {
+    utf8proc_int32_t point = 0;
+    const auto size = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &point);
+    if (size <= 0) return std::nullopt;
+    out += static_cast<char32_t>(point);
+    text.remove_prefix(static_cast<std::size_t>(size));
   }
   return out;
 }
 
-void append(std::string& out, char32_t point) {
-  if (point < 0x80) {
-    out += static_cast<char>(point);
-  } else if (point < 0x800) {
-    out += static_cast<char>(0xC0 | point >> 6);
-    out += static_cast<char>(0x80 | (point & 0x3F));
-  } else if (point < 0x10000) {
-    out += static_cast<char>(0xE0 | point >> 12);
-    out += static_cast<char>(0x80 | (point >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (point & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | point >> 18);
-    out += static_cast<char>(0x80 | (point >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (point >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (point & 0x3F));
-  }
-}
+/// They choose between forms of the character before them, so that emoji and names in Han characters have them;
+/// `fold_name` drops them.
+bool variation_selector(char32_t c) { return (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0100 && c <= 0xE01EF); }
 
 /// Characters that do not show: with them, two names could look the same or write over their surroundings.
 bool invisible(char32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0xAD || c == 0x061C || (c >= 0x200B && c <= 0x200F) ||
-         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFB) ||
-         (c >= 0xE0000 && c <= 0xE007F);
+  const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
+  switch (property->category) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return (property->ignorable && !variation_selector(c)) || (c >= 0xFFF9 && c <= 0xFFFB);
+  }
 }
 
-bool blank(char32_t c) { return c == ' ' || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x3000; }
-
-/// glibc's own C.UTF-8 knows the case of every script and does not depend on the machine's locales.
-locale_t unicode_locale() {
-  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  return locale;
-}
-
-char32_t fold(char32_t c) {
-  if (c < 0x80 || unicode_locale() == nullptr) return c >= 'A' && c <= 'Z' ? c + 32 : c;
-  // Up and down again, so that both lower-case forms of a letter (σ, ς) become one.
-  return static_cast<char32_t>(towlower_l(towupper_l(static_cast<wint_t>(c), unicode_locale()), unicode_locale()));
-}
+bool blank(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ZS; }
 
 }  // namespace
 
@@ -101,11 +74,27 @@ Result<> check_email(std::string_view address) {
   return fail(Code::kInvalid, "invalid-body", "\"email\" is not an e-mail address.");
 }
 
-std::string fold_case(std::string_view name) {
-  const auto points = decode(name);
-  if (!points) return std::string(name);
+std::string fold_name(std::string_view name) {
+  utf8proc_uint8_t* mapped = nullptr;
+  const auto size = utf8proc_map(
+      reinterpret_cast<const utf8proc_uint8_t*>(name.data()), static_cast<utf8proc_ssize_t>(name.size()), &mapped,
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
+  if (size < 0) return std::string(name);
+  return std::string(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
+}
+
+std::string fold_address(std::string_view address) {
+  const auto points = decode(address);
+  if (!points) return std::string(address);
   std::string out;
-  for (const char32_t point : *points) append(out, fold(point));
+  for (const char32_t point : *points) {
+    std::array<utf8proc_uint8_t, 4> bytes;
+    // Up and down again, so that both lower-case forms of a letter (σ, ς) become one.
+    const auto lower = utf8proc_tolower(utf8proc_toupper(static_cast<utf8proc_int32_t>(point)));
+    out.append(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::size_t>(utf8proc_encode_char(lower, bytes.data())));
+  }
   return out;
 }
 
@@ -118,7 +107,7 @@ Result<> check_password(std::string_view password, std::string_view name, int le
   if (length < static_cast<std::size_t>(std::max(least, 1))) {
     return bad(fmt::format("The password has {} characters; at least {} are needed.", length, least));
   }
-  if (fold_case(password) == fold_case(name)) return bad("The password must not be the name.");
+  if (fold_name(password) == fold_name(name)) return bad("The password must not be the name.");
   return {};
 }
 

@@ -19,9 +19,13 @@ Result<> check_name(std::string_view what, std::string_view name, std::size_t lo
 /// 254 bytes (RFC 5321, 4.5.3.1). `invalid-body` otherwise.
 Result<> check_email(std::string_view address);
 
-/// The name in the form that decides whether two are the same: simple case folding of each character.
-/// Invalid UTF-8 comes back unchanged.
-std::string fold_case(std::string_view name);
+/// The name in the form that decides whether two are the same: composed (NFC), case-folded, without characters that do
+/// not show, as of Unicode (UAX #15, UAX #31); "é" is the same as one code point and as two. Invalid UTF-8 comes back
+/// unchanged.
+std::string fold_name(std::string_view name);
+
+/// The same for e-mail addresses: only the case of each character is folded, as "straße" and "strasse" are two boxes.
+std::string fold_address(std::string_view address);
 
 /// Whether `password` will do for the user `name`: at least `least` characters, at most 1024 bytes, not the name
 /// itself.

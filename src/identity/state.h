@@ -141,11 +141,8 @@ asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& reque
 Result<Secret> read_or_make_admin_token(const std::string& folder);
 
 // JSON
-Result<boost::json::object> parse_body(const http::Request& request);
-/// A text that may be null or missing; the outer nullopt: it is not there.
-Result<std::optional<std::optional<std::string>>> optional_text(const boost::json::object& body, std::string_view name);
-/// `invalid-body` names the first key that is not in `known`.
-Result<> check_keys(const boost::json::object& body, std::initializer_list<std::string_view> known);
+/// Bytes of a text in a request's body; whatever it is has narrower rules of its own.
+inline constexpr std::size_t kLongestField = 16 * 1024;
 boost::json::value time_json(TimePoint time);
 boost::json::value team_json(const std::string& id, const std::string& name);
 boost::json::array scopes_json(unsigned scopes);

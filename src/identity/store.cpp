@@ -56,10 +56,10 @@ std::optional<User> first(std::vector<User> users) {
 }
 
 bool name_taken(soci::session& sql, const User& user) {
-  const auto key = name_key(user.kind, user.name);
+  const auto key = name_key(user.kind, user.name), exact = exact_name_key(user.kind, user.name);
   int others = 0;
-  sql << "select count(*) from users where name_key = :key and deleted_at is null and id <> :id", use(key, "key"),
-      use(user.id, "id"), into(others);
+  sql << "select count(*) from users where name_key in (:key, :exact) and deleted_at is null and id <> :id",
+      use(key, "key"), use(exact, "exact"), use(user.id, "id"), into(others);
   return others > 0;
 }
 
@@ -76,7 +76,7 @@ void insert(soci::session& sql, const User& user, std::string_view on_conflict) 
 insert into users (id, name, name_key, kind, role, team_id, password_hash, created_at, email, email_key)
 values (:id, :name, :key, :kind, :role, nullif(:team, ''), nullif(:hash, ''), :created, nullif(:email, ''), nullif(:ekey, '')) {})sql",
                                 on_conflict);
-  const auto email_key = fold_case(user.email);
+  const auto email_key = fold_address(user.email);
   sql << text, use(user.id, "id"), use(user.name, "name"), use(key, "key"), use(user.kind, "kind"), use(role, "role"),
       use(user.team_id, "team"), use(user.password_hash, "hash"), use(created, "created"), use(user.email, "email"),
       use(email_key, "ekey");
@@ -85,19 +85,23 @@ values (:id, :name, :key, :kind, :role, nullif(:team, ''), nullif(:hash, ''), :c
 }  // namespace
 
 std::string name_key(std::string_view kind, std::string_view name) {
-  return fmt::format("{}:{}", kind, fold_case(name));
+  return fmt::format("{}:{}", kind, fold_name(name));
 }
+
+std::string exact_name_key(std::string_view kind, std::string_view name) { return fmt::format("{}\n{}", kind, name); }
 
 std::optional<User> user_by_id(soci::session& sql, const std::string& id) {
   return first(select_users(sql, "u.id = :id", {{"id", id}}));
 }
 
 std::optional<User> user_by_name(soci::session& sql, const std::string& name) {
+  auto exact = first(select_users(sql, "u.name_key = :key", {{"key", exact_name_key("user", name)}}));
+  if (exact) return exact;
   return first(select_users(sql, "u.name_key = :key", {{"key", name_key("user", name)}}));
 }
 
 std::optional<User> user_by_email(soci::session& sql, const std::string& email) {
-  return first(select_users(sql, "u.email_key = :key", {{"key", fold_case(email)}}));
+  return first(select_users(sql, "u.email_key = :key", {{"key", fold_address(email)}}));
 }
 
 bool email_free(soci::session& sql, const std::string& email, const std::string& user_id) {
@@ -126,11 +130,16 @@ Result<> insert_user(soci::session& sql, const User& user) {
 void ensure_user(soci::session& sql, const User& user) { insert(sql, user, "on conflict (id) do nothing"); }
 
 Result<> update_user(soci::session& sql, const User& user) {
-  if (name_taken(sql, user)) return exists(user);
-  const auto key = name_key(user.kind, user.name);
+  std::string name_before, key;
+  sql << "select name, name_key from users where id = :id", use(user.id, "id"), into(name_before), into(key);
+  // Who keeps the name keeps the key, which may be the exact one.
+  if (user.name != name_before) {
+    if (name_taken(sql, user)) return exists(user);
+    key = name_key(user.kind, user.name);
+  }
   const std::string role(to_string(user.role));
   const long long disabled = to_micros(user.disabled_at);
-  const auto email_key = fold_case(user.email);
+  const auto email_key = fold_address(user.email);
   if (!user.email.empty() && !email_free(sql, user.email, user.id)) {
     return fail(Code::kConflict, "email-exists", "Another user has this e-mail address.");
   }

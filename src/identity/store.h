@@ -51,6 +51,14 @@ struct Token {
 
 /// What decides whether two names are the same; users and the other kinds do not share names.
 std::string name_key(std::string_view kind, std::string_view name);
+/// The key of who has the same name as another since the rules of what is the same have changed: found first, and only
+/// by exactly this name. No name has a line break. A team's kind is empty.
+std::string exact_name_key(std::string_view kind, std::string_view name);
+
+/// Whether living users and teams have keys of other rules than today's, which `renew_name_keys` then gives them: where
+/// another has the key already, the exact one.
+bool name_keys_are_old(soci::session& sql);
+void renew_name_keys(soci::session& sql);
 
 // Users. Deleted ones are found by nobody but names_of().
 std::optional<User> user_by_id(soci::session& sql, const std::string& id);

@@ -36,9 +36,11 @@ std::vector<Team> select_teams(soci::session& sql, const std::string& rest, Valu
   return teams;
 }
 
-bool team_name_taken(soci::session& sql, const std::string& key, const std::string& id) {
+bool team_name_taken(soci::session& sql, const std::string& name, const std::string& id) {
+  const auto key = fold_name(name), exact = exact_name_key("", name);
   int others = 0;
-  sql << "select count(*) from teams where name_key = :key and id <> :id", use(key, "key"), use(id, "id"), into(others);
+  sql << "select count(*) from teams where name_key in (:key, :exact) and id <> :id", use(key, "key"),
+      use(exact, "exact"), use(id, "id"), into(others);
   return others > 0;
 }
 
@@ -81,13 +83,15 @@ std::vector<Invitation> select_invitations(soci::session& sql, const std::string
 }  // namespace
 
 std::string ensure_team(soci::session& sql, const std::string& name, TimePoint now) {
-  const auto key = fold_case(name);
+  const auto key = fold_name(name), exact = exact_name_key("", name);
+  std::string id;
+  sql << "select id from teams where name_key = :key", use(exact, "key"), into(id);
+  if (!id.empty()) return id;
   const auto fresh = new_ulid();
   const long long at = to_micros(now);
   sql << R"sql(insert into teams (id, name, name_key, created_at) values (:id, :name, :key, :now)
     on conflict (name_key) do nothing)sql",
       use(fresh, "id"), use(name, "name"), use(key, "key"), use(at, "now");
-  std::string id;
   sql << "select id from teams where name_key = :key", use(key, "key"), into(id);
   return id;
 }
@@ -103,13 +107,15 @@ std::optional<Team> team_by_id(soci::session& sql, const std::string& id) {
 }
 
 Result<Team> insert_team(soci::session& sql, const std::string& name, TimePoint now) {
-  if (team_name_taken(sql, fold_case(name), "")) return team_exists(name);
+  if (team_name_taken(sql, name, "")) return team_exists(name);
   return Team{ensure_team(sql, name, now), name, now, 0};
 }
 
 Result<> rename_team(soci::session& sql, const std::string& id, const std::string& name) {
-  const auto key = fold_case(name);
-  if (team_name_taken(sql, key, id)) return team_exists(name);
+  const auto before = team_by_id(sql, id);
+  if (before && before->name == name) return {};
+  if (team_name_taken(sql, name, id)) return team_exists(name);
+  const auto key = fold_name(name);
   sql << "update teams set name = :name, name_key = :key where id = :id", use(name, "name"), use(key, "key"),
       use(id, "id");
   return {};

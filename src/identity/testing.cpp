@@ -102,7 +102,7 @@ void Site::start(Options options) {
   for (auto& one : bus::migrations()) schema.push_back(std::move(one));
   if (const auto migrated = store_->migrate(schema); !migrated) throw std::runtime_error(migrated.error().cause);
   service = std::make_unique<Service>(std::move(options), *store_, clock, hashing_);
-  if (const auto ready = service->prepare(); !ready) throw std::runtime_error(ready.error().message);
+  if (const auto ready = run(service->prepare()); !ready) throw std::runtime_error(ready.error().message);
   router_ = std::make_unique<http::Router>(home_.get_executor());
   routes_ = std::make_unique<house::Routes>(*router_);
   routes_->begin("identity");

@@ -28,7 +28,7 @@ std::string name_in(const http::Request& request) {
   if (!body) return {};
   for (const auto* key : {"name", "email"}) {
     const auto* value = body->if_contains(key);
-    if (value != nullptr && value->is_string()) return lower(value->get_string());
+    if (value != nullptr && value->is_string()) return lower(std::string_view(value->get_string()));
   }
   return {};
 }
