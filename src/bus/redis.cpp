@@ -19,6 +19,7 @@
 
 #include <hiredis.h>
 
+#include "base/backoff.h"
 #include "base/gate.h"
 #include "base/id.h"
 #include "base/text.h"
@@ -387,7 +388,7 @@ asio::awaitable<Result<>> Redis::State::introduce(std::shared_ptr<Transport> lin
 
 asio::awaitable<void> Redis::State::run(std::shared_ptr<State> self) {
   auto& state = *self;
-  auto back_off = state.options.back_off;
+  Growing back_off(state.options.back_off, state.options.longest_back_off);
   std::string told;
   while (!state.closed) {
     auto link = co_await state.connect();
@@ -401,7 +402,7 @@ asio::awaitable<void> Redis::State::run(std::shared_ptr<State> self) {
     if (greeted) {
       log::info("redis", "connected", {});
       told.clear();
-      back_off = state.options.back_off;
+      back_off.reset();
       state.transport = *link;
       state.ready = true;
       state.heard = Clock::now();
@@ -419,10 +420,10 @@ asio::awaitable<void> Redis::State::run(std::shared_ptr<State> self) {
     std::uint64_t dice = 0;
     const auto hex = random_hex(4);
     std::from_chars(hex.data(), hex.data() + hex.size(), dice, 16);
-    state.pause.expires_after(back_off / 2 +
-                              std::chrono::milliseconds(dice % static_cast<std::uint64_t>(back_off.count() / 2 + 1)));
+    const auto wait = back_off.next();
+    state.pause.expires_after(wait / 2 +
+                              std::chrono::milliseconds(dice % static_cast<std::uint64_t>(wait.count() / 2 + 1)));
     co_await state.pause.async_wait(kTuple);
-    back_off = std::min(back_off * 2, state.options.longest_back_off);
   }
 }
 

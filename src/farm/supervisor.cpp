@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/backoff.h"
 #include "farm/config.h"
 #include "farm/state.h"
 #include "observe/log.h"
@@ -124,17 +125,16 @@ void Supervisor::adjust(const SenderPrograms& wanted) {
 }
 
 asio::awaitable<void> Supervisor::keep(std::shared_ptr<Slot> slot) {
-  auto pause = kFirstPause;
+  Growing<std::chrono::milliseconds> pause(kFirstPause, kLongestPause);
   while (!slot->retired && !gate_.closing()) {
     const auto began = steady_clock::now();
     auto lived = co_await live(*slot);
     if (!lived)
       log::warn("farm", "a sender cannot be started", {{"sender", slot->name()}, {"message", lived.error().message}});
     if (slot->retired || gate_.closing()) break;
-    if (steady_clock::now() - began > kLived) pause = kFirstPause;
-    slot->changed.expires_after(pause);
+    if (steady_clock::now() - began > kLived) pause.reset();
+    slot->changed.expires_after(pause.next());
     [[maybe_unused]] auto [error] = co_await slot->changed.async_wait(kTuple);
-    pause = std::min(pause * 2, kLongestPause);
   }
 }
 

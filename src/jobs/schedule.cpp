@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cmath>
+
+#include "base/backoff.h"
 
 namespace tiltyard::jobs {
 namespace {
@@ -34,10 +35,7 @@ std::string_view to_string(JobState state) {
 }
 
 Duration delay_after(const Backoff& backoff, int failed_attempts, double chance) {
-  const double whole =
-      std::min(static_cast<double>(backoff.first.count()) * std::exp2(std::min(failed_attempts - 1, 40)),
-               static_cast<double>(backoff.longest.count()));
-  return Duration{static_cast<std::int64_t>(whole * (0.75 + 0.5 * chance))};
+  return scattered_delay<Duration>(backoff.first, backoff.longest, failed_attempts, chance);
 }
 
 Result<Schedule> Schedule::every(milliseconds period) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "base/failpoint.h"
 #include "notices/events.h"
 #include "notices/state.h"
@@ -24,11 +25,10 @@ constexpr int kEmbedsAtOnce = 10;
 constexpr std::size_t kCharactersAtOnce = 5'500;
 constexpr std::chrono::seconds kFirstDelay{2}, kLongestDelay{900};
 
-/// Twice as long each time, and a quarter more or less, so that those who failed together do not come back together.
 std::chrono::milliseconds delay_after(int tries) {
-  const auto whole = std::min<std::chrono::milliseconds>(kFirstDelay * (1LL << std::min(tries, 12)), kLongestDelay);
-  const auto quarter = static_cast<std::uint32_t>(whole.count() / 4);
-  return whole - std::chrono::milliseconds{quarter} + std::chrono::milliseconds{randombytes_uniform(2 * quarter + 1)};
+  constexpr std::uint32_t kChances = 1'000;
+  return scattered_delay<std::chrono::milliseconds>(kFirstDelay, kLongestDelay, tries + 1,
+                                                    randombytes_uniform(kChances + 1) / double{kChances});
 }
 
 metrics::Counter counted(const std::string& channel, const std::string& outcome) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "observe/log.h"
 
 namespace tiltyard::store {
@@ -51,13 +52,12 @@ Result<> PostgresLink::ensure(std::chrono::steady_clock::time_point deadline) {
   const bool in_haste = shared_.closed() || std::chrono::steady_clock::now() > deadline;
   // The first one is tried in any case: why it fails is what an operator needs to know.
   if (had_one_ && in_haste && shared_.just_failed()) return away("another connection has just failed");
-  std::chrono::milliseconds pause{20};
+  Growing pause(std::chrono::milliseconds{20}, std::chrono::milliseconds{500});
   while (true) {
     auto connected = connect();
     if (connected) return {};
-    if (shared_.closed() || std::chrono::steady_clock::now() + pause > deadline) return connected;
-    shared_.nap(pause);
-    pause = std::min(pause * 2, std::chrono::milliseconds{500});
+    if (shared_.closed() || std::chrono::steady_clock::now() + pause.peek() > deadline) return connected;
+    shared_.nap(pause.next());
   }
 }
 

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/backoff.h"
 #include "cli/attack/find.h"
 #include "cli/attack/runs.h"
 #include "cli/context.h"
@@ -106,7 +107,7 @@ class Attack {
     Steady::time_point at;
   };
   std::deque<Again> again_;  ///< endless programs that have ended
-  std::unordered_map<std::string, std::chrono::milliseconds> pauses_;
+  std::unordered_map<std::string, Growing<std::chrono::milliseconds>> pauses_;
   int round_ = 0;
   std::chrono::milliseconds limit_{0};
   std::size_t round_teams_ = 0, round_flags_ = 0, round_fresh_ = 0, round_late_ = 0, round_failed_ = 0;
@@ -244,12 +245,11 @@ void Attack::end(const Ended& ended) {
   round_failed_ += !ended.timed_out && ended.code != 0 ? 1 : 0;
   if (!stopping_) tell(attempt, ended);
   if (!options_.endless || stopping_) return;
-  auto& pause = pauses_.try_emplace(attempt.target.name, kFirstRestart).first->second;
+  auto& pause = pauses_.try_emplace(attempt.target.name, kFirstRestart, kLongestRestart).first->second;
   // One that has run for a while is not broken: it starts again at once.
-  if (ended.took > kLongestRestart) pause = kFirstRestart;
-  again_.push_back({attempt.target, Steady::now() + pause});
+  if (ended.took > kLongestRestart) pause.reset();
+  again_.push_back({attempt.target, Steady::now() + pause.next()});
   std::ranges::sort(again_, {}, &Again::at);
-  pause = std::min(pause * 2, kLongestRestart);
 }
 
 std::string result_of(const Ended& ended) {

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/backoff.h"
 #include "cli/context.h"
 
 namespace tiltyard::cli {
@@ -143,7 +144,7 @@ void FarmLink::close() {
 void FarmLink::run() {
   using Clock = std::chrono::steady_clock;
   auto next_look = Clock::now() + options_.refresh;
-  std::chrono::milliseconds pause = kFirstPause;
+  Growing<std::chrono::milliseconds> pause(kFirstPause, kLongestPause);
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (backlog_.size() == 0 && (flushing_ || Clock::now() < next_look)) {
@@ -164,10 +165,9 @@ void FarmLink::run() {
     if (done && totals_.away) note("The farm is there again.");
     totals_.away = !done;
     if (done) {
-      pause = kFirstPause;
+      pause.reset();
     } else {
-      changed_.wait_for(lock, pause, [this] { return stopping_; });
-      pause = std::min(pause * 2, kLongestPause);
+      changed_.wait_for(lock, pause.next(), [this] { return stopping_; });
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/backoff.h"
 #include "base/parallel.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
@@ -80,7 +81,7 @@ asio::awaitable<void> Watcher::keep_pinging() {
 }
 
 asio::awaitable<void> Watcher::follow() {
-  auto pause = kFirstPause;
+  Growing<std::chrono::milliseconds> pause(kFirstPause, kLongestPause);
   bool again = false;
   while (!gate_.closing()) {
     const auto version = co_await connection_->negotiate();
@@ -89,13 +90,12 @@ asio::awaitable<void> Watcher::follow() {
       // An hour of quiet is no reason to hurry, and no gap either.
       if (ended) continue;
       again = true;
-      pause = kFirstPause;
+      pause.reset();
       // The stream has ended; whether the engine has as well shows at once.
       const auto alive = co_await connection_->ping();
       if (alive) continue;
     }
-    co_await sleep_for(pause);
-    pause = std::min<std::chrono::milliseconds>(pause * 2, kLongestPause);
+    co_await sleep_for(pause.next());
     again = true;
   }
 }
