@@ -3,8 +3,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -23,13 +21,13 @@
 #include "base/gate.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "net/dial.h"
 #include "net/transport.h"
 #include "observe/log.h"
 
 namespace tiltyard::bus {
 namespace {
 
-using asio::ip::tcp;
 using boost::system::error_code;
 using http::Transport;
 using Clock = std::chrono::steady_clock;
@@ -41,7 +39,8 @@ constexpr int kPatience = 20;
 
 /// Where the server is and how to introduce oneself.
 struct Address {
-  std::string host, port = "6379", unix_path, user, password, db;
+  std::string host, unix_path, user, password, db;
+  std::uint16_t port = 6379;
   bool tls = false;
 };
 
@@ -76,7 +75,8 @@ Result<Address> read_url(const std::string& text) {
   address.tls = url.scheme() == "rediss";
   address.host = url.host_address();
   if (address.host.empty()) return bad_url("names no host");
-  if (!url.port().empty()) address.port = std::string(url.port());
+  if (url.has_port() && url.port_number() == 0) return bad_url("names no port");
+  if (url.has_port()) address.port = url.port_number();
   address.user = url.user();
   address.password = url.password();
   std::string path(url.path());
@@ -308,36 +308,9 @@ asio::awaitable<void> Redis::State::supervise(std::shared_ptr<State> self) {
 }
 
 asio::awaitable<Result<std::shared_ptr<Transport>>> Redis::State::connect() {
-  auto socket = std::make_shared<Transport::Socket>(loop);
-  asio::steady_timer limit(loop, options.connect_within);
-  auto resolver = std::make_shared<tcp::resolver>(loop);
-  limit.async_wait([socket, resolver](const error_code& error) {
-    if (error) return;
-    error_code ignored;
-    socket->close(ignored);
-    resolver->cancel();
-  });
-  error_code last;
-  if (!address.unix_path.empty()) {
-    auto [error] = co_await socket->async_connect(asio::local::stream_protocol::endpoint(address.unix_path), kTuple);
-    last = error;
-  } else {
-    auto [error, found] = co_await resolver->async_resolve(address.host, address.port, kTuple);
-    last = error;
-    for (auto entry = found.begin(); !error && entry != found.end(); ++entry) {
-      error_code ignored;
-      socket->close(ignored);
-      auto [refused] = co_await socket->async_connect(entry->endpoint(), kTuple);
-      last = refused;
-      if (!last) break;
-    }
-    if (!last) {
-      error_code ignored;
-      socket->set_option(tcp::no_delay(true), ignored);
-    }
-  }
-  limit.cancel();
-  if (last) co_return fail(away(last.message()));
+  auto socket =
+      co_await http::dial({address.unix_path, address.host, address.port}, Clock::now() + options.connect_within);
+  if (!socket) co_return fail(away(socket.error().cause));
   auto link = std::make_shared<Transport>(std::move(*socket));
   if (address.tls) {
     auto context = http::make_client_context("", "", "");

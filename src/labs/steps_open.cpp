@@ -1,25 +1,19 @@
 // The steps that open an instance to its owner: it answers, and the gateway knows the way.
 #include <fmt/format.h>
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include <algorithm>
 #include <array>
 
 #include "labs/steps.h"
+#include "net/dial.h"
 
 namespace tiltyard::labs {
 namespace {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-using asio::ip::tcp;
 
 /// What has to answer before the instance counts as ready.
 struct Probe {
@@ -28,35 +22,29 @@ struct Probe {
   std::string path;  ///< empty: an open connection is enough
 };
 
-/// One try: connects, and for HTTP asks for the path. Closing the socket at the deadline ends whatever still waits.
+/// One try: connects, and for HTTP asks for the path. An HTTP client would be too strict for it: what counts is that
+/// something answers, and challenges answer in many ways.
 asio::awaitable<bool> answers(Probe probe, milliseconds deadline) {
-  const auto executor = co_await asio::this_coro::executor;
-  auto socket = std::make_shared<tcp::socket>(executor);
-  auto timer = std::make_shared<asio::steady_timer>(executor, deadline);
-  timer->async_wait([socket](const boost::system::error_code& error) {
-    boost::system::error_code ignored;
-    if (!error) socket->close(ignored);
+  const auto until = Clock::now() + deadline;
+  auto socket = co_await http::dial({{}, probe.address, probe.port}, until);
+  if (!socket || probe.path.empty()) co_return socket.has_value();
+  auto transport = std::make_shared<http::Transport>(std::move(*socket));
+  asio::steady_timer timer(transport->executor(), until);
+  timer.async_wait([transport](const boost::system::error_code& error) {
+    if (!error) transport->close();
   });
-  boost::system::error_code error;
-  const auto address = asio::ip::make_address(probe.address, error);
-  if (error) co_return false;
-  co_await socket->async_connect(tcp::endpoint(address, probe.port), asio::redirect_error(asio::use_awaitable, error));
-  bool good = !error;
-  if (good && !probe.path.empty()) {
-    const auto request =
-        fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tiltyard-ready\r\nConnection: close\r\n\r\n",
-                    probe.path, probe.machine);
-    co_await asio::async_write(*socket, asio::buffer(request), asio::redirect_error(asio::use_awaitable, error));
-    // "HTTP/1.1 200": a status under 500 means that the application is up, whatever it thinks of the path.
-    std::array<char, 12> head{};
-    std::size_t got = 0;
-    if (!error) {
-      got = co_await asio::async_read(*socket, asio::buffer(head), asio::redirect_error(asio::use_awaitable, error));
-    }
-    good = got == head.size() && std::string_view(head.data(), 7) == "HTTP/1." && head[9] >= '1' && head[9] <= '4';
+  const auto request =
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tiltyard-ready\r\nConnection: close\r\n\r\n", probe.path,
+                  probe.machine);
+  if (co_await transport->write_all(request)) co_return false;
+  // "HTTP/1.1 200": a status under 500 means that the application is up, whatever it thinks of the path.
+  std::array<char, 12> head{};
+  for (std::size_t got = 0; got < head.size();) {
+    const auto [error, size] = co_await transport->read_some(asio::buffer(head.data() + got, head.size() - got));
+    if (error) co_return false;
+    got += size;
   }
-  timer->cancel();
-  co_return good;
+  co_return std::string_view(head.data(), 7) == "HTTP/1." && head[9] >= '1' && head[9] <= '4';
 }
 
 class ReadyStep final : public Step {

@@ -2,8 +2,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +11,7 @@
 #include <charconv>
 #include <vector>
 
+#include "net/dial.h"
 #include "net/parse.h"
 #include "net/text.h"
 #include "net/transport.h"
@@ -21,7 +20,6 @@
 namespace tiltyard::http {
 namespace {
 
-using asio::ip::tcp;
 using std::chrono::steady_clock;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
@@ -179,7 +177,6 @@ struct Client::State : std::enable_shared_from_this<Client::State> {
                                                                   BodySource body, steady_clock::time_point until,
                                                                   bool fresh);
   static asio::awaitable<Result<Link>> connect(std::shared_ptr<State> self, steady_clock::time_point until);
-  static asio::awaitable<Result<Transport::Socket>> dial(std::shared_ptr<State> self, steady_clock::time_point until);
 };
 
 std::optional<Link> Client::State::take_idle() {
@@ -203,62 +200,6 @@ void Client::State::give_back(Link link) {
   idle.push_back({std::move(link), steady_clock::now()});
 }
 
-asio::awaitable<Result<Transport::Socket>> Client::State::dial(std::shared_ptr<State> self,
-                                                               steady_clock::time_point until) {
-  const Target& target = self->target;
-  const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  const auto refused = [&self](const error_code& error, bool late) {
-    const std::string where = self->target.unix_path.empty() ? self->host : self->target.unix_path;
-    return fail(late ? Code::kTimeout : Code::kUnavailable, reason::kConnectFailed, "Nobody answers at " + where + ".",
-                late ? "timed out" : error.message());
-  };
-  asio::steady_timer timer(executor, until);
-  auto late = std::make_shared<bool>(false);
-  if (!target.unix_path.empty()) {
-    auto socket = std::make_shared<asio::local::stream_protocol::socket>(executor);
-    timer.async_wait([socket, late](const error_code& error) {
-      if (error) return;
-      *late = true;
-      error_code ignored;
-      socket->close(ignored);
-    });
-    const asio::local::stream_protocol::endpoint at(target.unix_path);
-    auto [error] = co_await socket->async_connect(at, kTuple);
-    if (error || *late) co_return refused(error, *late);
-    co_return Transport::Socket(std::move(*socket));
-  }
-  auto resolver = std::make_shared<tcp::resolver>(executor);
-  auto socket = std::make_shared<tcp::socket>(executor);
-  timer.async_wait([socket, resolver, late](const error_code& error) {
-    if (error) return;
-    *late = true;
-    error_code ignored;
-    resolver->cancel();
-    socket->close(ignored);
-  });
-  std::vector<tcp::endpoint> endpoints;
-  error_code failure;
-  const auto literal = asio::ip::make_address(target.host, failure);
-  if (!failure) {
-    endpoints.emplace_back(literal, target.port);
-  } else {
-    auto [error, found] = co_await resolver->async_resolve(target.host, std::to_string(target.port), kTuple);
-    failure = error;
-    for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-  }
-  for (const auto& endpoint : endpoints) {
-    if (*late) break;
-    error_code ignored;
-    socket->close(ignored);
-    auto [error] = co_await socket->async_connect(endpoint, kTuple);
-    failure = error;
-    if (error || *late) continue;
-    socket->set_option(tcp::no_delay(true), ignored);
-    co_return Transport::Socket(std::move(*socket));
-  }
-  co_return refused(failure, *late);
-}
-
 asio::awaitable<Result<Link>> Client::State::connect(std::shared_ptr<State> self, steady_clock::time_point until) {
   until = std::min(until, steady_clock::now() + self->options.connect_timeout);
   if (self->target.tls && !self->tls) {
@@ -266,7 +207,7 @@ asio::awaitable<Result<Link>> Client::State::connect(std::shared_ptr<State> self
     if (!context) co_return fail(std::move(context.error()));
     self->tls = std::move(*context);
   }
-  auto socket = co_await dial(self, until);
+  auto socket = co_await dial({self->target.unix_path, self->target.host, self->target.port}, until);
   if (!socket) co_return fail(std::move(socket.error()));
   Link link;
   link.transport = std::make_shared<Transport>(std::move(*socket));
