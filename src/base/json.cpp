@@ -3,6 +3,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -35,7 +36,7 @@ std::string text_of(const json::value& value) {
 std::int64_t number_of(const json::value& value) {
   using Limits = std::numeric_limits<std::int64_t>;
   if (value.is_int64()) return value.get_int64();
-  if (value.is_uint64()) return Limits::max();  // smaller ones are read as int64
+  if (value.is_uint64()) return static_cast<std::int64_t>(std::min<std::uint64_t>(value.get_uint64(), Limits::max()));
   if (!value.is_double() || std::isnan(value.get_double())) return 0;
   const double real = value.get_double();
   if (real >= 9223372036854775808.0) return Limits::max();

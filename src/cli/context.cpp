@@ -177,29 +177,6 @@ int complain(const Context& context, const Error& error) {
 
 void print_json(const json::value& value) { print(json::serialize(value) + "\n"); }
 
-const json::value& member(const json::value& value, std::string_view key) {
-  static const json::value nothing;
-  const auto* object = value.if_object();
-  const auto* found = object != nullptr ? object->if_contains(key) : nullptr;
-  return found != nullptr ? *found : nothing;
-}
-
-std::string text_of(const json::value& value, std::string_view key) {
-  const auto& found = member(value, key);
-  return found.is_string() ? std::string(found.get_string()) : std::string();
-}
-
-std::int64_t number_of(const json::value& value, std::string_view key) {
-  return static_cast<std::int64_t>(real_of(value, key));
-}
-
-double real_of(const json::value& value, std::string_view key) {
-  const auto& found = member(value, key);
-  if (found.is_int64()) return static_cast<double>(found.get_int64());
-  if (found.is_uint64()) return static_cast<double>(found.get_uint64());
-  return found.is_double() ? found.get_double() : 0;
-}
-
 const json::array& items_of(const json::value& value, std::string_view key) {
   static const json::array nothing;
   const auto& found = member(value, key);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "cli/terminal_text.h"
@@ -60,11 +61,6 @@ int exit_code_of(const Error& error);
 /// JSON for programs: one line.
 void print_json(const boost::json::value& value);
 
-// Reading the server's objects; a member that is missing or of another type is empty or 0.
-std::string text_of(const boost::json::value& value, std::string_view key);
-std::int64_t number_of(const boost::json::value& value, std::string_view key);
-double real_of(const boost::json::value& value, std::string_view key);
-const boost::json::value& member(const boost::json::value& value, std::string_view key);
 const boost::json::array& items_of(const boost::json::value& value, std::string_view key = "items");
 
 }  // namespace tiltyard::cli

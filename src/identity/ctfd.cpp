@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "identity/fields.h"
+#include "base/json.h"
 #include "identity/secrets.h"
 #include "identity/strategy.h"
 #include "observe/log.h"

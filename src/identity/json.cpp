@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <boost/json/serialize.hpp>
 
-#include "identity/fields.h"
 #include "identity/scopes.h"
 #include "identity/state.h"
 
@@ -14,11 +13,6 @@ namespace json = boost::json;
 std::unexpected<Error> invalid(std::string message) { return fail(Code::kInvalid, "invalid-body", std::move(message)); }
 
 }  // namespace
-
-std::string text_of(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
 
 Result<std::string> text_field(const json::object& body, std::string_view name) {
   const auto* value = body.if_contains(name);

@@ -13,7 +13,7 @@
 #include <array>
 #include <optional>
 
-#include "identity/fields.h"
+#include "base/json.h"
 
 namespace tiltyard::identity::jwt {
 namespace {

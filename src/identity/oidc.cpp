@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "identity/fields.h"
+#include "base/json.h"
 #include "identity/secrets.h"
 
 namespace tiltyard::identity::oidc {

@@ -2,7 +2,7 @@
 #include <fmt/core.h>
 #include <boost/json/object.hpp>
 
-#include "identity/fields.h"
+#include "base/json.h"
 #include "identity/oidc.h"
 #include "observe/log.h"
 

@@ -2,37 +2,12 @@
 
 #include <boost/json.hpp>
 
+#include "base/json.h"
+
 namespace tiltyard::labs {
 namespace {
 
 namespace json = boost::json;
-
-std::string text_of(const json::object& from, std::string_view key) {
-  const auto* value = from.if_contains(key);
-  return value && value->is_string() ? std::string(value->get_string()) : std::string{};
-}
-
-std::int64_t number_of(const json::object& from, std::string_view key) {
-  const auto* value = from.if_contains(key);
-  if (!value) return 0;
-  if (value->is_int64()) return value->get_int64();
-  return value->is_double() ? static_cast<std::int64_t>(value->get_double()) : 0;
-}
-
-bool flag_of(const json::object& from, std::string_view key) {
-  const auto* value = from.if_contains(key);
-  return value && value->is_bool() && value->get_bool();
-}
-
-std::vector<std::string> texts_of(const json::object& from, std::string_view key) {
-  std::vector<std::string> out;
-  const auto* value = from.if_contains(key);
-  if (!value || !value->is_array()) return out;
-  for (const auto& item : value->get_array()) {
-    if (item.is_string()) out.emplace_back(item.get_string());
-  }
-  return out;
-}
 
 /// Calls `use` with each object of the array `key`.
 template <class Use>

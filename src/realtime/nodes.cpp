@@ -3,6 +3,7 @@
 // events) goes through Redis alone.
 #include <boost/json.hpp>
 
+#include "base/json.h"
 #include "observe/log.h"
 #include "realtime/rooms.h"
 
@@ -13,11 +14,6 @@ namespace {
 constexpr std::chrono::seconds kTellEvery{10};
 constexpr std::chrono::seconds kForgetAfter{35};
 constexpr std::chrono::milliseconds kTellAtMost{200};
-
-std::string text_of(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
 
 }  // namespace
 

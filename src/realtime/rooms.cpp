@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/json.h"
 #include "observe/log.h"
 
 namespace tiltyard::realtime {
@@ -19,16 +20,9 @@ json::object refusal(const Error& error) {
   return {{"ok", false}, {"error", std::move(why)}};
 }
 
-std::string text_at(const json::array& values, std::size_t place) {
-  if (place >= values.size() || !values[place].is_string()) return {};
-  return std::string(values[place].get_string());
-}
-
-/// The member `name` of the object at `place`, or of none.
-std::string text_in(const json::array& values, std::size_t place, std::string_view name) {
-  if (place >= values.size() || !values[place].is_object()) return {};
-  const auto* value = values[place].get_object().if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+const json::value& value_at(const json::array& values, std::size_t place) {
+  static const json::value nothing;
+  return place < values.size() ? values[place] : nothing;
 }
 
 }  // namespace
@@ -124,11 +118,11 @@ asio::awaitable<void> Service::State::on_event(SocketRef socket, socket_io::Even
 asio::awaitable<Result<json::object>> Service::State::act(MemberRef member, std::string verb,
                                                           socket_io::Arguments arguments) {
   const auto& values = arguments.values;
-  const auto name = text_at(values, 0);
-  if (verb == "say") co_return co_await say(member, name, text_in(values, 1, "text"));
+  const auto name = text_of(value_at(values, 0));
+  if (verb == "say") co_return co_await say(member, name, text_of(value_at(values, 1), "text"));
   auto charged = co_await parts.limits.charge("realtime-act", caller_of(*member));
   if (!charged) co_return fail(std::move(charged.error()));
-  if (verb == "join") co_return co_await join(member, name, text_in(values, 1, "since"));
+  if (verb == "join") co_return co_await join(member, name, text_of(value_at(values, 1), "since"));
   if (verb == "leave") co_return co_await leave(member, name);
   co_return fail(Code::kInvalid, "event-unknown", "There is no such event; this server knows join, leave and say.");
 }
