@@ -60,6 +60,7 @@ asio::awaitable<Result<Response>> post_flags(FarmRef farm, Request request) {
 }
 
 asio::awaitable<Result<Response>> paste_text(FarmRef farm, Request request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
   http::Body body(request.body);
   const auto text = body.text("text", 0, request.body.size());
   const auto sploit = body.maybe_text("sploit", 0, kLongestWord).value_or("manual");
@@ -99,6 +100,7 @@ json::object lease_json(const Lease& lease) {
 }
 
 asio::awaitable<Result<Response>> take_lease(FarmRef farm, Request request) {
+  if (auto on = check_on(*farm.state); !on) co_return fail(std::move(on.error()));
   auto body = http::Body::or_empty(request.body);
   auto sender = body.maybe_text("sender", 0, kLongestWord).value_or("");
   const auto most = body.maybe_number("max", 1, static_cast<std::int64_t>(kMostFlagsInPost)).value_or(0);
