@@ -1,4 +1,7 @@
 #include "app/app.h"
+
+#include <algorithm>
+
 #include "cli/cli.h"
 #include "cli/commands.h"
 

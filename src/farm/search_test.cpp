@@ -1,5 +1,8 @@
 // Searching against a plain look at every flag.
 #include <gtest/gtest.h>
+
+#include <algorithm>
+
 #include <rapidcheck/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>

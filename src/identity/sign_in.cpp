@@ -1,5 +1,8 @@
 // From a proof to a session: what every way of signing in has in common.
 #include <fmt/core.h>
+
+#include <algorithm>
+
 #include <boost/json/serialize.hpp>
 
 #include "bus/event_log.h"

@@ -1,5 +1,7 @@
 #include "jobs/board.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <soci/soci.h>
 

@@ -1,5 +1,8 @@
 // Claimed jobs: started at their moment, watched while they run, and what becomes of them.
 #include <sodium.h>
+
+#include <algorithm>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>

@@ -1,5 +1,7 @@
 #include "jobs/testing.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <soci/soci.h>
 

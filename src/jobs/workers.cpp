@@ -1,5 +1,8 @@
 // Who runs jobs, and what becomes of the jobs of one that is gone.
 #include <fmt/format.h>
+
+#include <algorithm>
+
 #include <soci/soci.h>
 
 #include "jobs/firings.h"

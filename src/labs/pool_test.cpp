@@ -1,4 +1,5 @@
 // Warm pools and claims, over the fake engine.
+#include <algorithm>
 #include <random>
 #include <set>
 

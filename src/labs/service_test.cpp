@@ -1,6 +1,8 @@
 // An instance's way through the service, over the fake engine.
 #include <soci/soci.h>
 
+#include <algorithm>
+
 #include "labs/range_test.h"
 #include "labs/view.h"
 

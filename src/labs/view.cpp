@@ -1,5 +1,7 @@
 #include "labs/view.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <boost/json.hpp>

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>

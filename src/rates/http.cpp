@@ -1,6 +1,8 @@
 // What staff see and change of the limiters.
 #include <boost/json.hpp>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "net/body.h"

@@ -1,4 +1,7 @@
 #include <fcntl.h>
+
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 

@@ -1,5 +1,7 @@
 #include "templates/interpolate.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "templates/text.h"
