@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kLongestToken = 512;
 
-std::string text_of(const json::object& object, std::string_view name, std::size_t longest) {
+std::string bounded_text(const json::object& object, std::string_view name, std::size_t longest) {
   const auto* value = object.if_contains(name);
   if (value == nullptr || !value->is_string() || value->get_string().size() > longest) return {};
   return std::string(value->get_string());
@@ -67,7 +67,7 @@ asio::awaitable<Result<Who>> Service::State::identify(http::Request request) {
 
 asio::awaitable<Result<Who>> Service::State::who_is(socket_io::SocketRef socket, const json::object& auth) {
   const auto& greeting = greeting_of(*socket);
-  std::string token = text_of(auth, "token", kLongestToken);
+  std::string token = bounded_text(auth, "token", kLongestToken);
   if (token.empty()) {
     if (greeting.who) co_return greeting.who;
     co_return fail(Code::kUnauthenticated, "not-signed-in",
@@ -104,8 +104,8 @@ asio::awaitable<Result<json::object>> Service::State::admit(socket_io::SocketRef
   }
   ++per_user[member->who->user.str()];
   members.emplace(socket.get(), member);
-  const auto pid = text_of(auth, "pid", 64);
-  const auto offset = text_of(auth, "offset", 64);
+  const auto pid = bounded_text(auth, "pid", 64);
+  const auto offset = bounded_text(auth, "offset", 64);
   std::optional<Recovered> found;
   if (!pid.empty()) found = co_await recover(member->who, pid, offset);
   member->pid = found ? pid : random_hex(16);
