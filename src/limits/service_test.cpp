@@ -51,9 +51,23 @@ class Limits : public ::testing::Test {
     loops_.stop();
     testing::fs::remove_all(folder_);
   }
+  /// The standard table, and some such as capabilities add.
+  static Options standard() {
+    Options options;
+    constexpr std::chrono::minutes kMinute{1};
+    constexpr std::chrono::hours kHour{1};
+    for (const auto& one :
+         {Limiter{"instance-start", "Starting instances", Key::kTeam, {10, 10, 0}, kMinute},
+          Limiter{"instance-start-hourly", "The same, over the day", Key::kTeam, {60, 60, 500}, kHour},
+          Limiter{"sign-in-page", "Ways of signing in", Key::kAddress, {300, 600, 0}, kMinute},
+          Limiter{"sign-in-address", "Sign-ins", Key::kAddress, {300, 120, 20'000}, kMinute},
+          Limiter{"sign-in-name", "Sign-ins", Key::kName, {30, 60, 500}, kHour}})
+      options.limiters.push_back(one);
+    return options;
+  }
   void open(bus::Redis* redis, double factor = 1) {
     close();
-    Options options;
+    auto options = standard();
     options.factor = factor;
     options.retry = 10ms;
     options.micros = [this] { return now_.load(); };
@@ -204,7 +218,7 @@ asio::awaitable<Rates> rates_at_home(Service& service, std::size_t limiter) { co
 
 TEST_F(Limits, R14_1_AChangeCountsOnTheOtherServersToo) {
   const auto place = *service_->find("list-read");
-  auto other = std::make_unique<Service>(loops_.home(), Options{}, *store_, nullptr);
+  auto other = std::make_unique<Service>(loops_.home(), standard(), *store_, nullptr);
   ASSERT_TRUE(run(loops_, other->load()));
   const auto comes_to = [&](const Rates& rates) {
     return eventually([&] { return run(loops_, rates_at_home(*other, place)) == rates; });
@@ -220,7 +234,7 @@ TEST_F(Limits, R7_6_AChangeReachesAServerThatHearsNoNewsOfIt) {
   const auto place = *service_->find("list-read");
   // The same file opened once more is what another process has: no news go from one to the other.
   auto file = std::move(*store::open("sqlite:" + folder_ + "/t.db"));
-  auto other = std::make_unique<Service>(loops_.home(), Options{}, *file, nullptr);
+  auto other = std::make_unique<Service>(loops_.home(), standard(), *file, nullptr);
   ASSERT_TRUE(run(loops_, other->load()));
   ASSERT_TRUE(run(loops_, service_->change(place, Rates{130, 300, 1000}, "staff")));
   ASSERT_TRUE(run(loops_, other->read_changes()));
@@ -258,8 +272,7 @@ TEST_F(Limits, R7_6_TwoServersShareThroughRedisInOneRoundTrip) {
   RedisServer server;
   const auto one = server.connect(loops_), two = server.connect(loops_);
   open(one.get());
-  Options options;
-  auto other = std::make_unique<Service>(loops_.home(), options, *store_, two.get());
+  auto other = std::make_unique<Service>(loops_.home(), standard(), *store_, two.get());
   other->bind(router_);
   const auto calls = [&] {
     std::vector<std::string> words{"INFO", "commandstats"};
