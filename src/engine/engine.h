@@ -39,7 +39,6 @@ struct Fingerprint {
   int cpus = 0;
   std::int64_t memory = 0;   ///< bytes
   bool shares_files = true;  ///< bind mounts of our files work: it is on this host and in the same root
-  std::vector<std::string> extras;
 };
 
 enum class MachineState { kAbsent, kCreated, kRunning, kPaused, kExited, kRestarting, kDead };
@@ -142,6 +141,49 @@ struct ImageInfo {
   std::string user;
 };
 
+// What an engine may be able to do besides running machines. An engine says null where it is not, and its callers say
+// so
+// (`cannot`): nobody pays for a verb that its maker cannot keep.
+
+/// Images by reference: made at load, never at spawn.
+class Images {
+ public:
+  virtual ~Images() = default;
+  virtual asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) = 0;
+  virtual asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) = 0;
+  /// Fetches from a registry; `image-missing` when there is none.
+  virtual asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) = 0;
+  /// The image as one tar stream: its layers as tar files, and a manifest.json that names them from the lowest up.
+  /// https://github.com/moby/moby/blob/master/image/spec/v1.2.md (combined image JSON and file system change sets)
+  virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) = 0;
+};
+
+/// Commands inside machines that run, with a terminal or without.
+class Shell {
+ public:
+  virtual ~Shell() = default;
+  virtual asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) = 0;
+};
+
+/// Files into machines, whether they run or not.
+class Archives {
+ public:
+  virtual ~Archives() = default;
+  /// A tar stream that is unpacked at `path`.
+  virtual asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) = 0;
+};
+
+/// Machines that stand still with all they have in memory, and go on in milliseconds.
+class Freezer {
+ public:
+  virtual ~Freezer() = default;
+  virtual asio::awaitable<Result<>> pause(Handle handle) = 0;
+  virtual asio::awaitable<Result<>> resume(Handle handle) = 0;
+  /// Lets a paused machine run at once; the engine's own view may say "paused" until a `resume` follows, and every verb
+  /// works meanwhile. Where there is no shorter way it is `resume`. A machine that runs: success.
+  virtual asio::awaitable<Result<>> thaw(Handle handle) = 0;
+};
+
 /// What runs machines. All calls belong to the home loop and carry a deadline inside. Every verb can be repeated: what
 /// is there already, or gone already, is success. Every error is one of:
 ///   image-missing (NotFound), machine-missing (NotFound), name-taken (Conflict: somebody else's resource has the
@@ -160,16 +202,6 @@ class Engine {
   /// reconnects.
   virtual std::optional<Error> away() const = 0;
 
-  // Images: made at load, never at spawn.
-  virtual asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) = 0;
-  virtual asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) = 0;
-  /// Fetches from a registry; `image-missing` when there is none.
-  virtual asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) = 0;
-  virtual asio::awaitable<Result<>> remove_image(std::string reference) = 0;
-  /// The image as one tar stream: its layers as tar files, and a manifest.json that names them from the lowest up.
-  /// https://github.com/moby/moby/blob/master/image/spec/v1.2.md (combined image JSON and file system change sets)
-  virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) = 0;
-
   // Isolation, networks, volumes.
   /// Puts our firewall table in force, or finds it in force. Without it no machine starts.
   virtual asio::awaitable<Result<>> ensure_isolation() = 0;
@@ -183,11 +215,6 @@ class Engine {
   // Machines.
   virtual asio::awaitable<Result<Handle>> create(MachineSpec spec) = 0;
   virtual asio::awaitable<Result<>> start(Handle handle) = 0;
-  virtual asio::awaitable<Result<>> pause(Handle handle) = 0;
-  virtual asio::awaitable<Result<>> resume(Handle handle) = 0;
-  /// Lets a paused machine run at once; the engine's own view may say "paused" until a `resume` follows, and every verb
-  /// works meanwhile. Where there is no shorter way it is `resume`. A machine that runs: success.
-  virtual asio::awaitable<Result<>> thaw(Handle handle) = 0;
   /// Asks nicely for `grace`, then kills. A paused machine is thawed first, so that it hears the question.
   virtual asio::awaitable<Result<>> stop(Handle handle, std::chrono::milliseconds grace) = 0;
   /// Kills and removes, with its anonymous volumes.
@@ -200,12 +227,12 @@ class Engine {
   virtual asio::awaitable<Result<std::vector<Resource>>> list() = 0;
   virtual asio::awaitable<Result<Stats>> stats(Handle handle) = 0;
   virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) = 0;
-  virtual asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) = 0;
-  /// A tar stream that is unpacked at `path` / made of `path`.
-  virtual asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) = 0;
-  virtual asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) = 0;
-  /// The machine's file system as an image.
-  virtual asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) = 0;
+
+  // What it may be able to do; null: it is not.
+  virtual Images* images() = 0;
+  virtual Shell* shell() = 0;
+  virtual Archives* archives() = 0;
+  virtual Freezer* freezer() = 0;
 
   /// Called on the home loop for each event, as long as what is returned is kept.
   [[nodiscard]] virtual Subscription on_event(Subscribers::OnEvent subscriber) = 0;
@@ -213,5 +240,10 @@ class Engine {
   virtual void run() = 0;
   virtual asio::awaitable<void> close() = 0;
 };
+
+/// What is said where a facet is missing: `what` it would take, as "run commands in machines".
+inline std::unexpected<Error> cannot(const Engine& engine, const std::string& what) {
+  return fail(Code::kConflict, "engine-cannot", "The engine " + engine.name() + " cannot " + what + ".");
+}
 
 }  // namespace tiltyard::engine

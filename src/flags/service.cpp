@@ -89,6 +89,7 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
 
   asio::awaitable<Result<Secret>> flag_of(std::string owner, TemplateRef tmpl, PlanRef plan);
   asio::awaitable<Result<PlanRef>> plan_of(TemplateRef tmpl, Look look = Look::kScan);
+  asio::awaitable<Result<std::optional<engine::ImageInfo>>> find_image(std::string reference);
   asio::awaitable<bool> is_current(PlanRef plan);
   asio::awaitable<Result<PlanRef>> make_one(TemplateRef tmpl, Look look);
   asio::awaitable<Result<ScanRef>> scan_of(std::string image, std::string prefix, std::string watch, Look look);
@@ -141,10 +142,16 @@ asio::awaitable<Result<Secret>> Service::State::flag_of(std::string owner, Templ
   co_return made_now;
 }
 
+asio::awaitable<Result<std::optional<engine::ImageInfo>>> Service::State::find_image(std::string reference) {
+  engine::Images* const images = parts.engine.images();
+  if (!images) co_return engine::cannot(parts.engine, "hold images");
+  co_return co_await images->find_image(std::move(reference));
+}
+
 /// A reference that we did not make can have been pointed at another image behind our back.
 asio::awaitable<bool> Service::State::is_current(PlanRef plan) {
   for (const auto& reference : plan->retaggable) {
-    auto image = co_await parts.engine.find_image(reference);
+    auto image = co_await find_image(reference);
     if (image && *image && (*image)->id != plan->images.at(reference)) co_return false;
   }
   co_return true;
@@ -195,7 +202,7 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
       tmpl->dynamic_flags || (tmpl->flag.base.empty() && !input.placeholder) || !tmpl->flag.file.empty();
   std::vector<ScanRef> held;
   for (const auto& service : tmpl->services) {
-    auto image = co_await parts.engine.find_image(service.machine.image);
+    auto image = co_await find_image(service.machine.image);
     if (!image) co_return fail(std::move(image.error()));
     if (!*image)
       co_return fail(Code::kNotFound, "image-missing",
@@ -252,7 +259,9 @@ asio::awaitable<Result<ScanRef>> Service::State::scan_of(std::string image, std:
 
 asio::awaitable<Result<ScanRef>> Service::State::scan_anew(std::string image, std::string key, ScanOptions how) {
   const auto begun = std::chrono::steady_clock::now();
-  auto stream = co_await parts.engine.export_image(image);
+  engine::Images* const images = parts.engine.images();
+  if (!images) co_return engine::cannot(parts.engine, "show what is in an image");
+  auto stream = co_await images->export_image(image);
   if (!stream) co_return fail(std::move(stream.error()));
   auto feed = std::make_shared<Feed>(parts.home);
   auto out = std::make_shared<ImageScan>();
@@ -292,7 +301,7 @@ asio::awaitable<void> Service::State::prepare(TemplateId id) {
     bool same = true;
     const auto images = plan->images;
     for (const auto& [reference, image_id] : images) {
-      auto image = co_await parts.engine.find_image(reference);
+      auto image = co_await find_image(reference);
       if (image && *image && (*image)->id != image_id) same = false;
     }
     if (same) co_return;

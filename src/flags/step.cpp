@@ -193,10 +193,12 @@ class FlagsStep final : public labs::Step {
   asio::awaitable<Result<>> send(LiveRef live, PlanRef plan, Secret flag) {
     auto packed = co_await pack(live, plan, flag);
     if (!packed) co_return fail(std::move(packed.error()));
+    engine::Archives* const archives = flags_.engine().archives();
+    if (!archives) co_return engine::cannot(flags_.engine(), "take files into its machines");
     for (const auto& machine : live->instance.plan.machines) {
       const auto tar = packed->find(machine.service);
       if (tar == packed->end()) continue;
-      auto put = co_await flags_.engine().put_archive(engine::Handle{1, machine.name}, "/", std::move(tar->second));
+      auto put = co_await archives->put_archive(engine::Handle{1, machine.name}, "/", std::move(tar->second));
       if (!put) co_return put;
     }
     wait_no_more(folder_of(*live));

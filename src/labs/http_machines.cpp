@@ -63,6 +63,13 @@ asio::awaitable<Result<std::shared_ptr<void>>> awake(PartsRef parts, InstanceId 
   co_return in_use;
 }
 
+asio::awaitable<Result<std::unique_ptr<engine::ExecSession>>> run_in(engine::Engine& engine, engine::Handle handle,
+                                                                     engine::ExecSpec spec) {
+  engine::Shell* const shell = engine.shell();
+  if (!shell) co_return engine::cannot(engine, "run commands in its machines");
+  co_return co_await shell->exec(std::move(handle), std::move(spec));
+}
+
 asio::awaitable<void> copy_logs(std::shared_ptr<engine::ByteStream> from, std::shared_ptr<http::BodyWriter> to,
                                 [[maybe_unused]] std::shared_ptr<void> in_use) {
   while (true) {
@@ -153,7 +160,7 @@ asio::awaitable<Result<Response>> exec(PartsRef parts, Request request) {
   if (!in_use) co_return fail(in_use.error());
   engine::ExecSpec spec;
   spec.command = std::move(command->words);
-  auto opened = co_await parts->engine.exec(*handle, std::move(spec));
+  auto opened = co_await run_in(parts->engine, *handle, std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   std::shared_ptr<engine::ExecSession> session = std::move(*opened);
   session->close_input();
@@ -236,7 +243,7 @@ asio::awaitable<Result<Response>> terminal(PartsRef parts, Request request) {
   spec.command = {"sh", "-c", command.empty() ? "command -v bash >/dev/null 2>&1 && exec bash || exec sh" : command};
   auto in_use = co_await awake(parts, instance->id);
   if (!in_use) co_return fail(std::move(in_use.error()));
-  auto opened = co_await parts->engine.exec(*handle, std::move(spec));
+  auto opened = co_await run_in(parts->engine, *handle, std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   std::shared_ptr<engine::ExecSession> session = std::move(*opened);
   Response response = Response::empty(101);

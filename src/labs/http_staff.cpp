@@ -53,6 +53,15 @@ asio::awaitable<Result<Response>> usage(PartsRef parts, Request request) {
   co_return http::page_answer(std::move(items));
 }
 
+json::array facets_of(engine::Engine& engine) {
+  json::array out;
+  if (engine.images()) out.emplace_back("images");
+  if (engine.shell()) out.emplace_back("shell");
+  if (engine.archives()) out.emplace_back("archives");
+  if (engine.freezer()) out.emplace_back("freezer");
+  return out;
+}
+
 asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
   const auto away = parts->engine.away();
   json::object engine{{"name", parts->engine.name()}, {"state", away ? "away" : "ready"}, {"reason", nullptr}};
@@ -67,6 +76,7 @@ asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
                              {"cpus", print->cpus},
                              {"memory_bytes", print->memory},
                              {"local", print->shares_files}};
+    engine["can"] = facets_of(parts->engine);
   }
   json::object counts;
   for (const auto& live : parts->service.all_live()) {

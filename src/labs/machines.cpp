@@ -15,7 +15,7 @@ bool ended(const engine::MachineStatus& status) {
 asio::awaitable<Result<>> one_machine(engine::Engine& engine, std::string name, MachineVerb verb,
                                       std::shared_ptr<bool> some_ended) {
   const engine::Handle handle{1, std::move(name)};
-  auto done = co_await (engine.*verb)(handle);
+  auto done = co_await (engine.freezer()->*verb)(handle);
   if (done || done.error().code != Code::kInvalid) co_return done;
   auto status = co_await engine.inspect(handle);
   if (!status || !ended(*status)) co_return done;
@@ -27,6 +27,7 @@ asio::awaitable<Result<>> one_machine(engine::Engine& engine, std::string name, 
 
 asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, MachineVerb verb,
                                        std::shared_ptr<bool> some_ended) {
+  if (!engine.freezer()) co_return engine::cannot(engine, "pause machines");
   std::vector<asio::awaitable<Result<>>> works;
   for (const auto& machine : live->instance.plan.machines) {
     works.push_back(one_machine(engine, machine.name, verb, some_ended));

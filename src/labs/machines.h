@@ -5,10 +5,10 @@
 
 namespace tiltyard::labs {
 
-using MachineVerb = asio::awaitable<Result<>> (engine::Engine::*)(engine::Handle);
+using MachineVerb = asio::awaitable<Result<>> (engine::Freezer::*)(engine::Handle);
 
 /// One verb for all machines of an instance. One that has ended by itself has nothing to freeze or thaw, which is no
-/// error, but told.
+/// error, but told. `engine-cannot` where the engine freezes nothing.
 asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, MachineVerb verb,
                                        std::shared_ptr<bool> some_ended = std::make_shared<bool>(false));
 

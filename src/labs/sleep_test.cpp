@@ -308,5 +308,17 @@ TEST_F(R1_15_Service, NobodyAndWhatDoesNotRunAreNotPaused) {
   wait(made->id);
 }
 
+TEST_F(R1_15_Service, WhereTheEngineCannotPauseNothingFallsAsleep) {
+  home([&] { engine_->lack("freezer"); });
+  open();
+  const auto instance = running("nap");
+  const auto paused = run(service_->pause(instance.id));
+  ASSERT_FALSE(paused);
+  EXPECT_EQ(paused.error().reason, "engine-cannot");
+  EXPECT_EQ(state(instance.id), InstanceState::kRunning);
+  EXPECT_EQ(fetch(instance.id), 200);
+  EXPECT_EQ(engine_->calls("pause"), 0);
+}
+
 }  // namespace
 }  // namespace tiltyard::labs

@@ -101,7 +101,9 @@ class MachinesStep final : public Step {
     if (!handle) co_return fail(std::move(handle.error()));
     auto& additions = live->making.there().additions;
     if (const auto more = additions.find(service.name); more != additions.end() && !more->second.archive.empty()) {
-      auto put = co_await engine_.put_archive(*handle, "/", more->second.archive);
+      engine::Archives* const archives = engine_.archives();
+      if (!archives) co_return engine::cannot(engine_, "take files into its machines");
+      auto put = co_await archives->put_archive(*handle, "/", more->second.archive);
       if (!put) co_return put;
       more->second.archive.clear();
     }

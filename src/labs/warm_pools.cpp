@@ -230,8 +230,9 @@ asio::awaitable<void> WarmPools::note_event(bus::KindRef kind, Instance instance
 }
 
 asio::awaitable<Result<>> WarmPools::freeze(LiveRef live) {
-  if (!live->tmpl || !live->tmpl->pool.pause || live->kept == Kept::kCreated) co_return Result<>{};
-  auto frozen = co_await each_machine(parts_.engine, live, &engine::Engine::pause);
+  if (!live->tmpl || !live->tmpl->pool.pause || live->kept == Kept::kCreated || !parts_.engine.freezer())
+    co_return Result<>{};
+  auto frozen = co_await each_machine(parts_.engine, live, &engine::Freezer::pause);
   if (!frozen) co_return frozen;
   live->kept = Kept::kFrozen;
   for (auto& machine : live->instance.plan.machines) {

@@ -66,12 +66,13 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
   if (found->second.state == State::kBroken) co_return;  // another folder has its id
   const std::set<std::string> forced = found->second.forced;
   std::vector<std::size_t> missing;
-  std::string waiting;
   std::set<std::string> seen;
+  engine::Images* const images = engine.images();
+  std::string waiting = images ? "" : engine::cannot(engine, "hold images").error().message;
   for (std::size_t i = 0; i < tmpl->image_users() && waiting.empty(); ++i) {
     const Service& service = tmpl->image_user(i);
     if (!seen.insert(service.machine.image).second) continue;
-    const auto image = co_await engine.find_image(service.machine.image);
+    const auto image = co_await images->find_image(service.machine.image);
     if (!image) {
       waiting = fmt::format("waits for the engine: {}", image.error().message);
       break;
@@ -85,7 +86,7 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
     }
     if (there && !forced.contains(service.build->tag)) continue;
     for (const auto& base : service.base_images) {
-      const auto below = co_await engine.find_image(base);
+      const auto below = co_await images->find_image(base);
       if (below && (below->has_value() || (options.allow_pull && !made_here(base)))) continue;
       waiting = below ? waits_for(base, true) : fmt::format("waits for the engine: {}", below.error().message);
       break;
@@ -183,13 +184,13 @@ asio::awaitable<Result<engine::ImageInfo>> Catalogue::State_::make_image(std::st
     if (const auto self = weak.lock()) self->progressed(folder, version, progress);
   };
   if (!service.build) {
-    auto pulled = co_await engine.pull(service.machine.image, tell);
+    auto pulled = co_await engine.images()->pull(service.machine.image, tell);
     co_return pulled;
   }
   engine::BuildSpec spec = *service.build;
   spec.labels[engine::kLabelManaged] = "true";
   spec.labels[engine::kLabelTemplate] = tmpl->id.str();
-  auto built = co_await engine.build(std::move(spec), tell);
+  auto built = co_await engine.images()->build(std::move(spec), tell);
   co_return built;
 }
 

@@ -85,7 +85,7 @@ EngineSuite::Ran EngineSuite::run(const Handle& handle, std::vector<std::string>
   Ran out;
   ExecSpec spec;
   spec.command = std::move(command);
-  auto session = await(engine().exec(handle, spec));
+  auto session = await(engine().shell()->exec(handle, spec));
   EXPECT_TRUE(ok(session));
   if (!session) return out;
   if (!input.empty()) EXPECT_TRUE(ok(await((*session)->write(input))));

@@ -31,6 +31,8 @@ class Bench {
   /// Somebody else makes a machine and a volume of this name.
   virtual void add_stranger(std::string name) = 0;
   virtual void remove_stranger(std::string name) = 0;
+  /// An image that the test has built goes.
+  virtual void remove_image(std::string reference) = 0;
 };
 
 using MakeBench = std::unique_ptr<Bench> (*)(Loop& loop);

@@ -50,7 +50,7 @@ void build_image(Loop& loop) {
   std::ofstream(folder / "etc/passwd") << "root:x:0:0:root:/:/bin/sh\n";
   spec.tag = image_name();
   auto engine = connect(loop, options("enginetest-image", daemon_socket()));
-  const auto built = loop.await(engine->build(spec, {}));
+  const auto built = loop.await(engine->images()->build(spec, {}));
   loop.await(engine->close());
   fs::remove_all(folder);
   if (!built) throw std::runtime_error("cannot build the test's image: " + built.error().message + built.error().cause);
@@ -62,9 +62,7 @@ class ImageEnvironment : public testing::Environment {
   void TearDown() override {
     if (!built) return;
     Loop loop;
-    auto engine = connect(loop, options("enginetest-image", daemon_socket()));
-    EXPECT_TRUE(ok(loop.await(engine->remove_image(image_name()))));
-    loop.await(engine->close());
+    EXPECT_EQ(tell_daemon(loop, "DELETE", "/images/" + image_name()), 200);
   }
   bool built = false;
 };
@@ -110,6 +108,10 @@ DockerBench::DockerBench(Loop& loop) : loop_(loop), name_space_("et" + random_he
   DockerOptions through = options(name_space_, socket);
   through.ping_every = std::chrono::milliseconds{500};
   engine_ = connect(loop, through);
+}
+
+void DockerBench::remove_image(std::string reference) {
+  EXPECT_EQ(tell_daemon(loop_, "DELETE", "/images/" + reference), 200);
 }
 
 DockerBench::~DockerBench() {

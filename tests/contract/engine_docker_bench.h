@@ -21,6 +21,7 @@ class DockerBench final : public Bench {
   void lose_answer(std::string verb) override;
   void add_stranger(std::string name) override;
   void remove_stranger(std::string name) override;
+  void remove_image(std::string reference) override;
   Relay& relay() { return *relay_; }
 
  private:

@@ -117,41 +117,41 @@ TEST_P(R1_15_Docker, AFrozenMachineUsesNoCpuAndThawsWhileTheDaemonIsBusy) {
   const auto cpu = [&] { return await(engine().stats(handle)).value().cpu_nanos; };
   const auto grows_from = [&](std::int64_t before) { return loop_.until([&] { return cpu() > before; }, 5s); };
   ASSERT_TRUE(grows_from(cpu()));
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
   const auto frozen = cpu();
   loop_.turn(300ms);
   EXPECT_EQ(cpu(), frozen);
   relay().freeze(true);
   const auto begun = std::chrono::steady_clock::now();
-  EXPECT_TRUE(ok(await(engine().thaw(handle)))) << "the daemon is not asked";
+  EXPECT_TRUE(ok(await(engine().freezer()->thaw(handle)))) << "the daemon is not asked";
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 200ms) << "a bound for busy machines; ./bench wake measures";
   relay().freeze(false);
   EXPECT_TRUE(grows_from(frozen));
-  EXPECT_TRUE(ok(await(engine().resume(handle))));
+  EXPECT_TRUE(ok(await(engine().freezer()->resume(handle))));
   EXPECT_TRUE(grows_from(cpu())) << "the daemon's view is up to date, and the machine was not left frozen";
 }
 
 TEST_P(R1_15_Docker, AnotherProcessThawsAndResumesWhatThisOnePaused) {
   const Handle handle = running(machine("m"));
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
   DockerOptions options;
   options.endpoint = "unix://" + daemon_socket();
   options.name_space = bench_->name_space();
   auto next = DockerEngine::make(loop_.executor(), options);
   ASSERT_TRUE(ok(next));
-  EXPECT_TRUE(ok(await((*next)->thaw(handle))));
+  EXPECT_TRUE(ok(await((*next)->freezer()->thaw(handle))));
   // A third one knows nothing of the thaw, and finds the daemon and the group at odds.
   EXPECT_EQ(await(engine().inspect(handle)).value().state, MachineState::kPaused);
   auto last = DockerEngine::make(loop_.executor(), options);
   EXPECT_TRUE(ok(await((*last)->resume(handle))));
   EXPECT_EQ(run(handle, {"echo", "awake"}).out, "awake\n");
-  EXPECT_TRUE(ok(await(engine().resume(handle))));
+  EXPECT_TRUE(ok(await(engine().freezer()->resume(handle))));
   for (auto* each : {next->get(), last->get()}) await(each->close());
 }
 
 TEST_P(R14_2_Docker, ASpawnOpensNoNewConnection) {
   // One connection, kept open, is enough for a spawn after the first call.
-  ASSERT_TRUE(ok(await(engine().find_image(bench_->image()))));
+  ASSERT_TRUE(ok(await(engine().images()->find_image(bench_->image()))));
   const int before = docker().relay().connections();
   running(machine("m"));
   EXPECT_EQ(docker().relay().connections(), before) << "connections are kept open";
@@ -285,7 +285,7 @@ TEST_P(R14_2_Docker, LinkOutOfTheContextIsRefused) {
   BuildSpec spec;
   spec.context = folder.string();
   spec.tag = unique("leak") + ":1";
-  const auto built = await(engine().build(spec, {}));
+  const auto built = await(engine().images()->build(spec, {}));
   EXPECT_EQ(reason(built), "build-failed");
   EXPECT_THAT(built.error().message, HasSubstr("leaves the build context"));
   std::filesystem::remove_all(folder);

@@ -37,6 +37,7 @@ class FakeBench final : public Bench {
   void lose_answer(std::string verb) override { engine_->lose_answer(std::move(verb)); }
   void add_stranger(std::string name) override { engine_->add_stranger(std::move(name)); }
   void remove_stranger(std::string name) override { engine_->lose_machine(std::move(name)); }
+  void remove_image(std::string) override {}
 
  private:
   std::unique_ptr<FakeEngine> engine_;
@@ -95,6 +96,20 @@ TEST_P(R14_2_Fake, TroubleComesAsOrdered) {
   fake().set_isolation(false);
   EXPECT_EQ(reason(await(engine().start(Handle{1, unique("m")}))), "isolation-missing");
   EXPECT_EQ(reason(await(engine().ensure_isolation())), "isolation-missing");
+}
+
+TEST_P(R14_2_Fake, WhatAnEngineCannotIsSaid) {
+  FakeOptions options;
+  options.name = "plain";
+  FakeEngine plain(loop_.executor(), options);
+  for (const char* facet : {"images", "shell", "archives", "freezer"}) plain.lack(facet);
+  EXPECT_FALSE(plain.images());
+  EXPECT_FALSE(plain.shell());
+  EXPECT_FALSE(plain.archives());
+  EXPECT_FALSE(plain.freezer());
+  const Error said = cannot(plain, "run commands in machines").error();
+  EXPECT_EQ(said.reason, "engine-cannot");
+  EXPECT_EQ(said.message, "The engine plain cannot run commands in machines.");
 }
 
 TEST_P(R14_2_Fake, HeldAndSlowCallsWait) {

@@ -29,9 +29,9 @@ TEST_P(R14_2, MachineLivesThroughAllItsStates) {
   EXPECT_EQ(state(), MachineState::kCreated);
   EXPECT_TRUE(ok(await(engine().start(*handle))));
   EXPECT_EQ(state(), MachineState::kRunning);
-  EXPECT_TRUE(ok(await(engine().pause(*handle))));
+  EXPECT_TRUE(ok(await(engine().freezer()->pause(*handle))));
   EXPECT_EQ(state(), MachineState::kPaused);
-  EXPECT_TRUE(ok(await(engine().resume(*handle))));
+  EXPECT_TRUE(ok(await(engine().freezer()->resume(*handle))));
   EXPECT_EQ(state(), MachineState::kRunning);
   EXPECT_TRUE(ok(await(engine().stop(*handle, 1s))));
   EXPECT_EQ(state(), MachineState::kExited);
@@ -42,15 +42,15 @@ TEST_P(R14_2, MachineLivesThroughAllItsStates) {
 TEST_P(R1_15, AThawedMachineRunsBeforeTheEngineSaysSo) {
   const auto handle = running(machine("m"));
   auto state = [&] { return await(engine().inspect(handle)).value().state; };
-  EXPECT_TRUE(ok(await(engine().thaw(handle)))) << "a machine that runs needs no thawing";
+  EXPECT_TRUE(ok(await(engine().freezer()->thaw(handle)))) << "a machine that runs needs no thawing";
   EXPECT_EQ(state(), MachineState::kRunning);
   for (int round = 0; round < 2; ++round) {
-    ASSERT_TRUE(ok(await(engine().pause(handle))));
+    ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
     EXPECT_EQ(state(), MachineState::kPaused);
-    ASSERT_TRUE(ok(await(engine().thaw(handle))));
-    EXPECT_TRUE(ok(await(engine().thaw(handle))));
+    ASSERT_TRUE(ok(await(engine().freezer()->thaw(handle))));
+    EXPECT_TRUE(ok(await(engine().freezer()->thaw(handle))));
     EXPECT_EQ(run(handle, {"echo", "awake"}).out, "awake\n");
-    EXPECT_TRUE(ok(await(engine().resume(handle))));
+    EXPECT_TRUE(ok(await(engine().freezer()->resume(handle))));
     EXPECT_EQ(state(), MachineState::kRunning);
     EXPECT_EQ(run(handle, {"echo", "still"}).out, "still\n");
   }
@@ -58,35 +58,35 @@ TEST_P(R1_15, AThawedMachineRunsBeforeTheEngineSaysSo) {
 
 TEST_P(R1_15, ResumeBringsTheViewOfAThawedMachineUpToDate) {
   const auto handle = running(machine("m"));
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
-  ASSERT_TRUE(ok(await(engine().thaw(handle))));
-  ASSERT_TRUE(ok(await(engine().resume(handle))));
-  EXPECT_TRUE(ok(await(engine().resume(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->thaw(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->resume(handle))));
+  EXPECT_TRUE(ok(await(engine().freezer()->resume(handle))));
   EXPECT_EQ(await(engine().inspect(handle)).value().state, MachineState::kRunning);
   EXPECT_EQ(run(handle, {"echo", "awake"}).out, "awake\n");
   // Thawed and paused again without a resume between: it stands still, whatever the engine thought meanwhile.
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
-  ASSERT_TRUE(ok(await(engine().thaw(handle))));
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
-  EXPECT_EQ(reason(await(engine().exec(handle, {{"true"}, {}, {}, {}}))), "engine-refused");
-  ASSERT_TRUE(ok(await(engine().resume(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->thaw(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
+  EXPECT_EQ(reason(await(engine().shell()->exec(handle, {{"true"}, {}, {}, {}}))), "engine-refused");
+  ASSERT_TRUE(ok(await(engine().freezer()->resume(handle))));
   EXPECT_EQ(run(handle, {"echo", "awake"}).out, "awake\n");
 }
 
 TEST_P(R1_15, WhatIsPausedStartsStopsAndGoes) {
   const auto handle = running(machine("m"));
   auto state = [&] { return await(engine().inspect(handle)).value().state; };
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
   EXPECT_TRUE(ok(await(engine().start(handle)))) << "to start a paused machine is to let it go on";
   EXPECT_EQ(state(), MachineState::kRunning);
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_TRUE(ok(await(engine().stop(handle, 30s))));
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 15s)
       << "a frozen program hears no signal: it must be thawed first";
   EXPECT_EQ(state(), MachineState::kExited);
   ASSERT_TRUE(ok(await(engine().start(handle))));
-  ASSERT_TRUE(ok(await(engine().pause(handle))));
+  ASSERT_TRUE(ok(await(engine().freezer()->pause(handle))));
   EXPECT_TRUE(ok(await(engine().destroy(handle))));
   EXPECT_EQ(state(), MachineState::kAbsent);
 }
@@ -103,10 +103,10 @@ TEST_P(R1_13, EveryMachineVerbCanBeRepeated) {
   EXPECT_TRUE(ok(await(engine().start(*first))));
   EXPECT_TRUE(ok(await(engine().create(spec))));
   EXPECT_EQ(await(engine().inspect(*first)).value().engine_id, id) << "a second create made another machine";
-  EXPECT_TRUE(ok(await(engine().pause(*first))));
-  EXPECT_TRUE(ok(await(engine().pause(*first))));
-  EXPECT_TRUE(ok(await(engine().resume(*first))));
-  EXPECT_TRUE(ok(await(engine().resume(*first))));
+  EXPECT_TRUE(ok(await(engine().freezer()->pause(*first))));
+  EXPECT_TRUE(ok(await(engine().freezer()->pause(*first))));
+  EXPECT_TRUE(ok(await(engine().freezer()->resume(*first))));
+  EXPECT_TRUE(ok(await(engine().freezer()->resume(*first))));
   EXPECT_TRUE(ok(await(engine().stop(*first, 1s))));
   EXPECT_TRUE(ok(await(engine().stop(*first, 1s))));
   EXPECT_TRUE(ok(await(engine().destroy(*first))));
@@ -192,7 +192,7 @@ TEST_P(R14_2, MissingImageAndMissingCommandAreToldApart) {
   MachineSpec spec = machine("m");
   spec.image = "tiltyard-test/no-such-image:1";
   EXPECT_EQ(reason(await(engine().create(spec))), "image-missing");
-  const auto image = await(engine().find_image(spec.image));
+  const auto image = await(engine().images()->find_image(spec.image));
   ASSERT_TRUE(ok(image));
   EXPECT_FALSE(image->has_value());
   spec.image = bench_->image();
@@ -207,13 +207,12 @@ TEST_P(R14_2, MissingImageAndMissingCommandAreToldApart) {
 TEST_P(R14_2, VerbsOnAMissingMachineSayMachineMissing) {
   const Handle nobody{1, unique("nobody")};
   EXPECT_EQ(reason(await(engine().start(nobody))), "machine-missing");
-  EXPECT_EQ(reason(await(engine().pause(nobody))), "machine-missing");
-  EXPECT_EQ(reason(await(engine().resume(nobody))), "machine-missing");
-  EXPECT_EQ(reason(await(engine().thaw(nobody))), "machine-missing");
+  EXPECT_EQ(reason(await(engine().freezer()->pause(nobody))), "machine-missing");
+  EXPECT_EQ(reason(await(engine().freezer()->resume(nobody))), "machine-missing");
+  EXPECT_EQ(reason(await(engine().freezer()->thaw(nobody))), "machine-missing");
   EXPECT_EQ(reason(await(engine().stats(nobody))), "machine-missing");
   EXPECT_EQ(reason(await(engine().logs(nobody, {}))), "machine-missing");
-  EXPECT_EQ(reason(await(engine().exec(nobody, {{"true"}, {}, {}, {}}))), "machine-missing");
-  EXPECT_EQ(reason(await(engine().get_archive(nobody, "/etc"))), "machine-missing");
+  EXPECT_EQ(reason(await(engine().shell()->exec(nobody, {{"true"}, {}, {}, {}}))), "machine-missing");
 }
 
 TEST_P(R1_12, ListFindsAllKindsWithTheirLabels) {

@@ -99,7 +99,7 @@ TEST_P(R14_2, CommandWithATerminal) {
   spec.terminal = true;
   spec.columns = 100;
   spec.rows = 30;
-  auto session = await(engine().exec(handle, spec));
+  auto session = await(engine().shell()->exec(handle, spec));
   ASSERT_TRUE(ok(session));
   EXPECT_TRUE(ok(await((*session)->resize(120, 40))));
   EXPECT_TRUE(ok(await((*session)->write("typed\n"))));
@@ -118,19 +118,19 @@ TEST_P(R14_2, CommandIsRefusedWhereNothingRuns) {
   ASSERT_TRUE(ok(handle));
   ExecSpec spec;
   spec.command = {"true"};
-  EXPECT_EQ(reason(await(engine().exec(*handle, spec))), "engine-refused");
+  EXPECT_EQ(reason(await(engine().shell()->exec(*handle, spec))), "engine-refused");
 }
 
-TEST_P(R14_2, ArchivesGoInAndComeOut) {
-  const Handle handle = running(machine("m"));
+TEST_P(R14_2, ArchivesGoIntoMachinesThatRunOrDoNot) {
+  const auto handle = await(engine().create(machine("m")));
+  ASSERT_TRUE(ok(handle));
   const std::string content(200'000, 'x');
-  EXPECT_TRUE(ok(await(engine().put_archive(handle, "/etc", tar_of("flag.txt", content)))));
-  auto stream = await(engine().get_archive(handle, "/etc/flag.txt"));
-  ASSERT_TRUE(ok(stream));
-  const std::string tar = read_all(**stream);
-  EXPECT_THAT(tar, HasSubstr("flag.txt"));
-  EXPECT_TRUE(tar.contains(content));
-  EXPECT_EQ(reason(await(engine().get_archive(handle, "/no/such/file"))), "engine-refused");
+  EXPECT_TRUE(ok(await(engine().archives()->put_archive(*handle, "/etc", tar_of("flag.txt", content)))));
+  ASSERT_TRUE(ok(await(engine().start(*handle))));
+  EXPECT_TRUE(ok(await(engine().archives()->put_archive(*handle, "/etc", tar_of("second.txt", "2")))));
+  EXPECT_EQ(run(*handle, {"cat", "/etc/flag.txt"}).out, content);
+  EXPECT_EQ(run(*handle, {"cat", "/etc/second.txt"}).out, "2");
+  EXPECT_NE(run(*handle, {"cat", "/etc/third.txt"}).exit_code, 0);
 }
 
 TEST_P(R14_2, StatsAreOfTheMachine) {
@@ -151,20 +151,20 @@ TEST_P(R14_2, BuildShowsItsStepsAndTheImageIsFound) {
   spec.tag = unique("built") + ":1";
   spec.labels = {{"tiltyard.content", "abc"}};
   std::vector<BuildProgress> seen;
-  const auto built = await(engine().build(spec, [&](BuildProgress progress) { seen.push_back(std::move(progress)); }));
+  const auto built =
+      await(engine().images()->build(spec, [&](BuildProgress progress) { seen.push_back(std::move(progress)); }));
   ASSERT_TRUE(ok(built));
   EXPECT_THAT(seen,
               testing::Contains(testing::AllOf(testing::Field(&BuildProgress::step, 2),
                                                testing::Field(&BuildProgress::text, HasSubstr("COPY greeting")))));
   EXPECT_GE(seen.back().steps, 3);
-  const auto found = await(engine().find_image(spec.tag));
+  const auto found = await(engine().images()->find_image(spec.tag));
   ASSERT_TRUE(ok(found));
   ASSERT_TRUE(found->has_value());
   EXPECT_EQ((*found)->id, built->id);
   EXPECT_EQ((*found)->labels.at("tiltyard.content"), "abc");
   EXPECT_THAT((*found)->exposed_ports, testing::ElementsAre(8080));
-  EXPECT_TRUE(ok(await(engine().remove_image(spec.tag))));
-  EXPECT_TRUE(ok(await(engine().remove_image(spec.tag))));
+  bench_->remove_image(spec.tag);
 }
 
 TEST_P(R14_2, FailingBuildSaysWhy) {
@@ -173,37 +173,24 @@ TEST_P(R14_2, FailingBuildSaysWhy) {
   spec.context = folder.path();
   spec.tag = unique("broken") + ":1";
   spec.network = false;
-  const auto built = await(engine().build(spec, {}));
+  const auto built = await(engine().images()->build(spec, {}));
   ASSERT_FALSE(built);
   EXPECT_EQ(built.error().reason, "build-failed");
   EXPECT_THAT(built.error().message, HasSubstr("non-zero code"));
   EXPECT_THAT(built.error().message, HasSubstr("RUN false"));
   spec.dockerfile = "Elsewhere";
-  EXPECT_EQ(reason(await(engine().build(spec, {}))), "build-failed");
+  EXPECT_EQ(reason(await(engine().images()->build(spec, {}))), "build-failed");
   spec.context = "/no/such/folder";
-  EXPECT_EQ(reason(await(engine().build(spec, {}))), "build-failed");
-}
-
-TEST_P(R14_2, SnapshotIsAnImageThatStarts) {
-  const Handle handle = running(machine("m"));
-  const std::string reference = unique("snap") + ":1";
-  ASSERT_TRUE(ok(await(engine().put_archive(handle, "/etc", tar_of("kept", "yes")))));
-  ASSERT_TRUE(ok(await(engine().snapshot(handle, reference))));
-  MachineSpec spec = machine("copy");
-  spec.image = reference;
-  const Handle copy = running(spec);
-  EXPECT_EQ(await(engine().inspect(copy)).value().state, MachineState::kRunning);
-  EXPECT_TRUE(ok(await(engine().destroy(copy))));
-  EXPECT_TRUE(ok(await(engine().remove_image(reference))));
+  EXPECT_EQ(reason(await(engine().images()->build(spec, {}))), "build-failed");
 }
 
 TEST_P(R14_2, ImagesComeOutAsTar) {
-  auto stream = await(engine().export_image(bench_->image()));
+  auto stream = await(engine().images()->export_image(bench_->image()));
   ASSERT_TRUE(ok(stream));
   const std::string tar = read_all(**stream);
   EXPECT_THAT(tar, HasSubstr("manifest.json"));
   EXPECT_THAT(tar, HasSubstr("\"Layers\""));
-  EXPECT_EQ(reason(await(engine().export_image("test/no-such-image:1"))), "image-missing");
+  EXPECT_EQ(reason(await(engine().images()->export_image("test/no-such-image:1"))), "image-missing");
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
   firewall.table = options_.firewall_table;
   firewall_ = std::make_unique<isolation::Firewall>(executor_, std::move(firewall));
   no_names_ = std::make_unique<isolation::NoNames>(executor_);
-  freezer_ = std::make_unique<Freezer>(executor_, local_);
+  freezers_ = std::make_unique<Freezers>(executor_, local_);
   watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every,
                                        [this](const EngineEvent& event) { subscribers_.tell(event); });
 }
@@ -94,11 +94,6 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   out.cpus = static_cast<int>(number(at(*info, "NCPU")));
   out.memory = number(at(*info, "MemTotal"));
   out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));
-  out.extras = {"build", "exec", "logs", "archives", "snapshot", "stats"};
-  if (const json::object* runtimes = at(*info, "Runtimes").if_object()) {
-    for (const auto& [name, unused] : *runtimes)
-      out.extras.push_back("runtime:" + std::string(name.data(), name.size()));
-  }
   co_return out;
 }
 

@@ -35,14 +35,14 @@ class NoNames;
 }  // namespace isolation
 namespace docker {
 class Connection;
-class Freezer;
+class Freezers;
 class Watcher;
 }  // namespace docker
 
 /// The Docker Engine over its own API: no command line, no library of theirs. Belongs to the loop of `executor`;
 /// blocking work (reading build contexts, running nft) happens on a worker thread of its own. Lives until `close()`
 /// completed.
-class DockerEngine final : public Engine {
+class DockerEngine final : public Engine, public Images, public Shell, public Archives, public Freezer {
  public:
   /// `invalid-address` where the endpoint cannot be read. Does not touch the engine yet.
   static Result<std::unique_ptr<DockerEngine>> make(asio::any_io_executor executor, DockerOptions options);
@@ -51,11 +51,14 @@ class DockerEngine final : public Engine {
   const std::string& name() const override { return options_.name; }
   asio::awaitable<Result<Fingerprint>> fingerprint() override;
   std::optional<Error> away() const override;
+  Images* images() override { return this; }
+  Shell* shell() override { return this; }
+  Archives* archives() override { return this; }
+  Freezer* freezer() override { return this; }
 
   asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
   asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
-  asio::awaitable<Result<>> remove_image(std::string reference) override;
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) override;
 
   asio::awaitable<Result<>> ensure_isolation() override;
@@ -79,8 +82,6 @@ class DockerEngine final : public Engine {
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) override;
   asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
-  asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) override;
-  asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) override;
 
   Subscription on_event(Subscribers::OnEvent subscriber) override;
   void run() override;
@@ -132,7 +133,7 @@ class DockerEngine final : public Engine {
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
   std::unique_ptr<isolation::Firewall> firewall_;
   std::unique_ptr<isolation::NoNames> no_names_;
-  std::unique_ptr<docker::Freezer> freezer_;
+  std::unique_ptr<docker::Freezers> freezers_;
   Subscribers subscribers_;
   std::unique_ptr<docker::Watcher> watcher_;
 };

@@ -88,7 +88,7 @@ bool write_freezer(const std::string& file, bool frozen) {
   return written == static_cast<ssize_t>(word.size());
 }
 
-Freezer::Freezer(asio::any_io_executor executor, bool local) : local_(local), changed_(executor) {
+Freezers::Freezers(asio::any_io_executor executor, bool local) : local_(local), changed_(executor) {
   if (!local_) return;
   // Of a thousand machines' mounts none is a hierarchy.
   std::ifstream lines("/proc/self/mounts");
@@ -97,7 +97,7 @@ Freezer::Freezer(asio::any_io_executor executor, bool local) : local_(local), ch
   }
 }
 
-std::string Freezer::find(const std::string& name, const std::string& engine_id, std::int64_t pid) {
+std::string Freezers::find(const std::string& name, const std::string& engine_id, std::int64_t pid) {
   files_.erase(name);
   if (!local_ || pid <= 0) return {};
   auto file = freezer_file(mounts_, read_text(fmt::format("/proc/{}/cgroup", pid)), engine_id);
@@ -113,25 +113,25 @@ std::string Freezer::find(const std::string& name, const std::string& engine_id,
   return *file;
 }
 
-std::string Freezer::known(const std::string& name) const {
+std::string Freezers::known(const std::string& name) const {
   const auto found = files_.find(name);
   if (found == files_.end()) return {};
   const auto& [before, behind, with_id] = forms_[found->second.form];
   return with_id ? fmt::format("{}{:02x}{}", before, fmt::join(found->second.id, ""), behind) : before;
 }
 
-void Freezer::forget(const std::string& name) {
+void Freezers::forget(const std::string& name) {
   files_.erase(name);
   thawed_.erase(name);
 }
 
-asio::awaitable<Freezer::Turn> Freezer::turn(std::string name) {
+asio::awaitable<Freezers::Turn> Freezers::turn(std::string name) {
   while (having_turn_.contains(name)) co_await changed_.wait();
   having_turn_.insert(name);
   co_return Turn(*this, std::move(name));
 }
 
-asio::awaitable<Freezer::Turn> Freezer::standstill() {
+asio::awaitable<Freezers::Turn> Freezers::standstill() {
   while (true) {
     // No machine has such a name.
     for (const auto* place : kStandstills) {
@@ -141,7 +141,7 @@ asio::awaitable<Freezer::Turn> Freezer::standstill() {
   }
 }
 
-Freezer::Turn::~Turn() {
+Freezers::Turn::~Turn() {
   if (!freezer_) return;
   freezer_->having_turn_.erase(name_);
   freezer_->changed_.pulse();

@@ -42,9 +42,9 @@ class Standstill {
 };
 
 /// What the driver knows of its machines' freezers, by machine name. Lives on the engine's loop.
-class Freezer {
+class Freezers {
  public:
-  Freezer(asio::any_io_executor executor, bool local);
+  Freezers(asio::any_io_executor executor, bool local);
 
   bool local() const { return local_; }
   /// Looks the file up and remembers it; empty where there is none that we can write.
@@ -61,13 +61,13 @@ class Freezer {
   class Turn {
    public:
     Turn() = default;
-    Turn(Freezer& freezer, std::string name) : freezer_(&freezer), name_(std::move(name)) {}
+    Turn(Freezers& freezer, std::string name) : freezer_(&freezer), name_(std::move(name)) {}
     Turn(Turn&& other) noexcept : freezer_(std::exchange(other.freezer_, nullptr)), name_(std::move(other.name_)) {}
     Turn& operator=(Turn&&) = delete;
     ~Turn();
 
    private:
-    Freezer* freezer_ = nullptr;
+    Freezers* freezer_ = nullptr;
     std::string name_;
   };
   /// One at a time for each machine.

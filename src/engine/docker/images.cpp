@@ -1,4 +1,4 @@
-// Images: find, build, pull, remove, snapshot.
+// Images: find, build, pull. Export: streams.cpp.
 #include <boost/asio/redirect_error.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -216,32 +216,6 @@ asio::awaitable<Result<ImageInfo>> DockerEngine::pull(std::string reference, OnP
   auto read = co_await read_messages(stream->get(), messages, options_.name, deadline);
   if (!read) co_return fail(std::move(read.error()));
   if (!messages->error().empty()) co_return fail(refusal(About::kImage, 500, messages->error()));
-  auto found = co_await find_image(reference);
-  if (!found) co_return fail(std::move(found.error()));
-  if (!*found) co_return fail(Code::kNotFound, "image-missing", "The engine does not have the image.", reference);
-  co_return std::move(**found);
-}
-
-asio::awaitable<Result<>> DockerEngine::remove_image(std::string reference) {
-  auto answer = co_await connection_->call("DELETE", "/images/" + http::percent_encode(reference), {}, kChangeDeadline);
-  if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status == 200 || answer->status == 404) co_return Result<>{};
-  if (answer->status == 409) {
-    co_return fail(Code::kExhausted, "engine-busy", "A machine still uses the image " + reference + ".", answer->body);
-  }
-  co_return fail(refusal(About::kImage, *answer));
-}
-
-asio::awaitable<Result<ImageInfo>> DockerEngine::snapshot(Handle handle, std::string reference) {
-  const auto [name, tag] = split_reference(reference);
-  json::object labels;
-  for (const auto& [key, value] : ours({})) labels.emplace(key, value);
-  const json::object body{{"Labels", std::move(labels)}};
-  const std::string path =
-      with_query("/commit", {{"container", handle.data}, {"repo", name}, {"tag", tag}, {"pause", "1"}});
-  auto answer = co_await connection_->call("POST", path, json::serialize(body), 10min);
-  if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status != 201) co_return fail(refusal(About::kMachine, *answer));
   auto found = co_await find_image(reference);
   if (!found) co_return fail(std::move(found.error()));
   if (!*found) co_return fail(Code::kNotFound, "image-missing", "The engine does not have the image.", reference);

@@ -134,7 +134,7 @@ asio::awaitable<Result<>> DockerEngine::stop(Handle handle, std::chrono::millise
 }
 
 asio::awaitable<Result<>> DockerEngine::destroy(Handle handle) {
-  freezer_->forget(handle.data);
+  freezers_->forget(handle.data);
   // Removal fails now and then while a mount of a dying process is still busy; a moment later it works.
   for (int attempt = 1;; ++attempt) {
     auto answer = co_await connection_->call("DELETE", with_query(container(handle.data), {{"force", "1"}, {"v", "1"}}),

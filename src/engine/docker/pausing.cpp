@@ -32,44 +32,44 @@ asio::awaitable<Result<MachineState>> DockerEngine::look_for_freezer(std::string
   if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  freezer_->find(name, text(at(*found, "Id")), number(at(at(*found, "State"), "Pid")));
+  freezers_->find(name, text(at(*found, "Id")), number(at(at(*found, "State"), "Pid")));
   co_return machine_status(*found).state;
 }
 
 asio::awaitable<Result<>> DockerEngine::pause(Handle handle) {
-  const auto turn = co_await freezer_->turn(handle.data);
+  const auto turn = co_await freezers_->turn(handle.data);
   auto answer = co_await connection_->call("POST", container(handle.data, "/pause"), {}, kAskDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
   const bool again = says(*answer, "already paused");
   if (answer->status != 204 && !again) co_return fail(refusal(About::kMachine, *answer));
-  freezer_->note_settled(handle.data);
-  if (!freezer_->local()) co_return Result<>{};
+  freezers_->note_settled(handle.data);
+  if (!freezers_->local()) co_return Result<>{};
   // Found now, so that a thaw later need not ask anybody.
-  if (freezer_->known(handle.data).empty()) co_await look_for_freezer(handle.data);
+  if (freezers_->known(handle.data).empty()) co_await look_for_freezer(handle.data);
   // The daemon says "already" of a machine that was thawed behind its back, too.
-  if (const auto file = freezer_->known(handle.data); again && !file.empty()) write_freezer(file, true);
+  if (const auto file = freezers_->known(handle.data); again && !file.empty()) write_freezer(file, true);
   co_return Result<>{};
 }
 
 asio::awaitable<Result<>> DockerEngine::thaw(Handle handle) {
-  if (!freezer_->local()) co_return co_await resume(handle);
-  auto file = freezer_->known(handle.data);
+  if (!freezers_->local()) co_return co_await resume(handle);
+  auto file = freezers_->known(handle.data);
   if (file.empty() || !write_freezer(file, false)) {
     // An earlier process paused it, or it is another container by now.
     auto state = co_await look_for_freezer(handle.data);
     if (!state) co_return fail(std::move(state.error()));
     if (*state == MachineState::kRunning) co_return Result<>{};
-    file = freezer_->known(handle.data);
+    file = freezers_->known(handle.data);
     if (*state != MachineState::kPaused || file.empty() || !write_freezer(file, false))
       co_return co_await resume(handle);
   }
-  freezer_->note_thawed(handle.data);
+  freezers_->note_thawed(handle.data);
   co_return Result<>{};
 }
 
 asio::awaitable<Result<>> DockerEngine::resume(Handle handle) {
-  const auto turn = co_await freezer_->turn(handle.data);
-  if (!freezer_->is_thawed(handle.data)) {
+  const auto turn = co_await freezers_->turn(handle.data);
+  if (!freezers_->is_thawed(handle.data)) {
     auto answer = co_await connection_->call("POST", container(handle.data, "/unpause"), {}, kAskDeadline);
     if (!answer) co_return fail(std::move(answer.error()));
     if (answer->status == 204) co_return Result<>{};
@@ -83,13 +83,13 @@ asio::awaitable<Result<>> DockerEngine::resume(Handle handle) {
 /// The runtime resumes only what it finds frozen (runc's Container.Resume), so a machine that was thawed on the short
 /// way is frozen once more for the few milliseconds of the call.
 asio::awaitable<Result<>> DockerEngine::bring_view_up_to_date(std::string name) {
-  const auto standstill = co_await freezer_->standstill();
+  const auto standstill = co_await freezers_->standstill();
   for (int tries = 1;; ++tries) {
     auto state = co_await look_for_freezer(name);
     if (!state) co_return fail(std::move(state.error()));
-    const auto file = freezer_->known(name);
+    const auto file = freezers_->known(name);
     if (*state == MachineState::kRunning) {
-      freezer_->note_settled(name);
+      freezers_->note_settled(name);
       co_return Result<>{};
     }
     if (*state != MachineState::kPaused || file.empty()) {
@@ -100,7 +100,7 @@ asio::awaitable<Result<>> DockerEngine::bring_view_up_to_date(std::string name) 
     if (!answer) co_return fail(std::move(answer.error()));
     if (answer->status == 204) {
       still.ended_by_daemon();
-      freezer_->note_settled(name);
+      freezers_->note_settled(name);
       co_return Result<>{};
     }
     // Somebody thawed it in just that moment: once more.

@@ -192,7 +192,7 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::logs(Handle h
 
 asio::awaitable<Result<std::unique_ptr<ExecSession>>> DockerEngine::exec(Handle handle, ExecSpec spec) {
   // The daemon runs nothing in a machine that it still takes for paused.
-  if (freezer_->is_thawed(handle.data)) {
+  if (freezers_->is_thawed(handle.data)) {
     auto settled = co_await resume(handle);
     if (!settled) co_return fail(std::move(settled.error()));
   }
@@ -220,14 +220,6 @@ asio::awaitable<Result<>> DockerEngine::put_archive(Handle handle, std::string p
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status == 200) co_return Result<>{};
   co_return fail(refusal(About::kMachine, *answer));
-}
-
-asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::get_archive(Handle handle, std::string path) {
-  auto stream = co_await connection_->open("GET", with_query(container(handle.data, "/archive"), {{"path", path}}), {},
-                                           {}, kChangeDeadline);
-  if (!stream) co_return fail(std::move(stream.error()));
-  if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get()));
-  co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);
 }
 
 asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::export_image(std::string reference) {

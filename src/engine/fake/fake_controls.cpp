@@ -98,6 +98,13 @@ int FakeEngine::calls(const std::string& verb) const {
   return found == calls_.end() ? 0 : found->second;
 }
 
+std::optional<std::string> FakeEngine::file(const std::string& machine, const std::string& path) const {
+  const auto found = machines_.find(machine);
+  if (found == machines_.end()) return std::nullopt;
+  const auto file = found->second->files.find(path);
+  return file == found->second->files.end() ? std::nullopt : std::optional(file->second);
+}
+
 const MachineSpec* FakeEngine::machine_spec(const std::string& name) const {
   const auto found = machines_.find(name);
   return found == machines_.end() ? nullptr : &found->second->spec;

@@ -113,7 +113,6 @@ asio::awaitable<Result<Fingerprint>> FakeEngine::fingerprint() {
     out.runtime = "none";
     out.cpus = 64;
     out.memory = std::int64_t{256} << 30;
-    out.extras = {"build", "exec", "logs", "archives", "snapshot", "stats"};
     return out;
   };
   co_return co_await act<Fingerprint>("fingerprint", deed);
@@ -171,14 +170,6 @@ asio::awaitable<Result<ImageInfo>> FakeEngine::pull(std::string reference, OnPro
     return found->second;
   };
   co_return co_await act<ImageInfo>("pull", deed);
-}
-
-asio::awaitable<Result<>> FakeEngine::remove_image(std::string reference) {
-  std::function<Result<>()> deed = [this, reference]() -> Result<> {
-    images_.erase(reference);
-    return {};
-  };
-  co_return co_await act<void>("remove_image", deed);
 }
 
 asio::awaitable<Result<>> FakeEngine::ensure_isolation() {

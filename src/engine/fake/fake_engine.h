@@ -34,7 +34,7 @@ struct FakeOptions {
 /// Docker. Its machines answer: where a machine's address lies in 127.0.0.0/8, it listens there on each exposed port
 /// and answers every HTTP request with its name, labels and the path, as JSON. Commands that it knows (echo, cat, true,
 /// false, exit through `sh -c`) do what they say; every other program runs until it is stopped. Belongs to one loop.
-class FakeEngine final : public Engine {
+class FakeEngine final : public Engine, public Images, public Shell, public Archives, public Freezer {
  public:
   explicit FakeEngine(asio::any_io_executor executor, FakeOptions options = {});
   ~FakeEngine() override;
@@ -61,6 +61,8 @@ class FakeEngine final : public Engine {
   /// From now on every verb is `engine-away`, and what is on its way is `engine-lost`.
   void go_away();
   void come_back();
+  /// From now on it has no such facet ("images", "shell", "archives", "freezer").
+  void lack(std::string facet) { lacking_.insert(std::move(facet)); }
   void set_isolation(bool in_force) { isolated_ = in_force; }
   /// Behind the server's back: the machine's program ends, its health changes, or it is removed.
   void end_machine(std::string name, int exit_code, bool out_of_memory = false);
@@ -76,16 +78,21 @@ class FakeEngine final : public Engine {
   std::size_t machine_count() const { return machines_.size(); }
   std::size_t network_count() const { return networks_.size(); }
   std::size_t volume_count() const { return volumes_.size(); }
+  /// A file that was put into a machine; nullopt: there is none.
+  std::optional<std::string> file(const std::string& machine, const std::string& path) const;
   /// What a machine was made of; null: there is none.
   const MachineSpec* machine_spec(const std::string& name) const;
 
   const std::string& name() const override { return options_.name; }
   asio::awaitable<Result<Fingerprint>> fingerprint() override;
   std::optional<Error> away() const override { return away_; }
+  Images* images() override { return lacking_.contains("images") ? nullptr : this; }
+  Shell* shell() override { return lacking_.contains("shell") ? nullptr : this; }
+  Archives* archives() override { return lacking_.contains("archives") ? nullptr : this; }
+  Freezer* freezer() override { return lacking_.contains("freezer") ? nullptr : this; }
   asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
   asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
-  asio::awaitable<Result<>> remove_image(std::string reference) override;
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) override;
   asio::awaitable<Result<>> ensure_isolation() override;
   asio::awaitable<Result<>> create_network(NetworkSpec spec) override;
@@ -107,8 +114,6 @@ class FakeEngine final : public Engine {
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) override;
   asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
-  asio::awaitable<Result<std::unique_ptr<ByteStream>>> get_archive(Handle handle, std::string path) override;
-  asio::awaitable<Result<ImageInfo>> snapshot(Handle handle, std::string reference) override;
   Subscription on_event(Subscribers::OnEvent subscriber) override { return subscribers_.add(std::move(subscriber)); }
   void run() override {}
   asio::awaitable<void> close() override;
@@ -161,6 +166,7 @@ class FakeEngine final : public Engine {
   std::map<std::string, Trouble> failing_;
   std::map<std::string, int> losing_, calls_;
   std::map<std::string, std::shared_ptr<Signal>> held_;
+  std::set<std::string> lacking_;
   Subscribers subscribers_;
   std::optional<Error> away_;
   int absences_ = 0;  ///< how often it went away: tells a call whether it did in mid-call

@@ -85,7 +85,13 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> FakeEngine::exec(Handle ha
     co_return fail(Code::kInvalid, "engine-refused", "The engine refused: the machine does not run");
   }
   const bool missing = !spec.command.empty() && options_.missing_programs.contains(spec.command.front());
-  co_return fake::run_program(executor_, fake::program_of(spec.command, missing), spec.terminal);
+  fake::Program program = fake::program_of(spec.command, missing);
+  if (program.reads_input && spec.command.size() == 2) {
+    const auto content = (*machine)->files.find(spec.command[1]);
+    const bool there = content != (*machine)->files.end();
+    program = {false, true, false, there ? 0 : 1, there ? content->second : std::string()};
+  }
+  co_return fake::run_program(executor_, std::move(program), spec.terminal);
 }
 
 asio::awaitable<Result<>> FakeEngine::put_archive(Handle handle, std::string path, std::string tar) {
@@ -97,18 +103,6 @@ asio::awaitable<Result<>> FakeEngine::put_archive(Handle handle, std::string pat
   if (!files) co_return fail(std::move(files.error()));
   for (auto& [name, content] : *files) (*machine)->files[name] = std::move(content);
   co_return Result<>{};
-}
-
-asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::get_archive(Handle handle, std::string path) {
-  auto entered = co_await enter("get_archive");
-  if (!entered) co_return fail(std::move(entered.error()));
-  auto machine = find(handle);
-  if (!machine) co_return fail(std::move(machine.error()));
-  const auto file = (*machine)->files.find(path);
-  if (file == (*machine)->files.end()) {
-    co_return fail(Code::kInvalid, "engine-refused", "The engine refused: there is no " + path);
-  }
-  co_return fake::read_text(fake::pack_file(path.substr(path.rfind('/') + 1), file->second));
 }
 
 asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::export_image(std::string reference) {
@@ -123,17 +117,6 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::export_image(st
   const auto known = image_tars_.find(reference);
   if (known != image_tars_.end()) co_return fake::read_text(known->second);
   co_return fake::read_text(fake::pack_file("manifest.json", R"([{"Layers":[]}])"));
-}
-
-asio::awaitable<Result<ImageInfo>> FakeEngine::snapshot(Handle handle, std::string reference) {
-  auto entered = co_await enter("snapshot");
-  if (!entered) co_return fail(std::move(entered.error()));
-  auto machine = find(handle);
-  if (!machine) co_return fail(std::move(machine.error()));
-  ImageInfo info;
-  info.labels = ours({});
-  add_image(reference, std::move(info));
-  co_return images_[reference];
 }
 
 }  // namespace tiltyard::engine
