@@ -20,16 +20,6 @@ namespace tiltyard::engine {
 
 namespace asio = boost::asio;
 
-/// Names a machine for as long as it exists; opaque to everybody but the engine that made it, and stored, so that a
-/// restart re-attaches. The Docker engine's is the container's name, which is derived from the instance id: it is known
-/// before the machine exists.
-struct Handle {
-  int version = 1;
-  std::string data;
-
-  bool operator==(const Handle&) const = default;
-};
-
 /// What an engine is and can do, asked at start and shown to operators.
 struct Fingerprint {
   std::string kind;         ///< "docker", "fake", …
@@ -55,6 +45,12 @@ struct MachineStatus {
 };
 
 enum class ResourceKind { kMachine, kNetwork, kVolume };
+
+/// A machine that has just been made, or was found made.
+struct Created {
+  Handle handle;
+  std::map<std::string, std::string> addresses;  ///< network name → address; those that are settled by now
+};
 
 /// Something that carries our labels, as a listing finds it.
 struct Resource {
@@ -213,7 +209,7 @@ class Engine {
   virtual asio::awaitable<Result<>> destroy_volume(std::string name) = 0;
 
   // Machines.
-  virtual asio::awaitable<Result<Handle>> create(MachineSpec spec) = 0;
+  virtual asio::awaitable<Result<Created>> create(MachineSpec spec) = 0;
   virtual asio::awaitable<Result<>> start(Handle handle) = 0;
   /// Asks nicely for `grace`, then kills. A paused machine is thawed first, so that it hears the question.
   virtual asio::awaitable<Result<>> stop(Handle handle, std::chrono::milliseconds grace) = 0;

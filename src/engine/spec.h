@@ -21,6 +21,16 @@ inline constexpr char kLabelMachine[] = "tiltyard.machine";
 inline constexpr char kLabelOwner[] = "tiltyard.owner";
 inline constexpr char kLabelCostCentre[] = "tiltyard.cost_centre";
 
+/// Names a machine for as long as it exists; opaque to everybody but the engine that made it, and stored as it was
+/// returned, so that a restart re-attaches.
+struct Handle {
+  int version = 1;
+  std::string data;
+
+  bool empty() const { return data.empty(); }
+  bool operator==(const Handle&) const = default;
+};
+
 struct Ulimit {
   std::string name;
   std::int64_t soft = 0, hard = 0;

@@ -533,7 +533,7 @@ TEST_F(R5_2_Files, ARemoteEngineGetsThemAsAnArchive) {
   spec.name = "i6-main";
   spec.image = "test/one:1";
   ASSERT_TRUE(run(engine_->create(spec)));
-  waits->instance.plan.machines.push_back({"main", spec.name, {}});
+  waits->instance.plan.machines.push_back({"main", spec.name, {}, engine::FakeEngine::handle_of(spec.name)});
   waits->instance.owner = "me";
   waits->instance.pool = labs::PoolRole::kClaimed;
   ASSERT_TRUE(run(step_->claim(waits)));

@@ -198,7 +198,7 @@ class FlagsStep final : public labs::Step {
     for (const auto& machine : live->instance.plan.machines) {
       const auto tar = packed->find(machine.service);
       if (tar == packed->end()) continue;
-      auto put = co_await archives->put_archive(engine::Handle{1, machine.name}, "/", std::move(tar->second));
+      auto put = co_await archives->put_archive(machine.handle, "/", std::move(tar->second));
       if (!put) co_return put;
     }
     wait_no_more(folder_of(*live));

@@ -36,7 +36,7 @@ Result<engine::Handle> machine_of(const Instance& instance, const std::string& w
   std::string service = wanted;
   if (service.empty() && !instance.plan.endpoints.empty()) service = instance.plan.endpoints.front().machine;
   for (const auto& machine : instance.plan.machines) {
-    if (service.empty() || machine.service == service) return engine::Handle{1, machine.name};
+    if (service.empty() || machine.service == service) return machine.handle;
   }
   return fail(Code::kNotFound, "machine-unknown",
               fmt::format("The instance has no machine '{}'.", wanted.substr(0, 60)));

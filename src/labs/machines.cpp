@@ -12,9 +12,8 @@ bool ended(const engine::MachineStatus& status) {
 }
 
 /// The engine says why it refuses, but only its status says that the machine has ended.
-asio::awaitable<Result<>> one_machine(engine::Engine& engine, std::string name, MachineVerb verb,
+asio::awaitable<Result<>> one_machine(engine::Engine& engine, engine::Handle handle, MachineVerb verb,
                                       std::shared_ptr<bool> some_ended) {
-  const engine::Handle handle{1, std::move(name)};
   auto done = co_await (engine.freezer()->*verb)(handle);
   if (done || done.error().code != Code::kInvalid) co_return done;
   auto status = co_await engine.inspect(handle);
@@ -30,7 +29,7 @@ asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, Mac
   if (!engine.freezer()) co_return engine::cannot(engine, "pause machines");
   std::vector<asio::awaitable<Result<>>> works;
   for (const auto& machine : live->instance.plan.machines) {
-    works.push_back(one_machine(engine, machine.name, verb, some_ended));
+    works.push_back(one_machine(engine, machine.handle, verb, some_ended));
   }
   auto results = co_await all_of(std::move(works));
   co_return first_error(std::move(results));

@@ -30,7 +30,7 @@ asio::awaitable<void> Meter::sample(LiveRef live) {
   double cpu = 0, memory = 0;
   const auto machines = live->instance.plan.machines;
   for (const auto& machine : machines) {
-    auto stats = co_await parts_.engine.stats(engine::Handle{1, machine.name});
+    auto stats = co_await parts_.engine.stats(machine.handle);
     if (!stats) co_return;
     cpu += static_cast<double>(stats->cpu_nanos) / 1e9;
     memory += static_cast<double>(stats->memory) / (1024.0 * 1024 * 1024);

@@ -56,6 +56,7 @@ struct PlannedMachine {
   std::string service;  ///< the template's name for it
   std::string name;     ///< the engine's, derived from the instance id
   std::vector<engine::Attachment> attachments;
+  engine::Handle handle;  ///< as the engine returned it; empty: not made yet
   MachineIs state = MachineIs::kAbsent;  ///< these two in a row of their own (table machines), not in the plan's text
   MachineHealth health = MachineHealth::kUnknown;
 };
@@ -72,6 +73,7 @@ struct PlannedEndpoint {
 /// Every name and address that an instance will use. Written with the instance's row before anything is made, so that
 /// whatever exists has a name that is already on disk; undoing needs nothing else.
 struct Plan {
+  Shared<std::string> engine;  ///< on which all of it is, by its configured name; empty: not decided yet
   std::vector<Shared<PlannedNetwork>> networks;
   std::vector<PlannedMachine> machines;
   std::vector<std::pair<std::string, std::string>> volumes;  ///< the template's name → the engine's

@@ -134,7 +134,7 @@ TEST_F(R1_14_Pool, WhatWaitsIsPausedWhereTheTemplateSaysSoAndRunsAfterTheClaim) 
   ASSERT_EQ(claimed->plan.endpoints.size(), 2u);
   EXPECT_NE(claimed->plan.endpoints[1].port, 0) << "a raw TCP port is given at the claim";
   const auto runs = [this, machine]() -> asio::awaitable<bool> {
-    auto status = co_await engine_->inspect(engine::Handle{1, machine});
+    auto status = co_await engine_->inspect(engine::FakeEngine::handle_of(machine));
     co_return status && status->state == engine::MachineState::kRunning;
   };
   bool running = false;

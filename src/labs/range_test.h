@@ -168,7 +168,7 @@ class Range : public testing::Test {
   /// Whether the machine runs, within five seconds.
   asio::awaitable<bool> runs_again(std::string machine) {
     for (int i = 0; i < 500; ++i) {
-      auto status = co_await engine_->inspect(engine::Handle{1, machine});
+      auto status = co_await engine_->inspect(engine::FakeEngine::handle_of(machine));
       if (status && status->state == engine::MachineState::kRunning) co_return true;
       co_await sleep_for(10ms);
     }

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "base/json.h"
+#include "engine/engines.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -50,7 +51,26 @@ json::object machine_json(const PlannedMachine& machine) {
     attachments.push_back(
         json::object{{"network", at.network}, {"address", at.address}, {"aliases", array_of(at.aliases)}});
   }
-  return {{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
+  json::object out{{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
+  out["handle"] =
+      machine.handle.empty() ? json::value(nullptr) : json::array{machine.handle.version, machine.handle.data};
+  return out;
+}
+
+/// Most are on one engine: they share its name.
+Shared<std::string> engine_named(std::string name) {
+  static const Shared<std::string> standard{std::string(engine::kDefaultEngine)};
+  return name == engine::kDefaultEngine ? standard : Shared<std::string>(std::move(name));
+}
+
+/// Earlier versions kept no handle: theirs was the machine's name on every engine that they knew.
+engine::Handle handle_of(const json::object& machine) {
+  const auto* kept = machine.if_contains("handle");
+  if (!kept) return {1, text_of(machine, "name")};
+  if (!kept->is_array() || kept->get_array().size() != 2) return {};
+  const auto& parts = kept->get_array();
+  if (!parts[0].is_int64() || !parts[1].is_string()) return {};
+  return {static_cast<int>(parts[0].get_int64()), std::string(parts[1].get_string())};
 }
 
 /// Rows of before there were words say `"http": true|false`. What a word names that this program does not know is never
@@ -77,7 +97,8 @@ std::string to_json(const Plan& plan) {
   for (const auto& machine : plan.machines) machines.push_back(machine_json(machine));
   for (const auto& [key, name] : plan.volumes) volumes.push_back(json::object{{"key", key}, {"name", name}});
   for (const auto& endpoint : plan.endpoints) endpoints.push_back(endpoint_json(endpoint));
-  const json::object all{{"networks", std::move(networks)},
+  const json::object all{{"engine", *plan.engine},
+                         {"networks", std::move(networks)},
                          {"machines", std::move(machines)},
                          {"volumes", std::move(volumes)},
                          {"endpoints", std::move(endpoints)}};
@@ -88,6 +109,7 @@ Result<Plan> parse_plan(std::string_view text) {
   auto root = parse_object(text);
   if (!root) return fail(std::move(root.error()));
   Plan plan;
+  plan.engine = engine_named(root->contains("engine") ? text_of(*root, "engine") : engine::kDefaultEngine);
   for_each_object(*root, "networks", [&](const json::object& from) {
     PlannedNetwork network;
     network.key = text_of(from, "key");
@@ -99,7 +121,7 @@ Result<Plan> parse_plan(std::string_view text) {
     plan.networks.emplace_back(std::move(network));
   });
   for_each_object(*root, "machines", [&](const json::object& from) {
-    PlannedMachine machine{text_of(from, "service"), text_of(from, "name"), {}};
+    PlannedMachine machine{text_of(from, "service"), text_of(from, "name"), {}, handle_of(from)};
     for_each_object(from, "at", [&](const json::object& at) {
       machine.attachments.push_back({text_of(at, "network"), text_of(at, "address"), texts_of(at, "aliases")});
     });

@@ -31,6 +31,25 @@ TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
   EXPECT_EQ(read->endpoints[1].kind, EndpointKind::kTcp);
 }
 
+TEST(R14_2, APlanOfBeforeThereWereHandlesNamesItsMachines) {
+  const auto read = parse_plan(R"({"machines":[{"service":"app","name":"tiltyard-x-app","at":[]}]})");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read->engine, "default");
+  EXPECT_EQ(read->machines[0].handle, (engine::Handle{1, "tiltyard-x-app"}));
+}
+
+TEST(R14_2, AHandleIsKeptAsTheEngineReturnedIt) {
+  Plan plan;
+  plan.engine = std::string("second");
+  plan.machines.push_back({"app", "x-app", {}, {7, "anything \"at\" all"}});
+  plan.machines.push_back({"db", "x-db", {}, {}});
+  const auto read = parse_plan(to_json(plan));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read->engine, "second");
+  EXPECT_EQ(read->machines[0].handle, plan.machines[0].handle);
+  EXPECT_TRUE(read->machines[1].handle.empty()) << "it is not made yet";
+}
+
 TEST(R2_1, APlanWithAKindOfALaterVersionIsNotTakenForAnother) {
   for (const char* word : {"udp", "tls", "quic"}) {
     const auto read = parse_plan(std::string(R"({"endpoints":[{"name":"vpn","kind":")") + word + R"("}]})");

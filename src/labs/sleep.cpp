@@ -220,7 +220,7 @@ asio::awaitable<void> Sleep::settle(LiveRef live) {
   bool some_run = false, some_paused = false;
   const auto machines = instance.plan.machines;
   for (const auto& machine : machines) {
-    auto status = co_await parts_.engine.inspect(engine::Handle{1, machine.name});
+    auto status = co_await parts_.engine.inspect(machine.handle);
     if (!status) co_return;
     some_run = some_run || status->state == engine::MachineState::kRunning;
     some_paused = some_paused || status->state == engine::MachineState::kPaused;

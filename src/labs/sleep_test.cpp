@@ -240,7 +240,7 @@ TEST_F(R1_15_Service, ACrashBeforeThePauseWasWrittenLeavesItRunning) {
   open();
   const auto instance = running("day");
   close();
-  ASSERT_TRUE(run(engine_->pause(engine::Handle{1, machine_})));
+  ASSERT_TRUE(run(engine_->pause(engine::FakeEngine::handle_of(machine_))));
   open();
   EXPECT_TRUE(until([this] { return !engine_->is_frozen(machine_); }));
   EXPECT_TRUE(becomes(instance.id, InstanceState::kRunning));
@@ -252,7 +252,7 @@ TEST_F(R1_15_Service, ACrashBeforeTheWakeWasWrittenLeavesItAsleep) {
   const auto instance = running("day");
   ASSERT_TRUE(run(service_->pause(instance.id)));
   close();
-  ASSERT_TRUE(run(engine_->thaw(engine::Handle{1, machine_})));
+  ASSERT_TRUE(run(engine_->thaw(engine::FakeEngine::handle_of(machine_))));
   open();
   EXPECT_TRUE(until([this] { return engine_->is_frozen(machine_); })) << "thawed, though the engine says paused";
   EXPECT_TRUE(becomes(instance.id, InstanceState::kPaused));
@@ -269,7 +269,7 @@ TEST_F(R1_15_Service, WhatWasClaimedIsNotLeftFrozen) {
   const auto instance = running("pooled");
   ASSERT_TRUE(becomes(instance.id, InstanceState::kRunning));
   close();
-  ASSERT_TRUE(run(engine_->pause(engine::Handle{1, machine_})));
+  ASSERT_TRUE(run(engine_->pause(engine::FakeEngine::handle_of(machine_))));
   open();
   EXPECT_TRUE(until([this] { return !engine_->is_frozen(machine_); }));
   EXPECT_EQ(fetch(instance.id), 200);
@@ -279,7 +279,7 @@ TEST_F(R1_15_Service, WokenBehindOurBackItCountsAsAwake) {
   open();
   const auto instance = running("day");
   ASSERT_TRUE(run(service_->pause(instance.id)));
-  ASSERT_TRUE(run(engine_->resume(engine::Handle{1, machine_})));
+  ASSERT_TRUE(run(engine_->resume(engine::FakeEngine::handle_of(machine_))));
   EXPECT_TRUE(becomes(instance.id, InstanceState::kRunning));
   EXPECT_EQ(row(instance.id), InstanceState::kRunning);
   EXPECT_EQ(fetch(instance.id), 200);

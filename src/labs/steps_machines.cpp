@@ -76,7 +76,7 @@ class MachinesStep final : public Step {
   asio::awaitable<Result<>> start_again(LiveRef live) {
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& machine : live->instance.plan.machines) {
-      if (!runs_once(live, machine.service)) works.push_back(engine_.start(engine::Handle{1, machine.name}));
+      if (!runs_once(live, machine.service)) works.push_back(engine_.start(machine.handle));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
@@ -97,13 +97,15 @@ class MachinesStep final : public Step {
     const auto& planned = live->instance.plan.machines[index];
     auto spec = machine_spec(*live, service, planned, files_folder_);
     if (spec.runtime.empty()) spec.runtime = runtime_;
-    auto handle = co_await engine_.create(std::move(spec));
-    if (!handle) co_return fail(std::move(handle.error()));
+    auto made = co_await engine_.create(std::move(spec));
+    if (!made) co_return fail(std::move(made.error()));
+    const auto handle = made->handle;
+    take_over(live->instance, index, std::move(*made));
     auto& additions = live->making.there().additions;
     if (const auto more = additions.find(service.name); more != additions.end() && !more->second.archive.empty()) {
       engine::Archives* const archives = engine_.archives();
       if (!archives) co_return engine::cannot(engine_, "take files into its machines");
-      auto put = co_await archives->put_archive(*handle, "/", more->second.archive);
+      auto put = co_await archives->put_archive(handle, "/", more->second.archive);
       if (!put) co_return put;
       more->second.archive.clear();
     }
@@ -120,13 +122,26 @@ class MachinesStep final : public Step {
       if (!met && !optional) co_return met;
     }
     if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-    auto started = co_await engine_.start(*handle);
+    auto started = co_await engine_.start(handle);
     if (!started) co_return started;
     const auto own = progress->at(service.name);
     own->started = true;
     own->changed.pulse();
     live->instance.plan.machines[index].state = MachineIs::kRunning;
     co_return Result<>{};
+  }
+
+  /// What the engine says of a machine that is made holds from now on, also where it was planned otherwise.
+  static void take_over(Instance& instance, std::size_t index, engine::Created made) {
+    auto& machine = instance.plan.machines[index];
+    machine.handle = std::move(made.handle);
+    for (auto& at : machine.attachments) {
+      if (const auto found = made.addresses.find(at.network); found != made.addresses.end()) at.address = found->second;
+    }
+    for (auto& endpoint : instance.plan.endpoints) {
+      if (endpoint.machine == machine.service && !machine.attachments.empty())
+        endpoint.address = machine.attachments.front().address;
+    }
   }
 
   /// Waits until `other` is as far as `condition` asks. Whoever waits does the polling: a machine whose health nobody
@@ -184,7 +199,7 @@ class MachinesStep final : public Step {
 
   static engine::Handle engine_handle(const LiveRef& live, const std::string& service) {
     for (const auto& machine : live->instance.plan.machines) {
-      if (machine.service == service) return engine::Handle{1, machine.name};
+      if (machine.service == service) return machine.handle;
     }
     return {};
   }
@@ -213,7 +228,7 @@ class MachinesStep final : public Step {
   }
 
   asio::awaitable<Result<>> check_one(LiveRef live, PlannedMachine machine) {
-    auto status = co_await engine_.inspect(engine::Handle{1, machine.name});
+    auto status = co_await engine_.inspect(machine.handle);
     if (!status) co_return fail(std::move(status.error()));
     note(*live, machine.name, *status);
     switch (status->state) {

@@ -133,7 +133,7 @@ class ReadyStep final : public Step {
   asio::awaitable<Result<>> still_runs(LiveRef live, std::string service) {
     for (const auto& machine : live->instance.plan.machines) {
       if (machine.service != service) continue;
-      auto status = co_await engine_.inspect(engine::Handle{1, machine.name});
+      auto status = co_await engine_.inspect(machine.handle);
       // An engine that is away for a moment says nothing about the machine.
       if (!status) co_return Result<>{};
       const auto state = status->state;

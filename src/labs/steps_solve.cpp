@@ -58,11 +58,12 @@ class SolveStep final : public Step {
         live->instance.pool == PoolRole::kWaiting && live->kept != Kept::kCreated && live->tmpl && live->tmpl->solver;
     if (!asked) co_return Result<>{};
     const auto tmpl = live->tmpl;
-    auto handle = co_await engine_.create(solver_spec(*live, *tmpl));
-    if (!handle) co_return fail(std::move(handle.error()));
-    auto done = co_await engine_.start(*handle);
-    if (done) done = co_await verdict(live, *handle, tmpl->solver->timeout);
-    auto removed = co_await engine_.destroy(*handle);
+    auto made = co_await engine_.create(solver_spec(*live, *tmpl));
+    if (!made) co_return fail(std::move(made.error()));
+    const auto handle = made->handle;
+    auto done = co_await engine_.start(handle);
+    if (done) done = co_await verdict(live, handle, tmpl->solver->timeout);
+    auto removed = co_await engine_.destroy(handle);
     if (done && !removed) co_return removed;
     co_return done;
   }

@@ -63,8 +63,14 @@ NetworkSpec EngineSuite::network(const std::string& what, int block, bool shared
   return spec;
 }
 
+Result<Handle> EngineSuite::created(const MachineSpec& spec) {
+  auto made = await(engine().create(spec));
+  if (!made) return fail(std::move(made.error()));
+  return std::move(made->handle);
+}
+
 Handle EngineSuite::running(const MachineSpec& spec) {
-  const auto made = await(engine().create(spec));
+  const auto made = created(spec);
   EXPECT_TRUE(ok(made));
   if (!made) return {};
   EXPECT_TRUE(ok(await(engine().start(*made))));

@@ -54,6 +54,8 @@ class EngineSuite : public testing::TestWithParam<MakeBench> {
   /// A network on `prefix().<block>/28`, and its address number `host`.
   NetworkSpec network(const std::string& what, int block, bool shared, bool egress = false);
   std::string address(int block, int host) const;
+  /// Creates; what is of interest is mostly the handle alone.
+  Result<Handle> created(const MachineSpec& spec);
   /// Creates and starts; fails the test where that does not work.
   Handle running(const MachineSpec& spec);
   std::string read_all(ByteStream& stream);

@@ -215,11 +215,11 @@ TEST_P(R14_2_Docker, AFullDiskIsToldAsSuchAndLeavesNothing) {
   ASSERT_EQ(made->status, 201) << made->body;
   MachineSpec spec = machine("m");
   spec.mounts = {{Mount::Kind::kVolume, volume, "/bin", false, 0, 0}};
-  auto created = await(engine().create(spec));
+  auto handle = created(spec);
   // Where the engine copies at the start, the start says it.
-  if (created) EXPECT_EQ(reason(await(engine().start(*created))), "engine-out-of-disk");
-  else EXPECT_EQ(reason(created), "engine-out-of-disk");
-  if (created) EXPECT_TRUE(ok(await(engine().destroy(*created))));
+  if (handle) EXPECT_EQ(reason(await(engine().start(*handle))), "engine-out-of-disk");
+  else EXPECT_EQ(reason(handle), "engine-out-of-disk");
+  if (handle) EXPECT_TRUE(ok(await(engine().destroy(*handle))));
   EXPECT_THAT(names(ResourceKind::kMachine), testing::IsEmpty());
   EXPECT_TRUE(ok(await(engine().destroy_volume(volume))));
 }

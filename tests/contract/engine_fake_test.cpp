@@ -88,13 +88,13 @@ TEST_P(R14_2_Fake, MachinesAnswerOnTheirAddress) {
 TEST_P(R14_2_Fake, TroubleComesAsOrdered) {
   const Error full{Code::kExhausted, "engine-out-of-disk", "The engine has no disk space left.", {}, {}};
   fake().fail_next("create", full, 2);
-  EXPECT_EQ(reason(await(engine().create(machine("m")))), "engine-out-of-disk");
-  EXPECT_EQ(reason(await(engine().create(machine("m")))), "engine-out-of-disk");
+  EXPECT_EQ(reason(created(machine("m"))), "engine-out-of-disk");
+  EXPECT_EQ(reason(created(machine("m"))), "engine-out-of-disk");
   EXPECT_EQ(fake().machine_count(), 0u);
-  EXPECT_TRUE(ok(await(engine().create(machine("m")))));
+  EXPECT_TRUE(ok(created(machine("m"))));
   EXPECT_EQ(fake().calls("create"), 3);
   fake().set_isolation(false);
-  EXPECT_EQ(reason(await(engine().start(Handle{1, unique("m")}))), "isolation-missing");
+  EXPECT_EQ(reason(await(engine().start(FakeEngine::handle_of(unique("m"))))), "isolation-missing");
   EXPECT_EQ(reason(await(engine().ensure_isolation())), "isolation-missing");
 }
 
@@ -115,12 +115,12 @@ TEST_P(R14_2_Fake, WhatAnEngineCannotIsSaid) {
 TEST_P(R14_2_Fake, HeldAndSlowCallsWait) {
   fake().set_latency("create", 30ms);
   const auto begun = std::chrono::steady_clock::now();
-  EXPECT_TRUE(ok(await(engine().create(machine("m")))));
+  EXPECT_TRUE(ok(created(machine("m"))));
   EXPECT_GE(std::chrono::steady_clock::now() - begun, 30ms);
   fake().hold("start");
   bool started = false;
   auto finished = [&](const std::exception_ptr&, Result<> outcome) { started = outcome.has_value(); };
-  asio::co_spawn(loop_.executor(), engine().start(Handle{1, unique("m")}), finished);
+  asio::co_spawn(loop_.executor(), engine().start(FakeEngine::handle_of(unique("m"))), finished);
   EXPECT_FALSE(loop_.until([&] { return started; }, 50ms));
   fake().release("start");
   EXPECT_TRUE(loop_.until([&] { return started; }, 2s));
@@ -129,7 +129,7 @@ TEST_P(R14_2_Fake, HeldAndSlowCallsWait) {
 TEST_P(R14_2_Fake, CallInFlightIsLostWhenTheEngineGoes) {
   fake().hold("create");
   std::string outcome;
-  auto finished = [&](const std::exception_ptr&, Result<Handle> result) { outcome = reason(result); };
+  auto finished = [&](const std::exception_ptr&, Result<Created> result) { outcome = reason(result); };
   asio::co_spawn(loop_.executor(), engine().create(machine("m")), finished);
   loop_.turn(10ms);
   fake().go_away();

@@ -19,7 +19,7 @@ TEST_P(R1_13, AbsenceIsNoticedSaidAndOvercome) {
       << "nobody noticed that the engine is gone";
   EXPECT_EQ(engine().away()->reason, "engine-away");
   const auto begun = std::chrono::steady_clock::now();
-  EXPECT_EQ(reason(await(engine().create(machine("other")))), "engine-away");
+  EXPECT_EQ(reason(created(machine("other"))), "engine-away");
   EXPECT_EQ(reason(await(engine().start(handle))), "engine-away");
   EXPECT_EQ(reason(await(engine().inspect(handle))), "engine-away");
   EXPECT_EQ(reason(await(engine().list())), "engine-away");

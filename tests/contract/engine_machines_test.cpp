@@ -23,7 +23,7 @@ TEST_P(R14_2, FingerprintSaysWhatItIs) {
 }
 
 TEST_P(R14_2, MachineLivesThroughAllItsStates) {
-  const auto handle = await(engine().create(machine("m")));
+  const auto handle = created(machine("m"));
   ASSERT_TRUE(ok(handle));
   auto state = [&] { return await(engine().inspect(*handle)).value().state; };
   EXPECT_EQ(state(), MachineState::kCreated);
@@ -93,15 +93,15 @@ TEST_P(R1_15, WhatIsPausedStartsStopsAndGoes) {
 
 TEST_P(R1_13, EveryMachineVerbCanBeRepeated) {
   const MachineSpec spec = machine("m");
-  const auto first = await(engine().create(spec));
+  const auto first = created(spec);
   ASSERT_TRUE(ok(first));
   const std::string id = await(engine().inspect(*first)).value().engine_id;
-  const auto second = await(engine().create(spec));
+  const auto second = created(spec);
   ASSERT_TRUE(ok(second));
   EXPECT_EQ(*first, *second);
   EXPECT_TRUE(ok(await(engine().start(*first))));
   EXPECT_TRUE(ok(await(engine().start(*first))));
-  EXPECT_TRUE(ok(await(engine().create(spec))));
+  EXPECT_TRUE(ok(created(spec)));
   EXPECT_EQ(await(engine().inspect(*first)).value().engine_id, id) << "a second create made another machine";
   EXPECT_TRUE(ok(await(engine().freezer()->pause(*first))));
   EXPECT_TRUE(ok(await(engine().freezer()->pause(*first))));
@@ -130,11 +130,11 @@ TEST_P(R1_13, NetworksAndVolumesCanBeMadeAndRemovedTwice) {
 
 TEST_P(R1_13, MachineOfAnOlderSpecIsMadeAnew) {
   MachineSpec spec = machine("m");
-  const auto first = await(engine().create(spec));
+  const auto first = created(spec);
   ASSERT_TRUE(ok(first));
   const std::string id = await(engine().inspect(*first)).value().engine_id;
   spec.environment = {"CHANGED=yes"};
-  const auto second = await(engine().create(spec));
+  const auto second = created(spec);
   ASSERT_TRUE(ok(second));
   EXPECT_NE(await(engine().inspect(*second)).value().engine_id, id);
   EXPECT_THAT(names(ResourceKind::kMachine), ElementsAre(spec.name));
@@ -143,12 +143,12 @@ TEST_P(R1_13, MachineOfAnOlderSpecIsMadeAnew) {
 TEST_P(R1_13, LostAnswersAreMadeGoodByAskingAgain) {
   const MachineSpec spec = machine("m");
   bench_->lose_answer("create");
-  EXPECT_EQ(reason(await(engine().create(spec))), "engine-lost");
+  EXPECT_EQ(reason(created(spec)), "engine-lost");
   const auto found = await(engine().recover(spec.name));
   ASSERT_TRUE(ok(found));
   ASSERT_TRUE(found->has_value()) << "the lost create did make the machine";
   const std::string id = await(engine().inspect(**found)).value().engine_id;
-  const auto again = await(engine().create(spec));
+  const auto again = created(spec);
   ASSERT_TRUE(ok(again));
   EXPECT_EQ(await(engine().inspect(*again)).value().engine_id, id) << "made twice";
   bench_->lose_answer("start");
@@ -170,7 +170,7 @@ TEST_P(R1_12, StrangersAreLeftAlone) {
   const std::string name = unique("theirs");
   bench_->add_stranger(name);
   MachineSpec spec = machine("theirs");
-  EXPECT_EQ(reason(await(engine().create(spec))), "name-taken");
+  EXPECT_EQ(reason(created(spec)), "name-taken");
   EXPECT_EQ(reason(await(engine().create_volume(name, {}))), "name-taken");
   const auto found = await(engine().recover(name));
   ASSERT_TRUE(ok(found));
@@ -182,23 +182,23 @@ TEST_P(R1_12, StrangersAreLeftAlone) {
 
 TEST_P(R1_12, AnotherInstanceOfOursKeepsItsMachine) {
   const MachineSpec spec = machine("m");
-  ASSERT_TRUE(ok(await(engine().create(spec))));
+  ASSERT_TRUE(ok(created(spec)));
   MachineSpec other = spec;
   other.labels[kLabelInstance] = "another";
-  EXPECT_EQ(reason(await(engine().create(other))), "name-taken");
+  EXPECT_EQ(reason(created(other)), "name-taken");
 }
 
 TEST_P(R14_2, MissingImageAndMissingCommandAreToldApart) {
   MachineSpec spec = machine("m");
   spec.image = "tiltyard-test/no-such-image:1";
-  EXPECT_EQ(reason(await(engine().create(spec))), "image-missing");
+  EXPECT_EQ(reason(created(spec)), "image-missing");
   const auto image = await(engine().images()->find_image(spec.image));
   ASSERT_TRUE(ok(image));
   EXPECT_FALSE(image->has_value());
   spec.image = bench_->image();
   spec.init = false;
   spec.entrypoint = std::vector<std::string>{"/no/such/program"};
-  const auto handle = await(engine().create(spec));
+  const auto handle = created(spec);
   ASSERT_TRUE(ok(handle));
   EXPECT_EQ(reason(await(engine().start(*handle))), "machine-did-not-start");
   EXPECT_TRUE(ok(await(engine().destroy(*handle))));
@@ -222,7 +222,7 @@ TEST_P(R1_12, ListFindsAllKindsWithTheirLabels) {
   ASSERT_TRUE(ok(await(engine().create_volume(unique("v"), {{kLabelInstance, unique("instance")}}))));
   MachineSpec spec = machine("m");
   spec.networks = {{net.name, address(0, 5), {}}};
-  running(spec);
+  const Handle handle = running(spec);
   const auto listed = await(engine().list());
   ASSERT_TRUE(ok(listed));
   ASSERT_EQ(listed->size(), 3u);
@@ -233,7 +233,8 @@ TEST_P(R1_12, ListFindsAllKindsWithTheirLabels) {
     EXPECT_GE(resource.created_at, before) << resource.name;
     if (resource.kind != ResourceKind::kMachine) continue;
     EXPECT_EQ(resource.state, MachineState::kRunning);
-    EXPECT_EQ(resource.handle.data, spec.name);
+    EXPECT_EQ(resource.handle, handle) << "the one that create returned";
+    EXPECT_EQ(await(engine().recover(spec.name)).value(), handle);
   }
 }
 
@@ -242,11 +243,15 @@ TEST_P(R14_2, AddressesAreThoseOfOurPlan) {
   ASSERT_TRUE(ok(await(engine().create_network(net))));
   MachineSpec spec = machine("m");
   spec.networks = {{net.name, address(0, 9), {"web"}}};
-  const Handle handle = running(spec);
-  EXPECT_EQ(await(engine().inspect(handle)).value().addresses.at(net.name), address(0, 9));
+  const auto made = await(engine().create(spec));
+  ASSERT_TRUE(ok(made));
+  EXPECT_EQ(made->addresses.at(net.name), address(0, 9));
+  EXPECT_EQ(await(engine().create(spec)).value().addresses, made->addresses) << "also of a machine that is there";
+  ASSERT_TRUE(ok(await(engine().start(made->handle))));
+  EXPECT_EQ(await(engine().inspect(made->handle)).value().addresses.at(net.name), address(0, 9));
   MachineSpec twin = machine("twin");
   twin.networks = spec.networks;
-  const auto second = await(engine().create(twin));
+  const auto second = created(twin);
   EXPECT_EQ(second ? reason(await(engine().start(*second))) : reason(second), "address-taken");
 }
 

@@ -114,7 +114,7 @@ TEST_P(R14_2, CommandWithATerminal) {
 }
 
 TEST_P(R14_2, CommandIsRefusedWhereNothingRuns) {
-  const auto handle = await(engine().create(machine("m")));
+  const auto handle = created(machine("m"));
   ASSERT_TRUE(ok(handle));
   ExecSpec spec;
   spec.command = {"true"};
@@ -122,7 +122,7 @@ TEST_P(R14_2, CommandIsRefusedWhereNothingRuns) {
 }
 
 TEST_P(R14_2, ArchivesGoIntoMachinesThatRunOrDoNot) {
-  const auto handle = await(engine().create(machine("m")));
+  const auto handle = created(machine("m"));
   ASSERT_TRUE(ok(handle));
   const std::string content(200'000, 'x');
   EXPECT_TRUE(ok(await(engine().archives()->put_archive(*handle, "/etc", tar_of("flag.txt", content)))));

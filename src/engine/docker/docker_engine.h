@@ -68,7 +68,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   asio::awaitable<Result<>> create_volume(std::string name, Labels labels) override;
   asio::awaitable<Result<>> destroy_volume(std::string name) override;
 
-  asio::awaitable<Result<Handle>> create(MachineSpec spec) override;
+  asio::awaitable<Result<Created>> create(MachineSpec spec) override;
   asio::awaitable<Result<>> start(Handle handle) override;
   asio::awaitable<Result<>> pause(Handle handle) override;
   asio::awaitable<Result<>> resume(Handle handle) override;

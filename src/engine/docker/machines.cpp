@@ -39,7 +39,7 @@ asio::awaitable<Result<>> join_network(std::shared_ptr<Connection> connection, s
 
 }  // namespace
 
-asio::awaitable<Result<Handle>> DockerEngine::create(MachineSpec spec) {
+asio::awaitable<Result<Created>> DockerEngine::create(MachineSpec spec) {
   auto usable = co_await connection_->ready();
   if (!usable) co_return fail(std::move(usable.error()));
   BodyOptions options;
@@ -70,7 +70,10 @@ asio::awaitable<Result<Handle>> DockerEngine::create(MachineSpec spec) {
       auto connected = co_await connect_others(spec);
       if (!connected) co_return fail(std::move(connected.error()));
     }
-    co_return Handle{1, spec.name};
+    // The addresses are ours to choose here, and hold from the start on.
+    Created made{Handle{1, spec.name}, {}};
+    for (const auto& at : spec.networks) made.addresses[at.network] = at.address;
+    co_return made;
   }
   co_return fail(Code::kConflict, "name-taken", "Another machine keeps taking the name.", spec.name);
 }

@@ -12,6 +12,10 @@
 namespace tiltyard::engine {
 namespace {
 
+// Not what a machine's name could be taken for: whoever makes handles up finds nothing.
+constexpr int kHandleVersion = 7;
+constexpr std::string_view kHandlePrefix = "~";
+
 std::string label(const Labels& labels, const std::string& key) {
   const auto found = labels.find(key);
   return found == labels.end() ? std::string() : found->second;
@@ -96,8 +100,11 @@ bool FakeEngine::is_ours(const Labels& labels) const {
   return server == labels.end() || server->second == options_.server;
 }
 
+Handle FakeEngine::handle_of(const std::string& name) { return {kHandleVersion, std::string(kHandlePrefix) + name}; }
+
 Result<FakeEngine::Machine*> FakeEngine::find(const Handle& handle) {
-  const auto found = machines_.find(handle.data);
+  const bool ours = handle.version == kHandleVersion && handle.data.starts_with(kHandlePrefix);
+  const auto found = ours ? machines_.find(handle.data.substr(kHandlePrefix.size())) : machines_.end();
   if (found != machines_.end()) return found->second.get();
   return fail(Code::kNotFound, "machine-missing", "The engine does not have the machine.", handle.data);
 }
@@ -246,7 +253,7 @@ asio::awaitable<Result<>> FakeEngine::destroy_volume(std::string name) {
   co_return co_await act<void>("destroy_volume", deed);
 }
 
-Result<Handle> FakeEngine::make_machine(const MachineSpec& spec) {
+Result<Created> FakeEngine::make_machine(const MachineSpec& spec) {
   const bool image = std::ranges::any_of(images_, [&](const auto& entry) {
     return entry.first == spec.image || entry.second.id == spec.image || entry.first == spec.image + ":latest";
   });
@@ -257,22 +264,30 @@ Result<Handle> FakeEngine::make_machine(const MachineSpec& spec) {
     if (there.stranger || !is_ours(there.labels) ||
         label(there.labels, kLabelInstance) != label(spec.labels, kLabelInstance))
       return name_taken(spec.name);
-    if (same_machine(there.spec, spec)) return Handle{1, spec.name};
+    if (same_machine(there.spec, spec)) return made_of(*found->second);
     remove(spec.name);
   }
   auto machine = std::make_unique<Machine>();
   machine->spec = spec;
+  if (!next_address_.empty() && !spec.networks.empty()) {
+    machine->spec.networks.front().address = std::exchange(next_address_, {});
+  }
   machine->labels = ours(spec.labels);
   machine->id = random_hex(32);
   machine->created_at = clock_.now();
   machine->log = std::make_shared<fake::Log>(executor_);
-  machines_[spec.name] = std::move(machine);
-  return Handle{1, spec.name};
+  return made_of(*(machines_[spec.name] = std::move(machine)));
 }
 
-asio::awaitable<Result<Handle>> FakeEngine::create(MachineSpec spec) {
-  std::function<Result<Handle>()> deed = [this, spec] { return make_machine(spec); };
-  co_return co_await act<Handle>("create", deed);
+Created FakeEngine::made_of(const Machine& machine) {
+  Created made{handle_of(machine.spec.name), {}};
+  for (const auto& at : machine.spec.networks) made.addresses[at.network] = at.address;
+  return made;
+}
+
+asio::awaitable<Result<Created>> FakeEngine::create(MachineSpec spec) {
+  std::function<Result<Created>()> deed = [this, spec] { return make_machine(spec); };
+  co_return co_await act<Created>("create", deed);
 }
 
 Result<> FakeEngine::listen_for(Machine& machine) {
@@ -359,7 +374,7 @@ asio::awaitable<Result<>> FakeEngine::stop(Handle handle, std::chrono::milliseco
 
 asio::awaitable<Result<>> FakeEngine::destroy(Handle handle) {
   std::function<Result<>()> deed = [this, handle]() -> Result<> {
-    remove(handle.data);
+    if (auto machine = find(handle)) remove(std::string((*machine)->spec.name));
     return {};
   };
   co_return co_await act<void>("destroy", deed);

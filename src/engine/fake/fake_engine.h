@@ -61,6 +61,10 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   /// From now on every verb is `engine-away`, and what is on its way is `engine-lost`.
   void go_away();
   void come_back();
+  /// The next machine gets this address on its first network, whatever was planned.
+  void place_next(std::string address) { next_address_ = std::move(address); }
+  /// What `create` returns for a machine of this name.
+  static Handle handle_of(const std::string& name);
   /// From now on it has no such facet ("images", "shell", "archives", "freezer").
   void lack(std::string facet) { lacking_.insert(std::move(facet)); }
   void set_isolation(bool in_force) { isolated_ = in_force; }
@@ -100,7 +104,7 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   asio::awaitable<Result<std::vector<UsedRange>>> used_ranges() override;
   asio::awaitable<Result<>> create_volume(std::string name, Labels labels) override;
   asio::awaitable<Result<>> destroy_volume(std::string name) override;
-  asio::awaitable<Result<Handle>> create(MachineSpec spec) override;
+  asio::awaitable<Result<Created>> create(MachineSpec spec) override;
   asio::awaitable<Result<>> start(Handle handle) override;
   asio::awaitable<Result<>> pause(Handle handle) override;
   asio::awaitable<Result<>> resume(Handle handle) override;
@@ -142,7 +146,8 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   Result<Machine*> find(const Handle& handle);
   Labels ours(Labels labels) const;
   bool is_ours(const Labels& labels) const;
-  Result<Handle> make_machine(const MachineSpec& spec);
+  Result<Created> make_machine(const MachineSpec& spec);
+  static Created made_of(const Machine& machine);
   Result<> start_machine(const Handle& handle);
   Result<> resume_machine(Machine& machine);
   Result<> listen_for(Machine& machine);
@@ -167,6 +172,7 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   std::map<std::string, int> losing_, calls_;
   std::map<std::string, std::shared_ptr<Signal>> held_;
   std::set<std::string> lacking_;
+  std::string next_address_;
   Subscribers subscribers_;
   std::optional<Error> away_;
   int absences_ = 0;  ///< how often it went away: tells a call whether it did in mid-call

@@ -26,7 +26,7 @@ asio::awaitable<Result<std::optional<Handle>>> FakeEngine::recover(std::string m
   if (!entered) co_return fail(std::move(entered.error()));
   const auto found = machines_.find(machine_name);
   if (found == machines_.end() || found->second->stranger) co_return std::nullopt;
-  co_return Handle{1, machine_name};
+  co_return handle_of(machine_name);
 }
 
 std::vector<Resource> FakeEngine::everything() const {
@@ -34,7 +34,7 @@ std::vector<Resource> FakeEngine::everything() const {
   for (const auto& [name, machine] : machines_) {
     if (machine->stranger) continue;
     out.push_back(
-        {ResourceKind::kMachine, name, machine->labels, machine->created_at, machine->state, Handle{1, name}});
+        {ResourceKind::kMachine, name, machine->labels, machine->created_at, machine->state, handle_of(name)});
   }
   for (const auto& [name, network] : networks_) {
     if (!network.stranger)
