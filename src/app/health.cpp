@@ -25,11 +25,13 @@ asio::awaitable<Result<Response>> healthz(PartsRef, Request) {
 
 asio::awaitable<Result<Response>> readyz(PartsRef parts, Request) {
   auto store = co_await parts->store.check();
-  const auto away = parts->engine.away();
+  // Players can start as long as this one answers; what is on others is shown where it is.
+  engine::Engine& where = parts->engines.of_new();
+  const auto away = where.away();
   Result<> engine;
   if (away) engine = fail(*away);
   Result<> isolation;
-  if (!away) isolation = co_await parts->engine.ensure_isolation();
+  if (!away) isolation = co_await where.ensure_isolation();
   const bool good = store && engine && isolation;
   json::array checks{check("store", store), check("engine", engine), check("isolation", isolation)};
   const json::object answer{{"status", good ? "ok" : "failing"}, {"checks", std::move(checks)}};
@@ -69,7 +71,9 @@ void add_server_routes(house::Routes& routes, HealthParts needs) {
   add("/metrics", "Only with its own token or from this machine; monitoring must not go blind under load.", expose);
   routes.add("GET", "/openapi.json", {house::Access::kOpen}, {"document"}, document);
   metrics::on_collect([parts] {
-    metrics::gauge("tiltyard_engine_up", "Whether the engine answers").set(parts->engine.away() ? 0 : 1);
+    for (const auto& [name, engine] : parts->engines.all())
+      metrics::gauge("tiltyard_engine_up", "Whether the engine answers", {{"engine", name}})
+          .set(engine->away() ? 0 : 1);
   });
 }
 

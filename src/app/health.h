@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/secret.h"
-#include "engine/engine.h"
+#include "engine/engines.h"
 #include "house/routes.h"
 #include "store/store.h"
 
@@ -12,7 +12,7 @@ namespace asio = boost::asio;
 /// What the server's own routes look at; all outlive the router.
 struct HealthParts {
   store::Store& store;
-  engine::Engine& engine;
+  engine::Engines& engines;
   Secret metrics_token;  ///< empty: /metrics is for loopback only
 };
 

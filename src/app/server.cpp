@@ -67,7 +67,7 @@ struct Server::Floors {
   std::string identity;  ///< of this server, as its store knows it
   std::unique_ptr<bus::EventLog> events;
   std::unique_ptr<jobs::Service> jobs;
-  std::unique_ptr<engine::Engine> engine;
+  engine::Engines engines;
   std::unique_ptr<gateway::Gateway> gateway;
   std::unique_ptr<gateway::PortLanes> lanes;
   std::unique_ptr<bus::Redis> redis;
@@ -126,7 +126,7 @@ Result<> Server::open_store() {
 Result<> Server::make_engine() {
   auto engine = engine::make(loops_.home(), settings_->engine, floors_->identity, absolute(settings_->site.data));
   if (!engine) return fail(std::move(engine.error()));
-  floors_->engine = std::move(*engine);
+  floors_->engines.add(engine::kDefaultEngine, std::move(*engine));
   return {};
 }
 
@@ -185,7 +185,7 @@ asio::awaitable<Result<>> Server::build_floors() {
                                                                    floors.redis.get(),
                                                                    *floors.store,
                                                                    *floors.jobs,
-                                                                   *floors.engine,
+                                                                   floors.engines,
                                                                    *floors.gateway,
                                                                    *floors.lanes,
                                                                    *floors.limits,
@@ -221,7 +221,7 @@ Result<> Server::declare_routes() {
     one->routes(routes);
   }
   routes.begin("server");
-  add_server_routes(routes, {*floors.store, *floors.engine, settings_->site.metrics_token});
+  add_server_routes(routes, {*floors.store, floors.engines, settings_->site.metrics_token});
   if (auto sound = house::check_routes(routes); !sound) return sound;
   floors.router->set_fallback(page);
   const auto* doors = &floors.ground->doors;
@@ -238,14 +238,16 @@ asio::awaitable<Result<>> Server::start() {
   auto composed = co_await compose();
   if (!composed) co_return composed;
   auto& floors = *floors_;
-  floors.engine->run();
-  auto print = co_await floors.engine->fingerprint();
-  if (print)
-    log::info("engine", "engine found",
-              {{"kind", print->kind}, {"version", print->version}, {"api", print->api_version}});
-  else
-    log::warn("engine", "the engine is away; going on without it until it is back",
-              {{"message", print.error().message}, {"cause", print.error().cause}});
+  floors.engines.run();
+  for (const auto& [name, engine] : floors.engines.all()) {
+    if (auto print = co_await engine->fingerprint()) {
+      log::info("engine", "engine found",
+                {{"name", name}, {"kind", print->kind}, {"version", print->version}, {"api", print->api_version}});
+    } else {
+      log::warn("engine", "an engine is away; going on without it until it is back",
+                {{"name", name}, {"message", print.error().message}, {"cause", print.error().cause}});
+    }
+  }
   if (auto bound = floors.gateway->start(); !bound) co_return bound;
   if (auto declared = declare_routes(); !declared) co_return declared;
   auto noted = co_await bus::record(*floors.store, server_event(events::kStarted, floors.clock));
@@ -291,7 +293,7 @@ asio::awaitable<void> Server::stop() {
   if (floors.jobs) co_await floors.jobs->close();
   for (const auto& one : std::views::reverse(settings_->capabilities)) co_await one->close();
   if (floors.gateway) co_await floors.gateway->stop(std::chrono::milliseconds{500});
-  if (floors.engine) co_await floors.engine->close();
+  co_await floors.engines.close();
   if (floors.limits) co_await floors.limits->close();
   if (floors.redis) co_await floors.redis->close();
   if (floors.events) co_await floors.events->close();

@@ -49,6 +49,7 @@ class MissingEngine final : public Engine {
 }  // namespace
 
 Engine& Engines::of(const std::string& name) {
+  if (name.empty()) return of_new();
   if (const auto found = all_.find(name); found != all_.end()) return *found->second;
   auto& missing = missing_[name];
   if (!missing) missing = std::make_shared<MissingEngine>(name);

@@ -29,6 +29,7 @@ class Engines {
   const std::string& chosen() const { return chosen_; }
   Engine& of_new() { return of(chosen_); }
   /// The engine of that name. Never nobody: `away` and every verb of an unknown one say that it is not configured.
+  /// An empty name is of what is not placed yet: where it would be.
   Engine& of(const std::string& name);
   /// Those that are configured.
   const std::map<std::string, std::shared_ptr<Engine>>& all() const { return all_; }

@@ -16,7 +16,7 @@
 #include "bus/event_log.h"
 #include "bus/kinds.h"
 #include "bus/redis.h"
-#include "engine/engine.h"
+#include "engine/engines.h"
 #include "engine/options.h"
 #include "gateway/gateway.h"
 #include "gateway/port_lanes.h"
@@ -50,7 +50,7 @@ struct Ground {
   bus::Redis* redis;        ///< null: none is configured
   store::Store& store;
   jobs::Service& jobs;
-  engine::Engine& engine;
+  engine::Engines& engines;
   gateway::Gateway& gateway;
   gateway::PortLanes& lanes;
   limits::Service& limits;

@@ -45,15 +45,15 @@ Claimant claimant_of(const house::Ground& ground) {
 Steps steps_of(house::Ground& ground, const Options& options, const std::vector<HasSteps*>& joining,
                const std::string& folder) {
   Steps steps;
-  steps.push_back(network_step(ground.engine));
+  steps.push_back(network_step(ground.engines));
   steps.push_back(files_step(ground.files, folder));
   for (auto* one : joining) {
     for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }
-  steps.push_back(volumes_step(ground.engine));
-  steps.push_back(machines_step(ground.engine, folder, ground.machines.runtime, options.stop_grace));
-  steps.push_back(ready_step(ground.engine));
-  steps.push_back(solve_step(ground.engine, options.prefix));
+  steps.push_back(volumes_step(ground.engines));
+  steps.push_back(machines_step(ground.engines, folder, ground.machines.runtime, options.stop_grace));
+  steps.push_back(ready_step(ground.engines));
+  steps.push_back(solve_step(ground.engines, options.prefix));
   steps.push_back(routes_step(ground.gateway, ground.lanes));
   return steps;
 }
@@ -110,8 +110,8 @@ Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
   joining_ = ground.offering<HasSteps>();
   auto* gateway = &ground.gateway;
-  Parts needs{ground.home,  ground.store, ground.engine, templates_.catalogue(),
-              ground.lanes, ground.bus,   ground.clock,  ground.jobs};
+  Parts needs{ground.home,  ground.store, ground.engines, templates_.catalogue(),
+              ground.lanes, ground.bus,   ground.clock,   ground.jobs};
   needs.presence.activity = [gateway](const InstanceId& id) -> std::optional<Activity> {
     const auto traffic = gateway->traffic(id);
     if (!traffic) return std::nullopt;
@@ -158,7 +158,7 @@ PublicAddress Capability::address() const {
 }
 
 void Capability::routes(house::Routes& routes) {
-  add_routes(routes, {*service_, templates_.catalogue(), ground_->engine, ground_->bus, ground_->clock, address()});
+  add_routes(routes, {*service_, templates_.catalogue(), ground_->engines, ground_->bus, ground_->clock, address()});
 }
 
 std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) {

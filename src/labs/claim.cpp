@@ -138,7 +138,7 @@ asio::awaitable<Result<>> WarmPools::commit_claim(LiveRef live, Instance next, b
 /// Each step gives what it made to the owner in the row; those that wait for an owner do their part now.
 asio::awaitable<Result<>> WarmPools::hand_over(LiveRef live) {
   if (live->kept == Kept::kFrozen) {
-    auto thawed = co_await each_machine(parts_.engine, live, &engine::Freezer::thaw);
+    auto thawed = co_await each_machine(engine_of(*live), live, &engine::Freezer::thaw);
     if (!thawed) co_return thawed;
   }
   for (const auto& step : saga_.steps()) {
@@ -157,7 +157,7 @@ asio::awaitable<void> WarmPools::settle(LiveRef live) {
   if (live->kept != Kept::kFrozen) co_return;
   co_await quiet_moment(parts_.presence, live);
   live->kept = Kept::kRunning;
-  auto resumed = co_await each_machine(parts_.engine, live, &engine::Freezer::resume);
+  auto resumed = co_await each_machine(engine_of(*live), live, &engine::Freezer::resume);
   if (resumed) co_return;
   log::warn(
       "labs", "the engine still takes a claimed instance for paused",

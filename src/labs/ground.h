@@ -2,7 +2,9 @@
 
 #include "base/gate.h"
 #include "base/parallel.h"
+#include "engine/engines.h"
 #include "labs/parts.h"
+#include "labs/step.h"
 #include "labs/store.h"
 
 namespace tiltyard::labs {
@@ -36,6 +38,9 @@ class OnGround {
   ~OnGround() = default;
   OnGround(const OnGround&) = delete;
   OnGround& operator=(const OnGround&) = delete;
+
+  /// Where its machines are.
+  engine::Engine& engine_of(const Live& live) const { return parts_.engines.of(live.instance.plan.engine); }
 
   Ground& ground_;
   const Options& options_;

@@ -114,7 +114,8 @@ std::optional<std::string> next_cursor(const std::vector<Instance>& rows, int li
 bool settled(const Service& service, const Instance& row) {
   const bool at_rest = is_up(row.state) || is_final(row.state);
   const auto live = service.live(row.id);
-  return at_rest && (!live || (live->instance.state == row.state && live->instance.expires_at == row.expires_at));
+  return at_rest && !service.unreachable(row) &&
+         (!live || (live->instance.state == row.state && live->instance.expires_at == row.expires_at));
 }
 
 /// Pages ask for their own list again and again: a list at rest is the text that was sent before, for as long as the

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "engine/engine.h"
+#include "engine/engines.h"
 #include "house/routes.h"
 #include "identity/identity.h"
 #include "labs/service.h"
@@ -14,7 +14,7 @@ namespace tiltyard::labs {
 struct HttpParts {
   Service& service;
   templates::Catalogue& catalogue;
-  engine::Engine& engine;
+  engine::Engines& engines;
   bus::Bus& bus;
   const Clock& clock;
   PublicAddress address;

@@ -91,7 +91,7 @@ asio::awaitable<Result<Response>> logs(PartsRef parts, Request request) {
   options.follow = request.query_value("follow") == "1";
   auto in_use = co_await awake(parts, instance->id);
   if (!in_use) co_return fail(std::move(in_use.error()));
-  auto opened = co_await parts->engine.logs(*handle, options);
+  auto opened = co_await parts->engines.of(instance->plan.engine).logs(*handle, options);
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   Response response = Response::text(200, "");
   std::shared_ptr<engine::ByteStream> stream = std::move(*opened);
@@ -160,7 +160,7 @@ asio::awaitable<Result<Response>> exec(PartsRef parts, Request request) {
   if (!in_use) co_return fail(in_use.error());
   engine::ExecSpec spec;
   spec.command = std::move(command->words);
-  auto opened = co_await run_in(parts->engine, *handle, std::move(spec));
+  auto opened = co_await run_in(parts->engines.of(instance->plan.engine), *handle, std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   std::shared_ptr<engine::ExecSession> session = std::move(*opened);
   session->close_input();
@@ -243,7 +243,7 @@ asio::awaitable<Result<Response>> terminal(PartsRef parts, Request request) {
   spec.command = {"sh", "-c", command.empty() ? "command -v bash >/dev/null 2>&1 && exec bash || exec sh" : command};
   auto in_use = co_await awake(parts, instance->id);
   if (!in_use) co_return fail(std::move(in_use.error()));
-  auto opened = co_await run_in(parts->engine, *handle, std::move(spec));
+  auto opened = co_await run_in(parts->engines.of(instance->plan.engine), *handle, std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   std::shared_ptr<engine::ExecSession> session = std::move(*opened);
   Response response = Response::empty(101);

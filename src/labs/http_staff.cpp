@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include <set>
 #include "labs/events.h"
+
 #include "labs/http.h"
 #include "net/body.h"
 #include "net/page.h"
@@ -62,36 +64,58 @@ json::array facets_of(engine::Engine& engine) {
   return out;
 }
 
-asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
-  const auto away = parts->engine.away();
-  json::object engine{{"name", parts->engine.name()}, {"state", away ? "away" : "ready"}, {"reason", nullptr}};
-  if (away) {
-    engine["reason"] = away->message;
-  } else if (auto print = co_await parts->engine.fingerprint()) {
-    engine["fingerprint"] = {{"kind", print->kind},
-                             {"version", print->version},
-                             {"api_version", print->api_version},
-                             {"os", print->os},
-                             {"arch", print->arch},
-                             {"cpus", print->cpus},
-                             {"memory_bytes", print->memory},
-                             {"local", print->shares_files}};
-    engine["can"] = facets_of(parts->engine);
-  }
+json::object counts_on(const Service& service, const std::string& engine) {
   json::object counts;
-  for (const auto& live : parts->service.all_live()) {
+  for (const auto& live : service.all_live()) {
+    // What is queued has no engine yet, and waits for the one that new instances are made on.
+    if (service.engine_name_of(live->instance) != engine) continue;
     auto& count = counts[std::string(to_string(live->instance.state))];
     count = (count.is_int64() ? count.get_int64() : 0) + 1;
   }
-  engine["counts"] = std::move(counts);
-  const auto load = parts->service.spawn_load();
-  engine["spawns"] = {{"limit", load.limit},
-                      {"most", load.most},
-                      {"under_way", load.under_way},
-                      {"waiting", load.waiting},
-                      {"per_second", load.per_second > 0 ? json::value(load.per_second) : json::value(nullptr)}};
+  return counts;
+}
+
+asio::awaitable<json::object> engine_view(PartsRef parts, std::string name) {
+  engine::Engine& engine = parts->engines.of(name);
+  const auto away = engine.away();
+  json::object out{{"name", name}, {"state", away ? "away" : "ready"}, {"reason", nullptr}};
+  out["counts"] = counts_on(parts->service, name);
+  if (away) {
+    out["reason"] = away->message;
+    co_return out;
+  }
+  if (auto print = co_await engine.fingerprint()) {
+    out["fingerprint"] = {{"kind", print->kind},
+                          {"version", print->version},
+                          {"api_version", print->api_version},
+                          {"os", print->os},
+                          {"arch", print->arch},
+                          {"cpus", print->cpus},
+                          {"memory_bytes", print->memory},
+                          {"local", print->shares_files}};
+    out["can"] = facets_of(engine);
+  }
+  co_return out;
+}
+
+/// All that are configured, and those that instances still name.
+asio::awaitable<Result<Response>> engines(PartsRef parts, Request) {
+  std::set<std::string> names;
+  for (const auto& [name, engine] : parts->engines.all()) names.insert(name);
+  for (const auto& live : parts->service.all_live()) names.insert(parts->service.engine_name_of(live->instance));
   json::array items;
-  items.push_back(std::move(engine));
+  for (const auto& name : names) {
+    auto item = co_await engine_view(parts, name);
+    if (name == parts->engines.chosen()) {
+      const auto load = parts->service.spawn_load();
+      item["spawns"] = {{"limit", load.limit},
+                        {"most", load.most},
+                        {"under_way", load.under_way},
+                        {"waiting", load.waiting},
+                        {"per_second", load.per_second > 0 ? json::value(load.per_second) : json::value(nullptr)}};
+    }
+    items.push_back(std::move(item));
+  }
   co_return http::page_answer(std::move(items));
 }
 

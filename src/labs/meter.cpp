@@ -19,7 +19,7 @@ void Meter::declare_jobs() {
 asio::awaitable<Result<jobs::Next>> Meter::measure() {
   for (const auto& live : instances_.all()) {
     // What is paused uses no processor, but its memory is held; the time of what waits in a pool is nobody's.
-    if (parts_.engine.away() || !is_up(live->instance.state) || live->instance.pool == PoolRole::kWaiting) continue;
+    if (engine_of(*live).away() || !is_up(live->instance.state) || live->instance.pool == PoolRole::kWaiting) continue;
     co_await sample(live);
   }
   co_return jobs::Next::done();
@@ -30,7 +30,7 @@ asio::awaitable<void> Meter::sample(LiveRef live) {
   double cpu = 0, memory = 0;
   const auto machines = live->instance.plan.machines;
   for (const auto& machine : machines) {
-    auto stats = co_await parts_.engine.stats(machine.handle);
+    auto stats = co_await engine_of(*live).stats(machine.handle);
     if (!stats) co_return;
     cpu += static_cast<double>(stats->cpu_nanos) / 1e9;
     memory += static_cast<double>(stats->memory) / (1024.0 * 1024 * 1024);

@@ -56,7 +56,7 @@ struct PlannedMachine {
   std::string service;  ///< the template's name for it
   std::string name;     ///< the engine's, derived from the instance id
   std::vector<engine::Attachment> attachments;
-  engine::Handle handle;  ///< as the engine returned it; empty: not made yet
+  engine::Handle handle;                 ///< as the engine returned it; empty: not made yet
   MachineIs state = MachineIs::kAbsent;  ///< these two in a row of their own (table machines), not in the plan's text
   MachineHealth health = MachineHealth::kUnknown;
 };

@@ -21,7 +21,7 @@ namespace tiltyard::config {
 class Keys;
 }
 namespace tiltyard::engine {
-class Engine;
+class Engines;
 }
 namespace tiltyard::gateway {
 class PortLanes;
@@ -71,7 +71,7 @@ void declare_keys(config::Keys& keys, Options& options);
 struct Parts {
   asio::any_io_executor home;
   store::Store& store;
-  engine::Engine& engine;
+  engine::Engines& engines;
   templates::Catalogue& catalogue;
   gateway::PortLanes& lanes;
   bus::Bus& bus;

@@ -30,6 +30,7 @@ Result<> Planner::open() {
 asio::awaitable<Result<>> Planner::plan(LiveRef live) {
   Instance& instance = live->instance;
   const auto tmpl = live->tmpl;
+  instance.plan.engine = engine_;
   auto placed = addresses_->place(*tmpl, instance.id, instance.plan);
   if (!placed) co_return placed;
   for (const auto& volume : tmpl->volumes) {
@@ -85,8 +86,8 @@ void Planner::avoid(const Plan& plan) {
   for (const auto& network : plan.networks) addresses_->avoid(network->spec.subnet);
 }
 
-asio::awaitable<void> Planner::look_at_ranges(const Instances& instances) {
-  auto ranges = co_await parts_.engine.used_ranges();
+asio::awaitable<void> Planner::look_at_ranges(engine::Engine& engine, const Instances& instances) {
+  auto ranges = co_await engine.used_ranges();
   if (!ranges) {
     log::warn("labs", "what others use of network.pool is not known", {{"cause", ranges.error().cause}});
     co_return;

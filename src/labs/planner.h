@@ -33,7 +33,7 @@ class Planner : OnGround {
   void avoid(const Plan& plan);
   /// What others use of our addresses, so that no spawn has to find out. Read when the engine is met and when it says
   /// that an address is taken.
-  asio::awaitable<void> look_at_ranges(const Instances& instances);
+  asio::awaitable<void> look_at_ranges(engine::Engine& engine, const Instances& instances);
   /// Whether the plan gives names like this one to networks that instances share.
   bool names(const std::string& network) const { return addresses_->names(network); }
 
@@ -41,6 +41,7 @@ class Planner : OnGround {
   bool is_ours(const engine::UsedRange& range, const Instances& instances) const;
 
   std::optional<AddressPlan> addresses_;
+  const Shared<std::string> engine_{parts_.engines.chosen()};  ///< where what is new is made; all plans share the name
 };
 
 }  // namespace tiltyard::labs

@@ -55,6 +55,7 @@ class Range : public testing::Test {
     engine::FakeOptions options;
     options.images = {"test/one:1"};
     engine_ = std::make_unique<engine::FakeEngine>(loops_.home(), options);
+    engines_ = engine::Engines(*engine_);
     store_ = std::move(*store::open("sqlite:" + (folder_ / "t.db").string()));
     auto schema = migrations();
     const auto log = bus::migrations();
@@ -97,19 +98,19 @@ class Range : public testing::Test {
     ASSERT_TRUE(gateway_->start());
     lanes_ = std::make_unique<gateway::PortLanes>(21000, 21999, [](std::uint16_t) { return true; });
     Steps steps;
-    steps.push_back(network_step(*engine_));
+    steps.push_back(network_step(engines_));
     steps.push_back(files_step(files_, (folder_ / "instances").string()));
-    steps.push_back(volumes_step(*engine_));
-    steps.push_back(machines_step(*engine_, (folder_ / "instances").string()));
+    steps.push_back(volumes_step(engines_));
+    steps.push_back(machines_step(engines_, (folder_ / "instances").string()));
     if (more_steps_) more_steps_(steps);
-    steps.push_back(ready_step(*engine_));
+    steps.push_back(ready_step(engines_));
     steps.push_back(routes_step(*gateway_, *lanes_));
     jobs::Options working;
     working.look_every = 10ms;  // a clock that was turned is seen at once
     working.drain_for = 100ms;
     jobs_ = std::make_unique<jobs::Service>(working, jobs::Parts{loops_.home(), *store_, clock_});
     catalogue_->declare_jobs(*jobs_);
-    Parts parts{loops_.home(), *store_, *engine_, *catalogue_, *lanes_, bus_, clock_, *jobs_};
+    Parts parts{loops_.home(), *store_, engines_, *catalogue_, *lanes_, bus_, clock_, *jobs_};
     auto* gateway = gateway_.get();
     parts.presence.activity = [gateway](const InstanceId& id) -> std::optional<Activity> {
       const auto traffic = gateway->traffic(id);
@@ -246,6 +247,7 @@ class Range : public testing::Test {
   bus::Bus::Subscription subscription_;
   WorkerPool files_{"files", 1};
   std::unique_ptr<engine::FakeEngine> engine_;
+  engine::Engines engines_;  ///< as configured; a test changes it between two servers
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<templates::Catalogue> catalogue_;
   std::unique_ptr<gateway::Gateway> gateway_;

@@ -43,8 +43,11 @@ Reconcile::Reconcile(Ground& ground, Instances& instances, Offers& offers, Plann
       saga_(saga),
       queue_(queue),
       pools_(pools),
-      sleep_(sleep),
-      ownership_(options_.claimant, options_.prefix, parts_.engine, rows_) {}
+      sleep_(sleep) {
+  for (const auto& [name, engine] : parts_.engines.all()) {
+    owned_.try_emplace(name, options_.claimant, options_.prefix, *engine, rows_);
+  }
+}
 
 void Reconcile::declare_jobs() {
   auto sweep = job_kind(kSweep, "Lays the engine beside the database: removes orphans, mends what has stopped.",
@@ -80,16 +83,26 @@ asio::awaitable<Result<>> Reconcile::load() {
   co_return Result<>{};
 }
 
-asio::awaitable<void> Reconcile::reattach_all() {
-  auto claimed = co_await ownership_.claim();
+asio::awaitable<Result<>> Reconcile::claim() {
+  for (auto& [name, owned] : owned_) {
+    if (parts_.engines.of(name).away()) continue;
+    auto claimed = co_await owned.claim();
+    if (!claimed) co_return claimed;
+  }
+  co_return Result<>{};
+}
+
+asio::awaitable<void> Reconcile::reattach_all(std::string name) {
+  engine::Engine& engine = parts_.engines.of(name);
+  auto claimed = co_await owned_.at(name).claim();
   if (!claimed) {
     log::error(
         "labs", "the namespace is not ours; nothing is attached to",
         {{"reason", claimed.error().reason}, {"message", claimed.error().message}, {"cause", claimed.error().cause}});
     co_return;
   }
-  co_await planner_.look_at_ranges(instances_);
-  auto isolated = co_await parts_.engine.ensure_isolation();
+  co_await planner_.look_at_ranges(engine, instances_);
+  auto isolated = co_await engine.ensure_isolation();
   if (!isolated) {
     log::error("labs", "isolation is not in force; nothing starts until it is",
                {{"reason", isolated.error().reason},
@@ -97,11 +110,11 @@ asio::awaitable<void> Reconcile::reattach_all() {
                 {"cause", isolated.error().cause}});
   }
   for (const auto& live : instances_.all()) {
-    if (!live->free() || live->instance.state == InstanceState::kQueued) continue;
+    if (!live->free() || live->instance.state == InstanceState::kQueued || &engine_of(*live) != &engine) continue;
     instances_.start(Hold(live, to_do(*live)), "reattach", reattach(live));
   }
   queue_.pump();
-  auto swept = co_await sweep(std::chrono::seconds{0});
+  auto swept = co_await sweep_one(name, std::chrono::seconds{0});
   if (!swept)
     log::warn("labs", "the first sweep failed", {{"reason", swept.error().reason}, {"cause", swept.error().cause}});
 }
@@ -167,7 +180,7 @@ asio::awaitable<void> Reconcile::mend(LiveRef live) {
   auto mended = co_await mend_once(live);
   for (const auto pause : kMendPauses) {
     if (mended || gone_for_good(mended.error())) break;
-    if (parts_.engine.away()) co_return;  // all is looked at again when it is back
+    if (engine_of(*live).away()) co_return;  // all is looked at again when it is back
     const auto until = std::chrono::steady_clock::now() + pause;
     for (auto now = until - pause; now < until && !live->ending(); now = std::chrono::steady_clock::now()) {
       co_await live->changed.wait_for(until - now);
@@ -178,7 +191,7 @@ asio::awaitable<void> Reconcile::mend(LiveRef live) {
   if (mended) {
     co_await sleep_.settle(live);
     instances_.announce(*live, live->instance.state == InstanceState::kPaused ? events::kPaused : events::kRunning, "");
-  } else if (gone_for_good(mended.error()) || !parts_.engine.away()) {
+  } else if (gone_for_good(mended.error()) || !engine_of(*live).away()) {
     co_await lose(live, mended.error().message);
   }
 }
@@ -189,7 +202,7 @@ asio::awaitable<Result<>> Reconcile::mend_once(LiveRef live) {
     auto checked = co_await step->check(live);
     if (!checked && well) well = std::move(checked);
   }
-  if (!well && (gone_for_good(well.error()) || parts_.engine.away())) co_return well;
+  if (!well && (gone_for_good(well.error()) || engine_of(*live).away())) co_return well;
   if (well && live->instance.pool == PoolRole::kClaimed) {
     well = co_await hand_over_again(live);
     if (!well && gone_for_good(well.error())) co_return well;
@@ -241,11 +254,11 @@ asio::awaitable<void> Reconcile::note_machines(LiveRef live) {
   }
 }
 
-void Reconcile::on_engine_event(const engine::EngineEvent& event) {
+void Reconcile::on_engine_event(const std::string& engine, const engine::EngineEvent& event) {
   using enum engine::Happening;
   ground_.engine_changed.pulse();
   if (event.what == kReconnected) {
-    gate_.spawn(parts_.home, "reattach", reattach_all());
+    gate_.spawn(parts_.home, "reattach", reattach_all(engine));
     return;
   }
   const auto label = event.labels.find(engine::kLabelInstance);
@@ -282,13 +295,12 @@ void Reconcile::on_engine_event(const engine::EngineEvent& event) {
 
 asio::awaitable<Result<jobs::Next>> Reconcile::sweep_and_check() {
   // Whoever prunes the engine's volumes by hand takes the claim with them.
-  auto claimed = co_await ownership_.claim();
+  auto claimed = co_await claim();
   if (!claimed) log::error("labs", "the namespace is not ours", {{"message", claimed.error().message}});
-  if (parts_.engine.away()) co_return jobs::Next::done();
   auto swept = co_await sweep(options_.sweep_window);
   // A machine that vanished without an event being seen.
   for (const auto& live : instances_.all()) {
-    if (!live->free() || !is_up(live->instance.state)) continue;
+    if (!live->free() || !is_up(live->instance.state) || engine_of(*live).away()) continue;
     instances_.start(Hold(live, Doing::kMending), "check", look_after(live));
     co_await live->changed.wait_for(std::chrono::seconds{10});
   }
@@ -299,7 +311,18 @@ asio::awaitable<Result<jobs::Next>> Reconcile::sweep_and_check() {
 }
 
 asio::awaitable<Result<std::size_t>> Reconcile::sweep(std::chrono::seconds window) {
-  auto found = co_await ownership_.ours();
+  std::size_t removed = 0;
+  for (const auto& [name, engine] : parts_.engines.all()) {
+    if (engine->away()) continue;
+    auto swept = co_await sweep_one(name, window);
+    if (!swept) co_return swept;
+    removed += *swept;
+  }
+  co_return removed;
+}
+
+asio::awaitable<Result<std::size_t>> Reconcile::sweep_one(std::string name, std::chrono::seconds window) {
+  auto found = co_await owned_.at(name).ours();
   if (!found) co_return fail(std::move(found.error()));
   const auto now = parts_.clock.now();
   std::vector<engine::Resource> orphans;
@@ -311,7 +334,7 @@ asio::awaitable<Result<std::size_t>> Reconcile::sweep(std::chrono::seconds windo
     log::warn("labs", "an orphan is removed", {{"name", resource.name}, {"instance", label->second}});
     orphans.push_back(std::move(resource));
   }
-  const auto removed = co_await remove_all(parts_.engine, std::move(orphans));
+  const auto removed = co_await remove_all(parts_.engines.of(name), std::move(orphans));
   if (removed > 0) {
     metrics::counter("tiltyard_orphans_removed_total", "Resources without a row that a sweep removed")
         .add(static_cast<double>(removed));
@@ -320,9 +343,13 @@ asio::awaitable<Result<std::size_t>> Reconcile::sweep(std::chrono::seconds windo
 }
 
 asio::awaitable<void> Reconcile::leave() {
+  for (auto& [name, owned] : owned_) co_await leave_one(parts_.engines.of(name), owned);
+}
+
+asio::awaitable<void> Reconcile::leave_one(engine::Engine& engine, Ownership& owned) {
   // One that was refused has read no rows, and may be a copy of the server whose networks these are.
-  if (instances_.size() > 0 || parts_.engine.away() || !ownership_.holds()) co_return;
-  auto found = co_await parts_.engine.list();
+  if (instances_.size() > 0 || engine.away() || !owned.holds()) co_return;
+  auto found = co_await engine.list();
   if (!found) co_return;
   std::vector<engine::Resource> shared;
   for (auto& resource : *found) {
@@ -333,9 +360,9 @@ asio::awaitable<void> Reconcile::leave() {
     if (ours) shared.push_back(std::move(resource));
   }
   const auto wanted = shared.size();
-  const auto removed = co_await remove_all(parts_.engine, std::move(shared));
+  const auto removed = co_await remove_all(engine, std::move(shared));
   if (removed != wanted) log::warn("labs", "shared networks stay", {{"networks", wanted - removed}});
-  auto released = co_await ownership_.release();
+  auto released = co_await owned.release();
   if (!released) log::warn("labs", "the claim on the namespace stays", {{"cause", released.error().cause}});
 }
 

@@ -13,16 +13,16 @@ class Reconcile final : public Care, OnGround {
             WarmPools& pools, Sleep& sleep);
 
   void declare_jobs();
-  /// The namespace on the engine; `namespace-claimed`: it is another server's.
-  asio::awaitable<Result<>> claim() { return ownership_.claim(); }
+  /// The namespace on all engines that answer; `namespace-claimed`: it is another server's on one of them.
+  asio::awaitable<Result<>> claim();
   /// What a server leaves behind that leaves with nothing running.
   asio::awaitable<void> leave();
   /// Takes up every row that is not final; nothing is asked of the engine yet.
   asio::awaitable<Result<>> load();
-  /// Every row goes on where it stood, and what has no row goes away. Runs at start and whenever the engine has come
-  /// back.
-  asio::awaitable<void> reattach_all();
-  void on_engine_event(const engine::EngineEvent& event);
+  /// Every row of what is on this engine goes on where it stood, and what has no row goes away. Runs at start and
+  /// whenever the engine has come back.
+  asio::awaitable<void> reattach_all(std::string engine);
+  void on_engine_event(const std::string& engine, const engine::EngineEvent& event);
   /// Row 1.12: removes what carries our labels but has no row, if it is older than `window`.
   asio::awaitable<Result<std::size_t>> sweep(std::chrono::seconds window);
 
@@ -39,6 +39,8 @@ class Reconcile final : public Care, OnGround {
   asio::awaitable<void> note_machines(LiveRef live);
   asio::awaitable<void> lose(LiveRef live, std::string why);
   asio::awaitable<Result<jobs::Next>> sweep_and_check();
+  asio::awaitable<Result<std::size_t>> sweep_one(std::string engine, std::chrono::seconds window);
+  asio::awaitable<void> leave_one(engine::Engine& engine, Ownership& owned);
 
   Instances& instances_;
   Offers& offers_;
@@ -47,7 +49,7 @@ class Reconcile final : public Care, OnGround {
   StartQueue& queue_;
   WarmPools& pools_;
   Sleep& sleep_;
-  Ownership ownership_;
+  std::map<std::string, Ownership> owned_;  ///< by the engine's name
 };
 
 }  // namespace tiltyard::labs

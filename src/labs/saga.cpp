@@ -144,7 +144,7 @@ asio::awaitable<Result<>> Saga::move_addresses(LiveRef live) {
             {{"instance", live->instance.id.str()}});
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, *step);
   planner_.avoid(live->instance.plan);
-  co_await planner_.look_at_ranges(instances_);
+  co_await planner_.look_at_ranges(engine_of(*live), instances_);
   planner_.release(*live);
   live->instance.plan = Plan{};
   live->instance.timings.clear();
@@ -214,10 +214,10 @@ asio::awaitable<bool> Saga::engine_back(LiveRef live) {
   const auto limit = SteadyClock::now() + std::chrono::minutes{2};
   // "engine-lost" may come before the engine is known to be away: give that a moment.
   co_await sleep_for(std::chrono::milliseconds{100});
-  while (parts_.engine.away() && SteadyClock::now() < limit && !live->ending()) {
+  while (engine_of(*live).away() && SteadyClock::now() < limit && !live->ending()) {
     co_await ground_.engine_changed.wait_for(std::chrono::milliseconds{500});
   }
-  co_return !parts_.engine.away();
+  co_return !engine_of(*live).away();
 }
 
 asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {

@@ -36,7 +36,7 @@ struct Service::Rooms {
   Sleep sleep{ground, instances, saga};
   Reconcile reconcile{ground, instances, offers, planner, saga, queue, pools, sleep};
   Meter meter{ground, instances};
-  engine::Subscription engine_news;
+  std::vector<engine::Subscription> engine_news;
 };
 
 Service::Service(Options options, Parts parts, Steps steps)
@@ -46,11 +46,10 @@ Service::~Service() = default;
 
 asio::awaitable<Result<>> Service::start() {
   auto& rooms = *rooms_;
-  auto& engine = rooms.ground.parts.engine;
   if (const auto& composed = rooms.saga.composed(); !composed) co_return composed;
   auto opened = rooms.planner.open();
   if (!opened) co_return opened;
-  auto claimed = engine.away() ? Result<>{} : co_await rooms.reconcile.claim();
+  auto claimed = co_await rooms.reconcile.claim();
   if (!claimed && claimed.error().reason == "namespace-claimed") co_return claimed;
   auto loaded = co_await rooms.reconcile.load();
   if (!loaded) co_return loaded;
@@ -62,12 +61,14 @@ asio::awaitable<Result<>> Service::start() {
   rooms.sleep.declare_jobs();
   auto kept = co_await rooms.leases.keep_ends();
   if (!kept) co_return kept;
-  rooms.engine_news =
-      engine.on_event([&rooms](const engine::EngineEvent& event) { rooms.reconcile.on_engine_event(event); });
-  if (engine.away()) {
-    log::warn("labs", "the engine is away; instances are taken up again when it is back");
-  } else {
-    co_await rooms.reconcile.reattach_all();
+  for (const auto& [name, engine] : rooms.ground.parts.engines.all()) {
+    rooms.engine_news.push_back(engine->on_event(
+        [&rooms, name](const engine::EngineEvent& event) { rooms.reconcile.on_engine_event(name, event); }));
+    if (engine->away()) {
+      log::warn("labs", "an engine is away; instances are taken up again when it is back", {{"engine", name}});
+    } else {
+      co_await rooms.reconcile.reattach_all(name);
+    }
   }
   co_return Result<>{};
 }
@@ -81,6 +82,15 @@ asio::awaitable<void> Service::close() {
     co_await sleep_for(std::chrono::milliseconds{10});
   }
   co_await rooms.ground.gate.close();
+}
+
+const std::string& Service::engine_name_of(const Instance& instance) const {
+  return instance.plan.engine->empty() ? rooms_->ground.parts.engines.chosen() : *instance.plan.engine;
+}
+
+std::optional<Error> Service::unreachable(const Instance& instance) const {
+  if (!instance.live() || instance.plan.engine->empty()) return std::nullopt;
+  return rooms_->ground.parts.engines.of(instance.plan.engine).away();
 }
 
 asio::awaitable<void> Service::leave() { return rooms_->reconcile.leave(); }

@@ -41,7 +41,7 @@ std::optional<SteadyClock::time_point> Sleep::sleeps_at(Live& live) const {
   const auto& instance = live.instance;
   if (instance.state != InstanceState::kRunning || !live.tmpl || live.tmpl->pause_after.count() == 0)
     return std::nullopt;
-  if (instance.pool == PoolRole::kWaiting || live.ending() || !parts_.engine.freezer()) return std::nullopt;
+  if (instance.pool == PoolRole::kWaiting || live.ending() || !engine_of(live).freezer()) return std::nullopt;
   const auto now = SteadyClock::now(), later = now + live.tmpl->pause_after;
   const auto seen = parts_.presence.activity(instance.id);
   if (!live.free() || live.used().open > 0 || !seen || seen->waiting) return later;
@@ -58,7 +58,7 @@ asio::awaitable<Result<jobs::Next>> Sleep::pause_idle() {
   std::vector<asio::awaitable<Result<>>> works;
   for (const auto& live : instances_.all()) {
     const auto due = sleeps_at(*live);
-    if (!due || parts_.engine.away()) continue;
+    if (!due || engine_of(*live).away()) continue;
     if (*due > now) nearest = std::min(nearest, *due - now);
     else if (works.size() < kPausesAtOnce) works.push_back(put_to_sleep(live, true));
   }
@@ -115,7 +115,7 @@ asio::awaitable<Result<>> Sleep::freeze_all(LiveRef live, bool only_if_idle) {
     co_return fail(Code::kConflict, "in-use", "Somebody has just begun to use it.");
   }
   const auto some_ended = std::make_shared<bool>(false);
-  auto frozen = co_await each_machine(parts_.engine, live, &engine::Freezer::pause, some_ended);
+  auto frozen = co_await each_machine(engine_of(*live), live, &engine::Freezer::pause, some_ended);
   if (frozen) frozen = co_await failpoint("labs.pause.commit.before");
   if (frozen) {
     for (auto& machine : instance.plan.machines) {
@@ -126,7 +126,7 @@ asio::awaitable<Result<>> Sleep::freeze_all(LiveRef live, bool only_if_idle) {
     frozen = co_await instances_.save(live, events::kPaused, "");
     if (!frozen) instance.state = InstanceState::kRunning;
   }
-  if (!frozen) co_await each_machine(parts_.engine, live, &engine::Freezer::resume, some_ended);
+  if (!frozen) co_await each_machine(engine_of(*live), live, &engine::Freezer::resume, some_ended);
   co_return frozen;
 }
 
@@ -178,7 +178,7 @@ asio::awaitable<void> Sleep::rouse(LiveRef live, std::shared_ptr<Waking> waking)
     co_await failpoint("labs.wake.commit.after");
     co_await quiet_moment(parts_.presence, live);
     const auto some_ended = std::make_shared<bool>(false);
-    auto resumed = co_await each_machine(parts_.engine, live, &engine::Freezer::resume, some_ended);
+    auto resumed = co_await each_machine(engine_of(*live), live, &engine::Freezer::resume, some_ended);
     if (!resumed) {
       // It runs all the same; the engine brings its view up to date when that is needed.
       log::warn("labs", "the engine still takes an instance for paused",
@@ -194,7 +194,7 @@ asio::awaitable<void> Sleep::rouse(LiveRef live, std::shared_ptr<Waking> waking)
 /// A machine that ended while it was paused is started again, and only then is the instance awake.
 asio::awaitable<Result<>> Sleep::thaw_all(LiveRef live) {
   const auto some_ended = std::make_shared<bool>(false);
-  auto thawed = co_await each_machine(parts_.engine, live, &engine::Freezer::thaw, some_ended);
+  auto thawed = co_await each_machine(engine_of(*live), live, &engine::Freezer::thaw, some_ended);
   if (thawed && !*some_ended) co_return Result<>{};
   if (!thawed && thawed.error().code == Code::kUnavailable) co_return thawed;
   for (const auto& step : saga_.steps()) {
@@ -220,7 +220,7 @@ asio::awaitable<void> Sleep::settle(LiveRef live) {
   bool some_run = false, some_paused = false;
   const auto machines = instance.plan.machines;
   for (const auto& machine : machines) {
-    auto status = co_await parts_.engine.inspect(machine.handle);
+    auto status = co_await engine_of(*live).inspect(machine.handle);
     if (!status) co_return;
     some_run = some_run || status->state == engine::MachineState::kRunning;
     some_paused = some_paused || status->state == engine::MachineState::kPaused;
@@ -231,9 +231,9 @@ asio::awaitable<void> Sleep::settle(LiveRef live) {
   if (!awake) {
     settled = co_await tell_asleep(live, true);
     // The engine may say "paused" of what an earlier process thawed in its last moments.
-    if (settled) settled = co_await each_machine(parts_.engine, live, &engine::Freezer::pause, some_ended);
+    if (settled) settled = co_await each_machine(engine_of(*live), live, &engine::Freezer::pause, some_ended);
   } else {
-    if (some_paused) settled = co_await each_machine(parts_.engine, live, &engine::Freezer::resume, some_ended);
+    if (some_paused) settled = co_await each_machine(engine_of(*live), live, &engine::Freezer::resume, some_ended);
     if (paused) {
       instance.state = InstanceState::kRunning;
       co_await instances_.save_surely(live, events::kResumed);

@@ -55,7 +55,7 @@ void StartQueue::pump() {
   static const auto limit =
       metrics::gauge("tiltyard_spawn_limit", "Spawns at once, as learned, up to labs.spawns_at_once");
   limit.set(static_cast<double>(pace_.limit()));
-  while (!ground_.closing && !waiting_.empty() && room() && !parts_.engine.away()) {
+  while (!ground_.closing && !waiting_.empty() && room() && !parts_.engines.of_new().away()) {
     auto live = waiting_.front();
     waiting_.pop_front();
     ++spawning_;

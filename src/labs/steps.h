@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/offload.h"
-#include "engine/engine.h"
+#include "engine/engines.h"
 #include "gateway/gateway.h"
 #include "gateway/port_lanes.h"
 #include "labs/step.h"
@@ -16,21 +16,21 @@ namespace tiltyard::labs {
 
 /// "network": our firewall table is in force, and the networks of the plan exist. A shared network stays when its last
 /// instance goes.
-std::unique_ptr<Step> network_step(engine::Engine& engine);
+std::unique_ptr<Step> network_step(engine::Engines& engines);
 /// "files": the instance's own copies of files and folders that its machines may write, below `folder`/{instance}.
 std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder);
 /// "volumes": the named volumes.
-std::unique_ptr<Step> volumes_step(engine::Engine& engine);
+std::unique_ptr<Step> volumes_step(engine::Engines& engines);
 /// "machines": all are created at once, each is started as soon as what it depends on is as far as it asks. `runtime`
 /// is the engine's runtime for those that name none ("runsc" for gVisor); empty: the engine's own default. `stop_grace`
 /// is how long a machine that has run may take to end by itself, where its template does not say.
-std::unique_ptr<Step> machines_step(engine::Engine& engine, std::string files_folder, std::string runtime = {},
+std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, std::string runtime = {},
                                     std::chrono::milliseconds stop_grace = std::chrono::milliseconds{2000});
 /// "ready": the endpoints really answer (row 1.9).
-std::unique_ptr<Step> ready_step(engine::Engine& engine);
+std::unique_ptr<Step> ready_step(engine::Engines& engines);
 /// "solve": the author's solver proves an instance that is made for a pool (row 1.17); others are not kept waiting by
 /// it. `solver-failed`, with the end of its output, if it does not end with 0 in time.
-std::unique_ptr<Step> solve_step(engine::Engine& engine, std::string prefix);
+std::unique_ptr<Step> solve_step(engine::Engines& engines, std::string prefix);
 /// "routes": the gateway serves the endpoints. A port that somebody else has taken meanwhile is replaced, three times.
 std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::PortLanes& lanes);
 

@@ -15,48 +15,50 @@ namespace fs = std::filesystem;
 
 class NetworkStep final : public Step {
  public:
-  explicit NetworkStep(engine::Engine& engine) : engine_(engine) {}
+  explicit NetworkStep(engine::Engines& engines) : engines_(engines) {}
 
   std::string name() const override { return "network"; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     // Fails closed: without our firewall table nothing starts.
-    auto isolated = co_await engine_.ensure_isolation();
+    auto& engine = engines_.of(live->instance.plan.engine);
+    auto isolated = co_await engine.ensure_isolation();
     if (!isolated) co_return isolated;
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& network : live->instance.plan.networks) {
-      works.push_back(create(network->spec, labels_of(live->instance)));
+      works.push_back(create(&engine, network->spec, labels_of(live->instance)));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
   asio::awaitable<Result<>> undo(LiveRef live) override {
+    auto& engine = engines_.of(live->instance.plan.engine);
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& network : live->instance.plan.networks) {
-      known_.erase(network->spec.name);
-      if (!network->spec.shared) works.push_back(engine_.destroy_network(network->spec.name));
+      known_.erase({&engine, network->spec.name});
+      if (!network->spec.shared) works.push_back(engine.destroy_network(network->spec.name));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
  private:
-  asio::awaitable<Result<>> create(engine::NetworkSpec spec, engine::Labels labels) {
+  asio::awaitable<Result<>> create(engine::Engine* engine, engine::NetworkSpec spec, engine::Labels labels) {
     // A shared network belongs to no instance, and is there from the first spawn on: asking the engine each time would
     // cost every spawn a call. Whatever goes away makes us look again.
-    if (spec.shared && known_.contains(spec.name)) co_return Result<>{};
+    if (spec.shared && known_.contains({engine, spec.name})) co_return Result<>{};
     if (spec.shared) spec.labels = {{kLabelShared, "true"}};
     else spec.labels = std::move(labels);
     const auto network = spec.name;
     const bool shared = spec.shared;
-    auto created = co_await engine_.create_network(std::move(spec));
-    if (created && shared) known_.insert(network);
+    auto created = co_await engine->create_network(std::move(spec));
+    if (created && shared) known_.insert({engine, network});
     co_return created;
   }
 
-  engine::Engine& engine_;
-  std::set<std::string> known_;
+  engine::Engines& engines_;
+  std::set<std::pair<engine::Engine*, std::string>> known_;
 };
 
 class FilesStep final : public Step {
@@ -133,14 +135,14 @@ class FilesStep final : public Step {
 
 class VolumesStep final : public Step {
  public:
-  explicit VolumesStep(engine::Engine& engine) : engine_(engine) {}
+  explicit VolumesStep(engine::Engines& engines) : engines_(engines) {}
 
   std::string name() const override { return "volumes"; }
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& [key, volume] : live->instance.plan.volumes) {
-      works.push_back(engine_.create_volume(volume, labels_of(live->instance)));
+      works.push_back(engines_.of(live->instance.plan.engine).create_volume(volume, labels_of(live->instance)));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
@@ -148,21 +150,22 @@ class VolumesStep final : public Step {
 
   asio::awaitable<Result<>> undo(LiveRef live) override {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& [key, volume] : live->instance.plan.volumes) works.push_back(engine_.destroy_volume(volume));
+    for (const auto& [key, volume] : live->instance.plan.volumes)
+      works.push_back(engines_.of(live->instance.plan.engine).destroy_volume(volume));
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
  private:
-  engine::Engine& engine_;
+  engine::Engines& engines_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> network_step(engine::Engine& engine) { return std::make_unique<NetworkStep>(engine); }
+std::unique_ptr<Step> network_step(engine::Engines& engines) { return std::make_unique<NetworkStep>(engines); }
 std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder) {
   return std::make_unique<FilesStep>(pool, std::move(folder));
 }
-std::unique_ptr<Step> volumes_step(engine::Engine& engine) { return std::make_unique<VolumesStep>(engine); }
+std::unique_ptr<Step> volumes_step(engine::Engines& engines) { return std::make_unique<VolumesStep>(engines); }
 
 }  // namespace tiltyard::labs

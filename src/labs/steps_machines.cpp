@@ -25,8 +25,8 @@ using ProgressMap = std::map<std::string, std::shared_ptr<Progress>>;
 
 class MachinesStep final : public Step {
  public:
-  MachinesStep(engine::Engine& engine, std::string files_folder, std::string runtime, milliseconds stop_grace)
-      : engine_(engine),
+  MachinesStep(engine::Engines& engines, std::string files_folder, std::string runtime, milliseconds stop_grace)
+      : engines_(engines),
         files_folder_(std::move(files_folder)),
         runtime_(std::move(runtime)),
         stop_grace_(stop_grace) {}
@@ -55,7 +55,7 @@ class MachinesStep final : public Step {
   asio::awaitable<Result<>> undo(LiveRef live) override {
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& machine : live->instance.plan.machines)
-      works.push_back(remove(machine.name, grace_of(*live, machine.service)));
+      works.push_back(remove(live, machine.name, grace_of(*live, machine.service)));
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
@@ -76,7 +76,7 @@ class MachinesStep final : public Step {
   asio::awaitable<Result<>> start_again(LiveRef live) {
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& machine : live->instance.plan.machines) {
-      if (!runs_once(live, machine.service)) works.push_back(engine_.start(machine.handle));
+      if (!runs_once(live, machine.service)) works.push_back(of(*live).start(machine.handle));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
@@ -97,14 +97,14 @@ class MachinesStep final : public Step {
     const auto& planned = live->instance.plan.machines[index];
     auto spec = machine_spec(*live, service, planned, files_folder_);
     if (spec.runtime.empty()) spec.runtime = runtime_;
-    auto made = co_await engine_.create(std::move(spec));
+    auto made = co_await of(*live).create(std::move(spec));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;
     take_over(live->instance, index, std::move(*made));
     auto& additions = live->making.there().additions;
     if (const auto more = additions.find(service.name); more != additions.end() && !more->second.archive.empty()) {
-      engine::Archives* const archives = engine_.archives();
-      if (!archives) co_return engine::cannot(engine_, "take files into its machines");
+      engine::Archives* const archives = of(*live).archives();
+      if (!archives) co_return engine::cannot(of(*live), "take files into its machines");
       auto put = co_await archives->put_archive(handle, "/", more->second.archive);
       if (!put) co_return put;
       more->second.archive.clear();
@@ -122,7 +122,7 @@ class MachinesStep final : public Step {
       if (!met && !optional) co_return met;
     }
     if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-    auto started = co_await engine_.start(handle);
+    auto started = co_await of(*live).start(handle);
     if (!started) co_return started;
     const auto own = progress->at(service.name);
     own->started = true;
@@ -156,7 +156,7 @@ class MachinesStep final : public Step {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
     while (std::chrono::steady_clock::now() < limit) {
       if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-      auto status = co_await engine_.inspect(engine_handle(live, other));
+      auto status = co_await of(*live).inspect(engine_handle(live, other));
       if (status) {
         auto verdict = judge(*status, other, condition);
         if (!verdict) co_return fail(std::move(verdict.error()));
@@ -215,20 +215,20 @@ class MachinesStep final : public Step {
     return stop_grace_;
   }
 
-  asio::awaitable<Result<>> remove(std::string name, milliseconds grace) {
-    auto handle = co_await engine_.recover(name);
+  asio::awaitable<Result<>> remove(LiveRef live, std::string name, milliseconds grace) {
+    auto handle = co_await of(*live).recover(name);
     if (!handle) co_return fail(std::move(handle.error()));
     if (!*handle) co_return Result<>{};
     if (grace > milliseconds{0}) {
       // Only a courtesy: what cannot be asked is removed all the same.
-      auto asked = co_await engine_.stop(**handle, grace);
+      auto asked = co_await of(*live).stop(**handle, grace);
       if (!asked && asked.error().code == Code::kUnavailable) co_return asked;
     }
-    co_return co_await engine_.destroy(**handle);
+    co_return co_await of(*live).destroy(**handle);
   }
 
   asio::awaitable<Result<>> check_one(LiveRef live, PlannedMachine machine) {
-    auto status = co_await engine_.inspect(machine.handle);
+    auto status = co_await of(*live).inspect(machine.handle);
     if (!status) co_return fail(std::move(status.error()));
     note(*live, machine.name, *status);
     switch (status->state) {
@@ -257,16 +257,18 @@ class MachinesStep final : public Step {
     return false;
   }
 
-  engine::Engine& engine_;
+  engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
+
+  engine::Engines& engines_;
   std::string files_folder_, runtime_;
   milliseconds stop_grace_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> machines_step(engine::Engine& engine, std::string files_folder, std::string runtime,
+std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, std::string runtime,
                                     milliseconds stop_grace) {
-  return std::make_unique<MachinesStep>(engine, std::move(files_folder), std::move(runtime), stop_grace);
+  return std::make_unique<MachinesStep>(engines, std::move(files_folder), std::move(runtime), stop_grace);
 }
 
 }  // namespace tiltyard::labs

@@ -49,7 +49,7 @@ asio::awaitable<bool> answers(Probe probe, milliseconds deadline) {
 
 class ReadyStep final : public Step {
  public:
-  explicit ReadyStep(engine::Engine& engine) : engine_(engine) {}
+  explicit ReadyStep(engine::Engines& engines) : engines_(engines) {}
 
   std::string name() const override { return "ready"; }
   std::vector<std::string> after() const override { return {"machines"}; }
@@ -133,7 +133,7 @@ class ReadyStep final : public Step {
   asio::awaitable<Result<>> still_runs(LiveRef live, std::string service) {
     for (const auto& machine : live->instance.plan.machines) {
       if (machine.service != service) continue;
-      auto status = co_await engine_.inspect(machine.handle);
+      auto status = co_await of(*live).inspect(machine.handle);
       // An engine that is away for a moment says nothing about the machine.
       if (!status) co_return Result<>{};
       const auto state = status->state;
@@ -147,7 +147,9 @@ class ReadyStep final : public Step {
     co_return Result<>{};
   }
 
-  engine::Engine& engine_;
+  engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
+
+  engine::Engines& engines_;
 };
 
 class RoutesStep final : public Step {
@@ -207,7 +209,7 @@ class RoutesStep final : public Step {
 
 }  // namespace
 
-std::unique_ptr<Step> ready_step(engine::Engine& engine) { return std::make_unique<ReadyStep>(engine); }
+std::unique_ptr<Step> ready_step(engine::Engines& engines) { return std::make_unique<ReadyStep>(engines); }
 std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::PortLanes& lanes) {
   return std::make_unique<RoutesStep>(gateway, lanes);
 }

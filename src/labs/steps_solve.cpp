@@ -48,7 +48,7 @@ std::vector<std::string> told(const Live& live) {
 
 class SolveStep final : public Step {
  public:
-  SolveStep(engine::Engine& engine, std::string prefix) : engine_(engine), prefix_(std::move(prefix)) {}
+  SolveStep(engine::Engines& engines, std::string prefix) : engines_(engines), prefix_(std::move(prefix)) {}
 
   std::string name() const override { return "solve"; }
   std::vector<std::string> after() const override { return {"ready"}; }
@@ -58,12 +58,12 @@ class SolveStep final : public Step {
         live->instance.pool == PoolRole::kWaiting && live->kept != Kept::kCreated && live->tmpl && live->tmpl->solver;
     if (!asked) co_return Result<>{};
     const auto tmpl = live->tmpl;
-    auto made = co_await engine_.create(solver_spec(*live, *tmpl));
+    auto made = co_await of(*live).create(solver_spec(*live, *tmpl));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;
-    auto done = co_await engine_.start(handle);
+    auto done = co_await of(*live).start(handle);
     if (done) done = co_await verdict(live, handle, tmpl->solver->timeout);
-    auto removed = co_await engine_.destroy(handle);
+    auto removed = co_await of(*live).destroy(handle);
     if (done && !removed) co_return removed;
     co_return done;
   }
@@ -71,10 +71,10 @@ class SolveStep final : public Step {
   /// For one that was cut in the middle; nobody else has a solver's machine.
   asio::awaitable<Result<>> undo(LiveRef live) override {
     if (live->instance.pool == PoolRole::kNone || (live->tmpl && !live->tmpl->solver)) co_return Result<>{};
-    auto handle = co_await engine_.recover(name_of(live->instance));
+    auto handle = co_await of(*live).recover(name_of(live->instance));
     if (!handle) co_return fail(std::move(handle.error()));
     if (!*handle) co_return Result<>{};
-    co_return co_await engine_.destroy(**handle);
+    co_return co_await of(*live).destroy(**handle);
   }
 
  private:
@@ -101,28 +101,28 @@ class SolveStep final : public Step {
     milliseconds delay{20};
     while (Clock::now() < end) {
       if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-      auto status = co_await engine_.inspect(handle);
+      auto status = co_await of(*live).inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
       const bool ended =
           status && (status->state == engine::MachineState::kExited || status->state == engine::MachineState::kDead);
       if (ended && status->exit_code == 0) co_return Result<>{};
       if (ended) {
-        const auto said = co_await output_of(handle);
+        const auto said = co_await output_of(live, handle);
         co_return fail(Code::kInvalid, "solver-failed",
                        fmt::format("The template's solver ended with exit code {}. {}", status->exit_code, said));
       }
       co_await sleep_for(delay);
       delay = std::min(delay * 3 / 2, milliseconds{500});
     }
-    const auto said = co_await output_of(handle);
+    const auto said = co_await output_of(live, handle);
     co_return fail(Code::kTimeout, "solver-failed",
                    fmt::format("The template's solver did not end within {} s. {}", timeout.count(), said));
   }
 
-  asio::awaitable<std::string> output_of(engine::Handle handle) {
+  asio::awaitable<std::string> output_of(LiveRef live, engine::Handle handle) {
     engine::LogOptions options;
     options.tail = kLinesShown;
-    auto stream = co_await engine_.logs(handle, options);
+    auto stream = co_await of(*live).logs(handle, options);
     if (!stream) co_return "Its output could not be read.";
     std::string text;
     while (text.size() < 64 * 1024) {
@@ -136,14 +136,16 @@ class SolveStep final : public Step {
     co_return text.empty() ? std::string("It said nothing.") : "It said: " + text;
   }
 
-  engine::Engine& engine_;
+  engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
+
+  engine::Engines& engines_;
   std::string prefix_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> solve_step(engine::Engine& engine, std::string prefix) {
-  return std::make_unique<SolveStep>(engine, std::move(prefix));
+std::unique_ptr<Step> solve_step(engine::Engines& engines, std::string prefix) {
+  return std::make_unique<SolveStep>(engines, std::move(prefix));
 }
 
 }  // namespace tiltyard::labs

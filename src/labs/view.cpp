@@ -178,6 +178,7 @@ json::object instance_view(const Service& service, const Instance& instance, con
                         {"state", std::string(to_string(machine.state))},
                         {"health", health.empty() ? json::value(nullptr) : json::value(std::string(health))}});
   }
+  const auto unreachable = service.unreachable(instance);
   json::object timings;
   for (const auto& [name, took] : instance.timings) timings[name] = in_ms(took);
   json::value reason = nullptr;
@@ -190,6 +191,8 @@ json::object instance_view(const Service& service, const Instance& instance, con
           {"owner", {{"id", instance.owner}, {"name", instance.owner_name}, {"team", team}}},
           {"state", std::string(to_string(instance.state))},
           {"reason", reason},
+          {"engine", service.engine_name_of(instance)},
+          {"unreachable", unreachable ? json::value(unreachable->message) : json::value(nullptr)},
           {"created_at", to_rfc3339(instance.created_at)},
           {"started_at", time_or_null(instance.started_at)},
           {"ended_at", time_or_null(instance.ended_at)},

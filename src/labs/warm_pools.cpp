@@ -62,7 +62,7 @@ asio::awaitable<Result<jobs::Next>> WarmPools::look() {
 
 /// Compares what waits with what should: puts away what is stale or too much, and starts what is missing.
 void WarmPools::tend() {
-  if (ground_.closing || parts_.engine.away()) return;
+  if (ground_.closing || parts_.engines.of_new().away()) return;
   const auto now = SteadyClock::now();
   std::map<TemplateId, std::shared_ptr<const templates::Template>> pooled;
   std::set<TemplateId> unsettled;  // whose images are looked for or made: what waits is left alone meanwhile
@@ -136,6 +136,7 @@ std::shared_ptr<const templates::Template> WarmPools::emptiest(
   // Also what is being made or looked at after a restart: all that may yet stand on the shelf.
   std::map<TemplateId, std::size_t> there;
   for (const auto& live : instances_) {
+    if (engine_of(*live).away()) continue;  // nobody can be given that
     const bool waits = live->instance.pool == PoolRole::kWaiting && !live->ending() && !live->claimant;
     there[live->instance.tmpl] += waits ? 1 : 0;
   }
@@ -230,9 +231,9 @@ asio::awaitable<void> WarmPools::note_event(bus::KindRef kind, Instance instance
 }
 
 asio::awaitable<Result<>> WarmPools::freeze(LiveRef live) {
-  if (!live->tmpl || !live->tmpl->pool.pause || live->kept == Kept::kCreated || !parts_.engine.freezer())
+  if (!live->tmpl || !live->tmpl->pool.pause || live->kept == Kept::kCreated || !engine_of(*live).freezer())
     co_return Result<>{};
-  auto frozen = co_await each_machine(parts_.engine, live, &engine::Freezer::pause);
+  auto frozen = co_await each_machine(engine_of(*live), live, &engine::Freezer::pause);
   if (!frozen) co_return frozen;
   live->kept = Kept::kFrozen;
   for (auto& machine : live->instance.plan.machines) {
@@ -268,7 +269,7 @@ asio::awaitable<void> WarmPools::shelve_again(LiveRef live) {
     well = co_await step->check(live);
   }
   if (well) well = co_await freeze(live);
-  if (!well && parts_.engine.away()) {
+  if (!well && engine_of(*live).away()) {
     shelves_[live->instance.tmpl].ready.push_back(live);  // looked at again when it is back; nobody claims meanwhile
     co_return;
   }

@@ -1329,6 +1329,7 @@ export interface components {
                 memory_bytes: number;
                 local: boolean;
             };
+            can?: ("images" | "shell" | "archives" | "freezer")[];
             counts: {
                 [key: string]: number;
             };
@@ -1510,6 +1511,8 @@ export interface components {
                 code: string;
                 text: string;
             } | null;
+            engine?: string;
+            unreachable?: string | null;
             created_at: components["schemas"]["Time"];
             started_at: components["schemas"]["MaybeTime"];
             ended_at: components["schemas"]["MaybeTime"];

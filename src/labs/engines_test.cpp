@@ -1,0 +1,114 @@
+// Several engines under one service.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "labs/range_test.h"
+
+namespace tiltyard::labs {
+namespace {
+
+class R14_2_Labs : public Range {
+ protected:
+  R14_2_Labs() {
+    engine::FakeOptions options;
+    options.name = "second";
+    options.images = {"test/one:1"};
+    second_ = std::make_shared<engine::FakeEngine>(loops_.home(), options);
+  }
+  ~R14_2_Labs() override {
+    if (service_) close();
+    run(second_->close());
+  }
+
+  std::optional<Error> unreachable(const InstanceId& id) {
+    const auto found = run(service_->find(id)).value();
+    std::optional<Error> why;
+    home([&] { why = service_->unreachable(*found); });
+    return why;
+  }
+
+  std::shared_ptr<engine::FakeEngine> second_;
+};
+
+TEST_F(R14_2_Labs, WhatIsOnAnEngineThatIsNotConfiguredStaysAndComesBackWithIt) {
+  engines_.add("second", second_);
+  engines_.make_new_on("second");
+  open();
+  const auto made = ask("ann", "one");
+  ASSERT_TRUE(made) << made.error().message;
+  const auto there = wait(made->id);
+  ASSERT_EQ(there.state, InstanceState::kRunning);
+  EXPECT_EQ(*there.plan.engine, "second");
+  EXPECT_EQ(second_->machine_count(), 1u);
+  EXPECT_EQ(engine_->machine_count(), 0u);
+  EXPECT_FALSE(unreachable(made->id));
+  close();
+  const int destroyed = second_->calls("destroy");
+
+  engines_ = engine::Engines(*engine_);
+  open();
+  const auto why = unreachable(made->id);
+  ASSERT_TRUE(why);
+  EXPECT_EQ(why->reason, "engine-away");
+  EXPECT_NE(why->message.find("second is not configured"), std::string::npos) << why->message;
+  const auto other = ask("ben", "one");
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ(wait(other->id).state, InstanceState::kRunning) << "the other engine is not concerned";
+  EXPECT_EQ(engine_->machine_count(), 1u);
+  EXPECT_EQ(run(service_->sweep(0s)).value(), 0u);
+  EXPECT_EQ(run(service_->find(made->id)).value()->state, InstanceState::kRunning);
+  // Who ends it meanwhile is heard, and it goes when it can.
+  ASSERT_TRUE(stop(other->id));
+  EXPECT_EQ(wait(other->id, true).state, InstanceState::kStopped);
+  close();
+  EXPECT_EQ(second_->machine_count(), 1u);
+  EXPECT_EQ(second_->calls("destroy"), destroyed);
+
+  engines_.add("second", second_);
+  open();
+  EXPECT_FALSE(unreachable(made->id));
+  EXPECT_TRUE(until([&, this] { return !gateway_->published().empty(); })) << "its routes are made again";
+  ASSERT_TRUE(stop(made->id));
+  EXPECT_EQ(wait(made->id, true).state, InstanceState::kStopped);
+  EXPECT_EQ(second_->machine_count(), 0u);
+}
+
+TEST_F(R14_2_Labs, AStopOnAnEngineThatIsNotConfiguredIsCarriedOutWhenItIs) {
+  engines_.add("second", second_);
+  engines_.make_new_on("second");
+  open();
+  const auto made = ask("ann", "one");
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_EQ(wait(made->id).state, InstanceState::kRunning);
+  close();
+  engines_ = engine::Engines(*engine_);
+  open();
+  ASSERT_TRUE(stop(made->id));
+  EXPECT_TRUE(until([&, this] { return service_->live(made->id)->instance.state == InstanceState::kStopping; }));
+  close();
+  EXPECT_EQ(second_->machine_count(), 1u);
+  engines_.add("second", second_);
+  open();
+  EXPECT_EQ(wait(made->id, true).state, InstanceState::kStopped);
+  EXPECT_EQ(second_->machine_count(), 0u);
+}
+
+TEST_F(R14_2_Labs, AddressesAreThoseThatTheEngineGives) {
+  open();
+  // Outside of the pool, and not where another run of these tests listens.
+  const std::string given = fmt::format("127.{}.{}.7", 100 + ::getpid() % 100, ::getpid() / 100 % 250);
+  home([&] { engine_->place_next(given); });
+  const auto made = ask("ann", "one");
+  ASSERT_TRUE(made) << made.error().message;
+  const auto instance = wait(made->id);
+  ASSERT_EQ(instance.state, InstanceState::kRunning);
+  EXPECT_EQ(instance.plan.machines[0].attachments[0].address, given);
+  EXPECT_EQ(instance.plan.endpoints[0].address, given);
+  EXPECT_EQ(instance.plan.machines[0].handle, engine::FakeEngine::handle_of(instance.plan.machines[0].name));
+  close();
+  open();
+  EXPECT_EQ(wait(made->id).plan.endpoints[0].address, given) << "also after a restart";
+}
+
+}  // namespace
+}  // namespace tiltyard::labs
