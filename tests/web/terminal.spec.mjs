@@ -97,6 +97,8 @@ test('R3.1 text is pasted as it is and copied from the screen', async () => {
   const page = await terminal({ permissions: ['clipboard-read', 'clipboard-write'] });
   await page.evaluate(() => navigator.clipboard.writeText('echo pas""ted'));
   await page.getByRole('button', { name: 'Paste' }).click();
+  // The clipboard is read behind the click: what is pasted is there when the shell shows it.
+  await until_printed(page, /echo pas""ted/);
   await page.keyboard.press('Enter');
   await until_printed(page, /^pasted/m);
   await page.locator('.xterm-rows > div', { hasText: /^pasted/ }).first().click({ clickCount: 3 });

@@ -30,7 +30,9 @@ http::ClientOptions client_options() {
 }  // namespace
 
 Connection::Connection(std::string engine, http::Target target)
-    : engine_(std::move(engine)), client_(std::move(target), client_options()) {}
+    : engine_(std::move(engine)),
+      door_{target.unix_path, target.host, target.port},
+      client_(std::move(target), client_options()) {}
 
 http::Request Connection::request(std::string method, std::string path, std::string body,
                                   std::string content_type) const {
@@ -102,6 +104,12 @@ asio::awaitable<Result<>> Connection::ping() {
   Error error = answer ? refusal(About::kEngine, *answer) : failed(answer.error());
   set_away(error.cause);
   co_return fail(std::move(error));
+}
+
+asio::awaitable<Result<>> Connection::open_door() {
+  auto socket = co_await http::dial(door_, std::chrono::steady_clock::now() + 2s);
+  if (socket) co_return Result<>{};
+  co_return fail(failed(socket.error()));
 }
 
 asio::awaitable<Result<http::Response>> Connection::call(std::string method, std::string path, std::string body,

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "net/client.h"
+#include "net/dial.h"
 
 namespace tiltyard::engine::docker {
 
@@ -42,6 +43,10 @@ class Connection {
   /// GET /_ping; sets `away` when there is no answer.
   asio::awaitable<Result<>> ping();
 
+  /// Whether the engine still takes new connections: one that has been told to end closes its door first and serves
+  /// those who are inside to the last. Sets `away` when nobody opens.
+  asio::awaitable<Result<>> open_door();
+
   /// Settles the version if that has not happened yet; `engine-away` at once where a watcher says so.
   asio::awaitable<Result<>> ready();
 
@@ -58,6 +63,7 @@ class Connection {
   void set_away(std::string cause);
 
   std::string engine_;
+  http::Place door_;
   http::Client client_;
   int minor_ = 0;  ///< 0: not negotiated yet
   std::optional<Error> away_;

@@ -67,7 +67,11 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
   no_names_ = std::make_unique<isolation::NoNames>(executor_);
   freezers_ = std::make_unique<Freezers>(executor_, local_);
   watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every,
-                                       [this](const EngineEvent& event) { subscribers_.tell(event); });
+                                       [this](const EngineEvent& event) {
+                                         if (event.what == Happening::kDied)
+                                           last_death_ = std::chrono::steady_clock::now();
+                                         subscribers_.tell(event);
+                                       });
 }
 
 DockerEngine::~DockerEngine() = default;

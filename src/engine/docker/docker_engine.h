@@ -135,6 +135,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   std::unique_ptr<isolation::NoNames> no_names_;
   std::unique_ptr<docker::Freezers> freezers_;
   Subscribers subscribers_;
+  std::chrono::steady_clock::time_point last_death_{};  ///< of any machine of ours
   std::unique_ptr<docker::Watcher> watcher_;
 };
 

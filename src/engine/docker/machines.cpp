@@ -22,6 +22,8 @@ namespace json = boost::json;
 
 // Generous: a loaded host is slow, and giving up in mid-call costs more than waiting.
 constexpr auto kCreateDeadline = 60s, kStartDeadline = 120s, kDestroyDeadline = 120s, kAskDeadline = 15s;
+/// How long after a death of a machine the daemon may itself be what ends.
+constexpr auto kPerhapsEnding = 3s;
 
 std::string container(const std::string& name, std::string_view what = "") {
   return "/containers/" + http::percent_encode(name) + std::string(what);
@@ -115,6 +117,12 @@ asio::awaitable<Result<>> DockerEngine::start(Handle handle) {
   if (!usable) co_return fail(std::move(usable.error()));
   auto isolated = co_await ensure_isolation();
   if (!isolated) co_return fail(std::move(isolated.error()));
+  // A daemon that ends lets its machines die first. One that it starts again in that moment it forgets, and cannot
+  // start any more when it is back: "task … already exists", "failed to start shim".
+  if (std::chrono::steady_clock::now() - last_death_ < kPerhapsEnding) {
+    auto open = co_await connection_->open_door();
+    if (!open) co_return fail(std::move(open.error()));
+  }
   auto answer = co_await connection_->call("POST", container(handle.data, "/start"), {}, kStartDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status == 204 || answer->status == 304) co_return Result<>{};
