@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/backoff.h"
-
 namespace tiltyard::jobs {
 namespace {
 
@@ -33,10 +31,6 @@ std::string_view to_string(JobState state) {
       return "done";
   }
   return "waiting";
-}
-
-Duration delay_after(const Backoff& backoff, int failed_attempts, double chance) {
-  return scattered_delay<Duration>(backoff.first, backoff.longest, failed_attempts, chance);
 }
 
 Result<Schedule> Schedule::every(milliseconds period) {

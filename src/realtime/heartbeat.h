@@ -9,7 +9,8 @@
 
 namespace tiltyard::realtime {
 
-/// One timer for the deadlines of very many. Lives on one loop.
+/// One timer for the deadlines of very many: what is said at them stands in engine_session.cpp (Engine.IO's ping), and
+/// WebSocket's own ping is answered in net/frame_socket.cpp. Lives on one loop.
 class Heartbeat {
  public:
   using Clock = std::chrono::steady_clock;
