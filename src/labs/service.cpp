@@ -123,7 +123,12 @@ std::shared_ptr<void> Service::use(const InstanceId& id) const {
 }
 
 asio::awaitable<Result<std::optional<Instance>>> Service::find(InstanceId id) {
-  if (const auto held = live(id)) co_return std::optional<Instance>(held->instance);
+  if (const auto held = live(id)) {
+    std::optional<Instance> seen = held->instance;
+    // Its end is on the way to the disk, and its place is still taken: who is told "stopped" may start it again.
+    if (!seen->live()) seen->state = InstanceState::kStopping, seen->ended_at.reset();
+    co_return seen;
+  }
   co_return co_await store().find(std::move(id));
 }
 

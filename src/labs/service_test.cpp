@@ -314,6 +314,21 @@ TEST_F(R1_13_Service, AMachineGoneForGoodEndsTheInstanceOneThatEndedIsMended) {
   EXPECT_EQ(ended.reason->code, "engine-loss");
 }
 
+TEST_F(R1_13_Service, WhatIsSeenAsStoppedMayBeStartedAgain) {
+  open();
+  auto made = ask("ann", "one");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(wait(made->id).state, InstanceState::kRunning);
+  arm_failpoints("labs.stop.commit.before=hold");
+  ASSERT_TRUE(run(service_->stop(made->id, "user", "ann")));
+  while (failpoint_passes("labs.stop.commit.before") == 0) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(run(service_->find(made->id)).value()->state, InstanceState::kStopping);
+  EXPECT_EQ(ask("ann", "one").error().reason, "instance-exists");
+  arm_failpoints("");
+  EXPECT_EQ(wait(made->id, true).state, InstanceState::kStopped);
+  EXPECT_TRUE(ask("ann", "one"));
+}
+
 TEST_F(R1_13_Service, WhatAnEngineRefusesWhileItStopsCostsNoInstance) {
   open();
   auto made = ask("ann", "one");
