@@ -19,10 +19,10 @@ void expect(bool holds) {
   if (!holds) std::abort();
 }
 
-std::string whole_head(std::string_view input) {
-  HeadEnd at_once;
+std::string whole_head(std::string_view input, Reading reading) {
+  HeadEnd at_once(reading);
   auto state = at_once.find(input);
-  HeadEnd in_steps;
+  HeadEnd in_steps(reading);
   auto stepped = HeadEnd::State::kMore;
   for (std::size_t i = 1; i <= input.size() && stepped == HeadEnd::State::kMore; ++i)
     stepped = in_steps.find(input.substr(0, i));
@@ -103,7 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_body(input);
     return 0;
   }
-  auto head = whole_head(input);
+  auto head = whole_head(input, data[0] % 3 == 0 ? Reading::kRequest : Reading::kAnswer);
   if (head.empty()) return 0;
   if (data[0] % 3 == 0) check_request(head);
   else check_response(head, data[0] >= 128);

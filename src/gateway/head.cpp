@@ -103,16 +103,35 @@ struct FramingFields {
   bool chunked = false;
 };
 
-std::optional<Refusal> note_field(const Field& field, MessageHead& head, FramingFields& framing) {
+/// An answer may say its length several times, if it is the same each time (RFC 9112 section 6.3, rule 5).
+std::optional<Refusal> note_length(Field& field, Reading reading, FramingFields& framing) {
+  std::uint64_t length = 0;
+  if (const auto comma = field.value.find(','); reading == Reading::kAnswer && comma != std::string_view::npos) {
+    const auto first = trim(field.value.substr(0, comma));
+    bool same = true;
+    each_token(field.value, [&](std::string_view token) { same = same && token == first; });
+    if (same) field.value = first, field.line = {};
+  }
+  if (!parse_number(field.value, length)) return Refusal{400, "The Content-Length is not a number."};
+  if (++framing.lengths > 1 && (reading == Reading::kRequest || length != framing.length))
+    return Refusal{400, "There is more than one Content-Length."};
+  framing.length = length;
+  return std::nullopt;
+}
+
+std::optional<Refusal> note_field(Field& field, Reading reading, MessageHead& head, FramingFields& framing) {
   switch (field.kind) {
     case FieldKind::kContentLength:
-      if (++framing.lengths > 1) return Refusal{400, "There is more than one Content-Length."};
-      if (!parse_number(field.value, framing.length)) return Refusal{400, "The Content-Length is not a number."};
-      break;
+      return note_length(field, reading, framing);
     case FieldKind::kTransferEncoding:
       if (++framing.codings > 1) return Refusal{400, "There is more than one Transfer-Encoding."};
+      head.coded = true;
       framing.chunked = same_text(field.value, "chunked");
-      if (!framing.chunked) return Refusal{501, "The only transfer coding understood here is chunked."};
+      // "identity" is gone since RFC 7230; who still says so in an answer ends it by closing.
+      if (framing.chunked || (reading == Reading::kAnswer && same_text(field.value, "identity"))) break;
+      return Refusal{501, "The only transfer coding understood here is chunked."};
+    case FieldKind::kForwarding:
+      head.forwarded = true;
       break;
     case FieldKind::kConnection:
       each_token(field.value, [&head](std::string_view token) {
@@ -132,27 +151,33 @@ std::optional<Refusal> note_field(const Field& field, MessageHead& head, Framing
 }
 
 /// Reads the field lines up to the empty line.
-std::optional<Refusal> parse_fields(std::string_view bytes, MessageHead& head, FramingFields& framing) {
+std::optional<Refusal> parse_fields(std::string_view bytes, Reading reading, MessageHead& head,
+                                    FramingFields& framing) {
   head.count = 0;
   while (true) {
     if (bytes.starts_with("\r\n")) return std::nullopt;
-    auto feed = bytes.find('\n');
-    if (feed == std::string_view::npos || feed == 0 || bytes[feed - 1] != '\r') {
-      return Refusal{400, "A line of the head does not end with CR LF."};
-    }
+    const auto feed = bytes.find('\n');
+    if (feed == std::string_view::npos) return kBareLineFeed;
+    const bool whole = feed > 0 && bytes[feed - 1] == '\r';
+    if (!whole && reading == Reading::kRequest) return kBareLineFeed;
+    if (feed == 0) return std::nullopt;
     if (head.count == kMaxFields) return Refusal{431, "There are more than 100 header fields."};
     auto line = bytes.substr(0, feed + 1);
     bytes.remove_prefix(feed + 1);
     if (line.front() == ' ' || line.front() == '\t')
       return Refusal{400, "A header field is folded over several lines."};
-    std::size_t colon = 0;
-    while (kToken[static_cast<unsigned char>(line[colon])]) ++colon;
-    if (colon == 0 || line[colon] != ':') return Refusal{400, "A header field's name is malformed."};
-    auto value = line.substr(colon + 1, line.size() - colon - 3);
+    std::size_t end_of_name = 0;
+    while (kToken[static_cast<unsigned char>(line[end_of_name])]) ++end_of_name;
+    auto colon = end_of_name;
+    // RFC 9112 section 5.1: a request with such blanks is refused; from an answer a proxy takes them away.
+    while (reading == Reading::kAnswer && (line[colon] == ' ' || line[colon] == '\t')) ++colon;
+    if (end_of_name == 0 || line[colon] != ':') return Refusal{400, "A header field's name is malformed."};
+    const auto value = line.substr(colon + 1, line.size() - colon - (whole ? 3 : 2));
     if (!all_of(kValue, value)) return Refusal{400, "A header field's value has control characters."};
     auto& field = head.fields[head.count++];
-    field = {line.substr(0, colon), trim(value), line, field_kind(line.substr(0, colon))};
-    if (auto refusal = note_field(field, head, framing)) return refusal;
+    field = {line.substr(0, end_of_name), trim(value), line, field_kind(line.substr(0, end_of_name))};
+    if (!whole || colon != end_of_name) field.line = {};
+    if (auto refusal = note_field(field, reading, head, framing)) return refusal;
   }
 }
 
@@ -173,11 +198,13 @@ std::optional<Refusal> parse_target(RequestHead& head, std::string_view& authori
   if (target.empty() || !all_of(kTarget, target)) return Refusal{400, "The request target is malformed."};
   if (target.front() == '/') return std::nullopt;
   if (target == "*" && head.method == "OPTIONS") return std::nullopt;
-  constexpr std::string_view kScheme = "http://";
-  if (target.size() <= kScheme.size() || !same_text(target.substr(0, kScheme.size()), kScheme)) {
-    return Refusal{400, "The request target is neither a path nor an http address."};
+  // Either scheme: whether there is TLS is known from the connection, or by who takes it off in front.
+  std::size_t scheme = 0;
+  for (const std::string_view each : {"http://", "https://"}) {
+    if (target.size() > each.size() && same_text(target.substr(0, each.size()), each)) scheme = each.size();
   }
-  target.remove_prefix(kScheme.size());
+  if (scheme == 0) return Refusal{400, "The request target is neither a path nor an http address."};
+  target.remove_prefix(scheme);
   auto path = target.find_first_of("/?");
   authority = target.substr(0, path);
   if (authority.empty()) return Refusal{400, "The request target has no host."};
@@ -237,6 +264,7 @@ void clear(MessageHead& head) {
   head.count = 0;
   head.framing = {};
   head.close = head.keep_alive = head.connection_upgrade = head.connection_names = false;
+  head.coded = head.forwarded = false;
   head.upgrade = {};
 }
 
@@ -294,11 +322,12 @@ HeadEnd::State HeadEnd::find(std::string_view bytes) {
       return State::kMore;
     }
     auto feed = static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
-    if (feed == line_ || bytes[feed - 1] != '\r') return State::kBareLineFeed;
-    bool empty = feed == line_ + 1;
+    const bool whole = feed > line_ && bytes[feed - 1] == '\r';
+    if (!whole && reading_ == Reading::kRequest) return State::kBareLineFeed;
+    const bool empty = feed == line_ + (whole ? 1 : 0);
     line_ = scanned_ = feed + 1;
     if (!empty) continue;
-    if (feed == start_ + 1) {
+    if (feed == start_ + (whole ? 1 : 0)) {
       start_ = line_;
       continue;
     }
@@ -317,20 +346,21 @@ std::optional<Refusal> parse_request(std::string_view bytes, RequestHead& head) 
   std::string_view authority;
   if (auto refusal = parse_request_line(bytes.substr(0, end), head, authority)) return refusal;
   FramingFields framing;
-  if (auto refusal = parse_fields(bytes.substr(end + 2), head, framing)) return refusal;
+  if (auto refusal = parse_fields(bytes.substr(end + 2), Reading::kRequest, head, framing)) return refusal;
   if (auto refusal = settle_host(head, authority)) return refusal;
   return settle_request_framing(head, framing);
 }
 
 std::optional<Refusal> parse_response(std::string_view bytes, bool to_head, ResponseHead& head) {
   clear(head);
-  auto end = bytes.find("\r\n");
+  const auto end = bytes.find('\n');
   if (end == std::string_view::npos) return Refusal{502, "The first line is not one of HTTP."};
   auto line = bytes.substr(0, end);
+  if (line.ends_with('\r')) line.remove_suffix(1);
   if (line.size() < 12 || line[8] != ' ') return Refusal{502, "The status line is malformed."};
   if (auto refusal = parse_version(line.substr(0, 8), head.minor)) return Refusal{502, refusal->why};
   std::uint64_t status = 0;
-  if (!parse_number(line.substr(9, 3), status) || status < 100 || status > 599) {
+  if (!parse_number(line.substr(9, 3), status) || status < 100) {
     return Refusal{502, "The status is not one of HTTP."};
   }
   head.status = static_cast<int>(status);
@@ -339,13 +369,13 @@ std::optional<Refusal> parse_response(std::string_view bytes, bool to_head, Resp
     return Refusal{502, "The status line is malformed."};
   }
   FramingFields framing;
-  if (auto refusal = parse_fields(bytes.substr(end + 2), head, framing)) return Refusal{502, refusal->why};
-  if (framing.codings > 0 && (framing.lengths > 0 || head.minor == 0)) {
-    return Refusal{502, "The answer's framing is ambiguous."};
-  }
+  if (auto refusal = parse_fields(bytes.substr(end + 1), Reading::kAnswer, head, framing))
+    return Refusal{502, refusal->why};
+  // RFC 9112 section 6.1: HTTP/1.0 has no codings; the connection of who says one ends after this.
+  if (framing.codings > 0 && head.minor == 0) head.close = true;
   if (to_head || head.status < 200 || head.status == 204 || head.status == 304) head.framing = {};
-  else if (framing.codings > 0) head.framing = {Framing::Kind::kChunked, 0};
-  else if (framing.lengths > 0) head.framing = {Framing::Kind::kLength, framing.length};
+  else if (framing.chunked) head.framing = {Framing::Kind::kChunked, 0};
+  else if (framing.codings == 0 && framing.lengths > 0) head.framing = {Framing::Kind::kLength, framing.length};
   else head.framing = {Framing::Kind::kUntilClose, 0};
   return std::nullopt;
 }

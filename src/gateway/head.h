@@ -8,9 +8,10 @@
 
 #include "base/text.h"
 
-/// Reading of HTTP/1.1 heads for forwarding: strict, and without allocation. Everything that two parties could frame
-/// differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can be hidden in
-/// another.
+/// Reading of HTTP/1.1 heads for forwarding, without allocation. Requests are read strictly: everything that two
+/// parties could frame differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can
+/// be hidden in another. Answers are read as browsers read them, and written anew as they should have been
+/// (sections 2.2, 5.1, 6.3): machines are old and hand-made, and one answer more or less is nobody's but the machine's.
 namespace tiltyard::gateway {
 
 constexpr std::size_t kMaxFields = 100;
@@ -26,15 +27,14 @@ enum class FieldKind : std::uint8_t {
   kExpect,
   kAccept,
   kHopByHop,    ///< Keep-Alive, Proxy-Connection, Proxy-Authorization, Proxy-Authenticate, TE, Trailer (RFC 9110 7.6.1)
-  kForwarding,  ///< Via, Forwarded, X-Forwarded-*, X-Real-IP: what we say ourselves
+  kForwarding,  ///< Via, Forwarded, X-Forwarded-*, X-Real-IP: what came, and what we add to it
 };
 
 FieldKind field_kind(std::string_view name);
-/// Compares ASCII texts without regard to case.
 
 struct Field {
   std::string_view name, value;  ///< the value without surrounding white space
-  std::string_view line;         ///< with its CRLF, as it came
+  std::string_view line;         ///< with its CRLF, as it came; empty where it may not go on like that
   FieldKind kind = FieldKind::kOther;
 };
 
@@ -51,6 +51,10 @@ struct Refusal {
   std::string_view why;
 };
 
+/// What a request gets whose lines do not end as they should: often somebody who types it into netcat.
+inline constexpr Refusal kBareLineFeed{
+    400, "A line of the head does not end with CR LF; with netcat, nc -C sends such lines."};
+
 /// What request and response heads have in common. All views point into the parsed bytes.
 struct MessageHead {
   int minor = 1;  ///< of HTTP/1.x
@@ -61,6 +65,8 @@ struct MessageHead {
   bool keep_alive = false;  ///< "Connection: keep-alive"
   bool connection_upgrade = false;
   bool connection_names = false;  ///< Connection names further fields, which are hop-by-hop then
+  bool coded = false;             ///< there is a Transfer-Encoding, which overrules any Content-Length
+  bool forwarded = false;         ///< there are fields of kForwarding
   std::string_view upgrade;       ///< value of Upgrade
 
   const Field* begin() const { return fields.data(); }
@@ -86,18 +92,23 @@ struct ResponseHead : MessageHead {
   std::string_view reason;
 };
 
-/// Finds the end of a head in bytes that arrive piece by piece, looking at each byte once. A line that ends without CR
-/// is refused at once. Call `reset` for the next head.
+/// Whose head it is: an answer's lines may end in LF alone.
+enum class Reading : bool { kRequest, kAnswer };
+
+/// Finds the end of a head in bytes that arrive piece by piece, looking at each byte once. A request's line that ends
+/// without CR is refused at once. Call `reset` for the next head.
 class HeadEnd {
  public:
+  explicit HeadEnd(Reading reading = Reading::kRequest) : reading_(reading) {}
   enum class State { kMore, kFound, kBareLineFeed };
   /// `bytes` begin with the head; each call gets at least the bytes of the call before.
   State find(std::string_view bytes);
   std::size_t start() const { return start_; }  ///< after empty lines before the first line (RFC 9112 section 2.2)
   std::size_t end() const { return end_; }      ///< after the empty line; valid when found
-  void reset() { *this = HeadEnd(); }
+  void reset() { *this = HeadEnd(reading_); }
 
  private:
+  Reading reading_;
   std::size_t start_ = 0, line_ = 0, scanned_ = 0, end_ = 0;
 };
 

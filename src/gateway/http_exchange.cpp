@@ -123,11 +123,9 @@ bool HttpSession::flush_answer() {
 bool HttpSession::read_answer_head() {
   auto bytes = out_.raw();
   auto found = bytes.empty() ? HeadEnd::State::kMore : out_scan_.find(bytes);
-  bool too_long = found == HeadEnd::State::kMore && bytes.size() >= kAnswerHeadLimit;
-  if (found == HeadEnd::State::kBareLineFeed || too_long) {
+  if (found == HeadEnd::State::kMore && bytes.size() >= kAnswerHeadLimit) {
     shard_.totals().upstream_errors.add();
-    answer_page(Page::kBadAnswer, 502, {},
-                too_long ? "The head of its answer is too long." : "A line of its head does not end with CR LF.");
+    answer_page(Page::kBadAnswer, 502, {}, "The head of its answer is too long.");
     return true;
   }
   if (found == HeadEnd::State::kMore) return read_machine();

@@ -97,7 +97,7 @@ bool HttpSession::read_head() {
   auto limit = shard_.options().head_limit;
   auto found = bytes.empty() ? HeadEnd::State::kMore : in_scan_.find(bytes);
   if (found == HeadEnd::State::kBareLineFeed) {
-    refuse_request({400, "A line of the head does not end with CR LF."});
+    refuse_request(kBareLineFeed);
     return true;
   }
   bool too_long = found == HeadEnd::State::kFound ? in_scan_.end() > limit : bytes.size() >= limit;

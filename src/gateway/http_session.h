@@ -99,7 +99,7 @@ class HttpSession final : public Session {
   Stream client_;
   std::string client_address_;
   Buffer in_, out_;  ///< from the client, from the machine
-  HeadEnd in_scan_, out_scan_;
+  HeadEnd in_scan_, out_scan_{Reading::kAnswer};
   BodyFilter in_body_, out_body_;
   std::string up_head_, down_head_;  ///< to the machine, to the client
   std::size_t up_sent_ = 0, down_sent_ = 0;

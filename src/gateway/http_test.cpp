@@ -37,11 +37,11 @@ TEST_F(R2_1_Http, TheMachineSeesWhatItShould) {
       peer.send("GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nTE: gzip\r\n"
                 "X-Forwarded-For: 6.6.6.6\r\nCookie: a=b\r\n\r\n"));
   auto answer = peer.read_answer();
-  EXPECT_EQ(
-      seen,
-      "GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nCookie: a=b\r\nX-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n"
-      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: one.t.test\r\n"
-      "Forwarded: for=127.0.0.1;host=\"one.t.test\";proto=http\r\nVia: 1.1 tiltyard\r\n\r\n");
+  EXPECT_EQ(seen,
+            "GET /p?q HTTP/1.1\r\nHost: one.t.test\r\nCookie: a=b\r\nX-Forwarded-For: 6.6.6.6, 127.0.0.1\r\nX-Real-IP: "
+            "127.0.0.1\r\n"
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: one.t.test\r\n"
+            "Forwarded: for=127.0.0.1;host=\"one.t.test\";proto=http\r\nVia: 1.1 tiltyard\r\n\r\n");
   EXPECT_EQ(answer.head, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nServer: s\r\n\r\n");
 }
 

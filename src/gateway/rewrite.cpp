@@ -1,5 +1,7 @@
 #include "gateway/rewrite.h"
 
+#include <utility>
+
 namespace tiltyard::gateway {
 
 namespace {
@@ -14,8 +16,15 @@ void copy_fields(const MessageHead& head, std::string& out, Keep keep) {
   const char* from = nullptr;
   const char* to = nullptr;
   for (const auto& field : head) {
-    bool wanted = keep(field) && !(head.connection_names && head.named_by_connection(field.name));
+    const bool may_be_named = head.connection_names && field.kind != FieldKind::kContentLength;
+    const bool wanted = keep(field) && !(may_be_named && head.named_by_connection(field.name));
     if (!wanted) continue;
+    if (field.line.empty()) {
+      if (from) out.append(from, to);
+      from = to = nullptr;
+      add(out, {field.name, ": ", field.value, "\r\n"});
+      continue;
+    }
     if (to != field.line.data()) {
       if (from) out.append(from, to);
       from = field.line.data();
@@ -36,15 +45,50 @@ bool request_field_stays(const Field& field) {
   }
 }
 
+/// The name of a list that a proxy appends to, and what came of it (RFC 7239 section 4, RFC 9110 section 7.6.3).
+void begin_list(const RequestHead& head, std::string_view name, std::string& out) {
+  add(out, {name, ": "});
+  if (!head.forwarded) return;
+  for (const auto& field : head) {
+    if (field.kind == FieldKind::kForwarding && !field.value.empty() && same_text(field.name, name))
+      add(out, {field.value, ", "});
+  }
+}
+
+bool is_list(std::string_view name) {
+  return same_text(name, "X-Forwarded-For") || same_text(name, "Forwarded") || same_text(name, "Via");
+}
+
+/// A field with one value: who has said it before us knows better.
+void add_once(const RequestHead& head, std::string_view name, std::string_view value, std::string& out) {
+  bool said = false;
+  if (head.forwarded) {
+    for (const auto& field : head) said = said || same_text(field.name, name);
+  }
+  if (!said) add(out, {name, ": ", value, "\r\n"});
+}
+
+/// What the machine is told of the way here. Nothing of it is believed by the gateway itself; the machine sees what the
+/// client claimed, as behind any proxy, because that claim may be what it is there to teach.
 void add_origin(const RequestHead& head, std::string_view client, bool secure, std::string& out) {
-  std::string_view scheme = secure ? "https" : "http";
-  bool v6 = client.find(':') != std::string_view::npos;
-  add(out, {"X-Forwarded-For: ", client, "\r\nX-Real-IP: ", client, "\r\nX-Forwarded-Proto: ", scheme, "\r\n"});
-  if (!head.host.empty()) add(out, {"X-Forwarded-Host: ", head.host, "\r\n"});
+  const std::string_view scheme = secure ? "https" : "http";
+  const bool v6 = client.find(':') != std::string_view::npos;
+  if (head.forwarded) {
+    copy_fields(head, out,
+                [](const Field& field) { return field.kind == FieldKind::kForwarding && !is_list(field.name); });
+  }
+  begin_list(head, "X-Forwarded-For", out);
+  add(out, {client, "\r\n"});
+  add_once(head, "X-Real-IP", client, out);
+  add_once(head, "X-Forwarded-Proto", scheme, out);
+  if (!head.host.empty()) add_once(head, "X-Forwarded-Host", head.host, out);
+  begin_list(head, "Forwarded", out);
   // RFC 7239 section 6: an IPv6 address is quoted and in brackets.
-  add(out, {"Forwarded: for=", v6 ? "\"[" : "", client, v6 ? "]\"" : ""});
+  add(out, {"for=", v6 ? "\"[" : "", client, v6 ? "]\"" : ""});
   if (!head.host.empty()) add(out, {";host=\"", head.host, "\""});
-  add(out, {";proto=", scheme, "\r\nVia: ", head.minor == 1 ? "1.1" : "1.0", " tiltyard\r\n"});
+  add(out, {";proto=", scheme, "\r\n"});
+  begin_list(head, "Via", out);
+  add(out, {head.minor == 1 ? "1.1" : "1.0", " tiltyard\r\n"});
 }
 
 }  // namespace
@@ -76,11 +120,12 @@ void write_response_head(const ResponseHead& head, AnswerShape shape, std::strin
                          static_cast<char>('0' + head.status / 10 % 10), static_cast<char>('0' + head.status % 10),
                          ' '};
   add(out, {"HTTP/1.1", {status, sizeof status}, head.reason, "\r\n"});
-  bool sized = head.framing.kind != Framing::Kind::kChunked && head.status >= 200 && head.status != 204;
+  const bool sized = !head.coded && head.status >= 200 && head.status != 204;
+  bool said = false;
   copy_fields(head, out, [&](const Field& field) {
     switch (field.kind) {
       case FieldKind::kContentLength:
-        return sized;
+        return sized && !std::exchange(said, true);
       case FieldKind::kConnection:
       case FieldKind::kTransferEncoding:
       case FieldKind::kHopByHop:

@@ -8,7 +8,8 @@
 namespace tiltyard::gateway {
 
 /// Writes the head that goes to the machine (RFC 9110 section 7.6, RFC 7239): Host as the client said it, hop-by-hop
-/// fields left out, framing said anew, Via, Forwarded and X-Forwarded-* set by us whatever the client claimed.
+/// fields left out, framing said anew; to Via, Forwarded and X-Forwarded-For we append, and the other X-Forwarded-* and
+/// X-Real-IP are ours where the client has none.
 /// `client`: the client's address without port. `secure`: it came over TLS.
 void write_request_head(const RequestHead& head, std::string_view client, bool secure, std::string& out);
 

@@ -1,0 +1,48 @@
+"""Answers of machines that are not as the specifications ask, as challenges have them: whoever browses gets them all the same."""
+from harness import gateway
+
+SCRIPT = r"""#!/bin/sh
+CR=$(printf '\r'); read first
+asked=outside
+while read line; do
+  line=${line%$CR}; [ -z "$line" ] && break
+  case $line in X-Forwarded-For:*10.13.37.1*) asked=inside ;; esac
+done
+say() { printf "$1"; exit; }
+case $first in
+  *"/echo "*) say 'HTTP/1.0 200 OK\r\nServer: s\r\nContent-Type: text/plain\nX-By: echo\n\nok\n' ;;
+  *"/blank "*) say 'HTTP/1.1 200 OK\r\nX-Frame-Options : DENY\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n' ;;
+  "HEAD /both "*) say 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n' ;;
+  *"/both "*) say 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nok\n\r\n0\r\n\r\n' ;;
+  *"/identity "*) say 'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nok\n' ;;
+  *"/ten "*) say 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nok\n\r\n0\r\n\r\n' ;;
+  *"/999 "*) say 'HTTP/1.1 999 Request denied\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n' ;;
+  *) say "HTTP/1.1 200 OK\r\nContent-Length: ${#asked}\r\nConnection: close\r\n\r\n$asked" ;;
+esac
+"""
+ODD = {
+    "instance.toml": 'name = "Odd"\nexpected_boot = 1\n[[endpoint]]\nport = 8000\nkind = "http"\n[ready]\ninterval = 50\n',
+    "Dockerfile": 'FROM tiltyard/busybox:1\nCOPY answer /answer\nSTOPSIGNAL SIGKILL\nCMD ["nc", "-ll", "-p", "8000", "-e", "/bin/sh", "/answer"]\n',
+    "answer": SCRIPT,
+}
+
+
+def test_R2_1_answers_that_a_browser_reads_pass_the_gateway(make_server):
+    server = make_server(odd=ODD).start()
+    admin = server.admin()
+    admin.wait_template("odd")
+    url = gateway.endpoint(admin.running("odd"))["url"]
+
+    status, headers, body = gateway.fetch(url, "/echo")
+    assert (status, headers["x-by"], headers["content-type"], body) == (200, "echo", "text/plain", b"ok\n")
+    status, headers, body = gateway.fetch(url, "/blank")
+    assert (status, headers["x-frame-options"], body) == (200, "DENY", b"ok\n")
+    for path in ("/both", "/identity", "/ten"):
+        status, headers, body = gateway.fetch(url, path)
+        assert (status, body) == (200, b"ok\n") and "content-length" not in headers, path
+    status, headers, body = gateway.fetch(url, "/both", "HEAD")
+    assert (status, body) == (200, b"") and not {"content-length", "transfer-encoding"} & headers.keys()
+    assert gateway.fetch(url, "/999")[::2] == (999, b"ok\n")
+    # What a player claims of the way is the machine's to believe or not.
+    assert gateway.fetch(url, "/")[2] == b"outside"
+    assert gateway.fetch(url, "/", headers={"X-Forwarded-For": "10.13.37.1"})[2] == b"inside"
