@@ -72,6 +72,7 @@ struct Server::Floors {
   std::unique_ptr<gateway::PortLanes> lanes;
   std::unique_ptr<bus::Redis> redis;
   std::unique_ptr<limits::Service> limits;
+  std::shared_ptr<net::Budget> budget;
   std::unique_ptr<house::Ground> ground;
   std::unique_ptr<http::Router> router;
   std::unique_ptr<house::Routes> routes;
@@ -173,6 +174,7 @@ asio::awaitable<Result<>> Server::build_floors() {
       settings_->gateway.first_port, settings_->gateway.last_port,
       [gateway = floors.gateway.get()](std::uint16_t port) { return gateway->port_free(port); });
   if (auto made = make_limits(); !made) co_return made;
+  floors.budget = std::make_shared<net::Budget>(settings_->site.buffers);
   floors.ground = std::unique_ptr<house::Ground>(new house::Ground{settings_->site,
                                                                    settings_->redis,
                                                                    settings_->engine,
@@ -189,6 +191,7 @@ asio::awaitable<Result<>> Server::build_floors() {
                                                                    *floors.gateway,
                                                                    *floors.lanes,
                                                                    *floors.limits,
+                                                                   floors.budget,
                                                                    floors.files,
                                                                    floors.hashing,
                                                                    absolute(settings_->site.data),
@@ -227,6 +230,7 @@ Result<> Server::declare_routes() {
   const auto* doors = &floors.ground->doors;
   floors.router->set_guard(doors->guard);
   floors.router->set_watch(doors->watch);
+  floors.router->set_callers(doors->callers);
   floors.router->set_filter(
       [doors](http::Request& request, const http::Route& route) { return pass(doors, &request, &route); });
   return {};
@@ -262,6 +266,12 @@ asio::awaitable<Result<>> Server::start() {
   if (!working) co_return working;
   http::ServerOptions options;
   options.listen = settings_->site.listen;
+  options.max_connections = settings_->site.max_connections;
+  options.connections_per_address = settings_->site.connections_per_address;
+  options.budget = floors.budget;
+  options.out_of_descriptors = [this] {
+    asio::post(loops_.home(), [this] { floors_->events->note(server_event(events::kShort, floors_->clock)); });
+  };
   options.tls_certificate = settings_->site.tls_certificate;
   options.tls_key = settings_->site.tls_key;
   floors.http = std::make_unique<http::Server>(loops_, *floors.router, options);

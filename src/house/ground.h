@@ -34,6 +34,7 @@ struct Doors {
   std::vector<Filter> filters;
   http::Router::Guard guard;  ///< before that, on the connection's own loop
   http::Router::Watch watch;  ///< for answers that go on
+  http::Callers callers;      ///< who stands behind a request
 };
 
 /// The floors below the capabilities, built by app/ before any of them is made; all of it outlives them.
@@ -54,10 +55,11 @@ struct Ground {
   gateway::Gateway& gateway;
   gateway::PortLanes& lanes;
   limits::Service& limits;
-  WorkerPool& files;     ///< short work on files
-  WorkerPool& hashing;   ///< slow hashes
-  std::string data;      ///< the absolute path of the data folder
-  std::string identity;  ///< of this server; its store keeps it
+  std::shared_ptr<net::Budget> budget;  ///< of all bytes that wait in the process' memory
+  WorkerPool& files;                    ///< short work on files
+  WorkerPool& hashing;                  ///< slow hashes
+  std::string data;                     ///< the absolute path of the data folder
+  std::string identity;                 ///< of this server; its store keeps it
   std::string version;
   /// A file that the program carries in itself; nullopt: there is none of that name.
   std::function<std::optional<std::string_view>(std::string_view)> asset;

@@ -76,8 +76,8 @@ std::string_view to_string(Whose whose) {
 }
 
 void Routes::add(std::string method, std::string pattern, Rights rights, Limits limits, http::Handler handler,
-                 std::size_t body_limit) {
-  Declared declared{capability_, method, pattern, rights, std::move(limits), body_limit};
+                 Body body) {
+  Declared declared{capability_, method, pattern, rights, std::move(limits), body.most};
   if (const auto* other = find(method, pattern)) {
     faults_.push_back(fmt::format("the route {} is declared by {} and by {}", declared.name(), other->capability,
                                   declared.capability));
@@ -92,7 +92,8 @@ void Routes::add(std::string method, std::string pattern, Rights rights, Limits 
   route.pattern = std::move(pattern);
   route.access = rights.access;
   route.handler = std::move(handler);
-  route.body_limit = body_limit;
+  route.body_limit = body.most;
+  route.takes = std::move(body.takes);
   route.limits = declared.limits.names();
   router_.add(std::move(route));
   declared_.push_back(std::move(declared));

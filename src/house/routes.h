@@ -27,6 +27,14 @@ class Limits {
   std::string_view because_;
 };
 
+/// How much body a route takes: from whom nobody knows at most http::kStrangersBody, and from everybody else what
+/// `takes` says, where it depends on the request.
+struct Body {
+  Body(std::size_t bytes, http::Takes by_request = {}) : most(bytes), takes(std::move(by_request)) {}
+  std::size_t most;
+  http::Takes takes;
+};
+
 /// What a capability has said of one of its routes. The handler is the router's.
 struct Declared {
   std::string capability;
@@ -54,7 +62,7 @@ class Routes {
   /// A route that another capability has, or one that names neither limiters nor a reason for having none, is noted in
   /// `faults`, and the server does not start.
   void add(std::string method, std::string pattern, Rights rights, Limits limits, http::Handler handler,
-           std::size_t body_limit = kUsualBody);
+           Body body = kUsualBody);
 
   std::span<const Declared> all() const { return declared_; }
   const std::vector<std::string>& faults() const { return faults_; }

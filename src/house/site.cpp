@@ -17,6 +17,18 @@ void declare_keys(config::Keys& keys, Site& site) {
           "threads", site.threads, 0, 64,
           "Event loops for connections, beside the one for everything else; 0: one per processor core. With 1 there "
           "is one thread for both.")
+      .number("max_connections", site.max_connections, 16, 1'000'000,
+              "Connections to the page and the API that may be open at a time, WebSockets of the page not counted.")
+      .number("connections_per_address", site.connections_per_address, 1, 1'000'000,
+              "How many of them one client address may have, an IPv6 /64 counting as one; behind a proxy, how many "
+              "requests may be under way.")
+      .bytes("buffers", site.buffers.all, 16 << 20, 1ULL << 40,
+             "Memory for requests that are coming in, answers that are on their way out and messages that wait, all "
+             "together.")
+      .bytes("buffers_per_address", site.buffers.each_address, 1 << 20, 1ULL << 40,
+             "How much of it one client address may take.")
+      .bytes("buffers_per_user", site.buffers.each_user, 1 << 20, 1ULL << 40,
+             "How much of it one user may take, from wherever.")
       .texts("trusted_proxies", site.trusted_proxies, form::kNetworks,
              "Addresses or networks of proxies whose X-Forwarded-For is believed.")
       .text("tls_certificate", site.tls_certificate, form::kPath,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "net/budget.h"
 
 namespace tiltyard::config {
 class Keys;
@@ -17,6 +18,9 @@ struct Site {
   std::string listen = "127.0.0.1:8000";  ///< of the page and the API
   std::string public_url;                 ///< the URL that people use; empty: what `listen` has
   int threads = 0;                        ///< loops for connections; 0: one per core
+  // What connections to the page and the API may take, in all and for each client.
+  std::size_t max_connections = 10'000, connections_per_address = 1'250;
+  net::BudgetOptions buffers;
   std::vector<std::string> trusted_proxies;
   std::string tls_certificate, tls_key;
   std::string data = "data";  ///< the folder of what the server makes itself

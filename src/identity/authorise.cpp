@@ -336,7 +336,7 @@ void note_address(const Service::State& state, http::Request& request) {
 }
 
 asio::awaitable<Result<>> authorise_request(StatePtr state, http::Request& request, house::Rights needs) {
-  note_address(*state, request);
+  if (request.client_address.empty()) note_address(*state, request);
   if (auto clean = check_query(request); !clean) co_return fail(std::move(clean.error()));
   if (needs.access == http::Access::kOpen) co_return Result<>{};
   auto found = co_await find_caller(state, request);

@@ -13,14 +13,26 @@ using std::chrono::minutes;
 /// Who carries a capability's own credential is known by it; everybody else shows one of ours.
 asio::awaitable<Result<>> admit(Service* service, const std::vector<HasCredential*>* others, http::Request* request,
                                 const http::Route* route) {
+  service->note_address(*request);
   for (const auto* other : *others) {
     auto who = other->principal(*request, *route);
     if (!who) continue;
-    service->note_address(*request);
     set_principal(*request, std::move(who));
     co_return Result<>{};
   }
   co_return co_await service->authorise(*request, *route);
+}
+
+/// The service outlives the router, which asks.
+http::Callers callers_of(const Service& service) {
+  http::Callers callers;
+  callers.proxy = [&service](const asio::ip::address& peer) { return service.is_proxy(peer); };
+  callers.address = [&service](const http::Request& request) { return service.client_address(request); };
+  callers.user = [](const std::any& principal) {
+    const auto* who = std::any_cast<std::shared_ptr<const Principal>>(&principal);
+    return who != nullptr && *who ? std::string_view((*who)->user.str()) : std::string_view();
+  };
+  return callers;
 }
 
 }  // namespace
@@ -85,6 +97,7 @@ Result<> Capability::make(house::Ground& ground) {
   ground.doors.watch = [service = service_.get()](std::any who, http::Response& response) {
     return service->watch(std::move(who), response);
   };
+  ground.doors.callers = callers_of(*service_);
   return {};
 }
 

@@ -154,6 +154,8 @@ asio::awaitable<Result<>> Service::authorise(http::Request& request, house::Righ
 
 void Service::note_address(http::Request& request) const { identity::note_address(*state_, request); }
 
+bool Service::is_proxy(const boost::asio::ip::address& peer) const { return state_->trusted_proxies.contains(peer); }
+
 std::optional<boost::asio::ip::address> Service::client_address(const http::Request& request) const {
   return identity::client_address(request, state_->trusted_proxies);
 }

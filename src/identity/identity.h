@@ -159,6 +159,8 @@ class Service {
   void note_address(http::Request& request) const;
   /// The same, for any thread; nullopt: it cannot be told.
   std::optional<boost::asio::ip::address> client_address(const http::Request& request) const;
+  /// Whether it is a proxy's that names others in what it sends; for any thread.
+  bool is_proxy(const boost::asio::ip::address& peer) const;
   /// /api/v1/auth, session, me and what is below it, admin/users, admin/teams, admin/invitations, admin/permissions.
   /// They must outlive this: what each route needs is asked of them.
   void add_routes(house::Routes& routes);

@@ -22,11 +22,20 @@ using std::chrono::steady_clock;
 constexpr std::size_t kReadSize = 8 * 1024;
 constexpr std::size_t kWritePiece = 64 * 1024;
 /// A body may take `body_timeout`, and beyond that must come at least this fast (bytes per second).
-constexpr std::size_t kLeastBodyRate = 16 * 1024;
+constexpr std::size_t kLeastBodyRate = 64 * 1024;
+/// An answer may take `write_timeout`, and beyond that must be read at least this fast.
+constexpr std::size_t kLeastAnswerRate = 32 * 1024;
 /// How long, and how much, we listen to a client that we have refused, so that it gets to read why.
 constexpr std::chrono::seconds kLinger{2};
 constexpr std::size_t kLingerBytes = 1024 * 1024;
-constexpr std::size_t kUnroutedBodyLimit = 64 * 1024;
+/// Answers up to this size leave together with their head.
+constexpr std::size_t kInOnePiece = net::Claim::kPiece;
+/// Up to this share of all connections, or of the address's, everybody may wait as long as they are allowed to.
+constexpr double kRoomy = 0.5;
+constexpr std::chrono::milliseconds kLeastPatience{1000};
+/// From this share of the memory on, who holds some of it and for so long is cut off: the slowest.
+constexpr double kMemoryShort = 0.875;
+constexpr std::chrono::seconds kSlow{5};
 
 /// Takes the address of an absolute target away: "http://host/path" is "/path" (RFC 9112, 3.2.2).
 std::string_view origin_form(std::string_view target) {
@@ -89,20 +98,34 @@ struct Connection::Plan {
   std::unique_ptr<Request> upgrade;  ///< the handshake, if it asks for a WebSocket
 };
 
-Connection::Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, std::string remote_address)
-    : shared_(std::move(shared)),
-      transport_(std::make_shared<Transport>(std::move(socket))),
-      remote_address_(std::move(remote_address)) {}
+Connection::Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, Peer peer)
+    : shared_(std::move(shared)), transport_(std::make_shared<Transport>(std::move(socket))), peer_(std::move(peer)) {
+  transport_->claim() = net::Claim(shared_->budget, peer_.holder);
+}
 
 Connection::~Connection() = default;
 
-void Connection::sweep(TimePoint now) {
-  if (now >= deadline_) {
+void Connection::sweep(TimePoint now, Pressure pressure) {
+  if (now >= deadline_ || overstays(now, pressure)) {
     expired_ = true;
     transport_->cancel();
   }
+  if (pressure.memory > kMemoryShort && transport_->claim().holds() && now - held_since_ > kSlow) cut();
   // A client that closes its side during a stream has gone: only one that reads on for ever could tell otherwise.
   if (streaming_ && transport_->peer_gone()) cut();
+}
+
+/// Whether it has waited for its next request longer than there is patience: the shorter the room, the less, so that
+/// those go first who have been idle for longest.
+bool Connection::overstays(TimePoint now, Pressure pressure) const {
+  if (!waiting_) return false;
+  const double load = std::max(pressure.places, peer_.place.load());
+  if (load <= kRoomy) return false;
+  const auto most = shared_->options.idle_timeout;
+  const auto share = std::chrono::duration<double, std::milli>(most) * ((1 - load) / (1 - kRoomy));
+  const auto patience =
+      std::max(std::min(kLeastPatience, most), std::chrono::duration_cast<std::chrono::milliseconds>(share));
+  return now >= deadline_ - most + patience;
 }
 
 void Connection::drain() {
@@ -131,8 +154,12 @@ asio::awaitable<void> Connection::run() {
 
 asio::awaitable<void> Connection::turn_away() {
   if (!shared_->tls) {
-    Response response =
-        problem({Code::kUnavailable, "too-many-connections", "The server has no room for another connection.", {}, {}});
+    Error full{Code::kUnavailable, "too-many-connections", "The server has no room for another connection.", {}, {}};
+    if (!shared_->places.full()) {
+      full.code = Code::kLimited;
+      full.message = "Too many connections come from this address; close some.";
+    }
+    Response response = problem(full);
     std::string bytes = write_head(response, "/", Framing::kLength, false, false) + response.body;
     const bool sent = co_await write(std::move(bytes));
     if (sent) co_await linger();
@@ -185,15 +212,32 @@ asio::awaitable<bool> Connection::read_head(RequestReader& reader) {
   co_return true;
 }
 
-asio::awaitable<bool> Connection::read_body(RequestReader& reader) {
+/// Notes that so many bytes are held for this connection; false: they may not be.
+bool Connection::hold(std::size_t bytes) {
+  auto& claim = transport_->claim();
+  const bool held = claim.holds();
+  const bool covered = claim.cover(bytes);
+  if (!held && claim.holds()) held_since_ = steady_clock::now();
+  return covered;
+}
+
+asio::awaitable<bool> Connection::read_body(RequestReader& reader, std::size_t limit) {
   const TimePoint began = steady_clock::now();
-  std::size_t received = 0;
   while (true) {
-    received += input_.size();
     feed(reader);
-    received -= input_.size();
-    if (reader.stage() != Stage::kBody) co_return true;
-    const std::chrono::milliseconds earned(received * 1000 / kLeastBodyRate);
+    if (reader.stage() == Stage::kBad || reader.body_size() > limit) {
+      const bool large = reader.stage() != Stage::kBad || reader.failure() == 413;
+      if (large)
+        co_await refuse(413, "body-too-large", "The body is over the limit of " + std::to_string(limit) + " bytes.");
+      else co_await refuse(reader.failure(), "malformed-request", std::string(reader.why()));
+      co_return false;
+    }
+    if (reader.stage() == Stage::kDone) co_return true;
+    if (!hold(reader.body_size() + kReadSize)) {
+      co_await refuse(shared_->budget->refusal());
+      co_return false;
+    }
+    const std::chrono::milliseconds earned(reader.body_size() * 1000 / kLeastBodyRate);
     const bool more = co_await read_more(began + shared_->options.body_timeout + earned);
     if (more) continue;
     if (expired_) co_await refuse(408, "request-timeout", "The body of the request did not arrive in time.");
@@ -209,7 +253,7 @@ Result<> Connection::prepare(Request& request) const {
   if (!path) return fail(std::move(path.error()));
   request.path = std::move(*path);
   if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
-  request.remote_address = remote_address_;
+  request.remote_address = peer_.address;
   request.secure = shared_->tls != nullptr;
   request.trace_id = trace_id_;
   return {};
@@ -227,37 +271,101 @@ asio::awaitable<bool> Connection::serve_one() {
     co_await refuse(reader.failure(), reason, std::string(reader.why()));
     co_return false;
   }
-  Request& request = reader.request();
-  trace_id_ = trace_id_of(request.headers);
-  const Result<> prepared = prepare(request);
+  trace_id_ = trace_id_of(reader.request().headers);
+  const Result<> prepared = prepare(reader.request());
   if (!prepared) {
     co_await refuse(400, prepared.error().reason, prepared.error().message);
     co_return false;
   }
-  std::vector<std::string> allowed;
-  const Route* route = shared_->router.find(request.method, request.path, request.params, allowed);
-  const std::size_t body_limit = route == nullptr ? kUnroutedBodyLimit : route->body_limit;
-  if (reader.content_length().value_or(0) > body_limit) {
-    co_await refuse(413, "body-too-large", "The body is over the limit of " + std::to_string(body_limit) + " bytes.");
-    co_return false;
-  }
-  if (reader.stage() == Stage::kBody) {
-    reader.limit_body(body_limit);
-    if (request.headers.has("Expect") && !reader.expects_continue() && !reader.http_1_0()) {
-      co_await refuse(417, "expectation-failed", "The only expectation met here is 100-continue.");
+  std::optional<net::Shares::Hold> share;
+  if (peer_.speaks_for_many) {
+    share = share_behind_proxy(reader.request());
+    if (!share) {
+      co_await refuse(
+          {Code::kLimited, "too-many-connections", "Too many requests of this address are under way.", {}, {}});
       co_return false;
     }
-    if (reader.expects_continue() && input_.empty()) {
+  }
+  const bool again = co_await serve(reader);
+  transport_->claim().release();
+  co_return again;
+}
+
+/// For whom the proxy speaks this time: what the request holds counts for them, as its connection would.
+std::optional<net::Shares::Hold> Connection::share_behind_proxy(const Request& request) {
+  const auto& callers = shared_->router.callers();
+  const auto address = callers.address ? callers.address(request) : std::nullopt;
+  const net::Holder holder = address ? net::holder_of(*address) : peer_.holder;
+  transport_->claim() = net::Claim(shared_->budget, holder);
+  auto share = shared_->requests.take(holder);
+  if (!share) return std::nullopt;
+  return share;
+}
+
+/// Strangers' bodies share little; what is a user's counts for the user from wherever they come.
+void Connection::count_for(const Visit& visit, What what) {
+  auto& claim = transport_->claim();
+  if (!visit.known && what == What::kBody) return claim.count_for(net::Claim::Of::kStrangers);
+  const auto& callers = shared_->router.callers();
+  const auto user = callers.user ? callers.user(visit.principal) : std::string_view();
+  if (user.empty()) claim.count_for(net::Claim::Of::kNobody);
+  else claim.count_for(net::Claim::Of::kUser, net::holder_of(user));
+}
+
+/// An answer to a request whose body is not read.
+asio::awaitable<void> Connection::answer_early(Visit* visit, Request* request) {
+  Plan plan;
+  plan.path = request->path;
+  plan.trace_id = request->trace_id;
+  plan.head_only = request->method == "HEAD";
+  auto work = shared_->router.finish(visit, std::move(*request));
+  Response response = co_await std::move(work);
+  co_await send(plan, std::move(response));
+  if (!cut_) co_await linger();
+}
+
+/// What has come together with the head is used as it is. Before more of the body is read everything is asked that can
+/// be asked without it.
+asio::awaitable<bool> Connection::let_body_in(RequestReader& reader, Visit* visit) {
+  Request& request = reader.request();
+  if (!visit->refused && reader.content_length().value_or(0) > visit->body_limit) {
+    co_await refuse(413, "body-too-large",
+                    "The body is over the limit of " + std::to_string(visit->body_limit) + " bytes.");
+    co_return false;
+  }
+  if (request.headers.has("Expect") && !reader.expects_continue() && !reader.http_1_0()) {
+    co_await refuse(417, "expectation-failed", "The only expectation met here is 100-continue.");
+    co_return false;
+  }
+  reader.limit_body(visit->body_limit);
+  feed(reader);
+  if (reader.stage() == Stage::kBody) {
+    co_await shared_->router.admit(visit, &request);
+    if (cut_) co_return false;
+    if (visit->refused) {
+      co_await answer_early(visit, &request);
+      co_return false;
+    }
+    if (reader.content_length().value_or(0) > visit->body_limit) {
+      co_await refuse(413, "body-too-large",
+                      "The body is over the limit of " + std::to_string(visit->body_limit) + " bytes.");
+      co_return false;
+    }
+    count_for(*visit, What::kBody);
+    if (reader.expects_continue() && reader.body_size() == 0 && input_.empty()) {
       const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!told) co_return false;
     }
-    const bool has_body = co_await read_body(reader);
-    if (!has_body) co_return false;
-    if (reader.stage() == Stage::kBad) {
-      const bool large = reader.failure() == 413;
-      co_await refuse(reader.failure(), large ? "body-too-large" : "malformed-request", std::string(reader.why()));
-      co_return false;
-    }
+  }
+  co_return co_await read_body(reader, visit->body_limit);
+}
+
+asio::awaitable<bool> Connection::serve(RequestReader& reader) {
+  Request& request = reader.request();
+  Visit visit = shared_->router.begin(request);
+  if (reader.stage() == Stage::kBody) {
+    const bool whole = co_await let_body_in(reader, &visit);
+    if (!whole) co_return false;
   }
   Plan plan;
   plan.path = request.path;
@@ -272,19 +380,27 @@ asio::awaitable<bool> Connection::serve_one() {
     }
     plan.upgrade = std::make_unique<Request>(request);
   }
-  auto work = shared_->router.run(route, std::move(allowed), std::move(request));
+  auto work = shared_->router.finish(&visit, std::move(request));
   Response response = co_await std::move(work);
   if (cut_) co_return false;
+  // The request's body is gone by now.
+  transport_->claim().release();
+  if (response.stream || response.body.size() > kInOnePiece) count_for(visit, What::kAnswer);
   co_return co_await send(plan, std::move(response));
 }
 
 asio::awaitable<bool> Connection::write(std::string bytes) {
   std::string_view rest = bytes;
+  const auto& options = shared_->options;
+  TimePoint began{};
   while (!rest.empty()) {
     if (cut_) co_return false;
-    // The deadline is for each piece: a slow reader may take its time, a stopped one may not.
+    // A slow reader may take its time, as far as the whole comes to the least rate; a stopped one may not.
     expired_ = false;
-    deadline_ = steady_clock::now() + shared_->options.body_timeout;
+    const auto now = steady_clock::now();
+    if (began == TimePoint{}) began = now;
+    const std::chrono::milliseconds earned((bytes.size() - rest.size()) * 1000 / kLeastAnswerRate);
+    deadline_ = std::min(now, began + earned) + options.write_timeout;
     auto [error, size] =
         co_await transport_->write_some(asio::const_buffer(rest.data(), std::min(rest.size(), kWritePiece)));
     deadline_ = TimePoint::max();
@@ -301,6 +417,10 @@ asio::awaitable<bool> Connection::write(std::string bytes) {
 asio::awaitable<bool> Connection::send(const Plan& plan, Response response) {
   if (response.websocket) co_return co_await send_websocket(plan, std::move(response));
   if (response.stream) co_return co_await send_stream(plan, std::move(response));
+  if (response.body.size() > kInOnePiece && !hold(response.body.size())) {
+    response = problem(shared_->budget->refusal());
+    response.headers.set("X-Trace-Id", plan.trace_id);
+  }
   const bool keep = plan.keep_alive && !shared_->draining;
   const bool bodiless = response.status == 204 || response.status == 304 || response.status / 100 == 1;
   std::string bytes =
@@ -309,7 +429,7 @@ asio::awaitable<bool> Connection::send(const Plan& plan, Response response) {
     const bool sent = co_await write(std::move(bytes));
     co_return sent&& keep;
   }
-  if (response.body.size() <= 16 * 1024) {
+  if (response.body.size() <= kInOnePiece) {
     bytes += response.body;
     const bool sent = co_await write(std::move(bytes));
     co_return sent&& keep;
@@ -352,8 +472,10 @@ asio::awaitable<bool> Connection::send_stream(const Plan& plan, Response respons
 asio::awaitable<Result<>> Connection::write_piece(std::shared_ptr<Connection> self, std::string bytes) {
   if (!self->streaming_ || self->cut_) co_return peer_lost();
   if (bytes.empty()) co_return Result<>{};
+  if (!self->hold(bytes.size())) co_return fail(self->shared_->budget->refusal());
   std::string framed = self->chunked_ ? framed_chunk(bytes) : std::move(bytes);
   const bool sent = co_await self->write(std::move(framed));
+  self->transport_->claim().release();
   if (!sent) co_return peer_lost();
   co_return Result<>{};
 }
@@ -388,9 +510,16 @@ asio::awaitable<bool> Connection::send_websocket(const Plan& plan, Response resp
 }
 
 asio::awaitable<void> Connection::refuse(int status, std::string reason, std::string detail) {
-  Response response = problem_with_status(status, {Code::kInvalid, std::move(reason), std::move(detail), {}, {}});
+  co_await say(problem_with_status(status, {Code::kInvalid, std::move(reason), std::move(detail), {}, {}}));
+}
+
+asio::awaitable<void> Connection::refuse(Error error) { co_await say(problem(error)); }
+
+/// The last answer of this connection, to a request that was not read to its end.
+asio::awaitable<void> Connection::say(Response response) {
+  transport_->claim().release();
   response.headers.add("X-Trace-Id", trace_id_.empty() ? trace_id_of({}) : trace_id_);
-  count_refused("other", status);
+  count_refused("other", response.status);
   std::string bytes = write_head(response, "/api", Framing::kLength, false, shared_->tls != nullptr) + response.body;
   const bool sent = co_await write(std::move(bytes));
   if (sent) co_await linger();

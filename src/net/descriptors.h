@@ -10,6 +10,8 @@ enum class Door { kPage, kGateway };
 /// at once. The kernel gives the lowest number that is free (open(2), "file descriptor"), so the number itself says
 /// that all below it are in use: no counting, no call.
 bool kept_back(int descriptor, Door door);
+/// Whether the next one that is opened would be.
+bool short_of_descriptors(Door door);
 /// How many are kept back from it, of the process' limit as it was when this was first asked.
 int reserve(Door door);
 

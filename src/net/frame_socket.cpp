@@ -146,10 +146,15 @@ void FrameSocket::take(std::string_view bytes) {
     else if (event.kind == Kind::kClose) return end("client", kCloseNormal);
   }
   if (wrong) return end("protocol", *wrong);
+  if (!covered()) return end("memory", kClosePolicy);
   if (messages.empty() || !user_) return resume();
+  if (waiting_ == 0 && reader_.held() == 0) transport_->claim().release();
   const auto user = user_;
   user->on_messages(std::move(messages));
 }
+
+/// Whether what is held for it, in both directions, may be.
+bool FrameSocket::covered() { return transport_->claim().cover(waiting_ + reader_.held()); }
 
 void FrameSocket::send(SharedBytes frames) {
   if (shut_ || closing_) return;
@@ -162,6 +167,8 @@ void FrameSocket::send(SharedBytes frames) {
   if (shut_) return;
   if (waiting_ > backlog_) return end("slow", kClosePolicy);
   waiting_ += frames->size();
+  // Of all that wait for somebody to read, this is one of the slowest.
+  if (!covered()) return end("slow", kClosePolicy);
   if (alone_) held_back_ += frames->size();
   out_.push_back(std::move(frames));
   if (writing_ || due_ || waiting_ == 0) return;
@@ -245,6 +252,7 @@ void FrameSocket::sent(std::size_t bytes) {
     out_[out_at_++].reset();
   }
   if (waiting_ > 0) return;
+  if (reader_.held() == 0) transport_->claim().release();
   out_at_ = 0;
   if (out_.capacity() > 4) out_ = {};
   else out_.clear();
@@ -285,6 +293,7 @@ void FrameSocket::end(std::string_view why, std::uint16_t code) {
   transport_->close();
   out_ = {};
   waiting_ = out_at_ = sent_of_it_ = 0;
+  transport_->claim().release();
   if (const auto user = std::exchange(user_, nullptr)) user->on_end(why);
 }
 

@@ -43,7 +43,8 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
     virtual ~User() = default;
     /// What has come, control frames left out. Reading goes on with `resume()`, so that a flood waits in the kernel.
     virtual void on_messages(std::vector<FrameEvent> messages) = 0;
-    /// Told once, at the end: "client", "slow", "lost", "protocol", "closed" (by us). The socket lets go of its user
+    /// Told once, at the end: "client", "slow", "lost", "protocol", "memory" (none is left for it),
+    /// "closed" (by us). The socket lets go of its user
     /// then.
     virtual void on_end(std::string_view why) = 0;
   };
@@ -60,6 +61,8 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   /// for one message after the other and miss what comes with the first (`ws` hands out all frames of a read at once).
   void send_alone(SharedBytes frames);
   void resume();
+  /// How large a message of the client may be from here on.
+  void allow(std::size_t message) { reader_.allow(message); }
   /// Says why and ends; the peer gets a second to read it.
   void close(std::uint16_t code, std::string_view reason);
 
@@ -79,6 +82,7 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   void sent(std::size_t bytes);
   void end(std::string_view why, std::uint16_t code);
   void hang_up();
+  bool covered();
 
   std::shared_ptr<Transport> transport_;
   asio::any_io_executor executor_;

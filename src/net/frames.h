@@ -40,6 +40,9 @@ class FrameReader {
  public:
   /// A message may have `limit` bytes, all its fragments together.
   explicit FrameReader(std::size_t limit) : limit_(limit) {}
+  void allow(std::size_t limit) { limit_ = limit; }
+  /// Bytes of a message that is not whole yet.
+  std::size_t held() const { return message_.size(); }
 
   /// Appends what the bytes complete. The answer is the close code of what is wrong with them; nothing may be fed after
   /// it.

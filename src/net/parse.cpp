@@ -18,6 +18,8 @@ constexpr std::size_t kLongestLine = 16 * 1024;
 constexpr std::size_t kAnswerHeadLimit = 256 * 1024;
 /// What RFC 9110 (4.1) asks everybody to take at least, and no request of ours comes near.
 constexpr std::size_t kLongestTarget = 8000;
+/// What a body gets at first.
+constexpr std::size_t kFirstRoom = 16 * 1024;
 /// Browsers send some twenty fields.
 constexpr std::size_t kMostFields = 100;
 
@@ -51,7 +53,8 @@ class Parser : public wire::basic_parser<is_request> {
   }
   void on_header_impl(error_code&) override { head_done = true; }
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
-    if (length) body.reserve(std::min<std::uint64_t>(*length, 1024 * 1024));
+    // The length is only what somebody says: more room comes with the bytes.
+    if (length) body.reserve(std::min<std::uint64_t>(*length, kFirstRoom));
   }
   std::size_t on_body_impl(beast::string_view bytes, error_code&) override {
     body.append(bytes.data(), bytes.size());
@@ -198,6 +201,7 @@ std::optional<std::uint64_t> RequestReader::content_length() const {
   const auto length = impl_->parser.content_length();
   return length ? std::optional<std::uint64_t>(*length) : std::nullopt;
 }
+std::size_t RequestReader::body_size() const { return impl_->parser.body.size(); }
 void RequestReader::limit_body(std::size_t bytes) { impl_->parser.body_limit(bytes); }
 
 struct ResponseReader::Impl {

@@ -35,6 +35,8 @@ class RequestReader {
   bool keep_alive() const;
   bool expects_continue() const;
   std::optional<std::uint64_t> content_length() const;
+  /// How much of it has come.
+  std::size_t body_size() const;
   /// Over it the reader goes to kBad with 413.
   void limit_body(std::size_t bytes);
 

@@ -246,31 +246,93 @@ const Route* Router::find(std::string_view method, std::string_view path, Params
 }
 
 asio::awaitable<Response> Router::answer(Request request) const {
-  std::vector<std::string> allowed;
-  const Route* route = find(request.method, request.path, request.params, allowed);
-  auto work = run(route, std::move(allowed), std::move(request));
+  Visit visit = begin(request);
+  auto work = finish(&visit, std::move(request));
   co_return co_await std::move(work);
 }
 
-asio::awaitable<Response> Router::run(const Route* route, std::vector<std::string> allowed, Request request) const {
-  const auto began = std::chrono::steady_clock::now();
+Visit Router::begin(Request& request) const {
+  Visit visit;
+  visit.began = std::chrono::steady_clock::now();
   if (request.trace_id.empty()) request.trace_id = trace_id_of(request.headers);
+  visit.route = find(request.method, request.path, request.params, visit.allowed);
+  if (visit.route == nullptr) return visit;
+  visit.body_limit = visit.route->body_limit;
+  if (guard_) visit.refused = guard_(request, *visit.route);
+  return visit;
+}
+
+namespace {
+
+Result<std::size_t> taken_from(const Route& route, const Request& request, bool known) {
+  if (route.takes) return route.takes(request);
+  return known ? route.body_limit : std::min(route.body_limit, kStrangersBody);
+}
+
+std::unexpected<Error> too_large(std::size_t limit) {
+  return fail(Code::kTooLarge, "body-too-large", "The body is over the limit of " + std::to_string(limit) + " bytes.");
+}
+
+}  // namespace
+
+/// The filter has spoken: how much body they may send.
+Result<> Router::let_in(Visit& visit, Request& request, Result<> allowed) const {
+  visit.fields = std::move(request.answer_fields);
+  if (!allowed) return allowed;
+  visit.principal = request.principal;
+  visit.known = !filter_ || visit.principal.has_value();
+  auto most = taken_from(*visit.route, request, visit.known);
+  if (!most) return fail(std::move(most.error()));
+  visit.body_limit = *most;
+  visit.known = visit.known || *most > kStrangersBody;
+  return {};
+}
+
+asio::awaitable<void> Router::ask(Visit* visit, Request* request) const {
+  const Route& route = *visit->route;
+  Result<> allowed;
+  std::exception_ptr failure;
+  try {
+    if (filter_) allowed = co_await filter_(*request, route);
+    allowed = let_in(*visit, *request, std::move(allowed));
+  } catch (...) { failure = std::current_exception(); }
+  if (failure) allowed = fail(from_exception(failure));
+  if (allowed) {
+    visit->admitted = std::chrono::steady_clock::now();
+    co_return;
+  }
+  visit->refused = refuse(route, request->trace_id, std::move(allowed.error()));
+  for (auto& [name, value] : visit->fields) visit->refused->headers.add(std::move(name), std::move(value));
+}
+
+asio::awaitable<void> Router::admit(Visit* visit, Request* request) const {
+  if (visit->refused) co_return;
+  if (visit->route == nullptr) {
+    visit->refused = unrouted(visit->allowed, *request);
+  } else if (visit->route->body_first) {
+    visit->body_limit = std::min(visit->route->body_limit, kStrangersBody);
+  } else {
+    auto work = ask(visit, request);
+    co_await run_on(home_, std::move(work));
+  }
+}
+
+asio::awaitable<Response> Router::finish(Visit* visit, Request request) const {
+  const Route* const route = visit->route;
   const std::string trace_id = request.trace_id;
   const std::string method = request.method;
   const bool readable = method == "GET" || method == "HEAD";
   Response response;
-  std::optional<Response> refused;
-  if (route != nullptr && guard_) refused = guard_(request, *route);
-  if (route == nullptr) {
-    response = unrouted(allowed, request);
-  } else if (refused) {
-    response = std::move(*refused);
+  if (visit->refused) {
+    response = std::move(*visit->refused);
+  } else if (route == nullptr) {
+    response = unrouted(visit->allowed, request);
   } else {
-    auto work = handle(*route, std::move(request));
+    auto work = handle(visit, &request);
     response = co_await run_on(home_, std::move(work));
   }
   response.headers.set("X-Trace-Id", trace_id);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - visit->began;
   if (route != nullptr) {
     index_->metrics[static_cast<std::size_t>(route - routes_.data())]->count(response.status, took.count());
   } else if (readable) {
@@ -281,32 +343,46 @@ asio::awaitable<Response> Router::run(const Route* route, std::vector<std::strin
   co_return response;
 }
 
-asio::awaitable<Response> Router::handle(const Route& route, Request request) const {
-  const std::string trace_id = request.trace_id;
-  std::vector<Headers::Field> fields;
+/// After a body that was long in coming: who sent it may be nobody any more.
+asio::awaitable<Result<>> Router::still_allowed(const Visit* visit) const {
+  if (!watch_ || !visit->principal.has_value()) co_return Result<>{};
+  Response nothing;
+  auto kept = co_await watch_(visit->principal, nothing);
+  co_return kept;
+}
+
+asio::awaitable<Response> Router::handle(Visit* visit, Request* request) const {
+  using std::chrono::steady_clock;
+  constexpr std::chrono::seconds kLong{1};
+  const Route& route = *visit->route;
+  const std::string trace_id = request->trace_id;
   Response response;
   std::exception_ptr failure;
   try {
     Result<> allowed;
-    if (filter_) allowed = co_await filter_(request, route);
-    fields = std::move(request.answer_fields);
+    if (visit->admitted == steady_clock::time_point{}) {
+      if (filter_) allowed = co_await filter_(*request, route);
+      allowed = let_in(*visit, *request, std::move(allowed));
+    } else if (steady_clock::now() - visit->admitted > kLong) {
+      allowed = co_await still_allowed(visit);
+    }
+    if (allowed && request->body.size() > visit->body_limit) allowed = too_large(visit->body_limit);
     if (!allowed) {
       response = refuse(route, trace_id, std::move(allowed.error()));
     } else {
-      const auto principal = watch_ ? request.principal : std::any();
-      const auto began = std::chrono::steady_clock::now();
-      Result<Response> result = co_await route.handler(std::move(request));
-      if (watch_ && result && principal.has_value()) {
-        const bool long_run = std::chrono::steady_clock::now() - began > std::chrono::seconds{1};
+      const auto began = steady_clock::now();
+      Result<Response> result = co_await route.handler(std::move(*request));
+      if (watch_ && result && visit->principal.has_value()) {
+        const bool long_run = steady_clock::now() - began > kLong;
         Result<> kept;
-        if (long_run || result->stream || result->websocket) kept = co_await watch_(principal, *result);
+        if (long_run || result->stream || result->websocket) kept = co_await watch_(visit->principal, *result);
         if (!kept) result = fail(std::move(kept.error()));
       }
       response = result ? std::move(*result) : refuse(route, trace_id, std::move(result.error()));
     }
   } catch (...) { failure = std::current_exception(); }
   if (failure) response = refuse(route, trace_id, from_exception(failure));
-  for (auto& [name, value] : fields) response.headers.add(std::move(name), std::move(value));
+  for (auto& [name, value] : visit->fields) response.headers.add(std::move(name), std::move(value));
   co_return response;
 }
 

@@ -9,14 +9,18 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <unordered_set>
+#include <utility>
 
 #include "base/gate.h"
 #include "base/run_on.h"
 #include "net/connection.h"
+#include "net/descriptors.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -27,6 +31,12 @@ using asio::ip::tcp;
 using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+/// What the kernel may keep for a connection in either direction, whatever it would choose by itself.
+constexpr int kKernelBuffer = 128 * 1024;
+/// How many may be told at a time that there is no room for them; more are closed without a word.
+constexpr std::size_t kMostToldSo = 64;
+constexpr std::chrono::milliseconds kPause{100};  ///< of accepting, when something has run out
+constexpr std::chrono::minutes kTellEvery{1};
 
 std::unexpected<Error> invalid_address(const std::string& listen) {
   return fail(Code::kInvalid, "invalid-address",
@@ -58,8 +68,22 @@ std::string text_of(tcp::endpoint endpoint) {
   return address.to_string();
 }
 
+metrics::Counter turned_away(const char* why) {
+  return metrics::counter("tiltyard_http_turned_away_total",
+                          "Connections of the API that were not served: the address has its share, all places are "
+                          "taken, or no more descriptors are to be used for them",
+                          {{"why", why}});
+}
+
 const metrics::Gauge& open_connections() {
   static const auto gauge = metrics::gauge("tiltyard_http_connections", "Open HTTP connections of the API");
+  return gauge;
+}
+
+const metrics::Gauge& buffered_bytes() {
+  static const auto gauge =
+      metrics::gauge("tiltyard_http_buffered_bytes",
+                     "Bytes of requests, answers and messages under way, beyond a piece of 16 KiB each");
   return gauge;
 }
 
@@ -77,13 +101,18 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   };
 
   State(net::Loops& all_loops, const Router& router, ServerOptions options)
-      : loops(all_loops), shared(std::make_shared<ServerShared>(router, std::move(options))) {}
+      : loops(all_loops), shared(std::make_shared<ServerShared>(router, std::move(options))) {
+    for (const auto* counter : {&full, &over_share, &short_of_descriptors}) counter->add(0);
+  }
 
   Result<> listen();
   error_code open(Part& part, tcp::endpoint at, bool shared_port);
   static asio::awaitable<void> accept(std::shared_ptr<State> self, Part* part);
-  static asio::awaitable<void> serve(std::shared_ptr<State> self, Part* part, std::shared_ptr<Connection> connection,
-                                     bool welcome);
+  static asio::awaitable<void> accept_some(std::shared_ptr<State> self, Part* part);
+  void take_up(Part* part, tcp::socket socket);
+  bool out_of_descriptors(int descriptor);
+  static asio::awaitable<void> serve(std::shared_ptr<State> self, Part* part, std::shared_ptr<Connection> connection);
+  void sweep_once(Part& part);
   static asio::awaitable<void> sweep(std::shared_ptr<State> self, Part* part);
   static asio::awaitable<void> drain(std::shared_ptr<State> self, Part* part);
   static asio::awaitable<void> cut(std::shared_ptr<State> self, Part* part);
@@ -93,6 +122,10 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   std::vector<std::unique_ptr<Part>> parts;
   Gate gate{"http"};
   std::uint16_t port = 0;
+  std::atomic<std::size_t> told_so{0};                     ///< connections that are being turned away
+  std::atomic<std::chrono::steady_clock::rep> told_at{0};  ///< that descriptors are short
+  const metrics::Counter full = turned_away("full"), over_share = turned_away("address"),
+                         short_of_descriptors = turned_away("descriptors");
 };
 
 error_code Server::State::open(Part& part, tcp::endpoint at, bool shared_port) {
@@ -101,6 +134,8 @@ error_code Server::State::open(Part& part, tcp::endpoint at, bool shared_port) {
   if (error) return error;
   part.acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (shared_port) part.acceptor.set_option(ReusePort(true), error);
+  part.acceptor.set_option(asio::socket_base::send_buffer_size(kKernelBuffer), error);
+  part.acceptor.set_option(asio::socket_base::receive_buffer_size(kKernelBuffer), error);
   part.acceptor.bind(at, error);
   if (!error && shared_port) part.acceptor.listen(1024, error);
   return error;
@@ -134,63 +169,129 @@ Result<> Server::State::listen() {
   return {};
 }
 
+/// Whatever runs out, memory too: those that are there go on, new ones wait in the kernel's queue meanwhile, and
+/// accepting goes on.
 asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self, Part* part) {
+  bool failed = false;
   while (!self->shared->draining) {
-    auto [error, socket] = co_await part->acceptor.async_accept(kTuple);
-    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-    if (error) {
-      // Out of descriptors or memory: those that are there go on, and new ones wait in the kernel's queue meanwhile.
-      log::warn("http", "cannot accept a connection", {{"error", error.message()}});
-      asio::steady_timer pause(part->executor, std::chrono::milliseconds(100));
-      co_await pause.async_wait(asio::use_awaitable);
-      continue;
-    }
-    error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
-    const auto remote = socket.remote_endpoint(ignored);
-    if (ignored) continue;
-    const std::size_t open = self->shared->connections.fetch_add(1) + 1;
-    open_connections().set(static_cast<double>(open));
-    const std::size_t limit = self->shared->options.max_connections;
-    if (open > limit + limit / 10 + 16) {
-      // Too many even to be told so.
-      self->shared->connections.fetch_sub(1);
-      continue;
-    }
-    auto connection = std::make_shared<Connection>(self->shared, Transport::Socket(std::move(socket)), text_of(remote));
-    auto work = serve(self, part, std::move(connection), open <= limit);
-    self->gate.spawn(part->executor, "connection", std::move(work));
+    try {
+      if (std::exchange(failed, false)) log::warn("http", "connections could not be accepted for a moment");
+      co_await accept_some(self, part);
+      if (!part->acceptor.is_open()) co_return;
+      asio::steady_timer pause(part->executor);
+      do {
+        pause.expires_after(kPause);
+        co_await pause.async_wait(asio::use_awaitable);
+      } while (net::short_of_descriptors(net::Door::kPage));
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted) co_return;
+      failed = true;
+    } catch (const std::exception&) { failed = true; }
   }
 }
 
+/// Completes when it is better to pause, or for good when the acceptor is closed.
+asio::awaitable<void> Server::State::accept_some(std::shared_ptr<State> self, Part* part) {
+  while (!self->shared->draining) {
+    auto [error, socket] = co_await part->acceptor.async_accept(kTuple);
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
+      error_code ignored;
+      part->acceptor.close(ignored);
+      co_return;
+    }
+    if (error) {
+      self->out_of_descriptors(std::numeric_limits<int>::max());
+      co_return;
+    }
+    if (self->out_of_descriptors(socket.native_handle())) co_return;
+    self->take_up(part, std::move(socket));
+  }
+}
+
+/// True when this one is among those that are kept back.
+bool Server::State::out_of_descriptors(int descriptor) {
+  if (!net::kept_back(descriptor, net::Door::kPage)) return false;
+  short_of_descriptors.add();
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  auto last = told_at.load();
+  if (last != 0 && now - std::chrono::steady_clock::duration(last) < kTellEvery) return true;
+  if (!told_at.compare_exchange_strong(last, now.count())) return true;
+  log::warn("http", "nearly all descriptors are in use; connections wait until some are free",
+            {{"kept_back", std::to_string(net::reserve(net::Door::kPage))}});
+  if (shared->options.out_of_descriptors) shared->options.out_of_descriptors();
+  return true;
+}
+
+void Server::State::take_up(Part* part, tcp::socket socket) {
+  error_code ignored;
+  socket.set_option(tcp::no_delay(true), ignored);
+  const auto remote = socket.remote_endpoint(ignored);
+  if (ignored) return;
+  const auto& callers = shared->router.callers();
+  Peer peer;
+  peer.address = text_of(remote);
+  peer.holder = net::holder_of(remote.address());
+  peer.speaks_for_many = callers.proxy && callers.proxy(remote.address());
+  peer.place = peer.speaks_for_many ? shared->places.take_for_many() : shared->places.take(peer.holder);
+  if (!peer.place) {
+    (shared->places.full() ? full : over_share).add();
+    if (told_so.load() >= kMostToldSo) return;
+  }
+  auto connection = std::make_shared<Connection>(shared, Transport::Socket(std::move(socket)), std::move(peer));
+  auto work = serve(shared_from_this(), part, std::move(connection));
+  gate.spawn(part->executor, "connection", std::move(work));
+}
+
 asio::awaitable<void> Server::State::serve(std::shared_ptr<State> self, Part* part,
-                                           std::shared_ptr<Connection> connection, bool welcome) {
+                                           std::shared_ptr<Connection> connection) {
   struct Entry {
     State& state;
     Part& part;
     Connection& connection;
-    Entry(State& s, Part& p, Connection& c) : state(s), part(p), connection(c) { part.connections.insert(&connection); }
+    Entry(State& s, Part& p, Connection& c) : state(s), part(p), connection(c) {
+      part.connections.insert(&connection);
+      count(1);
+    }
     ~Entry() {
       part.connections.erase(&connection);
-      open_connections().set(static_cast<double>(state.shared->connections.fetch_sub(1) - 1));
+      count(-1);
+    }
+    void count(int by) {
+      const auto open =
+          state.shared->connections.fetch_add(static_cast<std::size_t>(by)) + static_cast<std::size_t>(by);
+      open_connections().set(static_cast<double>(open));
+      if (!connection.welcome()) state.told_so.fetch_add(static_cast<std::size_t>(by));
     }
   };
   const Entry entry(*self, *part, *connection);
-  auto work = welcome ? connection->run() : connection->turn_away();
+  auto work = connection->welcome() ? connection->run() : connection->turn_away();
   co_await asio::co_spawn(part->executor, std::move(work),
                           asio::bind_cancellation_slot(connection->cancel_slot(), asio::use_awaitable));
+}
+
+void Server::State::sweep_once(Part& part) {
+  const auto now = std::chrono::steady_clock::now();
+  const Pressure pressure{shared->places.load(), shared->budget->load()};
+  buffered_bytes().set(static_cast<double>(shared->budget->used()));
+  // What a sweep does only posts completions, so nobody leaves the set meanwhile.
+  for (Connection* connection : part.connections) connection->sweep(now, pressure);
 }
 
 asio::awaitable<void> Server::State::sweep(std::shared_ptr<State> self, Part* part) {
   const ServerOptions& options = self->shared->options;
   const auto shortest = std::min({options.head_timeout, options.body_timeout, options.idle_timeout});
   const auto period = std::clamp(shortest / 8, std::chrono::milliseconds(10), std::chrono::milliseconds(500));
+  bool failed = false;
   while (true) {
-    part->tick.expires_after(period);
-    co_await part->tick.async_wait(asio::use_awaitable);
-    const auto now = std::chrono::steady_clock::now();
-    // What a sweep does only posts completions, so nobody leaves the set meanwhile.
-    for (Connection* connection : part->connections) connection->sweep(now);
+    try {
+      if (std::exchange(failed, false)) log::warn("http", "connections could not be looked through");
+      part->tick.expires_after(period);
+      co_await part->tick.async_wait(asio::use_awaitable);
+      self->sweep_once(*part);
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted) co_return;
+      failed = true;
+    } catch (const std::exception&) { failed = true; }
   }
 }
 

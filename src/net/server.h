@@ -1,10 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
+#include "net/budget.h"
 #include "net/loops.h"
 #include "net/router.h"
 
@@ -13,11 +15,18 @@ namespace tiltyard::http {
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  ///< address:port, [v6]:port
   std::chrono::milliseconds head_timeout{10'000};
-  std::chrono::milliseconds body_timeout{30'000};
-  std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds body_timeout{10'000};  ///< and the time that its bytes need at the least rate
+  std::chrono::milliseconds idle_timeout{75'000};  ///< less as room gets short
+  std::chrono::milliseconds write_timeout{30'000};
   std::size_t head_limit = 16 * 1024;    ///< bytes of request line and fields
   std::size_t max_connections = 10'000;  ///< over it, new ones are answered 503 and closed
+  /// Of one client address; over it they are answered 429. Behind a proxy: its requests under way.
+  std::size_t connections_per_address = 1'250;
+  std::shared_ptr<net::Budget> budget;   ///< of what connections hold in memory; null: one of their own
   std::string tls_certificate, tls_key;  ///< PEM files; both empty: plain HTTP
+  /// Told, on one of the net loops and at most once a minute, that connections wait because no more descriptors are to
+  /// be used for them.
+  std::function<void()> out_of_descriptors;
 };
 
 /// Serves a Router over HTTP/1.1 (keep-alive, pipelining in order, Expect: 100-continue, HEAD, WebSocket upgrade). One

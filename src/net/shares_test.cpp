@@ -84,6 +84,7 @@ TEST(R10_6, DescriptorsAreKeptBackForTheRest) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   const int most = static_cast<int>(limit.rlim_cur);
+  EXPECT_FALSE(short_of_descriptors(Door::kPage));
   EXPECT_FALSE(kept_back(20, Door::kPage));
   EXPECT_FALSE(kept_back(20, Door::kGateway));
   EXPECT_TRUE(kept_back(most - 1, Door::kPage));

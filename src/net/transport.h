@@ -14,6 +14,7 @@
 #include <tuple>
 
 #include "base/result.h"
+#include "net/budget.h"
 
 struct iovec;
 
@@ -100,6 +101,8 @@ class Transport {
   /// Whether somebody other than the connection that accepted it looks after it now; see take_frames().
   bool taken() const { return taken_; }
   void take() { taken_ = true; }
+  /// What is held in memory of what has come and what is to go. Counts nothing unless somebody gives it a budget.
+  net::Claim& claim() { return claim_; }
 
  private:
   struct Tls;
@@ -108,6 +111,7 @@ class Transport {
   Socket socket_;
   std::unique_ptr<Tls> tls_;
   std::string unread_;
+  net::Claim claim_;
   bool taken_ = false;
 };
 

@@ -37,8 +37,15 @@ std::string name_in(const http::Request& request) {
 
 Door::Door(const house::Routes& routes, const identity::Service& identity, limits::Service& limits)
     : routes_(routes), identity_(identity), limits_(limits) {
-  for (std::size_t i = 0; i < routes.all().size(); ++i)
-    routes.router().set_limits(i, limits_of(limits, routes.all()[i]));
+  for (std::size_t i = 0; i < routes.all().size(); ++i) {
+    auto names = limits_of(limits, routes.all()[i]);
+    // The name stands in the body, and so the body is read first.
+    const bool by_name = std::ranges::any_of(names, [&](std::string_view name) {
+      const auto place = limits.find(name);
+      return place && limits.limiters()[*place].key == limits::Key::kName;
+    });
+    routes.router().set_limits(i, std::move(names), by_name);
+  }
   limits.bind(routes.router());
 }
 
