@@ -69,7 +69,7 @@ def resident(pid):
 def idle_memory():
     """What 10,000 signed-in, silent WebSocket connections add to the whole server's memory, in MB."""
     folder = tempfile.mkdtemp()
-    server = Server(folder, {**templates.FAKE, "realtime": {"connections_per_user": IDLE + 100, "max_connections": IDLE + 100}, "rates": {"factor": 10_000}})
+    server = Server(folder, {**templates.FAKE, "realtime": {"connections_per_user": IDLE + 100, "max_connections": IDLE + 100, "connections_per_address": IDLE + 100}, "rates": {"factor": 10_000}})
     held = []
     try:
         server.start()

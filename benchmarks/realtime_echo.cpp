@@ -66,7 +66,7 @@ class Echo final : public socket_io::Namespace {
   Audience everybody_;
 };
 
-asio::awaitable<Result<Opaque>> welcome(http::Request) { co_return Opaque(); }
+asio::awaitable<Result<engine_io::Greeting>> welcome(http::Request) { co_return engine_io::Greeting{}; }
 
 asio::awaitable<void> run(net::Loops& loops, int argc, char** argv) {
   const auto number = [&](int place, int standard) { return argc > place ? std::atoi(argv[place]) : standard; };
@@ -81,6 +81,8 @@ asio::awaitable<void> run(net::Loops& loops, int argc, char** argv) {
   lower.ping_timeout = std::chrono::milliseconds(number(3, 200));
   lower.origins = {"*"};
   lower.backlog = 16 * 1024 * 1024;
+  lower.max_sessions = lower.sessions_per_address = 100'000;
+  lower.packets_per_second = 1'000'000;
   engine_io::Server engine(loops.home(), lower, welcome, [&sockets](ChannelRef channel, engine_io::Opening opening) {
     return sockets.accept(std::move(channel), std::move(opening.greeting));
   });
@@ -92,6 +94,7 @@ asio::awaitable<void> run(net::Loops& loops, int argc, char** argv) {
     ChannelRef channel;
   };
   engine_io::Server mirror(loops.home(), lower, welcome, [](ChannelRef channel, engine_io::Opening) {
+    channel->trust();
     return std::make_shared<Mirror>(std::move(channel));
   });
   http::Router router(loops.home());
@@ -100,7 +103,7 @@ asio::awaitable<void> run(net::Loops& loops, int argc, char** argv) {
   mirror.add_routes(routes, "/engine.io/");
   http::ServerOptions options;
   options.listen = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "3000");
-  options.max_connections = 100'000;
+  options.max_connections = options.connections_per_address = 100'000;
   http::Server server(loops, router, options);
   if (auto started = server.start(); !started) {
     std::fprintf(stderr, "%s\n", started.error().message.c_str());

@@ -59,6 +59,7 @@ Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
   options_.prefix = ground.shared.prefix;
   options_.redis = ground.shared.url;
+  options_.budget = ground.budget;
   service_ = std::make_unique<Service>(options_, Parts{ground.home, ground.store, ground.bus, identity_.service(),
                                                        ground.limits, ground.clock, ground.kinds});
   return {};

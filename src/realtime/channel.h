@@ -60,6 +60,9 @@ class Channel {
   virtual void send(ParcelRef parcel) = 0;
   /// As `send`; where a socket carries it, what is sent after it leaves a moment later (FrameSocket::send_alone).
   virtual void send_alone(ParcelRef parcel) = 0;
+  /// Who is behind it has shown who they are: from here on they may send as much as there is room for, and no longer
+  /// count among those of whom nothing is known.
+  virtual void trust() = 0;
   /// Ends it: `reason` is for the log and for on_closed, which is called before this returns.
   virtual void close(std::string_view reason) = 0;
   virtual bool closed() const = 0;

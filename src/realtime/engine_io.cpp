@@ -2,6 +2,7 @@
 #include "realtime/engine_io.h"
 
 #include <fmt/format.h>
+#include <boost/asio/ip/address.hpp>
 
 #include <algorithm>
 
@@ -58,8 +59,8 @@ std::string Server::State::open_packet(const std::string& id, bool may_upgrade) 
                      options.max_payload);
 }
 
-SessionRef Server::State::open(Opening opening) {
-  auto session = std::make_shared<Session>(shared_from_this(), random_hex(16));
+SessionRef Server::State::open(Opening opening, Admission admission) {
+  auto session = std::make_shared<Session>(shared_from_this(), random_hex(16), std::move(admission));
   sessions.emplace(session->id(), session);
   session->set_user(accept(session, std::move(opening)));
   return session;
@@ -76,7 +77,8 @@ std::optional<SessionRef> named_session(const Server::State& state, const Reques
 }
 
 asio::awaitable<void> carry(StatePtr state, SessionRef session, std::shared_ptr<http::WebSocket> socket) {
-  const http::FrameLimits limits{state->options.max_payload, state->options.backlog};
+  // More when it has become the session's own, and whose the session is is known.
+  const http::FrameLimits limits{state->options.strangers_payload, state->options.backlog};
   auto frames = co_await http::take_frames(std::move(socket), limits);
   if (frames) connect_socket(state->home, std::move(session), std::move(frames));
 }
@@ -89,18 +91,34 @@ Response socket_answer(StatePtr state, SessionRef session) {
   return response;
 }
 
+/// An address that cannot be read is everybody's whose cannot be.
+net::Holder holder_at(const std::string& address) {
+  boost::system::error_code error;
+  const auto read = asio::ip::make_address(address, error);
+  return error ? net::holder_of(std::string_view("unknown")) : net::holder_of(read);
+}
+
+std::unexpected<Error> no_room(const net::Shares& places) {
+  if (places.full())
+    return fail(Code::kUnavailable, "too-many-connections", "The server has no room for another real-time connection.");
+  return fail(Code::kLimited, "too-many-connections",
+              "Too many real-time connections of this address are open; sign in, or close some.");
+}
+
 asio::awaitable<Result<Response>> open_session(StatePtr state, Request request, bool with_socket) {
   if (state->closed) co_return fail(Code::kUnavailable, "shutting-down", "The server is shutting down.");
-  if (state->sessions.size() >= state->options.max_sessions) {
-    co_return fail(Code::kUnavailable, "too-many-connections",
-                   "The server has no room for another real-time connection.");
-  }
+  Admission admission;
+  admission.address = holder_at(request.client_address);
+  admission.place = state->places.take(admission.address);
+  if (!admission.place) co_return no_room(state->places);
   Opening opening;
   opening.address = request.client_address;
   auto who = co_await state->greet(std::move(request));
   if (!who) co_return fail(std::move(who.error()));
-  opening.greeting = std::move(*who);
-  auto session = state->open(std::move(opening));
+  if (!who->known) admission.stranger = state->strangers.take(admission.address);
+  if (!who->known && !admission.stranger) co_return no_room(state->strangers);
+  opening.greeting = std::move(who->opaque);
+  auto session = state->open(std::move(opening), std::move(admission));
   if (with_socket) {
     session->expect_socket();
     co_return socket_answer(state, std::move(session));
@@ -173,13 +191,17 @@ Server::Server(asio::any_io_executor home, Options options, Greet greet, Accept 
 Server::~Server() { close(); }
 
 void Server::add_routes(house::Routes& routes, const std::string& path) {
-  const auto add = [&](std::string method, Answer answer, std::size_t body_limit) {
+  const auto add = [&](std::string method, Answer answer, house::Body body) {
     auto handler = [state = state_, answer](Request request) { return checked(state, std::move(request), answer); };
-    routes.add(std::move(method), path, {house::Access::kOpen}, {"realtime-open"}, std::move(handler), body_limit);
+    routes.add(std::move(method), path, {house::Access::kOpen}, {"realtime-open"}, std::move(handler), std::move(body));
+  };
+  const auto takes = [state = state_](const Request& request) -> Result<std::size_t> {
+    const auto named = named_session(*state, request);
+    return named && *named ? (*named)->may_send() : state->options.strangers_payload;
   };
   add("GET", get, 0);
-  add("POST", post, state_->options.max_payload);
-  add("PUT", put, state_->options.max_payload);
+  add("POST", post, {state_->options.max_payload, takes});
+  add("PUT", put, state_->options.strangers_payload);
   add("OPTIONS", preflight, 0);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "house/routes.h"
+#include "net/budget.h"
 #include "realtime/channel.h"
 
 /// Engine.IO 4: sessions over long polling and WebSocket (socketio/socket.io, docs/engine.io-protocol/v4-current.md).
@@ -23,10 +24,25 @@ struct Options {
   std::chrono::milliseconds ping_timeout{20'000};
   std::chrono::milliseconds upgrade_timeout{10'000};  ///< from the probe to the upgrade
   std::size_t max_payload = 1'000'000;                ///< bytes of one message or one polling request
-  std::size_t backlog = 1'048'576;                    ///< bytes that may wait for one client
+  /// The same for a client that has not shown who it is: enough for a token.
+  std::size_t strangers_payload = 4'096;
+  /// What a client may say from one sign of life to the next, in the long run; what is more ends it. A stranger has
+  /// nothing to say but who it is.
+  std::size_t packets_per_second = 500;
+  std::size_t strangers_packets = 64;
+  std::size_t backlog = 1'048'576;  ///< bytes that may wait for one client
   std::size_t max_sessions = 20'000;
+  /// Of one client address. A quarter of it, and half of all, for clients that have not shown who they are.
+  std::size_t sessions_per_address = 5'000;
+  std::shared_ptr<net::Budget> budget;  ///< of what waits for polls; null: it is not counted
   /// Origins of pages that may connect beside our own ("https://ctf.example"); "*": any.
   std::vector<std::string> origins;
+};
+
+/// What is found out of who opens a session.
+struct Greeting {
+  Opaque opaque;
+  bool known = false;  ///< it is somebody who may come in
 };
 
 /// Who opens a session.
@@ -38,7 +54,7 @@ struct Opening {
 class Server {
  public:
   /// Looks at the request that opens a session; an error refuses it.
-  using Greet = std::function<asio::awaitable<Result<Opaque>>(http::Request)>;
+  using Greet = std::function<asio::awaitable<Result<Greeting>>(http::Request)>;
   /// Gets each new session, whose messages go to what is returned.
   using Accept = std::function<std::shared_ptr<ChannelUser>(ChannelRef, Opening)>;
 

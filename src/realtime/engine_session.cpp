@@ -3,6 +3,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
+
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -71,24 +73,55 @@ http::Response payload_answer(std::string body) {
 
 /// What only a session that polls needs.
 struct Session::Polling {
-  explicit Polling(const asio::any_io_executor& home) : wake(home) {}
+  Polling(const asio::any_io_executor& home, net::Claim of_waiting) : wake(home), claim(std::move(of_waiting)) {}
   Signal wake;
+  net::Claim claim;     ///< for `waiting`
   std::string waiting;  ///< packets that no poll has taken yet
   std::shared_ptr<http::FrameSocket> probe;
   bool held = false;  ///< a poll waits
   bool probed = false;
+
+  /// All that waits; it is the answer's from here on.
+  std::string take() {
+    claim.release();
+    return std::exchange(waiting, {});
+  }
 };
 
-Session::Session(std::shared_ptr<Server::State> server, std::string id)
-    : server_(std::move(server)), id_(std::move(id)), polling_(std::make_unique<Polling>(server_->home)) {
+Session::Session(std::shared_ptr<Server::State> server, std::string id, Admission admission)
+    : server_(std::move(server)),
+      id_(std::move(id)),
+      polling_(std::make_unique<Polling>(server_->home, net::Claim(server_->options.budget, admission.address))),
+      admission_(std::move(admission)) {
   open_sessions().add(1);
   await_ping();
 }
 
 Session::~Session() { open_sessions().add(-1); }
 
+std::size_t Session::may_send() const {
+  return trusted_ ? server_->options.max_payload : server_->options.strangers_payload;
+}
+
+void Session::trust() {
+  trusted_ = true;
+  packets_ = 0;
+  admission_.stranger.reset();
+  if (wire_) allow(wire_, may_send());
+}
+
+/// Every packet is a call on the home loop, whatever is in it.
+bool Session::floods() {
+  const auto interval = std::max(std::chrono::milliseconds(1000), server_->options.ping_interval);
+  const std::size_t most = trusted_
+                               ? server_->options.packets_per_second * static_cast<std::size_t>(interval.count()) / 1000
+                               : server_->options.strangers_packets;
+  return ++packets_ > most;
+}
+
 void Session::await_ping() {
   ponging_ = false;
+  if (trusted_) packets_ = 0;
   server_->heartbeat.set(*this, server_->options.ping_interval);
 }
 
@@ -125,7 +158,9 @@ void Session::send_control(std::string packet) {
 /// For the next poll.
 void Session::buffer(std::string payload) {
   auto& waiting = polling_->waiting;
-  if (waiting.size() > server_->options.backlog) return end("slow", PacketType::kClose);
+  const std::size_t grown = waiting.size() + payload.size();
+  if (waiting.size() > server_->options.backlog || !polling_->claim.cover(grown))
+    return end("slow", PacketType::kClose);
   if (!waiting.empty()) waiting.push_back(kSeparator);
   waiting += payload;
   flush_poll();
@@ -149,8 +184,12 @@ asio::awaitable<http::Response> Session::poll() {
     explicit Hold(Session& s) : session(s) { session.polling_->held = true; }
     ~Hold() {
       if (session.polling_) session.polling_->held = false;
-      // Cancelled: the client has gone while we held its request.
-      if (!answered) session.end("poll given up", PacketType::kClose);
+      if (answered) return;
+      // Cancelled: the client has gone while we held its request. Nothing may be thrown here; a session whose end fails
+      // for want of memory ends when its client does not answer.
+      try {
+        session.end("poll given up", PacketType::kClose);
+      } catch (const std::exception&) { session.ponging_ = true; }
     }
   } hold(*this);
   // Who is about to go over to a socket is not kept waiting.
@@ -158,14 +197,14 @@ asio::awaitable<http::Response> Session::poll() {
   while (!closed_ && polling_ && polling_->waiting.empty()) co_await polling_->wake.wait();
   hold.answered = true;
   if (!polling_) co_return payload_answer(std::string(1, static_cast<char>(PacketType::kNoop)));
-  co_return payload_answer(std::exchange(polling_->waiting, {}));
+  co_return payload_answer(polling_->take());
 }
 
 http::Response Session::last_words() {
   const auto self = shared_from_this();
   server_->heartbeat.clear(*this);
   server_->farewells.erase(id_);
-  return payload_answer(std::exchange(polling_->waiting, {}));
+  return payload_answer(polling_->take());
 }
 
 http::Response Session::take_payload(std::string_view body) {
@@ -182,6 +221,7 @@ http::Response Session::take_payload(std::string_view body) {
 }
 
 void Session::take(Packet packet) {
+  if (floods()) return end("flood", PacketType::kClose);
   switch (packet.type) {
     case PacketType::kMessage:
       if (user_) user_->on_message({packet.binary, std::move(packet.data)});
@@ -249,6 +289,7 @@ void Session::take_from_probe(const std::shared_ptr<FrameSocket>& socket, std::s
 void Session::upgrade(std::shared_ptr<FrameSocket> socket) {
   const auto polling = std::exchange(polling_, nullptr);
   wire_ = std::move(socket);
+  if (trusted_) allow(wire_, may_send());
   Audience::forget_ways();
   polling->wake.pulse();
   std::string_view rest = polling->waiting;
@@ -310,6 +351,10 @@ void connect_socket(asio::any_io_executor home, SessionRef session, std::shared_
 
 void send_to(const std::shared_ptr<FrameSocket>& socket, SharedBytes frames) {
   asio::post(socket->executor(), [socket, frames = std::move(frames)]() mutable { socket->send(std::move(frames)); });
+}
+
+void allow(const std::shared_ptr<FrameSocket>& socket, std::size_t message) {
+  asio::post(socket->executor(), [socket, message] { socket->allow(message); });
 }
 
 void close_socket(const std::shared_ptr<FrameSocket>& socket, std::uint16_t code, std::string reason) {

@@ -13,6 +13,9 @@ void declare_keys(config::Keys& keys, Options& options) {
              "Pages of other origins that may connect to /socket.io/, with a token: \"https://scores.example\". \"*\": "
              "any. Our own pages always may.")
       .number("max_connections", options.max_connections, 1, 1'000'000, "Connections that may be open at a time.")
+      .number("connections_per_address", options.connections_per_address, 1, 1'000'000,
+              "Connections that one client address may have open, an IPv6 /64 counting as one. Of these a quarter may "
+              "be open before they have shown who they are.")
       .number("connections_per_user", options.connections_per_user, 1, 1'000'000,
               "Connections that one user may have open.")
       .bytes("backlog", options.backlog, 16 * 1024, 1ULL << 30,

@@ -22,6 +22,8 @@ engine_io::Options engine_options(const Options& from) {
   options.max_payload = from.max_payload;
   options.backlog = from.backlog;
   options.max_sessions = from.max_connections;
+  options.sessions_per_address = from.connections_per_address;
+  options.budget = from.budget;
   options.origins = from.origins;
   return options;
 }
@@ -46,15 +48,17 @@ Service::State::State(Options o, Parts p)
       node(random_hex(8)),
       people_changed(parts.home) {}
 
-asio::awaitable<Result<Opaque>> Service::State::greet(http::Request request) {
+asio::awaitable<Result<engine_io::Greeting>> Service::State::greet(http::Request request) {
   auto greeting = std::make_shared<Greeting>();
   greeting->address = request.client_address;
-  if (!request.headers.has("Authorization") && !request.headers.has("Cookie")) co_return Opaque(std::move(greeting));
+  if (!request.headers.has("Authorization") && !request.headers.has("Cookie"))
+    co_return engine_io::Greeting{std::move(greeting), false};
   auto who = co_await identify(std::move(request));
   // A cookie of a session that has ended is no reason to refuse a token that comes later; what is wrong is told then.
   if (!who && who.error().code != Code::kUnauthenticated) co_return fail(std::move(who.error()));
   if (who) greeting->who = std::move(*who);
-  co_return Opaque(std::move(greeting));
+  const bool known = greeting->who != nullptr;
+  co_return engine_io::Greeting{std::move(greeting), known};
 }
 
 asio::awaitable<Result<Who>> Service::State::identify(http::Request request) {
@@ -117,7 +121,7 @@ Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(
   auto& state = *state_;
   state.sockets = std::make_unique<socket_io::Server>(parts.home, socket_io::Options{});
   state.sockets->add("/", state);
-  auto greet = [weak = std::weak_ptr(state_)](http::Request request) -> asio::awaitable<Result<Opaque>> {
+  auto greet = [weak = std::weak_ptr(state_)](http::Request request) -> asio::awaitable<Result<engine_io::Greeting>> {
     const auto alive = weak.lock();
     return alive->greet(std::move(request));
   };

@@ -17,6 +17,7 @@
 #include "house/routes.h"
 #include "identity/identity.h"
 #include "limits/limits.h"
+#include "net/budget.h"
 #include "store/store.h"
 
 namespace tiltyard::config {
@@ -75,12 +76,14 @@ struct Options {
   std::size_t max_payload = 1'000'000;  ///< bytes of a message or a polling request
   std::size_t backlog = 1'048'576;      ///< bytes that may wait for one client
   std::size_t max_connections = 20'000;
+  std::size_t connections_per_address = 5'000;
   std::size_t connections_per_user = 64;
   std::size_t rooms_per_connection = 64;
-  std::size_t history = 500;         ///< messages kept of a room of people
-  std::vector<std::string> origins;  ///< of pages that may connect beside our own
-  std::string prefix = "tiltyard";   ///< of channels in Redis
-  Secret redis;                      ///< URL; empty: there is one node only
+  std::size_t history = 500;            ///< messages kept of a room of people
+  std::vector<std::string> origins;     ///< of pages that may connect beside our own
+  std::shared_ptr<net::Budget> budget;  ///< of what waits for polls
+  std::string prefix = "tiltyard";      ///< of channels in Redis
+  Secret redis;                         ///< URL; empty: there is one node only
 };
 
 /// Declares the keys of the configuration that fill the options in.

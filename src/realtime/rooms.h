@@ -80,7 +80,7 @@ struct Service::State : socket_io::Namespace, std::enable_shared_from_this<Servi
   State(Options o, Parts p);
 
   // realtime.cpp: who is let in
-  asio::awaitable<Result<Opaque>> greet(http::Request request);
+  asio::awaitable<Result<engine_io::Greeting>> greet(http::Request request);
   asio::awaitable<Result<json::object>> admit(socket_io::SocketRef socket, json::object auth) override;
   asio::awaitable<Result<Who>> identify(http::Request request);
   asio::awaitable<Result<Who>> who_is(socket_io::SocketRef socket, const json::object& auth);

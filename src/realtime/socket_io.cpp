@@ -78,12 +78,14 @@ class Client final : public ChannelUser, public Heartbeat::Beating, public std::
   Decoder decoder_;
   std::vector<Place> places_;
   std::vector<Packet> inbox_;
-  bool working_ = false, closed_ = false;
+  std::size_t inbox_bytes_ = 0;  ///< of packets whose turn has not come
+  std::size_t knocks_ = 0;       ///< at namespaces that did not let it in
+  bool working_ = false, closed_ = false, let_in_ = false;
 };
 
 void Client::on_message(Message message) {
   if (closed_) return;
-  switch (decoder_.feed(std::move(message))) {
+  switch (decoder_.feed(std::move(message), let_in_ ? PacketBounds{} : kKnock)) {
     case Decoder::Step::kMore:
       return;
     case Decoder::Step::kBad:
@@ -97,7 +99,10 @@ void Client::on_message(Message message) {
     if (auto* place = place_of(packet.name_space)) answer(*place->socket, std::move(packet));
     return;
   }
-  if (inbox_.size() >= server_->options.inbox) return channel_->close("flood");
+  const auto& options = server_->options;
+  const std::size_t most = let_in_ ? options.inbox : options.knocks + options.namespaces;
+  if (inbox_.size() >= most || inbox_bytes_ + packet.bytes > options.inbox_bytes) return channel_->close("flood");
+  inbox_bytes_ += packet.bytes;
   inbox_.push_back(std::move(packet));
   if (working_) return;
   working_ = true;
@@ -109,6 +114,7 @@ asio::awaitable<void> Client::work(std::shared_ptr<Client> self) {
   while (!self->inbox_.empty() && !self->closed_) {
     auto packets = std::exchange(self->inbox_, {});
     for (auto& packet : packets) {
+      self->inbox_bytes_ -= packet.bytes;
       if (!self->closed_) co_await self->take(std::move(packet));
     }
   }
@@ -137,7 +143,10 @@ asio::awaitable<void> Client::take(Packet packet) {
 
 asio::awaitable<void> Client::connect(Packet packet) {
   const std::string name = packet.name_space;
-  const auto refuse = [&](json::object why) { send(packet_of(PacketType::kConnectError, name, std::move(why))); };
+  const auto refuse = [&](json::object why) {
+    send(packet_of(PacketType::kConnectError, name, std::move(why)));
+    if (!let_in_ && ++knocks_ >= server_->options.knocks) channel_->close("flood");
+  };
   const auto found = server_->namespaces.find(name);
   if (found == server_->namespaces.end() || places_.size() >= server_->options.namespaces)
     co_return refuse({{"message", "Invalid namespace"}});
@@ -156,6 +165,7 @@ asio::awaitable<void> Client::connect(Packet packet) {
   json::object welcome = std::move(*admitted);
   welcome["sid"] = socket->id();
   socket->connected_ = true;
+  if (!std::exchange(let_in_, true)) channel_->trust();
   places_.push_back({socket, found->second});
   // Clients may listen for what they get first only once they have this.
   channel_->send_alone(parcel_of(encode(packet_of(PacketType::kConnect, name, std::move(welcome)))));

@@ -79,6 +79,8 @@ class Namespace {
 struct Options {
   std::chrono::milliseconds connect_timeout{45'000};  ///< for the first namespace
   std::size_t inbox = 10'000;                         ///< packets of a client that may wait for their turn
+  std::size_t inbox_bytes = 2'000'000;                ///< and what they may have been on the wire together
+  std::size_t knocks = 5;                             ///< tries to get in before the connection ends
   std::size_t namespaces = 8;                         ///< that one client may be in
 };
 

@@ -64,10 +64,11 @@ bool data_fits(const Packet& packet, std::size_t attachments) {
 }
 
 /// "<type>[<attachments>-][<namespace>,][<ack>][<JSON>]"
-std::optional<Packet> parse(std::string_view text, std::size_t& attachments) {
+std::optional<Packet> parse(std::string_view text, const PacketBounds& bounds, std::size_t& attachments) {
   if (text.empty() || text.front() < '0' || text.front() > '6') return std::nullopt;
   Packet packet;
   packet.type = static_cast<PacketType>(text.front() - '0');
+  if (bounds.only_connect && packet.type != PacketType::kConnect) return std::nullopt;
   text.remove_prefix(1);
   attachments = 0;
   if (is_binary(packet.type)) {
@@ -90,7 +91,7 @@ std::optional<Packet> parse(std::string_view text, std::size_t& attachments) {
   }
   if (!text.empty()) {
     json::parse_options options;
-    options.max_depth = kDeepestData;
+    options.max_depth = bounds.depth;
     boost::system::error_code error;
     packet.data = json::parse(text, error, {}, options);
     if (error) return std::nullopt;
@@ -118,19 +119,23 @@ ParcelRef encode_event(std::string_view name_space, json::array values) {
   return parcel_of(encode(packet));
 }
 
-Decoder::Step Decoder::feed(Message message) {
+Decoder::Step Decoder::feed(Message message, const PacketBounds& bounds) {
+  const std::size_t bytes = message.data.size() + (missing_ > 0 ? packet_.bytes : 0);
+  if (bytes > bounds.bytes) return Step::kBad;
   if (message.binary) {
     if (missing_ == 0) return Step::kBad;
+    packet_.bytes = bytes;
     packet_.attachments.push_back(std::move(message.data));
     return --missing_ == 0 ? Step::kPacket : Step::kMore;
   }
   if (missing_ > 0) return Step::kBad;
-  auto packet = parse(message.data, missing_);
+  auto packet = parse(message.data, bounds, missing_);
   if (!packet || !data_fits(*packet, missing_)) {
     missing_ = 0;
     return Step::kBad;
   }
   packet_ = std::move(*packet);
+  packet_.bytes = bytes;
   packet_.attachments.reserve(missing_);
   return missing_ == 0 ? Step::kPacket : Step::kMore;
 }
