@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,8 +78,12 @@ class Service {
   std::shared_ptr<const Config> config() const;
   /// Is called whenever another configuration has come into force; empty: nobody is. There is one.
   void on_config(std::function<void()> hook);
-  /// Whether this is the farm's token: what clients and senders show. Constant time.
-  bool token_is(std::string_view text) const;
+  /// Whether one of these texts, which somebody at this address shows, is the farm's token. Constant time; for any
+  /// thread. False for an address that has shown too many wrong ones (`bars`).
+  bool knows(std::span<const std::string_view> shown, std::string_view address) const;
+  bool bars(std::string_view address) const;
+  /// Whether the address may call once more over gRPC.
+  bool may_call(std::string_view address) const;
   /// Whether a request carries it, in `X-Token` or in `Authorization` (bare, or after "Bearer").
   bool carries_token(const http::Request& request) const;
   /// Who a request to a route of the farm is by its `X-Token` or `Authorization`; null when it carries no token of the

@@ -190,6 +190,8 @@ asio::awaitable<Result<Response>> extend_lease(FarmRef farm, Request request) {
 Result<> check_token(const FarmRef& farm, const Request& request) {
   if (auto on = check_on(*farm.state); !on) return on;
   if (farm.service->carries_token(request)) return {};
+  if (farm.service->bars(request.client_address))
+    return fail(Code::kLimited, "rate-limited", "Too many wrong tokens came from this address. Try again in a minute.");
   return fail(Code::kForbidden, "farm-token-wrong",
               "The farm's token is missing or wrong: send it in X-Token or Authorization.");
 }
@@ -208,7 +210,6 @@ asio::awaitable<Result<Response>> legacy_config(FarmRef farm, Request request) {
 
 /// Those clients send the same again after anything but 200, for ever: what is no flag must not make them.
 asio::awaitable<Result<Response>> legacy_post(FarmRef farm, Request request) {
-  if (auto allowed = check_token(farm, request); !allowed) co_return fail(std::move(allowed.error()));
   auto posted = co_await read(farm, &request.body, kLegacyMost);
   if (!posted) co_return fail(std::move(posted.error()));
   const auto& all = posted->flags;
@@ -227,18 +228,27 @@ asio::awaitable<Result<Response>> legacy_post(FarmRef farm, Request request) {
 void Service::add_routes(house::Routes& routes) {
   const FarmRef farm{this, state_};
   const auto add = [&](std::string method, std::string pattern, house::Rights rights, house::Limits limits,
-                       auto handler, std::size_t body_limit = house::kUsualBody) {
+                       auto handler, house::Body body = house::kUsualBody) {
     routes.add(
         std::move(method), std::move(pattern), rights, std::move(limits),
-        [farm, handler](Request request) { return handler(farm, std::move(request)); }, body_limit);
+        [farm, handler](Request request) { return handler(farm, std::move(request)); }, std::move(body));
   };
-  add("POST", "/api/v1/farm/flags", {Access::kAuthor, Scope::kFlags}, {"farm"}, post_flags, kMostPostBytes);
-  add("POST", "/api/v1/farm/flags/text", {Access::kAuthor, Scope::kFlags}, {"farm"}, paste_text, kMostPostBytes);
+  // Nobody's flags are read while there is no farm.
+  const house::Body flags(kMostPostBytes, [farm](const Request&) -> Result<std::size_t> {
+    if (auto on = check_on(*farm.state); !on) return fail(std::move(on.error()));
+    return kMostPostBytes;
+  });
+  const house::Body with_token(kMostPostBytes, [farm](const Request& request) -> Result<std::size_t> {
+    if (auto allowed = check_token(farm, request); !allowed) return fail(std::move(allowed.error()));
+    return kMostPostBytes;
+  });
+  add("POST", "/api/v1/farm/flags", {Access::kAuthor, Scope::kFlags}, {"farm"}, post_flags, flags);
+  add("POST", "/api/v1/farm/flags/text", {Access::kAuthor, Scope::kFlags}, {"farm"}, paste_text, flags);
   add("POST", "/api/v1/farm/lease", {Access::kOperator, Scope::kFlags}, {"farm"}, take_lease);
   add("POST", "/api/v1/farm/lease/{lease}/extend", {Access::kOperator, Scope::kFlags}, {"farm"}, extend_lease);
-  add("POST", "/api/v1/farm/verdicts", {Access::kOperator, Scope::kFlags}, {"farm"}, post_verdicts, kMostPostBytes);
+  add("POST", "/api/v1/farm/verdicts", {Access::kOperator, Scope::kFlags}, {"farm"}, post_verdicts, flags);
   add("GET", "/api/get_config", {Access::kOpen}, {"farm"}, legacy_config);
-  add("POST", "/api/post_flags", {Access::kOpen}, {"farm"}, legacy_post, kMostPostBytes);
+  add("POST", "/api/post_flags", {Access::kOpen}, {"farm"}, legacy_post, with_token);
   add_view_routes(routes, farm);
   add_game_routes(routes, farm);
 }

@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kShortestToken = 16;
+
 /// What changes when a file does: an editor writes into it, or puts another in its place.
 std::string stamp_of(const std::string& path) {
   struct stat info{};
@@ -59,6 +61,11 @@ Result<> write_file(const std::string& path, std::string_view text, mode_t mode)
   return {};
 }
 
+/// Files of before may have one; a new one is not taken.
+bool short_token(const Config& config) {
+  return !config.token.empty() && config.token.reveal().size() < kShortestToken;
+}
+
 void put_in_force(Service::State& state, Config config) {
   // Grows over restarts too: nobody changes a configuration more than once a second for long.
   const auto seconds = static_cast<std::uint64_t>(to_micros(state.parts.clock.now()) / 1'000'000);
@@ -91,6 +98,10 @@ Result<> load_config(Service::State& state) {
     error.message = fmt::format("{}{}: {}", path, line == error.fields.end() ? "" : ":" + line->second, error.message);
     return fail(std::move(error));
   }
+  if (short_token(*config)) {
+    log::warn("farm", "the farm's token is shorter than 16 characters: whoever reaches the farm may guess it",
+              {{"file", path}});
+  }
   put_in_force(state, std::move(*config));
   return {};
 }
@@ -115,6 +126,8 @@ Result<> replace_config(Service::State& state, std::string text, std::optional<s
   }
   auto config = parse_config(fill_blanks(text, state.config->text));
   if (!config) return fail(std::move(config.error()));
+  if (short_token(*config) && !config->token.equals(state.config->token.reveal()))
+    return fail(Code::kInvalid, reason::kConfigInvalid, "token must be at least 16 characters long.");
   struct stat info{};
   const bool there = ::stat(state.options.config_file.c_str(), &info) == 0;
   if (auto written = write_file(state.options.config_file, config->text, there ? info.st_mode & 0777 : 0600); !written)

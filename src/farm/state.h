@@ -15,6 +15,7 @@
 #include "farm/journal.h"
 #include "farm/rate.h"
 #include "farm/time.h"
+#include "farm/visitors.h"
 
 namespace tiltyard::farm {
 
@@ -39,7 +40,8 @@ struct Service::State {
   bool on = false;
   std::optional<Error> config_trouble;  ///< why the file as it is now was not taken up
   std::string config_stamp;             ///< of the file that was read last
-  Secret made_token;                    ///< in the data folder, for when the configuration names none
+  Visitors visitors;
+  Secret made_token;  ///< in the data folder, for when the configuration names none
   std::unordered_map<std::string, std::string> team_names;  ///< by address
   FarmTime time;
   Books books;

@@ -82,11 +82,18 @@ grpc::Status status_of(const Error& error, grpc::ServerContextBase& context) {
 
 grpc::Status unavailable() { return {grpc::StatusCode::UNAVAILABLE, "The server shuts down; send the same again."}; }
 
+std::string address_of(const grpc::ServerContextBase& context) {
+  const std::string peer = context.peer();
+  const auto begin = peer.find(':');
+  const auto end = peer.rfind(':');
+  if (begin == std::string::npos || begin == end) return peer;
+  return peer.substr(begin + 1, end - begin - 1);
+}
+
 bool has_token(const grpc::ServerContextBase& context, const Service& farm) {
-  const auto bare = metadata(context, "x-token");
-  if (!bare.empty()) return farm.token_is(bare);
-  const auto authorization = without_bearer(metadata(context, "authorization"));
-  return !authorization.empty() && farm.token_is(authorization);
+  auto shown = metadata(context, "x-token");
+  if (shown.empty()) shown = without_bearer(metadata(context, "authorization"));
+  return farm.knows(std::span(&shown, 1), address_of(context));
 }
 
 std::vector<NewFlag> flags_of(const v1::PostFlagsRequest& request) {

@@ -19,6 +19,8 @@ grpc::Status status_of(const Error& error, grpc::ServerContextBase& context);
 /// The same where a coroutine was dropped: nothing is certain, the caller may try again.
 grpc::Status unavailable();
 
+/// Where the call comes from, without the port.
+std::string address_of(const grpc::ServerContextBase& context);
 /// Whether the call carries the farm's token in "x-token" or "authorization", there bare or after "Bearer ".
 bool has_token(const grpc::ServerContextBase& context, const Service& farm);
 

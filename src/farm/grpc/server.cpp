@@ -22,6 +22,8 @@ namespace {
 constexpr int kSlack = 64 * 1024;     ///< of protobuf's own, above the bytes of a post
 constexpr int kKeepaliveMs = 20'000;  ///< a sender whose machine is gone is noticed after twice that
 constexpr int kThreads = 4;
+constexpr std::size_t kMemory = 128UL << 20;  ///< of all calls together; over it connections are read no further
+constexpr int kStreams = 100;                 ///< of one connection
 constexpr std::chrono::milliseconds kEndOfCalls{500};
 
 /// Ends a unary call exactly once: with what the coroutine says, or, when it is dropped, with UNAVAILABLE.
@@ -67,6 +69,10 @@ class FlagStream final : public grpc::ServerBidiReactor<v1::PostFlagsRequest, v1
   }
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
+    if (!farm_.may_call(from_)) {
+      return Finish(status_of({Code::kLimited, "rate-limited", "That is more than this server takes at once.", {}, {}},
+                              context_));
+    }
     gate_.spawn(home_, "grpc flags", take_in(Turn(this)));
   }
   void OnWriteDone(bool ok) override {
@@ -106,6 +112,7 @@ class FlagStream final : public grpc::ServerBidiReactor<v1::PostFlagsRequest, v1
   Gate& gate_;
   const asio::any_io_executor home_;
   grpc::CallbackServerContext& context_;
+  const std::string from_ = address_of(context_);
   v1::PostFlagsRequest request_;
   v1::PostFlagsReply reply_;
 };
@@ -144,6 +151,11 @@ struct GrpcServer::State final : v1::Farm::CallbackService {
   State(tiltyard::farm::Service& service, asio::any_io_executor executor) : farm(service), home(std::move(executor)) {}
 
   std::optional<grpc::Status> refusal(grpc::CallbackServerContext& context) const {
+    const auto from = address_of(context);
+    if (!farm.may_call(from) || farm.bars(from)) {
+      return status_of({Code::kLimited, "rate-limited", "That is more than this server takes at once.", {}, {}},
+                       context);
+    }
     if (has_token(context, farm)) return std::nullopt;
     return status_of({Code::kUnauthenticated, "farm-token-wrong", "The farm's token is missing or wrong.", {}, {}},
                      context);
@@ -201,7 +213,8 @@ Result<> GrpcServer::start(const GrpcOptions& options) {
   if (!secured) return fail(std::move(secured.error()));
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(static_cast<int>(kMostPostBytes) + kSlack);
-  builder.SetResourceQuota(grpc::ResourceQuota("farm").SetMaxThreads(kThreads));
+  builder.SetResourceQuota(grpc::ResourceQuota("farm").SetMaxThreads(kThreads).Resize(kMemory));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreams);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
   // Two servers at one port would share the calls between them without a word.
