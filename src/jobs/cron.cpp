@@ -66,7 +66,9 @@ Result<> read_item(const Field& field, std::string_view item, std::bitset<N>& in
   if (range != "*") {
     const auto dash = range.find('-');
     const auto from = value_of(field, range.substr(0, dash));
-    const auto to = dash == std::string_view::npos ? from : value_of(field, range.substr(dash + 1));
+    auto to = dash == std::string_view::npos ? from : value_of(field, range.substr(dash + 1));
+    // Sunday by name ends a week as well as it begins one.
+    if (N == 7 && to == 0 && from && *from > 0) to = 7;
     if (!from || !to || *from > *to) return invalid(field, item);
     first = *from;
     if (dash != std::string_view::npos || slash == std::string_view::npos) last = *to;
@@ -86,13 +88,14 @@ Result<> read_field(const Field& field, std::string_view text, std::bitset<N>& i
   }
 }
 
-std::string_view spelled_out(std::string_view line) {
+std::string_view spelled_out(std::string_view text) {
+  const auto line = lower(text);
   if (line == "@hourly") return "0 * * * *";
   if (line == "@daily" || line == "@midnight") return "0 0 * * *";
   if (line == "@weekly") return "0 0 * * 0";
   if (line == "@monthly") return "0 0 1 * *";
   if (line == "@yearly" || line == "@annually") return "0 0 1 1 *";
-  return line;
+  return text;
 }
 
 std::vector<std::string_view> words_of(std::string_view line) {
@@ -125,6 +128,12 @@ struct Cron::Zone {
 
 Result<Cron> Cron::parse(std::string_view line, std::string_view zone) {
   const auto words = words_of(spelled_out(line));
+  if (line.starts_with('@') && words.size() == 1) {
+    return fail(Code::kInvalid, "cron-invalid",
+                fmt::format("\"{}\" is not known; there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and "
+                            "@annually. What comes every few minutes is \"*/5 * * * *\".",
+                            line.substr(0, 40)));
+  }
   if (words.size() != kFields.size() || line.size() > 500) {
     return fail(Code::kInvalid, "cron-invalid",
                 "A cron line has five fields: minute, hour, day of month, month and day of week.");

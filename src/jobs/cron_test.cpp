@@ -64,10 +64,19 @@ TEST(R8_1, CronKeepsToTheWallClockInSummerTime) {
             (Texts{"2026-03-29T00:30", "2026-03-29T01:00", "2026-03-29T01:30"}));
 }
 
+TEST(R8_1, AWeekMayEndWithSundayByName) {
+  const auto* from = "2026-01-01T00:00:00Z";  // a Thursday
+  EXPECT_EQ(firings("0 9 * * sat-sun", "UTC", from, 3), firings("0 9 * * 6-7", "UTC", from, 3));
+  EXPECT_EQ(firings("0 9 * * mon-sun", "UTC", from, 3), firings("0 9 * * *", "UTC", from, 3));
+  EXPECT_EQ(firings("0 9 * * sun-mon", "UTC", from, 3), firings("0 9 * * 0-1", "UTC", from, 3));
+  EXPECT_EQ(firings("@Daily", "UTC", from, 2), firings("0 0 * * *", "UTC", from, 2));
+}
+
 TEST(R8_1, CronLinesThatCannotBeAreRefused) {
-  for (const auto* line : {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *",
-                           "* * * * 8", "a * * * *", "5-1 * * * *", "*/0 * * * *", "1,,2 * * * *", "-1 * * * *",
-                           "1-2-3 * * * *", "* * * jam *", "@often", "99999999999999999999 * * * *"}) {
+  for (const auto* line :
+       {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *",
+        "5-1 * * * *", "*/0 * * * *", "1,,2 * * * *", "-1 * * * *", "1-2-3 * * * *", "* * * jam *", "@often", "@reboot",
+        "* * * * sat-fri", "99999999999999999999 * * * *"}) {
     EXPECT_EQ(firings(line, "UTC", "2026-01-01T00:00:00Z", 1), (Texts{"cron-invalid"})) << line;
   }
   EXPECT_EQ(firings("0 0 30 2 *", "UTC", "2026-01-01T00:00:00Z", 1), (Texts{"cron-never"}));

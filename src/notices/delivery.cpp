@@ -92,6 +92,7 @@ asio::awaitable<Result<>> Service::State::post(std::vector<Notice> batch) {
     const auto next = quiet_until[kDiscord] = clock.now() + *posted.pause;
     co_return co_await queue.again(ids_of(batch), next, false, false);
   }
+  if (posted.status == 429) quiet_until[kDiscord] = clock.now() + delay_after(batch.front().tries);
   const bool one_is_bad = posted.status == 400 && batch.size() > 1;
   if (one_is_bad) co_return co_await queue.again(ids_of(batch), clock.now(), false, true);
   co_return co_await settle(std::move(batch), posted.outcome, posted.cause);

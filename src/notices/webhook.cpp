@@ -1,6 +1,7 @@
 #include "notices/webhook.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -14,7 +15,7 @@ namespace tiltyard::notices {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{10};
-constexpr std::chrono::milliseconds kLongestPause{std::chrono::hours{1}};
+constexpr std::chrono::milliseconds kShortestPause{1000}, kLongestPause{std::chrono::hours{1}};
 
 http::ClientOptions client_options() {
   http::ClientOptions options;
@@ -24,23 +25,32 @@ http::ClientOptions client_options() {
   return options;
 }
 
-/// Seconds, whole or with a fraction, from the header or from Discord's body; 1 s where neither can be read.
-/// Source: https://discord.com/developers/docs/topics/rate-limits
-std::chrono::milliseconds pause_of(const http::Response& response) {
-  double seconds = 1;
-  const std::string header(response.headers.get("Retry-After"));
+/// Seconds, whole or with a fraction, or a date (RFC 9110 section 10.2.3).
+std::optional<double> seconds_until(const std::string& header) {
+  if (header.empty()) return std::nullopt;
+  char* end = nullptr;
+  const double read = std::strtod(header.c_str(), &end);
+  if (*end == '\0') return read;
+  std::tm date{};
+  if (::strptime(header.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return std::nullopt;
+  return static_cast<double>(::timegm(&date) - ::time(nullptr));
+}
+
+/// From Discord's body, or the header; nullopt where neither says. At least a second: an answer that asks for none
+/// would be asked for again at once, and what is refused too often is banned. Source:
+/// https://discord.com/developers/docs/topics/rate-limits
+std::optional<std::chrono::milliseconds> pause_of(const http::Response& response) {
+  std::optional<double> seconds;
   boost::system::error_code error;
   const auto body = boost::json::parse(response.body, error);
   if (!error && body.is_object() && body.get_object().contains("retry_after") && body.at("retry_after").is_number()) {
     seconds = body.at("retry_after").to_number<double>();
-  } else if (!header.empty()) {
-    char* end = nullptr;
-    const double read = std::strtod(header.c_str(), &end);
-    if (*end == '\0') seconds = read;
+  } else {
+    seconds = seconds_until(std::string(response.headers.get("Retry-After")));
   }
-  if (!std::isfinite(seconds) || seconds < 0) seconds = 1;
-  const auto most = static_cast<double>(kLongestPause.count());
-  return std::chrono::milliseconds{static_cast<std::int64_t>(std::min(seconds * 1000, most))};
+  if (!seconds || !std::isfinite(*seconds)) return std::nullopt;
+  const double most = static_cast<double>(kLongestPause.count()), least = static_cast<double>(kShortestPause.count());
+  return std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(*seconds * 1000, least, most))};
 }
 
 Posted judge(const http::Response& response) {
@@ -48,7 +58,7 @@ Posted judge(const http::Response& response) {
   out.status = response.status;
   out.cause = fmt::format("status {}", response.status);
   if (response.status >= 200 && response.status < 300) out.outcome = Delivery::kDone;
-  else if (response.status == 429) out.pause = pause_of(response);
+  else if (response.status == 429) out.outcome = Delivery::kLater, out.pause = pause_of(response);
   else if (response.status >= 500 || response.status == 408) out.outcome = Delivery::kLater;
   else out.outcome = Delivery::kNever;
   return out;

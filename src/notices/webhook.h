@@ -25,8 +25,10 @@ Result<WebhookTarget> webhook_of(const Options& options);
 
 struct Posted {
   Delivery outcome = Delivery::kLater;
-  int status = 0;                                  ///< 0: no answer
-  std::optional<std::chrono::milliseconds> pause;  ///< the other side asks us to wait so long
+  int status = 0;  ///< 0: no answer
+  /// The other side asks us to wait so long. A 429 that says no time is a failure like others: it may be a ban, which
+  /// ends only for those who ask ever less often.
+  std::optional<std::chrono::milliseconds> pause;
   std::string cause;
 };
 

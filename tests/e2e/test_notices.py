@@ -3,6 +3,7 @@ import base64
 import collections
 import email
 import email.policy
+import email.utils
 import http.server
 import json
 import re
@@ -182,6 +183,18 @@ def test_R9_5_429_500_and_lost_connections_are_tried_again_and_nobody_waits(make
     metrics = server.admin().get("/metrics").text
     assert re.search(r'tiltyard_notices_total\{channel="discord",outcome="delivered"\} 2', metrics)
     assert "VerySecret" not in metrics
+
+
+def test_R9_5_a_429_without_a_time_is_a_failure_and_one_of_no_time_or_a_date_is_waited_for(make_server, hook):
+    soon = email.utils.formatdate(time.time() + 3, usegmt=True)
+    hook.script.extend([(429, {}, b"error code: 1015"), (429, {}, b'{"message": "no", "code": 0}'), (429, {}, b'{"retry_after": 0}'), (429, {"Retry-After": soon}, b"")])
+    server = ready(make_server(config=config(hook), web=templates.EMPTY))
+    server.admin().running("web")
+    until(lambda: hook.embeds(), "the delivery", 40)
+    waited = [later - earlier for earlier, later in zip(hook.times, hook.times[1:])]
+    assert len(waited) == 4 and waited[0] >= 1.4 and waited[1] >= 2.9, f"like any failure, ever longer: {waited}"
+    assert waited[2] >= 0.9, "no time at all has a floor"
+    assert hook.times[4] - hook.times[3] >= 0.5, "until the date"
 
 
 def test_R9_5_a_webhook_that_hangs_holds_up_nobody(make_server, hook):
