@@ -453,8 +453,39 @@ TEST_F(R5_2_Files, OwnerModeTimesAndCapabilityAreKept) {
   char value[64];
   EXPECT_EQ(::getxattr(path.c_str(), "security.capability", value, sizeof value), 20);
   ASSERT_TRUE(run(step_->undo(live)));
-  EXPECT_FALSE(fs::exists(folder_ / "instances" / "i1"));
   ASSERT_TRUE(run(step_->undo(live)));
+}
+
+TEST_F(R5_2_Files, AMachineWritesOnlyToThoseThatItsTemplateSays) {
+  tmpl_->flag.base = "box";
+  image({{"flag", Kind::kFile, "FLAG{box}"}});
+  const auto mount_of = [&](const std::string& id) {
+    const auto live = instance(id, "me");
+    EXPECT_TRUE(run(step_->make(live)));
+    return live->making->additions.begin()->second.mounts.front();
+  };
+  EXPECT_TRUE(mount_of("i1").read_only);
+  tmpl_->flag.writable = true;
+  tmpl_->hash = "writable";
+  EXPECT_FALSE(mount_of("i2").read_only);
+}
+
+TEST_F(R5_2_Files, NothingThatAMachineLeftThereIsFollowedOrWaitedFor) {
+  const auto target = folder_ / "target", link = folder_ / "link", pipe = folder_ / "pipe";
+  std::ofstream(target) << "kept";
+  fs::create_symlink(target, link);
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0666), 0);
+  FileFacts facts;
+  facts.uid = ::geteuid();
+  facts.gid = ::getegid();
+  for (const auto& place : {link, pipe}) {
+    const auto written = write_in_place(place.string(), "flag", facts);
+    ASSERT_FALSE(written) << place;
+    EXPECT_EQ(written.error().reason, "flag-file-refused");
+    EXPECT_EQ(read_regular(place.string()), std::nullopt);
+  }
+  EXPECT_EQ(read(target.string()), "kept");
+  EXPECT_EQ(read_regular(target.string()), "kept");
 }
 
 TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {

@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr off_t kMostRead = 4096;
+
 /// Closes a descriptor at its end.
 class File {
  public:
@@ -41,13 +43,11 @@ std::unexpected<Error> refused(const std::string& path, const char* what) {
               fmt::format("{} {}: {}", what, path, ::strerror(why)));
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat status{};
-  if (!file.open() || ::fstat(file.get(), &status) != 0) {
-    return fail(Code::kInternal, "flag-file-missing",
-                "The original of a file with a flag is gone; read the template again.", path);
-  }
+bool is_regular(const File& file, struct stat& status) {
+  return file.open() && ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+std::string content_of(const File& file, const struct stat& status) {
   std::string out(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t filled = 0;
   while (filled < out.size()) {
@@ -59,6 +59,21 @@ Result<std::string> read_file(const std::string& path) {
   return out;
 }
 
+Result<std::string> read_original(const std::string& path) {
+  const File file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status{};
+  if (!is_regular(file, status)) {
+    return fail(Code::kInternal, "flag-file-missing",
+                "The original of a file with a flag is gone; read the template again.", path);
+  }
+  return content_of(file, status);
+}
+
+bool is_there(const std::string& path) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
 }  // namespace
 
 Result<std::string> patched(const Patch& patch, std::string_view placeholder, OwnTexts own) {
@@ -67,7 +82,7 @@ Result<std::string> patched(const Patch& patch, std::string_view placeholder, Ow
   if (patch.content) {
     content = *patch.content;
   } else {
-    auto original = read_file(patch.source);
+    auto original = read_original(patch.source);
     if (!original) return original;
     content = std::move(*original);
   }
@@ -77,9 +92,21 @@ Result<std::string> patched(const Patch& patch, std::string_view placeholder, Ow
   return content;
 }
 
+std::optional<std::string> read_regular(const std::string& path) {
+  const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat status{};
+  if (!is_regular(file, status) || status.st_size > kMostRead) return std::nullopt;
+  return content_of(file, status);
+}
+
 Result<> write_in_place(const std::string& path, std::string_view content, const FileFacts& facts) {
-  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!file.open()) return refused(path, "open");
+  struct stat status{};
+  if (!is_regular(file, status)) {
+    errno = EINVAL;
+    return refused(path, "open (it is no file)");
+  }
   for (std::size_t done = 0; done < content.size();) {
     const auto wrote = ::pwrite(file.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (wrote < 0 && errno == EINTR) continue;
@@ -110,7 +137,7 @@ Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, 
   for (const auto& patch : plan.patches) {
     if (!done.insert(patch.file).second) continue;
     const auto path = fmt::format("{}/{}", folder, patch.file);
-    if (which == Place::kMissing && fs::exists(path, failure)) continue;
+    if (which == Place::kMissing && is_there(path)) continue;
     auto content = patched(patch, plan.placeholder, own);
     if (!content) return fail(std::move(content.error()));
     auto written = write_in_place(path, *content, patch.facts);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,11 @@ struct OwnTexts {
 /// What an original looks like with these. `flag-does-not-fit`, `flag-file-missing`.
 Result<std::string> patched(const Patch& patch, std::string_view placeholder, OwnTexts own);
 
-/// Writes `content` into the file, which keeps its inode if it is there, with owner, mode, times and capability.
-/// `disk-full`, `flag-file-refused`.
+/// What is in a file that is there under this very name; nullopt: nothing is, or something that is no file.
+std::optional<std::string> read_regular(const std::string& path);
+
+/// Writes `content` into the file, which keeps its inode if it is there, with owner, mode, times and capability. Never
+/// through a link, nor into anything else that a machine may have put there. `disk-full`, `flag-file-refused`.
 Result<> write_in_place(const std::string& path, std::string_view content, const FileFacts& facts);
 
 enum class Place {

@@ -153,7 +153,7 @@ class Planner {
       patch.facts = holder.facts;
       patch.binary = holder.binary;
       patch.room = held->room;
-      patch.read_only = service.machine.read_only;
+      patch.read_only = service.machine.read_only || !tmpl_.flag.writable;
       patch.source = image.folder + "/" + std::to_string(holder.content);
       plan_.patches.push_back(std::move(patch));
     }
@@ -256,7 +256,7 @@ class Planner {
     patch.file = next_++;
     patch.facts = watched.facts;
     if (watched.kind == Watched::Kind::kAbsent) patch.facts.mode = 0444;
-    patch.read_only = service.machine.read_only;
+    patch.read_only = service.machine.read_only || !tmpl_.flag.writable;
     plan_.patches.push_back(std::move(patch));
   }
 
@@ -274,7 +274,7 @@ class Planner {
     patch.target = credentials.file;
     patch.file = next_++;
     patch.facts.mode = 0444;
-    patch.read_only = service.machine.read_only;
+    patch.read_only = service.machine.read_only || !credentials.writable;
     patch.password = true;
     plan_.patches.push_back(std::move(patch));
   }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "engine/engine.h"
@@ -33,9 +32,11 @@ void add_variable(labs::Additions& additions, std::string variable) {
 /// The flag of an instance that waits: kept beside its files, so that it is the same after a restart. Blocking.
 Result<Secret> waiting_flag(const std::string& folder, const Shape& shape) {
   const std::string path = folder + "/waiting";
-  std::ifstream known(path);
-  std::string text;
-  if (std::getline(known, text) && text.size() == shape.length()) return Secret(std::move(text));
+  auto known = read_regular(path);
+  if (known && known->ends_with('\n') && known->size() == shape.length() + 1) {
+    known->pop_back();
+    return Secret(std::move(*known));
+  }
   std::error_code failure;
   fs::create_directories(folder, failure);
   Secret flag = draw_flag(shape);
@@ -113,20 +114,10 @@ class FlagsStep final : public labs::Step {
     co_return Result<>{};
   }
 
+  /// The files go with all others of the instance.
   asio::awaitable<Result<>> undo(LiveRef live) override {
     live->forget(this);
-    const auto target = folder_of(*live);
-    std::error_code none;
-    if (!fs::exists(target, none)) co_return Result<>{};
-    auto work = [target]() -> Result<> {
-      std::error_code error;
-      fs::remove_all(target, error);
-      if (error)
-        return fail(Code::kInternal, "files-stay", "The instance's files could not be removed.", error.message());
-      fs::remove(fs::path(target).parent_path(), error);  // only if nothing else is in it
-      return {};
-    };
-    co_return co_await offload(flags_.files(), std::move(work));
+    co_return Result<>{};
   }
 
  private:

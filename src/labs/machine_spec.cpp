@@ -117,7 +117,8 @@ bool needs_own_copy(const templates::BindSource& bind) {
 }
 
 std::string copy_name(const templates::BindSource& bind) {
-  return bind.mode < 0 ? bind.path : fmt::format("mode-{:04o}/{}", bind.mode, bind.path);
+  const auto place = bind.mode < 0 ? std::string("as-is") : fmt::format("mode-{:04o}", bind.mode);
+  return bind.path == "." ? fmt::format("binds/{}-whole", place) : fmt::format("binds/{}/{}", place, bind.path);
 }
 
 std::string files_of(const std::string& folder, const InstanceId& instance) {

@@ -17,7 +17,8 @@ std::string files_of(const std::string& folder, const InstanceId& instance);
 /// and text that stands in the compose file itself.
 bool needs_own_copy(const templates::BindSource& bind);
 
-/// Where such a copy lies below the instance's files: one for each mode that the same file is wanted with.
+/// Where such a copy lies below the instance's files, apart from what others keep there: one for each mode that the
+/// same file is wanted with.
 std::string copy_name(const templates::BindSource& bind);
 
 /// The service as the engine gets it: what the template says, with the names, addresses, mounts and labels of this

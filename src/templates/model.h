@@ -114,6 +114,7 @@ struct FlagPolicy {
   std::string variable;        ///< environment variable that holds the flag; empty: none
   std::string machine;         ///< whose file and variable; empty: the first service
   bool read_at_start = false;  ///< its program reads the flag once, when it starts
+  bool writable = false;       ///< the machine may write to the files that hold it
 };
 
 /// What players sign in with, and how machines get it where every owner has a password of their own (rows 1.1
@@ -126,6 +127,7 @@ struct Credentials {
   std::string variable;        ///< environment variable that holds it; empty: none
   std::string machine;         ///< whose file and variable; empty: the first service
   bool read_at_start = false;  ///< its program reads it once, when it starts
+  bool writable = false;       ///< the machine may write to `file`
 };
 
 /// Started instances that wait for an owner (row 1.14).

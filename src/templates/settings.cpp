@@ -371,6 +371,7 @@ void read_credentials(Table& top, Settings& settings) {
   const auto user = table->text("user"), password = table->text("password"), file = table->text("file"),
              variable = table->text("variable");
   if (const auto said = table->flag("per_owner")) made.per_owner = said->value;
+  if (const auto said = table->flag("writable")) made.writable = said->value;
   settings.credentials_machine = table->text("machine");
   if (auto said = table->text("read")) {
     if (said->value == "start" || said->value == "always") made.read_at_start = said->value == "start";
@@ -429,6 +430,7 @@ void read_flag(Table& top, Settings& settings) {
     if (is_variable(said->value)) flag.variable = said->value;
     else problems.error(said->place, "flag.variable is the name of an environment variable: letters, digits and \"_\"");
   }
+  if (const auto said = table->flag("writable")) flag.writable = said->value;
   settings.flag_machine = table->text("machine");
   if (auto said = table->text("read")) {
     if (said->value == "start" || said->value == "always") flag.read_at_start = said->value == "start";
