@@ -5,6 +5,7 @@
 
 #include "audit/capability.h"
 #include "board/capability.h"
+#include "disk/capability.h"
 #include "farm/capability.h"
 #include "features/capability.h"
 #include "flags/capability.h"
@@ -36,7 +37,8 @@ Capabilities capabilities() {
   auto& features = add<features::Capability>(all);
   auto& templates = add<templates::Capability>(all);
   add<flags::Capability>(all, templates);
-  add<labs::Capability>(all, identity, templates);
+  auto& labs = add<labs::Capability>(all, identity, templates);
+  add<disk::Capability>(all, labs, templates);
   add<farm::Capability>(all);
   add<board::Capability>(all);
   add<rates::Capability>(all, identity);

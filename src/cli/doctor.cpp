@@ -1,6 +1,5 @@
 // doctor: looks at everything that the server needs, and says what to do about what is missing.
 #include <fmt/core.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <CLI/App.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -14,6 +13,8 @@
 
 #include "app/settings.h"
 #include "cli/words.h"
+#include "disk/capability.h"
+#include "disk/space.h"
 #include "engine/docker/facts.h"
 #include "engine/isolation/nft.h"
 #include "net/client.h"
@@ -31,7 +32,6 @@ struct Check {
 };
 using Verdict = Check::Verdict;
 
-constexpr std::uintmax_t kLittleDisk = 1ULL << 30;  ///< bytes; images alone take some hundred MiB
 constexpr std::chrono::seconds kPatience{3};
 
 /// GET on the engine.
@@ -57,14 +57,30 @@ Result<http::Response> ask_engine(const engine::Options& engine, const std::stri
 
 std::string why(const Error& error) { return error.cause.empty() ? error.reason : error.cause; }
 
-/// Whether templates' `disk` holds. The mounts are this host's: of an engine elsewhere only its storage is known.
-std::string disk_limits(const engine::Options& engine) {
+/// Which way machines' limits of disk hold. The mounts are this host's: of an engine elsewhere only its storage is
+/// known.
+Check check_disk_limits(const engine::Options& engine) {
   const auto answer = ask_engine(engine, "/info");
   boost::system::error_code error;
   const auto info = answer ? json::parse(answer->body, error) : json::value();
-  std::ifstream mounts(engine.url.starts_with("unix:") ? "/proc/self/mounts" : "/dev/null");
-  return engine::docker::limits_disk(info, mounts) ? "machines' disk limits hold"
-                                                   : "its storage cannot limit machines' disks";
+  const bool here = engine.url.starts_with("unix:");
+  std::ifstream mounts(here ? "/proc/self/mounts" : "/dev/null");
+  if (engine::docker::limits_disk(info, mounts))
+    return {Verdict::kOk,
+            "disk use",
+            "the engine keeps machines' layers in their limits; volumes and binds are watched",
+            {}};
+  const std::string better =
+      "For a limit that cannot be passed, even for a second: Docker's folder on xfs, mounted with pquota.";
+  const auto layers = text_of(info, "DockerRootDir") + "/" + text_of(info, "Driver");
+  if (here && ::access(layers.c_str(), R_OK | X_OK) == 0)
+    return {Verdict::kWarn, "disk use", "machines are watched: who writes too much is stopped, about a second later",
+            better};
+  return {Verdict::kWarn, "disk use",
+          layers +
+              " is not to be seen from here: the engine counts what machines' layers hold, each once a minute; their "
+              "volumes and inodes are not counted",
+          "Run the server beside the engine, with the right to read its folder. " + better};
 }
 
 Check check_engine(const engine::Options& engine) {
@@ -88,10 +104,7 @@ Check check_engine(const engine::Options& engine) {
   if (minor < 41)
     return {Verdict::kFail, "engine", fmt::format("its API is {}; 1.41 is needed", api),
             "Update Docker to 20.10 or later."};
-  return {Verdict::kOk,
-          "engine",
-          fmt::format("Docker {}, API {}; {}", text_of(version, "Version"), api, disk_limits(engine)),
-          {}};
+  return {Verdict::kOk, "engine", fmt::format("Docker {}, API {}", text_of(version, "Version"), api), {}};
 }
 
 Check check_firewall() {
@@ -149,13 +162,14 @@ Check check_store(const app::Settings& settings) {
 }
 
 Check check_disk(const app::Settings& settings) {
-  struct statvfs info{};
+  const auto& options = settings.of<disk::Capability>().options();
   const auto place = existing(settings.site.data);
-  if (::statvfs(place.c_str(), &info) != 0)
-    return {Verdict::kWarn, "disk", place.string() + " could not be looked at", {}};
-  const auto free = static_cast<std::uintmax_t>(info.f_bavail) * info.f_frsize;
-  const auto detail = fmt::format("{} free at {}", bytes_text(free), place.string());
-  if (free < kLittleDisk) return {Verdict::kFail, "disk", detail, "Make room: the database must be able to write."};
+  const auto space = disk::space_at(place.string());
+  if (!space) return {Verdict::kWarn, "disk", place.string() + " could not be looked at", {}};
+  const auto detail = fmt::format("{} free at {}", disk::words_of(*space, options), place.string());
+  if (space->below(options))
+    return {Verdict::kFail, "disk", detail,
+            "Make room, or set disk.floor and disk.floor_inodes: nothing new starts below."};
   return {Verdict::kOk, "disk", detail, {}};
 }
 
@@ -204,6 +218,7 @@ std::vector<Check> look(Context& context) {
   checks.push_back(check_disk(settings));
   checks.push_back(check_templates(settings));
   if (engine) {
+    checks.push_back(check_disk_limits(settings.engine));
     checks.push_back(check_image(settings.engine, "tiltyard/busybox:1", "busybox"));
     checks.push_back(check_image(settings.engine, "tiltyard/debian:12", "debian"));
   }

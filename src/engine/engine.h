@@ -78,6 +78,16 @@ struct Stats {
   std::int64_t pids = 0;
 };
 
+/// Where a machine writes, and how much it may.
+struct Footprint {
+  std::int64_t most_bytes = 0, most_inodes = 0;  ///< as its spec said; 0: it was made by a version that did not say
+  /// Folders on this host: its own layer, its volumes, what of our files it may write to. Empty: not to be seen here.
+  std::vector<std::string> folders;
+  /// A file on this host whose first number grows with the time that the machine's programs have run; empty: unknown.
+  std::string processor;
+  std::int64_t bytes = 0;  ///< without `folders`: written to its own layer, as the engine counts
+};
+
 /// A stream of bytes out of a machine.
 class ByteStream {
  public:
@@ -180,6 +190,15 @@ class Freezer {
   virtual asio::awaitable<Result<>> thaw(Handle handle) = 0;
 };
 
+/// What machines write to disk.
+class Disks {
+ public:
+  virtual ~Disks() = default;
+  virtual asio::awaitable<Result<Footprint>> footprint(Handle handle) = 0;
+  /// The folder on this host that holds what machines write; empty: not to be seen here. As of the last fingerprint.
+  virtual std::string storage() const = 0;
+};
+
 /// What runs machines. All calls belong to the home loop and carry a deadline inside. Every verb can be repeated: what
 /// is there already, or gone already, is success. Every error is one of:
 ///   image-missing (NotFound), machine-missing (NotFound), name-taken (Conflict: somebody else's resource has the
@@ -229,6 +248,7 @@ class Engine {
   virtual Shell* shell() = 0;
   virtual Archives* archives() = 0;
   virtual Freezer* freezer() = 0;
+  virtual Disks* disks() = 0;
 
   /// Called on the home loop for each event, as long as what is returned is kept.
   [[nodiscard]] virtual Subscription on_event(Subscribers::OnEvent subscriber) = 0;

@@ -36,6 +36,7 @@ class MissingEngine final : public Engine {
   Shell* shell() override { return nullptr; }
   Archives* archives() override { return nullptr; }
   Freezer* freezer() override { return nullptr; }
+  Disks* disks() override { return nullptr; }
   Subscription on_event(Subscribers::OnEvent) override { return nullptr; }
   void run() override {}
   asio::awaitable<void> close() override { co_return; }

@@ -49,8 +49,9 @@ struct Resources {
   std::int64_t memory_swap = 0;  ///< bytes of memory and swap together, as Docker counts; equal to memory: no swap
   std::int64_t memory_reservation = 0;
   std::int64_t pids = 0;
-  std::int64_t shm = 0;   ///< bytes of /dev/shm; 0: the engine's default
-  std::int64_t disk = 0;  ///< bytes that a machine may write beyond its image; 0: not limited
+  std::int64_t shm = 0;     ///< bytes of /dev/shm; 0: the engine's default
+  std::int64_t disk = 0;    ///< bytes that a machine may write beyond its image; 0: not limited
+  std::int64_t inodes = 0;  ///< files and folders that it may make; 0: not limited
   std::vector<Ulimit> ulimits;
 };
 

@@ -38,6 +38,7 @@ Result<> Admission::admit(const identity::Principal& who, const templates::Templ
                 "The engine that runs machines is away; we go on by ourselves when it is back. " + away->message,
                 away->cause);
   }
+  if (auto allowed = parts_.look_for_vetoes(); !allowed) return allowed;
   const std::string owner = who.owner();
   std::size_t of_template = 0, of_all = 0;
   for (const auto& live : instances_) {

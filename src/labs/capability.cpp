@@ -120,6 +120,12 @@ Result<> Capability::make(house::Ground& ground) {
   needs.presence.set_asleep = [gateway](InstanceId id, bool asleep) {
     return gateway->set_asleep(std::move(id), asleep);
   };
+  needs.may_start = [vetoes = ground.offering<HasVeto>()]() -> Result<> {
+    for (const auto* one : vetoes) {
+      if (auto allowed = one->may_start(); !allowed) return allowed;
+    }
+    return {};
+  };
   options_.prefix = ground.machines.name_space;
   options_.claimant = claimant_of(ground);
   options_.pool_choice = [this](const templates::Template& tmpl) { return choose(joining_, tmpl); };

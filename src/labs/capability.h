@@ -29,6 +29,8 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   asio::awaitable<void> close() override;
   std::vector<realtime::RoomKind> rooms(const house::Routes& routes) override;
 
+  Service& service() { return *service_; }
+
  private:
   PublicAddress address() const;
   asio::awaitable<void> user_gone(UserId user);

@@ -16,6 +16,16 @@ Endings::Endings(Ground& ground, Instances& instances, Saga& saga, StartQueue& q
     : OnGround(ground), instances_(instances), saga_(saga), queue_(queue), pools_(pools) {}
 
 asio::awaitable<Result<Instance>> Endings::stop(InstanceId id, std::string cause, bus::Actor actor) {
+  static const std::map<std::string, std::string> kTexts{{"user", "Stopped by its owner."},
+                                                         {"admin", "Stopped by staff."},
+                                                         {"expiry", "The lease has ended."},
+                                                         {"abuse", "Stopped because of abuse."}};
+  const auto text = kTexts.find(cause);
+  std::string words = text == kTexts.end() ? "Stopped." : text->second;
+  return stop_because(std::move(id), Reason{std::move(cause), std::move(words)}, std::move(actor));
+}
+
+asio::awaitable<Result<Instance>> Endings::stop_because(InstanceId id, Reason reason, bus::Actor actor) {
   const auto held = instances_.find(id);
   if (!held) {
     auto ended = co_await rows_.find(id);
@@ -24,12 +34,7 @@ asio::awaitable<Result<Instance>> Endings::stop(InstanceId id, std::string cause
   }
   Instance& instance = held->instance;
   if (instance.state == InstanceState::kStopping || held->ending()) co_return instance;
-  static const std::map<std::string, std::string> kTexts{{"user", "Stopped by its owner."},
-                                                         {"admin", "Stopped by staff."},
-                                                         {"expiry", "The lease has ended."},
-                                                         {"abuse", "Stopped because of abuse."}};
-  const auto text = kTexts.find(cause);
-  instance.reason = Reason{cause, text == kTexts.end() ? "Stopped." : text->second};
+  instance.reason = std::move(reason);
   if (queue_.turn_away(held)) co_return instance;
   // A saga under way sees the request by itself, at the latest after its present step. The reason in the row makes the
   // request outlive a crash.

@@ -11,6 +11,7 @@ class Endings : OnGround {
 
   /// Begins to stop; completes once that is on disk. `cause` is user, admin, expiry, abuse or engine-loss.
   asio::awaitable<Result<Instance>> stop(InstanceId id, std::string cause, bus::Actor actor);
+  asio::awaitable<Result<Instance>> stop_because(InstanceId id, Reason reason, bus::Actor actor);
 
  private:
   Instances& instances_;

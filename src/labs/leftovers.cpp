@@ -19,7 +19,7 @@
 namespace tiltyard::labs {
 namespace {
 
-constexpr int kUnhurried = 10;  ///< nice
+constexpr int kUnhurried = 5;  ///< nice
 constexpr std::chrono::minutes kTriesAgainAfter{1};
 
 std::vector<std::string> names_in(int folder) {

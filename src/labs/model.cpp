@@ -34,6 +34,11 @@ std::string_view to_string(MachineHealth health) { return kHealthWords[static_ca
 MachineIs parse_machine_state(std::string_view text) { return value_of<MachineIs>(kMachineWords, text); }
 MachineHealth parse_health(std::string_view text) { return value_of<MachineHealth>(kHealthWords, text); }
 
+bool Reason::wanted() const {
+  constexpr std::array<std::string_view, 5> kWanted{"user", "admin", "expiry", "abuse", kOverDisk};
+  return std::ranges::find(kWanted, code) != kWanted.end();
+}
+
 std::string_view to_string(InstanceState state) {
   for (const auto& [value, word] : kWords) {
     if (value == state) return word;

@@ -31,10 +31,17 @@ inline bool is_final(InstanceState state) {
 /// Its machines are there, awake or asleep.
 inline bool is_up(InstanceState state) { return state == InstanceState::kRunning || state == InstanceState::kPaused; }
 
-/// Why it ended or is about to: `user`, `admin`, `expiry`, `abuse`, `engine-loss`, or the reason of an error.
+/// The reason of an instance that wrote more than it may.
+inline constexpr char kOverDisk[] = "disk-limit";
+
+/// Why it ended or is about to: `user`, `admin`, `expiry`, `abuse`, `disk-limit`, `engine-loss`, or the reason of an
+/// error.
 struct Reason {
   std::string code;
   std::string text;
+
+  /// Whether somebody wanted its end, rather than that something failed.
+  bool wanted() const;
 };
 
 /// One network that the instance uses, from our own address plan.

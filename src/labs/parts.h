@@ -78,6 +78,10 @@ struct Parts {
   const Clock& clock;
   jobs::Service& jobs;
   Presence presence{};
+  /// Why nothing may start at present; unset: something always may.
+  std::function<Result<>()> may_start{};
+
+  Result<> look_for_vetoes() const { return may_start ? may_start() : Result<>{}; }
 };
 
 }  // namespace tiltyard::labs

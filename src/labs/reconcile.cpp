@@ -157,11 +157,8 @@ asio::awaitable<void> Reconcile::reattach(LiveRef live) {
       co_await mend(live);
       co_return;
     case InstanceState::kStopping:
-      co_await saga_.unmake(live, instance.reason && instance.reason->code != "user" &&
-                                          instance.reason->code != "admin" && instance.reason->code != "expiry" &&
-                                          instance.reason->code != "abuse"
-                                      ? InstanceState::kFailed
-                                      : InstanceState::kStopped);
+      co_await saga_.unmake(
+          live, instance.reason && !instance.reason->wanted() ? InstanceState::kFailed : InstanceState::kStopped);
       co_return;
     default:
       co_return;

@@ -129,6 +129,7 @@ asio::awaitable<Result<>> Saga::commit_running(LiveRef live, std::chrono::micros
 }
 
 asio::awaitable<Result<>> Saga::make_somewhere(LiveRef live) {
+  if (auto allowed = parts_.look_for_vetoes(); !allowed) co_return allowed;
   auto made = co_await make_all(live);
   for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->ending();
        ++moves) {

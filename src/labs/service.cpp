@@ -108,6 +108,10 @@ asio::awaitable<Result<Instance>> Service::stop(InstanceId id, std::string cause
   return rooms_->endings.stop(std::move(id), std::move(cause), std::move(actor));
 }
 
+asio::awaitable<Result<Instance>> Service::stop_because(InstanceId id, Reason reason, bus::Actor actor) {
+  return rooms_->endings.stop_because(std::move(id), std::move(reason), std::move(actor));
+}
+
 asio::awaitable<Result<>> Service::pause(InstanceId id) { return rooms_->sleep.pause(std::move(id)); }
 
 asio::awaitable<Result<>> Service::wake(InstanceId id) { return rooms_->sleep.wake(std::move(id)); }

@@ -43,6 +43,8 @@ class Service {
   asio::awaitable<Result<Instance>> extend(InstanceId id, bus::Actor actor);
   /// Begins to stop; completes once that is on disk. `cause` is user, admin, expiry, abuse or engine-loss.
   asio::awaitable<Result<Instance>> stop(InstanceId id, std::string cause, bus::Actor actor);
+  /// The same, with words for its owner. `kOverDisk`: its machines are not asked to end, but killed.
+  asio::awaitable<Result<Instance>> stop_because(InstanceId id, Reason reason, bus::Actor actor);
 
   /// Freezes the machines of a running instance; the lease goes on (row 1.15). Nothing to do: success.
   asio::awaitable<Result<>> pause(InstanceId id);

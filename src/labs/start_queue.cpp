@@ -55,7 +55,8 @@ void StartQueue::pump() {
   static const auto limit =
       metrics::gauge("tiltyard_spawn_limit", "Spawns at once, as learned, up to labs.spawns_at_once");
   limit.set(static_cast<double>(pace_.limit()));
-  while (!ground_.closing && !waiting_.empty() && room() && !parts_.engines.of_new().away()) {
+  while (!ground_.closing && !waiting_.empty() && room() && !parts_.engines.of_new().away() &&
+         parts_.look_for_vetoes()) {
     auto live = waiting_.front();
     waiting_.pop_front();
     ++spawning_;
@@ -70,6 +71,7 @@ void StartQueue::pump() {
 
 /// Everybody behind has moved up: they are told, but not at each single move.
 asio::awaitable<Result<jobs::Next>> StartQueue::tell() {
+  pump();  // what kept everything from starting may be over
   told_ = !waiting_.empty();
   const bool moved = std::exchange(moved_, false);
   if (moved || ++quiet_turns_ >= kQuietTurns) {

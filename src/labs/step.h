@@ -128,6 +128,14 @@ class Step {
 
 using Steps = std::vector<std::unique_ptr<Step>>;
 
+/// A capability that can keep everything new from starting.
+class HasVeto {
+ public:
+  virtual ~HasVeto() = default;
+  /// Why nothing may start at present, for those who ask for something.
+  virtual Result<> may_start() const = 0;
+};
+
 /// A capability that joins the spawn.
 class HasSteps {
  public:

@@ -206,7 +206,9 @@ class MachinesStep final : public Step {
 
   /// How long the machine may take to end by itself; zero for one that never ran for anybody.
   milliseconds grace_of(const Live& live, const std::string& service) const {
-    if (!live.instance.started_at) return milliseconds{0};
+    // What wrote more than it may would go on with it while it is asked.
+    const bool over = live.instance.reason && live.instance.reason->code == kOverDisk;
+    if (!live.instance.started_at || over) return milliseconds{0};
     if (live.tmpl) {
       for (const auto& known : live.tmpl->services) {
         if (known.name == service && known.machine.stop_grace) return *known.machine.stop_grace;

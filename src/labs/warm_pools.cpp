@@ -62,7 +62,7 @@ asio::awaitable<Result<jobs::Next>> WarmPools::look() {
 
 /// Compares what waits with what should: puts away what is stale or too much, and starts what is missing.
 void WarmPools::tend() {
-  if (ground_.closing || parts_.engines.of_new().away()) return;
+  if (ground_.closing || parts_.engines.of_new().away() || !parts_.look_for_vetoes()) return;
   const auto now = SteadyClock::now();
   std::map<TemplateId, std::shared_ptr<const templates::Template>> pooled;
   std::set<TemplateId> unsettled;  // whose images are looked for or made: what waits is left alone meanwhile

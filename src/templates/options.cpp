@@ -80,13 +80,23 @@ void declare_limits(config::Keys& keys, engine::Resources& defaults, engine::Res
       .bytes("memory", memory_of(defaults), kLeastSaid, kMostSaid, "Memory of a machine whose template names none.")
       .real("cpus", defaults.cpus, 0.01, 1024, "Processor cores of a machine whose template names none.")
       .number("pids", defaults.pids, 8, 1'000'000, "Processes of a machine whose template names none.")
+      .bytes("disk", defaults.disk, std::uint64_t{16} << 20, kMostSaid,
+             "What a machine may write to disk whose template names nothing: its layer, volumes, binds and flag files.")
+      .number("inodes", defaults.inodes, 1000, 1'000'000'000,
+              "Files and folders that a machine may make whose template names nothing.")
       .bytes("max_memory", memory_of(ceiling), kLeastSaid, kMostSaid,
              "The most memory that a template may ask for, per machine.")
       .real("max_cpus", ceiling.cpus, 0.01, 1024, "The most processor cores that a template may ask for, per machine.")
+      .bytes("max_disk", ceiling.disk, std::uint64_t{16} << 20, kMostSaid,
+             "The most disk that a template may ask for, per machine.")
+      .number("max_inodes", ceiling.inodes, 1000, 1'000'000'000,
+              "The most files and folders that a template may ask for, per machine.")
       .number("max_pids", ceiling.pids, 8, 1'000'000, "The most processes that a template may ask for, per machine.");
   keys.afterwards([&defaults, &ceiling](config::Problems& problems) {
     problems.expect(defaults.memory <= ceiling.memory, "limits.memory is above limits.max_memory.");
     problems.expect(defaults.cpus <= ceiling.cpus, "limits.cpus is above limits.max_cpus.");
+    problems.expect(defaults.disk <= ceiling.disk, "limits.disk is above limits.max_disk.");
+    problems.expect(defaults.inodes <= ceiling.inodes, "limits.inodes is above limits.max_inodes.");
     problems.expect(defaults.pids <= ceiling.pids, "limits.pids is above limits.max_pids.");
   });
 }

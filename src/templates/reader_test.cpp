@@ -283,12 +283,16 @@ TEST(R1_2, TooLargeAContextIsToldBeforeItIsSent) {
   EXPECT_TRUE(says(tmpl, "more than 2000 files"));
 }
 
-TEST(R1_1, ADiskLimitIsKeptAndItsReachSaid) {
+TEST(R1_1, EveryMachineHasALimitOfWhatItWrites) {
   TestFolder folder;
-  const Template tmpl = read_toml(folder, "image = \"x\"\nports = [80]\ndisk = \"100m\"\n");
-  EXPECT_FALSE(tmpl.broken());
-  EXPECT_EQ(tmpl.services.at(0).machine.resources.disk, 100 << 20);
-  EXPECT_EQ(problem_with(tmpl, "a disk limit holds only where").line, 3);
+  const Template own = read_toml(folder, "image = \"x\"\nports = [80]\ndisk = \"100m\"\n[limits]\ninodes = 5000\n");
+  EXPECT_TRUE(own.problems.empty());
+  EXPECT_EQ(own.services.at(0).machine.resources.disk, 100 << 20);
+  EXPECT_EQ(own.services.at(0).machine.resources.inodes, 5000);
+  const Template usual = read_toml(folder, "image = \"x\"\nports = [80]\n");
+  EXPECT_EQ(usual.services.at(0).machine.resources.disk, std::int64_t{4} << 30);
+  EXPECT_EQ(usual.services.at(0).machine.resources.inodes, 400'000);
+  EXPECT_TRUE(read_toml(folder, "image = \"x\"\nports = [80]\ndisk = \"2000g\"\n").broken());
 }
 
 TEST(R1_1, WaysInThatAreNotThereAreTold) {

@@ -226,16 +226,20 @@ void read_sizes(const Node* service, ReadContext& context, engine::Resources& re
       else resources.shm = *size;
     }
   }
-  const auto& disk = context.settings.limits.disk;
-  resources.disk = disk ? disk->value : bounds.defaults.disk;
-  if (disk)
-    context.problems.warn(
-        disk->place,
-        "a disk limit holds only where the engine's storage can limit a machine (overlay2 on xfs with pquota, "
-        "btrfs, zfs); `tiltyard doctor` says whether it can");
+  const auto& limits = context.settings.limits;
+  resources.disk = limits.disk ? limits.disk->value : bounds.defaults.disk;
   if (bounds.ceiling.disk > 0 && resources.disk > bounds.ceiling.disk) {
-    if (disk) over(context, disk->place, "a disk limit", bytes_text(disk->value), bytes_text(bounds.ceiling.disk));
+    if (limits.disk)
+      over(context, limits.disk->place, "a disk limit", bytes_text(limits.disk->value),
+           bytes_text(bounds.ceiling.disk));
     resources.disk = bounds.ceiling.disk;
+  }
+  resources.inodes = limits.inodes ? limits.inodes->value : bounds.defaults.inodes;
+  if (bounds.ceiling.inodes > 0 && resources.inodes > bounds.ceiling.inodes) {
+    if (limits.inodes)
+      over(context, limits.inodes->place, "a number of files", fmt::format("{}", limits.inodes->value),
+           fmt::format("{}", bounds.ceiling.inodes));
+    resources.inodes = bounds.ceiling.inodes;
   }
 }
 
@@ -417,11 +421,15 @@ Bounds standard_bounds() {
   bounds.defaults.memory = 256 * kMiB;
   bounds.defaults.memory_swap = 256 * kMiB;
   bounds.defaults.pids = 256;
+  bounds.defaults.disk = 4096 * kMiB;
+  bounds.defaults.inodes = 400'000;
   bounds.defaults.ulimits = {{"nofile", 1024, 4096}};
   bounds.ceiling.cpus = 2;
   bounds.ceiling.memory = 2048 * kMiB;
   bounds.ceiling.memory_swap = 2048 * kMiB;
   bounds.ceiling.pids = 2048;
+  bounds.ceiling.disk = std::int64_t{1024} * 1024 * kMiB;
+  bounds.ceiling.inodes = 100'000'000;
   bounds.ceiling.shm = 1024 * kMiB;
   bounds.ceiling.ulimits = {{"nofile", 65536, 65536}};
   return bounds;

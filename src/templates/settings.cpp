@@ -222,6 +222,7 @@ void read_limits(Table& top, Limits& limits) {
   only_once(top, limits.memory, table->bytes("memory"), "mem_limit and limits.memory");
   only_once(top, limits.pids, table->integer("pids", 1, 1'000'000), "pids_limit and limits.pids");
   only_once(top, limits.disk, table->bytes("disk"), "disk and limits.disk");
+  limits.inodes = table->integer("inodes", 1000, 1'000'000'000);
   limits.swap = table->bytes("swap");
   limits.files = table->integer("files", 16, 1'048'576);
   table->finish();

@@ -25,8 +25,9 @@ struct Limits {
   std::optional<Said<std::int64_t>> memory;  ///< bytes
   std::optional<Said<std::int64_t>> swap;    ///< bytes beyond the memory
   std::optional<Said<std::int64_t>> pids;
-  std::optional<Said<std::int64_t>> disk;   ///< bytes
-  std::optional<Said<std::int64_t>> files;  ///< open files of a process
+  std::optional<Said<std::int64_t>> disk;    ///< bytes
+  std::optional<Said<std::int64_t>> inodes;  ///< files and folders
+  std::optional<Said<std::int64_t>> files;   ///< open files of a process
 };
 
 struct EndpointSettings {

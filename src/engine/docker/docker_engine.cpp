@@ -98,6 +98,9 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   out.cpus = static_cast<int>(number(at(*info, "NCPU")));
   out.memory = number(at(*info, "MemTotal"));
   out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));
+  fingerprinted_ = true;
+  shares_files_ = out.shares_files;
+  storage_ = shares_files_ ? text(at(*info, "DockerRootDir")) : "";
   co_return out;
 }
 

@@ -42,7 +42,7 @@ class Watcher;
 /// The Docker Engine over its own API: no command line, no library of theirs. Belongs to the loop of `executor`;
 /// blocking work (reading build contexts, running nft) happens on a worker thread of its own. Lives until `close()`
 /// completed.
-class DockerEngine final : public Engine, public Images, public Shell, public Archives, public Freezer {
+class DockerEngine final : public Engine, public Images, public Shell, public Archives, public Freezer, public Disks {
  public:
   /// `invalid-address` where the endpoint cannot be read. Does not touch the engine yet.
   static Result<std::unique_ptr<DockerEngine>> make(asio::any_io_executor executor, DockerOptions options);
@@ -55,6 +55,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   Shell* shell() override { return this; }
   Archives* archives() override { return this; }
   Freezer* freezer() override { return this; }
+  Disks* disks() override { return this; }
 
   asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
@@ -70,6 +71,8 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
 
   asio::awaitable<Result<Created>> create(MachineSpec spec) override;
   asio::awaitable<Result<>> start(Handle handle) override;
+  asio::awaitable<Result<Footprint>> footprint(Handle handle) override;
+  std::string storage() const override { return storage_; }
   asio::awaitable<Result<>> pause(Handle handle) override;
   asio::awaitable<Result<>> resume(Handle handle) override;
   asio::awaitable<Result<>> thaw(Handle handle) override;
@@ -128,7 +131,14 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   DockerOptions options_;
   std::string unix_path_;  ///< empty: over TCP
   bool local_;
-  bool limits_disk_ = false;  ///< as the engine's last fingerprint says
+  /// Asks for a fingerprint where none has been given: the engine may have been away when the server started.
+  asio::awaitable<void> know_storage();
+
+  // As the engine's last fingerprint says:
+  bool fingerprinted_ = false;
+  bool limits_disk_ = false;
+  bool shares_files_ = false;
+  std::string storage_;  ///< the engine's folder, where its files are ours to see
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
   std::unique_ptr<isolation::Firewall> firewall_;

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "engine/docker/answers.h"
+#include "engine/docker/machine_body.h"
 
 namespace tiltyard::engine::docker {
 namespace {
@@ -143,6 +144,21 @@ bool limits_disk(const json::value& info, std::istream& mounts) {
     options = kind == "xfs" ? "," + how + "," : "";
   }
   return options.contains(",pquota,") || options.contains(",prjquota,");
+}
+
+Footprint footprint_of(const json::value& inspected, const std::string& files_folder) {
+  Footprint out;
+  std::istringstream(text(at(at(at(inspected, "Config"), "Labels"), kLabelDisk))) >> out.most_bytes >> out.most_inodes;
+  const std::string layer = text(at(at(at(inspected, "GraphDriver"), "Data"), "UpperDir"));
+  if (layer.empty()) return out;
+  out.folders.push_back(layer);
+  const json::array* mounts = at(inspected, "Mounts").if_array();
+  for (const auto& mount : mounts ? *mounts : json::array()) {
+    const std::string source = text(at(mount, "Source"));
+    const bool ours = !files_folder.empty() && source.starts_with(files_folder + "/");
+    if (truth(at(mount, "RW")) && (text(at(mount, "Type")) == "volume" || ours)) out.folders.push_back(source);
+  }
+  return out;
 }
 
 std::vector<UsedRange> ranges_of(const json::value& network) {

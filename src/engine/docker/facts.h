@@ -20,6 +20,9 @@ Resource listed_volume(const boost::json::value& item);
 /// quotas, which `mounts` (a text like /proc/self/mounts, of the engine's host) tells.
 /// https://docs.docker.com/reference/cli/docker/container/create/#storage-opt
 bool limits_disk(const boost::json::value& info, std::istream& mounts);
+/// Where a machine writes, of folders as the engine names them: its layer, its volumes, and what it may write to below
+/// `files_folder` (absolute; empty: nothing).
+Footprint footprint_of(const boost::json::value& inspected, const std::string& files_folder);
 /// The IPv4 ranges of a listed network, and the host's interface for it.
 std::vector<UsedRange> ranges_of(const boost::json::value& network);
 std::string bridge_of(const boost::json::value& network);

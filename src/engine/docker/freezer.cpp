@@ -31,29 +31,44 @@ bool has_word(std::string_view list, std::string_view word) {
   }
 }
 
-/// Where the hierarchy is mounted ("device folder type options …"): that of the freezer (v1), or the unified one.
-std::string mount_of(const std::string& mounts, bool unified) {
+/// Where the hierarchy is mounted ("device folder type options …"): that of the controller (v1), or the unified one.
+std::string mount_of(const std::string& mounts, std::string_view controller, bool unified) {
   std::istringstream lines(mounts);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string device, folder, type, options;
     words >> device >> folder >> type >> options;
-    if (unified ? type == "cgroup2" : type == "cgroup" && has_word(options, "freezer")) return folder;
+    if (unified ? type == "cgroup2" : type == "cgroup" && has_word(options, controller)) return folder;
   }
   return {};
 }
 
 /// The container's group in that hierarchy. Lines are "number:controllers:path"; the unified one is "0::path".
-std::string group_of(const std::string& groups, bool unified) {
+std::string group_of(const std::string& groups, std::string_view controller, bool unified) {
   std::istringstream lines(groups);
   for (std::string line; std::getline(lines, line);) {
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (first == line.npos || second == line.npos) continue;
     const auto controllers = std::string_view(line).substr(first + 1, second - first - 1);
-    if (unified ? controllers.empty() && line.starts_with("0:") : has_word(controllers, "freezer"))
+    if (unified ? controllers.empty() && line.starts_with("0:") : has_word(controllers, controller))
       return line.substr(second + 1);
   }
   return {};
+}
+
+/// The file of a container's group, named as in v1 and in v2, that may be used so (access(2)).
+std::optional<std::string> group_file(const std::string& mounts, const std::string& groups,
+                                      const std::string& engine_id, std::string_view controller,
+                                      const std::string& name, const std::string& unified_name, int use) {
+  if (engine_id.empty()) return std::nullopt;
+  // Where both versions are mounted, the one that has the controller is what the daemon uses.
+  for (const bool unified : {false, true}) {
+    const auto mount = mount_of(mounts, controller, unified), group = group_of(groups, controller, unified);
+    if (mount.empty() || group.find(engine_id) == group.npos || group.find("..") != group.npos) continue;
+    auto file = mount + group + "/" + (unified ? unified_name : name);
+    if (::access(file.c_str(), use) == 0) return file;
+  }
+  return std::nullopt;
 }
 
 /// False: it is not the 64 lower-case hexadecimal digits that Docker gives.
@@ -67,15 +82,12 @@ bool pack_id(const std::string& id, std::array<unsigned char, 32>& out) {
 
 std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups,
                                         const std::string& engine_id) {
-  if (engine_id.empty()) return std::nullopt;
-  // Where both versions are mounted, the one that has the freezer is what the daemon uses.
-  for (const bool unified : {false, true}) {
-    const auto mount = mount_of(mounts, unified), group = group_of(groups, unified);
-    if (mount.empty() || group.find(engine_id) == group.npos || group.find("..") != group.npos) continue;
-    auto file = mount + group + (unified ? "/cgroup.freeze" : "/freezer.state");
-    if (::access(file.c_str(), W_OK) == 0) return file;
-  }
-  return std::nullopt;
+  return group_file(mounts, groups, engine_id, "freezer", "freezer.state", "cgroup.freeze", W_OK);
+}
+
+std::optional<std::string> processor_file(const std::string& mounts, const std::string& groups,
+                                          const std::string& engine_id) {
+  return group_file(mounts, groups, engine_id, "cpuacct", "cpuacct.usage", "cpu.stat", R_OK);
 }
 
 bool write_freezer(const std::string& file, bool frozen) {

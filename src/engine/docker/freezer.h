@@ -23,6 +23,11 @@ namespace tiltyard::engine::docker {
 std::optional<std::string> freezer_file(const std::string& mounts, const std::string& groups,
                                         const std::string& engine_id);
 
+/// Where the time is counted that the container's programs have run: `cpuacct.usage` of cgroup v1 or `cpu.stat` of v2;
+/// otherwise as `freezer_file`.
+std::optional<std::string> processor_file(const std::string& mounts, const std::string& groups,
+                                          const std::string& engine_id);
+
 /// Writes the freezer without asking the daemon (0.1 ms instead of 9 ms). False: it could not be written.
 bool write_freezer(const std::string& file, bool frozen);
 
@@ -51,6 +56,8 @@ class Freezers {
   std::string find(const std::string& name, const std::string& engine_id, std::int64_t pid);
   std::string known(const std::string& name) const;
   void forget(const std::string& name);
+  /// The hierarchies that are mounted here.
+  const std::string& mounts() const { return mounts_; }
 
   /// Thawed by us; the daemon still says "paused".
   void note_thawed(const std::string& name) { thawed_.insert(name); }

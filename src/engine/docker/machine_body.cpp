@@ -1,5 +1,6 @@
 #include "engine/docker/machine_body.h"
 
+#include <fmt/format.h>
 #include <sodium/crypto_generichash.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -215,6 +216,7 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
   if (options.limits_disk && spec.resources.disk > 0) {
     body["HostConfig"].as_object()["StorageOpt"] = {{"size", std::to_string(spec.resources.disk)}};
   }
+  body["Labels"].as_object()[kLabelDisk] = fmt::format("{} {}", spec.resources.disk, spec.resources.inodes);
   // Nor of where names are asked for: what versions made that left that out is the same machine.
   if (!spec.dns.empty()) body["HostConfig"].as_object()["Dns"] = strings(spec.dns);
   if (!options.all_networks && spec.networks.size() > 1) {

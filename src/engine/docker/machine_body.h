@@ -9,6 +9,9 @@ namespace tiltyard::engine::docker {
 /// The label that tells whether a machine found by name is the one we would make: a hash of its whole body.
 inline constexpr char kLabelSpec[] = "tiltyard.spec";
 
+/// What the machine may write: "BYTES INODES".
+inline constexpr char kLabelDisk[] = "tiltyard.disk";
+
 /// Driver options of a network: its interface on the host, and whether machines on it meet.
 inline constexpr char kBridgeOption[] = "com.docker.network.bridge.name";
 inline constexpr char kPortTrafficOption[] = "com.docker.network.bridge.enable_icc";

@@ -44,6 +44,7 @@ asio::awaitable<Result<>> join_network(std::shared_ptr<Connection> connection, s
 asio::awaitable<Result<Created>> DockerEngine::create(MachineSpec spec) {
   auto usable = co_await connection_->ready();
   if (!usable) co_return fail(std::move(usable.error()));
+  co_await know_storage();
   BodyOptions options;
   options.log_driver = options_.log_driver;
   options.limits_disk = limits_disk_;

@@ -94,6 +94,7 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   Shell* shell() override { return lacking_.contains("shell") ? nullptr : this; }
   Archives* archives() override { return lacking_.contains("archives") ? nullptr : this; }
   Freezer* freezer() override { return lacking_.contains("freezer") ? nullptr : this; }
+  Disks* disks() override { return nullptr; }
   asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
   asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
