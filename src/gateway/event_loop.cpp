@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <system_error>
 
 namespace tiltyard::gateway {
@@ -14,6 +15,8 @@ namespace tiltyard::gateway {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(100);
+// What has a deadline and failed at it.
+constexpr auto kTryAgain = std::chrono::seconds(1);
 // A turn ends after so many events, so that a published route never waits long behind traffic.
 constexpr int kEventsPerRound = 64;
 constexpr int kRoundsPerTurn = 2;
@@ -165,6 +168,7 @@ void EventLoop::arm_tick() {
 
 void EventLoop::tick() {
   begin_turn();
+  std::exception_ptr failure;
   auto current = static_cast<std::uint64_t>((now_ - start_) / kTick);
   while (done_ticks_ < current) {
     ++done_ticks_;
@@ -176,7 +180,13 @@ void EventLoop::tick() {
       if (timed.deadline_ == Instant::max()) continue;
       if (timed.deadline_ <= now_) {
         timed.deadline_ = Instant::max();
-        timed.on_deadline();
+        try {
+          timed.on_deadline();
+        } catch (...) {
+          // Out of memory, or a bug: this one is tried again, and the deadlines of all others hold meanwhile.
+          failure = std::current_exception();
+          set_deadline(timed, now_ + kTryAgain);
+        }
       } else {
         place(timed);
       }
@@ -185,9 +195,9 @@ void EventLoop::tick() {
   end_turn();
   // Nothing waits: no more ticks until somebody does, so that an idle server sleeps.
   ticking_ = false;
-  for (const auto& slot : wheel_) {
-    if (!slot.empty()) return arm_tick();
-  }
+  if (std::ranges::any_of(wheel_, [](const Slot& slot) { return !slot.empty(); })) arm_tick();
+  // The loop's owner logs it.
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace tiltyard::gateway
