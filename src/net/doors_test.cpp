@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <new>
 
 #include "net/server.h"
 #include "net/testing.h"
@@ -70,7 +71,10 @@ struct Guarded : Site {
       const auto* name = std::any_cast<std::string>(&principal);
       return name ? std::string_view(*name) : std::string_view();
     };
-    callers.proxy = [this](const asio::ip::address&) { return behind_proxy.load(); };
+    callers.proxy = [this](const asio::ip::address&) {
+      if (out_of_memory > 0 && out_of_memory-- > 0) throw std::bad_alloc();
+      return behind_proxy.load();
+    };
     callers.address = [](const Request& request) -> std::optional<asio::ip::address> {
       return asio::ip::make_address(std::string(request.headers.get("From")));
     };
@@ -79,6 +83,7 @@ struct Guarded : Site {
   }
   std::atomic<int> asked{0};
   std::atomic<bool> behind_proxy{false};
+  std::atomic<int> out_of_memory{0};  ///< so many connections more
 };
 
 TEST(R10_6, WhoItIsAndWhetherTheyMayIsAskedBeforeTheBody) {
@@ -203,6 +208,13 @@ TEST(R10_6, AsRoomGetsShortWhoIsIdleGoesFirst) {
   // They may stay for 75 s where there is room.
   EXPECT_TRUE(eventually([&] { return site.get("/x").status == 200; }, 5s));
   EXPECT_TRUE(idle.front().ended());
+}
+
+TEST(R10_6, AcceptingGoesOnAfterWhatRanOut) {
+  Guarded site;
+  site.out_of_memory = 5;
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(Wire(site.port()).ended()) << "nothing is left for it";
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(site.get("/x").status, 200) << "on every loop";
 }
 
 TEST(R10_6, BehindAProxyRequestsCountForWhomItNames) {

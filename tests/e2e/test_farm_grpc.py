@@ -1,4 +1,5 @@
 """The farm over gRPC, with a client that is not ours: Debian's python3-grpcio, and code generated from api/proto/farm.proto."""
+import collections
 import importlib
 import queue
 import subprocess
@@ -139,6 +140,18 @@ def test_R6_1_without_the_token_nothing_is_answered(client, farm, metadata):
             next(iter(client.stream(name, iter([]), request, reply)))
         assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
     assert farm.stats()["total"] == 0
+
+
+def test_R6_1_guesses_over_grpc_come_to_an_end(client):
+    codes = collections.Counter()
+    for number in range(400):
+        with pytest.raises(grpc.RpcError) as refused:
+            client.post([flag(1)], metadata=[("x-token", f"guess number {number:05d}")])
+        codes[refused.value.code()] += 1
+    assert 280 <= codes[grpc.StatusCode.UNAUTHENTICATED] <= 330 and codes[grpc.StatusCode.RESOURCE_EXHAUSTED] >= 70
+    with pytest.raises(grpc.RpcError) as refused:
+        client.stats()
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, "the right token is not looked at either"
 
 
 @pytest.mark.parametrize("header", ["bare", "Bearer"])
