@@ -1,3 +1,3 @@
-#include "cli/cli.h"
+#include "app/app.h"
 
-int main(int argc, char** argv) { return tiltyard::cli::run(argc, argv); }
+int main(int argc, char** argv) { return tiltyard::app::run(argc, argv); }

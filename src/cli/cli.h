@@ -11,7 +11,4 @@ enum Exit {
   kServerAway = 4,  ///< no server answers at TILTYARD_URL
 };
 
-/// The whole command line; gives the process's exit code.
-int run(int argc, char** argv);
-
 }  // namespace tiltyard::cli

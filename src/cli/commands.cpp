@@ -1,13 +1,12 @@
-// The grammar of the command line: what all words have in common. The words are added by the files that do them.
+// The grammar of the command line: what all words have in common. The words are added by those who do them.
 #include "cli/commands.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
-#include <array>
 
 #include "cli/words.h"
 
@@ -21,20 +20,10 @@ and TILTYARD_TOKEN (default, on the server itself: its data/admin.token).
 Exit codes: 0 done, 1 it did not work, 2 the command line is wrong, 3 there is no such thing,
 4 no server answers. exec ends with its command's own code.)";
 
-/// The files of the command line, in the order in which --help lists their words.
-constexpr std::array kFiles = {add_serve,  add_templates, add_instances, add_shell,  add_attack,    add_people,
-                               add_doctor, add_config,    add_events,    add_routes, add_completion};
-
-/// The ids of a list, or nothing when the server does not answer at once.
-std::vector<std::string> ids_of(Context& context, const std::string& path) {
-  Api::Call call;
-  call.path = path;
-  call.deadline = std::chrono::seconds{2};
-  const auto list = context.api().call(std::move(call));
-  std::vector<std::string> out;
-  if (!list) return out;
-  for (const auto& item : items_of(*list)) out.push_back(harmless(text_of(item, "id")));
-  return out;
+/// nullptr: there is none.
+const CLI::App* word_in(const CLI::App& command, const std::string& name) {
+  const auto found = command.get_subcommands([&](const CLI::App* each) { return each->get_name() == name; });
+  return found.empty() ? nullptr : found.front();
 }
 
 /// The command that was being read, with all of its words.
@@ -49,33 +38,10 @@ std::string command_of(const CLI::App& app) {
 
 }  // namespace
 
-void Words::does(CLI::App* word, std::function<int()> work) {
-  // The innermost word's callback is called first.
-  word->callback([this, work = std::move(work)] {
-    if (!act) act = work;
-  });
-}
-
-void Words::one_of(CLI::Option* option, std::vector<std::string> choices) {
-  option->check(CLI::IsMember(choices));
-  values[option] = [choices = std::move(choices)] { return choices; };
-}
-
-void Words::one_of_list(CLI::Option* option, std::string path) {
-  values[option] = [this, path = std::move(path)] { return ids_of(context, path); };
-}
-
-void Words::instance(CLI::App* word, std::string& id) {
-  one_of_list(word->add_option("id", id, "The instance's id")->required()->type_name(""), kLivingInstances);
-}
-
-void add_serve(Words& words) {
-  words.does(words.app.add_subcommand("serve", "Run the server"),
-             [c = &words.context] { return c->serve(config_path(*c)); });
-}
+namespace {
 
 void add_completion(Words& words) {
-  auto* word = words.app.add_subcommand("completion", "Completion for a shell: source <(tiltyard completion bash)");
+  auto* word = words.add("completion", "Completion for a shell: source <(tiltyard completion bash)");
   auto shell = std::make_shared<std::string>();
   words.one_of(word->add_option("shell", *shell, "bash or zsh")->required()->type_name(""), {"bash", "zsh"});
   words.does(word, [shell] {
@@ -84,21 +50,51 @@ void add_completion(Words& words) {
   });
 }
 
-Commands::Commands(Context& context)
+}  // namespace
+
+Commands::Commands(Context& context, const std::string& version, const std::function<void(Words&)>& declare)
     : app_(std::make_unique<CLI::App>("Tiltyard: machines from templates, one for each who asks", "tiltyard")),
       words_(std::make_unique<Words>(context, *app_)) {
   app_->fallthrough();
   app_->require_subcommand(1);
   app_->footer(kFooter);
-  app_->set_version_flag("--version", TILTYARD_VERSION);
+  app_->set_version_flag("--version", version);
   app_->add_option("--config", context.config, "The server's configuration file")->type_name("FILE");
   app_->add_flag("--json", context.json, "Print JSON for programs");
-  for (const auto add : kFiles) add(*words_);
+  declare(*words_);
+  words_->begin("the command line");
+  add_completion(*words_);
+  add_help();
 }
+
+void Commands::add_help() {
+  auto* word = words_->add("help", "What a command is for and what it takes");
+  auto names = std::make_shared<std::vector<std::string>>();
+  word->add_option("command", *names, "The command's words; without any, all commands")->type_name("");
+  words_->does(word, [this, names] {
+    const CLI::App* found = app_.get();
+    for (const auto& name : *names) {
+      found = word_in(*found, name);
+      if (found != nullptr) continue;
+      note(fmt::format("tiltyard: there is no command \"{}\"", fmt::join(*names, " ")));
+      note("See: tiltyard help");
+      return static_cast<int>(kUsage);
+    }
+    auto asked = *names;
+    asked.emplace_back("--help");
+    return run(asked);
+  });
+}
+
+const std::vector<std::string>& Commands::faults() const { return words_->faults(); }
 
 Commands::~Commands() = default;
 
 int Commands::run(const std::vector<std::string>& words) {
+  if (!faults().empty()) {
+    for (const auto& fault : faults()) note("tiltyard: " + fault);
+    return kFailed;
+  }
   words_->act = nullptr;
   try {
     // CLI11 takes the words from the back.
@@ -111,7 +107,8 @@ int Commands::run(const std::vector<std::string>& words) {
     note(fmt::format("See: {} --help", command_of(*app_)));
     return kUsage;
   }
-  return words_->act();
+  const auto act = words_->act;  // `help` reads words again
+  return act();
 }
 
 namespace {
@@ -122,8 +119,7 @@ using Apps = std::vector<const CLI::App*>;
 std::vector<std::string> values_for(const Words& words, const Apps& apps, const std::string& before) {
   std::vector<std::string> out;
   const auto add = [&](const CLI::Option* option) {
-    const auto found = words.values.find(option);
-    if (found != words.values.end()) std::ranges::move(found->second(), std::back_inserter(out));
+    std::ranges::move(words.values_of(option), std::back_inserter(out));
   };
   for (const auto* app : before.starts_with('-') ? apps : Apps()) {
     const auto* option = app->get_option_no_throw(before);
@@ -145,8 +141,7 @@ std::vector<std::string> Commands::complete(const std::vector<std::string>& word
   const auto before = words.size() < 2 ? std::string() : words[words.size() - 2];
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     if (words[i] == "--") return {};
-    for (const auto* sub : command->get_subcommands([&](const CLI::App* each) { return each->get_name() == words[i]; }))
-      command = sub;
+    if (const auto* sub = word_in(*command, words[i])) command = sub;
   }
   std::vector<std::string> out;
   if (partial.starts_with('-')) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,13 +13,17 @@ class App;
 
 namespace tiltyard::cli {
 
-struct Words;
+class Words;
 
 /// The command line's grammar, and what was asked for. The context must outlive it.
 class Commands {
  public:
-  explicit Commands(Context& context);
+  /// `declare` adds everybody's words; completion and help come by themselves.
+  Commands(Context& context, const std::string& version, const std::function<void(Words&)>& declare);
   ~Commands();
+
+  /// What two have declared; with any, no command does anything.
+  const std::vector<std::string>& faults() const;
 
   /// Reads the words after the program's name and does what they say; the exit code.
   int run(const std::vector<std::string>& words);
@@ -26,6 +31,8 @@ class Commands {
   std::vector<std::string> complete(const std::vector<std::string>& words);
 
  private:
+  void add_help();
+
   std::unique_ptr<CLI::App> app_;
   std::unique_ptr<Words> words_;
 };

@@ -12,9 +12,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "app/settings.h"
-#include "identity/capability.h"
-
 namespace tiltyard::cli {
 namespace {
 
@@ -31,27 +28,10 @@ void write_all(int file, std::string_view text) {
   }
 }
 
-/// "0.0.0.0:8000" is where a server listens; a client goes to the loopback.
-std::string url_of(const std::string& listen, bool tls) {
-  auto address = listen;
-  for (const auto* everywhere : {"0.0.0.0:", "[::]:"}) {
-    if (address.starts_with(everywhere)) address = "127.0.0.1:" + address.substr(std::string_view(everywhere).size());
-  }
-  return (tls ? "https://" : "http://") + address;
-}
-
-std::string first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
-}
-
 }  // namespace
 
 Api& Context::api() {
-  if (!api_) api_ = std::make_unique<Api>(find_server(*this));
+  if (!api_) api_ = std::make_unique<Api>(find_server());
   return *api_;
 }
 
@@ -97,38 +77,6 @@ bool leads_to_this_machine(std::string_view url) {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-Where find_server(const Context& context) {
-  Where where;
-  const auto path = config_path(context);
-  app::Settings settings;
-  const auto good = app::read(settings, path, config::process_environment());
-  const auto listen = good ? settings.site.listen : std::string();
-  const bool listens = !path.empty() && !listen.empty() && !listen.ends_with(":0");
-  if (const auto url = context.variable("TILTYARD_URL"); !url.empty()) {
-    where.url = url;
-  } else if (listens) {
-    where.url = url_of(listen, !settings.site.tls_certificate.empty());
-  }
-  if (auto token = context.variable("TILTYARD_TOKEN"); !token.empty()) {
-    where.token = Secret(std::move(token));
-    where.token_from = "TILTYARD_TOKEN";
-    return where;
-  }
-  if (!leads_to_this_machine(where.url)) return where;
-  if (const auto& token = settings.of<identity::Capability>().options().admin_token; good && !token.empty()) {
-    where.token = token;
-    where.token_from = "admin.token of the configuration";
-    return where;
-  }
-  const auto folder = good ? fs::path(settings.site.data) : fs::path(path).parent_path() / "data";
-  const auto file = (folder / "admin.token").string();
-  if (auto token = first_line(file); !token.empty()) {
-    where.token = Secret(std::move(token));
-    where.token_from = file;
-  }
-  return where;
-}
-
 void print(std::string_view text) { write_all(STDOUT_FILENO, text); }
 
 void note(std::string_view text) { write_all(STDERR_FILENO, std::string(text) + "\n"); }
@@ -140,33 +88,18 @@ int exit_code_of(const Error& error) {
 }
 
 std::string advice(const Context& context, const Error& error) {
-  const auto field = [&](std::string_view key) {
-    for (const auto& [name, value] : error.fields) {
-      if (name == key) return value;
-    }
-    return std::string();
-  };
-  const auto& reason = error.reason;
-  if (reason == reason::kServerAway)
+  if (error.reason == reason::kServerAway)
     return "Start one: tiltyard serve --config tiltyard.toml. Or say where it is: TILTYARD_URL=http://host:8000";
-  if (reason == "template-unknown") return "See what there is: tiltyard templates";
-  if (reason == "template-not-ready" || reason == "template-broken") return "See why: tiltyard templates";
-  if (reason == "instance-unknown") return "See yours: tiltyard ls";
-  if (reason == "instance-exists") return "Show it: tiltyard show " + field("instance_id");
-  if (reason == "limit-reached") return "See what runs: tiltyard ls. End one: tiltyard stop ID";
-  if (reason == "not-extendable-yet" && !field("extendable_at").empty()) {
-    return "Try again " + relative_text(field("extendable_at"), context.clock.now()) + ".";
+  const auto found = context.advice.find(error.reason);
+  if (found == context.advice.end()) return {};
+  auto text = found->second;
+  for (const auto& [name, value] : error.fields) {
+    const auto hole = fmt::format("{{{}}}", name);
+    if (const auto at = text.find(hole); at != std::string::npos)
+      text.replace(at, hole.size(), name.ends_with("_at") ? relative_text(value, context.clock.now()) : value);
   }
-  if (reason == "machine-unknown") return "See its machines: tiltyard show ID";
-  if (reason == "user-unknown") return "See who there is: tiltyard users ls";
-  if (reason == "token-unknown") return "See yours: tiltyard token ls";
-  if (reason == "not-signed-in") {
-    return "Set TILTYARD_TOKEN to a token of yours, or run this where the server's data/admin.token can be read "
-           "(--config FILE).";
-  }
-  if (reason == "engine-unavailable" || reason == "isolation-unavailable")
-    return "See what is wrong on the server: tiltyard doctor";
-  return {};
+  // Without the field that it is about, there is nothing to say.
+  return text.find('{') == std::string::npos ? text : std::string();
 }
 
 int complain(const Context& context, const Error& error) {

@@ -26,8 +26,12 @@ struct Context {
   bool colours = false;  ///< a terminal, and NO_COLOR is not set (https://no-color.org)
   std::string config;    ///< --config; empty: see config_path()
   bool json = false;
-  std::function<int(const std::string& config)> serve;
   SystemClock clock;
+  /// Where the server is and who asks; asked at the first call.
+  std::function<Where()> find_server = [] { return Where{}; };
+  /// Reads the configuration into the options of those who have added words. It is read once.
+  std::function<Result<>()> configure = [] { return Result<>{}; };
+  std::map<std::string, std::string, std::less<>> advice;  ///< what to type next, by the error's reason
 
   /// Made at the first use.
   Api& api();
@@ -42,9 +46,6 @@ void fill_from_process(Context& context);
 
 /// The file that --config names, else ./tiltyard.toml, else /etc/tiltyard/tiltyard.toml; empty when there is none.
 std::string config_path(const Context& context);
-/// TILTYARD_URL, else the address that the configuration listens on; TILTYARD_TOKEN, else, for a server on this
-/// machine, the admin token's file if we may read it.
-Where find_server(const Context& context);
 /// Whether a URL leads to this machine: only there the admin token's file may be sent.
 bool leads_to_this_machine(std::string_view url);
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,38 +15,45 @@ class Option;
 
 namespace tiltyard::cli {
 
-/// The command line's grammar while it is made: each file of cli/ adds its words, with the options that they fill in.
-struct Words {
-  Context& context;
-  CLI::App& app;
-  std::function<int()> act;  ///< what the innermost word that was named does
-  /// What may stand for an argument or behind an option: for the shells' completion.
-  std::map<const CLI::Option*, std::function<std::vector<std::string>()>> values;
+/// The command line's grammar while it is made: whoever has words adds them, with their help, the options that they
+/// fill in and what they do. --help lists them in the order in which they were added. What a word's work refers to must
+/// outlive the command line.
+class Words {
+ public:
+  Words(Context& its_context, CLI::App& app);
+  ~Words();
+  Words(const Words&) = delete;
+  Words& operator=(const Words&) = delete;
 
+  Context& context;
+
+  /// What is added from here on belongs to this part of the house.
+  void begin(std::string_view owner) { owner_ = owner; }
+  /// A word of its own: `tiltyard NAME`. One that there is already is noted in `faults`, and nothing is done then.
+  CLI::App* add(const std::string& name, const std::string& help);
   /// What `word` does when it is the last one that was named.
   void does(CLI::App* word, std::function<int()> work);
   /// The option takes one of these and nothing else.
   void one_of(CLI::Option* option, std::vector<std::string> choices);
   /// The option takes an id of the server's list at `path`.
   void one_of_list(CLI::Option* option, std::string path);
-  /// The argument "id" of a word that is about one living instance.
-  void instance(CLI::App* word, std::string& id);
+  /// What to type next after an error of this reason; `{name}` stands for the error's field of that name.
+  void advise(std::string_view reason, std::string text);
+
+  /// What two have declared.
+  const std::vector<std::string>& faults() const { return faults_; }
+  /// What the innermost word that was named does; empty: none was.
+  std::function<int()> act;
+  /// What may stand for an argument or behind an option: for the shells' completion.
+  std::vector<std::string> values_of(const CLI::Option* option) const;
+
+ private:
+  CLI::App& app_;
+  std::string owner_;
+  std::map<std::string, std::string> owners_;  ///< of words, by name
+  std::vector<std::string> faults_;
+  std::vector<std::unique_ptr<CLI::App>> refused_;  ///< so that who adds one can go on
+  std::map<const CLI::Option*, std::function<std::vector<std::string>()>> values_;
 };
-
-/// The ids that live, as the server lists them.
-inline constexpr auto kLivingInstances = "/instances?state=queued,preparing,starting,running,paused,stopping";
-
-// What each file adds.
-void add_serve(Words& words);
-void add_templates(Words& words);
-void add_instances(Words& words);
-void add_shell(Words& words);
-void add_attack(Words& words);
-void add_people(Words& words);
-void add_doctor(Words& words);
-void add_config(Words& words);
-void add_events(Words& words);
-void add_routes(Words& words);
-void add_completion(Words& words);
 
 }  // namespace tiltyard::cli

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "farm/grpc/server.h"
+#include "farm/sploit/attack.h"
 #include "farm/supervisor.h"
 #include "house/ground.h"
 #include "identity/scopes.h"
@@ -94,6 +95,8 @@ asio::awaitable<void> Capability::drain() {
   if (grpc_) co_await grpc_->stop();
   if (service_) service_->stop_waiting();
 }
+
+void Capability::words(cli::Words& words) { sploit::add_attack(words); }
 
 asio::awaitable<void> Capability::close() {
   if (service_) co_await service_->close();

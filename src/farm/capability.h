@@ -23,6 +23,7 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   std::vector<store::Migration> migrations() const override { return farm::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   bus::EventKinds events() const override { return farm::events::kAll; }
+  void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   void routes(house::Routes& routes) override;
   asio::awaitable<Result<>> start() override;

@@ -15,6 +15,9 @@
 namespace tiltyard::config {
 class Keys;
 }
+namespace tiltyard::cli {
+class Words;
+}
 
 /// How a capability joins the server: it says all about itself in its own folder (src/NAME/capability.h), and
 /// app/capabilities.cpp lists it. See docs/decisions/0050-a-capability-declares-itself.md.
@@ -51,6 +54,10 @@ class Capability {
   virtual std::vector<Switch> switches() const {
     return {{std::string(name()), "The whole of it: its routes, its pages and its rooms.", true}};
   }
+
+  /// Its words of the command line. There is no server then: the words ask one over the API, or read their own options
+  /// (`Context::configure`).
+  virtual void words(cli::Words& words) {}
 
   // Its life, on the home loop. The words are called on all capabilities in the order of the list, `close` in the
   // opposite one; a word that fails stops the start.

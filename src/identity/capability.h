@@ -21,6 +21,7 @@ class Capability final : public house::Capability {
   /// Without it nobody could switch it on again.
   std::vector<house::Switch> switches() const override { return {}; }
   bus::EventKinds events() const override { return identity::events::kAll; }
+  void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   void routes(house::Routes& routes) override;
   asio::awaitable<Result<>> start() override;

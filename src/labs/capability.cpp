@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "cli/words.h"
 #include "house/ground.h"
 #include "labs/http.h"
 #include "labs/rooms.h"
 #include "labs/steps.h"
+#include "labs/words.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -104,6 +106,17 @@ std::vector<limits::Limiter> Capability::limiters() const {
       Limiter{"logs-read", "Reading a machine's output", Key::kUser, {30, 60, 10'000}, kMinute},
       Limiter{"template-rebuild", "Building a template's image again", Key::kUser, {6, 10, 200}, kMinute},
   };
+}
+
+void Capability::words(cli::Words& words) {
+  add_instances(words);
+  add_shell(words);
+  add_usage(words);
+  words.advise("instance-unknown", "See yours: tiltyard ls");
+  words.advise("instance-exists", "Show it: tiltyard show {instance_id}");
+  words.advise("limit-reached", "See what runs: tiltyard ls. End one: tiltyard stop ID");
+  words.advise("not-extendable-yet", "Try again {extendable_at}.");
+  words.advise("machine-unknown", "See its machines: tiltyard show ID");
 }
 
 Result<> Capability::make(house::Ground& ground) {

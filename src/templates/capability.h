@@ -15,6 +15,7 @@ class Capability final : public house::Capability {
   void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<house::Switch> switches() const override { return {}; }
   bus::EventKinds events() const override { return templates::events::kAll; }
+  void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   asio::awaitable<Result<>> start() override;
   asio::awaitable<Result<>> open() override;

@@ -1,4 +1,4 @@
-#include "cli/attack/backlog.h"
+#include "farm/sploit/backlog.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
 namespace json = boost::json;
@@ -127,4 +127,4 @@ std::size_t Backlog::size() const {
   return lines_;
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

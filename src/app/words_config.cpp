@@ -4,18 +4,20 @@
 #include <boost/json/array.hpp>
 
 #include "app/settings.h"
+#include "app/words.h"
 #include "cli/words.h"
 #include "config/keys.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::app {
 namespace {
 
+using namespace cli;
 namespace json = boost::json;
 
 int config_schema(Context& context, bool markdown) {
-  app::Settings defaults;
+  Settings defaults;
   config::Keys keys;
-  app::declare_keys(keys, defaults);
+  declare_keys(keys, defaults);
   if (markdown) {
     print(keys.markdown());
     return kOk;
@@ -41,8 +43,7 @@ int config_schema(Context& context, bool markdown) {
 
 int config_check(Context& context) {
   const auto path = config_path(context);
-  app::Settings settings;
-  if (const auto good = app::read(settings, path, config::process_environment()); !good) {
+  if (const auto good = context.configure(); !good) {
     note(good.error().message);
     note("tiltyard config schema lists every key; tiltyard config example prints a file to begin with.");
     return kFailed;
@@ -52,9 +53,9 @@ int config_check(Context& context) {
 }
 
 int config_example(Context&) {
-  app::Settings defaults;
+  Settings defaults;
   config::Keys keys;
-  app::declare_keys(keys, defaults);
+  declare_keys(keys, defaults);
   print(keys.example_toml());
   return kOk;
 }
@@ -63,7 +64,7 @@ int config_example(Context&) {
 
 void add_config(Words& words) {
   auto* c = &words.context;
-  auto* config = words.app.add_subcommand("config", "The configuration");
+  auto* config = words.add("config", "The configuration");
   config->require_subcommand(1);
   auto* schema = config->add_subcommand("schema", "Every key, its default and its values");
   auto markdown = std::make_shared<bool>(false);
@@ -73,4 +74,4 @@ void add_config(Words& words) {
   words.does(config->add_subcommand("example", "A file to begin with"), [c] { return config_example(*c); });
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::app

@@ -8,13 +8,13 @@
 #include <iterator>
 #include <map>
 
-#include "app/settings.h"
 #include "cli/words.h"
 #include "templates/capability.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::templates {
 namespace {
 
+using namespace cli;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
@@ -57,8 +57,8 @@ struct Count {
   int errors = 0, warnings = 0, templates = 0;
 };
 
-json::object problem_json(const std::string& id, const templates::Problem& problem) {
-  const bool error = problem.severity == templates::Problem::Severity::kError;
+json::object problem_json(const std::string& id, const Problem& problem) {
+  const bool error = problem.severity == Problem::Severity::kError;
   return {{"template", id},
           {"severity", error ? "error" : "warning"},
           {"file", problem.file},
@@ -66,9 +66,9 @@ json::object problem_json(const std::string& id, const templates::Problem& probl
           {"message", problem.message}};
 }
 
-void report(const Context& context, const std::string& id, const fs::path& folder, const templates::Problem& problem,
+void report(const Context& context, const std::string& id, const fs::path& folder, const Problem& problem,
             Count& count, json::array& items) {
-  const bool error = problem.severity == templates::Problem::Severity::kError;
+  const bool error = problem.severity == Problem::Severity::kError;
   ++(error ? count.errors : count.warnings);
   if (context.json) {
     items.push_back(problem_json(id, problem));
@@ -83,16 +83,16 @@ void report(const Context& context, const std::string& id, const fs::path& folde
 }
 
 /// `owners`: the folders that were looked at, by the ids of their templates.
-void lint_one(const Context& context, const fs::path& folder, const templates::Options& options, Count& count,
+void lint_one(const Context& context, const fs::path& folder, const Options& options, Count& count,
               json::array& items, std::map<std::string, fs::path>& owners) {
-  const auto read = templates::read_folder(fs::absolute(folder).lexically_normal().string(), options);
+  const auto read = read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
   for (const auto& problem : read.problems) report(context, read.id.str(), folder, problem, count, items);
   const auto [owner, first] = owners.emplace(read.id.str(), folder);
   if (first) return;
   const auto twins = fmt::format("the folder {} has the same id, \"{}\"; say another `id` in one's instance.toml",
                                  owner->second.string(), read.id.str());
-  report(context, read.id.str(), folder, {templates::Problem::Severity::kError, "", 0, twins}, count, items);
+  report(context, read.id.str(), folder, {Problem::Severity::kError, "", 0, twins}, count, items);
 }
 
 int list_templates(Context& context) {
@@ -125,7 +125,7 @@ int list_templates(Context& context) {
   return kOk;
 }
 
-int lint_templates(Context& context, const std::vector<std::string>& paths) {
+int lint_templates(Context& context, const Options& options, const std::vector<std::string>& paths) {
   std::vector<fs::path> folders;
   for (const auto& path : paths) {
     std::error_code ignored;
@@ -142,10 +142,7 @@ int lint_templates(Context& context, const std::vector<std::string>& paths) {
                          [&](const fs::path& folder) { return std::ranges::find(folders, folder) == folders.end(); });
   }
   // What this site allows and limits, so that lint says what its server will say.
-  app::Settings settings;
-  if (const auto good = app::read(settings, config_path(context), config::process_environment()); !good)
-    return complain(context, good.error());
-  const auto& options = settings.of<templates::Capability>().options();
+  if (const auto good = context.configure(); !good) return complain(context, good.error());
   Count count;
   json::array items;
   std::map<std::string, fs::path> owners;
@@ -161,15 +158,18 @@ int lint_templates(Context& context, const std::vector<std::string>& paths) {
 
 }  // namespace
 
-void add_templates(Words& words) {
+void Capability::words(Words& words) {
   auto* c = &words.context;
-  auto* templates = words.app.add_subcommand("templates", "What can be started");
-  templates->require_subcommand(0, 1);
-  words.does(templates, [c] { return list_templates(*c); });
-  auto* lint = templates->add_subcommand("lint", "Check template folders without a server");
+  auto* word = words.add("templates", "What can be started");
+  word->require_subcommand(0, 1);
+  words.does(word, [c] { return list_templates(*c); });
+  auto* lint = word->add_subcommand("lint", "Check template folders without a server");
   auto paths = std::make_shared<std::vector<std::string>>();
   lint->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
-  words.does(lint, [c, paths] { return lint_templates(*c, *paths); });
+  words.does(lint, [this, c, paths] { return lint_templates(*c, options_, *paths); });
+  words.advise("template-unknown", "See what there is: tiltyard templates");
+  for (const auto* reason : {"template-not-ready", "template-broken"})
+    words.advise(reason, "See why: tiltyard templates");
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::templates

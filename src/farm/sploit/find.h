@@ -6,7 +6,7 @@
 
 #include "farm/format.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 
 /// `text` as UTF-8: bytes that are none become U+FFFD, one each, as Python's errors="replace" does in most cases.
 std::string readable(std::string_view text);
@@ -14,4 +14,4 @@ std::string readable(std::string_view text);
 /// All flags in a readable text, each once, in their order.
 std::vector<std::string> find_flags(const farm::FlagFormat& format, std::string_view text);
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -1,4 +1,4 @@
-#include "cli/attack/runs.h"
+#include "farm/sploit/runs.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -11,7 +11,7 @@
 #include <csignal>
 #include <cstring>
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
 constexpr std::size_t kLongestLine = 64 * 1024;
@@ -146,4 +146,4 @@ void Runs::feed(Run& run, std::string_view bytes) {
   }
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

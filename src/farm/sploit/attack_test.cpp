@@ -13,12 +13,12 @@
 #include <map>
 #include <thread>
 
-#include "cli/attack/attack.h"
-#include "cli/attack/backlog.h"
-#include "cli/attack/find.h"
-#include "cli/attack/runs.h"
+#include "farm/sploit/attack.h"
+#include "farm/sploit/backlog.h"
+#include "farm/sploit/find.h"
+#include "farm/sploit/runs.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
 using namespace std::chrono_literals;
@@ -238,4 +238,4 @@ TEST(R6_8, TokensAreNotHandedToExploits) {
 }
 
 }  // namespace
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -15,12 +15,13 @@
 #include <csignal>
 
 #include "cli/context.h"
-#include "cli/shell.h"
+#include "labs/terminal.h"
 #include "net/client.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::labs {
 namespace {
 
+using namespace cli;
 constexpr char kLeave = 0x1d;  // Ctrl-]
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
@@ -161,4 +162,4 @@ int open_terminal(Context& context, const ExecOptions& options) {
   return kOk;
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::labs

@@ -1,4 +1,4 @@
-// users, token, usage, whoami.
+// users, token, whoami.
 #include <fmt/core.h>
 #include <CLI/App.hpp>
 #include <boost/json/array.hpp>
@@ -6,10 +6,12 @@
 #include <iostream>
 
 #include "cli/words.h"
+#include "identity/capability.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::identity {
 namespace {
 
+using namespace cli;
 namespace json = boost::json;
 
 struct UserOptions {
@@ -19,10 +21,6 @@ struct UserOptions {
 
 struct TokenOptions {
   std::string name, lives;
-};
-
-struct UsageOptions {
-  std::string by = "cost_centre", from, to;
 };
 
 Result<json::value> post(Api& api, std::string path, json::object body) {
@@ -153,32 +151,9 @@ int whoami(Context& context) {
   return kOk;
 }
 
-int usage(Context& context, const UsageOptions& options) {
-  auto path = "/admin/usage?by=" + encoded(options.by);
-  if (!options.from.empty()) path += "&from=" + encoded(options.from);
-  if (!options.to.empty()) path += "&to=" + encoded(options.to);
-  const auto list = context.api().list(path);
-  if (!list) return complain(context, list.error());
-  if (context.json) {
-    print_json(*list);
-    return kOk;
-  }
-  std::string heading = options.by;
-  for (auto& c : heading) c = c == '_' ? ' ' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  Table table({heading, "INSTANCES", "INSTANCE HOURS", "CPU SECONDS", "MEMORY GIB HOURS"}, context.colours);
-  for (const auto& row : items_of(*list)) {
-    table.add({text_of(row, "key"), std::to_string(number_of(row, "instances")),
-               fmt::format("{:.2f}", real_of(row, "instance_hours")),
-               fmt::format("{:.1f}", real_of(row, "cpu_seconds")),
-               fmt::format("{:.2f}", real_of(row, "memory_gib_hours"))});
-  }
-  print(table.text());
-  return kOk;
-}
-
 void add_users(Words& words) {
   auto* c = &words.context;
-  auto* users = words.app.add_subcommand("users", "Who can sign in (admins)");
+  auto* users = words.add("users", "Who can sign in (admins)");
   users->require_subcommand(1);
   auto* add = users->add_subcommand("add", "Make a user; without a password it prints a one-time link");
   auto user = std::make_shared<UserOptions>();
@@ -193,7 +168,7 @@ void add_users(Words& words) {
 
 void add_tokens(Words& words) {
   auto* c = &words.context;
-  auto* token = words.app.add_subcommand("token", "My API tokens");
+  auto* token = words.add("token", "My API tokens");
   token->require_subcommand(1);
   auto* create = token->add_subcommand("create", "Make one; it is shown once");
   auto made = std::make_shared<TokenOptions>();
@@ -207,24 +182,17 @@ void add_tokens(Words& words) {
   words.does(revoke, [c, id] { return revoke_token(*c, *id); });
 }
 
-void add_usage(Words& words) {
-  auto* c = &words.context;
-  auto* word = words.app.add_subcommand("usage", "What was used (operators)");
-  auto asked = std::make_shared<UsageOptions>();
-  words.one_of(word->add_option("--by", asked->by, "cost_centre, template or owner")->type_name("KEY"),
-               {"cost_centre", "template", "owner"});
-  word->add_option("--from", asked->from, "Start, as 2026-01-31T00:00:00Z")->type_name("TIME");
-  word->add_option("--to", asked->to, "End, exclusive")->type_name("TIME");
-  words.does(word, [c, asked] { return usage(*c, *asked); });
-}
-
 }  // namespace
 
-void add_people(Words& words) {
+void Capability::words(Words& words) {
   add_users(words);
   add_tokens(words);
-  words.does(words.app.add_subcommand("whoami", "Who I am to the server"), [c = &words.context] { return whoami(*c); });
-  add_usage(words);
+  words.does(words.add("whoami", "Who I am to the server"), [c = &words.context] { return whoami(*c); });
+  words.advise("user-unknown", "See who there is: tiltyard users ls");
+  words.advise("token-unknown", "See yours: tiltyard token ls");
+  words.advise("not-signed-in",
+               "Set TILTYARD_TOKEN to a token of yours, or run this where the server's data/admin.token can be read "
+               "(--config FILE).");
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::identity

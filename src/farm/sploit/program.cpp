@@ -8,9 +8,9 @@
 #include <charconv>
 #include <filesystem>
 
-#include "cli/attack/attack.h"
+#include "farm/sploit/attack.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
 /// Linux takes at most 128 KiB a variable (MAX_ARG_STRLEN), name and end included.
@@ -54,7 +54,7 @@ Result<Share> parse_share(std::string_view text) {
   const auto part = number(text.substr(0, slash));
   const auto parts = slash == std::string_view::npos ? std::nullopt : number(text.substr(slash + 1));
   if (part && parts && *parts >= 2 && *part >= 1 && *part <= *parts) return Share{*part, *parts};
-  return fail(Code::kInvalid, reason::kUsage,
+  return fail(Code::kInvalid, cli::reason::kUsage,
               fmt::format("--distribute takes K/N with N from 2 and K from 1 to N, not \"{}\".", text));
 }
 
@@ -106,4 +106,4 @@ std::vector<std::string> environment_for(const std::map<std::string, std::string
   return out;
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -3,15 +3,18 @@
 #include <boost/json/array.hpp>
 
 #include "app/event_kinds.h"
+#include "app/settings.h"
+#include "app/words.h"
 #include "cli/words.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::app {
 namespace {
 
+using namespace cli;
 namespace json = boost::json;
 
-int list_kinds(Context& context, bool markdown) {
-  const auto kinds = app::kinds_of(app::capabilities());
+int list_kinds(Context& context, const Settings& settings, bool markdown) {
+  const auto kinds = kinds_of(settings.capabilities);
   if (!kinds) return complain(context, kinds.error());
   if (markdown) {
     print(kinds->markdown());
@@ -36,11 +39,11 @@ int list_kinds(Context& context, bool markdown) {
 
 }  // namespace
 
-void add_events(Words& words) {
-  auto* word = words.app.add_subcommand("events", "The kinds of events that the server records and tells of");
+void add_events(Words& words, const Settings& settings) {
+  auto* word = words.add("events", "The kinds of events that the server records and tells of");
   auto markdown = std::make_shared<bool>(false);
   word->add_flag("--markdown", *markdown, "As the page of the documentation");
-  words.does(word, [c = &words.context, markdown] { return list_kinds(*c, *markdown); });
+  words.does(word, [c = &words.context, &settings, markdown] { return list_kinds(*c, settings, *markdown); });
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::app

@@ -1,8 +1,8 @@
-#include "cli/attack/find.h"
+#include "farm/sploit/find.h"
 
 #include <algorithm>
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
 /// How many bytes the UTF-8 sequence at the start of `text` has; 0 when it is none (RFC 3629: shortest form, no
@@ -45,4 +45,4 @@ std::vector<std::string> find_flags(const farm::FlagFormat& format, std::string_
   return out;
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

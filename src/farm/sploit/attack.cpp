@@ -1,4 +1,4 @@
-#include "cli/attack/attack.h"
+#include "farm/sploit/attack.h"
 
 #include <fmt/core.h>
 #include <sys/signalfd.h>
@@ -17,13 +17,14 @@
 #include <unordered_set>
 
 #include "base/backoff.h"
-#include "cli/attack/find.h"
-#include "cli/attack/runs.h"
+#include "farm/sploit/find.h"
+#include "farm/sploit/runs.h"
 #include "cli/context.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
+using namespace cli;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 using namespace std::chrono_literals;
@@ -314,7 +315,7 @@ std::string state_folder(const Context& context, const AttackOptions& options) {
 }
 
 Result<Where> find_farm(const Context& context, const AttackOptions& options) {
-  auto where = find_server(context);
+  auto where = context.find_server();
   if (!options.farm.empty() && options.farm != where.url) {
     where = Where{};
     where.url = options.farm.find("://") == std::string::npos ? "http://" + options.farm : options.farm;
@@ -377,4 +378,4 @@ int attack(Context& context, AttackOptions options) {
   return attack.run();
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "base/result.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 
 using Steady = std::chrono::steady_clock;
 
@@ -54,4 +54,4 @@ class Runs {
   int next_id_ = 1;
 };
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -1,12 +1,13 @@
 // tiltyard attack SPLOIT: what it takes.
 #include <CLI/App.hpp>
 
-#include "cli/attack/attack.h"
+#include "farm/sploit/attack.h"
 #include "cli/words.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
+using namespace cli;
 constexpr auto kAttackFooter =
     R"(The address comes first among the program's arguments, or where they say {host}; {team} and {ids} (flag ids as JSON) are
 replaced too. Its environment has TILTYARD_TEAM, TILTYARD_HOST, TILTYARD_ROUND, TILTYARD_FLAG_IDS and TILTYARD_FLAG_IDS_FILE.
@@ -15,7 +16,7 @@ The farm's token: --token-file, or TILTYARD_FARM_TOKEN. Ctrl-C sends what was fo
 }  // namespace
 
 void add_attack(Words& words) {
-  auto* word = words.app.add_subcommand("attack", "Run an exploit against all teams and hand its flags to the farm");
+  auto* word = words.add("attack", "Run an exploit against all teams and hand its flags to the farm");
   auto options = std::make_shared<AttackOptions>();
   word->add_option("sploit", options->sploit, "Any program; it is given a team's address and prints flags")
       ->required()
@@ -57,4 +58,4 @@ void add_attack(Words& words) {
   words.does(word, [c = &words.context, options] { return attack(*c, *options); });
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

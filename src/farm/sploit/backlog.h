@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 
 /// A flag on its way to the farm.
 struct FoundFlag {
@@ -51,4 +51,4 @@ class Backlog {
   std::size_t lines_ = 0;
 };
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -1,4 +1,4 @@
-#include "cli/attack/farm.h"
+#include "farm/sploit/link.h"
 
 #include <fmt/core.h>
 #include <boost/json/array.hpp>
@@ -14,9 +14,10 @@
 #include "base/backoff.h"
 #include "cli/context.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 namespace {
 
+using namespace cli;
 namespace json = boost::json;
 using namespace std::chrono_literals;
 
@@ -204,4 +205,4 @@ Result<> FarmLink::send_some() {
   return {};
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

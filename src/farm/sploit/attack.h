@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/attack/farm.h"
+#include "farm/sploit/link.h"
+
+namespace tiltyard::cli {
+struct Context;
+class Words;
+}  // namespace tiltyard::cli
 
 /// `tiltyard attack`: runs an exploit against all teams again and again and hands what it steals to the farm.
-namespace tiltyard::cli {
-
-struct Context;
+namespace tiltyard::farm::sploit {
 
 struct AttackOptions {
   std::string sploit;                  ///< any program
@@ -27,7 +30,9 @@ struct AttackOptions {
   bool all = false, endless = false;
 };
 
-int attack(Context& context, AttackOptions options);
+int attack(cli::Context& context, AttackOptions options);
+/// Adds the word to the command line.
+void add_attack(cli::Words& words);
 
 /// Which part of the teams is ours.
 struct Share {
@@ -50,4 +55,4 @@ std::vector<std::string> command_for(const AttackOptions& options, const Target&
 std::vector<std::string> environment_for(const std::map<std::string, std::string>& ours, const Target& target,
                                          const std::string& ids, const std::string& ids_file, int round);
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

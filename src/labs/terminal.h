@@ -4,8 +4,10 @@
 #include <vector>
 
 namespace tiltyard::cli {
-
 struct Context;
+}
+
+namespace tiltyard::labs {
 
 /// `tiltyard exec`: what it takes.
 struct ExecOptions {
@@ -15,6 +17,6 @@ struct ExecOptions {
 };
 
 /// The machine's terminal in ours; the exit code.
-int open_terminal(Context& context, const ExecOptions& options);
+int open_terminal(cli::Context& context, const ExecOptions& options);
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::labs

@@ -1,5 +1,5 @@
 // spawn, ls, show, extend, stop.
-#include "cli/instances.h"
+#include "labs/instance_text.h"
 
 #include <fmt/core.h>
 #include <CLI/App.hpp>
@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "cli/words.h"
+#include "labs/words.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::labs {
 namespace {
 
+using namespace cli;
 namespace json = boost::json;
 
 constexpr std::chrono::milliseconds kLookEvery{250};
@@ -48,12 +50,12 @@ Result<json::value> post(Api& api, std::string path, std::optional<json::value> 
 }
 
 /// Rewrites one line of standard error while something takes its time.
-class Progress {
+class ProgressLine {
  public:
-  explicit Progress(bool on) : on_(on) {}
-  ~Progress() { show(""); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  explicit ProgressLine(bool on) : on_(on) {}
+  ~ProgressLine() { show(""); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
 
   void show(const std::string& text) {
     if (!on_ || text == last_) return;
@@ -69,7 +71,7 @@ class Progress {
 
 /// Looks until the instance has arrived somewhere.
 Result<json::value> follow(Context& context, json::value instance) {
-  Progress progress(context.error_is_terminal);
+  ProgressLine progress(context.error_is_terminal);
   const auto path = path_of(text_of(instance, "id"));
   while (!arrived(text_of(instance, "state"))) {
     progress.show(progress_text(instance));
@@ -263,9 +265,13 @@ int stop_instances(Context& context, const StopOptions& options) {
 
 }  // namespace
 
+void take_instance(Words& words, CLI::App* word, std::string& id) {
+  words.one_of_list(word->add_option("id", id, "The instance's id")->required()->type_name(""), kLivingInstances);
+}
+
 void add_instances(Words& words) {
   auto* c = &words.context;
-  auto* spawn_word = words.app.add_subcommand("spawn", "Start an instance of a template");
+  auto* spawn_word = words.add("spawn", "Start an instance of a template");
   auto wanted = std::make_shared<SpawnOptions>();
   words.one_of_list(spawn_word->add_option("template", wanted->tmpl, "The template's id")->required()->type_name(""),
                     "/templates");
@@ -274,22 +280,22 @@ void add_instances(Words& words) {
       ->type_name("TEXT");
   words.does(spawn_word, [c, wanted] { return spawn(*c, *wanted); });
 
-  auto* ls = words.app.add_subcommand("ls", "Instances that live");
+  auto* ls = words.add("ls", "Instances that live");
   auto listed = std::make_shared<ListOptions>();
   ls->add_flag("--all", listed->everybody, "Everybody's, not only mine (operators)");
   ls->add_flag("--ended", listed->ended, "Also those that have ended");
   words.does(ls, [c, listed] { return list_instances(*c, *listed); });
 
   const auto about_one = [&](const char* name, const char* prose, int (*work)(Context&, const std::string&)) {
-    auto* word = words.app.add_subcommand(name, prose);
+    auto* word = words.add(name, prose);
     auto id = std::make_shared<std::string>();
-    words.instance(word, *id);
+    take_instance(words, word, *id);
     words.does(word, [c, id, work] { return work(*c, *id); });
   };
   about_one("show", "Everything on one instance", show_instance);
   about_one("extend", "Add time to an instance's lease", extend_instance);
 
-  auto* stop = words.app.add_subcommand("stop", "Stop instances; their machines and files are destroyed");
+  auto* stop = words.add("stop", "Stop instances; their machines and files are destroyed");
   auto stopped = std::make_shared<StopOptions>();
   words.one_of_list(stop->add_option("id", stopped->ids, "The instances' ids")->required()->type_name(""),
                     kLivingInstances);
@@ -297,4 +303,4 @@ void add_instances(Words& words) {
   words.does(stop, [c, stopped] { return stop_instances(*c, *stopped); });
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::labs

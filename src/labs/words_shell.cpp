@@ -3,12 +3,14 @@
 #include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
-#include "cli/shell.h"
 #include "cli/words.h"
+#include "labs/terminal.h"
+#include "labs/words.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::labs {
 namespace {
 
+using namespace cli;
 namespace json = boost::json;
 
 constexpr std::chrono::hours kCommandMayTake{1};
@@ -61,21 +63,21 @@ int logs(Context& context, const LogsOptions& options) {
 
 void add_shell(Words& words) {
   auto* c = &words.context;
-  auto* exec_word = words.app.add_subcommand("exec", "Run a command in a machine: tiltyard exec ID -- CMD…");
+  auto* exec_word = words.add("exec", "Run a command in a machine: tiltyard exec ID -- CMD…");
   auto e = std::make_shared<ExecOptions>();
-  words.instance(exec_word, e->id);
+  take_instance(words, exec_word, e->id);
   exec_word->add_option("command", e->command, "The command, after --")->type_name("");
   exec_word->add_option("--machine", e->machine, "Which machine; without it the first")->type_name("NAME");
   exec_word->add_flag("-t,--terminal", e->terminal, "A terminal (its shell, or with a command that); Ctrl-] leaves");
   words.does(exec_word, [c, e] { return exec(*c, *e); });
 
-  auto* logs_word = words.app.add_subcommand("logs", "What a machine has written");
+  auto* logs_word = words.add("logs", "What a machine has written");
   auto l = std::make_shared<LogsOptions>();
-  words.instance(logs_word, l->id);
+  take_instance(words, logs_word, l->id);
   logs_word->add_option("--machine", l->machine, "Which machine; without it the first")->type_name("NAME");
   logs_word->add_option("--tail", l->tail, "How many of the last lines")->check(CLI::Range(0, 10000))->type_name("N");
   logs_word->add_flag("-f,--follow", l->follow, "Go on with what comes");
   words.does(logs_word, [c, l] { return logs(*c, *l); });
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::labs

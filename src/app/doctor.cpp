@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "app/settings.h"
+#include "app/words.h"
 #include "cli/words.h"
 #include "disk/capability.h"
 #include "disk/space.h"
@@ -20,9 +21,10 @@
 #include "net/client.h"
 #include "templates/capability.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::app {
 namespace {
 
+using namespace cli;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
@@ -147,7 +149,7 @@ fs::path existing(fs::path path) {
   return path.empty() ? fs::path(".") : path;
 }
 
-Check check_store(const app::Settings& settings) {
+Check check_store(const Settings& settings) {
   constexpr std::string_view kScheme = "sqlite:";
   if (!settings.store.url.starts_with(kScheme))
     return {Verdict::kWarn, "store", config::without_password(settings.store.url) + " was not looked at", {}};
@@ -161,7 +163,7 @@ Check check_store(const app::Settings& settings) {
   return {Verdict::kOk, "store", file.string() + (fs::exists(file, ignored) ? " can be written" : " will be made"), {}};
 }
 
-Check check_disk(const app::Settings& settings) {
+Check check_disk(const Settings& settings) {
   const auto& options = settings.of<disk::Capability>().options();
   const auto place = existing(settings.site.data);
   const auto space = disk::space_at(place.string());
@@ -173,7 +175,7 @@ Check check_disk(const app::Settings& settings) {
   return {Verdict::kOk, "disk", detail, {}};
 }
 
-Check check_templates(const app::Settings& settings) {
+Check check_templates(const Settings& settings) {
   const auto& path = settings.of<templates::Capability>().options().path;
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return {Verdict::kOk, "templates", path, {}};
@@ -199,10 +201,9 @@ Check check_server(Context& context) {
           advice(context, answer.error())};
 }
 
-std::vector<Check> look(Context& context) {
+std::vector<Check> look(Context& context, const Settings& settings) {
   const auto path = config_path(context);
-  app::Settings settings;
-  if (const auto good = app::read(settings, path, config::process_environment()); !good)
+  if (const auto good = context.configure(); !good)
     return {{Verdict::kFail, "config", good.error().message, "Correct it; tiltyard config example shows every key."}};
   std::vector<Check> checks;
   checks.push_back({Verdict::kOk, "config", path.empty() ? "no file, defaults" : path, {}});
@@ -234,8 +235,8 @@ Colour colour_of(Verdict verdict) {
   return verdict == Verdict::kOk ? Colour::kGreen : verdict == Verdict::kWarn ? Colour::kYellow : Colour::kRed;
 }
 
-int doctor(Context& context) {
-  const auto checks = look(context);
+int doctor(Context& context, const Settings& settings) {
+  const auto checks = look(context, settings);
   bool failed = false;
   json::array items;
   for (const auto& check : checks) {
@@ -254,9 +255,11 @@ int doctor(Context& context) {
 
 }  // namespace
 
-void add_doctor(Words& words) {
-  words.does(words.app.add_subcommand("doctor", "Check what the server needs"),
-             [c = &words.context] { return doctor(*c); });
+void add_doctor(Words& words, const Settings& settings) {
+  words.does(words.add("doctor", "Check what the server needs"),
+             [c = &words.context, &settings] { return doctor(*c, settings); });
+  for (const auto* reason : {"engine-unavailable", "isolation-unavailable"})
+    words.advise(reason, "See what is wrong on the server: tiltyard doctor");
 }
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::app

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "cli/api.h"
-#include "cli/attack/backlog.h"
+#include "farm/sploit/backlog.h"
 #include "farm/format.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::farm::sploit {
 
 /// Whom to attack. `*` without an address stands for all at once.
 struct Target {
@@ -38,7 +38,7 @@ struct Game {
 class FarmLink {
  public:
   struct Options {
-    Where where;
+    cli::Where where;
     std::string state;  ///< path without extension, for what the farm has said
     std::chrono::milliseconds refresh{60'000};
   };
@@ -69,7 +69,7 @@ class FarmLink {
 
   Options options_;
   Backlog& backlog_;
-  std::unique_ptr<Api> api_;
+  std::unique_ptr<cli::Api> api_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<const Game> game_;
@@ -79,4 +79,4 @@ class FarmLink {
   std::thread thread_;
 };
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::farm::sploit

@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <clocale>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -12,16 +13,23 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
-#include "cli/commands.h"
+#include "app/command_line.h"
+#include "cli/words.h"
 #include "net/server.h"
 
-namespace tiltyard::cli {
+namespace tiltyard::app {
 namespace {
+
+using namespace cli;
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-using Answered = asio::awaitable<Result<http::Response>>;
+struct Locale {
+  Locale() { std::setlocale(LC_CTYPE, "C.UTF-8"); }
+} const locale;
+
+using Answered = boost::asio::awaitable<Result<http::Response>>;
 
 /// A folder that goes away with the test; the working directory meanwhile, so that no tiltyard.toml is found by chance.
 class Folder {
@@ -54,13 +62,17 @@ Outcome run(std::vector<std::string> words, std::map<std::string, std::string> e
   Context context;
   context.environment = std::move(environment);
   Outcome outcome;
-  context.serve = [](const std::string& config) { return config == "given.toml" ? 42 : 43; };
+  CommandLine line(context, [](const std::string& config) { return config == "given.toml" ? 42 : 43; });
   ::testing::internal::CaptureStdout();
   ::testing::internal::CaptureStderr();
-  outcome.code = Commands(context).run(words);
+  outcome.code = line.commands().run(words);
   outcome.out = ::testing::internal::GetCapturedStdout();
   outcome.error = ::testing::internal::GetCapturedStderr();
   return outcome;
+}
+
+std::vector<std::string> complete(Context& context, const std::vector<std::string>& words) {
+  return CommandLine(context, {}).commands().complete(words);
 }
 
 /// What the commands are to the server: the requests it saw.
@@ -68,9 +80,9 @@ struct Seen {
   std::string method, target, authorization, body;
 };
 
-class CommandLine : public ::testing::Test {
+class AServer : public ::testing::Test {
  protected:
-  CommandLine() : loops_(1), router_(loops_.home()) {}
+  AServer() : loops_(1), router_(loops_.home()) {}
 
   void answer(const std::string& method, const std::string& pattern,
               std::function<http::Response(const http::Request&)> make) {
@@ -96,7 +108,7 @@ class CommandLine : public ::testing::Test {
     return run(std::move(words), {{"TILTYARD_URL", url()}, {"TILTYARD_TOKEN", "ty_test"}});
   }
   void TearDown() override {
-    if (server_) asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), asio::use_future).get();
+    if (server_) boost::asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), boost::asio::use_future).get();
     loops_.stop();
   }
   const Seen& last() const { return seen_.back(); }
@@ -115,7 +127,7 @@ class CommandLine : public ::testing::Test {
   std::unique_ptr<http::Server> server_;
 };
 
-using R11_4_CommandLine = CommandLine;
+using R11_4_CommandLine = AServer;
 
 constexpr auto kRunning =
     R"({"id":"i1","template":"web","state":"running","endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"}],
@@ -203,7 +215,7 @@ TEST_F(R11_4_CommandLine, ExecPassesOnOutputAndExitCode) {
 TEST_F(R11_4_CommandLine, LogsStream) {
   answer("GET", "/instances/{id}/logs", [](const http::Request&) {
     auto response = http::Response::text(200, "");
-    response.stream = [](std::shared_ptr<http::BodyWriter> writer) -> asio::awaitable<void> {
+    response.stream = [](std::shared_ptr<http::BodyWriter> writer) -> boost::asio::awaitable<void> {
       for (int i = 0; i < 3; ++i) {
         std::string line = "line " + std::to_string(i) + "\n";
         co_await writer->write(std::move(line));
@@ -249,18 +261,18 @@ TEST_F(R11_4_CommandLine, CompletionKnowsTheServersIds) {
   answer_json("GET", "/me/tokens", 200, R"({"items":[{"id":"t1"}],"next":null})");
   Context known;
   known.environment = {{"TILTYARD_URL", url()}};
-  EXPECT_EQ(Commands(known).complete({"spawn", "--wait", "w"}), (std::vector<std::string>{"web", "wifi"}));
-  EXPECT_EQ(Commands(known).complete({"token", "revoke", ""}), std::vector<std::string>{"t1"});
-  EXPECT_EQ(Commands(known).complete({"token", "create", ""}), std::vector<std::string>{});
+  EXPECT_EQ(complete(known, {"spawn", "--wait", "w"}), (std::vector<std::string>{"web", "wifi"}));
+  EXPECT_EQ(complete(known, {"token", "revoke", ""}), std::vector<std::string>{"t1"});
+  EXPECT_EQ(complete(known, {"token", "create", ""}), std::vector<std::string>{});
   Context context;
   context.environment = {{"TILTYARD_URL", "http://127.0.0.1:1"}};
-  EXPECT_EQ(Commands(context).complete({"spawn", "w"}), std::vector<std::string>{}) << "no server, no waiting";
-  EXPECT_EQ(Commands(context).complete({"s"}), (std::vector<std::string>{"serve", "show", "spawn", "stop"}));
-  EXPECT_EQ(Commands(context).complete({"config", ""}), (std::vector<std::string>{"check", "example", "schema"}));
-  EXPECT_EQ(Commands(context).complete({"spawn", "--w"}), (std::vector<std::string>{"--wait"}));
-  EXPECT_EQ(Commands(context).complete({"completion", ""}), (std::vector<std::string>{"bash", "zsh"}));
-  EXPECT_EQ(Commands(context).complete({"users", "add", "--role", "a"}), (std::vector<std::string>{"admin", "author"}));
-  EXPECT_EQ(Commands(context).complete({"usage", "--json", "--by", "t"}), std::vector<std::string>{"template"});
+  EXPECT_EQ(complete(context, {"spawn", "w"}), std::vector<std::string>{}) << "no server, no waiting";
+  EXPECT_EQ(complete(context, {"s"}), (std::vector<std::string>{"serve", "show", "spawn", "stop"}));
+  EXPECT_EQ(complete(context, {"config", ""}), (std::vector<std::string>{"check", "example", "schema"}));
+  EXPECT_EQ(complete(context, {"spawn", "--w"}), (std::vector<std::string>{"--wait"}));
+  EXPECT_EQ(complete(context, {"completion", ""}), (std::vector<std::string>{"bash", "zsh"}));
+  EXPECT_EQ(complete(context, {"users", "add", "--role", "a"}), (std::vector<std::string>{"admin", "author"}));
+  EXPECT_EQ(complete(context, {"usage", "--json", "--by", "t"}), std::vector<std::string>{"template"});
 }
 
 TEST(R11_4, NoServerIsAnExitCodeOfItsOwn) {
@@ -307,13 +319,14 @@ TEST(R11_4, TheAdminTokenStaysOnThisMachine) {
   folder.write("site/data/admin.token", "the-admin-token-of-this-site\n");
   Context context;
   context.config = folder.file("site/tiltyard.toml");
-  auto where = find_server(context);
+  CommandLine line(context, {});
+  auto where = context.find_server();
   EXPECT_EQ(where.url, "http://127.0.0.1:8123");
   EXPECT_EQ(where.token.reveal(), "the-admin-token-of-this-site");
   context.environment["TILTYARD_URL"] = "http://ctf.example";
-  EXPECT_TRUE(find_server(context).token.empty());
+  EXPECT_TRUE(context.find_server().token.empty());
   context.environment["TILTYARD_TOKEN"] = "mine";
-  EXPECT_EQ(find_server(context).token.reveal(), "mine");
+  EXPECT_EQ(context.find_server().token.reveal(), "mine");
 }
 
 TEST(R11_4, ConfigurationWithoutAServer) {
@@ -370,6 +383,46 @@ TEST(R11_4, LintTakesSeveralFolders) {
       << twins.out;
 }
 
+/// One more capability, which has a word that labs has.
+class Doubled final : public house::Capability {
+ public:
+  std::string_view name() const override { return "doubled"; }
+  void words(Words& words) override {
+    words.does(words.add("spawn", "Mine"), [] { return 7; });
+    words.does(words.add("doubling", "Mine, too"), [] { return 7; });
+  }
+};
+
+TEST(R11_4, AWordThatTwoDeclareIsRefusedWithBothNames) {
+  const Folder folder;
+  auto all = capabilities();
+  all.push_back(std::make_unique<Doubled>());
+  Context context;
+  CommandLine line(context, {}, std::move(all));
+  EXPECT_EQ(line.commands().faults(),
+            std::vector<std::string>{"The word spawn is declared by labs and by doubled."});
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(line.commands().run({"doubling"}), kFailed);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("declared by labs and by doubled"), std::string::npos);
+}
+
+TEST(R11_4, HelpListsTheWordsInTheOrderOfTheCapabilities) {
+  const Folder folder;
+  const auto all = run({"help"});
+  EXPECT_EQ(all.code, kOk) << all.error;
+  EXPECT_EQ(all.out, run({"--help"}).out);
+  std::size_t last = 0;
+  for (const auto* word : {"  serve ", "  users ", "  whoami ", "  templates ", "  spawn ", "  exec ", "  usage ",
+                           "  attack ", "  doctor ", "  config ", "  completion ", "  help "}) {
+    const auto at = all.out.find(word);
+    ASSERT_NE(at, std::string::npos) << word;
+    EXPECT_GT(at, last) << word;
+    last = at;
+  }
+  EXPECT_EQ(run({"help", "templates", "lint"}).out, run({"templates", "lint", "--help"}).out);
+  EXPECT_EQ(run({"help", "fly"}).code, kUsage);
+}
+
 TEST(R11_4, AnErrorNamesTheWholeCommandThatHelps) {
   const auto wrong = run({"templates", "lint", "--nonsense"});
   EXPECT_EQ(wrong.code, kUsage);
@@ -379,4 +432,4 @@ TEST(R11_4, AnErrorNamesTheWholeCommandThatHelps) {
 }
 
 }  // namespace
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::app

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 /// How an instance reads; pure, so that tests can hold it against what people should see.
-namespace tiltyard::cli {
+namespace tiltyard::labs {
 
 /// "http://…", "tcp host:port", or "" while there is none.
 std::string endpoint_text(const boost::json::value& endpoint);
@@ -18,4 +18,4 @@ std::string progress_text(const boost::json::value& instance);
 /// Everything on one instance, a line each.
 std::string instance_page(const boost::json::value& instance, TimePoint now, bool colours);
 
-}  // namespace tiltyard::cli
+}  // namespace tiltyard::labs

@@ -1,0 +1,25 @@
+// serve, and routes: what the API has, who may call it and how often.
+#include <CLI/App.hpp>
+
+#include "app/composition.h"
+#include "app/words.h"
+#include "cli/words.h"
+
+namespace tiltyard::app {
+
+void add_serve(cli::Words& words, Serve serve) {
+  words.does(words.add("serve", "Run the server"),
+             [c = &words.context, serve = std::move(serve)] { return serve(cli::config_path(*c)); });
+}
+
+void add_routes(cli::Words& words) {
+  auto* word = words.add("routes", "Every route, who may call it and how often, as Markdown");
+  words.does(word, [c = &words.context] {
+    const auto page = routes_page(capabilities());
+    if (!page) return cli::complain(*c, page.error());
+    cli::print(*page);
+    return static_cast<int>(cli::kOk);
+  });
+}
+
+}  // namespace tiltyard::app
