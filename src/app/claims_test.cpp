@@ -16,10 +16,10 @@ constexpr char kPooled[] =
 class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> {
  protected:
   R1_14_Claims() {
-    auto schema = migrations();
-    for (const auto& more : {flags::migrations(), bus::migrations(), jobs::migrations()})
-      schema.insert(schema.end(), more.begin(), more.end());
-    EXPECT_TRUE(store_->migrate(schema));
+    EXPECT_TRUE(store_->migrate({{"labs", migrations()},
+                                 {"flags", flags::migrations()},
+                                 {"bus", bus::migrations()},
+                                 {"jobs", jobs::migrations()}}));
     add_template("one", kPooled);
     more_steps_ = [this](Steps& steps) {
       flags_ = std::make_unique<flags::Service>(

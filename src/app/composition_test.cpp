@@ -24,7 +24,7 @@ class Doubled final : public house::Capability {
   std::string_view name() const override { return what_ == What::kName ? "farm" : "doubled"; }
   std::vector<store::Migration> migrations() const override {
     if (what_ != What::kMigration) return {};
-    return {{700, "of mine", "CREATE TABLE mine (id INTEGER)"}};
+    return {{"of mine", "CREATE TABLE mine (id INTEGER);\nCREATE TABLE farm_log (id INTEGER)"}};
   }
   std::vector<limits::Limiter> limiters() const override {
     if (what_ != What::kLimiter) return {};
@@ -56,7 +56,7 @@ TEST(R7_6, WhatTwoCapabilitiesDeclareStopsTheStartWithBothNames) {
   EXPECT_EQ(refusal(kUnlimited),
             "Routes: the route GET /api/v1/mine of doubled names no rate limiter, nor why it needs none.");
   EXPECT_EQ(refusal(kLimiter), "The limiter exec is declared by labs and by doubled.");
-  EXPECT_EQ(refusal(kMigration), "The migration 700 is declared by farm and by doubled.");
+  EXPECT_EQ(refusal(kMigration), "The table farm_log is declared by farm and by doubled.");
   EXPECT_EQ(refusal(kSwitch), "The switch labs is declared by labs and by doubled.");
   EXPECT_EQ(refusal(kName), "The capability farm is declared by farm and by farm.");
 }

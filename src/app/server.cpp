@@ -111,9 +111,8 @@ Result<> Server::open_store() {
   auto store = store::open(settings_->store.url);
   if (!store) return fail(std::move(store.error()));
   floors_->store = std::move(*store);
-  auto migrations = bus::migrations();
-  for (auto& one : jobs::migrations()) migrations.push_back(std::move(one));
-  auto all = house::migrations_of(settings_->capabilities, std::move(migrations));
+  auto all =
+      house::migrations_of(settings_->capabilities, {{"bus", bus::migrations()}, {"jobs", jobs::migrations()}});
   if (!all) return fail(std::move(all.error()));
   if (auto migrated = floors_->store->migrate(*all); !migrated) return migrated;
   // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking

@@ -38,7 +38,7 @@ class R9_4_EventLog : public testing::Test {
   R9_4_EventLog() : folder_(fs::temp_directory_path() / ("tiltyard-events-" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     store_ = std::move(*store::open("sqlite:" + (folder_ / "test.db").string()));
-    EXPECT_TRUE(store_->migrate(migrations()));
+    EXPECT_TRUE(store_->migrate({{"bus", migrations()}}));
   }
   ~R9_4_EventLog() override {
     store_->close();

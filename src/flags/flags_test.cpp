@@ -143,10 +143,7 @@ class Flags : public Folder {
     options.images = {"test/one:1", "test/two:1"};
     engine_ = std::make_unique<engine::FakeEngine>(loops_.home(), options);
     store_ = std::move(*store::open("sqlite:" + (folder_ / "t.db").string()));
-    auto schema = migrations();
-    const auto log = bus::migrations();
-    schema.insert(schema.end(), log.begin(), log.end());
-    EXPECT_TRUE(store_->migrate(schema));
+    EXPECT_TRUE(store_->migrate({{"flags", migrations()}, {"bus", bus::migrations()}}));
     fs::create_directories(folder_ / "templates" / "box");
     templates::Options where;
     where.path = (folder_ / "templates").string();

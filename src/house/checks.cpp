@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <map>
+#include <set>
 
 namespace tiltyard::house {
 namespace {
@@ -22,23 +24,45 @@ class Owners {
                 fmt::format("The {} {} is declared by {} and by {}.", kind_, thing, place->second, owner));
   }
 
+  bool has(const Thing& thing) const { return owners_.contains(thing); }
+
  private:
   std::string_view kind_;
   std::map<Thing, std::string> owners_;
 };
 
+/// The tables that a migration makes, in small letters.
+std::vector<std::string> tables_made(std::string_view sql) {
+  std::string small(sql);
+  for (auto& c : small) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::string_view kMake = "create table ", kUnlessThere = "if not exists ";
+  std::vector<std::string> out;
+  for (auto at = small.find(kMake); at != std::string::npos; at = small.find(kMake, at)) {
+    at += kMake.size();
+    if (small.compare(at, kUnlessThere.size(), kUnlessThere) == 0) at += kUnlessThere.size();
+    out.push_back(small.substr(at, small.find_first_of(" (\n", at) - at));
+  }
+  return out;
+}
+
 }  // namespace
 
-Result<std::vector<store::Migration>> migrations_of(std::span<const std::unique_ptr<Capability>> all,
-                                                    std::vector<store::Migration> below) {
-  Owners<int> owners("migration");
-  for (const auto& one : below) {
-    if (auto free = owners.claim(one.number, kBelow); !free) return fail(std::move(free.error()));
-  }
+Result<std::vector<store::Slice>> migrations_of(std::span<const std::unique_ptr<Capability>> all,
+                                                std::vector<store::Slice> below) {
   for (const auto& capability : all) {
-    for (auto& one : capability->migrations()) {
-      if (auto free = owners.claim(one.number, capability->name()); !free) return fail(std::move(free.error()));
-      below.push_back(std::move(one));
+    if (auto own = capability->migrations(); !own.empty())
+      below.push_back({std::string(capability->name()), std::move(own)});
+  }
+  Owners<std::string> slices("list of migrations"), tables("table");
+  for (const auto& slice : below) {
+    if (auto free = slices.claim(slice.name, slice.name); !free) return fail(std::move(free.error()));
+    std::set<std::string> mine;
+    for (const auto& one : slice.migrations) {
+      for (auto& table : tables_made(one.sql)) {
+        // Of the oldest, some take tables of others over; they have worked together since.
+        if (!mine.insert(table).second || (one.formerly != 0 && tables.has(table))) continue;
+        if (auto free = tables.claim(table, slice.name); !free) return fail(std::move(free.error()));
+      }
     }
   }
   return below;

@@ -8,9 +8,10 @@
 
 namespace tiltyard::house {
 
-/// The migrations of all of them, and `below` of the floors below. `declared-twice` names both who have one number.
-Result<std::vector<store::Migration>> migrations_of(std::span<const std::unique_ptr<Capability>> all,
-                                                    std::vector<store::Migration> below);
+/// The migrations of all of them behind those of the floors below. Each part counts for itself, so two cannot have one
+/// number; a table that two make is `declared-twice`, with both names, and so is a name that a floor has.
+Result<std::vector<store::Slice>> migrations_of(std::span<const std::unique_ptr<Capability>> all,
+                                                std::vector<store::Slice> below);
 /// The limiters of all of them behind `below`. `declared-twice` names both who have one name.
 Result<std::vector<limits::Limiter>> limiters_of(std::span<const std::unique_ptr<Capability>> all,
                                                  std::vector<limits::Limiter> below);

@@ -36,11 +36,8 @@ class Database {
     folder_ = ::mkdtemp(name);
     url_ = backend == Backend::kSqlite ? "sqlite:" + (folder_ / "t.db").string()
                                        : store::contract::PostgresCluster::shared().fresh();
-    auto schema = migrations();
-    const auto log = bus::migrations();
-    schema.insert(schema.end(), log.begin(), log.end());
     auto store = open();
-    EXPECT_TRUE(store->migrate(schema));
+    EXPECT_TRUE(store->migrate({{"jobs", migrations()}, {"bus", bus::migrations()}}));
     store->close();
   }
   ~Database() {

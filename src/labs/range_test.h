@@ -57,12 +57,7 @@ class Range : public testing::Test {
     engine_ = std::make_unique<engine::FakeEngine>(loops_.home(), options);
     engines_ = engine::Engines(*engine_);
     store_ = std::move(*store::open("sqlite:" + (folder_ / "t.db").string()));
-    auto schema = migrations();
-    const auto log = bus::migrations();
-    schema.insert(schema.end(), log.begin(), log.end());
-    const auto work = jobs::migrations();
-    schema.insert(schema.end(), work.begin(), work.end());
-    EXPECT_TRUE(store_->migrate(schema));
+    EXPECT_TRUE(store_->migrate({{"labs", migrations()}, {"bus", bus::migrations()}, {"jobs", jobs::migrations()}}));
   }
 
   ~Range() override {

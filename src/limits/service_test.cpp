@@ -25,11 +25,8 @@ class Limits : public ::testing::Test {
     char name[] = "/tmp/limits-test-XXXXXX";
     folder_ = ::mkdtemp(name);
     store_ = std::move(*store::open("sqlite:" + folder_ + "/t.db"));
-    auto schema = migrations();
-    const auto log = bus::migrations(), jobs = jobs::migrations();
-    schema.insert(schema.end(), log.begin(), log.end());
-    schema.insert(schema.end(), jobs.begin(), jobs.end());
-    EXPECT_TRUE(store_->migrate(schema));
+    EXPECT_TRUE(
+        store_->migrate({{"limits", migrations()}, {"bus", bus::migrations()}, {"jobs", jobs::migrations()}}));
     const auto nothing = [](http::Request) -> asio::awaitable<Result<http::Response>> {
       co_return http::Response::empty(204);
     };

@@ -25,10 +25,7 @@ class R9_1_History : public testing::Test {
   R9_1_History() : folder_(fs::temp_directory_path() / ("tiltyard-rooms-" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     store_ = std::move(*store::open("sqlite:" + (folder_ / "test.db").string()));
-    auto all = bus::migrations();
-    const auto ours = migrations();
-    all.insert(all.end(), ours.begin(), ours.end());
-    EXPECT_TRUE(store_->migrate(all));
+    EXPECT_TRUE(store_->migrate({{"bus", bus::migrations()}, {"realtime", migrations()}}));
     EXPECT_TRUE(kinds_.add("labs", kKinds));
   }
   ~R9_1_History() override {

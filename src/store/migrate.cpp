@@ -34,32 +34,32 @@ std::string with_own_keys(std::string_view sql) {
   }
 }
 
-Result<> apply_one(Connection& connection, const Migration& migration) {
-  if (auto done = connection.execute(with_own_keys(migration.sql).c_str()); !done) return done;
+Result<> apply_one(Connection& connection, const Step& next) {
+  if (auto done = connection.execute(with_own_keys(next.migration.sql).c_str()); !done) return done;
   soci::session& sql = connection.session();
   if (auto sound = check_foreign_keys(sql); !sound) return sound;
-  note_applied(sql, migration);
+  note_applied(sql, next);
   return {};
 }
 
 /// Applies the first that is missing and returns it; nullptr when none is. What is missing is looked up inside the
 /// transaction: of two servers that start together, one waits and finds it done.
-Result<const Migration*> apply_next(Connection& connection, const std::vector<Migration>& migrations) {
+Result<const Step*> apply_next(Connection& connection, const std::vector<Step>& steps) {
   soci::session& sql = connection.session();
-  auto missing = next_missing(read_applied(sql), migrations);
+  auto missing = next_missing(sql, steps);
   if (!missing || *missing == nullptr) return missing;
-  const Migration& next = **missing;
+  const Step& next = **missing;
   auto done = apply_one(connection, next);
   if (!done) return fail(failed_migration(next, done.error()));
   return &next;
 }
 
 /// One transaction; false when there was nothing left to do.
-Result<bool> step(Connection& connection, const std::vector<Migration>& migrations) {
+Result<bool> step(Connection& connection, const std::vector<Step>& steps) {
   if (auto begun = connection.execute("BEGIN IMMEDIATE"); !begun) return fail(begun.error());
-  Result<const Migration*> applied = nullptr;
+  Result<const Step*> applied = nullptr;
   try {
-    applied = apply_next(connection, migrations);
+    applied = apply_next(connection, steps);
   } catch (const std::exception& failure) {
     applied = fail(Code::kInternal, "migration-failed", "The schema could not be brought up to date.", failure.what());
   }
@@ -68,18 +68,18 @@ Result<bool> step(Connection& connection, const std::vector<Migration>& migratio
   if (!applied) return fail(applied.error());
   if (!ended) return fail(ended.error());
   if (*applied == nullptr) return false;
-  log::info("store", "Migration applied.", {{"number", (*applied)->number}, {"migration", (*applied)->name}});
+  log::info("store", "Migration applied.", {{"of", (*applied)->slice}, {"number", (*applied)->number}, {"migration", (*applied)->migration.name}});
   return true;
 }
 
 }  // namespace
 
-Result<> migrate_sqlite(const std::string& path, const std::vector<Migration>& migrations) {
-  auto ordered = in_order(migrations);
+Result<> migrate_sqlite(const std::string& path, const std::vector<Slice>& slices) {
+  auto ordered = in_order(slices);
   if (!ordered) return fail(ordered.error());
   try {
     Connection connection(path, Connection::Use::kMigrate);
-    auto created = connection.execute(kMigrationsTable);
+    auto created = connection.execute(kMigrationsTables);
     if (!created) return created;
     while (true) {
       Result<bool> more = step(connection, *ordered);

@@ -12,10 +12,10 @@ namespace {
 const std::string kBeginAlone = fmt::format("BEGIN; SELECT pg_advisory_xact_lock({}, {})", kLockClass, kMigrationLock);
 
 /// Applies one, and makes PostgreSQL say at once what it would say at the commit.
-Result<> apply_one(PostgresConnection& connection, const Migration& migration) {
-  if (auto done = connection.execute(migration.sql); !done) return fail(done.error());
+Result<> apply_one(PostgresConnection& connection, const Step& next) {
+  if (auto done = connection.execute(next.migration.sql); !done) return fail(done.error());
   Store::AnyWork note = [&](soci::session& sql) -> Result<Store::AnyValue> {
-    note_applied(sql, migration);
+    note_applied(sql, next);
     return Store::AnyValue{};
   };
   if (auto noted = connection.run(note); !noted) return fail(noted.error());
@@ -24,10 +24,10 @@ Result<> apply_one(PostgresConnection& connection, const Migration& migration) {
 }
 
 /// Applies the first that is missing and returns it; nullptr when none is. What is missing is looked up under the lock.
-Result<const Migration*> apply_next(PostgresConnection& connection, const std::vector<Migration>& migrations) {
-  const Migration* next = nullptr;
+Result<const Step*> apply_next(PostgresConnection& connection, const std::vector<Step>& steps) {
+  const Step* next = nullptr;
   Store::AnyWork look = [&](soci::session& sql) -> Result<Store::AnyValue> {
-    auto missing = next_missing(read_applied(sql), migrations);
+    auto missing = next_missing(sql, steps);
     if (!missing) return fail(missing.error());
     next = *missing;
     return Store::AnyValue{};
@@ -40,14 +40,14 @@ Result<const Migration*> apply_next(PostgresConnection& connection, const std::v
 }
 
 /// One transaction; false when there was nothing left to do.
-Result<bool> step(PostgresConnection& connection, const std::vector<Migration>& migrations) {
+Result<bool> step(PostgresConnection& connection, const std::vector<Step>& steps) {
   auto begun = connection.execute(kBeginAlone);
-  auto applied = begun ? apply_next(connection, migrations) : fail(begun.error());
+  auto applied = begun ? apply_next(connection, steps) : fail(begun.error());
   auto ended = connection.execute(applied ? "COMMIT" : "ROLLBACK");
   if (!applied) return fail(applied.error());
   if (!ended) return fail(ended.error());
   if (*applied == nullptr) return false;
-  log::info("store", "Migration applied.", {{"number", (*applied)->number}, {"migration", (*applied)->name}});
+  log::info("store", "Migration applied.", {{"of", (*applied)->slice}, {"number", (*applied)->number}, {"migration", (*applied)->migration.name}});
   return true;
 }
 
@@ -60,7 +60,7 @@ Result<> make_postgres_tables(PostgresShared& shared) {
   const auto patience = answers ? std::chrono::seconds{0} : kPostgresPatience;
   if (auto ready = link.ensure(std::chrono::steady_clock::now() + patience); !ready) return ready;
   auto made = link->execute(
-      kBeginAlone + "; " + kMigrationsTable +
+      kBeginAlone + "; " + kMigrationsTables +
       "; CREATE TABLE IF NOT EXISTS store_heartbeat (id INTEGER PRIMARY KEY CHECK (id = 1), beat_at BIGINT NOT NULL)"
       "; CREATE TABLE IF NOT EXISTS store_identity (id INTEGER PRIMARY KEY CHECK (id = 1), server TEXT NOT NULL)"
       "; CREATE TABLE IF NOT EXISTS store_claim (id INTEGER PRIMARY KEY CHECK (id = 1), term BIGINT NOT NULL)"
@@ -71,8 +71,8 @@ Result<> make_postgres_tables(PostgresShared& shared) {
   return made ? Result<>{} : fail(made.error());
 }
 
-Result<> migrate_postgres(PostgresShared& shared, const std::vector<Migration>& migrations) {
-  auto ordered = in_order(migrations);
+Result<> migrate_postgres(PostgresShared& shared, const std::vector<Slice>& slices) {
+  auto ordered = in_order(slices);
   if (!ordered) return fail(ordered.error());
   PostgresLink link(shared, PostgresConnection::Use::kMigrate);
   if (auto ready = link.ensure(std::chrono::steady_clock::now() + kPostgresPatience); !ready) return ready;

@@ -12,6 +12,6 @@ Result<> make_postgres_tables(PostgresShared& shared);
 
 /// Store::migrate for PostgreSQL, on a connection of its own, under an advisory lock: of servers that start together
 /// one migrates, the others wait and find it done. The errors are those of Store::migrate.
-Result<> migrate_postgres(PostgresShared& shared, const std::vector<Migration>& migrations);
+Result<> migrate_postgres(PostgresShared& shared, const std::vector<Slice>& slices);
 
 }  // namespace tiltyard::store

@@ -48,7 +48,7 @@ class PostgresStore final : public Store {
   }
 
   Result<> prepare() { return make_postgres_tables(shared_); }
-  Result<> migrate(const std::vector<Migration>& migrations) override { return migrate_postgres(shared_, migrations); }
+  Result<> migrate(const std::vector<Slice>& slices) override { return migrate_postgres(shared_, slices); }
   Result<> claim(std::function<void()> lost) override { return side_.claim(std::move(lost)); }
 
   asio::awaitable<Result<>> check() override { co_return co_await beat(*this); }

@@ -43,7 +43,7 @@ class SqliteStore final : public Store {
     return hub_.listen(std::move(channel), std::move(executor), std::move(told));
   }
 
-  Result<> migrate(const std::vector<Migration>& migrations) override { return migrate_sqlite(path_, migrations); }
+  Result<> migrate(const std::vector<Slice>& slices) override { return migrate_sqlite(path_, slices); }
 
   /// One server per file: the lock of the data folder sees to it.
   Result<> claim(std::function<void()>) override { return {}; }

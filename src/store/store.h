@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "store/migration.h"
 #include "store/news.h"
 
 namespace soci {
@@ -25,17 +26,6 @@ class Keys;
 namespace tiltyard::store {
 
 namespace asio = boost::asio;
-
-/// One forward-only step of the schema. Several statements are separated by ";\n". One text for both databases: numbers
-/// are BIGINT (INTEGER has 32 bits on PostgreSQL; a BIGINT PRIMARY KEY is made SQLite's own kind of key there), the
-/// rest TEXT or DOUBLE PRECISION; no AUTOINCREMENT, no rowid. Each slice owns a block of at least fifty numbers (labs 1
-/// to 99, identity 100 to 199, limits 400 to 449, ...) and uses them without gaps, so that slices grow apart from each
-/// other.
-struct Migration {
-  int number = 0;
-  std::string name;
-  std::string sql;
-};
 
 enum class Dialect { kSqlite, kPostgresql };
 
@@ -86,11 +76,12 @@ class Store {
   /// (`store-claimed`), and `lost` is called, once, on a thread of the store. Blocks the caller; after `migrate`.
   virtual Result<> claim(std::function<void()> lost) = 0;
 
-  /// Brings the schema up to the newest migrations of all slices, in the order of their numbers; each is one
-  /// transaction and is recorded with its number and name. Blocks the caller. `schema-newer` when the database was
-  /// written by a newer server, `schema-mismatch` when it was written by other migrations, `migration-failed` (the
-  /// database is then as before the one that failed), `migration-invalid` when the list has gaps or doubles.
-  virtual Result<> migrate(const std::vector<Migration>& migrations) = 0;
+  /// Brings the schema up to the newest migrations of all slices, in the order of the list (those that had numbers of
+  /// all first, in the order of those); each is one transaction and is recorded with its slice, number and name. Blocks
+  /// the caller. `schema-newer` when the database was written by a newer server, `schema-mismatch` when it was written
+  /// by other migrations, `migration-failed` (the database is then as before the one that failed), `migration-invalid`
+  /// when the list has doubles.
+  virtual Result<> migrate(const std::vector<Slice>& slices) = 0;
   /// Whether a trivial write succeeds right now (for /readyz).
   virtual asio::awaitable<Result<>> check() = 0;
   /// Copies the whole database, consistent, into the new file `to` (on the server's disk) while the server works.

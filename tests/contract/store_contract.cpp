@@ -10,13 +10,12 @@
 
 namespace tiltyard::store::contract {
 
-const std::vector<Migration>& table_of_entries() {
-  static const std::vector<Migration> migrations = {
-      {1, "entries",
+std::vector<Slice> table_of_entries() {
+  return {{"entries",
+           {{"entries",
        "CREATE TABLE entries (id BIGINT PRIMARY KEY, text TEXT NOT NULL);\n"
        "CREATE TABLE pairs (id BIGINT PRIMARY KEY, entry BIGINT NOT NULL REFERENCES entries (id) DEFERRABLE INITIALLY "
-       "DEFERRED)"}};
-  return migrations;
+       "DEFERRED)"}}}};
 }
 
 void StoreSuite::SetUp() {
@@ -345,39 +344,85 @@ TEST_P(R14_1, CheckWrites) {
 }
 
 TEST_P(R15_3, MigrationsAreAppliedOnceAndInOrder) {
-  std::vector<Migration> more = table_of_entries();
-  more.push_back({101, "second of another slice", "INSERT INTO other (id) VALUES (2)"});
-  more.push_back(
-      {100, "another slice", "CREATE TABLE other (id BIGINT PRIMARY KEY);\nINSERT INTO other (id) VALUES (1)"});
+  auto more = table_of_entries();
+  more.push_back({"others",
+                  {{"others", "CREATE TABLE other (id BIGINT PRIMARY KEY);\nINSERT INTO other (id) VALUES (1)"},
+                   {"second of others", "INSERT INTO other (id) VALUES (2)"}}});
   EXPECT_TRUE(store_->migrate(more));
   EXPECT_TRUE(store_->migrate(more));
   EXPECT_EQ(count("other"), 2);
-  more.push_back({2, "a slice grows", "INSERT INTO entries (id, text) SELECT id, 'from other' FROM other"});
+  more[0].migrations.emplace_back("a slice grows", "INSERT INTO entries (id, text) SELECT id, 'from other' FROM other");
   EXPECT_TRUE(store_->migrate(more));
   EXPECT_EQ(count(), 2);
-  EXPECT_EQ(count("schema_migrations"), 4);
+  EXPECT_EQ(count("schema_steps"), 4);
+}
+
+/// Those that had numbers of all run in the order of those: they were written for it.
+TEST_P(R15_3, NumbersOfBeforeGoFirstAndInTheirOrder) {
+  auto more = table_of_entries();
+  more.push_back({"late", {{300, "late", "INSERT INTO other (id) VALUES (7)"}}});
+  more.push_back({"early", {{200, "early", "CREATE TABLE other (id BIGINT PRIMARY KEY)"}}});
+  const auto done = store_->migrate(more);
+  ASSERT_TRUE(done) << done.error().message << done.error().cause;
+  EXPECT_EQ(count("other"), 1);
+}
+
+/// A database of before knows migrations by numbers of all. It is taken over, and a server of then is kept out.
+TEST_P(R15_3, ADatabaseThatNumberedAllTogetherIsTakenOver) {
+  const std::vector<Slice> now = {{"one", {{1, "one", "CREATE TABLE one (id BIGINT)"}, {2, "grown", "CREATE TABLE grown (id BIGINT)"}}},
+                                  {"two", {{100, "two", "CREATE TABLE two (id BIGINT)"}, {"new", "INSERT INTO two (id) VALUES (1)"}}}};
+  const auto as_before = [&](const std::string& rows) {
+    store_.reset();
+    GetParam().drop(url_);
+    url_ = GetParam().fresh();
+    reopen();
+    auto work = [rows](soci::session& sql) -> Result<> {
+      sql << "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at "
+             "BIGINT NOT NULL)";
+      sql << "CREATE TABLE one (id BIGINT)";
+      sql << "CREATE TABLE two (id BIGINT)";
+      sql << "INSERT INTO schema_migrations (number, name, applied_at) VALUES " + rows;
+      return {};
+    };
+    const auto made = run(store_->write(work));
+    ASSERT_TRUE(made) << made.error().message << made.error().cause;
+  };
+  as_before("(1, 'one', 5), (100, 'two', 6)");
+  for (int round = 0; round < 2; ++round) {
+    const auto taken = store_->migrate(now);
+    ASSERT_TRUE(taken) << taken.error().message << taken.error().cause;
+  }
+  EXPECT_EQ(count("schema_steps"), 4);
+  EXPECT_EQ(count("schema_steps WHERE slice = 'two' AND number = 1 AND applied_at = 6"), 1);
+  EXPECT_EQ(count("two"), 1) << "what was missing, once";
+  EXPECT_EQ(count("schema_migrations"), 1) << "a number that no server of then knows";
+  as_before("(1, 'one', 5), (101, 'from the future', 6)");
+  EXPECT_EQ(store_->migrate(now).error().reason, "schema-newer");
+  EXPECT_EQ(count("schema_migrations"), 2) << "left as it was";
+  as_before("(1, 'another', 5)");
+  EXPECT_EQ(store_->migrate(now).error().reason, "schema-mismatch");
 }
 
 /// From every earlier version, with data in it, to the newest.
 TEST_P(R15_3, EveryEarlierVersionUpgrades) {
   const std::vector<Migration> versions = {
-      {1, "one", "CREATE TABLE v (id BIGINT PRIMARY KEY);\nINSERT INTO v (id) VALUES (1)"},
-      {2, "two",
-       "ALTER TABLE v ADD COLUMN name TEXT NOT NULL DEFAULT 'old';\nINSERT INTO v (id, name) VALUES (2, 'new')"},
-      {3, "three",
+      {"one", "CREATE TABLE v (id BIGINT PRIMARY KEY);\nINSERT INTO v (id) VALUES (1)"},
+      {"two", "ALTER TABLE v ADD COLUMN name TEXT NOT NULL DEFAULT 'old';\nINSERT INTO v (id, name) VALUES (2, 'new')"},
+      {"three",
        "CREATE TABLE w (id BIGINT PRIMARY KEY, v BIGINT NOT NULL REFERENCES v (id));\n"
        "INSERT INTO w (id, v) SELECT id, id FROM v"},
-      {4, "four",
+      {"four",
        "CREATE TABLE v2 (id BIGINT PRIMARY KEY, name TEXT NOT NULL);\nINSERT INTO v2 SELECT id, name FROM v;\n"
        "DROP TABLE w;\nDROP TABLE v;\nALTER TABLE v2 RENAME TO v"}};
   for (std::size_t from = 0; from <= versions.size(); ++from) {
     const std::string url = GetParam().fresh();
     auto old_store = open(url);
     ASSERT_TRUE(old_store);
-    ASSERT_TRUE((*old_store)->migrate({versions.begin(), versions.begin() + static_cast<std::ptrdiff_t>(from)}));
+    ASSERT_TRUE(
+        (*old_store)->migrate({{"v", {versions.begin(), versions.begin() + static_cast<std::ptrdiff_t>(from)}}}));
     old_store->reset();
     store_ = std::move(*open(url));
-    const auto upgraded = store_->migrate(versions);
+    const auto upgraded = store_->migrate({{"v", versions}});
     ASSERT_TRUE(upgraded) << "from " << from << ": " << upgraded.error().message << upgraded.error().cause;
     EXPECT_EQ(count("v"), 2) << from;
     store_.reset();
@@ -386,43 +431,49 @@ TEST_P(R15_3, EveryEarlierVersionUpgrades) {
 }
 
 TEST_P(R15_3, ANewerSchemaIsRefused) {
-  std::vector<Migration> newer = table_of_entries();
-  newer.push_back({2, "from the future", "CREATE TABLE future (id BIGINT)"});
+  auto newer = table_of_entries();
+  newer[0].migrations.emplace_back("from the future", "CREATE TABLE future (id BIGINT)");
   ASSERT_TRUE(store_->migrate(newer));
   const auto refused = store_->migrate(table_of_entries());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, "schema-newer");
-  EXPECT_NE(refused.error().message.find("from the future"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("entries 2 (\"from the future\")"), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(store_->migrate({}).error().reason, "schema-newer") << "a whole part that we do not know";
 }
 
-TEST_P(R15_3, RenamesGapsAndDoublesAreRefused) {
-  EXPECT_EQ(store_->migrate({{1, "renamed", "SELECT 1"}}).error().reason, "schema-mismatch");
-  const Migration first = table_of_entries().front();
-  EXPECT_EQ(store_->migrate({first, {3, "gap", "SELECT 1"}}).error().reason, "migration-invalid");
-  EXPECT_EQ(store_->migrate({first, {1, "double", "SELECT 1"}}).error().reason, "migration-invalid");
-  EXPECT_EQ(store_->migrate({first, {101, "no beginning", "SELECT 1"}}).error().reason, "migration-invalid");
-  EXPECT_EQ(store_->migrate({first, {2, "", "SELECT 1"}}).error().reason, "migration-invalid");
-  EXPECT_EQ(count("schema_migrations"), 1);
+TEST_P(R15_3, RenamesAndDoublesAreRefused) {
+  const auto reason = [&](const std::vector<Slice>& slices) { return store_->migrate(slices).error().reason; };
+  const auto first = table_of_entries().front();
+  const Migration old(1, "old", "SELECT 1");
+  EXPECT_EQ(reason({{"entries", {{"renamed", "SELECT 1"}}}}), "schema-mismatch");
+  EXPECT_EQ(reason({first, first}), "migration-invalid");
+  EXPECT_EQ(reason({first, {"a", {old}}, {"b", {old}}}), "migration-invalid");
+  EXPECT_EQ(reason({first, {"a", {{"young", "SELECT 1"}, old}}}), "migration-invalid");
+  EXPECT_EQ(reason({first, {"a", {{"", "SELECT 1"}}}}), "migration-invalid");
+  EXPECT_EQ(reason({first, {"", {{"nobody's", "SELECT 1"}}}}), "migration-invalid");
+  EXPECT_EQ(count("schema_steps"), 1);
 }
 
 TEST_P(R15_3, AFailedMigrationLeavesTheDatabaseAsItWas) {
-  std::vector<Migration> bad = table_of_entries();
-  bad.push_back({2, "good", "INSERT INTO entries (id, text) VALUES (1, 'x')"});
-  bad.push_back({3, "bad", "INSERT INTO entries (id, text) VALUES (2, 'x');\nCREATE TABLE oops (;\nSELECT 1"});
+  auto bad = table_of_entries();
+  auto& steps = bad[0].migrations;
+  steps.emplace_back("good", "INSERT INTO entries (id, text) VALUES (1, 'x')");
+  steps.emplace_back("bad", "INSERT INTO entries (id, text) VALUES (2, 'x');\nCREATE TABLE oops (;\nSELECT 1");
   const auto failed = store_->migrate(bad);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().reason, "migration-failed");
-  EXPECT_NE(failed.error().message.find("Migration 3"), std::string::npos) << failed.error().message;
+  EXPECT_NE(failed.error().message.find("Migration entries 3"), std::string::npos) << failed.error().message;
   EXPECT_EQ(count(), 1);
-  EXPECT_EQ(count("schema_migrations"), 2);
-  bad[2].sql = "INSERT INTO entries (id, text) VALUES (2, 'x')";
+  EXPECT_EQ(count("schema_steps"), 2);
+  steps[2].sql = "INSERT INTO entries (id, text) VALUES (2, 'x')";
   EXPECT_TRUE(store_->migrate(bad));
   EXPECT_EQ(count(), 2);
 }
 
 TEST_P(R15_3, AMigrationThatLeavesDanglingRowsFails) {
-  std::vector<Migration> bad = table_of_entries();
-  bad.push_back({2, "dangling", "INSERT INTO pairs (id, entry) VALUES (1, 77)"});
+  auto bad = table_of_entries();
+  bad[0].migrations.emplace_back("dangling", "INSERT INTO pairs (id, entry) VALUES (1, 77)");
   EXPECT_EQ(store_->migrate(bad).error().reason, "migration-failed");
   EXPECT_EQ(count("pairs"), 0);
 }
@@ -432,12 +483,12 @@ TEST_P(R15_3, TwoMigrateAtOnceAndBothSucceed) {
   const std::string url = GetParam().fresh();
   std::vector<Migration> many;
   for (int n = 1; n <= 20; ++n)
-    many.push_back({n, "m" + std::to_string(n), "CREATE TABLE m" + std::to_string(n) + " (id BIGINT)"});
+    many.emplace_back("m" + std::to_string(n), "CREATE TABLE m" + std::to_string(n) + " (id BIGINT)");
   auto one = open(url), two = open(url);
   ASSERT_TRUE(one && two);
   Result<> of_one, of_two;
-  std::thread other([&] { of_one = (*one)->migrate(many); });
-  of_two = (*two)->migrate(many);
+  std::thread other([&] { of_one = (*one)->migrate({{"m", many}}); });
+  of_two = (*two)->migrate({{"m", many}});
   other.join();
   EXPECT_TRUE(of_one) << of_one.error().message << of_one.error().cause;
   EXPECT_TRUE(of_two) << of_two.error().message << of_two.error().cause;

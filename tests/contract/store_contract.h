@@ -63,6 +63,6 @@ class R14_1 : public StoreSuite {};  // one interface, several databases
 class R1_13 : public StoreSuite {};  // a kill at any moment loses nothing
 class R15_3 : public StoreSuite {};  // back-up and migrations
 
-const std::vector<Migration>& table_of_entries();
+std::vector<Slice> table_of_entries();
 
 }  // namespace tiltyard::store::contract

@@ -151,6 +151,13 @@ def test_R6_5_the_farms_books_are_the_same(upgraded, known):
     assert now["queued"] + now["leased"] == before["queued"] + before["leased"]
 
 
+def test_R15_3_its_numbered_migrations_are_steps_of_their_parts_now(upgraded):
+    steps = upgraded.rows("SELECT slice, number, name FROM schema_steps ORDER BY slice, number")
+    assert [step for step in steps if step[0] == "labs"][:3] == [("labs", 1, "instances"), ("labs", 2, "pool"), ("labs", 3, "pace")]
+    assert ("identity", 3, "identity: when a session's owner was last proved") in steps and ("bus", 1, "event log") in steps
+    assert len(upgraded.rows("SELECT number FROM schema_migrations")) == 1, "a number that the server of then does not know"
+
+
 def test_R10_1_what_happened_is_still_told(upgraded, known):
     items = upgraded.admin().get("/admin/events", query={"limit": 500}).expect(200).json["items"]
     assert len(items) > known["events"]

@@ -84,7 +84,7 @@ class GreetStep final : public labs::Step {
 }  // namespace
 
 std::vector<store::Migration> Capability::migrations() const {
-  return {{900, "greetings", "create table greetings (text text primary key, counted integer not null)"}};
+  return {{"greetings", "create table greetings (text text primary key, counted integer not null)"}};
 }
 
 std::vector<limits::Limiter> Capability::limiters() const {
