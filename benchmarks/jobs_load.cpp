@@ -31,7 +31,8 @@ struct Load {
     auto opened = store::open(url);
     if (!opened) throw std::runtime_error(opened.error().message + opened.error().cause);
     store = std::move(*opened);
-    if (auto migrated = store->migrate({{"jobs", jobs::migrations()}, {"bus", bus::migrations()}}); !migrated) throw std::runtime_error(migrated.error().cause);
+    if (auto migrated = store->migrate({{"jobs", jobs::migrations()}, {"bus", bus::migrations()}}); !migrated)
+      throw std::runtime_error(migrated.error().cause);
     service = std::make_unique<jobs::Service>(jobs::Options{}, jobs::Parts{loops.home(), *store, clock});
     jobs::Kind kind;
     kind.name = "bench";

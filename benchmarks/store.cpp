@@ -54,7 +54,8 @@ int main(int count, char** words) {
     return 1;
   }
   auto& store = **opened;
-  const auto migrated = store.migrate({{"bench", {{"bench", "CREATE TABLE bench (id BIGINT PRIMARY KEY, text TEXT NOT NULL)"}}}});
+  const auto migrated =
+      store.migrate({{"bench", {{"bench", "CREATE TABLE bench (id BIGINT PRIMARY KEY, text TEXT NOT NULL)"}}}});
   if (!migrated) return 1;
   const int seconds = std::atoi(words[4]);
   // Several of these may share a database: each has numbers of its own.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "app/measured.h"
 #include "house/checks.h"
 
 namespace tiltyard::app {
@@ -18,7 +19,7 @@ house::asio::awaitable<Result<http::Response>> nothing(http::Request) { co_retur
 /// One more capability, which claims what others have.
 class Doubled final : public house::Capability {
  public:
-  enum class What { kRoute, kUnlimited, kLimiter, kMigration, kSwitch, kName };
+  enum class What { kRoute, kUnlimited, kLimiter, kMigration, kMetric, kSwitch, kName };
   explicit Doubled(What what) : what_(what) {}
 
   std::string_view name() const override { return what_ == What::kName ? "farm" : "doubled"; }
@@ -29,6 +30,12 @@ class Doubled final : public house::Capability {
   std::vector<limits::Limiter> limiters() const override {
     if (what_ != What::kLimiter) return {};
     return {{"exec", "mine", limits::Key::kUser, {1, 1, 0}}};
+  }
+  metrics::Metrics measures() const override {
+    static constexpr metrics::Metric kMine{
+        .name = "tiltyard_jobs", .kind = metrics::Kind::kGauge, .unit = "jobs", .help = "mine"};
+    static constexpr const metrics::Metric* kAll[] = {&kMine};
+    return what_ == What::kMetric ? metrics::Metrics(kAll) : metrics::Metrics();
   }
   std::vector<house::Switch> switches() const override {
     if (what_ != What::kSwitch) return {};
@@ -57,6 +64,7 @@ TEST(R7_6, WhatTwoCapabilitiesDeclareStopsTheStartWithBothNames) {
             "Routes: the route GET /api/v1/mine of doubled names no rate limiter, nor why it needs none.");
   EXPECT_EQ(refusal(kLimiter), "The limiter exec is declared by labs and by doubled.");
   EXPECT_EQ(refusal(kMigration), "The table farm_log is declared by farm and by doubled.");
+  EXPECT_EQ(refusal(kMetric), "The metric tiltyard_jobs is declared by jobs and by doubled.");
   EXPECT_EQ(refusal(kSwitch), "The switch labs is declared by labs and by doubled.");
   EXPECT_EQ(refusal(kName), "The capability farm is declared by farm and by farm.");
 }
@@ -76,15 +84,29 @@ TEST(R7_6, TheTableOfLimitersIsSound) {
   EXPECT_GE(limiters->size(), 20U);
 }
 
+/// The page of the documentation, made anew when UPDATE_DOCS is set.
+std::string page(const std::string& name, const std::string& made) {
+  const auto path = std::string(TILTYARD_SOURCE_DIR) + "/docs/" + name;
+  if (std::getenv("UPDATE_DOCS") != nullptr) std::ofstream(path) << made;
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
 /// After a change of a declaration: UPDATE_DOCS=1 app_test --gtest_filter='*RoutesIsTrue'
 TEST(R7_1, ThePageOfRoutesIsTrue) {
   const auto made = routes_page(capabilities());
   ASSERT_TRUE(made) << made.error().message;
-  const std::string path = std::string(TILTYARD_SOURCE_DIR) + "/docs/routes.md";
-  if (std::getenv("UPDATE_DOCS") != nullptr) std::ofstream(path) << *made;
-  std::ostringstream page;
-  page << std::ifstream(path).rdbuf();
-  EXPECT_EQ(page.str(), *made);
+  EXPECT_EQ(page("routes.md", *made), *made);
+}
+
+/// The same for metrics: UPDATE_DOCS=1 app_test --gtest_filter='*MetricsIsTrue'
+TEST(R10_1, ThePageOfMetricsIsTrue) {
+  const auto all = measured(capabilities());
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_GT(all->size(), 50U);
+  const auto made = house::markdown(*all);
+  EXPECT_EQ(page("metrics.md", made), made);
 }
 
 }  // namespace

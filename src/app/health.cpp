@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "app/assets.h"
+#include "app/measures.h"
 #include "observe/metrics.h"
 
 namespace tiltyard::app {
@@ -72,8 +73,7 @@ void add_server_routes(house::Routes& routes, HealthParts needs) {
   routes.add("GET", "/openapi.json", {house::Access::kOpen}, {"document"}, document);
   metrics::on_collect([parts] {
     for (const auto& [name, engine] : parts->engines.all())
-      metrics::gauge("tiltyard_engine_up", "Whether the engine answers", {{"engine", name}})
-          .set(engine->away() ? 0 : 1);
+      metrics::gauge(measures::kEngineUp, {name}).set(engine->away() ? 0 : 1);
   });
 }
 

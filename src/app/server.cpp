@@ -13,6 +13,7 @@
 #include "app/event_kinds.h"
 #include "app/events.h"
 #include "app/health.h"
+#include "app/measured.h"
 #include "app/node.h"
 #include "app/page.h"
 #include "bus/bus.h"
@@ -111,8 +112,7 @@ Result<> Server::open_store() {
   auto store = store::open(settings_->store.url);
   if (!store) return fail(std::move(store.error()));
   floors_->store = std::move(*store);
-  auto all =
-      house::migrations_of(settings_->capabilities, {{"bus", bus::migrations()}, {"jobs", jobs::migrations()}});
+  auto all = house::migrations_of(settings_->capabilities, {{"bus", bus::migrations()}, {"jobs", jobs::migrations()}});
   if (!all) return fail(std::move(all.error()));
   if (auto migrated = floors_->store->migrate(*all); !migrated) return migrated;
   // The lock of the data folder keeps a second server off this machine; this keeps one of another machine from taking
@@ -153,6 +153,7 @@ Result<> Server::make_limits() {
 asio::awaitable<Result<>> Server::build_floors() {
   if (auto named = house::check_names(settings_->capabilities); !named) co_return named;
   auto& floors = *floors_;
+  if (auto metrics = measured(settings_->capabilities); !metrics) co_return fail(std::move(metrics.error()));
   auto kinds = kinds_of(settings_->capabilities);
   if (!kinds) co_return fail(std::move(kinds.error()));
   floors.kinds = std::move(*kinds);

@@ -108,7 +108,8 @@ class AServer : public ::testing::Test {
     return run(std::move(words), {{"TILTYARD_URL", url()}, {"TILTYARD_TOKEN", "ty_test"}});
   }
   void TearDown() override {
-    if (server_) boost::asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), boost::asio::use_future).get();
+    if (server_)
+      boost::asio::co_spawn(loops_.home(), server_->stop(std::chrono::milliseconds{0}), boost::asio::use_future).get();
     loops_.stop();
   }
   const Seen& last() const { return seen_.back(); }
@@ -399,8 +400,7 @@ TEST(R11_4, AWordThatTwoDeclareIsRefusedWithBothNames) {
   all.push_back(std::make_unique<Doubled>());
   Context context;
   CommandLine line(context, {}, std::move(all));
-  EXPECT_EQ(line.commands().faults(),
-            std::vector<std::string>{"The word spawn is declared by labs and by doubled."});
+  EXPECT_EQ(line.commands().faults(), std::vector<std::string>{"The word spawn is declared by labs and by doubled."});
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(line.commands().run({"doubling"}), kFailed);
   EXPECT_NE(::testing::internal::GetCapturedStderr().find("declared by labs and by doubled"), std::string::npos);

@@ -13,6 +13,7 @@
 #include "base/gate.h"
 #include "base/parallel.h"
 #include "bus/event_log.h"
+#include "bus/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -73,8 +74,7 @@ struct EventLog::State : std::enable_shared_from_this<State> {
   const Clock& clock;
   Gate gate{"event log"};
   Signal news{home};
-  metrics::Counter dropped =
-      metrics::counter("tiltyard_events_dropped_total", "Events that the database was too slow for.");
+  metrics::Counter dropped = metrics::counter(measures::kDropped);
   std::mutex mutex;
   std::vector<Event> waiting;
   std::map<std::pair<std::string_view, std::string>, Tally> tallies;  ///< by kind and source

@@ -4,6 +4,7 @@
 
 #include "disk/disk.h"
 #include "disk/events.h"
+#include "disk/measures.h"
 #include "house/capability.h"
 #include "labs/capability.h"
 #include "labs/step.h"
@@ -22,6 +23,7 @@ class Capability final : public house::Capability, public labs::HasVeto {
   std::string_view name() const override { return "disk"; }
   void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   bus::EventKinds events() const override { return disk::events::kAll; }
+  metrics::Metrics measures() const override { return disk::measures::kAll; }
   /// Without it nobody would be safe.
   std::vector<house::Switch> switches() const override { return {}; }
   Result<> make(house::Ground& ground) override;

@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "bus/event_log.h"
 #include "disk/events.h"
+#include "disk/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -209,9 +210,7 @@ void Guard::tend_reserve(Seen& seen) {
 }
 
 asio::awaitable<void> Guard::note_space(std::map<std::string, Space> spaces) {
-  static const auto free = metrics::gauge("tiltyard_disk_free_bytes",
-                                          "The least that is free where machines or the "
-                                          "server write");
+  static const auto free = metrics::gauge(measures::kFree);
   const auto least = least_of(spaces);
   if (least == spaces.end()) co_return;
   free.set(static_cast<double>(least->second.bytes));
@@ -260,8 +259,7 @@ asio::awaitable<Result<>> Guard::judge(std::string name) {
 }
 
 void Guard::condemn(const Known& machine) {
-  static const auto over =
-      metrics::counter("tiltyard_disk_over_total", "Instances stopped for what they wrote to disk");
+  static const auto over = metrics::counter(measures::kOver);
   over.add();
   condemned_.insert_or_assign(machine.instance, words_for_owner(machine.service, machine.most));
   log::warn("disk", "a machine wrote more than it may",

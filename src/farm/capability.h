@@ -4,6 +4,7 @@
 
 #include "farm/events.h"
 #include "farm/farm.h"
+#include "farm/measures.h"
 #include "house/capability.h"
 #include "realtime/realtime.h"
 
@@ -23,6 +24,7 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   std::vector<store::Migration> migrations() const override { return farm::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   bus::EventKinds events() const override { return farm::events::kAll; }
+  metrics::Metrics measures() const override { return farm::measures::kAll; }
   void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   void routes(house::Routes& routes) override;

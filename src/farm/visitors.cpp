@@ -1,5 +1,6 @@
 #include "farm/visitors.h"
 
+#include "limits/measures.h"
 #include "observe/metrics.h"
 
 namespace tiltyard::farm {
@@ -19,9 +20,7 @@ std::int64_t now() {
 
 Charge of(std::string_view what, std::string_view address, Quota quota) { return {what, address, false, quota}; }
 
-void count_refusal(const char* limiter) {
-  metrics::counter("tiltyard_rate_limited_total", "Requests refused by a rate limiter", {{"limiter", limiter}}).add();
-}
+void count_refusal(const char* limiter) { metrics::counter(limits::measures::kRefused, {limiter}).add(); }
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <string>
 
+#include "gateway/measures.h"
 #include "gateway/shard.h"
 #include "observe/metrics.h"
 
@@ -16,10 +17,7 @@ constexpr std::array<const char*, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx"
 class Reporter {
  public:
   Reporter() {
-    for (const auto* name : kClasses) {
-      requests_.push_back(metrics::counter("tiltyard_gateway_requests_total",
-                                           "HTTP requests by the class of the answer's status", {{"code", name}}));
-    }
+    for (const auto* name : kClasses) { requests_.push_back(metrics::counter(measures::kRequests, {name})); }
   }
 
   void report(const Totals& now) {
@@ -41,12 +39,11 @@ class Reporter {
   std::mutex mutex_;
   Totals before_;
   std::vector<metrics::Counter> requests_;
-  metrics::Counter in_ = metrics::counter("tiltyard_gateway_bytes_total", "Bytes passed on", {{"direction", "in"}});
-  metrics::Counter out_ = metrics::counter("tiltyard_gateway_bytes_total", "Bytes passed on", {{"direction", "out"}});
-  metrics::Counter errors_ = metrics::counter("tiltyard_gateway_upstream_errors_total",
-                                              "Machines that refused, broke off, were too slow or made no sense");
-  metrics::Gauge open_ = metrics::gauge("tiltyard_gateway_connections_open", "Open connections of players");
-  metrics::Gauge routes_ = metrics::gauge("tiltyard_gateway_routes", "Published routes");
+  metrics::Counter in_ = metrics::counter(measures::kBytes, {"in"});
+  metrics::Counter out_ = metrics::counter(measures::kBytes, {"out"});
+  metrics::Counter errors_ = metrics::counter(measures::kUpstreamErrors);
+  metrics::Gauge open_ = metrics::gauge(measures::kConnectionsOpen);
+  metrics::Gauge routes_ = metrics::gauge(measures::kRoutes);
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "bus/event_kind.h"
 #include "house/routes.h"
 #include "limits/limiters.h"
+#include "observe/metric.h"
 #include "store/store.h"
 
 namespace tiltyard::config {
@@ -50,6 +51,8 @@ class Capability {
   virtual std::vector<store::Migration> migrations() const { return {}; }
   virtual bus::EventKinds events() const { return {}; }
   virtual std::vector<limits::Limiter> limiters() const { return {}; }
+  /// What it measures; what is not declared cannot be counted.
+  virtual metrics::Metrics measures() const { return {}; }
   /// Most can be hidden as a whole; who cannot be says so by having no such switch.
   virtual std::vector<Switch> switches() const {
     return {{std::string(name()), "The whole of it: its routes, its pages and its rooms.", true}};

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <map>
+#include <ranges>
 #include <set>
 
 namespace tiltyard::house {
@@ -81,6 +83,32 @@ Result<std::vector<limits::Limiter>> limiters_of(std::span<const std::unique_ptr
     }
   }
   return below;
+}
+
+Result<std::vector<Measured>> measures_of(std::span<const std::unique_ptr<Capability>> all,
+                                          std::vector<Measured> below) {
+  for (const auto& capability : all) {
+    for (const auto* one : capability->measures()) below.push_back({std::string(capability->name()), one});
+  }
+  Owners<std::string_view> owners("metric");
+  for (const auto& one : below) {
+    if (auto free = owners.claim(one.metric->name, one.of); !free) return fail(std::move(free.error()));
+  }
+  return below;
+}
+
+std::string markdown(std::span<const Measured> measured) {
+  std::string out =
+      "# Every metric\n\nMade from what the parts of the house declare (`src/NAME/measures.h`); a test keeps it true. "
+      "`/metrics` has them as Prometheus\ntext; which are worth an alert stands in [operations.md](operations.md).\n\n"
+      "| metric | of | kind | unit | labels | what |\n|---|---|---|---|---|---|\n";
+  for (const auto& [of, metric] : measured) {
+    const auto labels =
+        std::ranges::subrange(metric->labels.begin(), std::ranges::find(metric->labels, std::string_view()));
+    out += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", metric->name, of, metrics::to_string(metric->kind),
+                       metric->unit, fmt::join(labels, ", "), metric->help);
+  }
+  return out;
 }
 
 Result<> check_names(std::span<const std::unique_ptr<Capability>> all) {

@@ -98,7 +98,8 @@ void Site::start(Options options) {
   auto opened = store::open("sqlite:" + folder_ + "/test.db");
   if (!opened) throw std::runtime_error(opened.error().message + opened.error().cause);
   store_ = std::move(*opened);
-  if (const auto migrated = store_->migrate({{"identity", migrations()}, {"bus", bus::migrations()}}); !migrated) throw std::runtime_error(migrated.error().cause);
+  if (const auto migrated = store_->migrate({{"identity", migrations()}, {"bus", bus::migrations()}}); !migrated)
+    throw std::runtime_error(migrated.error().cause);
   service = std::make_unique<Service>(std::move(options), *store_, clock, hashing_);
   if (const auto ready = run(service->prepare()); !ready) throw std::runtime_error(ready.error().message);
   router_ = std::make_unique<http::Router>(home_.get_executor());

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
+#include "jobs/measures.h"
 #include "jobs/state.h"
 #include "observe/log.h"
 
@@ -37,16 +38,11 @@ std::string text_of(const Error& error) {
 const Service::State::Meters& Service::State::meters(const std::string& kind) {
   const auto found = meters_.find(kind);
   if (found != meters_.end()) return found->second;
-  const auto count = [&](const char* outcome) {
-    return metrics::counter("tiltyard_jobs_total", "Firings of jobs by how they ended",
-                            {{"kind", kind}, {"outcome", outcome}});
-  };
-  Meters made{
-      count("done"), count("retried"), count("failed"),
-      metrics::histogram("tiltyard_jobs_lateness_seconds", "From the time a job was due to its start",
-                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 10, 60}, {{"kind", kind}}),
-      metrics::histogram("tiltyard_jobs_seconds", "How long handlers of jobs run", {0.001, 0.01, 0.1, 1, 10, 60, 600},
-                         {{"kind", kind}})};
+  const auto count = [&](const char* outcome) { return metrics::counter(measures::kFirings, {kind, outcome}); };
+  Meters made{count("done"), count("retried"), count("failed"),
+              metrics::histogram(measures::kLateness,
+                                 {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 10, 60}, {kind}),
+              metrics::histogram(measures::kSeconds, {0.001, 0.01, 0.1, 1, 10, 60, 600}, {kind})};
   return meters_.emplace(kind, made).first->second;
 }
 

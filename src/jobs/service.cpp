@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "jobs/measures.h"
 #include "jobs/number.h"
 #include "jobs/state.h"
 #include "observe/log.h"
@@ -256,8 +257,7 @@ asio::awaitable<Result<>> Service::State::prune() {
 void Service::State::count_kinds() const {
   for (const auto& [name, line] : lineup.lines()) {
     const auto set = [&](const char* state, std::size_t count) {
-      metrics::gauge("tiltyard_jobs", "Jobs by kind and state", {{"kind", name}, {"state", state}})
-          .set(static_cast<double>(count));
+      metrics::gauge(measures::kJobs, {name, state}).set(static_cast<double>(count));
     };
     set("waiting", line->waiting);
     set("running", line->running);

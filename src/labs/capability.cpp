@@ -9,6 +9,7 @@
 #include "cli/words.h"
 #include "house/ground.h"
 #include "labs/http.h"
+#include "labs/measures.h"
 #include "labs/rooms.h"
 #include "labs/steps.h"
 #include "labs/words.h"
@@ -77,14 +78,11 @@ void count(const Service& service) {
     if (live->instance.pool != PoolRole::kWaiting) states[std::string(to_string(live->instance.state))] += 1;
   }
   for (const auto& pool : service.pools()) {
-    const metrics::Labels labels{{"template", pool.tmpl.str()}};
-    metrics::gauge("tiltyard_pool_ready", "Instances that wait for an owner", labels)
-        .set(static_cast<double>(pool.ready));
-    metrics::gauge("tiltyard_pool_target", "Instances that should wait for an owner", labels)
-        .set(static_cast<double>(pool.target));
+    const std::vector<std::string> labels{pool.tmpl.str()};
+    metrics::gauge(measures::kPoolReady, labels).set(static_cast<double>(pool.ready));
+    metrics::gauge(measures::kPoolTarget, labels).set(static_cast<double>(pool.target));
   }
-  for (const auto& [word, number] : states)
-    metrics::gauge("tiltyard_instances", "Live instances by state", {{"state", word}}).set(number);
+  for (const auto& [word, number] : states) metrics::gauge(measures::kInstances, {word}).set(number);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "house/capability.h"
 #include "identity/capability.h"
 #include "labs/events.h"
+#include "labs/measures.h"
 #include "labs/service.h"
 #include "labs/view.h"
 #include "realtime/realtime.h"
@@ -23,6 +24,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   std::vector<store::Migration> migrations() const override { return labs::migrations(); }
   std::vector<limits::Limiter> limiters() const override;
   bus::EventKinds events() const override { return labs::events::kAll; }
+  metrics::Metrics measures() const override { return labs::measures::kAll; }
   void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   void routes(house::Routes& routes) override;

@@ -9,6 +9,7 @@
 #include "jobs/jobs.h"
 #include "labs/lease.h"
 #include "labs/machines.h"
+#include "labs/measures.h"
 #include "labs/warm_pools.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -20,8 +21,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 const metrics::Histogram& claim_seconds() {
   static const auto histogram =
-      metrics::histogram("tiltyard_claim_seconds", "From admission to a claimed instance that runs",
-                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5});
+      metrics::histogram(measures::kClaimSeconds, {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5});
   return histogram;
 }
 
@@ -117,7 +117,7 @@ asio::awaitable<Result<Instance>> WarmPools::claim(Hold hold, identity::Principa
   const auto took = SteadyClock::now() - begun;
   claim_seconds().observe(std::chrono::duration<double>(took).count());
   live->instance.timings.emplace_back("claim", std::chrono::duration_cast<std::chrono::microseconds>(took));
-  metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", "claimed"}}).add();
+  metrics::counter(measures::kLifecycle, {"claimed"}).add();
   parts_.jobs.poke(kIdle);
   instances_.announce(*live, events::kRunning, actor);
   instances_.start(std::move(hold), "settle a claim", settle(live));

@@ -10,6 +10,7 @@
 #include "jobs/jobs.h"
 #include "labs/machine_spec.h"
 #include "labs/machines.h"
+#include "labs/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "templates/templates.h"
@@ -228,7 +229,7 @@ asio::awaitable<Result<>> Reconcile::hand_over_again(LiveRef live) {
 
 asio::awaitable<void> Reconcile::lose(LiveRef live, std::string why) {
   log::warn("labs", "an instance was lost", {{"instance", live->instance.id.str()}, {"why", why}});
-  metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", "lost"}}).add();
+  metrics::counter(measures::kLifecycle, {"lost"}).add();
   if (!live->instance.reason) {
     live->instance.reason = Reason{"engine-loss", why + " The rest of the instance was removed; start it again."};
   }
@@ -332,10 +333,7 @@ asio::awaitable<Result<std::size_t>> Reconcile::sweep_one(std::string name, std:
     orphans.push_back(std::move(resource));
   }
   const auto removed = co_await remove_all(parts_.engines.of(name), std::move(orphans));
-  if (removed > 0) {
-    metrics::counter("tiltyard_orphans_removed_total", "Resources without a row that a sweep removed")
-        .add(static_cast<double>(removed));
-  }
+  if (removed > 0) { metrics::counter(measures::kOrphansRemoved).add(static_cast<double>(removed)); }
   co_return removed;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "jobs/jobs.h"
 #include "labs/lease.h"
+#include "labs/measures.h"
 #include "labs/saga.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -42,14 +43,11 @@ bus::KindRef end_kind(const Instance& instance) {
 
 const metrics::Histogram& spawn_seconds() {
   static const auto histogram =
-      metrics::histogram("tiltyard_spawn_seconds", "From admission (or leaving the queue) to running",
-                         {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60});
+      metrics::histogram(measures::kSpawnSeconds, {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60});
   return histogram;
 }
 
-void count_end(const char* what) {
-  metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", what}}).add();
-}
+void count_end(const char* what) { metrics::counter(measures::kLifecycle, {what}).add(); }
 
 /// Whether it is worth to wait for the engine and try the step again.
 bool engine_trouble(const Error& error) { return error.reason == "engine-away" || error.reason == "engine-lost"; }

@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "jobs/jobs.h"
+#include "labs/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -18,9 +19,7 @@ constexpr std::chrono::seconds kWakeAtMost{10};
 // A pause costs the engine as much as an unpause, and players' own calls go through the same engine.
 constexpr std::size_t kPausesAtOnce = 4;
 
-void count(const char* what) {
-  metrics::counter("tiltyard_lifecycle_total", "Spawns, stops and failures", {{"what", what}}).add();
-}
+void count(const char* what) { metrics::counter(measures::kLifecycle, {what}).add(); }
 
 }  // namespace
 

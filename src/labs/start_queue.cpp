@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "jobs/jobs.h"
+#include "labs/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -52,8 +53,7 @@ void StartQueue::declare_jobs() {
 }
 
 void StartQueue::pump() {
-  static const auto limit =
-      metrics::gauge("tiltyard_spawn_limit", "Spawns at once, as learned, up to labs.spawns_at_once");
+  static const auto limit = metrics::gauge(measures::kSpawnLimit);
   limit.set(static_cast<double>(pace_.limit()));
   while (!ground_.closing && !waiting_.empty() && room() && !parts_.engines.of_new().away() &&
          parts_.look_for_vetoes()) {
@@ -176,12 +176,8 @@ void StartQueue::observe_estimate(const Instance& instance, microseconds actual)
                                      [](const auto& part) { return part.first == kEstimate; });
   if (estimate == instance.timings.end() || actual <= microseconds{0}) return;
   static const auto histogram =
-      metrics::histogram("tiltyard_queue_estimate_error_ratio",
-                         "How far the first estimate of who waited was from the truth, as a part of the truth",
-                         {0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5});
-  static const auto bias =
-      metrics::gauge("tiltyard_queue_estimate_bias_ratio",
-                     "Decaying mean of the error of queue estimates, with its sign: above 0, they are too long");
+      metrics::histogram(measures::kEstimateError, {0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5});
+  static const auto bias = metrics::gauge(measures::kEstimateBias);
   const double error = static_cast<double>((estimate->second - actual).count()) / static_cast<double>(actual.count());
   histogram.observe(std::abs(error));
   bias_ += 0.1 * (std::clamp(error, -5.0, 5.0) - bias_);

@@ -12,6 +12,7 @@
 #include "identity/identity.h"
 #include "jobs/jobs.h"
 #include "labs/machines.h"
+#include "labs/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "templates/events.h"
@@ -211,9 +212,7 @@ void WarmPools::note_trouble(Shelf& shelf, const Instance& instance, const Error
   shelf.delay = std::clamp(shelf.delay * 2, kFirstDelay, kLongestDelay);
   shelf.not_before = SteadyClock::now() + shelf.delay;
   shelf.trouble = error.message;
-  metrics::counter("tiltyard_pool_failures_total", "Instances that could not be made for a pool",
-                   {{"reason", error.reason}})
-      .add();
+  metrics::counter(measures::kPoolFailures, {error.reason}).add();
   gate_.spawn(parts_.home, "note a pool's trouble", note_event(events::kPoolFailed, instance, error));
   log::warn("labs", "a pool could not be filled",
             {{"template", instance.tmpl.str()},

@@ -11,6 +11,7 @@
 #include "jobs/jobs.h"
 #include "limits/fields.h"
 #include "limits/limits.h"
+#include "limits/measures.h"
 #include "limits/store.h"
 #include "net/text.h"
 #include "observe/log.h"
@@ -28,14 +29,12 @@ std::int64_t steady_micros() {
 }
 
 const metrics::Gauge& degraded_gauge() {
-  static const auto gauge =
-      metrics::gauge("tiltyard_limits_degraded", "1 while limits are counted in memory because Redis is away");
+  static const auto gauge = metrics::gauge(measures::kDegraded);
   return gauge;
 }
 
 metrics::Counter refusals_of(const Limiter& limiter) {
-  return metrics::counter("tiltyard_rate_limited_total", "Requests refused by a rate limiter",
-                          {{"limiter", std::string(limiter.name)}});
+  return metrics::counter(measures::kRefused, {std::string(limiter.name)});
 }
 
 std::int64_t times(std::int64_t number, double factor, std::int64_t most) {

@@ -25,8 +25,7 @@ class Limits : public ::testing::Test {
     char name[] = "/tmp/limits-test-XXXXXX";
     folder_ = ::mkdtemp(name);
     store_ = std::move(*store::open("sqlite:" + folder_ + "/t.db"));
-    EXPECT_TRUE(
-        store_->migrate({{"limits", migrations()}, {"bus", bus::migrations()}, {"jobs", jobs::migrations()}}));
+    EXPECT_TRUE(store_->migrate({{"limits", migrations()}, {"bus", bus::migrations()}, {"jobs", jobs::migrations()}}));
     const auto nothing = [](http::Request) -> asio::awaitable<Result<http::Response>> {
       co_return http::Response::empty(204);
     };

@@ -12,6 +12,7 @@
 
 #include "base/id.h"
 #include "base/run_on.h"
+#include "net/measures.h"
 #include "net/problem.h"
 #include "net/text.h"
 #include "net/trace.h"
@@ -34,10 +35,8 @@ std::string_view known_method(std::string_view method) {
 }
 
 metrics::Counter request_counter(std::string_view method, const std::string& route, int status_class) {
-  return metrics::counter("tiltyard_http_requests_total", "HTTP requests answered",
-                          {{"method", std::string(known_method(method))},
-                           {"route", route},
-                           {"status", std::to_string(status_class) + "xx"}});
+  return metrics::counter(measures::kRequests,
+                          {std::string(known_method(method)), route, std::to_string(status_class) + "xx"});
 }
 
 /// Where the answers of one route are counted; a series appears with its first answer.
@@ -49,10 +48,7 @@ class RouteMetrics {
     const auto place = static_cast<std::size_t>(std::clamp(status / 100, 1, 5));
     std::call_once(once_[place], [&] { counters_[place] = request_counter(method_, route_, static_cast<int>(place)); });
     counters_[place]->add();
-    std::call_once(once_[0], [&] {
-      seconds_ = metrics::histogram("tiltyard_http_seconds", "Time from a whole request to the head of its answer",
-                                    kBuckets, {{"route", route_}});
-    });
+    std::call_once(once_[0], [&] { seconds_ = metrics::histogram(measures::kSeconds, kBuckets, {route_}); });
     seconds_->observe(seconds);
   }
 

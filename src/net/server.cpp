@@ -21,6 +21,7 @@
 #include "base/run_on.h"
 #include "net/connection.h"
 #include "net/descriptors.h"
+#include "net/measures.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -68,22 +69,15 @@ std::string text_of(tcp::endpoint endpoint) {
   return address.to_string();
 }
 
-metrics::Counter turned_away(const char* why) {
-  return metrics::counter("tiltyard_http_turned_away_total",
-                          "Connections of the API that were not served: the address has its share, all places are "
-                          "taken, or no more descriptors are to be used for them",
-                          {{"why", why}});
-}
+metrics::Counter turned_away(const char* why) { return metrics::counter(measures::kTurnedAway, {why}); }
 
 const metrics::Gauge& open_connections() {
-  static const auto gauge = metrics::gauge("tiltyard_http_connections", "Open HTTP connections of the API");
+  static const auto gauge = metrics::gauge(measures::kConnections);
   return gauge;
 }
 
 const metrics::Gauge& buffered_bytes() {
-  static const auto gauge =
-      metrics::gauge("tiltyard_http_buffered_bytes",
-                     "Bytes of requests, answers and messages under way, beyond a piece of 16 KiB each");
+  static const auto gauge = metrics::gauge(measures::kBuffered);
   return gauge;
 }
 

@@ -4,6 +4,7 @@
 
 #include "house/capability.h"
 #include "notices/events.h"
+#include "notices/measures.h"
 #include "notices/notices.h"
 
 namespace tiltyard::notices {
@@ -17,6 +18,7 @@ class Capability final : public house::Capability {
   /// It has no routes: what it tells of is switched in its configuration.
   std::vector<house::Switch> switches() const override { return {}; }
   bus::EventKinds events() const override { return notices::events::kAll; }
+  metrics::Metrics measures() const override { return notices::measures::kAll; }
   Result<> make(house::Ground& ground) override;
 
   Service& service() { return *service_; }

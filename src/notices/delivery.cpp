@@ -10,6 +10,7 @@
 #include "base/backoff.h"
 #include "base/failpoint.h"
 #include "notices/events.h"
+#include "notices/measures.h"
 #include "notices/state.h"
 #include "notices/words.h"
 #include "observe/log.h"
@@ -32,8 +33,7 @@ std::chrono::milliseconds delay_after(int tries) {
 }
 
 metrics::Counter counted(const std::string& channel, const std::string& outcome) {
-  return metrics::counter("tiltyard_notices_total", "Notices by what became of them.",
-                          {{"channel", channel}, {"outcome", outcome}});
+  return metrics::counter(measures::kNotices, {channel, outcome});
 }
 
 std::vector<std::string> ids_of(const std::vector<Notice>& batch) {
@@ -66,8 +66,7 @@ asio::awaitable<Result<jobs::Next>> Service::State::deliver(std::string channel)
   if (due->empty()) {
     auto waiting = co_await queue.waiting(channel);
     if (!waiting) co_return fail(std::move(waiting.error()));
-    metrics::gauge("tiltyard_notices_waiting", "Notices that wait to be delivered.", {{"channel", channel}})
-        .set(static_cast<double>(*waiting));
+    metrics::gauge(measures::kWaiting, {channel}).set(static_cast<double>(*waiting));
     co_return jobs::Next::done();
   }
   auto work = channel == kMail ? send_letter(std::move(due->front())) : post(message_full(std::move(*due)));

@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/id.h"
 #include "notices/events.h"
+#include "notices/measures.h"
 #include "notices/state.h"
 #include "notices/words.h"
 #include "observe/log.h"
@@ -83,9 +84,7 @@ asio::awaitable<Result<jobs::Next>> Service::State::feed() {
     auto waiting = co_await queue.waiting(fresh.front().channel);
     if (waiting && *waiting > kMostWaiting) {
       log::warn("notices", "too many notices wait; these are left out", {{"notices", fresh.size()}});
-      metrics::counter("tiltyard_notices_total", "Notices by what became of them.",
-                       {{"channel", fresh.front().channel}, {"outcome", "dropped"}})
-          .add(static_cast<double>(fresh.size()));
+      metrics::counter(measures::kNotices, {fresh.front().channel, "dropped"}).add(static_cast<double>(fresh.size()));
       fresh.clear();
     }
     co_await failpoint("notices.feed.before");

@@ -8,6 +8,7 @@
 
 #include <mutex>
 
+#include "observe/measures.h"
 #include "observe/process.h"
 
 namespace tiltyard::metrics {
@@ -23,6 +24,17 @@ struct State {
 State& state() {
   static State* const instance = new State;
   return *instance;
+}
+
+prometheus::Labels labels(const Metric& metric, const std::vector<std::string>& values) {
+  prometheus::Labels out;
+  for (std::size_t i = 0; i < metric.labels.size() && !metric.labels[i].empty(); ++i)
+    out.emplace(metric.labels[i], i < values.size() ? values[i] : std::string());
+  return out;
+}
+
+auto& family(auto builder, const Metric& metric) {
+  return builder.Name(std::string(metric.name)).Help(std::string(metric.help)).Register(state().registry);
 }
 
 /// The kernel's view of this process, under the names that every Prometheus client uses.
@@ -41,12 +53,12 @@ class ProcessFamily {
   }
 
  private:
-  Gauge memory_ = gauge("process_resident_memory_bytes", "Memory of this process that is in RAM, in bytes.");
-  Gauge files_ = gauge("process_open_fds", "Open file descriptors.");
-  Gauge most_files_ = gauge("process_max_fds", "How many file descriptors may be open.");
-  Gauge threads_ = gauge("process_threads", "Threads of this process.");
-  Gauge start_ = gauge("process_start_time_seconds", "When this process started, in seconds since 1970 UTC.");
-  Counter cpu_ = counter("process_cpu_seconds_total", "Processor time used, user and system, in seconds.");
+  Gauge memory_ = gauge(measures::kMemory);
+  Gauge files_ = gauge(measures::kOpenFiles);
+  Gauge most_files_ = gauge(measures::kMostFiles);
+  Gauge threads_ = gauge(measures::kThreads);
+  Gauge start_ = gauge(measures::kStart);
+  Counter cpu_ = counter(measures::kCpu);
   std::mutex mutex_;
   double seen_cpu_ = 0;
 };
@@ -58,20 +70,29 @@ void Gauge::set(double value) const { static_cast<prometheus::Gauge*>(impl_)->Se
 void Gauge::add(double by) const { static_cast<prometheus::Gauge*>(impl_)->Increment(by); }
 void Histogram::observe(double value) const { static_cast<prometheus::Histogram*>(impl_)->Observe(value); }
 
-Counter counter(const std::string& name, const std::string& help, const Labels& labels) {
-  auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(state().registry);
-  return Counter(&family.Add(labels));
+std::string_view to_string(Kind kind) {
+  switch (kind) {
+    case Kind::kCounter:
+      return "counter";
+    case Kind::kGauge:
+      return "gauge";
+    case Kind::kHistogram:
+      return "histogram";
+  }
+  return "gauge";
 }
 
-Gauge gauge(const std::string& name, const std::string& help, const Labels& labels) {
-  auto& family = prometheus::BuildGauge().Name(name).Help(help).Register(state().registry);
-  return Gauge(&family.Add(labels));
+Counter counter(Of<Kind::kCounter> metric, const std::vector<std::string>& values) {
+  return Counter(&family(prometheus::BuildCounter(), *metric).Add(labels(*metric, values)));
 }
 
-Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                    const Labels& labels) {
-  auto& family = prometheus::BuildHistogram().Name(name).Help(help).Register(state().registry);
-  return Histogram(&family.Add(labels, buckets));
+Gauge gauge(Of<Kind::kGauge> metric, const std::vector<std::string>& values) {
+  return Gauge(&family(prometheus::BuildGauge(), *metric).Add(labels(*metric, values)));
+}
+
+Histogram histogram(Of<Kind::kHistogram> metric, const std::vector<double>& buckets,
+                    const std::vector<std::string>& values) {
+  return Histogram(&family(prometheus::BuildHistogram(), *metric).Add(labels(*metric, values), buckets));
 }
 
 void on_collect(std::function<void()> refresh) {

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
-namespace tiltyard::metrics {
+#include "observe/metric.h"
 
-using Labels = std::map<std::string, std::string>;
+namespace tiltyard::metrics {
 
 /// Handles are cheap to copy and valid for the life of the process; all calls are thread-safe. Look a handle up once
 /// and keep it: the look-up takes a lock, the use does not.
@@ -40,11 +38,11 @@ class Histogram {
   void* impl_;
 };
 
-/// Names are Prometheus names ("tiltyard_spawn_seconds"); the same name and labels give the same handle.
-Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
-Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
-Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                    const Labels& labels = {});
+/// `values` are those of the declared labels, in their order; the same values give the same handle.
+Counter counter(Of<Kind::kCounter> metric, const std::vector<std::string>& values = {});
+Gauge gauge(Of<Kind::kGauge> metric, const std::vector<std::string>& values = {});
+Histogram histogram(Of<Kind::kHistogram> metric, const std::vector<double>& buckets,
+                    const std::vector<std::string>& values = {});
 
 /// Adds a function that is called before each exposition, to set gauges from somebody's live state. It is called on the
 /// thread that serves /metrics.

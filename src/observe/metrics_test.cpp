@@ -12,6 +12,15 @@
 namespace tiltyard::metrics {
 namespace {
 
+constexpr Metric kSpawnsTotal{
+    .name = "test_spawns_total", .kind = Kind::kCounter, .unit = "1", .help = "Spawns.", .labels = {"result"}};
+constexpr Metric kAlive{.name = "test_alive", .kind = Kind::kGauge, .unit = "1", .help = "Alive."};
+constexpr Metric kSeconds{.name = "test_seconds", .kind = Kind::kHistogram, .unit = "1", .help = "Seconds."};
+constexpr Metric kSameTotal{
+    .name = "test_same_total", .kind = Kind::kCounter, .unit = "1", .help = "Same.", .labels = {"a"}};
+constexpr Metric kCollected{.name = "test_collected", .kind = Kind::kGauge, .unit = "1", .help = "Collected."};
+constexpr Metric kSharedTotal{.name = "test_shared_total", .kind = Kind::kCounter, .unit = "1", .help = "Shared."};
+
 /// The value of a series in the exposition, by its whole name with labels; NaN when it is not there.
 double value_of(const std::string& series) {
   std::istringstream text(expose());
@@ -22,13 +31,13 @@ double value_of(const std::string& series) {
 }
 
 TEST(R10_1, CountersGaugesAndHistogramsAreExposedAsText) {
-  const Counter spawns = counter("test_spawns_total", "Spawns.", {{"result", "ok"}});
+  const Counter spawns = counter(kSpawnsTotal, {"ok"});
   spawns.add();
   spawns.add(2);
-  const Gauge alive = gauge("test_alive", "Alive.");
+  const Gauge alive = gauge(kAlive);
   alive.set(5);
   alive.add(-2);
-  const Histogram seconds = histogram("test_seconds", "Seconds.", {0.1, 1});
+  const Histogram seconds = histogram(kSeconds, {0.1, 1});
   seconds.observe(0.05);
   seconds.observe(0.5);
   seconds.observe(5);
@@ -44,16 +53,16 @@ TEST(R10_1, CountersGaugesAndHistogramsAreExposedAsText) {
 }
 
 TEST(R10_1, TheSameNameAndLabelsAreTheSameSeries) {
-  counter("test_same_total", "Same.", {{"a", "1"}}).add();
-  counter("test_same_total", "Same.", {{"a", "1"}}).add();
-  counter("test_same_total", "Same.", {{"a", "2"}}).add();
+  counter(kSameTotal, {"1"}).add();
+  counter(kSameTotal, {"1"}).add();
+  counter(kSameTotal, {"2"}).add();
   EXPECT_EQ(value_of("test_same_total{a=\"1\"}"), 2);
   EXPECT_EQ(value_of("test_same_total{a=\"2\"}"), 1);
 }
 
 TEST(R10_1, CollectorsRunBeforeEveryExpositionAndMayLookHandlesUp) {
   static int calls = 0;  // collectors are for ever
-  on_collect([] { gauge("test_collected", "Collected.").set(++calls); });
+  on_collect([] { gauge(kCollected).set(++calls); });
   EXPECT_EQ(value_of("test_collected"), 1);
   EXPECT_EQ(value_of("test_collected"), 2);
 }
@@ -76,7 +85,7 @@ TEST(R10_1, ProcessorTimeOnlyGrows) {
 }
 
 TEST(R10_1, HandlesMayBeUsedByAllThreadsAtOnce) {
-  const Counter shared = counter("test_shared_total", "Shared.");
+  const Counter shared = counter(kSharedTotal);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([shared] {

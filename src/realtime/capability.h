@@ -5,6 +5,7 @@
 #include "features/capability.h"
 #include "house/capability.h"
 #include "identity/capability.h"
+#include "realtime/measures.h"
 #include "realtime/realtime.h"
 
 namespace tiltyard::realtime {
@@ -16,6 +17,7 @@ class Capability final : public house::Capability {
       : identity_(identity), features_(features) {}
 
   std::string_view name() const override { return "realtime"; }
+  metrics::Metrics measures() const override { return realtime::measures::kAll; }
   void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<store::Migration> migrations() const override { return realtime::migrations(); }
   std::vector<limits::Limiter> limiters() const override;

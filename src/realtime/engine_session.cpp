@@ -7,6 +7,7 @@
 
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "realtime/measures.h"
 
 namespace tiltyard::realtime::engine_io {
 namespace {
@@ -19,16 +20,12 @@ constexpr std::string_view kByClient = "client";
 constexpr std::chrono::seconds kFarewell{1};
 
 const metrics::Gauge& open_sessions() {
-  static const auto gauge = metrics::gauge("tiltyard_realtime_connections", "Open real-time connections");
+  static const auto gauge = metrics::gauge(measures::kConnections);
   return gauge;
 }
 
 /// Reasons are few and ours: no client makes up a label.
-void count_end(std::string_view reason) {
-  metrics::counter("tiltyard_realtime_closed_total", "Real-time connections that have ended, by reason",
-                   {{"reason", std::string(reason)}})
-      .add();
-}
+void count_end(std::string_view reason) { metrics::counter(measures::kClosed, {std::string(reason)}).add(); }
 
 SharedBytes text_frame(std::string_view packet) {
   return std::make_shared<const std::string>(http::frame_of(http::Opcode::kText, packet));

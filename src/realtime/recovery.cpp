@@ -6,6 +6,7 @@
 
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "realtime/measures.h"
 #include "realtime/rooms.h"
 
 namespace tiltyard::realtime {
@@ -17,12 +18,8 @@ constexpr int kMostRounds = 8;
 constexpr std::chrono::milliseconds kReachWithin{1500}, kReachStep{10};
 
 void count(bool recovered) {
-  static const auto yes =
-      metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome",
-                       {{"recovered", "true"}});
-  static const auto no =
-      metrics::counter("tiltyard_realtime_recoveries_total", "Clients that came back with a session, by outcome",
-                       {{"recovered", "false"}});
+  static const auto yes = metrics::counter(measures::kRecoveries, {"true"});
+  static const auto no = metrics::counter(measures::kRecoveries, {"false"});
   (recovered ? yes : no).add();
 }
 

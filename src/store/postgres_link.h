@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "observe/metrics.h"
+#include "store/measures.h"
 #include "store/postgres_connection.h"
 
 namespace tiltyard::store {
@@ -29,8 +30,7 @@ struct PostgresShared {
   /// The term of this server's claim (store.h), 0 while it has none. Writes of an older term than the database's are
   /// refused.
   std::atomic<long long> term{0};
-  metrics::Counter lost = metrics::counter("tiltyard_store_reconnects_total",
-                                           "Connections to the database that were lost and opened anew.");
+  metrics::Counter lost = metrics::counter(measures::kReconnects);
 
  private:
   mutable std::mutex mutex_;

@@ -47,7 +47,8 @@ Result<bool> step(PostgresConnection& connection, const std::vector<Step>& steps
   if (!applied) return fail(applied.error());
   if (!ended) return fail(ended.error());
   if (*applied == nullptr) return false;
-  log::info("store", "Migration applied.", {{"of", (*applied)->slice}, {"number", (*applied)->number}, {"migration", (*applied)->migration.name}});
+  log::info("store", "Migration applied.",
+            {{"of", (*applied)->slice}, {"number", (*applied)->number}, {"migration", (*applied)->migration.name}});
   return true;
 }
 

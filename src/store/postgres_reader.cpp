@@ -1,4 +1,5 @@
 #include "store/postgres_reader.h"
+#include "store/measures.h"
 
 #include <chrono>
 
@@ -7,8 +8,7 @@ namespace tiltyard::store {
 PostgresReader::PostgresReader(PostgresShared& shared)
     : shared_(shared),
       link_(shared, PostgresConnection::Use::kRead),
-      read_seconds_(metrics::histogram("tiltyard_store_read_seconds",
-                                       "From the moment a read is asked for to its answer.",
+      read_seconds_(metrics::histogram(measures::kReadSeconds,
                                        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5})) {}
 
 void PostgresReader::run(Task task) {

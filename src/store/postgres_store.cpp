@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "observe/log.h"
+#include "store/measures.h"
 #include "store/postgres_migrate.h"
 #include "store/postgres_reader.h"
 #include "store/postgres_side.h"
@@ -24,9 +25,7 @@ constexpr std::size_t kPgGroupLimit = 256;
 /// Smaller, so that several writers get something to do.
 constexpr std::size_t kLooseGroupLimit = 64;
 
-metrics::Gauge queue_gauge(const char* kind) {
-  return metrics::gauge("tiltyard_store_queue", "Work that waits for the store.", {{"kind", kind}});
-}
+metrics::Gauge queue_gauge(const char* kind) { return metrics::gauge(measures::kQueue, {kind}); }
 
 /// See store.h. The threads start in `open` and end in `close`; a connection is opened when its thread first needs it.
 class PostgresStore final : public Store {

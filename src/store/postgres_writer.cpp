@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "observe/log.h"
+#include "store/measures.h"
 #include "store/postgres_locks.h"
 
 namespace tiltyard::store {
@@ -43,12 +44,10 @@ PostgresWriter::PostgresWriter(PostgresShared& shared, Order order)
       link_(shared, PostgresConnection::Use::kWrite),
       writer_(new_ulid()),
       random_(std::random_device{}()),
-      write_seconds_(metrics::histogram("tiltyard_store_write_seconds",
-                                        "From the moment a write is asked for until it is on disk.",
+      write_seconds_(metrics::histogram(measures::kWriteSeconds,
                                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10})),
-      group_size_(metrics::histogram("tiltyard_store_group_size", "Writes that were committed together.",
-                                     {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
-      commits_(metrics::counter("tiltyard_store_commits_total", "Commits of the store's writer.")) {}
+      group_size_(metrics::histogram(measures::kGroupSize, {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
+      commits_(metrics::counter(measures::kCommits)) {}
 
 void PostgresWriter::run(std::vector<Task> tasks) {
   Group group;

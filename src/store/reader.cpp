@@ -6,13 +6,13 @@
 #include <filesystem>
 
 #include "observe/log.h"
+#include "store/measures.h"
 
 namespace tiltyard::store {
 
 Reader::Reader(std::string path)
     : path_(std::move(path)),
-      read_seconds_(metrics::histogram("tiltyard_store_read_seconds",
-                                       "From the moment a read is asked for to its answer.",
+      read_seconds_(metrics::histogram(measures::kReadSeconds,
                                        {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5})) {}
 
 void Reader::run(Task task) {

@@ -62,8 +62,7 @@ std::vector<Former> read_former(soci::session& sql) {
 /// Rows of before become steps of their slices.
 Result<> take_over(soci::session& sql, const std::vector<Step>& known) {
   for (const Former& row : read_former(sql)) {
-    const auto ours =
-        std::ranges::find(known, row.number, [](const Step& step) { return step.migration.formerly; });
+    const auto ours = std::ranges::find(known, row.number, [](const Step& step) { return step.migration.formerly; });
     const auto theirs = fmt::format("{} (\"{}\")", row.number, row.name);
     if (ours == known.end()) return newer(theirs);
     if (ours->migration.name != row.name) return other(theirs, ours->migration.name);
@@ -72,7 +71,8 @@ Result<> take_over(soci::session& sql, const std::vector<Step>& known) {
   const std::string name = "each part counts for itself: schema_steps";
   const long long now = to_micros(SystemClock().now());
   sql << "DELETE FROM schema_migrations WHERE number < :since", soci::use(kSinceSlices, "since");
-  sql << "INSERT INTO schema_migrations (number, name, applied_at) VALUES (:since, :name, :now) ON CONFLICT (number) DO "
+  sql << "INSERT INTO schema_migrations (number, name, applied_at) VALUES (:since, :name, :now) ON CONFLICT (number) "
+         "DO "
          "NOTHING",
       soci::use(kSinceSlices, "since"), soci::use(name, "name"), soci::use(now, "now");
   return {};
@@ -81,9 +81,8 @@ Result<> take_over(soci::session& sql, const std::vector<Step>& known) {
 std::vector<Applied> read_applied(soci::session& sql) {
   std::vector<Applied> applied;
   Applied row;
-  soci::statement statement =
-      (sql.prepare << "SELECT slice, number, name FROM schema_steps ORDER BY slice, number", soci::into(row.slice),
-       soci::into(row.number), soci::into(row.name));
+  soci::statement statement = (sql.prepare << "SELECT slice, number, name FROM schema_steps ORDER BY slice, number",
+                               soci::into(row.slice), soci::into(row.number), soci::into(row.name));
   statement.execute();
   while (statement.fetch()) applied.push_back(row);
   return applied;
@@ -174,8 +173,7 @@ void note_applied(soci::session& sql, const Step& step) {
 
 Error failed_migration(const Step& step, Error cause) {
   if (cause.code != Code::kExhausted) cause.reason = "migration-failed";
-  cause.message =
-      fmt::format("Migration {} failed; the database is as before it. {}", step.shown(), cause.message);
+  cause.message = fmt::format("Migration {} failed; the database is as before it. {}", step.shown(), cause.message);
   return cause;
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "observe/log.h"
+#include "store/measures.h"
 #include "store/migrate.h"
 #include "store/reader.h"
 #include "store/sqlite_store.h"
@@ -30,8 +31,8 @@ class SqliteStore final : public Store {
         writes_(kQueueLimit),
         reads_(kQueueLimit),
         writer_(path_, hub_),
-        writes_waiting_(metrics::gauge("tiltyard_store_queue", "Work that waits for the store.", {{"kind", "write"}})),
-        reads_waiting_(metrics::gauge("tiltyard_store_queue", "Work that waits for the store.", {{"kind", "read"}})) {
+        writes_waiting_(metrics::gauge(measures::kQueue, {"write"})),
+        reads_waiting_(metrics::gauge(measures::kQueue, {"read"})) {
     threads_.emplace_back([this] { write_loop(); });
     for (std::size_t i = 0; i < kReaders; ++i) threads_.emplace_back([this] { read_loop(); });
   }

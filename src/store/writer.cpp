@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "observe/log.h"
+#include "store/measures.h"
 
 namespace tiltyard::store {
 
@@ -11,12 +12,10 @@ Writer::Writer(std::string path, Hub& hub)
       hub_(hub),
       connection_(std::make_unique<Connection>(path_, Connection::Use::kWrite)),
       checkpointer_(path_),
-      write_seconds_(metrics::histogram("tiltyard_store_write_seconds",
-                                        "From the moment a write is asked for until it is on disk.",
+      write_seconds_(metrics::histogram(measures::kWriteSeconds,
                                         {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10})),
-      group_size_(metrics::histogram("tiltyard_store_group_size", "Writes that were committed together.",
-                                     {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
-      commits_(metrics::counter("tiltyard_store_commits_total", "Commits of the store's writer.")) {
+      group_size_(metrics::histogram(measures::kGroupSize, {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
+      commits_(metrics::counter(measures::kCommits)) {
   // Under the lock of a write: another server on the same file may be appending to the WAL at this moment.
   if (!connection_->execute("BEGIN IMMEDIATE")) return;
   fill_wal(path_);

@@ -4,6 +4,7 @@
 
 #include "house/ground.h"
 #include "observe/metrics.h"
+#include "templates/measures.h"
 
 namespace tiltyard::templates {
 namespace {
@@ -15,9 +16,7 @@ void count(const Catalogue& catalogue) {
     ready += entry.state == State::kReady ? 1 : 0;
     broken += entry.state == State::kBroken ? 1 : 0;
   }
-  const auto show = [](const char* state, double number) {
-    metrics::gauge("tiltyard_templates", "Templates by state", {{"state", state}}).set(number);
-  };
+  const auto show = [](const char* state, double number) { metrics::gauge(measures::kTemplates, {state}).set(number); };
   show("all", static_cast<double>(entries.size()));
   show("ready", ready);
   show("broken", broken);

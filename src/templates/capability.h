@@ -4,6 +4,7 @@
 
 #include "house/capability.h"
 #include "templates/events.h"
+#include "templates/measures.h"
 #include "templates/templates.h"
 
 namespace tiltyard::templates {
@@ -15,6 +16,7 @@ class Capability final : public house::Capability {
   void keys(config::Keys& keys) override { declare_keys(keys, options_); }
   std::vector<house::Switch> switches() const override { return {}; }
   bus::EventKinds events() const override { return templates::events::kAll; }
+  metrics::Metrics measures() const override { return templates::measures::kAll; }
   void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   asio::awaitable<Result<>> start() override;

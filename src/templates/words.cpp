@@ -66,8 +66,8 @@ json::object problem_json(const std::string& id, const Problem& problem) {
           {"message", problem.message}};
 }
 
-void report(const Context& context, const std::string& id, const fs::path& folder, const Problem& problem,
-            Count& count, json::array& items) {
+void report(const Context& context, const std::string& id, const fs::path& folder, const Problem& problem, Count& count,
+            json::array& items) {
   const bool error = problem.severity == Problem::Severity::kError;
   ++(error ? count.errors : count.warnings);
   if (context.json) {
@@ -83,8 +83,8 @@ void report(const Context& context, const std::string& id, const fs::path& folde
 }
 
 /// `owners`: the folders that were looked at, by the ids of their templates.
-void lint_one(const Context& context, const fs::path& folder, const Options& options, Count& count,
-              json::array& items, std::map<std::string, fs::path>& owners) {
+void lint_one(const Context& context, const fs::path& folder, const Options& options, Count& count, json::array& items,
+              std::map<std::string, fs::path>& owners) {
   const auto read = read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
   for (const auto& problem : read.problems) report(context, read.id.str(), folder, problem, count, items);

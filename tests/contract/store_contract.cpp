@@ -13,9 +13,10 @@ namespace tiltyard::store::contract {
 std::vector<Slice> table_of_entries() {
   return {{"entries",
            {{"entries",
-       "CREATE TABLE entries (id BIGINT PRIMARY KEY, text TEXT NOT NULL);\n"
-       "CREATE TABLE pairs (id BIGINT PRIMARY KEY, entry BIGINT NOT NULL REFERENCES entries (id) DEFERRABLE INITIALLY "
-       "DEFERRED)"}}}};
+             "CREATE TABLE entries (id BIGINT PRIMARY KEY, text TEXT NOT NULL);\n"
+             "CREATE TABLE pairs (id BIGINT PRIMARY KEY, entry BIGINT NOT NULL REFERENCES entries (id) DEFERRABLE "
+             "INITIALLY "
+             "DEFERRED)"}}}};
 }
 
 void StoreSuite::SetUp() {
@@ -369,8 +370,9 @@ TEST_P(R15_3, NumbersOfBeforeGoFirstAndInTheirOrder) {
 
 /// A database of before knows migrations by numbers of all. It is taken over, and a server of then is kept out.
 TEST_P(R15_3, ADatabaseThatNumberedAllTogetherIsTakenOver) {
-  const std::vector<Slice> now = {{"one", {{1, "one", "CREATE TABLE one (id BIGINT)"}, {2, "grown", "CREATE TABLE grown (id BIGINT)"}}},
-                                  {"two", {{100, "two", "CREATE TABLE two (id BIGINT)"}, {"new", "INSERT INTO two (id) VALUES (1)"}}}};
+  const std::vector<Slice> now = {
+      {"one", {{1, "one", "CREATE TABLE one (id BIGINT)"}, {2, "grown", "CREATE TABLE grown (id BIGINT)"}}},
+      {"two", {{100, "two", "CREATE TABLE two (id BIGINT)"}, {"new", "INSERT INTO two (id) VALUES (1)"}}}};
   const auto as_before = [&](const std::string& rows) {
     store_.reset();
     GetParam().drop(url_);

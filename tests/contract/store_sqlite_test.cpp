@@ -298,9 +298,10 @@ TEST_P(R14_1_Sqlite, ConnectionsAreSetUpForDurability) {
 
 TEST_P(R14_1_Sqlite, ANumberAsKeyNeedsNoIndexBesideTheTable) {
   auto more = table_of_entries();
-  more[0].migrations.emplace_back("keys",
-                  "CREATE TABLE many (id bigint Primary Key, text TEXT);\nCREATE TABLE couples (a BIGINT, b BIGINT, "
-                  "PRIMARY KEY (a, b))");
+  more[0].migrations.emplace_back(
+      "keys",
+      "CREATE TABLE many (id bigint Primary Key, text TEXT);\nCREATE TABLE couples (a BIGINT, b BIGINT, "
+      "PRIMARY KEY (a, b))");
   const auto migrated = store_->migrate(more);
   ASSERT_TRUE(migrated) << migrated.error().message << migrated.error().cause;
   auto indexes = [](soci::session& sql) -> Result<std::string> {

@@ -17,9 +17,9 @@
 #include <unordered_set>
 
 #include "base/backoff.h"
+#include "cli/context.h"
 #include "farm/sploit/find.h"
 #include "farm/sploit/runs.h"
-#include "cli/context.h"
 
 namespace tiltyard::farm::sploit {
 namespace {

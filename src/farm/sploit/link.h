@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "cli/api.h"
-#include "farm/sploit/backlog.h"
 #include "farm/format.h"
+#include "farm/sploit/backlog.h"
 
 namespace tiltyard::farm::sploit {
 

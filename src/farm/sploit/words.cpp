@@ -1,8 +1,8 @@
 // tiltyard attack SPLOIT: what it takes.
 #include <CLI/App.hpp>
 
-#include "farm/sploit/attack.h"
 #include "cli/words.h"
+#include "farm/sploit/attack.h"
 
 namespace tiltyard::farm::sploit {
 namespace {

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "observe/metric.h"
+
+namespace tiltyard::gateway::measures {
+
+inline constexpr metrics::Metric kRequests{.name = "tiltyard_gateway_requests_total",
+                                           .kind = metrics::Kind::kCounter,
+                                           .unit = "requests",
+                                           .help = "HTTP requests by the class of the answer's status",
+                                           .labels = {"code"}};
+inline constexpr metrics::Metric kBytes{.name = "tiltyard_gateway_bytes_total",
+                                        .kind = metrics::Kind::kCounter,
+                                        .unit = "bytes",
+                                        .help = "Bytes passed on",
+                                        .labels = {"direction"}};
+inline constexpr metrics::Metric kUpstreamErrors{
+    .name = "tiltyard_gateway_upstream_errors_total",
+    .kind = metrics::Kind::kCounter,
+    .unit = "connections",
+    .help = "Machines that refused, broke off, were too slow or made no sense"};
+inline constexpr metrics::Metric kConnectionsOpen{.name = "tiltyard_gateway_connections_open",
+                                                  .kind = metrics::Kind::kGauge,
+                                                  .unit = "connections",
+                                                  .help = "Open connections of players"};
+inline constexpr metrics::Metric kRoutes{
+    .name = "tiltyard_gateway_routes", .kind = metrics::Kind::kGauge, .unit = "routes", .help = "Published routes"};
+
+inline constexpr const metrics::Metric* kAll[] = {&kRequests, &kBytes, &kUpstreamErrors, &kConnectionsOpen, &kRoutes};
+
+}  // namespace tiltyard::gateway::measures
