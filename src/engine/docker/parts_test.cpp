@@ -1,5 +1,9 @@
 // The driver's pure parts: words of the daemon, bodies, frames, ignore patterns.
 #include <gmock/gmock.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/json/parse.hpp>
 
 #include <signal.h>
@@ -13,6 +17,7 @@
 #include <fstream>
 
 #include "engine/docker/answers.h"
+#include "engine/docker/connection.h"
 #include "engine/docker/facts.h"
 #include "engine/docker/frames.h"
 #include "engine/docker/freezer.h"
@@ -312,6 +317,31 @@ TEST(R5_2, AnEngineInAnotherRootDoesNotSeeOurFiles) {
     std::filesystem::remove(folder + "/socket");
   }
   EXPECT_TRUE(sees_our_files(folder + "/socket", folder)) << "nobody listens: it is away, and will be asked again";
+  std::filesystem::remove_all(folder);
+}
+
+/// A daemon that has been told to end closes its door first; it is away then, though who is inside is still served.
+TEST(R1_13, ADaemonThatEndsIsKnownByItsDoor) {
+  char name[] = "/tmp/engine-door-XXXXXX";
+  const std::string folder = ::mkdtemp(name);
+  asio::io_context loop;
+  asio::local::stream_protocol::acceptor daemon(loop, asio::local::stream_protocol::endpoint(folder + "/socket"));
+  http::Target target;
+  target.unix_path = folder + "/socket";
+  Connection connection("docker", target);
+  const auto knock = [&] {
+    auto answer = asio::co_spawn(loop, connection.open_door(), asio::use_future);
+    loop.restart();
+    loop.run();
+    return answer.get();
+  };
+  EXPECT_TRUE(knock());
+  EXPECT_FALSE(connection.away());
+  daemon.close();
+  const auto shut = knock();
+  ASSERT_FALSE(shut);
+  EXPECT_EQ(shut.error().reason, "engine-away");
+  EXPECT_TRUE(connection.away());
   std::filesystem::remove_all(folder);
 }
 

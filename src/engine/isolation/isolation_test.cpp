@@ -103,5 +103,21 @@ TEST(R1_5, BridgesAreCalledByWhatTheTableGoesBy) {
   EXPECT_EQ(guard_of("ty"), std::nullopt);
 }
 
+/// 200 in a tenth of a second, whoever asks and however fast; who asks slowly is never kept waiting.
+TEST(R1_5, QuestionsInVainAreReadAtABoundedRate) {
+  using std::chrono::milliseconds;
+  const Intake::Time begin{};
+  Intake flooded(begin);
+  for (int i = 1; i < Intake::kMostAtOnce; ++i) ASSERT_EQ(flooded.read_one(begin + milliseconds{10}).count(), 0) << i;
+  const auto pause = flooded.read_one(begin + milliseconds{10});
+  EXPECT_EQ(pause, milliseconds{90});
+  flooded.rested(begin + milliseconds{10} + pause);
+  for (int i = 1; i < Intake::kMostAtOnce; ++i) ASSERT_EQ(flooded.read_one(begin + milliseconds{101}).count(), 0) << i;
+  EXPECT_GT(flooded.read_one(begin + milliseconds{101}).count(), 0);
+
+  Intake slow(begin);
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(slow.read_one(begin + milliseconds{i}).count(), 0) << i;
+}
+
 }  // namespace
 }  // namespace tiltyard::engine::isolation

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <chrono>
 
 #include "base/gate.h"
 #include "base/parallel.h"
@@ -20,11 +19,6 @@ namespace {
 using asio::ip::udp;
 
 constexpr std::size_t kHeader = 12, kMost = 512;  // without EDNS, which the answer does not speak
-
-// The port is everybody's who reaches the host, and the loop is the house's: what comes faster is left to the kernel,
-// which drops it.
-constexpr int kMostAtOnce = 200;
-constexpr std::chrono::milliseconds kWindow{100};
 
 /// Where the question that begins at `at` ends, after its type and class; 0: it is cut off, or compressed.
 std::size_t end_of_question(std::string_view query, std::size_t at) {
@@ -53,14 +47,23 @@ std::string no_such_name(std::string_view query) {
   return answer;
 }
 
+std::chrono::nanoseconds Intake::read_one(Time now) {
+  if (now >= window_ + kWindow) rested(now);
+  return ++taken_ < kMostAtOnce ? std::chrono::nanoseconds{0} : window_ + kWindow - now;
+}
+
+void Intake::rested(Time now) {
+  window_ = now;
+  taken_ = 0;
+}
+
 struct NoNames::State {
   explicit State(asio::any_io_executor executor) : socket(executor), gate("no names") {}
 
   asio::awaitable<void> answer() {
     std::array<char, kMost> query{};
     udp::endpoint from;
-    auto window = std::chrono::steady_clock::now();
-    int taken = 0;
+    Intake intake(std::chrono::steady_clock::now());
     while (socket.is_open() && !gate.closing()) {
       boost::system::error_code failed;
       const auto size = co_await socket.async_receive_from(asio::buffer(query), from,
@@ -69,11 +72,10 @@ struct NoNames::State {
       const auto text = failed ? std::string() : no_such_name({query.data(), size});
       // Whoever sends more than is read is limited by the firewall; an answer that does not fit is asked for again.
       if (!text.empty()) socket.send_to(asio::buffer(text), from, 0, failed);
-      if (++taken < kMostAtOnce) continue;
-      const auto left = window + kWindow - std::chrono::steady_clock::now();
-      if (left > left.zero()) co_await sleep_for(left);
-      window = std::chrono::steady_clock::now();
-      taken = 0;
+      const auto pause = intake.read_one(std::chrono::steady_clock::now());
+      if (pause == pause.zero()) continue;
+      co_await sleep_for(pause);
+      intake.rested(std::chrono::steady_clock::now());
     }
   }
 
