@@ -56,6 +56,7 @@ void give_back_what_the_start_needed() {
       if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
       const auto begin = (object->dlpi_addr + part.p_vaddr) & ~(page - 1);
       const auto end = (object->dlpi_addr + part.p_vaddr + part.p_memsz + page - 1) & ~(page - 1);
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader gives addresses as numbers.
       ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
     }
     return 0;

@@ -22,7 +22,7 @@ Result<std::string> node_name(const std::string& data_folder) {
   std::ofstream out(path);
   std::error_code error;
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, error);
-  out << name << std::endl;
+  out << name << '\n' << std::flush;
   if (!out) return fail(Code::kInternal, "data-unwritable", "The name of this server cannot be written: " + path);
   return name;
 }
