@@ -1,4 +1,13 @@
-# cmake -DOUT=x.cpp -DFILES="name=path;…" -P embed.cmake: the files' bytes as one C++ table (app/assets.h).
+# cmake -DOUT=x.cpp -DFILES="name=path;…" [-DFOLDER=path] -P embed.cmake: the files' bytes, and those of all files of a folder, as one C++
+# table (app/assets.h).
+set(more "")
+if(FOLDER)
+  file(GLOB more ${FOLDER}/*)
+endif()
+foreach(path IN LISTS more)
+  get_filename_component(name ${path} NAME)
+  list(APPEND FILES ${name}=${path})
+endforeach()
 set(text "#include \"app/assets.h\"\n\nnamespace tiltyard::app {\nnamespace {\n")
 set(table "")
 set(index 0)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
 // The file names stay the same from build to build, so that what changes can be read; the query carries a hash of
@@ -28,8 +29,15 @@ const buildHashInQuery = {
 /** A page's files are called like its folder, a package's like it. */
 const pageOf = (module) => module?.match(/\/pages\/([^/]+)\/view\.tsx$/)?.[1] ?? module?.match(/.*\/node_modules\/([^/]+)\//)?.[1];
 
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
   plugins: [buildHashInQuery],
+  // Pages of a capability that stands elsewhere (web/build-with); what they import is that of this folder.
+  resolve: {
+    alias: { '@more-pages': process.env.TILTYARD_MORE_PAGES ?? here('src/pages/no-more'), '@tiltyard': here('src') },
+    dedupe: ['react', 'react-dom'],
+  },
   esbuild: { jsx: 'automatic', legalComments: 'none' },
   build: {
     target: 'es2020',

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './support.mjs';
 
-const binary = process.env.TILTYARD_BIN ?? join(dirname(fileURLToPath(import.meta.url)), '../../build/tiltyard');
+export const BINARY = process.env.TILTYARD_BIN ?? join(dirname(fileURLToPath(import.meta.url)), '../../build/tiltyard');
 
 /** Below the ports that the kernel gives to outgoing connections, which could take it between two starts of one server. */
 export const freePort = () => new Promise((resolve) => {
@@ -16,10 +16,10 @@ export const freePort = () => new Promise((resolve) => {
 });
 
 /**
- * Starts a server with `settings` (TOML) added to what every test needs, and `files` (path to text) beside it.
+ * Starts a server with `settings` (TOML) added to what every test needs, and `files` (path to text) beside it; `binary`: another one.
  * Answers {site, port, token, folder, log(), kill(), start(), stop()}: killed, it may be started again where it was.
  */
-export async function ownServer(settings, files = {}) {
+export async function ownServer(settings, files = {}, binary = BINARY) {
   const folder = mkdtempSync(join(tmpdir(), 'tiltyard-web-server-'));
   const [page, gateway, ports] = [await freePort(), await freePort(), await freePort()];
   const site = `http://127.0.0.1:${page}`;

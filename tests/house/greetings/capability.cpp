@@ -5,8 +5,11 @@
 #include <boost/json.hpp>
 
 #include "bus/event_log.h"
+#include "config/keys.h"
 #include "house/ground.h"
 #include "identity/identity.h"
+#include "net/body.h"
+#include "observe/metrics.h"
 
 namespace tiltyard::greetings {
 namespace {
@@ -17,6 +20,7 @@ using house::Scope;
 using house::Whose;
 
 constexpr auto kCount = "greetings.count";
+constexpr std::size_t kMostBody = 64;
 
 asio::awaitable<Result<json::value>> list(house::Ground* ground) {
   auto work = [](soci::session& sql) -> Result<json::value> {
@@ -36,14 +40,19 @@ asio::awaitable<Result<http::Response>> show(house::Ground* ground, http::Reques
 }
 
 /// The row, the event and the job that counts it are there together or not at all.
-asio::awaitable<Result<http::Response>> say(house::Ground* ground, http::Request request) {
+asio::awaitable<Result<http::Response>> say(house::Ground* ground, int longest, http::Request request) {
+  http::Body body(request.body);
+  const auto said = body.text("text", 1, kMostBody);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  if (said.size() > static_cast<std::size_t>(longest))
+    co_return fail(Code::kInvalid, "greeting-too-long", "The greeting is too long.");
   const auto& who = identity::principal_of(request);
   bus::Event event;
   event.kind = events::kSaid;
-  event.subject = request.body;
+  event.subject = said;
   event.owner = who.owner();
   event.actor = {who.name, who.user.str(), request.client_address};
-  auto work = [text = request.body, event, jobs = &ground->jobs](soci::session& sql) -> Result<> {
+  auto work = [text = said, event, jobs = &ground->jobs](soci::session& sql) -> Result<> {
     sql << "insert into greetings (text, counted) values (:text, 0)", soci::use(text);
     if (auto noted = bus::record(sql, event); !noted) return noted;
     jobs::NewJob job;
@@ -54,6 +63,7 @@ asio::awaitable<Result<http::Response>> say(house::Ground* ground, http::Request
   };
   auto written = co_await ground->store.write(std::move(work));
   if (!written) co_return fail(std::move(written.error()));
+  metrics::counter(measures::kSaid, {"no"}).add();
   co_return http::Response::empty(204);
 }
 
@@ -64,6 +74,7 @@ asio::awaitable<Result<jobs::Next>> count(house::Ground* ground, jobs::Firing fi
   };
   auto written = co_await ground->store.write(std::move(work));
   if (!written) co_return fail(std::move(written.error()));
+  metrics::counter(measures::kSaid, {"yes"}).add();
   co_return jobs::Next::done();
 }
 
@@ -71,17 +82,31 @@ asio::awaitable<Result<std::string>> everybody(identity::Principal, std::string)
 
 class GreetStep final : public labs::Step {
  public:
+  explicit GreetStep(const std::string& word) : word_(word) {}
   std::string name() const override { return "greet"; }
   std::vector<std::string> before() const override { return {"machines"}; }
   asio::awaitable<Result<>> make(labs::LiveRef live) override {
     for (const auto& service : live->tmpl->services)
-      live->making.there().additions[service.name].environment.push_back("GREETING=welcome");
+      live->making.there().additions[service.name].environment.push_back("GREETING=" + word_);
     co_return Result<>{};
   }
   asio::awaitable<Result<>> undo(labs::LiveRef) override { co_return Result<>{}; }
+
+ private:
+  const std::string& word_;
 };
 
 }  // namespace
+
+void Capability::keys(config::Keys& keys) {
+  keys.section("greetings", "What is said.")
+      .text("word", options_.word, config::form::kAny, "What machines are greeted with.")
+      .number("longest", options_.longest, 1, 40, "Bytes that a greeting may have.");
+  keys.afterwards([this](config::Problems& problems) {
+    problems.expect(options_.word.size() <= static_cast<std::size_t>(options_.longest),
+                    "greetings.word is longer than greetings.longest.");
+  });
+}
 
 std::vector<store::Migration> Capability::migrations() const {
   return {{"greetings", "create table greetings (text text primary key, counted integer not null)"}};
@@ -106,7 +131,7 @@ void Capability::routes(house::Routes& routes) {
              [own = ground_](http::Request request) { return show(own, std::move(request)); });
   routes.add(
       "POST", "/api/v1/greetings", {Access::kAuthor, Scope::kInstances}, {"greetings"},
-      [own = ground_](http::Request request) { return say(own, std::move(request)); }, 64);
+      [this](http::Request request) { return say(ground_, options_.longest, std::move(request)); }, kMostBody);
 }
 
 std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) {
@@ -121,7 +146,7 @@ std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) {
 
 labs::Steps Capability::steps(const std::string&) {
   labs::Steps steps;
-  steps.push_back(std::make_unique<GreetStep>());
+  steps.push_back(std::make_unique<GreetStep>(options_.word));
   return steps;
 }
 

@@ -1,9 +1,10 @@
-// The pages there are: every folder of pages/ with a manifest. Nothing names them one by one.
+// The pages there are: every folder of pages/ with a manifest, and of another folder for a build with more (web/build-with). Nothing names
+// them one by one.
 import { lazy } from 'react';
 import type { Me } from '../core/openapi';
 import { sees, type Door, type Features, type Page } from '../core/page';
 
-const found = Object.values(import.meta.glob<Page | Door>('../pages/*/page.ts', { eager: true, import: 'default' }));
+const found = Object.values(import.meta.glob<Page | Door>(['../pages/*/page.ts', '@more-pages/*/page.ts'], { eager: true, import: 'default' }));
 
 const NAV: Page['nav'][] = ['main', 'staff', 'me', undefined];
 const place = (page: Page): number => NAV.indexOf(page.nav) * 1000 + (page.order ?? 0);
