@@ -34,7 +34,7 @@ Result<std::size_t> remove_batch(soci::session& sql, TimePoint limit) {
 
 }  // namespace
 
-Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, std::move(parts))) {
+Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, parts)) {
   state_->declare_jobs();
 }
 

@@ -8,7 +8,7 @@ namespace tiltyard::audit {
 
 /// Lives on the home loop.
 struct Service::State {
-  State(Options o, Parts p) : options(o), parts(std::move(p)) {}
+  State(Options o, Parts p) : options(o), parts(p) {}
 
   Options options;
   Parts parts;

@@ -82,6 +82,7 @@ Colour colour_of_state(std::string_view state) {
 
 std::string Table::text() const {
   std::vector<std::size_t> widths;
+  widths.reserve(headings_.size());
   for (const auto& heading : headings_) widths.push_back(width_of(heading));
   std::vector<std::vector<Cell>> rows;
   for (const auto& row : rows_) {

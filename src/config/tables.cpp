@@ -35,6 +35,7 @@ const Key* find_secret(const std::vector<Key>& keys, std::string_view name) {
 
 Problem unknown(const std::vector<Key>& keys, const std::string& path, const std::string& name) {
   std::vector<std::string> known;
+  known.reserve(keys.size());
   for (const auto& key : keys) known.push_back(key.name);
   const auto guess = nearest(name, known);
   return fmt::format("There is no key {}.{}.{}", path, name, guess ? " Did you mean " + *guess + "?" : "");
@@ -103,7 +104,7 @@ Section& Section::tables(std::string_view name, Tables all, std::string_view pro
       if (table == nullptr)
         return fmt::format("{0}.{1} is a section: write [{0}.{1}] and its keys below it.", path, one);
       if (!is_table_name(one)) return fmt::format("The name \"{}\" in {} is not 1 to 32 of a-z, 0-9 and -.", one, path);
-      if (auto problem = fill(all.make(one), path + "." + one, one, *table, *files)) return problem;
+      if (auto problem = fill(all.make(one), fmt::format("{}.{}", path, one), one, *table, *files)) return problem;
     }
     return std::nullopt;
   };

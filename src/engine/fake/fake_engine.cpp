@@ -37,6 +37,7 @@ std::unexpected<Error> name_taken(const std::string& name) {
 bool same_machine(const MachineSpec& a, const MachineSpec& b) {
   auto addresses = [](const MachineSpec& spec) {
     std::vector<std::string> out;
+    out.reserve(spec.networks.size());
     for (const auto& each : spec.networks) out.push_back(each.network + "=" + each.address);
     return out;
   };

@@ -80,7 +80,9 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> FakeEngine::exec(Handle ha
   if (!entered) co_return fail(std::move(entered.error()));
   auto machine = find(handle);
   if (!machine) co_return fail(std::move(machine.error()));
-  if ((*machine)->thawed) resume_machine(**machine);
+  if ((*machine)->thawed) {
+    if (auto resumed = resume_machine(**machine); !resumed) co_return fail(std::move(resumed.error()));
+  }
   if ((*machine)->state != MachineState::kRunning) {
     co_return fail(Code::kInvalid, "engine-refused", "The engine refused: the machine does not run");
   }
