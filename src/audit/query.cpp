@@ -219,9 +219,9 @@ Result<Page> read_page(soci::session& sql, const Filter& filter, const PageReque
     if (!end) return page;
     looked += step;
     step *= 2;
-    (newest_first ? range.below : range.above) = end;
+    (newest_first ? range.below : range.above) = *end;
     if (looked >= request.look_at_most) {
-      page.next = *end;
+      page.next = end;
       page.looked_until = time_of(sql, *end);
       return page;
     }
