@@ -111,6 +111,11 @@ class ExecSession {
   virtual asio::awaitable<Result<>> resize(int columns, int rows) = 0;
   /// Once `read` has said the end.
   virtual asio::awaitable<Result<int>> exit_code() = 0;
+  /// Kills the command in the machine, with what it has started and what has not left it on purpose; success: it does
+  /// not run any more. `command-runs` (Timeout) when it could not be ended: it stands still once nobody reads what it
+  /// says. May cut the stream.
+  virtual asio::awaitable<Result<>> stop() = 0;
+  /// Lets go of the stream; the command itself goes on.
   virtual void close() = 0;
 };
 

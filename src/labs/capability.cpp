@@ -175,7 +175,8 @@ PublicAddress Capability::address() const {
 }
 
 void Capability::routes(house::Routes& routes) {
-  add_routes(routes, {*service_, templates_.catalogue(), ground_->engines, ground_->bus, ground_->clock, address()});
+  add_routes(routes, {*service_, templates_.catalogue(), ground_->engines, ground_->bus, ground_->clock, address(),
+                      options_, ground_->home, gate_});
 }
 
 std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) {

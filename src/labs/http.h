@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/gate.h"
 #include "engine/engines.h"
 #include "house/routes.h"
 #include "identity/identity.h"
@@ -18,6 +19,9 @@ struct HttpParts {
   bus::Bus& bus;
   const Clock& clock;
   PublicAddress address;
+  const Options& options;
+  asio::any_io_executor home;
+  Gate& gate;  ///< of what goes on when its request has ended
 };
 
 /// Registers /api/v1/templates, instances, events and the staff's routes of labs.

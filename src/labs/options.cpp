@@ -37,6 +37,12 @@ void declare_keys(config::Keys& keys, Options& options) {
       .number("instances_per_owner", options.instances_per_owner, 1, 10'000,
               "Live instances that one player or team may have.")
       .number("instances_total", options.instances_total, 1, 100'000, "Live instances of everybody together.")
+      .number("commands_per_user", options.commands_per_user, 1, 64,
+              "Commands (exec) that one user may have under way at once; the admin token ten times as many.")
+      .number("shells_per_user", options.shells_per_user, 1, 64,
+              "Terminals that one user may have open at once; the admin token ten times as many.")
+      .number("followed_logs_per_user", options.followed_logs_per_user, 1, 64,
+              "Logs that one user may follow at once; the admin token ten times as many.")
       .number("fills_at_once", options.fills_at_once, 1, 16,
               "Instances that are made for warm pools side by side, while nobody queues.")
       .time("sweep_interval", options.sweep_interval, 1s, 24h, "How often the engine is compared with the database.")

@@ -61,7 +61,8 @@ struct Options {
   std::chrono::seconds usage_interval{60};
   std::chrono::seconds stop_grace{2};  ///< how long a machine may take to stop before it is killed
   std::size_t fills_at_once = 2;       ///< instances that are made for pools side by side
-  std::function<PoolChoice(const templates::Template&)> pool_choice;  ///< unset: always "running"
+  std::size_t commands_per_user = 4, shells_per_user = 8, followed_logs_per_user = 4;  ///< at once
+  std::function<PoolChoice(const templates::Template&)> pool_choice;                   ///< unset: always "running"
 };
 
 /// Declares the keys of the configuration that fill the options in.

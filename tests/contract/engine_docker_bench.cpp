@@ -40,7 +40,8 @@ void build_image(Loop& loop) {
   for (const char* path : {"/bin/busybox", "/usr/bin/busybox"}) {
     if (fs::exists(path)) fs::copy_file(path, folder / "bin/busybox", fs::copy_options::overwrite_existing);
   }
-  for (const char* name : {"sh", "echo", "cat", "true", "false", "sleep", "nc", "httpd", "ip", "ping", "id"}) {
+  for (const char* name :
+       {"sh", "echo", "cat", "true", "false", "sleep", "nc", "httpd", "ip", "ping", "id", "grep", "env"}) {
     fs::create_symlink("busybox", folder / "bin" / name);
   }
   BuildSpec spec;

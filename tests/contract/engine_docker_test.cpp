@@ -149,6 +149,30 @@ TEST_P(R1_15_Docker, AnotherProcessThawsAndResumesWhatThisOnePaused) {
   for (auto* each : {next->get(), last->get()}) await(each->close());
 }
 
+TEST_P(R14_2_Docker, WhoMayNotSignalItsProcessesHasTheMachineEndACommand) {
+  const Handle handle = running(machine("m"));
+  DockerOptions options;
+  options.endpoint = "unix://" + daemon_socket();
+  options.name_space = bench_->name_space();
+  options.signals_from_host = false;
+  auto afar = DockerEngine::make(loop_.executor(), options);
+  ASSERT_TRUE(ok(afar));
+  ExecSpec spec;
+  spec.command = {"sh", "-c", "while :; do sleep 1; done"};
+  auto session = await((*afar)->exec(handle, spec));
+  ASSERT_TRUE(ok(session));
+  EXPECT_TRUE(ok(await((*session)->stop())));
+  EXPECT_EQ(await((*session)->exit_code()).value_or(-1), 128 + 9);
+  // One whose mark nobody in the machine can read any more goes on, and that is said.
+  spec.command = {"sh", "-c", "exec env -i sleep 60"};
+  auto hidden = await((*afar)->exec(handle, spec));
+  ASSERT_TRUE(ok(hidden));
+  ASSERT_TRUE(loop_.until(
+      [&] { return run(handle, {"sh", "-c", "grep -l '^sleep.60' /proc/[0-9]*/cmdline"}).exit_code == 0; }, 10s));
+  EXPECT_EQ(reason(await((*hidden)->stop())), "command-runs");
+  await((*afar)->close());
+}
+
 TEST_P(R14_2_Docker, ASpawnOpensNoNewConnection) {
   // One connection, kept open, is enough for a spawn after the first call.
   ASSERT_TRUE(ok(await(engine().images()->find_image(bench_->image()))));

@@ -92,6 +92,20 @@ TEST_P(R14_2, CommandsRunInAMachine) {
   EXPECT_NE(run(handle, {"/no/such/program"}).exit_code, 0);
 }
 
+TEST_P(R14_2, CommandThatNeverEndsIsStoppedAndIsGoneFromItsMachine) {
+  const Handle handle = running(machine("m"));
+  ExecSpec spec;
+  // Its child must go as well, and neither of them obeys a friendly signal.
+  spec.command = {"sh", "-c", "trap '' TERM HUP; (trap '' TERM HUP; while :; do sleep 1; done) & echo on; wait"};
+  auto session = await(engine().shell()->exec(handle, spec));
+  ASSERT_TRUE(ok(session));
+  EXPECT_TRUE(ok(await((*session)->stop())));
+  const auto code = await((*session)->exit_code());
+  ASSERT_TRUE(ok(code));
+  EXPECT_EQ(*code, 128 + 9);
+  EXPECT_TRUE(ok(await((*session)->stop()))) << "what has ended stays ended";
+}
+
 TEST_P(R14_2, CommandWithATerminal) {
   const Handle handle = running(machine("m"));
   ExecSpec spec;

@@ -23,9 +23,12 @@ struct DockerOptions {
   std::string log_driver = "json-file";                  ///< json-file or local: both can be read back
   /// The operator says that a remote engine's host has our firewall table in force (see docs/operations.md).
   bool trust_remote_isolation = false;
-  std::string nft = "nft";                      ///< the program that loads the firewall table
-  std::string firewall_table = "tiltyard";      ///< one per host, whatever the number of servers on it
-  std::string files_folder;                     ///< absolute: where our own files are, which machines may get
+  std::string nft = "nft";                  ///< the program that loads the firewall table
+  std::string firewall_table = "tiltyard";  ///< one per host, whatever the number of servers on it
+  std::string files_folder;                 ///< absolute: where our own files are, which machines may get
+  /// Whether a command that must end is killed from the host where that can be had; otherwise by its own machine's
+  /// `kill`.
+  bool signals_from_host = true;
   std::chrono::milliseconds ping_every{5'000};  ///< how soon a dead daemon is noticed on a quiet day
 };
 

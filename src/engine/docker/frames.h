@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace tiltyard::engine::docker {
 
@@ -15,12 +14,15 @@ class Frames {
     std::string data;
   };
 
-  void take(std::string_view bytes) { pending_ += bytes; }
-  /// The next piece, as far as it has arrived; nullopt: more bytes are needed.
+  void take(std::string bytes);
+  /// The next piece, as far as it has arrived; nullopt: more bytes are needed. What is read bit by bit is copied once.
   std::optional<Piece> next();
 
  private:
+  std::size_t size() const { return pending_.size() - at_; }
+
   std::string pending_;
+  std::size_t at_ = 0;    ///< what of it has been given out
   std::size_t left_ = 0;  ///< of the piece that is being read
   bool error_stream_ = false;
 };

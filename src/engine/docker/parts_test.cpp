@@ -116,7 +116,7 @@ TEST(R14_2, FramesAreTakenApartWhereverTheyAreCut) {
     Frames frames;
     std::string out, err;
     for (const auto part : {std::string_view(stream).substr(0, cut), std::string_view(stream).substr(cut)}) {
-      frames.take(part);
+      frames.take(std::string(part));
       while (const auto piece = frames.next()) (piece->error_stream ? err : out) += piece->data;
     }
     EXPECT_EQ(out, "abcd") << cut;

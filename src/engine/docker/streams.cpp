@@ -1,16 +1,13 @@
-// What flows: logs, commands, archives.
+// What flows: logs and archives. Commands: command.cpp.
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 #include <variant>
 
-#include "base/parallel.h"
 #include "engine/docker/answers.h"
+#include "engine/docker/command.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/frames.h"
@@ -22,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace docker;
-namespace json = boost::json;
 
 constexpr auto kAskDeadline = 15s, kChangeDeadline = 60s;
 constexpr auto kExportDeadline = 15min;  // the engine writes the layers to its disk before it sends the first byte
@@ -56,7 +52,7 @@ class BodyStream final : public ByteStream {
       if (!bytes) co_return fail(std::move(bytes.error()));
       if (bytes->empty()) break;
       if (!framed_) co_return std::move(*bytes);
-      frames_.take(*bytes);
+      frames_.take(std::move(*bytes));
     }
     ended_ = true;
     co_return std::string();
@@ -85,75 +81,6 @@ class BodyStream final : public ByteStream {
   std::chrono::milliseconds deadline_;
   std::shared_ptr<asio::steady_timer> closed_;
 };
-
-/// A command in a machine: the hijacked connection of /exec/{id}/start, and the calls beside it.
-class DockerExec final : public ExecSession {
- public:
-  DockerExec(std::shared_ptr<Connection> connection, std::unique_ptr<http::RawStream> stream, std::string id,
-             bool terminal)
-      : connection_(std::move(connection)), stream_(std::move(stream)), id_(std::move(id)), terminal_(terminal) {}
-
-  asio::awaitable<Result<Chunk>> read() override {
-    while (true) {
-      if (auto piece = frames_.next()) co_return Chunk{piece->error_stream, std::move(piece->data)};
-      auto bytes = co_await stream_->read();
-      if (!bytes) co_return fail(std::move(bytes.error()));
-      if (bytes->empty()) co_return Chunk{};
-      if (terminal_) co_return Chunk{false, std::move(*bytes)};
-      frames_.take(*bytes);
-    }
-  }
-
-  asio::awaitable<Result<>> write(std::string bytes) override { co_return co_await stream_->write(std::move(bytes)); }
-  void close_input() override { stream_->shutdown_write(); }
-  void close() override { stream_->close(); }
-
-  asio::awaitable<Result<>> resize(int columns, int rows) override {
-    const std::string path =
-        with_query("/exec/" + id_ + "/resize", {{"h", std::to_string(rows)}, {"w", std::to_string(columns)}});
-    // The engine answers the start before the command's terminal exists; the first resize may come too early.
-    for (int attempt = 0;; ++attempt) {
-      auto answer = co_await connection_->call("POST", path, {}, kAskDeadline);
-      if (!answer) co_return fail(std::move(answer.error()));
-      if (answer->status == 200 || answer->status == 201) co_return Result<>{};
-      if (attempt == 20) co_return fail(refusal(About::kMachine, *answer));
-      co_await sleep_for(25ms);
-    }
-  }
-
-  asio::awaitable<Result<int>> exit_code() override {
-    // The output ends a moment before the engine has noted how the command ended.
-    for (int attempt = 0; attempt < 200; ++attempt) {
-      auto answer = co_await connection_->call("GET", "/exec/" + id_ + "/json", {}, kAskDeadline);
-      if (!answer) co_return fail(std::move(answer.error()));
-      if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
-      auto found = parse_json(answer->body);
-      if (!found) co_return fail(std::move(found.error()));
-      if (!truth(at(*found, "Running")) && !at(*found, "ExitCode").is_null()) {
-        co_return static_cast<int>(number(at(*found, "ExitCode")));
-      }
-      co_await sleep_for(10ms);
-    }
-    co_return fail(Code::kTimeout, "timeout", "The command still runs.");
-  }
-
- private:
-  std::shared_ptr<Connection> connection_;
-  std::unique_ptr<http::RawStream> stream_;
-  std::string id_;
-  Frames frames_;
-  bool terminal_;
-};
-
-json::array strings(const std::vector<std::string>& values) { return json::array(values.begin(), values.end()); }
-
-std::string exec_body(const ExecSpec& spec) {
-  json::object body{{"AttachStdin", true},  {"AttachStdout", true},         {"AttachStderr", true},
-                    {"Tty", spec.terminal}, {"Cmd", strings(spec.command)}, {"Env", strings(spec.environment)}};
-  if (!spec.user.empty()) body["User"] = spec.user;
-  if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
-  return json::serialize(body);
-}
 
 /// A failing answer to a streaming call, read whole.
 asio::awaitable<Error> refused_stream(http::BodyReader* stream, About about = About::kMachine) {
@@ -196,22 +123,7 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> DockerEngine::exec(Handle 
     auto settled = co_await resume(handle);
     if (!settled) co_return fail(std::move(settled.error()));
   }
-  auto made = co_await connection_->call("POST", container(handle.data, "/exec"), exec_body(spec), kAskDeadline);
-  if (!made) co_return fail(std::move(made.error()));
-  if (made->status != 201) co_return fail(refusal(About::kMachine, *made));
-  auto answer = parse_json(made->body);
-  if (!answer) co_return fail(std::move(answer.error()));
-  const std::string id = text(at(*answer, "Id"));
-  const json::object start{{"Detach", false}, {"Tty", spec.terminal}};
-  auto stream = co_await connection_->upgrade("/exec/" + id + "/start", json::serialize(start), kChangeDeadline);
-  if (!stream) co_return fail(std::move(stream.error()));
-  auto session = std::make_unique<DockerExec>(connection_, std::move(*stream), id, spec.terminal);
-  if (spec.terminal) {
-    // A command that has ended before its terminal got its size needs none.
-    auto resized = co_await session->resize(spec.columns, spec.rows);
-    if (!resized && resized.error().reason == "engine-away") co_return fail(std::move(resized.error()));
-  }
-  co_return std::move(session);
+  co_return co_await run_command(connection_, std::move(handle), std::move(spec), options_.signals_from_host);
 }
 
 asio::awaitable<Result<>> DockerEngine::put_archive(Handle handle, std::string path, std::string tar) {

@@ -2,6 +2,7 @@
 #include <archive_entry.h>
 
 #include <charconv>
+#include <csignal>
 
 #include "engine/fake/fake_parts.h"
 
@@ -83,6 +84,11 @@ class FakeExec final : public ExecSession {
   asio::awaitable<Result<int>> exit_code() override {
     if (!ended_) co_return fail(Code::kTimeout, "timeout", "The command still runs.");
     co_return program_.exit_code;
+  }
+  asio::awaitable<Result<>> stop() override {
+    if (!ended_) program_.exit_code = 128 + SIGKILL;
+    close();
+    co_return Result<>{};
   }
   void close() override {
     ended_ = true;

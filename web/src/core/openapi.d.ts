@@ -4280,6 +4280,7 @@ export interface operations {
                         exit_code: number;
                         stdout: string;
                         stderr: string;
+                        stopped_by: string | null;
                     };
                 };
             };
