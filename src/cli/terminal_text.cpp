@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 namespace tiltyard::cli {
 namespace {
@@ -46,14 +47,71 @@ std::string_view code_of(Colour colour) {
   return "";
 }
 
+/// What a terminal obeys, or what turns the order of its characters round.
+bool commands_terminal(wchar_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/// Bytes of a colour at the front of `text` ("ESC [ 1;31 m"; ECMA-48, SGR): 0 where there is none, npos where its end
+/// has not come yet.
+std::size_t colour_at_front(std::string_view text) {
+  constexpr std::size_t kLongest = 32;
+  if (text.empty() || text[0] != '\x1b') return 0;
+  if (text.size() == 1) return text.npos;
+  if (text[1] != '[') return 0;
+  const auto end = text.find_first_not_of("0123456789;:", 2);
+  if (end == text.npos) return text.size() > kLongest ? 0 : text.npos;
+  return text[end] == 'm' ? end + 1 : 0;
+}
+
+/// Whether `text` ends in the middle of a character; where that begins.
+std::size_t end_of_whole_characters(std::string_view text) {
+  for (std::size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    return length > back ? text.size() - back : text.size();
+  }
+  return text.size();
+}
+
 }  // namespace
+
+std::string Tamed::take(std::string_view piece) {
+  std::string all = std::exchange(held_, {});
+  all += piece;
+  std::string out, plain;
+  const auto show = [&out](wchar_t c, std::string_view bytes) {
+    if (c == L'\n' || c == L'\t') out += bytes;
+    else if (c == L'\uFFFD' || commands_terminal(c)) out += "?";
+    else out += bytes;
+  };
+  const auto whole = std::string_view(all).substr(0, end_of_whole_characters(all));
+  held_ = all.substr(whole.size());
+  for (std::size_t at = 0; at < whole.size();) {
+    const auto left = whole.substr(at);
+    const bool carriage = left[0] == '\r';
+    const auto colour = colour_at_front(left);
+    if (colour == left.npos || (carriage && left.size() == 1)) {
+      held_.insert(0, left);
+      break;
+    }
+    const bool ends_line = carriage && left[1] == '\n';
+    if (colour == 0 && !ends_line) plain += left[0];
+    at += std::max<std::size_t>(colour, 1);
+  }
+  for_each_character(plain, show);
+  return out;
+}
+
+std::string Tamed::rest() { return std::string(std::exchange(held_, {}).size(), '?'); }
 
 std::string harmless(std::string_view text) {
   std::string out;
   for_each_character(text, [&](wchar_t c, std::string_view bytes) {
     if (c == L'\uFFFD') {
       out += "?";
-    } else if (c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069)) {
+    } else if (commands_terminal(c)) {
       out += c == L'\n' || c == L'\t' ? " " : "?";
     } else {
       out += bytes;

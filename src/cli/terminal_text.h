@@ -13,6 +13,19 @@ namespace tiltyard::cli {
 
 /// Server's texts may hold anything; control characters, which a terminal would obey, become "?".
 std::string harmless(std::string_view text);
+/// What a machine says, made harmless piece by piece, lines and tabs kept: for a terminal, which would obey it. Colours
+/// go without a trace, other commands of the terminal show as "?".
+class Tamed {
+ public:
+  /// What may be shown by now; the beginning of a character or of a colour waits for the rest of it.
+  std::string take(std::string_view piece);
+  /// What still waits, when nothing more comes.
+  std::string rest();
+
+ private:
+  std::string held_;
+};
+
 /// Columns that `text` takes on a terminal.
 std::size_t width_of(std::string_view text);
 

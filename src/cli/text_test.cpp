@@ -65,6 +65,25 @@ TEST(R11_4, ColoursOnlyWhenWanted) {
   EXPECT_EQ(painted("x", Colour::kRed, false), "x");
 }
 
+TEST(R11_4, WhatAMachineSaysDoesNotCommandTheTerminal) {
+  const std::string hostile =
+      "one\r\n\x1b[1;31mred\x1b[0m\t\x1b]0;title\x07 \x1b[2J\x1b[H wiped\rover \xc2\x9b"
+      "31m \xe2\x80\xae \x1bP$q\x1b\\ Zo\xc3\xab \xff end\n";
+  const std::string tame = "one\nred\t?]0;title? ?[2J?[H wiped?over ?31m ? ?P$q?\\ Zo\xc3\xab ? end\n";
+  Tamed whole;
+  EXPECT_EQ(whole.take(hostile), tame);
+  // However it is cut, the terminal sees the same.
+  for (std::size_t size = 1; size < 9; ++size) {
+    Tamed tamed;
+    std::string shown;
+    for (std::size_t at = 0; at < hostile.size(); at += size) shown += tamed.take(hostile.substr(at, size));
+    EXPECT_EQ(shown + tamed.rest(), tame) << size;
+  }
+  Tamed cut;
+  EXPECT_EQ(cut.take("half \x1b[3"), "half ");
+  EXPECT_EQ(cut.rest(), "???") << "nothing of a command gets through at the end";
+}
+
 TEST(R11_4, NoTextCommandsTheTerminal) {
   EXPECT_EQ(harmless("a\x1b]0;owned\x07z"), "a?]0;owned?z");
   EXPECT_EQ(harmless("two\nlines\tand"), "two lines and");

@@ -12,7 +12,7 @@ namespace tiltyard::labs {
 /// `tiltyard exec`: what it takes.
 struct ExecOptions {
   std::string id, machine;
-  bool terminal = false;
+  bool terminal = false, raw = false;
   std::vector<std::string> command;
 };
 
