@@ -3,13 +3,21 @@
 
 #include "app/composition.h"
 #include "app/words.h"
+#include "base/failpoint.h"
 #include "cli/words.h"
 
 namespace tiltyard::app {
 
 void add_serve(cli::Words& words, Serve serve) {
-  words.does(words.add("serve", "Run the server"),
-             [c = &words.context, serve = std::move(serve)] { return serve(cli::config_path(*c)); });
+  auto* word = words.add("serve", "Run the server");
+  auto points = std::make_shared<std::string>();
+  // For the project's own tests: in no help, in no file, in no variable.
+  word->add_option("--break-on-purpose", *points)->group("");
+  words.does(word, [c = &words.context, serve = std::move(serve), points] {
+    if (!points->empty()) cli::note("tiltyard: FAIL POINTS ARE ARMED (" + *points + "): this server breaks on purpose");
+    arm_failpoints(*points);
+    return serve(cli::config_path(*c));
+  });
 }
 
 void add_routes(cli::Words& words) {

@@ -11,17 +11,17 @@ namespace tiltyard {
 
 namespace asio = boost::asio;
 
-/// A named place where a test can make the world go wrong.
-/// `TILTYARD_FAILPOINTS="labs.spawn.machines.before=kill;x=error"` arms them: `kill` ends the process with SIGKILL,
-/// `error` makes the place fail, `sleep:MS` holds it, `hold` until it is armed otherwise. Each fires each time it is
-/// passed, `kill@N` and `error@N` only the N-th time (from 1). Unarmed, a place costs one relaxed load. Completes with
-/// an error (`failpoint`) where `error` is armed.
+/// A named place where a test can make the world go wrong. `tiltyard serve --break-on-purpose
+/// "labs.spawn.machines.before=kill;x=error"` arms them, and nothing else does: no variable and no file can be left
+/// over from a test. `kill` ends the process with SIGKILL, `error` makes the place fail, `sleep:MS` holds it, `hold`
+/// until it is armed otherwise. Each fires each time it is passed, `kill@N` and `error@N` only the N-th time (from 1).
+/// Unarmed, a place costs one relaxed load. Completes with an error (`failpoint`) where `error` is armed.
 asio::awaitable<Result<>> failpoint(std::string name);
 
-/// Whether any is armed at all (the environment is read once, at the first call).
+/// Whether any is armed at all.
 bool failpoints_armed();
 
-/// Tests arm them without the environment; an empty text disarms all.
+/// An empty text disarms all.
 void arm_failpoints(std::string_view text);
 
 /// How often the place has been reached since it was armed.

@@ -99,12 +99,11 @@ class Server:
         self.write_config()
         environment = {key: value for key, value in os.environ.items() if not key.startswith("TILTYARD_")}
         environment.update(self.environment)
-        if failpoints:
-            environment["TILTYARD_FAILPOINTS"] = failpoints
+        armed = ["--break-on-purpose", failpoints] if failpoints else []
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([binary(), "serve", "--config", str(self.folder / "tiltyard.toml")], cwd=self.folder,
-                                            env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([binary(), "serve", *armed, "--config", str(self.folder / "tiltyard.toml")],
+                                            cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self, failpoints=None, timeout=30):
         """Starts the process and waits until /readyz says so."""
