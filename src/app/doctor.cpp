@@ -16,6 +16,7 @@
 #include "cli/words.h"
 #include "disk/capability.h"
 #include "disk/space.h"
+#include "engine/docker/ages.h"
 #include "engine/docker/facts.h"
 #include "engine/isolation/nft.h"
 #include "net/client.h"
@@ -107,6 +108,21 @@ Check check_engine(const engine::Options& engine) {
     return {Verdict::kFail, "engine", fmt::format("its API is {}; 1.41 is needed", api),
             "Update Docker to 20.10 or later."};
   return {Verdict::kOk, "engine", fmt::format("Docker {}, API {}", text_of(version, "Version"), api), {}};
+}
+
+/// A machine's owner is root in it and patient: a known way out of it is one that will be tried.
+void check_age(const engine::Options& engine, std::vector<Check>& checks) {
+  const auto answer = ask_engine(engine, "/version");
+  boost::system::error_code error;
+  const auto old =
+      answer ? engine::docker::old_parts(json::parse(answer->body, error)) : std::vector<engine::docker::OldPart>();
+  for (const auto& part : old) {
+    checks.push_back({Verdict::kWarn, "age",
+                      fmt::format("{} {} has {}: {}", part.name, part.version, part.known_as, part.harm),
+                      fmt::format("Update {} to {} or later, or run machines of strangers in gVisor (engine.runtime).",
+                                  part.name, part.fixed_in)});
+  }
+  if (old.empty()) checks.push_back({Verdict::kOk, "age", "engine and runc have no known way out", {}});
 }
 
 Check check_firewall() {
@@ -212,6 +228,7 @@ std::vector<Check> look(Context& context, const Settings& settings) {
       server.detail.find(" answers") != std::string::npos && server.detail.find("none") == std::string::npos;
   checks.push_back(check_engine(settings.engine));
   const bool engine = checks.back().verdict == Verdict::kOk;
+  if (engine) check_age(settings.engine, checks);
   checks.push_back(check_firewall());
   checks.push_back(check_port("server", settings.site.listen, answers));
   checks.push_back(check_port("gateway", settings.gateway.listen, answers));

@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -93,13 +94,15 @@ void add_resources(json::object& host, const Resources& resources) {
   }
   if (resources.memory_reservation > 0) host["MemoryReservation"] = resources.memory_reservation;
   if (resources.shm > 0) host["ShmSize"] = resources.shm;
-  if (!resources.ulimits.empty()) {
-    json::array limits;
-    for (const auto& limit : resources.ulimits) {
-      limits.push_back({{"Name", limit.name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
-    }
-    host["Ulimits"] = std::move(limits);
+  json::array limits;
+  for (const auto& limit : resources.ulimits) {
+    limits.push_back({{"Name", limit.name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
   }
+  // A core is written where the host's core_pattern says, by the host: a program that crashes in a loop fills its disk.
+  if (std::ranges::find(resources.ulimits, "core", &Ulimit::name) == resources.ulimits.end()) {
+    limits.push_back({{"Name", "core"}, {"Soft", 0}, {"Hard", 0}});
+  }
+  host["Ulimits"] = std::move(limits);
 }
 
 void add_hardening(json::object& host, const MachineSpec& spec) {

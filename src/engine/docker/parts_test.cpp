@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/docker/ages.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/facts.h"
@@ -107,6 +108,36 @@ TEST(R14_2, WordsOfTheDaemonBecomeOurReasons) {
   EXPECT_EQ(transport_error("e", {Code::kUnavailable, "connect-failed", "", "", {}}).reason, "engine-away");
   EXPECT_EQ(transport_error("e", {Code::kUnavailable, "connection-lost", "", "", {}}).reason, "engine-lost");
   EXPECT_EQ(transport_error("e", {Code::kTimeout, "timeout", "", "", {}}).code, Code::kTimeout);
+}
+
+TEST(R15_1, PartsWithAKnownWayOutAreNamed) {
+  const auto old = [](const std::string& runc, const std::string& revision, const std::string& engine) {
+    std::string known;
+    const auto version = parse_json(R"({"Components":[{"Name":"Engine","Version":")" + engine +
+                                    R"(","Details":{"GitCommit":"5d6db84"}},{"Name":"runc","Version":")" + runc +
+                                    R"(","Details":{"GitCommit":")" + revision + R"("}}]})");
+    for (const auto& part : old_parts(*version)) known += part.name + " " + part.version + " " + part.known_as + "\n";
+    return known;
+  };
+  const std::string of_2025 = " CVE-2025-31133, CVE-2025-52565, CVE-2025-52881\n";
+  EXPECT_EQ(old("1.3.3", "v1.3.3-0-gd842d77", "28.0.0"), "");
+  EXPECT_EQ(old("1.2.8", "", "25.0.5"), "");
+  EXPECT_EQ(old("1.5.0", "", "23.0.11"), "");
+  EXPECT_EQ(old("1.3.2", "", "26.1.0"), "runc 1.3.2" + of_2025);
+  EXPECT_EQ(old("1.1.11", "", "24.0.9"),
+            "Engine 24.0.9 CVE-2024-29018\nrunc 1.1.11 CVE-2024-21626\nrunc 1.1.11" + of_2025);
+  // A distribution's own mending counts, and its revision is what people look for.
+  EXPECT_EQ(old("1.1.5+ds1", "1.1.5+ds1-1+deb12u1", "26.1.0"), "runc 1.1.5+ds1-1+deb12u1" + of_2025);
+  EXPECT_EQ(old("1.1.5+ds1", "1.1.5+ds1-1", "26.1.0"), "runc 1.1.5+ds1-1 CVE-2024-21626\nrunc 1.1.5+ds1-1" + of_2025);
+  EXPECT_EQ(old("unknown", "", "26.1.0"), "") << "what is not known is not complained of";
+  EXPECT_TRUE(old_parts(boost::json::value()).empty());
+}
+
+TEST(R1_5, ACrashInAMachineWritesNoCoreOnTheHost) {
+  MachineSpec spec;
+  EXPECT_THAT(machine_body(spec, {}, {}).json, HasSubstr(R"({"Name":"core","Soft":0,"Hard":0})"));
+  spec.resources.ulimits = {{"core", 5, 5}};
+  EXPECT_THAT(machine_body(spec, {}, {}).json, HasSubstr(R"("Ulimits":[{"Name":"core","Soft":5,"Hard":5}])"));
 }
 
 TEST(R14_2, FramesAreTakenApartWhereverTheyAreCut) {
