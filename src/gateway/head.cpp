@@ -290,6 +290,7 @@ FieldKind field_kind(std::string_view name) {
       return is("x-real-ip") ? FieldKind::kForwarding : FieldKind::kOther;
     case 10:
       if (is("connection")) return FieldKind::kConnection;
+      if (is("set-cookie")) return FieldKind::kSetCookie;
       return is("keep-alive") ? FieldKind::kHopByHop : FieldKind::kOther;
     case 14:
       return is("content-length") ? FieldKind::kContentLength : FieldKind::kOther;

@@ -26,6 +26,7 @@ enum class FieldKind : std::uint8_t {
   kUpgrade,
   kExpect,
   kAccept,
+  kSetCookie,
   kHopByHop,    ///< Keep-Alive, Proxy-Connection, Proxy-Authorization, Proxy-Authenticate, TE, Trailer (RFC 9110 7.6.1)
   kForwarding,  ///< Via, Forwarded, X-Forwarded-*, X-Real-IP: what came, and what we add to it
 };

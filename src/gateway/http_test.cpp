@@ -45,6 +45,27 @@ TEST_F(R2_1_Http, TheMachineSeesWhatItShould) {
   EXPECT_EQ(answer.head, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nServer: s\r\n\r\n");
 }
 
+TEST_F(R2_1_Http, CookiesAreTheirOwnHostsAlone) {
+  Machine machine([](Peer& peer) {
+    for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {
+      peer.send(ok("x", head.contains("/plain")
+                            ? "Set-Cookie: a=1; Path=/\r\nX-After: 1\r\n"
+                            : "Set-Cookie: sid=; Domain=t.test; Max-Age=0\r\nX-Between: 1\r\n"
+                              "set-cookie: sid=new;path=/;DOMAIN = .t.test ;HttpOnly\r\nSet-Cookie: b=Domain=x\r\n"
+                              "Set-Cookie: c=1;domain\r\n"));
+    }
+  });
+  publish_http("one", machine.port());
+  auto peer = client();
+  ASSERT_TRUE(peer.send(get("one.t.test")));
+  EXPECT_EQ(peer.read_answer().head,
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Between: 1\r\nSet-Cookie: sid=; Max-Age=0\r\n"
+            "set-cookie: sid=new;path=/;HttpOnly\r\nSet-Cookie: b=Domain=x\r\nSet-Cookie: c=1\r\n\r\n");
+  ASSERT_TRUE(peer.send(get("one.t.test", "/plain")));
+  EXPECT_EQ(peer.read_answer().head,
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nSet-Cookie: a=1; Path=/\r\nX-After: 1\r\n\r\n");
+}
+
 TEST_F(R2_1_Http, PipelinedRequestsAreAnsweredInOrder) {
   Machine machine([](Peer& peer) {
     for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {

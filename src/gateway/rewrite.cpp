@@ -1,5 +1,6 @@
 #include "gateway/rewrite.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tiltyard::gateway {
@@ -39,6 +40,7 @@ bool request_field_stays(const Field& field) {
     case FieldKind::kOther:
     case FieldKind::kAccept:
     case FieldKind::kExpect:
+    case FieldKind::kSetCookie:
       return true;
     default:
       return false;
@@ -91,6 +93,39 @@ void add_origin(const RequestHead& head, std::string_view client, bool secure, s
   add(out, {head.minor == 1 ? "1.1" : "1.0", " tiltyard\r\n"});
 }
 
+/// Calls `each(attribute)` for what follows the name and value of a cookie, with the white space around it.
+template <class Each>
+void each_attribute(std::string_view cookie, Each each) {
+  for (auto semicolon = cookie.find(';'); semicolon != cookie.npos; semicolon = cookie.find(';')) {
+    cookie.remove_prefix(semicolon + 1);
+    each(cookie.substr(0, cookie.find(';')));
+  }
+}
+
+bool is_domain(std::string_view attribute) {
+  return same_text(trim(attribute.substr(0, attribute.find('='))), "domain");
+}
+
+bool sets_for_others(const Field& field) {
+  bool found = false;
+  if (field.kind != FieldKind::kSetCookie) return false;
+  each_attribute(field.value, [&found](std::string_view attribute) { found = found || is_domain(attribute); });
+  return found;
+}
+
+/// All cookies in their order, without the attribute Domain.
+void add_own_cookies(const ResponseHead& head, std::string& out) {
+  for (const auto& field : head) {
+    if (field.kind != FieldKind::kSetCookie) continue;
+    if (head.connection_names && head.named_by_connection(field.name)) continue;
+    add(out, {field.name, ": ", field.value.substr(0, field.value.find(';'))});
+    each_attribute(field.value, [&out](std::string_view attribute) {
+      if (!is_domain(attribute)) add(out, {";", attribute});
+    });
+    out.append("\r\n");
+  }
+}
+
 }  // namespace
 
 void write_request_head(const RequestHead& head, std::string_view client, bool secure, std::string& out) {
@@ -121,11 +156,14 @@ void write_response_head(const ResponseHead& head, AnswerShape shape, std::strin
                          ' '};
   add(out, {"HTTP/1.1", {status, sizeof status}, head.reason, "\r\n"});
   const bool sized = !head.coded && head.status >= 200 && head.status != 204;
+  const bool rewrites_cookies = std::ranges::any_of(head, sets_for_others);
   bool said = false;
   copy_fields(head, out, [&](const Field& field) {
     switch (field.kind) {
       case FieldKind::kContentLength:
         return sized && !std::exchange(said, true);
+      case FieldKind::kSetCookie:
+        return !rewrites_cookies;
       case FieldKind::kConnection:
       case FieldKind::kTransferEncoding:
       case FieldKind::kHopByHop:
@@ -136,6 +174,7 @@ void write_response_head(const ResponseHead& head, AnswerShape shape, std::strin
         return true;
     }
   });
+  if (rewrites_cookies) add_own_cookies(head, out);
   if (head.framing.kind == Framing::Kind::kChunked && shape.client_minor == 1) {
     out.append("Transfer-Encoding: chunked\r\n");
   }

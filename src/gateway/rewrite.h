@@ -20,7 +20,9 @@ struct AnswerShape {
   bool upgraded = false;   ///< 101: Upgrade and Connection are passed on
 };
 
-/// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients.
+/// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients. Cookies lose their
+/// Domain (RFC 6265, 5.2.3), so that they are this host's alone: with it, one player's page would set cookies for
+/// everybody's.
 void write_response_head(const ResponseHead& head, AnswerShape shape, std::string& out);
 
 }  // namespace tiltyard::gateway
