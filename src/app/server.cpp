@@ -23,6 +23,7 @@
 #include "gateway/gateway.h"
 #include "house/checks.h"
 #include "house/ground.h"
+#include "identity/address.h"
 #include "jobs/jobs.h"
 #include "net/server.h"
 #include "observe/log.h"
@@ -169,7 +170,13 @@ asio::awaitable<Result<>> Server::build_floors() {
   options.node = std::move(*node);
   floors.jobs =
       std::make_unique<jobs::Service>(std::move(options), jobs::Parts{loops_.home(), *floors.store, floors.clock});
-  floors.gateway = std::make_unique<gateway::Gateway>(loops_, settings_->gateway);
+  auto proxies = identity::Networks::parse(settings_->site.trusted_proxies);
+  if (!proxies) co_return fail(std::move(proxies.error()));
+  auto gateway_options = settings_->gateway;
+  gateway_options.is_proxy = [proxies = std::move(*proxies)](const asio::ip::address& peer) {
+    return proxies.contains(peer);
+  };
+  floors.gateway = std::make_unique<gateway::Gateway>(loops_, std::move(gateway_options));
   floors.lanes = std::make_unique<gateway::PortLanes>(
       settings_->gateway.first_port, settings_->gateway.last_port,
       [gateway = floors.gateway.get()](std::uint16_t port) { return gateway->port_free(port); });

@@ -21,12 +21,12 @@
 
 namespace tiltyard::gateway {
 
-namespace {}  // namespace
-
 Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& instance,
-                                                             const std::vector<Route>& routes) const {
+                                                             const std::vector<Route>& routes,
+                                                             const std::string& owner) const {
   auto publication = std::make_shared<Publication>();
   publication->instance = instance;
+  if (!owner.empty()) publication->owner = net::holder_of(owner);
   for (const auto& route : routes) {
     auto machine = socket_address(route.address, route.machine_port);
     if (!machine) return fail(std::move(machine.error()));
@@ -57,11 +57,11 @@ std::size_t Gateway::State::route_count() const {
   return count;
 }
 
-Gateway::Gateway(net::Loops& loops, Options options) : state_(std::make_shared<State>()) {
-  state_->home = loops.home();
+Gateway::Gateway(net::Loops& loops, Options options) {
   options.domain = lower(options.domain);
   options.head_limit = std::clamp<std::size_t>(options.head_limit, 1024, 64 * 1024);
-  state_->shared->options = std::move(options);
+  state_ = std::make_shared<State>(std::move(options));
+  state_->home = loops.home();
   for (std::size_t i = 0; i < loops.size(); ++i) {
     state_->shards.push_back(std::make_shared<Shard>(loops.net(i), i, state_->shared));
     state_->shared->shards.push_back(state_->shards.back());
@@ -125,10 +125,10 @@ bool Gateway::port_free(std::uint16_t port) const {
   return true;
 }
 
-asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Route> routes) {
+asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Route> routes, std::string owner) {
   auto state = state_;
   if (state->stopping) co_return fail(Code::kUnavailable, "shutting-down", "The gateway is shutting down.");
-  auto publication = state->prepare(instance, routes);
+  auto publication = state->prepare(instance, routes, owner);
   if (!publication) co_return fail(std::move(publication.error()));
   State::Published entry;
   {

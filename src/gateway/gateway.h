@@ -16,6 +16,9 @@
 #include "base/result.h"
 #include "net/loops.h"
 
+namespace boost::asio::ip {
+class address;
+}
 namespace tiltyard::config {
 class Keys;
 }
@@ -56,10 +59,19 @@ struct Options {
   bool public_tls = false;  ///< a proxy in front takes players' TLS off: they say https, and machines are told so
   std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000},
       answer_timeout{120'000};
-  std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections; 0: none
-  std::size_t head_limit = 32 * 1024;                     ///< bytes, at most 64 KiB
+  std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections
+  /// Of what is relayed while neither side takes its bytes, and while one of them does not.
+  std::chrono::milliseconds stuck_timeout{60'000}, half_stuck_timeout{900'000};
+  std::size_t head_limit = 32 * 1024;  ///< bytes, at most 64 KiB
   std::size_t max_connections = 20'000;
+  std::size_t max_connections_per_address = 2'000;  ///< an IPv4 address, or the /64 of an IPv6 one
+  std::size_t max_connections_per_owner = 1'500;    ///< to all instances of one owner
   std::size_t max_connections_per_instance = 1'000;
+  std::size_t max_connections_per_address_and_instance = 250;
+  std::chrono::milliseconds quiet{5'000};   ///< who has been silent for so long may be dropped where there is no room
+  std::size_t connects_per_instance = 100;  ///< to its machines each second; ten seconds' worth may come at once
+  /// Who speaks for many people and is counted in the whole alone; unset: nobody.
+  std::function<bool(const boost::asio::ip::address&)> is_proxy;
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
 };
@@ -83,7 +95,8 @@ class Gateway {
   /// not free.
   bool port_free(std::uint16_t port) const;
   /// Replaces all routes of the instance. `port-busy` (Conflict) if a TCP port cannot be opened: choose another one.
-  asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes);
+  /// `owner`: with whose other instances it shares connections; empty: with nobody's.
+  asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes, std::string owner = {});
   asio::awaitable<void> withdraw(InstanceId instance);
   std::vector<std::string> published() const;  ///< instance ids
 

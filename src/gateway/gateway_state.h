@@ -44,7 +44,9 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
     bool asleep = false, waking = false;  ///< of the home loop alone
   };
 
-  std::shared_ptr<Shared> shared = std::make_shared<Shared>();
+  explicit State(Options options) : shared(std::make_shared<Shared>(std::move(options))) {}
+
+  std::shared_ptr<Shared> shared;
   std::vector<std::shared_ptr<Shard>> shards;
   asio::any_io_executor home;
   Wake wake;
@@ -61,7 +63,8 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   }
   /// A TCP port's listener lives on one loop.
   const std::shared_ptr<Shard>& shard_of(std::uint16_t tcp_port) const { return shards[tcp_port % shards.size()]; }
-  Result<std::shared_ptr<Publication>> prepare(const InstanceId& instance, const std::vector<Route>& routes) const;
+  Result<std::shared_ptr<Publication>> prepare(const InstanceId& instance, const std::vector<Route>& routes,
+                                               const std::string& owner) const;
   Result<> open_ports(const Publication& publication, const std::set<std::uint16_t>& have, OpenedPorts& opened) const;
   std::size_t route_count() const;
 

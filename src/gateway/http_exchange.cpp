@@ -196,13 +196,14 @@ bool HttpSession::tunnel() {
   bool progress = false, more = false;
   auto state = tunnel_->run(progress, more);
   auto in = tunnel_->in().moved(), out = tunnel_->out().moved();
+  const int before = std::exchange(stuck_, tunnel_->stuck());
+  if (progress || stuck_ != before) touch();
   if (progress) {
     // They came between the look and the relay.
     if (asleep() && in > counted_in_) shard_.ask_to_wake(*instance_);
     count(in - counted_in_, out - counted_out_);
     counted_in_ = in;
     counted_out_ = out;
-    touch();
   }
   if (state == Relay::State::kBroken) cut();
   if (state == Relay::State::kFinished) end();

@@ -43,8 +43,9 @@ bool idempotent(std::string_view method) {
 
 }  // namespace
 
-void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer, bool secure) {
-  auto* session = new HttpSession(shard, secure);  // owned by the shard's list until `remove` buries it
+void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer, bool secure, Guest guest) {
+  auto* session =
+      new HttpSession(shard, secure, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
   session->client_.fd = fd;
   session->client_address_ = address_text(peer);
@@ -227,7 +228,18 @@ void HttpSession::use_machine() {
   touch();
 }
 
+/// Waits for its turn where the machine's connections have come too fast: one that closes each of them makes every
+/// request cost the host a connection, which it remembers for minutes.
 void HttpSession::connect_machine() {
+  const auto now = shard_.loop().now();
+  const auto turn = may_connect_ ? std::optional(now) : endpoint_->turn_to_connect(now);
+  may_connect_ = false;
+  if (!turn) return answer_page(Page::kTooMany, 503);
+  if (*turn > now) {
+    state_ = State::kConnect;
+    shard_.loop().set_deadline(*this, *turn);
+    return;
+  }
   machine_ = endpoint_->connect(*this);
   if (!machine_) {
     shard_.totals().upstream_errors.add();
@@ -242,6 +254,7 @@ bool HttpSession::finish_connect() {
     end();
     return false;
   }
+  if (!machine_) return false;  // its turn has not come
   auto& stream = machine_->stream;
   if (!stream.writable && !stream.broken) return false;
   if (connect_error(stream) != 0) {
@@ -335,6 +348,8 @@ void HttpSession::touch() {
   auto wait = options.idle_timeout;
   bool waits_for_answer = state_ == State::kExchange && !exchange_.answered && request_sent();
   if (waits_for_answer) wait = options.answer_timeout;
+  if (stuck_ == 1) wait = std::min(wait, options.half_stuck_timeout);
+  if (stuck_ == 2) wait = std::min(wait, options.stuck_timeout);
   if (exchange_.client_ended && (wait.count() == 0 || wait > kHalfClosedGrace)) wait = kHalfClosedGrace;
   if (wait.count() > 0) shard_.loop().set_deadline(*this, shard_.loop().now() + wait);
   else shard_.loop().clear_deadline(*this);
@@ -348,6 +363,12 @@ void HttpSession::on_deadline() {
       refuse_request({408, "The head of the request did not come in time."});
       return advance();
     case State::kConnect:
+      if (!machine_) {
+        may_connect_ = true;
+        state_ = State::kExchange;
+        use_machine();
+        return advance();
+      }
       shard_.totals().upstream_errors.add();
       answer_page(Page::kNoAnswer, 502);
       return advance();

@@ -15,7 +15,7 @@ namespace tiltyard::gateway {
 /// the strings have grown. Pipelined requests wait in the buffer until the answer before them has been sent.
 class HttpSession final : public Session {
  public:
-  static void begin(Shard& shard, int fd, const SocketAddress& peer, bool secure);
+  static void begin(Shard& shard, int fd, const SocketAddress& peer, bool secure, Guest guest);
   /// Over the limit of connections: a short 503, then closed.
   static void refuse(int fd);
 
@@ -46,7 +46,8 @@ class HttpSession final : public Session {
     int status = 0;
   };
 
-  HttpSession(Shard& shard, bool secure) : Session(shard), secure_(secure), in_(shard.blocks()), out_(shard.blocks()) {}
+  HttpSession(Shard& shard, bool secure, Guest guest)
+      : Session(shard, std::move(guest)), secure_(secure), in_(shard.blocks()), out_(shard.blocks()) {}
   void on_deadline() override;
 
   // Each does one step and tells whether another may follow at once.
@@ -106,6 +107,8 @@ class HttpSession final : public Session {
   std::unique_ptr<Upstream> machine_;
   std::optional<Relay> tunnel_;
   std::uint64_t counted_in_ = 0, counted_out_ = 0;
+  int stuck_ = 0;             ///< sides of the tunnel that do not take their bytes
+  bool may_connect_ = false;  ///< its turn to connect to the machine has come
 };
 
 }  // namespace tiltyard::gateway

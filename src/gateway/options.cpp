@@ -27,8 +27,25 @@ void declare_keys(config::Keys& keys, Options& options) {
           "front of the gateway takes the TLS off; \"auto\" is https when `public_port` is 443, else http.")
       .time("idle_timeout", options.idle_timeout, 1s, 24h,
             "A connection without a byte either way is closed after this long.")
+      .time("tcp_idle_timeout", options.tcp_idle_timeout, 1s, 24h,
+            "A raw TCP connection without a byte either way is closed after this long.")
+      .number(
+          "max_connections", options.max_connections, 1, 1'000'000,
+          "Connections of all players together, HTTP and raw TCP. When all are taken, those go first that have been "
+          "silent for long and whose address has many.")
+      .number(
+          "max_connections_per_address", options.max_connections_per_address, 1, 1'000'000,
+          "Connections of one address (of IPv6: a /64), such as a hall's or a school's; not of server.trusted_proxies.")
+      .number("max_connections_per_owner", options.max_connections_per_owner, 1, 1'000'000,
+              "Connections to all instances of one owner.")
       .number("max_connections_per_instance", options.max_connections_per_instance, 1, 100'000,
-              "Connections that one instance may have at a time.");
+              "Connections that one instance may have at a time.")
+      .number("max_connections_per_address_and_instance", options.max_connections_per_address_and_instance, 1, 100'000,
+              "How many of these one address may have, so that no rival shuts an instance's owner out.")
+      .number(
+          "connects_per_instance", options.connects_per_instance, 1, 100'000,
+          "New connections a second to one port of a machine, in the long run; ten seconds' worth may come at once, "
+          "what is more waits its turn.");
   keys.afterwards([&options](config::Problems& problems) {
     options.public_tls = options.public_scheme == PublicScheme::kHttps ||
                          (options.public_scheme == PublicScheme::kAuto && options.public_port == 443);

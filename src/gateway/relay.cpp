@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kPipeSize = 256 * 1024;
 constexpr std::size_t kKeptPipes = 128;
+// Of each loop: what a full pipe holds, peers that do not read can make the kernel keep.
+constexpr std::size_t kMostPipes = 256;
 constexpr int kReadsPerTurn = 16;
 
 }  // namespace
@@ -22,20 +24,29 @@ PipePool::~PipePool() {
 }
 
 bool PipePool::take(Pipe& pipe) {
+  if (in_use_ >= kMostPipes) return false;
   if (!free_.empty()) {
     pipe = free_.back();
     free_.pop_back();
+    ++in_use_;
     return true;
   }
   int ends[2];
   if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return false;
   pipe = {ends[0], ends[1]};
+  ++in_use_;
   // Refused to users over their share of pipe memory: then the usual 64 KB must do.
   (void)::fcntl(pipe.write_end, F_SETPIPE_SZ, static_cast<int>(kPipeSize));
   return true;
 }
 
+void PipePool::drop(Pipe pipe) {
+  --in_use_;
+  close(pipe);
+}
+
 void PipePool::give_back(Pipe pipe) {
+  --in_use_;
   if (free_.size() < kKeptPipes) free_.push_back(pipe);
   else close(pipe);
 }
@@ -48,7 +59,7 @@ void PipePool::close(Pipe pipe) {
 OneWay::~OneWay() {
   if (pipe_.read_end < 0) return;
   if (in_pipe_ == 0) pipes_.give_back(pipe_);
-  else PipePool::close(pipe_);
+  else pipes_.drop(pipe_);
 }
 
 OneWay::Step OneWay::step() {

@@ -19,14 +19,17 @@ class PipePool {
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
 
-  /// False: no descriptors are left; the caller copies instead.
+  /// False: as many are in use as may be, or no descriptors are left; the caller copies instead.
   bool take(Pipe& pipe);
-  /// Only empty pipes come back.
+  /// An empty one.
   void give_back(Pipe pipe);
-  static void close(Pipe pipe);
+  /// One in which bytes are left.
+  void drop(Pipe pipe);
 
  private:
+  static void close(Pipe pipe);
   std::vector<Pipe> free_;
+  std::size_t in_use_ = 0;
 };
 
 /// One direction of a raw connection. Bytes go from socket to pipe to socket without being copied through this process;
@@ -45,6 +48,8 @@ class OneWay {
   /// The end was read and passed on.
   bool finished() const { return finished_; }
   std::uint64_t moved() const { return moved_; }
+  /// Whoever should take the bytes does not.
+  bool stuck() const { return !finished_ && !to_.writable; }
 
  private:
   Step flush_first();
@@ -74,6 +79,8 @@ class Relay {
   OneWay& out() { return out_; }
   /// Moves what can be moved, up to a fair share; `more` tells that it stopped for fairness only.
   State run(bool& progress, bool& more);
+  /// How many of the two sides do not take their bytes.
+  int stuck() const { return (in_.stuck() ? 1 : 0) + (out_.stuck() ? 1 : 0); }
 
  private:
   OneWay in_, out_;

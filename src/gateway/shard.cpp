@@ -1,15 +1,19 @@
 #include "gateway/shard.h"
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "gateway/http_session.h"
 #include "gateway/tcp_session.h"
+#include "net/descriptors.h"
 
 namespace tiltyard::gateway {
 
@@ -19,10 +23,49 @@ constexpr int kAcceptsPerTurn = 64;
 // Out of descriptors: look again after this time instead of spinning.
 constexpr auto kAcceptPause = std::chrono::milliseconds(200);
 
+// Room is made so often at most; of those whom it concerns, a sixteenth goes at once.
+constexpr auto kShedPause = std::chrono::milliseconds(100);
+constexpr std::size_t kShedShare = 16;
+// Nobody is quieter than this: the fiftieth connection of one address goes before somebody's only one.
+constexpr auto kQuietest = std::chrono::minutes(1);
+
+asio::ip::address ip_of(const SocketAddress& peer) {
+  if (peer.storage.sin6_family == AF_INET6) {
+    asio::ip::address_v6::bytes_type bytes;
+    std::memcpy(bytes.data(), &peer.storage.sin6_addr, bytes.size());
+    return asio::ip::address_v6(bytes);
+  }
+  return asio::ip::address_v4(ntohl(reinterpret_cast<const sockaddr_in&>(peer.storage).sin_addr.s_addr));
+}
+
+/// Drops those of `sessions` that have been silent longest, weighed by how much of its share their address has taken;
+/// only those that `concerns` speaks of. False: nobody was quiet, or it is too soon after the last time.
+template <class Sessions, class Concerns>
+bool shed(Sessions& sessions, Instant now, Clock::duration quiet_for, Instant& not_before, Concerns concerns) {
+  if (now < not_before) return false;
+  not_before = now + kShedPause;
+  std::vector<std::pair<double, Session*>> quiet;
+  std::size_t all = 0;
+  for (auto& session : sessions) {
+    ++all;
+    const auto silent = std::min<Clock::duration>(now - session.active(), kQuietest);
+    if (silent < quiet_for || !concerns(session)) continue;
+    // The last part keeps an order among those who count for nobody.
+    const double weight = session.crowding() + 1e-6;
+    quiet.emplace_back(weight * static_cast<double>(silent.count()), &session);
+  }
+  const auto count = std::min(quiet.size(), std::max<std::size_t>(1, all / kShedShare));
+  std::ranges::nth_element(quiet, quiet.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>(),
+                           &std::pair<double, Session*>::first);
+  for (std::size_t i = 0; i < count; ++i) quiet[i].second->cut();
+  return count > 0;
+}
+
 /// A descriptor on its way to another loop: closed if the loop has ended meanwhile.
 struct TravellingSocket {
   int fd;
-  explicit TravellingSocket(int socket) : fd(socket) {}
+  Guest guest;
+  TravellingSocket(int socket, Guest who) : fd(socket), guest(std::move(who)) {}
   ~TravellingSocket() {
     if (fd >= 0) ::close(fd);
   }
@@ -31,16 +74,14 @@ struct TravellingSocket {
 
 }  // namespace
 
+Session::Session(Shard& shard, Guest guest) : shard_(shard), guest_(std::move(guest)), active_(shard.loop().now()) {}
 Session::~Session() = default;
 
 bool Session::attach(std::shared_ptr<Instance> instance) {
   if (instance_ == instance) return true;
   detach();
   auto& traffic = *instance->publication->traffic;
-  if (traffic.open.fetch_add(1, std::memory_order_relaxed) >= shard_.options().max_connections_per_instance) {
-    traffic.open.fetch_sub(1, std::memory_order_relaxed);
-    return false;
-  }
+  if (!take_shares(*instance) && !(shard_.make_room(*instance) && take_shares(*instance))) return false;
   instance_ = std::move(instance);
   instance_->sessions.push_back(*this);
   auto& mine = traffic.per_loop[shard_.index()];
@@ -50,6 +91,23 @@ bool Session::attach(std::shared_ptr<Instance> instance) {
   return true;
 }
 
+bool Session::take_shares(const Instance& instance) {
+  auto& shared = shard_.shared();
+  const auto& publication = *instance.publication;
+  auto& open = publication.traffic->open;
+  bool room = open.fetch_add(1, std::memory_order_relaxed) < shard_.options().max_connections_per_instance;
+  if (room && publication.owner) room = static_cast<bool>(of_owner_ = shared.owners.take(*publication.owner));
+  if (room && guest_.address) {
+    // Any function of both will do: the shares mix what they are given.
+    const net::Holder both = *guest_.address * 0x9e3779b97f4a7c15 ^ net::holder_of(publication.instance.str());
+    room = static_cast<bool>(at_instance_ = shared.at_instances.take(both));
+  }
+  if (room) return true;
+  open.fetch_sub(1, std::memory_order_relaxed);
+  of_owner_.reset();
+  return false;
+}
+
 void Session::detach() {
   if (!instance_) return;
   let_go();
@@ -57,6 +115,8 @@ void Session::detach() {
   auto& traffic = *instance_->publication->traffic;
   traffic.open.fetch_sub(1, std::memory_order_relaxed);
   traffic.per_loop[shard_.index()].open.sub();
+  of_owner_.reset();
+  at_instance_.reset();
   intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink>::unlink();
   instance_.reset();
 }
@@ -66,6 +126,7 @@ LoopTraffic* Session::traffic() const {
 }
 
 void Session::count(std::uint64_t in, std::uint64_t out) {
+  active_ = shard_.loop().now();
   shard_.totals().bytes_in.add(in);
   shard_.totals().bytes_out.add(out);
   if (auto* mine = traffic()) {
@@ -159,6 +220,8 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
   const auto known = instances_.find(publication->instance.str());
   const auto old = known == instances_.end() ? nullptr : known->second;
   auto next = std::make_shared<Instance>(publication);
+  const auto pace = Clock::duration(std::chrono::seconds(shared_->shards.size())) /
+                    std::max<std::size_t>(1, shared_->options.connects_per_instance);
   for (const auto& route : publication->routes) {
     std::shared_ptr<Endpoint> endpoint;
     // The same way to the same machine goes on: its connections stay.
@@ -168,7 +231,7 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
         endpoint = old->endpoints[i];
       }
     }
-    if (!endpoint) endpoint = std::make_shared<Endpoint>(*loop_, route.machine);
+    if (!endpoint) endpoint = std::make_shared<Endpoint>(*loop_, route.machine, pace);
     next->endpoints.push_back(std::move(endpoint));
   }
   if (old) {
@@ -260,7 +323,7 @@ void Shard::ask_to_wake(Instance& instance) {
 
 void Shard::listen_tcp(std::uint16_t port, int fd) {
   auto listener = std::make_unique<Listener>(
-      *loop_, fd, false, [this, port](int socket, const SocketAddress&, bool) { accept_tcp(port, socket); });
+      *loop_, fd, false, [this, port](int socket, const SocketAddress& peer, bool) { accept_tcp(port, socket, peer); });
   listener->start();
   tcp_listeners_.insert_or_assign(port, std::move(listener));
 }
@@ -273,39 +336,69 @@ void Shard::close_tcp(std::uint16_t port) {
   tcp_listeners_.erase(found);
 }
 
+std::optional<Guest> Shard::admit(int fd, const SocketAddress& peer) {
+  const auto ip = ip_of(peer);
+  Guest guest;
+  if (!shared_->options.is_proxy || !shared_->options.is_proxy(ip)) guest.address = net::holder_of(ip);
+  const auto take = [&] {
+    guest.seat = guest.address ? shared_->addresses.take(*guest.address) : shared_->addresses.take_for_many();
+    return static_cast<bool>(guest.seat);
+  };
+  const bool no_descriptor = net::kept_back(fd, net::Door::kGateway);
+  if (!no_descriptor && take()) return guest;
+  // Who has used up a share of his own makes room for himself alone.
+  const bool for_all = no_descriptor || shared_->addresses.full();
+  const bool shrunk = shed(sessions_, loop_->now(), shared_->options.quiet, shed_after_,
+                           [&](const Session& session) { return for_all || session.address() == guest.address; });
+  if (shrunk && !no_descriptor && take()) return guest;
+  return std::nullopt;
+}
+
+bool Shard::make_room(Instance& instance) {
+  return shed(instance.sessions, loop_->now(), shared_->options.quiet, instance.shed_after,
+              [](const Session&) { return true; });
+}
+
 void Shard::accept_http(int fd, const SocketAddress& peer, bool secure) {
   // Over the limit nothing is promised: the socket is closed, the client may come again.
-  if (shared_->open.load(std::memory_order_relaxed) >= shared_->options.max_connections) {
+  auto guest = admit(fd, peer);
+  if (!guest) {
     HttpSession::refuse(fd);
     return;
   }
   set_no_delay(fd);
-  HttpSession::begin(*this, fd, peer, secure);
+  HttpSession::begin(*this, fd, peer, secure, std::move(*guest));
 }
 
-void Shard::accept_tcp(std::uint16_t port, int fd) {
+void Shard::accept_tcp(std::uint16_t port, int fd, const SocketAddress& peer) {
+  auto guest = admit(fd, peer);
+  if (!guest) {
+    Stream refused;
+    refused.fd = fd;
+    refused.reset();
+    return;
+  }
   // A port's listener lives on one loop; its connections are dealt out to all in turn.
   auto& shards = shared_->shards;
   auto chosen = shards[next_shard_++ % shards.size()].lock();
   if (!chosen || chosen.get() == this) {
-    open_tcp(port, fd);
+    open_tcp(port, fd, std::move(*guest));
     return;
   }
-  auto socket = std::make_shared<TravellingSocket>(fd);
-  chosen->post([port, socket](Shard& shard) { shard.open_tcp(port, socket->release()); });
+  auto socket = std::make_shared<TravellingSocket>(fd, std::move(*guest));
+  chosen->post([port, socket](Shard& shard) { shard.open_tcp(port, socket->release(), std::move(socket->guest)); });
 }
 
-void Shard::open_tcp(std::uint16_t port, int fd) {
+void Shard::open_tcp(std::uint16_t port, int fd, Guest guest) {
   const auto* target = find_port(port);
-  bool full = shared_->open.load(std::memory_order_relaxed) >= shared_->options.max_connections;
-  if (!target || draining_ || full) {
+  if (!target || draining_) {
     Stream refused;
     refused.fd = fd;
     refused.reset();
     return;
   }
   set_no_delay(fd);
-  TcpSession::begin(*this, fd, *target);
+  TcpSession::begin(*this, fd, *target, std::move(guest));
 }
 
 const Target* Shard::find_host(std::string_view label) const {
@@ -321,7 +414,6 @@ const Target* Shard::find_port(std::uint16_t port) const {
 void Shard::add(Session& session) {
   sessions_.push_back(session);
   totals_.connections.add();
-  shared_->open.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Shard::remove(Session& session) {
@@ -330,7 +422,6 @@ void Shard::remove(Session& session) {
   intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>& hook = session;
   hook.unlink();
   totals_.connections.sub();
-  shared_->open.fetch_sub(1, std::memory_order_relaxed);
   loop_->bury(std::unique_ptr<Mortal>(&session));
   check_empty();
 }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +18,7 @@
 #include "gateway/gateway.h"
 #include "gateway/relay.h"
 #include "gateway/upstream.h"
+#include "net/shares.h"
 
 namespace tiltyard::gateway {
 
@@ -32,6 +34,7 @@ struct Publication {
   InstanceId instance;
   std::vector<PublishedRoute> routes;
   std::shared_ptr<InstanceTraffic> traffic;
+  std::optional<net::Holder> owner;
 };
 
 struct AllHook;
@@ -41,6 +44,12 @@ using AutoUnlink = intrusive::link_mode<intrusive::auto_unlink>;
 class Instance;
 class Shard;
 
+/// Who has come, and the seat that this connection takes in the whole and in its address' share.
+struct Guest {
+  std::optional<net::Holder> address;  ///< none: it speaks for many
+  net::Shares::Hold seat;
+};
+
 /// One player's connection, on one loop for its whole life. Ends with `close`, which buries it.
 class Session : public Watcher,
                 public Timed,
@@ -48,7 +57,7 @@ class Session : public Watcher,
                 public intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>,
                 public intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink> {
  public:
-  explicit Session(Shard& shard) : shard_(shard) {}
+  Session(Shard& shard, Guest guest);
   ~Session() override;
 
   /// Cuts the connection at once, so that the client sees that it was cut.
@@ -63,9 +72,14 @@ class Session : public Watcher,
   Endpoint* endpoint() const { return endpoint_.get(); }
   /// The instance was published anew and this connection stays.
   void move_to(std::shared_ptr<Instance> instance) { instance_ = std::move(instance); }
+  /// When the last byte came or went.
+  Instant active() const { return active_; }
+  const std::optional<net::Holder>& address() const { return guest_.address; }
+  /// How much of its share its address has taken: 0 to 1.
+  double crowding() const { return guest_.seat.load(); }
 
  protected:
-  /// Counts the connection to the instance. False: the instance has as many as it may.
+  /// Counts the connection to the instance. False: the instance has as many as it may, or its owner, or this address.
   bool attach(std::shared_ptr<Instance> instance);
   void detach();
   LoopTraffic* traffic() const;
@@ -84,6 +98,11 @@ class Session : public Watcher,
   std::shared_ptr<Endpoint> endpoint_;
 
  private:
+  bool take_shares(const Instance& instance);
+
+  Guest guest_;
+  net::Shares::Hold of_owner_, at_instance_;
+  Instant active_;
   bool held_ = false, awaits_answer_ = false;
 };
 
@@ -95,6 +114,7 @@ class Instance {
   std::shared_ptr<const Publication> publication;
   std::vector<std::shared_ptr<Endpoint>> endpoints;  ///< one per route, in the same order
   bool asleep = false, wake_asked = false;
+  Instant shed_after;  ///< no room is made among its connections before
   intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink>>,
                   intrusive::constant_time_size<false>>
       sessions;
@@ -126,8 +146,16 @@ class Listener final : public Watcher, public Mortal, public Timed {
 
 /// What the shards of one gateway share.
 struct Shared {
-  Options options;
-  std::atomic<std::size_t> open{0};                   ///< connections of players, over all loops
+  explicit Shared(Options settings)
+      : options(std::move(settings)),
+        addresses(options.max_connections_per_address, options.max_connections),
+        owners(options.max_connections_per_owner, net::Shares::kUnlimited),
+        at_instances(options.max_connections_per_address_and_instance, net::Shares::kUnlimited) {}
+
+  const Options options;
+  net::Shares addresses;                              ///< connections of players, over all loops
+  net::Shares owners;                                 ///< those to their instances
+  net::Shares at_instances;                           ///< by address and instance
   std::vector<std::weak_ptr<Shard>> shards;           ///< filled before the first starts, then never changed
   std::function<void(const InstanceId&)> want_awake;  ///< from any loop; set before the first starts
 };
@@ -143,6 +171,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   BlockPool& blocks() { return blocks_; }
   PipePool& pipes() { return pipes_; }
   const Options& options() const { return shared_->options; }
+  Shared& shared() { return *shared_; }
   std::size_t index() const { return index_; }
   LoopTotals& totals() { return totals_; }
   bool draining() const { return draining_; }
@@ -164,6 +193,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
   const Target* find_host(std::string_view label) const;
   const Target* find_port(std::uint16_t port) const;
+  /// Drops connections to the instance that have long been silent, those of whom there are many first. False: none.
+  bool make_room(Instance& instance);
   void add(Session& session);
   /// Takes a session out and buries it.
   void remove(Session& session);
@@ -172,8 +203,10 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
  private:
   void accept_http(int fd, const SocketAddress& peer, bool secure);
-  void accept_tcp(std::uint16_t port, int fd);
-  void open_tcp(std::uint16_t port, int fd);
+  void accept_tcp(std::uint16_t port, int fd, const SocketAddress& peer);
+  void open_tcp(std::uint16_t port, int fd, Guest guest);
+  /// A seat for whoever has just come; nullopt: there is none for them, and the socket is to be closed.
+  std::optional<Guest> admit(int fd, const SocketAddress& peer);
   void forget_routes(Instance& instance);
   void check_empty();
 
@@ -192,6 +225,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
                   intrusive::constant_time_size<false>>
       sessions_;
   std::size_t next_shard_ = 0;
+  Instant shed_after_;  ///< no room is made before
   bool draining_ = false;
   std::function<void()> on_empty_;
 };

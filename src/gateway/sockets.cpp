@@ -70,6 +70,7 @@ Result<int> open_listener(const SocketAddress& address, bool shared) {
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  bound_buffers(fd);
   if (::bind(fd, address.get(), address.size) != 0 || ::listen(fd, kBacklog) != 0) {
     int error = errno;
     ::close(fd);

@@ -4,8 +4,8 @@
 
 namespace tiltyard::gateway {
 
-void TcpSession::begin(Shard& shard, int fd, const Target& target) {
-  auto* session = new TcpSession(shard);  // owned by the shard's list until `remove` buries it
+void TcpSession::begin(Shard& shard, int fd, const Target& target, Guest guest) {
+  auto* session = new TcpSession(shard, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
   session->client_.fd = fd;
   // A peer that vanished without a word is found out even where no idle time is set.
@@ -21,6 +21,14 @@ void TcpSession::begin(Shard& shard, int fd, const Target& target) {
 }
 
 void TcpSession::connect() {
+  const auto now = shard_.loop().now();
+  const auto turn = may_connect_ ? std::optional(now) : endpoint_->turn_to_connect(now);
+  if (!turn) return cut();
+  if (*turn > now) {
+    may_connect_ = true;
+    shard_.loop().set_deadline(*this, *turn);
+    return;
+  }
   machine_ = endpoint_->connect(*this);
   if (!machine_) {
     shard_.totals().upstream_errors.add();
@@ -55,6 +63,10 @@ bool TcpSession::must_wait() {
 
 void TcpSession::advance() {
   if (closed_ || held()) return;
+  if (!machine_) {  // its turn has not come
+    if (client_.broken) cut();
+    return;
+  }
   if (!relay_) {
     if (!machine_->stream.writable && !machine_->stream.broken) return;
     if (connect_error(machine_->stream) != 0) {
@@ -70,13 +82,14 @@ void TcpSession::advance() {
   bool progress = false, more = false;
   auto state = relay_->run(progress, more);
   auto in = relay_->in().moved(), out = relay_->out().moved();
+  const int before = std::exchange(stuck_, relay_->stuck());
+  if (progress || stuck_ != before) touch();
   if (progress) {
     // They came between the look and the relay.
     if (asleep() && in > counted_in_) shard_.ask_to_wake(*instance_);
     count(in - counted_in_, out - counted_out_);
     counted_in_ = in;
     counted_out_ = out;
-    touch();
   }
   if (state == Relay::State::kBroken) return cut();
   if (state == Relay::State::kFinished) return end();
@@ -84,12 +97,19 @@ void TcpSession::advance() {
 }
 
 void TcpSession::touch() {
-  auto idle = shard_.options().tcp_idle_timeout;
-  if (idle.count() > 0) shard_.loop().set_deadline(*this, shard_.loop().now() + idle);
-  else shard_.loop().clear_deadline(*this);
+  const auto& options = shard_.options();
+  auto idle = options.tcp_idle_timeout;
+  if (stuck_ == 1) idle = std::min(idle, options.half_stuck_timeout);
+  if (stuck_ == 2) idle = std::min(idle, options.stuck_timeout);
+  shard_.loop().set_deadline(*this, shard_.loop().now() + idle);
 }
 
-void TcpSession::on_deadline() { cut(); }
+void TcpSession::on_deadline() {
+  const bool turn_has_come = may_connect_ && !machine_ && !held();
+  if (!turn_has_come) return cut();
+  if (!asleep()) return connect();
+  if (!hold()) cut();
+}
 
 void TcpSession::cut() {
   if (closed_) return;

@@ -9,7 +9,7 @@ namespace tiltyard::gateway {
 /// A raw TCP connection of a player: connects to the machine, then relays until both sides have ended.
 class TcpSession final : public Session {
  public:
-  static void begin(Shard& shard, int fd, const Target& target);
+  static void begin(Shard& shard, int fd, const Target& target, Guest guest);
 
   void on_ready(Stream& stream) override;
   void on_turn() override { advance(); }
@@ -31,7 +31,8 @@ class TcpSession final : public Session {
   std::unique_ptr<Upstream> machine_;
   std::optional<Relay> relay_;
   std::uint64_t counted_in_ = 0, counted_out_ = 0;
-  bool closed_ = false;
+  int stuck_ = 0;  ///< sides that do not take their bytes
+  bool may_connect_ = false, closed_ = false;
 };
 
 }  // namespace tiltyard::gateway

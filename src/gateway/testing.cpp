@@ -41,9 +41,11 @@ Peer& Peer::operator=(Peer&& other) noexcept {
   return *this;
 }
 
-Peer Peer::connect(std::uint16_t port) {
+Peer Peer::connect(std::uint16_t port, int from) {
   int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  auto address = loopback(port);
+  auto address = loopback(port), source = loopback(0);
+  source.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xFFU) + static_cast<unsigned>(from));
+  if (from != 1) ::bind(fd, reinterpret_cast<sockaddr*>(&source), sizeof source);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     ::close(fd);
     return {};
@@ -263,18 +265,19 @@ void GatewayTest::restart(Options options) {
   ASSERT_TRUE(started) << started.error().message << started.error().cause;
 }
 
-void GatewayTest::publish_http(const std::string& instance, std::uint16_t machine_port) {
+void GatewayTest::publish_http(const std::string& instance, std::uint16_t machine_port, const std::string& owner) {
   Route route{EndpointKind::kHttp, "web", {instance, "web--" + instance}, 0, "127.0.0.1", machine_port};
-  auto done = run(gateway_->publish(InstanceId(instance), {route}));
+  auto done = run(gateway_->publish(InstanceId(instance), {route}, owner));
   ASSERT_TRUE(done) << done.error().message;
 }
 
-std::uint16_t GatewayTest::publish_tcp(const std::string& instance, std::uint16_t machine_port) {
+std::uint16_t GatewayTest::publish_tcp(const std::string& instance, std::uint16_t machine_port,
+                                       const std::string& owner) {
   // Another program may take the port between the look and the publication: then the next one serves.
   for (int i = 0; i < 20; ++i) {
     auto port = free_port();
     Route route{EndpointKind::kTcp, "pwn", {}, port, "127.0.0.1", machine_port};
-    if (run(gateway_->publish(InstanceId(instance), {route}))) return port;
+    if (run(gateway_->publish(InstanceId(instance), {route}, owner))) return port;
   }
   ADD_FAILURE() << "no port could be opened";
   return 0;

@@ -29,7 +29,8 @@ class Peer {
   Peer& operator=(Peer&& other) noexcept;
   ~Peer() { close(); }
 
-  static Peer connect(std::uint16_t port);
+  /// `from`: the last number of 127.0.0.x, from where it comes.
+  static Peer connect(std::uint16_t port, int from = 1);
 
   bool send(std::string_view bytes);
   /// Bytes up to and with the empty line; what came so far if the stream ends before.
@@ -106,10 +107,10 @@ class GatewayTest : public ::testing::Test {
     return asio::co_spawn(loops_.home(), std::move(work), asio::use_future).get();
   }
   void restart(Options options);
-  void publish_http(const std::string& instance, std::uint16_t machine_port);
-  std::uint16_t publish_tcp(const std::string& instance, std::uint16_t machine_port);
+  void publish_http(const std::string& instance, std::uint16_t machine_port, const std::string& owner = {});
+  std::uint16_t publish_tcp(const std::string& instance, std::uint16_t machine_port, const std::string& owner = {});
   void withdraw(const std::string& instance) { run(gateway_->withdraw(InstanceId(instance))); }
-  Peer client() { return Peer::connect(gateway_->port()); }
+  Peer client(int from = 1) { return Peer::connect(gateway_->port(), from); }
   /// True as soon as `holds` does, within 5 s.
   static bool eventually(const std::function<bool()>& holds);
 

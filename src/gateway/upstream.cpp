@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -12,6 +13,8 @@ namespace {
 
 constexpr auto kIdleFor = std::chrono::seconds(15);
 constexpr std::size_t kMaxIdle = 64;
+// So much may come at once before the pace counts, and so long may somebody wait for a turn.
+constexpr auto kBurst = std::chrono::seconds(10), kLongestTurn = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -29,6 +32,13 @@ int connect_error(const Stream& stream) {
 void set_no_delay(int fd) {
   int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void bound_buffers(int fd) {
+  // The kernel doubles them for its own needs, and cuts them to net.core.[rw]mem_max.
+  constexpr int kSend = 256 * 1024, kReceive = 128 * 1024;
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSend, sizeof kSend);
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceive, sizeof kReceive);
 }
 
 bool Upstream::has_ended() const {
@@ -52,12 +62,22 @@ std::unique_ptr<Upstream> Endpoint::take_idle() {
   return upstream;
 }
 
+/// The generic cell rate algorithm (ITU-T I.371) with a queue instead of a loss.
+std::optional<Instant> Endpoint::turn_to_connect(Instant now) {
+  const auto last = std::max(next_turn_, now);
+  const auto turn = last - kBurst;
+  if (turn > now + kLongestTurn) return std::nullopt;
+  next_turn_ = last + pace_;
+  return std::max(turn, now);
+}
+
 std::unique_ptr<Upstream> Endpoint::connect(Watcher& watcher) {
   auto upstream = std::make_unique<Upstream>(*this);
   auto& stream = upstream->stream;
   stream.fd = ::socket(address_.storage.sin6_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (stream.fd < 0) return nullptr;
   set_no_delay(stream.fd);
+  bound_buffers(stream.fd);
   if (::connect(stream.fd, address_.get(), address_.size) != 0 && errno != EINPROGRESS) return nullptr;
   if (!loop_.watch(stream, watcher)) return nullptr;
   return upstream;

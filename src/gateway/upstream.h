@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gateway/event_loop.h"
@@ -48,12 +49,16 @@ class Upstream final : public Watcher, public Timed, public Mortal {
 /// One port of a machine on one loop, with the connections to it that are kept open (15 s, 64 of them).
 class Endpoint {
  public:
-  Endpoint(EventLoop& loop, SocketAddress address) : loop_(loop), address_(address) {}
+  /// `pace`: the time between two connects, in the long run.
+  Endpoint(EventLoop& loop, SocketAddress address, Clock::duration pace)
+      : loop_(loop), address_(address), pace_(pace) {}
   ~Endpoint() { close_idle(); }
 
   const SocketAddress& address() const { return address_; }
   /// An idle connection, or null.
   std::unique_ptr<Upstream> take_idle();
+  /// When whoever asks may connect: now, or in a moment; nullopt: too many wait already. Every answer is a turn taken.
+  std::optional<Instant> turn_to_connect(Instant now);
   /// Begins to connect: it is done when the stream becomes writable. Null: the kernel refused at once.
   std::unique_ptr<Upstream> connect(Watcher& watcher);
   void keep(std::unique_ptr<Upstream> upstream);
@@ -65,6 +70,8 @@ class Endpoint {
  private:
   EventLoop& loop_;
   SocketAddress address_;
+  Clock::duration pace_;
+  Instant next_turn_;
   bool retired_ = false;
   std::vector<std::unique_ptr<Upstream>> idle_;
 };
@@ -72,5 +79,8 @@ class Endpoint {
 /// The error of a connect that was under way; 0: connected.
 int connect_error(const Stream& stream);
 void set_no_delay(int fd);
+/// Bounds what the kernel keeps for a socket whose peer does not read: without this it grows to megabytes. Sockets that
+/// are accepted inherit it from the one that listens.
+void bound_buffers(int fd);
 
 }  // namespace tiltyard::gateway

@@ -163,7 +163,7 @@ class RoutesStep final : public Step {
 
   asio::awaitable<Result<>> make(LiveRef live) override {
     for (int tries = 0;; ++tries) {
-      auto published = co_await gateway_.publish(live->instance.id, routes_of(live->instance));
+      auto published = co_await gateway_.publish(live->instance.id, routes_of(live->instance), live->instance.owner);
       if (published || published.error().reason != "port-busy" || tries == 3) co_return published;
       auto moved = move_ports(live->instance);
       if (!moved) co_return moved;
