@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   gateway::Options options;
   options.listen = argv[1];
   options.domain = "bench.test";
+  options.tcp_address = "127.0.0.1";
   // What is measured is the way, not the limits: all load comes from one address.
   options.max_connections_per_instance = options.max_connections_per_address = 100'000;
   options.max_connections_per_address_and_instance = options.connects_per_instance = 100'000;

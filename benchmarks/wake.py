@@ -37,10 +37,10 @@ def row(name, values, note=""):
     return p99
 
 
-def first_byte(port, request):
+def first_byte(host, port, request):
     """From the connection to the first byte of the answer."""
     begun = time.perf_counter()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection((host, port), timeout=20) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(request)
         got = connection.recv(4096)
@@ -51,11 +51,12 @@ def first_byte(port, request):
 
 def http(server, instance):
     name = endpoint(instance, kind="http")["url"].split("//")[1].split("/")[0]
-    return first_byte(server.gateway_port, f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+    return first_byte("127.0.0.1", server.gateway_port, f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
 
 
 def tcp(_, instance):
-    return first_byte(endpoint(instance, kind="tcp")["port"], b"ping\n")
+    raw = endpoint(instance, kind="tcp")
+    return first_byte(raw["host"], raw["port"], b"ping\n")
 
 
 def all_asleep(admin, instances):

@@ -41,6 +41,57 @@ void listeners_apart(const Settings& settings, config::Problems& problems) {
   }
 }
 
+/// The host of a web URL, without brackets and port.
+std::string host_of(std::string_view url) {
+  auto rest = url.substr(url.find("://") + 3);
+  rest = rest.substr(0, rest.find('/'));
+  if (rest.starts_with('[')) return std::string(rest.substr(1, rest.find(']') - 1));
+  return std::string(rest.substr(0, rest.rfind(':')));
+}
+
+bool is_everywhere(std::string_view address) { return address == "0.0.0.0" || address == "::"; }
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+
+/// Whether one address may lead to the page and to raw TCP ports. A page whose name is not an address is where it
+/// listens; if that is the loopback, a proxy of this host brings people in, on any of its addresses.
+bool share_an_address(std::string_view page_host, std::string_view page_listens, std::string_view tcp) {
+  const auto page = config::is_ip(page_host) ? page_host : page_listens;
+  if (is_everywhere(page) || is_everywhere(tcp) || page == tcp) return true;
+  return !page_host.empty() && !config::is_ip(page_host) && is_loopback(page) && !is_loopback(tcp);
+}
+
+/// Over plain HTTP a browser sends the page's cookie to every port of its host, and takes cookies for the page from
+/// hosts below a common name. Cookies of TLS (`Secure`, `__Host-`) do neither.
+void cookies_apart(const Settings& settings, config::Problems& problems) {
+  const auto& site = settings.site;
+  const auto& gateway = settings.gateway;
+  if (!site.tls_certificate.empty() || site.public_url.starts_with("https://")) return;
+  const auto listens = config::parse_address(site.listen);
+  const std::string page_listens = listens ? listens->first : std::string();
+  const std::string page_host = site.public_url.empty() ? std::string() : host_of(site.public_url);
+  const bool raw_tcp = !gateway.tcp_address.empty();
+  problems.expect(
+      !raw_tcp || !share_an_address(page_host, page_listens, gateway.tcp_address),
+      fmt::format(
+          "The page and players' raw TCP ports may share an address (gateway.tcp_address is {}), and the page has "
+          "no TLS: whoever follows a link to such a port hands the player's machine the session. Give the page "
+          "TLS (server.tls_certificate, or server.public_url with https:// and a proxy), or gateway.tcp_address "
+          "another address of this host than the page's, or leave it empty where no template has raw TCP "
+          "endpoints.",
+          gateway.tcp_address));
+  const std::string tcp_name = gateway::tcp_host(gateway);
+  problems.expect(!raw_tcp || tcp_name != (page_host.empty() ? page_listens : page_host),
+                  fmt::format("Raw TCP endpoints are announced under the page's own host {}, and the page has no TLS: "
+                              "browsers would send its cookie there. Set gateway.public_host to another name, or give "
+                              "the page TLS.",
+                              tcp_name));
+  const bool below = page_host == gateway.domain || page_host.ends_with("." + gateway.domain);
+  problems.expect(page_host.empty() || !below || page_host == "localhost",
+                  fmt::format("server.public_url lies below gateway.domain ({}), and the page has no TLS: players' "
+                              "machines could set its cookies. Give one of them another domain, or the page TLS.",
+                              gateway.domain));
+}
+
 }  // namespace
 
 void declare_keys(config::Keys& keys, Settings& settings) {
@@ -61,7 +112,10 @@ void declare_keys(config::Keys& keys, Settings& settings) {
     keys.begin(one->name());
     one->keys(keys);
   }
-  keys.afterwards([&settings](config::Problems& problems) { listeners_apart(settings, problems); });
+  keys.afterwards([&settings](config::Problems& problems) {
+    listeners_apart(settings, problems);
+    cookies_apart(settings, problems);
+  });
 }
 
 Result<> read(Settings& settings, const std::string& path, const config::Environment& environment) {

@@ -78,7 +78,7 @@ const std::map<std::string, Sample> kSamples = {
     {"gateway.listen", {"0.0.0.0:80", R"("0.0.0.0:80")"}},
     {"gateway.domain", {"play.example", R"("play.example")"}},
     {"gateway.public_host", {"tcp.example", R"("tcp.example")"}},
-    {"gateway.tcp_address", {"0.0.0.0", R"("0.0.0.0")"}},
+    {"gateway.tcp_address", {"127.0.0.3", R"("127.0.0.3")"}},
     {"gateway.ports", {"30000-30099", R"("30000-30099")"}},
     {"gateway.public_port", {"443", "443"}},
     {"gateway.public_scheme", {"https", R"("https")"}},
@@ -252,6 +252,36 @@ TEST(R15_1, WhatDoesNotFitTogetherIsRefused) {
   const Folder folder;
   EXPECT_TRUE(Bound().read(
       folder.write("zero.toml", "[server]\nlisten = \"127.0.0.1:0\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n")));
+}
+
+TEST(R7_2, OverPlainHttpNoMachineGetsTheSessionsCookie) {
+  const auto error = [](const std::string& page, const std::string& tcp, const std::string& more = "") {
+    return error_in("[server]\n" + page + "\n[gateway]\n" + (tcp.empty() ? "" : "tcp_address = \"" + tcp + "\"\n") +
+                    more);
+  };
+  const std::string shared = "whoever follows a link to such a port";
+  // As it comes: page on 127.0.0.1, raw TCP on 127.0.0.2.
+  EXPECT_EQ(error("", ""), "(no error)");
+  EXPECT_TRUE(has(error("", "127.0.0.1"), shared));
+  EXPECT_TRUE(has(error("", "0.0.0.0"), shared));
+  EXPECT_TRUE(has(error("listen = \"0.0.0.0:8000\"", ""), shared));
+  EXPECT_TRUE(has(error("listen = \"10.0.0.5:8000\"", "10.0.0.5"), shared));
+  EXPECT_TRUE(has(error("public_url = \"http://10.0.0.5\"", "10.0.0.5"), shared)) << "a proxy without TLS";
+  EXPECT_TRUE(has(error("public_url = \"http://range.hall\"", "10.0.0.5"), shared));
+  EXPECT_TRUE(has(error("listen = \"10.0.0.5:8000\"", "10.0.0.5"), "gateway.tcp_address another address"))
+      << "the mending is said";
+  // Another address, TLS, or no raw TCP at all.
+  const std::string hall = "public_host = \"10.0.0.6\"\n";
+  EXPECT_EQ(error("listen = \"10.0.0.5:8000\"", "10.0.0.6", hall), "(no error)");
+  EXPECT_EQ(error("public_url = \"https://range.example\"", "0.0.0.0"), "(no error)");
+  EXPECT_EQ(error("listen = \"0.0.0.0:8000\"", "", "tcp_address = \"\"\n"), "(no error)");
+  // Names count as addresses do.
+  EXPECT_TRUE(has(error("listen = \"10.0.0.5:8000\"\npublic_url = \"http://range.hall:8000\"", "10.0.0.6",
+                        "public_host = \"range.hall\"\n"),
+                  "announced under the page's own host range.hall"));
+  EXPECT_TRUE(has(error("public_url = \"http://page.range.hall\"", "", "domain = \"range.hall\"\n"),
+                  "lies below gateway.domain"));
+  EXPECT_EQ(error("public_url = \"https://page.range.hall\"", "", "domain = \"range.hall\"\n"), "(no error)");
 }
 
 TEST(R7_1, ProvidersAreCheckedKeyByKey) {

@@ -41,6 +41,11 @@ Result<> Gateway::State::open_ports(const Publication& publication, const std::s
                                     OpenedPorts& opened) const {
   for (const auto& route : publication.routes) {
     if (!owns_port(route.kind) || have.contains(route.port) || opened.fds.contains(route.port)) continue;
+    if (shared->options.tcp_address.empty()) {
+      return fail(Code::kConflict, "raw-tcp-off",
+                  "This server opens no raw TCP ports (gateway.tcp_address is empty), and the template has an endpoint "
+                  "that needs one.");
+    }
     auto address = socket_address(shared->options.tcp_address, route.port);
     if (!address) return fail(std::move(address.error()));
     auto fd = open_listener(*address, false);

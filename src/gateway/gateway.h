@@ -51,9 +51,10 @@ enum class PublicScheme { kAuto, kHttp, kHttps };
 struct Options {
   std::string listen = "127.0.0.1:8080";
   std::string domain = "localhost";
-  std::string tcp_address = "127.0.0.1";  ///< where raw TCP ports are opened
+  /// Where raw TCP ports are opened; empty: nowhere. Not where the page is: cookies know hosts and no ports.
+  std::string tcp_address = "127.0.0.2";
   std::uint16_t first_port = 20000, last_port = 29999;
-  std::string public_host;        ///< what players are told; empty: the domain
+  std::string public_host;        ///< what players are told of raw TCP; empty: `tcp_host` chooses
   std::uint16_t public_port = 0;  ///< in URLs; 0: the port that `listen` has
   PublicScheme public_scheme = PublicScheme::kAuto;
   bool public_tls = false;  ///< a proxy in front takes players' TLS off: they say https, and machines are told so
@@ -75,6 +76,10 @@ struct Options {
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
 };
+
+/// The host of raw TCP endpoints as players are told it: what is said, else the domain; where ports are opened on the
+/// loopback alone, that address, because the domain's name may lead to another one.
+std::string tcp_host(const Options& options);
 
 /// Declares the keys of the configuration that fill the options in.
 void declare_keys(config::Keys& keys, Options& options);

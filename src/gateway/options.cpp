@@ -14,9 +14,14 @@ void declare_keys(config::Keys& keys, Options& options) {
       .text("domain", options.domain, form::kHost,
             "The domain under which every instance has a name: {instance}.{domain}. It needs a wildcard DNS entry and "
             "must not be the server's own host, because players' machines are hostile to the page.")
-      .text("public_host", options.public_host, form::kHost,
-            "The host that is shown for raw TCP endpoints; empty: the domain.")
-      .text("tcp_address", options.tcp_address, form::kHost, "The local address on which raw TCP ports are opened.")
+      .text(
+          "public_host", options.public_host, form::kHost,
+          "The host that is shown for raw TCP endpoints; empty: the domain, or `tcp_address` where that is a loopback "
+          "address.")
+      .text(
+          "tcp_address", options.tcp_address, form::kHost,
+          "The local address on which raw TCP ports are opened; empty: on none. Over plain HTTP it must be another one "
+          "than the page's: a browser sends the page's cookie to all ports of its host.")
       .ports("ports", options.first_port, options.last_port, "The range of raw TCP ports.")
       .number("public_port", options.public_port, 0, 65535,
               "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in listen.")
@@ -50,8 +55,15 @@ void declare_keys(config::Keys& keys, Options& options) {
     options.public_tls = options.public_scheme == PublicScheme::kHttps ||
                          (options.public_scheme == PublicScheme::kAuto && options.public_port == 443);
     problems.expect(!options.domain.empty(), "gateway.domain is empty.");
-    problems.expect(config::is_ip(options.tcp_address), "gateway.tcp_address is not an address of this host.");
+    problems.expect(options.tcp_address.empty() || config::is_ip(options.tcp_address),
+                    "gateway.tcp_address is not an address of this host.");
   });
+}
+
+std::string tcp_host(const Options& options) {
+  if (!options.public_host.empty()) return options.public_host;
+  const bool here = options.tcp_address.starts_with("127.") || options.tcp_address == "::1";
+  return here ? options.tcp_address : options.domain;
 }
 
 }  // namespace tiltyard::gateway

@@ -249,6 +249,7 @@ Options GatewayTest::small_options() {
   Options options;
   options.listen = "127.0.0.1:0";
   options.domain = "t.test";
+  options.tcp_address = "127.0.0.1";
   return options;
 }
 

@@ -168,7 +168,7 @@ PublicAddress Capability::address() const {
   const auto& gateway = ground_->gateway.options();
   PublicAddress address;
   address.domain = gateway.domain;
-  address.tcp_host = gateway.public_host.empty() ? gateway.domain : gateway.public_host;
+  address.tcp_host = gateway::tcp_host(gateway);
   address.port = gateway.public_port != 0 ? gateway.public_port : ground_->gateway.port();
   address.scheme = ground_->gateway.scheme();
   return address;

@@ -106,7 +106,7 @@ def test_R1_2_debian_shell(player, leaks, tmp_path):
     ask.write_text(f"#!/bin/sh\necho '{instance['credentials']['password']}'\n")
     ask.chmod(0o700)
     command = ["ssh", "-p", str(tcp["port"]), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-               "-o", "PubkeyAuthentication=no", "-o", "ConnectTimeout=10", f"{instance['credentials']['user']}@127.0.0.1", "cat flag.txt; id -un"]
+               "-o", "PubkeyAuthentication=no", "-o", "ConnectTimeout=10", f"{instance['credentials']['user']}@{tcp['host']}", "cat flag.txt; id -un"]
     ran = subprocess.run(command, env={**os.environ, "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}, capture_output=True, text=True,
                          stdin=subprocess.DEVNULL, timeout=30)
     assert ran.returncode == 0, ran.stderr

@@ -10,10 +10,10 @@ def endpoint(instance, name=None, kind=None):
     return found[0]
 
 
-def fetch(url, path="/", method="GET", body=None, headers=None, timeout=20):
+def fetch(url, path="/", method="GET", body=None, headers=None, timeout=20, source=None):
     """One request to an endpoint's URL: (status, headers, body). The name is not looked up: the gateway is on loopback."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=timeout)
+    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=timeout, source_address=(source, 0) if source else None)
     try:
         connection.request(method, path, body=body, headers={"Host": parts.netloc, **(headers or {})})
         answer = connection.getresponse()
@@ -30,9 +30,9 @@ def answers(url, path="/"):
         return False
 
 
-def dial(tcp, timeout=20):
-    """A socket to a TCP endpoint."""
-    return socket.create_connection(("127.0.0.1", tcp["port"]), timeout=timeout)
+def dial(tcp, timeout=20, source=None):
+    """A socket to a TCP endpoint, from an address of 127.0.0.0/8 if that is said."""
+    return socket.create_connection((tcp["host"], tcp["port"]), timeout=timeout, source_address=(source, 0) if source else None)
 
 
 def read_until(connection, wanted, limit=65536):
