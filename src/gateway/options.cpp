@@ -12,7 +12,8 @@ void declare_keys(config::Keys& keys, Options& options) {
       .text("listen", options.listen, form::kAddress,
             "Where players' HTTP traffic to their machines comes in. Port 0 takes a free one.")
       .text("domain", options.domain, form::kHost,
-            "The domain under which every instance has a name: {instance}.{domain}. It needs a wildcard DNS entry and "
+            "The domain under which every HTTP endpoint has a random name: {name}.{domain}. It needs a wildcard DNS "
+            "entry and "
             "must not be the server's own host, because players' machines are hostile to the page.")
       .text(
           "public_host", options.public_host, form::kHost,

@@ -1,20 +1,24 @@
 #include "labs/address_plan.h"
 
 #include <fmt/format.h>
+#include <sodium/randombytes.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <optional>
 
+#include "templates/templates.h"
+
 namespace tiltyard::labs {
 namespace {
 
-constexpr std::uint32_t kSharedBits = 10;  // a /22
-constexpr std::uint32_t kSharedHosts = 1000;
-constexpr std::uint32_t kStackBits = 5;  // a /27
-constexpr std::uint32_t kStackHosts = 28;
-constexpr std::uint32_t kFirstHost = 2;  // .1 is the bridge itself
+constexpr std::uint32_t kBits = 5;  // a /27
+constexpr std::uint32_t kHosts = 28;
+constexpr std::size_t kFewLeft = 16;
+constexpr std::uint32_t kFirstHost = 2;   // .1 is the bridge itself
+constexpr std::size_t kNameLetters = 14;  // 84 bits; with the usual prefix as long as a string in 24 bytes can be
 
 std::string dotted(std::uint32_t address) {
   return fmt::format("{}.{}.{}.{}", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
@@ -58,10 +62,10 @@ AddressPlan::AddressPlan(std::string pool, std::uint32_t base, std::uint32_t siz
     : pool_(std::move(pool)),
       base_(base),
       size_(size),
-      shared_count_((size / 16) >> kSharedBits),
+      shared_count_((size / 16) >> kBits),
       stack_base_(base + size / 16),
-      stack_count_((size - size / 16) >> kStackBits),
-      shared_hosts_(std::clamp(machines_per_bridge, 1u, kSharedHosts)),
+      stack_count_((size - size / 16) >> kBits),
+      shared_hosts_(std::clamp(machines_per_bridge, 1u, kHosts)),
       prefix_(std::move(prefix)),
       tag_(tag_of(server)) {}
 
@@ -111,79 +115,110 @@ Error AddressPlan::exhausted(std::string_view what) const {
           {}};
 }
 
+/// The engine tells machines on one network each other's names when asked for an address (Docker's resolver answers
+/// PTR): of what a name says nobody must be able to make anything.
+std::string AddressPlan::random_name() const {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  std::array<unsigned char, kNameLetters> random{};
+  randombytes_buf(random.data(), random.size());
+  std::string name = prefix_ + "-";
+  for (const auto byte : random) name.push_back(kLetters[byte % kLetters.size()]);
+  return name;
+}
+
 std::uint32_t AddressPlan::shared_start(SharedKey key) const {
   // Both kinds share the blocks' numbers: even ones without, odd ones with egress.
-  return base_ + ((key.second * 2 + (key.first ? 1 : 0)) << kSharedBits);
+  return base_ + ((key.second * 2 + (key.first ? 1 : 0)) << kBits);
 }
 
 engine::NetworkSpec AddressPlan::shared_network(SharedKey key) const {
-  if (const auto named = named_.find(key); named != named_.end()) return named->second;
   const auto [egress, index] = key;
   const std::uint32_t start = shared_start(key);
   engine::NetworkSpec spec;
-  spec.name = fmt::format("{}-{}-shared{}-{}", prefix_, tag_, egress ? "-out" : "", index);
-  spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kSharedBits);
+  spec.name = fmt::format("{}-{}-{}{}", prefix_, tag_, egress ? "e" : "", index);
+  spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kBits);
   spec.gateway = dotted(start + 1);
   spec.shared = true;
   spec.egress = egress;
   return spec;
 }
 
-engine::NetworkSpec AddressPlan::stack_network(const InstanceId& instance, const std::string& key, std::uint32_t index,
-                                               bool egress) const {
-  const std::uint32_t start = stack_base_ + (index << kStackBits);
+engine::NetworkSpec AddressPlan::stack_network(std::uint32_t index, bool egress) const {
+  const std::uint32_t start = stack_base_ + (index << kBits);
   engine::NetworkSpec spec;
-  spec.name = fmt::format("{}-{}-{}", prefix_, instance.str(), key);
-  spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kStackBits);
+  spec.name = random_name();
+  spec.subnet = fmt::format("{}/{}", dotted(start), 32 - kBits);
   spec.gateway = dotted(start + 1);
   spec.egress = egress;
   return spec;
 }
 
-Result<> AddressPlan::place(const templates::Template& tmpl, const InstanceId& instance, Plan& plan) {
+Result<> AddressPlan::place(const templates::Template& tmpl, Plan& plan) {
   for (const auto& service : tmpl.services) {
     PlannedMachine machine;
     machine.service = service.name;
-    machine.name = fmt::format("{}-{}-{}", prefix_, instance.str(), service.name);
+    machine.name = random_name();
     plan.machines.push_back(std::move(machine));
   }
-  if (tmpl.services.size() == 1 && tmpl.networks.size() <= 1) return place_single(tmpl, plan);
-  return place_stack(tmpl, instance, plan);
+  if (tmpl.services.size() > 1 || tmpl.networks.size() > 1) return place_stack(tmpl, plan);
+  return templates::may_forge(tmpl.services.front()) ? place_alone(tmpl, plan) : place_single(tmpl, plan);
 }
 
-Result<> AddressPlan::place_single(const templates::Template& tmpl, Plan& plan) {
-  const std::uint32_t usual = shared_count_ / 2, all = (size_ >> kSharedBits) / 2;
+/// Calls `use` with each shared network that may be used, in the order in which they are filled, until it says true.
+template <class Use>
+void AddressPlan::each_usable(bool egress, Use use) {
+  const std::uint32_t usual = shared_count_ / 2, all = (size_ >> kBits) / 2;
   std::uint32_t usable = 0;
   for (std::uint32_t i = 0; i < all && usable < usual; ++i) {
     // Those beyond the usual ones, which only stand in for some that are others', from the end: stacks begin in front.
-    const SharedKey key{tmpl.egress, i < usual ? i : all - 1 - (i - usual)};
-    const std::uint32_t start = shared_start(key);
-    if (avoided_until(start, 1u << kSharedBits) || (i >= usual && !borrow_from_stacks(key))) continue;
+    const SharedKey key{egress, i < usual ? i : all - 1 - (i - usual)};
+    if (avoided_until(shared_start(key), 1u << kBits) || (i >= usual && !borrow_from_stacks(key))) continue;
     ++usable;
+    if (use(key)) return;
+  }
+}
+
+Result<> AddressPlan::place_single(const templates::Template& tmpl, Plan& plan) {
+  bool placed = false;
+  each_usable(tmpl.egress, [&](SharedKey key) {
     auto& used = shared_[key];
-    if (used.size() >= shared_hosts_) continue;
+    if (used.size() >= shared_hosts_) return false;
     // The addresses go round: the one that was just given back is the last to be used again, so that nobody's
     // lingering connection reaches the next owner.
     auto& last = last_host_.try_emplace(key, kFirstHost - 1).first->second;
-    do { last = last + 1 < kFirstHost + kSharedHosts ? last + 1 : kFirstHost; } while (used.contains(last));
-    const std::uint32_t host = last;
-    used.insert(host);
+    do { last = last + 1 < kFirstHost + kHosts ? last + 1 : kFirstHost; } while (used.contains(last));
+    used.insert(last);
     const auto spec = shared_network(key);
     plan.networks.push_back(planned(spec));
-    plan.machines.front().attachments.push_back({spec.name, dotted(start + host), {}});
-    return {};
-  }
+    plan.machines.front().attachments.push_back({spec.name, dotted(shared_start(key) + last), {}});
+    return placed = true;
+  });
+  if (placed) return {};
   return fail(exhausted("addresses for machines"));
+}
+
+std::optional<engine::NetworkSpec> AddressPlan::soon_wanted(bool egress) {
+  std::optional<engine::NetworkSpec> next;
+  std::size_t left = 0;
+  each_usable(egress, [&](SharedKey key) {
+    const auto used = shared_.find(key);
+    if (announced_.contains(key) || (used != shared_.end() && !used->second.empty())) {
+      left += shared_hosts_ - (used == shared_.end() ? 0 : std::min<std::size_t>(used->second.size(), shared_hosts_));
+      return left >= kFewLeft;
+    }
+    announced_.insert(key);
+    next = shared_network(key);
+    return true;
+  });
+  return next;
 }
 
 /// Keeps stacks out of this shared network's range, for good: the network itself stays as long as the server runs.
 /// False: a stack is there.
 bool AddressPlan::borrow_from_stacks(SharedKey key) {
   if (borrowed_.contains(key)) return true;
-  const std::uint32_t first = (shared_start(key) - stack_base_) >> kStackBits;
-  const std::uint32_t end = first + (1u << (kSharedBits - kStackBits));
-  if (const auto next = stacks_.lower_bound(first); next != stacks_.end() && *next < end) return false;
-  for (std::uint32_t index = first; index < end; ++index) stacks_.insert(index);
+  const std::uint32_t first = (shared_start(key) - stack_base_) >> kBits;
+  if (!stacks_.insert(first).second) return false;
   borrowed_.insert(key);
   return true;
 }
@@ -192,9 +227,9 @@ Result<std::uint32_t> AddressPlan::take_stack_block() {
   for (std::uint32_t tries = 0; tries < stack_count_; ++tries) {
     const std::uint32_t index = (next_stack_ + tries) % stack_count_;
     if (stacks_.contains(index)) continue;
-    const std::uint32_t start = stack_base_ + (index << kStackBits);
-    if (const auto until = avoided_until(start, 1u << kStackBits)) {
-      tries += (*until - start) >> kStackBits;
+    const std::uint32_t start = stack_base_ + (index << kBits);
+    if (const auto until = avoided_until(start, 1u << kBits)) {
+      tries += (*until - start) >> kBits;
       continue;
     }
     stacks_.insert(index);
@@ -204,7 +239,7 @@ Result<std::uint32_t> AddressPlan::take_stack_block() {
   return fail(exhausted("networks for stacks"));
 }
 
-Result<> AddressPlan::place_stack(const templates::Template& tmpl, const InstanceId& instance, Plan& plan) {
+Result<> AddressPlan::place_stack(const templates::Template& tmpl, Plan& plan) {
   for (const auto& network : tmpl.networks) {
     auto index = take_stack_block();
     if (!index) {
@@ -212,24 +247,39 @@ Result<> AddressPlan::place_stack(const templates::Template& tmpl, const Instanc
       return fail(std::move(index.error()));
     }
     const bool egress = tmpl.egress && !network.internal;
-    const auto spec = stack_network(instance, network.name, *index, egress);
+    const auto spec = stack_network(*index, egress);
     plan.networks.emplace_back(PlannedNetwork{network.name, spec});
     std::uint32_t host = kFirstHost;
     for (std::size_t i = 0; i < tmpl.services.size(); ++i) {
       for (const auto& use : tmpl.services[i].networks) {
         if (use.network != network.name) continue;
-        if (host >= kFirstHost + kStackHosts) {
+        if (host >= kFirstHost + kHosts) {
           release(plan);
           return fail(Code::kInvalid, "stack-too-large",
-                      fmt::format("Network '{}' has more than {} machines.", network.name, kStackHosts));
+                      fmt::format("Network '{}' has more than {} machines.", network.name, kHosts));
         }
-        engine::Attachment attachment{spec.name, dotted(stack_base_ + (*index << kStackBits) + host++), use.aliases};
+        engine::Attachment attachment{spec.name, dotted(stack_base_ + (*index << kBits) + host++), use.aliases};
         attachment.aliases.push_back(tmpl.services[i].name);
         plan.machines[i].attachments.push_back(std::move(attachment));
       }
     }
   }
   return {};
+}
+
+/// A network for one machine: what could speak in another's name has nobody beside it.
+Result<> AddressPlan::place_alone(const templates::Template& tmpl, Plan& plan) {
+  auto index = take_stack_block();
+  if (!index) return fail(std::move(index.error()));
+  const auto spec = stack_network(*index, tmpl.egress);
+  plan.networks.emplace_back(PlannedNetwork{tmpl.networks.empty() ? "" : tmpl.networks.front().name, spec});
+  plan.machines.front().attachments.push_back({spec.name, dotted(stack_base_ + (*index << kBits) + kFirstHost), {}});
+  return {};
+}
+
+bool AddressPlan::cuts(const std::string& subnet) {
+  const auto block = parse_block(subnet);
+  return block && block->end - block->begin == 1u << kBits;
 }
 
 /// The same object for all plans that name it.
@@ -246,11 +296,11 @@ void AddressPlan::restore(Plan& plan) {
     if (!block) continue;
     const auto start = static_cast<std::uint32_t>(block->begin);
     if (!network.spec.shared) {
-      if (start >= stack_base_) stacks_.insert((start - stack_base_) >> kStackBits);
+      if (start >= stack_base_) stacks_.insert((start - stack_base_) >> kBits);
       continue;
     }
-    const SharedKey key{network.spec.egress, (start - base_) >> (kSharedBits + 1)};
-    take_shared(key, network.spec);
+    const SharedKey key{network.spec.egress, (start - base_) >> (kBits + 1)};
+    if (!take_shared(key, network.spec)) continue;
     for (const auto& machine : plan.machines) {
       for (const auto& attachment : machine.attachments) {
         const auto address = parse_dotted(attachment.address);
@@ -260,16 +310,16 @@ void AddressPlan::restore(Plan& plan) {
   }
 }
 
-/// A shared network that instances of before are on, under the name that it had then. One of another pool has nothing
-/// in common with ours but perhaps addresses.
-void AddressPlan::take_shared(SharedKey key, const engine::NetworkSpec& spec) {
-  if (shared_network(key).subnet != spec.subnet) return avoid(spec.subnet);
-  named_.try_emplace(key, spec);
+/// False: it is none that this plan would make, of a version or a pool of before. Nothing else gets its addresses.
+bool AddressPlan::take_shared(SharedKey key, const engine::NetworkSpec& spec) {
+  const auto mine = shared_network(key);
+  if (mine.subnet != spec.subnet || mine.name != spec.name) {
+    of_before_.insert(spec.name);
+    avoid(spec.subnet);
+    return false;
+  }
   if (shared_start(key) >= stack_base_) borrow_from_stacks(key);
-}
-
-bool AddressPlan::names(const std::string& network) const {
-  return std::ranges::any_of(named_, [&](const auto& entry) { return entry.second.name == network; });
+  return true;
 }
 
 void AddressPlan::release(const Plan& plan) {
@@ -278,15 +328,15 @@ void AddressPlan::release(const Plan& plan) {
     if (!block) continue;
     const auto start = static_cast<std::uint32_t>(block->begin);
     if (!network.spec.shared) {
-      if (start >= stack_base_) stacks_.erase((start - stack_base_) >> kStackBits);
+      if (start >= stack_base_) stacks_.erase((start - stack_base_) >> kBits);
       continue;
     }
     for (const auto& machine : plan.machines) {
       for (const auto& attachment : machine.attachments) {
         const auto address = parse_dotted(attachment.address);
-        if (address && attachment.network == network.spec.name) {
-          shared_[{network.spec.egress, (start - base_) >> (kSharedBits + 1)}].erase(*address - start);
-        }
+        if (!address || attachment.network != network.spec.name) continue;
+        const auto used = shared_.find({network.spec.egress, (start - base_) >> (kBits + 1)});
+        if (used != shared_.end()) used->second.erase(*address - start);
       }
     }
   }

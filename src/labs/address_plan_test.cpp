@@ -34,21 +34,20 @@ TEST(R1_5, SinglesShareABridgeAndNeverAnAddress) {
   std::set<std::string> addresses, networks;
   for (int i = 0; i < 1500; ++i) {
     Plan one;
-    ASSERT_TRUE(plan->place(single(), InstanceId("a-b-" + std::to_string(i)), one));
+    ASSERT_TRUE(plan->place(single(), one));
     ASSERT_EQ(one.machines.size(), 1u);
     EXPECT_TRUE(addresses.insert(one.machines[0].attachments[0].address).second);
     networks.insert(one.networks[0]->spec.name);
     EXPECT_TRUE(one.networks[0]->spec.shared);
   }
-  // A Linux bridge takes 1,023 ports: the 1,500 are on two.
-  EXPECT_EQ(networks.size(), 2u);
+  EXPECT_EQ(networks.size(), 54u) << "28 on each";
 }
 
 TEST(R1_5, EgressHasNetworksOfItsOwn) {
   auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   Plan closed, open;
-  ASSERT_TRUE(plan->place(single(false), InstanceId("a"), closed));
-  ASSERT_TRUE(plan->place(single(true), InstanceId("b"), open));
+  ASSERT_TRUE(plan->place(single(false), closed));
+  ASSERT_TRUE(plan->place(single(true), open));
   EXPECT_NE(closed.networks[0]->spec.subnet, open.networks[0]->spec.subnet);
   EXPECT_TRUE(open.networks[0]->spec.egress);
   EXPECT_FALSE(closed.networks[0]->spec.egress);
@@ -57,9 +56,9 @@ TEST(R1_5, EgressHasNetworksOfItsOwn) {
 TEST(R1_5, AnAddressJustGivenBackIsTheLastToBeUsedAgain) {
   auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   Plan first, second;
-  ASSERT_TRUE(plan->place(single(), InstanceId("a"), first));
+  ASSERT_TRUE(plan->place(single(), first));
   plan->release(first);
-  ASSERT_TRUE(plan->place(single(), InstanceId("b"), second));
+  ASSERT_TRUE(plan->place(single(), second));
   EXPECT_NE(first.machines[0].attachments[0].address, second.machines[0].attachments[0].address);
 }
 
@@ -68,9 +67,27 @@ TEST(R1_5, StacksGetNetworksThatDoNotOverlapAndAreFoundByName) {
   std::set<std::string> subnets;
   for (int i = 0; i < 1000; ++i) {
     Plan one;
-    ASSERT_TRUE(plan->place(stack(3), InstanceId("s-" + std::to_string(i)), one));
+    ASSERT_TRUE(plan->place(stack(3), one));
     EXPECT_TRUE(subnets.insert(one.networks[0]->spec.subnet).second);
     EXPECT_EQ(one.machines[2].attachments[0].aliases.back(), "m2");
+  }
+}
+
+TEST(R1_5, NamesSayNothingAndAreNotToBeGuessed) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
+  std::set<std::string> names;
+  for (int i = 0; i < 100; ++i) {
+    Plan alone, several;
+    ASSERT_TRUE(plan->place(single(), alone));
+    ASSERT_TRUE(plan->place(stack(3), several));
+    names.insert(alone.machines[0].name);
+    for (const auto& machine : several.machines) names.insert(machine.name);
+    names.insert(several.networks[0]->spec.name);
+  }
+  EXPECT_EQ(names.size(), 500u);
+  for (const auto& name : names) {
+    ASSERT_TRUE(name.starts_with("tiltyard-")) << name;
+    EXPECT_EQ(name.size(), 9u + 14) << "of 64 letters: 84 bits";
   }
 }
 
@@ -78,12 +95,12 @@ TEST(R1_5, TooManyMachinesAreRefusedAndNothingIsKept) {
   auto plan = AddressPlan::make("10.64.0.0/16", "tiltyard", "self");
   for (int i = 0; i < 5000; ++i) {
     Plan one;
-    const auto placed = plan->place(stack(40), InstanceId("big"), one);
+    const auto placed = plan->place(stack(40), one);
     ASSERT_FALSE(placed);
     ASSERT_EQ(placed.error().reason, "stack-too-large");
   }
   Plan one;
-  EXPECT_TRUE(plan->place(stack(28), InstanceId("fits"), one));
+  EXPECT_TRUE(plan->place(stack(28), one));
 }
 
 TEST(R1_5, AUsedUpPoolSaysSo) {
@@ -92,7 +109,7 @@ TEST(R1_5, AUsedUpPoolSaysSo) {
   int given = 0;
   for (; placed && given < 3000; ++given) {
     Plan one;
-    placed = plan->place(stack(2), InstanceId("s" + std::to_string(given)), one);
+    placed = plan->place(stack(2), one);
   }
   ASSERT_FALSE(placed);
   EXPECT_EQ(placed.error().reason, "addresses-exhausted");
@@ -106,17 +123,17 @@ TEST(R1_5, WhatOthersUseIsLeftOut) {
   plan->avoid("192.168.0.0/16");  // none of the pool
   for (const bool egress : {false, true}) {
     Plan one;
-    ASSERT_TRUE(plan->place(single(egress), InstanceId("a"), one));
-    EXPECT_EQ(one.networks[0]->spec.subnet, egress ? "10.64.252.0/22" : "10.64.248.0/22");
+    ASSERT_TRUE(plan->place(single(egress), one));
+    EXPECT_EQ(one.networks[0]->spec.subnet, egress ? "10.64.255.224/27" : "10.64.255.192/27");
   }
   std::set<std::string> subnets;
   Result<> placed;
   for (int i = 0; placed; ++i) {
     Plan stacked;
-    placed = plan->place(stack(2), InstanceId("s" + std::to_string(i)), stacked);
+    placed = plan->place(stack(2), stacked);
     if (placed) subnets.insert(stacked.networks[0]->spec.subnet);
   }
-  EXPECT_EQ(subnets.size(), 2048u - 128 - 1 - 64) << "less a /20, a /27 and two networks of single machines";
+  EXPECT_EQ(subnets.size(), 2048u - 128 - 1 - 2) << "less a /20, a /27 and two networks of single machines";
   EXPECT_TRUE(subnets.contains("10.64.16.32/27") && !subnets.contains("10.64.16.0/27"));
   EXPECT_EQ(placed.error().reason, "addresses-exhausted");
   EXPECT_NE(placed.error().message.find("network.pool"), std::string::npos) << placed.error().message;
@@ -129,33 +146,88 @@ TEST(R1_5, APoolThatIsAllSomebodyElsesSaysSo) {
   EXPECT_EQ(plan->overlap("10.65.0.0/16"), AddressPlan::Overlap::kNone);
   plan->avoid("10.0.0.0/8");
   Plan one;
-  const auto placed = plan->place(single(), InstanceId("a"), one);
+  const auto placed = plan->place(single(), one);
   ASSERT_FALSE(placed);
   EXPECT_NE(placed.error().message.find("network.pool (10.64.0.0/16)"), std::string::npos) << placed.error().message;
-  EXPECT_FALSE(plan->place(stack(2), InstanceId("b"), one));
+  EXPECT_FALSE(plan->place(stack(2), one));
 }
 
 TEST(R1_5, TwoServersOfOneNamespaceHaveNoNameInCommon) {
   for (const auto& tmpl : {single(), single(true), stack(2)}) {
     Plan mine, theirs;
-    ASSERT_TRUE(AddressPlan::make("10.64.0.0/8", "tiltyard", "self")->place(tmpl, InstanceId("a"), mine));
-    ASSERT_TRUE(AddressPlan::make("10.64.0.0/8", "tiltyard", "other")->place(tmpl, InstanceId("b"), theirs));
+    ASSERT_TRUE(AddressPlan::make("10.64.0.0/8", "tiltyard", "self")->place(tmpl, mine));
+    ASSERT_TRUE(AddressPlan::make("10.64.0.0/8", "tiltyard", "other")->place(tmpl, theirs));
     EXPECT_NE(mine.networks[0]->spec.name, theirs.networks[0]->spec.name);
   }
 }
 
-/// The names of a version that did not know servers' identities.
-TEST(R1_13, ASharedNetworkOfBeforeKeepsItsName) {
+TEST(R1_5, NoMachineHasMoreThanThirtyNeighbours) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self", 1000);
+  for (const auto& tmpl : {single(), single(true), stack(2)}) {
+    Plan one;
+    ASSERT_TRUE(plan->place(tmpl, one));
+    EXPECT_TRUE(one.networks[0]->spec.subnet.ends_with("/27")) << one.networks[0]->spec.subnet;
+  }
+  std::map<std::string, int> on;
+  for (int i = 0; i < 100; ++i) {
+    Plan one;
+    ASSERT_TRUE(plan->place(single(), one));
+    EXPECT_LE(++on[one.networks[0]->spec.name], 28);
+  }
+}
+
+TEST(R1_5, WhoCouldForgeIsAlone) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
+  auto raw = single(), devices = single(), privileged = single(), usual = single();
+  raw.services[0].machine.capabilities = {"CHOWN", "NET_RAW"};
+  devices.services[0].machine.devices = {"/dev/net/tun"};
+  privileged.services[0].machine.privileged_by_operator = true;
+  usual.services[0].machine.capabilities = {"CHOWN", "SYS_CHROOT"};
+  std::set<std::string> networks;
+  for (const auto& tmpl : {raw, raw, devices, privileged}) {
+    Plan one;
+    ASSERT_TRUE(plan->place(tmpl, one));
+    EXPECT_FALSE(one.networks[0]->spec.shared);
+    EXPECT_EQ(one.machines[0].attachments[0].network, one.networks[0]->spec.name);
+    EXPECT_TRUE(networks.insert(one.networks[0]->spec.subnet).second);
+  }
+  Plan one;
+  ASSERT_TRUE(plan->place(usual, one));
+  EXPECT_TRUE(one.networks[0]->spec.shared);
+}
+
+TEST(R1_9, TheNextNetworkIsWantedBeforeThisOneIsFull) {
+  auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
+  std::vector<Plan> live;
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(plan->place(single(), live.emplace_back()));
+    if (const auto next = plan->soon_wanted(false)) {
+      wanted.push_back(next->name);
+      EXPECT_NE(live.back().networks[0]->spec.name, next->name) << "before it is needed";
+    }
+  }
+  ASSERT_EQ(wanted.size(), 2u);
+  EXPECT_EQ(live[28].networks[0]->spec.name, wanted[0]);
+  EXPECT_EQ(live[56].networks[0]->spec.name, wanted[1]);
+}
+
+/// They were larger, and for a while had names that did not say which server's they were.
+TEST(R1_13, ASharedNetworkOfBeforeStaysAndNothingIsPutBesideIt) {
   Plan before;
   before.networks.emplace_back(PlannedNetwork{"", {"tiltyard-shared-0", "10.64.0.0/22", "10.64.0.1", true, false, {}}});
   before.machines.push_back({"main", "tiltyard-a-main", {{"tiltyard-shared-0", "10.64.0.2", {}}}});
   auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   plan->restore(before);
   EXPECT_TRUE(plan->names("tiltyard-shared-0"));
-  Plan next;
-  ASSERT_TRUE(plan->place(single(), InstanceId("b"), next));
-  EXPECT_EQ(next.networks[0]->spec.name, "tiltyard-shared-0");
-  EXPECT_EQ(next.machines[0].attachments[0].address, "10.64.0.3");
+  EXPECT_FALSE(AddressPlan::cuts("10.64.0.0/22"));
+  for (const bool egress : {false, true}) {
+    Plan next;
+    ASSERT_TRUE(plan->place(single(egress), next));
+    EXPECT_EQ(next.networks[0]->spec.subnet, egress ? "10.64.4.32/27" : "10.64.4.0/27");
+    EXPECT_TRUE(AddressPlan::cuts(next.networks[0]->spec.subnet));
+  }
+  plan->release(before);
 }
 
 /// Whatever is placed, given back and restored in whatever order: no two live plans share an address.
@@ -176,7 +248,7 @@ TEST(R1_13, RandomUseAndRestartsNeverGiveAnAddressTwice) {
     if (dice < 55 || live.empty()) {
       Plan one;
       const auto tmpl = random() % 2 ? single(random() % 2) : stack(1 + static_cast<int>(random() % 5) + 1);
-      if (plan->place(tmpl, InstanceId("i" + std::to_string(round)), one)) live[round] = one;
+      if (plan->place(tmpl, one)) live[round] = one;
     } else if (dice < 98) {
       auto victim = live.begin();
       std::advance(victim, static_cast<long>(random() % live.size()));

@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "base/text.h"
 #include "labs/model.h"
 
 namespace tiltyard::labs {
@@ -84,11 +85,13 @@ void Instance::follow(const std::shared_ptr<const templates::Template>& whole) {
   lease = {whole, whole->lease};
 }
 
-/// The first HTTP endpoint has the instance's own name as well. A label has at most 63 characters (RFC 1035): where the
-/// full name is longer, the instance's last two parts stand for it.
+/// What was planned before labels were drawn keeps the names that it had: its first HTTP endpoint the instance's own
+/// name as well. A label has at most 63 characters (RFC 1035): where the full name is longer, the instance's last two
+/// parts stand for it.
 std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint) {
   std::vector<std::string> hosts;
   if (owns_port(endpoint.kind)) return hosts;
+  if (endpoint.host != decltype(endpoint.host){}) return {hex(endpoint.host)};
   const auto& id = instance.id.str();
   const auto first =
       std::ranges::find(instance.plan.endpoints, false, [](const auto& one) { return owns_port(one.kind); });

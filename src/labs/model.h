@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -61,7 +62,7 @@ MachineHealth parse_health(std::string_view text);
 
 struct PlannedMachine {
   std::string service;  ///< the template's name for it
-  std::string name;     ///< the engine's, derived from the instance id
+  std::string name;     ///< the engine's, drawn at random
   std::vector<engine::Attachment> attachments;
   engine::Handle handle;                 ///< as the engine returned it; empty: not made yet
   MachineIs state = MachineIs::kAbsent;  ///< these two in a row of their own (table machines), not in the plan's text
@@ -74,7 +75,8 @@ struct PlannedEndpoint {
   std::string address;  ///< of the machine
   std::uint16_t machine_port = 0;
   EndpointKind kind = EndpointKind::kHttp;
-  std::uint16_t port = 0;  ///< of the gateway (TCP)
+  std::uint16_t port = 0;                ///< of the gateway (TCP)
+  std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
 };
 
 /// Every name and address that an instance will use. Written with the instance's row before anything is made, so that
@@ -146,7 +148,7 @@ struct Instance {
   void follow(const std::shared_ptr<const templates::Template>& whole);
 };
 
-/// The labels before the gateway's domain under which an HTTP endpoint is found: derived from names that are on disk.
+/// The labels before the gateway's domain under which an HTTP endpoint is found.
 std::vector<std::string> hosts_of(const Instance& instance, const PlannedEndpoint& endpoint);
 
 /// The template's credentials for one owner: its own password, or one that is drawn now (16 characters, 80 random

@@ -29,7 +29,7 @@ void declare_keys(config::Keys& keys, Options& options) {
             "The private range that instances' networks are cut from, /8 to /16. What others use of it on this host is "
             "left out.")
       .number("shared_size", options.machines_per_bridge, 1, 1000,
-              "Instances of a single machine on one shared network; a Linux bridge takes 1,023 ports.");
+              "Instances of a single machine on one shared network, at most 28; what is more counts as 28.");
   keys.section("labs", "Starting, limiting and clearing up instances.")
       .number("spawns_at_once", options.spawns_at_once, 1, 64,
               "Instances that are started side by side at most; how many go best is learned, the others queue.")

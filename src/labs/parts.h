@@ -50,7 +50,7 @@ struct Options {
   std::string prefix = "tiltyard";  ///< of engine names: the engine's namespace
   Claimant claimant;                ///< this server
   std::string network_pool = "10.64.0.0/12";
-  std::uint32_t machines_per_bridge = 1000;
+  std::uint32_t machines_per_bridge = 28;
   std::size_t spawns_at_once = 10;
   std::size_t queue_limit = 1000;
   std::size_t instances_per_owner = 3;

@@ -1,10 +1,12 @@
 #include "labs/planner.h"
 
 #include <fmt/format.h>
+#include <sodium/randombytes.h>
 
 #include "engine/engine.h"
 #include "gateway/port_lanes.h"
 #include "labs/instances.h"
+#include "labs/machine_spec.h"
 #include "observe/log.h"
 
 namespace tiltyard::labs {
@@ -31,8 +33,12 @@ asio::awaitable<Result<>> Planner::plan(LiveRef live) {
   Instance& instance = live->instance;
   const auto tmpl = live->tmpl;
   instance.plan.engine = engine_;
-  auto placed = addresses_->place(*tmpl, instance.id, instance.plan);
+  auto placed = addresses_->place(*tmpl, instance.plan);
   if (!placed) co_return placed;
+  if (instance.plan.networks.size() == 1 && instance.plan.networks.front()->spec.shared) {
+    if (auto next = addresses_->soon_wanted(tmpl->egress))
+      gate_.spawn(parts_.home, "network ahead", make_ahead(std::move(*next)));
+  }
   for (const auto& volume : tmpl->volumes) {
     instance.plan.volumes.emplace_back(volume, fmt::format("{}-{}-{}", options_.prefix, instance.id.str(), volume));
   }
@@ -43,12 +49,24 @@ asio::awaitable<Result<>> Planner::plan(LiveRef live) {
     planned.machine_port = endpoint.port;
     planned.kind = endpoint.kind;
     planned.address = address_of(instance.plan, endpoint.machine);
+    // Whoever knows the name is let in, so that it must not follow from anything that is told elsewhere.
+    if (!owns_port(endpoint.kind)) randombytes_buf(planned.host.data(), planned.host.size());
     instance.plan.endpoints.push_back(std::move(planned));
   }
   if (instance.pool == PoolRole::kWaiting) co_return Result<>{};
   auto given = co_await give_ports(&instance);
   if (!given) release(*live);
   co_return given;
+}
+
+/// What goes wrong here goes wrong again where a spawn needs the network, and is said there.
+asio::awaitable<void> Planner::make_ahead(engine::NetworkSpec network) {
+  network.labels = {{kLabelShared, "true"}};
+  auto& engine = parts_.engines.of_new();
+  auto isolated = co_await engine.ensure_isolation();
+  if (!isolated || engine.away()) co_return;
+  auto made = co_await engine.create_network(std::move(network));
+  if (!made) log::debug("labs", "a network could not be made ahead", {{"reason", made.error().reason}});
 }
 
 asio::awaitable<Result<>> Planner::give_ports(Instance* instance) {
@@ -94,11 +112,13 @@ asio::awaitable<void> Planner::look_at_ranges(engine::Engine& engine, const Inst
   }
   for (const auto& range : *ranges) {
     const auto overlap = addresses_->overlap(range.subnet);
-    if (overlap == AddressPlan::Overlap::kNone || is_ours(range, instances)) continue;
+    if (overlap == AddressPlan::Overlap::kNone) continue;
+    // Of ours, what a version before made that cut the pool otherwise is in the way as well.
+    if (is_ours(range, instances) && AddressPlan::cuts(range.subnet)) continue;
     const bool spans = overlap == AddressPlan::Overlap::kWhole && range.route;
     log::warn("labs",
               spans ? "a route of this host spans network.pool; machines get addresses that it would lead elsewhere"
-                    : "a part of network.pool is in use by others; it is left out",
+                    : "a part of network.pool is in use by others, or still from before; it is left out",
               {{"range", range.subnet}, {"by", range.holder}});
     // A route to a whole company's network is no claim on each address in it, and our bridges' routes are narrower.
     if (!spans) addresses_->avoid(range.subnet);

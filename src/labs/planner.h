@@ -38,6 +38,7 @@ class Planner : OnGround {
   bool names(const std::string& network) const { return addresses_->names(network); }
 
  private:
+  asio::awaitable<void> make_ahead(engine::NetworkSpec network);
   bool is_ours(const engine::UsedRange& range, const Instances& instances) const;
 
   std::optional<AddressPlan> addresses_;

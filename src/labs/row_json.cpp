@@ -1,8 +1,11 @@
 #include "labs/row_json.h"
 
+#include <sodium/utils.h>
+
 #include <boost/json.hpp>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "engine/engines.h"
 
 namespace tiltyard::labs {
@@ -83,10 +86,18 @@ Result<EndpointKind> kind_of(const json::object& from) {
   return kind;
 }
 
+decltype(PlannedEndpoint::host) label_of(const std::string& text) {
+  decltype(PlannedEndpoint::host) label{};
+  std::size_t size = 0;
+  const bool whole = sodium_hex2bin(label.data(), label.size(), text.data(), text.size(), nullptr, &size, nullptr) == 0;
+  return whole && size == label.size() ? label : decltype(label){};
+}
+
 json::object endpoint_json(const PlannedEndpoint& endpoint) {
   return {{"name", endpoint.name},          {"machine", endpoint.machine},
           {"address", endpoint.address},    {"machine_port", endpoint.machine_port},
-          {"kind", word_of(endpoint.kind)}, {"port", endpoint.port}};
+          {"kind", word_of(endpoint.kind)}, {"port", endpoint.port},
+          {"host", hex(endpoint.host)}};
 }
 
 }  // namespace
@@ -140,6 +151,7 @@ Result<Plan> parse_plan(std::string_view text) {
     if (auto kind = kind_of(from)) endpoint.kind = *kind;
     else kinds = fail(std::move(kind.error()));
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
+    endpoint.host = label_of(text_of(from, "host"));
     plan.endpoints.push_back(std::move(endpoint));
   });
   if (!kinds) return fail(std::move(kinds.error()));

@@ -31,6 +31,20 @@ TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
   EXPECT_EQ(read->endpoints[1].kind, EndpointKind::kTcp);
 }
 
+TEST(R2_1, ALabelIsWhatWasDrawnAndOfBeforeWhatItWas) {
+  Instance instance;
+  instance.id = InstanceId("web-4mzq2x0k-0a1b2c3d");
+  instance.plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, 0, {0x8d, 0x1f, 11}});
+  instance.plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, 20001});
+  const auto read = parse_plan(to_json(instance.plan));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(hosts_of(instance, read->endpoints[0]), std::vector<std::string>{"8d1f0b000000000000000000"});
+  EXPECT_TRUE(hosts_of(instance, read->endpoints[1]).empty());
+  instance.plan.endpoints[0].host = {};
+  EXPECT_EQ(hosts_of(instance, instance.plan.endpoints[0]),
+            (std::vector<std::string>{"web-4mzq2x0k-0a1b2c3d", "web--web-4mzq2x0k-0a1b2c3d"}));
+}
+
 TEST(R14_2, APlanOfBeforeThereWereHandlesNamesItsMachines) {
   const auto read = parse_plan(R"({"machines":[{"service":"app","name":"tiltyard-x-app","at":[]}]})");
   ASSERT_TRUE(read) << read.error().message;

@@ -64,7 +64,9 @@ class Nap : public Range {
     address.sin_family = AF_INET;
     address.sin_port = htons(gateway_->port());
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const auto request = "GET / HTTP/1.1\r\nHost: " + id.str() + ".localhost\r\nConnection: close\r\n\r\n";
+    const auto instance = run(service_->find(id)).value();
+    const auto host = hosts_of(*instance, instance->plan.endpoints.front()).front();
+    const auto request = "GET / HTTP/1.1\r\nHost: " + host + ".localhost\r\nConnection: close\r\n\r\n";
     char head[12]{};
     int status = 0;
     if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&

@@ -341,7 +341,13 @@ class FolderReader {
 
   void settle_flag() {
     settle_machine(settings_.flag_machine, out_.flag.machine);
-    if (out_.credentials) settle_machine(settings_.credentials_machine, out_.credentials->machine);
+    if (!out_.credentials) return;
+    settle_machine(settings_.credentials_machine, out_.credentials->machine);
+    const bool open = std::ranges::any_of(out_.endpoints, [](const Endpoint& one) { return owns_port(one.kind); });
+    if (out_.credentials->per_owner || !open) return;
+    problems_.warn(settings_.credentials_place,
+                   "everybody has this password, and whoever tries the gateway's ports one after the other finds the "
+                   "machines of others: per_owner = true draws one for each owner (docs/flags.md)");
   }
 
   /// The service that was said, or the first.

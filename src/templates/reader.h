@@ -28,6 +28,9 @@ struct Bounds {
 /// at most 2 processors, 2 GiB, 2048 pids, 65536 open files, 1 GiB of shared memory.
 Bounds standard_bounds();
 
+/// Whether a machine has more than a template may ask for by itself, such as raw sockets: it may send in others' names.
+bool may_forge(const Service& service);
+
 struct Options {
   std::string path;  ///< the folder of template folders
   std::map<std::string, Allowances> allow;

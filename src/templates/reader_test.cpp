@@ -48,7 +48,7 @@ port = 8000
 timeout = 60
 interval = 500
 )");
-  EXPECT_THAT(problems_text(tmpl), IsEmpty());
+  EXPECT_EQ(tmpl.problems.size(), 1u) << "the password is everybody's, and the door is open";
   EXPECT_EQ(tmpl.id.str(), "web-one");
   EXPECT_EQ(tmpl.name, "Web one");
   EXPECT_FALSE(tmpl.active);
@@ -148,6 +148,17 @@ read = "start"
   EXPECT_EQ(problem_with(wrong("per_owner = true\nvariable = \"A B\"\n"), "credentials.variable is").line, 5);
   EXPECT_EQ(problem_with(wrong("password = \"a\"\nmachine = \"db\"\n"), "no service \"db\"").line, 5);
   EXPECT_EQ(problem_with(wrong("password = \"a\"\nread = \"late\"\n"), "credentials.read is").line, 5);
+}
+
+TEST(R1_5, APasswordThatOwnersShareIsWarnedOfWhereStrangersCanTryIt) {
+  TestFolder folder;
+  const auto with = [&folder](int port, const std::string& line) {
+    return read_toml(folder, "image = \"test/one:1\"\nports = [" + std::to_string(port) +
+                                 "]\n[credentials]\nuser = \"player\"\n" + line);
+  };
+  EXPECT_EQ(problem_with(with(22, "password = \"a\"\n"), "per_owner = true draws one").line, 3);
+  EXPECT_FALSE(says(with(8000, "password = \"a\"\n"), "per_owner"));
+  EXPECT_FALSE(says(with(22, "per_owner = true\nfile = \"/run/password\"\n"), "per_owner"));
 }
 
 TEST(R1_2, EveryKindOfWrongValueIsToldWithItsLine) {

@@ -415,6 +415,12 @@ const std::set<std::string>& kept_capabilities() {
   return kept;
 }
 
+bool may_forge(const Service& service) {
+  const auto beyond = [](const std::string& name) { return std::ranges::find(kAddable, name) == kAddable.end(); };
+  return service.machine.privileged_by_operator || !service.machine.devices.empty() ||
+         std::ranges::any_of(service.machine.capabilities, beyond);
+}
+
 Bounds standard_bounds() {
   Bounds bounds;
   bounds.defaults.cpus = 0.5;

@@ -401,6 +401,7 @@ void read_credentials(Table& top, Settings& settings) {
     problems.error(table->place(), "credentials.per_owner: no machine would know the password; say file or variable");
   }
   settings.credentials = std::move(made);
+  settings.credentials_place = table->place();
 }
 
 void read_flag(Table& top, Settings& settings) {

@@ -83,6 +83,7 @@ struct Settings {
   std::optional<Said<bool>> egress;
   std::optional<Credentials> credentials;
   std::optional<Said<std::string>> credentials_machine;
+  Place credentials_place;
   int max_instances = 0;
 };
 
