@@ -36,7 +36,20 @@ void declare_keys(config::Keys& keys, Options& options) {
             "Start machines on an engine of another host, where our firewall table is not: that host's own rules must "
             "keep its machines from each other, from it, and from the internet.")
       .text("runtime", options.runtime, form::kAny,
-            "The OCI runtime for machines, such as \"runsc\"; empty: the engine's default.");
+            "The OCI runtime for machines, such as \"runsc\"; empty: the engine's default.")
+      .number("machine_packets", options.machines.packets, 1'000, 10'000'000,
+              "Packets that one machine may send in a second; what is more is dropped. Of several servers on one host, "
+              "the numbers of the one that was started last hold.")
+      .number(
+          "machine_connections", options.machines.connections, 16, 1'000'000,
+          "Connections of one machine that the host keeps track of at once: the gateway's to it, and its own to the "
+          "internet. What stays inside a stack is not tracked.")
+      .number("machine_openings", options.machines.openings, 1, 1'000'000,
+              "Connections to the internet that one machine may begin in a second.")
+      .bytes("machines_memory", options.machines.memory, 0, 1LL << 50,
+             "Memory of all machines together; 0: the host's less an eighth (512 MiB to 4 GiB), which stays for the "
+             "server "
+             "and the engine.");
   keys.afterwards([&options](config::Problems& problems) {
     problems.expect(options.tls_certificate.empty() == options.tls_key.empty(),
                     "engine.tls_certificate and engine.tls_key belong together: give both or neither.");
@@ -59,6 +72,7 @@ Result<std::unique_ptr<Engine>> make(boost::asio::any_io_executor executor, cons
   docker.name_space = options.name_space;
   docker.server = std::move(server);
   docker.trust_remote_isolation = options.trust_remote_isolation;
+  docker.machines = options.machines;
   docker.files_folder = std::move(files_folder);
   return DockerEngine::make(std::move(executor), std::move(docker));
 }

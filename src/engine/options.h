@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "engine/isolation/limits.h"
 
 namespace tiltyard::config {
 class Keys;
@@ -23,6 +24,7 @@ struct Options {
   std::string tls_ca, tls_certificate, tls_key;
   bool trust_remote_isolation = false;
   std::string runtime;  ///< of machines; empty: the engine's own choice
+  isolation::MachineLimits machines;
 };
 
 /// Declares the keys of the configuration that fill the options in.

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/failpoint.h"
+#include "engine/restart.h"
 #include "jobs/jobs.h"
 #include "labs/machine_spec.h"
 #include "labs/machines.h"
@@ -271,6 +272,8 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
       instances_.start(Hold(held, Doing::kMending), "look after an unpause", mend(held));
     return;
   }
+  // Its engine starts it again, as often as the template says.
+  if (event.what == kDied && event.labels.contains(engine::kLabelRestart)) return;
   if (!held->free()) {
     held->work.ask(Next::kLook);
     return;

@@ -11,10 +11,13 @@
 #include "engine/docker/connection.h"
 #include "engine/docker/facts.h"
 #include "engine/docker/freezer.h"
+#include "engine/docker/restarts.h"
 #include "engine/docker/same_files.h"
 #include "engine/docker/watcher.h"
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/no_names.h"
+#include "engine/isolation/slice.h"
+#include "observe/log.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -63,13 +66,16 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
   isolation::FirewallOptions firewall;
   firewall.nft = options_.nft;
   firewall.table = options_.firewall_table;
+  firewall.limits = options_.machines;
   firewall_ = std::make_unique<isolation::Firewall>(executor_, std::move(firewall));
   no_names_ = std::make_unique<isolation::NoNames>(executor_);
   freezers_ = std::make_unique<Freezers>(executor_, local_);
+  restarts_ = std::make_unique<Restarts>(executor_, [this](Handle handle) { return start_now(std::move(handle)); });
   watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every,
                                        [this](const EngineEvent& event) {
                                          if (event.what == Happening::kDied)
                                            last_death_ = std::chrono::steady_clock::now();
+                                         restarts_->heard(event);
                                          subscribers_.tell(event);
                                        });
 }
@@ -101,7 +107,21 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   fingerprinted_ = true;
   shares_files_ = out.shares_files;
   storage_ = shares_files_ ? text(at(*info, "DockerRootDir")) : "";
+  co_await put_into_group(text(at(*info, "CgroupDriver")), text(at(*info, "CgroupVersion")) == "2", out.memory);
   co_return out;
+}
+
+asio::awaitable<void> DockerEngine::put_into_group(std::string driver, bool unified, std::int64_t memory) {
+  // "none": an engine that may make no groups.
+  if ((driver != "systemd" && driver != "cgroupfs") || !cgroup_parent_.empty()) co_return;
+  const isolation::GroupDriver groups{driver == "systemd", unified};
+  cgroup_parent_ = isolation::slice_parent(groups);
+  if (!local_) co_return;
+  const auto most = options_.machines.memory > 0 ? options_.machines.memory : isolation::memory_for_machines(memory);
+  auto work = [groups, most] { return isolation::weigh_slice("/sys/fs/cgroup", groups, most); };
+  auto weighed = co_await offload(*worker_, std::move(work));
+  if (!weighed)
+    log::warn("engine", weighed.error().message, {{"group", cgroup_parent_}, {"cause", weighed.error().cause}});
 }
 
 asio::awaitable<Result<>> DockerEngine::ensure_isolation() {
@@ -145,6 +165,7 @@ void DockerEngine::run() {
 }
 
 asio::awaitable<void> DockerEngine::close() {
+  co_await restarts_->close();
   co_await watcher_->close();
   co_await no_names_->close();
   co_await firewall_->close();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/isolation/limits.h"
 
 namespace tiltyard {
 class WorkerPool;
@@ -29,6 +30,7 @@ struct DockerOptions {
   /// Whether a command that must end is killed from the host where that can be had; otherwise by its own machine's
   /// `kill`.
   bool signals_from_host = true;
+  isolation::MachineLimits machines;        ///< what one machine may take of the host's network
   std::chrono::milliseconds ping_every{5'000};  ///< how soon a dead daemon is noticed on a quiet day
 };
 
@@ -39,6 +41,7 @@ class NoNames;
 namespace docker {
 class Connection;
 class Freezers;
+class Restarts;
 class Watcher;
 }  // namespace docker
 
@@ -97,6 +100,9 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   DockerEngine(asio::any_io_executor executor, DockerOptions options, std::string unix_path,
                std::shared_ptr<docker::Connection> connection);
 
+  /// The group of all machines, from now on: weighed where that is ours to do.
+  asio::awaitable<void> put_into_group(std::string driver, bool unified, std::int64_t memory);
+
   /// The labels of all with our namespace, on top of `labels`; of what is this server's alone, with `mine`.
   Labels ours(Labels labels) const;
   Labels mine(Labels labels) const;
@@ -121,6 +127,8 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   asio::awaitable<Result<>> disconnect_leftovers(std::string network);
   asio::awaitable<Result<>> bridge_is_here(std::string network, std::string bridge);
 
+  /// The start itself, whoever asked for it.
+  asio::awaitable<Result<>> start_now(Handle handle);
   /// The machine as the daemon sees it, and where its freezer is (remembered by `freezer_`).
   asio::awaitable<Result<MachineState>> look_for_freezer(std::string name);
   asio::awaitable<Result<>> ask_to_resume(std::string name);
@@ -142,11 +150,13 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   bool limits_disk_ = false;
   bool shares_files_ = false;
   std::string storage_;  ///< the engine's folder, where its files are ours to see
+  std::string cgroup_parent_;  ///< as its first one
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
   std::unique_ptr<isolation::Firewall> firewall_;
   std::unique_ptr<isolation::NoNames> no_names_;
   std::unique_ptr<docker::Freezers> freezers_;
+  std::unique_ptr<docker::Restarts> restarts_;
   Subscribers subscribers_;
   std::chrono::steady_clock::time_point last_death_{};  ///< of any machine of ours
   std::unique_ptr<docker::Watcher> watcher_;

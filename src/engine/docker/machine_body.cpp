@@ -12,6 +12,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "engine/docker/restarts.h"
 
 namespace tiltyard::engine::docker {
 namespace {
@@ -145,6 +146,7 @@ json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
   host["CgroupnsMode"] = "private";
   // When memory runs out it is a machine that dies, not the server or the engine.
   host["OomScoreAdj"] = 500;
+  // What the template says; the engine is told otherwise (machine_body).
   host["RestartPolicy"] = restart_policy(spec.restart);
   host["PublishAllPorts"] = false;
   host["ReadonlyRootfs"] = spec.read_only;
@@ -220,6 +222,11 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
     body["HostConfig"].as_object()["StorageOpt"] = {{"size", std::to_string(spec.resources.disk)}};
   }
   body["Labels"].as_object()[kLabelDisk] = fmt::format("{} {}", spec.resources.disk, spec.resources.inodes);
+  // Who starts a machine again is the server, when the firewall's table is in force: an engine that begins before it,
+  // at boot, would start machines without. Machines of before are the same, whatever the engine was told of them.
+  body["HostConfig"].as_object()["RestartPolicy"] = restart_policy("no");
+  if (spec.restart != "no") body["Labels"].as_object()[kLabelRestart] = spec.restart;
+  if (!options.cgroup_parent.empty()) body["HostConfig"].as_object()["CgroupParent"] = options.cgroup_parent;
   // Nor of where names are asked for: what versions made that left that out is the same machine.
   if (!spec.dns.empty()) body["HostConfig"].as_object()["Dns"] = strings(spec.dns);
   if (!options.all_networks && spec.networks.size() > 1) {

@@ -20,6 +20,7 @@ struct BodyOptions {
   std::string log_driver;
   bool all_networks = false;  ///< the engine takes several endpoints at create (API 1.44 and later)
   bool limits_disk = false;   ///< its storage can limit what a machine writes
+  std::string cgroup_parent;  ///< the group that all machines are in (slice.h); empty: the engine's own
 };
 
 struct Body {

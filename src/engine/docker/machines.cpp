@@ -11,6 +11,7 @@
 #include "engine/docker/facts.h"
 #include "engine/docker/freezer.h"
 #include "engine/docker/machine_body.h"
+#include "engine/docker/restarts.h"
 #include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
@@ -48,6 +49,7 @@ asio::awaitable<Result<Created>> DockerEngine::create(MachineSpec spec) {
   BodyOptions options;
   options.log_driver = options_.log_driver;
   options.limits_disk = limits_disk_;
+  options.cgroup_parent = cgroup_parent_;
   options.all_networks = connection_->at_least(44);
   const Body body = machine_body(spec, mine(spec.labels), options);
   const auto instance = spec.labels.find(kLabelInstance);
@@ -114,6 +116,11 @@ asio::awaitable<Result<>> DockerEngine::connect_others(MachineSpec spec) {
 }
 
 asio::awaitable<Result<>> DockerEngine::start(Handle handle) {
+  restarts_->started_by_us(handle.data);
+  return start_now(std::move(handle));
+}
+
+asio::awaitable<Result<>> DockerEngine::start_now(Handle handle) {
   auto usable = co_await connection_->ready();
   if (!usable) co_return fail(std::move(usable.error()));
   auto isolated = co_await ensure_isolation();
@@ -132,6 +139,7 @@ asio::awaitable<Result<>> DockerEngine::start(Handle handle) {
 }
 
 asio::awaitable<Result<>> DockerEngine::stop(Handle handle, std::chrono::milliseconds grace) {
+  restarts_->ended_by_us(handle.data);
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(grace);
   // A frozen program hears no signal, and the daemon would wait out the whole time.
   auto status = co_await inspect(handle);
@@ -147,12 +155,16 @@ asio::awaitable<Result<>> DockerEngine::stop(Handle handle, std::chrono::millise
 
 asio::awaitable<Result<>> DockerEngine::destroy(Handle handle) {
   freezers_->forget(handle.data);
+  restarts_->ended_by_us(handle.data);
   // Removal fails now and then while a mount of a dying process is still busy; a moment later it works.
   for (int attempt = 1;; ++attempt) {
     auto answer = co_await connection_->call("DELETE", with_query(container(handle.data), {{"force", "1"}, {"v", "1"}}),
                                              {}, kDestroyDeadline);
     if (!answer) co_return fail(std::move(answer.error()));
-    if (answer->status == 204 || answer->status == 404) co_return Result<>{};
+    if (answer->status == 204 || answer->status == 404) {
+      restarts_->gone(handle.data);
+      co_return Result<>{};
+    }
     if (answer->status == 409 && says(*answer, "already in progress")) {
       co_return co_await wait_until_gone(handle.data);
     }
@@ -181,7 +193,11 @@ asio::awaitable<Result<MachineStatus>> DockerEngine::inspect(Handle handle) {
   if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  co_return machine_status(*found);
+  auto status = machine_status(*found);
+  // As it would be if the engine did it.
+  if (status.state == MachineState::kExited && restarts_->under_way(handle.data))
+    status.state = MachineState::kRestarting;
+  co_return status;
 }
 
 asio::awaitable<Result<std::optional<Handle>>> DockerEngine::recover(std::string machine_name) {

@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kVersion = 2;  // of the rules, as their comment says
+constexpr int kVersion = 3;  // of the rules, as their comment says
 
 /// The version in the comment of a listed table; 0: none of ours.
 int version_of(std::string_view listing) {
@@ -87,7 +87,7 @@ struct Firewall::State : std::enable_shared_from_this<State> {
   bool in_force = false;
   bool running = false;
   bool repairing = false;
-  std::string expected;         ///< the table as nft lists it, right after it was loaded
+  std::string expected;         ///< the table as nft lists it, right after it was loaded, without_numbers
   Result<> last;                ///< how the last repair ended
   asio::steady_timer repaired;  ///< cancelled when a repair ends
   std::optional<asio::posix::stream_descriptor> events;
@@ -137,9 +137,10 @@ asio::awaitable<Result<>> Firewall::State::repair() {
 }
 
 asio::awaitable<Result<>> Firewall::State::check_and_load() {
-  const std::string list = "list table inet " + options.table;
+  // Without what packets put into its sets.
+  const std::string list = "--terse list table inet " + options.table;
   auto ask = [program = options.nft, list] { return run_nft(program, list, {}); };
-  auto load = [program = options.nft, rules = firewall_rules(options.table)] {
+  auto load = [program = options.nft, rules = firewall_rules(options.table, options.limits)] {
     return run_nft(program, "-f -", rules);
   };
   for (Switch* each : {&hook, &hook6}) {
@@ -149,7 +150,7 @@ asio::awaitable<Result<>> Firewall::State::check_and_load() {
                    each->path() + " is not 1");
   }
   auto there = co_await offload(worker, ask);
-  if (there && !expected.empty() && *there == expected) co_return Result<>{};
+  if (there && !expected.empty() && without_numbers(*there) == expected) co_return Result<>{};
   // A newer server on this host knows better; its table must still have both hooks.
   const bool newer =
       there && version_of(*there) > kVersion && there->contains("hook input") && there->contains("hook forward");
@@ -163,7 +164,7 @@ asio::awaitable<Result<>> Firewall::State::check_and_load() {
     there = co_await offload(worker, ask);
     if (!there) co_return fail(std::move(there.error()));
   }
-  expected = *there;
+  expected = without_numbers(*there);
   co_return Result<>{};
 }
 
@@ -201,6 +202,14 @@ void Firewall::State::run() {
     gate.spawn(executor, "firewall changes", listen());
   }
   gate.spawn(executor, "firewall check", look_now_and_then());
+}
+
+Result<> load_firewall(const FirewallOptions& options) {
+  auto loaded = run_nft(options.nft, "-f -", firewall_rules(options.table, options.limits));
+  if (!loaded) return fail(std::move(loaded.error()));
+  // Where the kernel's module is not there yet, they are on when it comes.
+  for (const auto& path : {options.bridge_hook, options.bridge_hook6}) (void)Switch(path).turn_on();
+  return {};
 }
 
 Firewall::Firewall(asio::any_io_executor executor, FirewallOptions options)

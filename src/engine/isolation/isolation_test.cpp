@@ -5,12 +5,16 @@
 #include <linux/netlink.h>
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "engine/isolation/bridge.h"
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/nft.h"
 #include "engine/isolation/no_names.h"
+#include "engine/isolation/slice.h"
 
 namespace tiltyard::engine::isolation {
 namespace {
@@ -75,10 +79,64 @@ TEST(R1_5, WhatIsNoQuestionForANameIsNotAnswered) {
 }
 
 TEST(R1_5, RulesNameTheTableAndBeginAtomically) {
-  const std::string rules = firewall_rules("mine");
+  const std::string rules = firewall_rules("mine", {.packets = 11, .connections = 22, .openings = 33});
   EXPECT_TRUE(rules.starts_with("add table inet mine\ndelete table inet mine\ntable inet mine {"));
   EXPECT_EQ(rules.find("NAME"), std::string::npos);
-  EXPECT_NE(rules.find("redirect to :15353"), std::string::npos);
+  EXPECT_EQ(rules.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), std::string::npos) << "nothing is left to be put in";
+  for (const char* said : {"udp dport set 15353", "over 11/second burst 11 ", "ct count over 22 ", "over 33/second"})
+    EXPECT_NE(rules.find(said), std::string::npos) << said;
+}
+
+TEST(R1_5, ListingsThatDifferInLimitsAloneAreTheSame) {
+  const std::string one = firewall_rules("mine", {1, 2, 3}), other = firewall_rules("mine", {1000, 20, 30000});
+  EXPECT_NE(one, other);
+  EXPECT_EQ(without_numbers(one), without_numbers(other));
+  EXPECT_NE(without_numbers(one), without_numbers(one + "accept"));
+  EXPECT_EQ(without_numbers("limit rate over 5/second burst 7 packets } drop 9"),
+            "limit rate over /second burst  packets } drop 9");
+  EXPECT_EQ(without_numbers("a burst "), "a burst ");
+}
+
+TEST(R1_5, MachinesTogetherLeaveRoomForTheServer) {
+  constexpr std::int64_t kGiB = 1 << 30;
+  EXPECT_EQ(memory_for_machines(4 * kGiB), 4 * kGiB - kGiB / 2);
+  EXPECT_EQ(memory_for_machines(16 * kGiB), 14 * kGiB);
+  EXPECT_EQ(memory_for_machines(256 * kGiB), 252 * kGiB);
+  EXPECT_EQ(memory_for_machines(kGiB / 2), kGiB / 4);
+}
+
+/// Folders stand for the groups' file systems.
+TEST(R1_5, TheGroupOfAllMachinesCountsLittle) {
+  namespace fs = std::filesystem;
+  char name[] = "/tmp/slice-test-XXXXXX";
+  const fs::path root = ::mkdtemp(name);
+  const auto file = [&root](const std::string& path) {
+    fs::create_directories((root / path).parent_path());
+    std::ofstream(root / path) << "";
+  };
+  const auto text = [&root](const std::string& path) {
+    std::ifstream in(root / path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const auto missing = weigh_slice(root, {false, false}, 1000);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().reason, "slice-unweighed");
+  file("cpu/tiltyard-machines/cpu.shares");
+  file("memory/tiltyard-machines/memory.limit_in_bytes");
+  EXPECT_TRUE(weigh_slice(root, {false, false}, 1000));
+  EXPECT_EQ(text("cpu/tiltyard-machines/cpu.shares"), "256");
+  EXPECT_EQ(text("memory/tiltyard-machines/memory.limit_in_bytes"), "1000");
+  for (const bool systemd : {false, true}) {
+    const GroupDriver driver{systemd, true};
+    const std::string group = systemd ? "tiltyard.slice/" + slice_parent(driver) : slice_parent(driver).substr(1);
+    EXPECT_FALSE(weigh_slice(root, driver, 2000));
+    for (const char* each : {"/cpu.weight", "/io.weight", "/memory.max"}) file(group + each);
+    EXPECT_TRUE(weigh_slice(root, driver, 2000));
+    EXPECT_EQ(text(group + "/cpu.weight"), "25");
+    EXPECT_EQ(text(group + "/io.weight"), "default 25");
+    EXPECT_EQ(text(group + "/memory.max"), "2000");
+  }
+  fs::remove_all(root);
 }
 
 TEST(R1_5, BridgesAreCalledByWhatTheTableGoesBy) {

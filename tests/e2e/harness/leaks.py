@@ -14,7 +14,7 @@ class Firewall:
     """The host's firewall, but for what belongs to networks that are there: other tests make and remove theirs meanwhile."""
 
     def __init__(self):
-        lines = subprocess.run(["nft", "-s", "list", "ruleset"], capture_output=True, text=True, check=True).stdout.splitlines()
+        lines = subprocess.run(["nft", "-s", "-t", "list", "ruleset"], capture_output=True, text=True, check=True).stdout.splitlines()
         devices = {path.name for path in pathlib.Path("/sys/class/net").iterdir()}
         named = [(line, set(NAMED.findall(line))) for line in lines]
         self.general = collections.Counter(line for line, names in named if not names)
