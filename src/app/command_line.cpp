@@ -44,6 +44,7 @@ CommandLine::CommandLine(cli::Context& context, Serve serve, Capabilities all)
     }
     words.begin("the server");
     add_doctor(words, settings_);
+    add_firewall(words, settings_);
     add_config(words);
     add_events(words, settings_);
     add_routes(words);

@@ -10,7 +10,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <memory>
 
+#include "app/host.h"
 #include "app/settings.h"
 #include "app/words.h"
 #include "cli/words.h"
@@ -29,10 +32,6 @@ using namespace cli;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-struct Check {
-  enum class Verdict { kOk, kWarn, kFail } verdict = Verdict::kOk;
-  std::string name, detail, todo;
-};
 using Verdict = Check::Verdict;
 
 constexpr std::chrono::seconds kPatience{3};
@@ -123,6 +122,13 @@ void check_age(const engine::Options& engine, std::vector<Check>& checks) {
                                   part.name, part.fixed_in)});
   }
   if (old.empty()) checks.push_back({Verdict::kOk, "age", "engine and runc have no known way out", {}});
+}
+
+/// The engine's own answer as JSON; null where there is none.
+json::value told(const engine::Options& engine, const std::string& path) {
+  const auto answer = ask_engine(engine, path);
+  boost::system::error_code error;
+  return answer ? json::parse(answer->body, error) : json::value();
 }
 
 Check check_firewall() {
@@ -230,6 +236,10 @@ std::vector<Check> look(Context& context, const Settings& settings) {
   const bool engine = checks.back().verdict == Verdict::kOk;
   if (engine) check_age(settings.engine, checks);
   checks.push_back(check_firewall());
+  if (engine && settings.engine.kind == engine::Kind::kDocker && settings.engine.url.starts_with("unix:")) {
+    const auto info = told(settings.engine, "/info"), version = told(settings.engine, "/version");
+    for (auto& check : host_checks("/", info, version)) checks.push_back(std::move(check));
+  }
   checks.push_back(check_port("server", settings.site.listen, answers));
   checks.push_back(check_port("gateway", settings.gateway.listen, answers));
   checks.push_back(check_store(settings));
@@ -250,6 +260,26 @@ const char* word_of(Verdict verdict) {
 
 Colour colour_of(Verdict verdict) {
   return verdict == Verdict::kOk ? Colour::kGreen : verdict == Verdict::kWarn ? Colour::kYellow : Colour::kRed;
+}
+
+/// Sets what of the kernel's numbers is too small, when whoever asked says yes.
+int fix(bool sure) {
+  const auto small = small_sysctls("/");
+  if (small.empty()) {
+    print("Nothing to set: what the kernel has once for all is large enough.\n");
+    return kOk;
+  }
+  for (const auto& [wanted, now] : small)
+    print(fmt::format("{}: {} -> {} ({})\n", wanted->name, now, wanted->least, wanted->lost));
+  if (!sure) {
+    print("Set them now, and at each boot (/etc/sysctl.d/60-tiltyard.conf)? [y/N] ");
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer != "y" && answer != "yes") return kFailed;
+  }
+  const auto wrong = mend_sysctls("/", small);
+  for (const auto& each : wrong) print(each + "\n");
+  return wrong.empty() ? kOk : kFailed;
 }
 
 int doctor(Context& context, const Settings& settings) {
@@ -273,8 +303,15 @@ int doctor(Context& context, const Settings& settings) {
 }  // namespace
 
 void add_doctor(Words& words, const Settings& settings) {
-  words.does(words.add("doctor", "Check what the server needs"),
-             [c = &words.context, &settings] { return doctor(*c, settings); });
+  struct Asked {
+    bool fix = false, yes = false;
+  };
+  auto asked = std::make_shared<Asked>();
+  auto* word = words.add("doctor", "Check what the server needs");
+  auto* mend = word->add_flag("--fix", asked->fix, "Raise what is too small of the kernel's numbers, after a question");
+  word->add_flag("--yes", asked->yes, "Do not ask")->needs(mend);
+  words.does(word,
+             [asked, c = &words.context, &settings] { return asked->fix ? fix(asked->yes) : doctor(*c, settings); });
   for (const auto* reason : {"engine-unavailable", "isolation-unavailable"})
     words.advise(reason, "See what is wrong on the server: tiltyard doctor");
 }

@@ -17,6 +17,7 @@ using Serve = std::function<int(const std::string& config)>;
 
 void add_serve(cli::Words& words, Serve serve);
 void add_doctor(cli::Words& words, const Settings& settings);
+void add_firewall(cli::Words& words, const Settings& settings);
 void add_config(cli::Words& words);
 void add_events(cli::Words& words, const Settings& settings);
 void add_routes(cli::Words& words);

@@ -1,0 +1,27 @@
+// firewall: the table that keeps machines apart, without a server: at boot, before the engine.
+#include <CLI/App.hpp>
+
+#include "app/settings.h"
+#include "app/words.h"
+#include "cli/words.h"
+#include "engine/isolation/firewall.h"
+
+namespace tiltyard::app {
+namespace {
+
+int load(cli::Context& context, const Settings& settings) {
+  if (const auto good = context.configure(); !good) return cli::complain(context, good.error());
+  engine::isolation::FirewallOptions options;
+  options.limits = settings.engine.machines;
+  const auto loaded = engine::isolation::load_firewall(options);
+  return loaded ? static_cast<int>(cli::kOk) : cli::complain(context, loaded.error());
+}
+
+}  // namespace
+
+void add_firewall(cli::Words& words, const Settings& settings) {
+  words.does(words.add("firewall", "Load the table that keeps machines apart, once (for boot)"),
+             [c = &words.context, &settings] { return load(*c, settings); });
+}
+
+}  // namespace tiltyard::app
