@@ -3,6 +3,7 @@
 """Parts (all by default): cold, stack, cycles, full, restart. Usage: ./bench spawn, or benchmarks/spawn.py PART..."""
 import concurrent.futures
 import http.client
+import ipaddress
 import json
 import os
 import pathlib
@@ -60,9 +61,11 @@ class Ours:
 class Bare:
     """The same container by the Engine's own two calls, on a kept-open connection."""
 
-    def __init__(self, example, network, first_address):
-        self.connection = UnixConnection(docker.socket_path)
-        self.network, self.next = network, first_address
+    def __init__(self, example):
+        self.connection, self.next = UnixConnection(docker.socket_path), 0
+        self.network, found = next(iter(example["NetworkSettings"]["Networks"].items()))
+        # The upper part of the shared network: our own machines are gone whenever one of these is there.
+        self.first = int(ipaddress.ip_interface(f"{found['IPAddress']}/{found['IPPrefixLen']}").network.network_address) + 20
         config, host = example["Config"], example["HostConfig"]
         self.body = {key: config[key] for key in ("Image", "Cmd", "Env", "User", "Labels", "StopSignal", "ExposedPorts", "Hostname", "WorkingDir") if config.get(key)}
         self.body["Labels"] = {"tiltyard.bench": "1"}
@@ -78,8 +81,8 @@ class Bare:
     def spawn(self):
         self.next += 1
         body = dict(self.body)
-        address = f"{self.network['prefix']}.{self.next % 200 + 20}"
-        body["NetworkingConfig"] = {"EndpointsConfig": {self.network["name"]: {"IPAMConfig": {"IPv4Address": address}}}}
+        address = str(ipaddress.ip_address(self.first + self.next % 9))
+        body["NetworkingConfig"] = {"EndpointsConfig": {self.network: {"IPAMConfig": {"IPv4Address": address}}}}
         begun = time.perf_counter()
         made = self.call("POST", f"/containers/create?name=bench-bare-{os.getpid()}-{self.next}", body)
         self.call("POST", f"/containers/{made['Id']}/start")
@@ -121,11 +124,7 @@ def cold(server):
     ours = Ours(server)
     _, example = ours.spawn("web0")
     inspected = docker.machine(example["id"])
-    networks = inspected["NetworkSettings"]["Networks"]
-    name, found = next(iter(networks.items()))
-    # The upper part of the shared network: our own plan begins at its lower end.
-    prefix = ".".join(found["IPAddress"].split(".")[:2] + [str(int(found["IPAddress"].split(".")[2]) | 3)])
-    bare = Bare(inspected, {"name": name, "prefix": prefix}, 0)
+    bare = Bare(inspected)
     peer_folder = pathlib.Path(tempfile.mkdtemp())
     compose = Compose(peer_folder, inspected["Config"]["Image"])
     ours.stop(example)
