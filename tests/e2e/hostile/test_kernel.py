@@ -70,7 +70,7 @@ def test_R1_5_a_flood_inside_a_stack_takes_no_connections_of_the_host(hosted, do
 
 @pytest.mark.parametrize("template", ["debian-shell", "notes-stack"])
 def test_R1_5_a_machine_has_no_more_than_thirty_neighbours(hosted, docker, template):
-    player = hosted.user("sweeper")
+    player = hosted.user(f"sweeper-{template}")
     instance = player.running(template)
     machine = docker.machine(instance["id"], "web" if template == "notes-stack" else None)
     for network in machine["NetworkSettings"]["Networks"].values():
