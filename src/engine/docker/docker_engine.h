@@ -30,7 +30,7 @@ struct DockerOptions {
   /// Whether a command that must end is killed from the host where that can be had; otherwise by its own machine's
   /// `kill`.
   bool signals_from_host = true;
-  isolation::MachineLimits machines;        ///< what one machine may take of the host's network
+  isolation::MachineLimits machines;            ///< what one machine may take of the host's network
   std::chrono::milliseconds ping_every{5'000};  ///< how soon a dead daemon is noticed on a quiet day
 };
 
@@ -149,7 +149,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   bool fingerprinted_ = false;
   bool limits_disk_ = false;
   bool shares_files_ = false;
-  std::string storage_;  ///< the engine's folder, where its files are ours to see
+  std::string storage_;        ///< the engine's folder, where its files are ours to see
   std::string cgroup_parent_;  ///< as its first one
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
