@@ -302,12 +302,33 @@ std::optional<net::Shares::Hold> Connection::share_behind_proxy(const Request& r
   return share;
 }
 
+/// Empty: nobody is signed in.
+std::string_view Connection::user_of(const Visit& visit) const {
+  const auto& callers = shared_->router.callers();
+  return callers.user ? callers.user(visit.principal) : std::string_view();
+}
+
+/// The place of an answer that goes on among all of its user's; over their share it becomes a refusal.
+net::Shares::Hold Connection::stream_of(const Visit& visit, Response& response) {
+  const auto user = user_of(visit);
+  if (user.empty() || !(response.stream || response.websocket)) return {};
+  auto place = shared_->streams.take(net::holder_of(user));
+  if (!place) {
+    response = problem({Code::kLimited,
+                        "limit-reached",
+                        "Too many streams and terminals of yours are open already; close one.",
+                        {},
+                        {}});
+    response.headers.set("X-Trace-Id", trace_id_);
+  }
+  return place;
+}
+
 /// Strangers' bodies share little; what is a user's counts for the user from wherever they come.
 void Connection::count_for(const Visit& visit, What what) {
   auto& claim = transport_->claim();
   if (!visit.known && what == What::kBody) return claim.count_for(net::Claim::Of::kStrangers);
-  const auto& callers = shared_->router.callers();
-  const auto user = callers.user ? callers.user(visit.principal) : std::string_view();
+  const auto user = user_of(visit);
   if (user.empty()) claim.count_for(net::Claim::Of::kNobody);
   else claim.count_for(net::Claim::Of::kUser, net::holder_of(user));
 }
@@ -385,6 +406,7 @@ asio::awaitable<bool> Connection::serve(RequestReader& reader) {
   if (cut_) co_return false;
   // The request's body is gone by now.
   transport_->claim().release();
+  const auto place = stream_of(visit, response);
   if (response.stream || response.body.size() > kInOnePiece) count_for(visit, What::kAnswer);
   co_return co_await send(plan, std::move(response));
 }

@@ -24,13 +24,15 @@ struct ServerShared {
         options(std::move(settings)),
         budget(options.budget ? options.budget : std::make_shared<net::Budget>()),
         places(options.connections_per_address, options.max_connections),
-        requests(options.connections_per_address, net::Shares::kUnlimited) {}
+        requests(options.connections_per_address, net::Shares::kUnlimited),
+        streams(options.streams_per_user, net::Shares::kUnlimited) {}
 
   const Router& router;
   const ServerOptions options;
   const std::shared_ptr<net::Budget> budget;
   net::Shares places;    ///< of connections
   net::Shares requests;  ///< under way, of those for whom proxies speak
+  net::Shares streams;   ///< answers that go on, of users
   std::shared_ptr<asio::ssl::context> tls;
   std::atomic<std::size_t> connections{0};
   std::atomic<bool> draining{false};
@@ -97,6 +99,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool hold(std::size_t bytes);
   enum class What { kBody, kAnswer };
   void count_for(const Visit& visit, What what);
+  net::Shares::Hold stream_of(const Visit& visit, Response& response);
+  std::string_view user_of(const Visit& visit) const;
   std::optional<net::Shares::Hold> share_behind_proxy(const Request& request);
   asio::awaitable<bool> write(std::string bytes);
   asio::awaitable<void> linger();

@@ -22,6 +22,8 @@ struct ServerOptions {
   std::size_t max_connections = 10'000;  ///< over it, new ones are answered 503 and closed
   /// Of one client address; over it they are answered 429. Behind a proxy: its requests under way.
   std::size_t connections_per_address = 1'250;
+  /// Answers that go on (event streams, followed logs, WebSockets) of one user, from wherever; over it 429.
+  std::size_t streams_per_user = 128;
   std::shared_ptr<net::Budget> budget;   ///< of what connections hold in memory; null: one of their own
   std::string tls_certificate, tls_key;  ///< PEM files; both empty: plain HTTP
   /// Told, on one of the net loops and at most once a minute, that connections wait because no more descriptors are to

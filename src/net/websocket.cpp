@@ -161,11 +161,16 @@ class Socket final : public WebSocket, public std::enable_shared_from_this<Socke
  private:
   static asio::awaitable<Result<Message>> read_here(std::shared_ptr<Socket> self) {
     beast::flat_buffer buffer;
-    auto [error, size] = co_await self->wire_.async_read(buffer, kTuple);
-    if (error) co_return socket_failure(error);
+    auto& claim = self->transport_->claim();
+    do {
+      auto [error, size] = co_await self->wire_.async_read_some(buffer, net::Claim::kPiece, kTuple);
+      if (error) co_return socket_failure(error);
+      if (!claim.cover(buffer.size())) co_return fail(claim.budget()->refusal());
+    } while (!self->wire_.is_message_done());
     Message message;
     message.binary = self->wire_.got_binary();
-    message.data.assign(static_cast<const char*>(buffer.data().data()), size);
+    message.data.assign(static_cast<const char*>(buffer.data().data()), buffer.size());
+    claim.release();
     co_return message;
   }
 
