@@ -102,12 +102,14 @@ jobs::Kind kind_of(const char* name, const char* about, std::function<asio::awai
   return kind;
 }
 
+asio::awaitable<Result<jobs::Next>> do_now(StatePtr state, void (*work)(Service::State&)) {
+  work(*state);
+  co_return jobs::Next::done();
+}
+
 /// A piece of work that waits for nothing.
 std::function<asio::awaitable<Result<jobs::Next>>()> at_once(StatePtr state, void (*work)(Service::State&)) {
-  return [state = std::move(state), work]() -> asio::awaitable<Result<jobs::Next>> {
-    work(*state);
-    co_return jobs::Next::done();
-  };
+  return [state = std::move(state), work] { return do_now(state, work); };
 }
 
 }  // namespace
