@@ -30,9 +30,9 @@ TEST(R1_5, AllMachinesAreInOneGroupWhereThereIsOne) {
   MachineSpec machine;
   BodyOptions options;
   const Body before = machine_body(machine, {}, options);
-  options.cgroup_parent = "tiltyard-machines.slice";
+  options.cgroup_parent = "tiltyard_machines.slice";
   const Body now = machine_body(machine, {}, options);
-  EXPECT_THAT(now.json, HasSubstr(R"("CgroupParent":"tiltyard-machines.slice")"));
+  EXPECT_THAT(now.json, HasSubstr(R"("CgroupParent":"tiltyard_machines.slice")"));
   EXPECT_EQ(before.hash, now.hash) << "a machine of a version without it is the same";
 }
 

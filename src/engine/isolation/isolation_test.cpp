@@ -121,19 +121,19 @@ TEST(R1_5, TheGroupOfAllMachinesCountsLittle) {
   const auto missing = weigh_slice(root, {false, false}, 1000);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().reason, "slice-unweighed");
-  file("cpu/tiltyard-machines/cpu.shares");
-  file("memory/tiltyard-machines/memory.limit_in_bytes");
+  file("cpu/tiltyard_machines/cpu.shares");
+  file("memory/tiltyard_machines/memory.limit_in_bytes");
   EXPECT_TRUE(weigh_slice(root, {false, false}, 1000));
-  EXPECT_EQ(text("cpu/tiltyard-machines/cpu.shares"), "256");
-  EXPECT_EQ(text("memory/tiltyard-machines/memory.limit_in_bytes"), "1000");
+  EXPECT_EQ(text("cpu/tiltyard_machines/cpu.shares"), "512");
+  EXPECT_EQ(text("memory/tiltyard_machines/memory.limit_in_bytes"), "1000");
   for (const bool systemd : {false, true}) {
     const GroupDriver driver{systemd, true};
-    const std::string group = systemd ? "tiltyard.slice/" + slice_parent(driver) : slice_parent(driver).substr(1);
+    const std::string group = systemd ? slice_parent(driver) : slice_parent(driver).substr(1);
     EXPECT_FALSE(weigh_slice(root, driver, 2000));
     for (const char* each : {"/cpu.weight", "/io.weight", "/memory.max"}) file(group + each);
     EXPECT_TRUE(weigh_slice(root, driver, 2000));
-    EXPECT_EQ(text(group + "/cpu.weight"), "25");
-    EXPECT_EQ(text(group + "/io.weight"), "default 25");
+    EXPECT_EQ(text(group + "/cpu.weight"), "50");
+    EXPECT_EQ(text(group + "/io.weight"), "default 50");
     EXPECT_EQ(text(group + "/memory.max"), "2000");
   }
   fs::remove_all(root);

@@ -32,23 +32,25 @@ std::string write_line(const Line& line) {
   return line.file.string() + ": " + std::strerror(failure);
 }
 
-/// A quarter of what any other group has.
+/// Half of what any other group or process has beside it. Less would be felt at each start: a machine's first moments
+/// are in the group, and others wait for them.
 std::vector<Line> lines_of(const fs::path& root, const GroupDriver& driver, std::int64_t memory) {
-  const fs::path group = driver.systemd ? "tiltyard.slice/tiltyard-machines.slice" : "tiltyard-machines";
+  const fs::path group = driver.systemd ? "tiltyard_machines.slice" : "tiltyard_machines";
   const std::string bytes = std::to_string(memory);
   if (driver.unified) {
     const fs::path at = root / group;
-    return {{at / "cpu.weight", "25"}, {at / "io.weight", "default 25", true}, {at / "memory.max", bytes}};
+    return {{at / "cpu.weight", "50"}, {at / "io.weight", "default 50", true}, {at / "memory.max", bytes}};
   }
-  return {{root / "cpu" / group / "cpu.shares", "256"},
-          {root / "blkio" / group / "blkio.bfq.weight", "25", true},
+  return {{root / "cpu" / group / "cpu.shares", "512"},
+          {root / "blkio" / group / "blkio.bfq.weight", "50", true},
           {root / "memory" / group / "memory.limit_in_bytes", bytes}};
 }
 
 }  // namespace
 
+/// No dash in the name: to systemd that would be a slice within a slice, whose weight counts against nobody.
 std::string slice_parent(const GroupDriver& driver) {
-  return driver.systemd ? "tiltyard-machines.slice" : "/tiltyard-machines";
+  return driver.systemd ? "tiltyard_machines.slice" : "/tiltyard_machines";
 }
 
 std::int64_t memory_for_machines(std::int64_t of_host) {
@@ -57,7 +59,7 @@ std::int64_t memory_for_machines(std::int64_t of_host) {
 
 Result<> weigh_slice(const fs::path& root, const GroupDriver& driver, std::int64_t memory) {
   std::string missed;
-  // A group of systemd's is its own to make; deploy/tiltyard-machines.slice says the same.
+  // A group of systemd's is its own to make; deploy/tiltyard_machines.slice says the same.
   if (driver.unified && !driver.systemd) {
     const auto denied = write_line({root / "cgroup.subtree_control", "+cpu +io +memory +pids", true});
     if (!denied.empty()) missed = denied;

@@ -89,10 +89,10 @@ def test_R1_5_all_machines_are_in_one_group_that_counts_little(hosted, docker):
     player = hosted.user("grouped")
     instance = player.running("restarts")
     parent = docker.machine(instance["id"])["HostConfig"]["CgroupParent"]
-    assert parent in ("/tiltyard-machines", "tiltyard-machines.slice")
+    assert parent in ("/tiltyard_machines", "tiltyard_machines.slice")
     shares = pathlib.Path("/sys/fs/cgroup/cpu") / parent.lstrip("/") / "cpu.shares"
     if shares.exists():
-        assert int(shares.read_text()) == 256
+        assert int(shares.read_text()) == 512
         memory = pathlib.Path("/sys/fs/cgroup/memory") / parent.lstrip("/") / "memory.limit_in_bytes"
         total = int(pathlib.Path("/proc/meminfo").read_text().split()[1]) * 1024
         assert total // 2 < int(memory.read_text()) < total - (500 << 20)
@@ -131,12 +131,12 @@ def test_R1_5_the_firewall_is_there_before_the_engine_at_boot(tmp_path):
     assert {("[Unit]", "Before", name) for name in ("docker.service", "network-pre.target", "tiltyard.service")} <= set(firewall)
     assert {("[Unit]", "After", "nftables.service"), ("[Unit]", "ReloadPropagatedFrom", "nftables.service")} <= set(firewall)
     assert ("[Install]", "WantedBy", "docker.service") in firewall and ("[Service]", "Type", "oneshot") in firewall
-    assert ("[Unit]", "After", "tiltyard-firewall.service") in server and ("[Unit]", "Wants", "tiltyard-machines.slice") in server
+    assert ("[Unit]", "After", "tiltyard-firewall.service") in server and ("[Unit]", "Wants", "tiltyard_machines.slice") in server
     keys = {key for _, key, _ in server}
     assert {"CPUWeight", "IOWeight", "MemoryMin", "MemoryMax", "OOMScoreAdjust"} <= keys
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze")
-    units = ["tiltyard-firewall.service", "tiltyard.service", "tiltyard-machines.slice"]
+    units = ["tiltyard-firewall.service", "tiltyard.service", "tiltyard_machines.slice"]
     for name in units:
         (tmp_path / name).write_text((ROOT / "deploy" / name).read_text().replace("/usr/lib/tiltyard/tiltyard", "/bin/true"))
     ran = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / name) for name in units)], capture_output=True, text=True,
