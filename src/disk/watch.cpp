@@ -23,7 +23,7 @@ constexpr int kShareOfAll = 200;
 constexpr auto kAlarmBudget = 300ms;  ///< for one round, twice a second
 /// How far looks may be ahead of their allowance.
 constexpr auto kAhead = 2500us;
-constexpr auto kNextTry = 1s;  ///< for whom nothing was left of the allowance
+constexpr auto kNextTry = 3s;  ///< for whom nothing was left of the allowance
 /// Who has run for less since the last look has not written enough to be worth one: some 40 MB.
 constexpr std::uint64_t kHardlyRun = 20'000'000;      // ns
 constexpr std::uint64_t kHardlyRunInAlarm = 300'000;  // ns; room can be taken without being written to
