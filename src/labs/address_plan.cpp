@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cstdio>
 #include <optional>
@@ -182,12 +183,12 @@ Result<> AddressPlan::place_single(const templates::Template& tmpl, Plan& plan) 
   bool placed = false;
   each_usable(tmpl.egress, [&](SharedKey key) {
     auto& used = shared_[key];
-    if (used.size() >= shared_hosts_) return false;
+    if (static_cast<std::uint32_t>(std::popcount(used)) >= shared_hosts_) return false;
     // The addresses go round: the one that was just given back is the last to be used again, so that nobody's
     // lingering connection reaches the next owner.
     auto& last = last_host_.try_emplace(key, kFirstHost - 1).first->second;
-    do { last = last + 1 < kFirstHost + kHosts ? last + 1 : kFirstHost; } while (used.contains(last));
-    used.insert(last);
+    do { last = last + 1 < kFirstHost + kHosts ? last + 1 : kFirstHost; } while (used >> last & 1);
+    used |= 1u << last;
     const auto spec = shared_network(key);
     plan.networks.push_back(planned(spec));
     plan.machines.front().attachments.push_back({spec.name, dotted(shared_start(key) + last), {}});
@@ -202,8 +203,9 @@ std::optional<engine::NetworkSpec> AddressPlan::soon_wanted(bool egress) {
   std::size_t left = 0;
   each_usable(egress, [&](SharedKey key) {
     const auto used = shared_.find(key);
-    if (announced_.contains(key) || (used != shared_.end() && !used->second.empty())) {
-      left += shared_hosts_ - (used == shared_.end() ? 0 : std::min<std::size_t>(used->second.size(), shared_hosts_));
+    if (announced_.contains(key) || (used != shared_.end() && used->second != 0)) {
+      const auto taken = used == shared_.end() ? 0 : static_cast<std::uint32_t>(std::popcount(used->second));
+      left += shared_hosts_ - std::min(taken, shared_hosts_);
       return left >= kFewLeft;
     }
     announced_.insert(key);
@@ -304,7 +306,7 @@ void AddressPlan::restore(Plan& plan) {
     for (const auto& machine : plan.machines) {
       for (const auto& attachment : machine.attachments) {
         const auto address = parse_dotted(attachment.address);
-        if (address && attachment.network == network.spec.name) shared_[key].insert(*address - start);
+        if (address && attachment.network == network.spec.name) shared_[key] |= 1u << ((*address - start) & 31);
       }
     }
   }
@@ -336,7 +338,7 @@ void AddressPlan::release(const Plan& plan) {
         const auto address = parse_dotted(attachment.address);
         if (!address || attachment.network != network.spec.name) continue;
         const auto used = shared_.find({network.spec.egress, (start - base_) >> (kBits + 1)});
-        if (used != shared_.end()) used->second.erase(*address - start);
+        if (used != shared_.end()) used->second &= ~(1u << ((*address - start) & 31));
       }
     }
   }

@@ -74,7 +74,7 @@ class AddressPlan {
   std::string pool_;
   std::uint32_t base_, size_, shared_count_, stack_base_, stack_count_, shared_hosts_;
   std::string prefix_, tag_;
-  std::map<SharedKey, std::set<std::uint32_t>> shared_;  ///< host numbers in use
+  std::map<SharedKey, std::uint32_t> shared_;  ///< host numbers in use, a bit for each
   std::map<SharedKey, std::uint32_t> last_host_;
   std::set<SharedKey> announced_;                              ///< by soon_wanted
   std::set<std::string> of_before_;                            ///< names of shared networks of another size
