@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <set>
 
 #include "base/parallel.h"
@@ -95,8 +96,14 @@ asio::awaitable<void> Guard::close() { co_await gate_.close(); }
 
 asio::awaitable<void> Guard::go_round() {
   while (true) {
-    co_await sleep_for(kRound);
-    co_await one_round();
+    try {
+      co_await sleep_for(kRound);
+      co_await one_round();
+    } catch (const std::exception& failure) {
+      // One round that fails must not be the last.
+      if (gate_.closing()) throw;
+      log::error("disk", "a round failed", {{"error", failure.what()}});
+    }
   }
 }
 

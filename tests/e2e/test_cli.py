@@ -217,6 +217,7 @@ def test_R11_4_doctor_says_what_is_wrong(server, tmp_path):
     config = server.folder / "tiltyard.toml"
     well = Cli(tmp_path).json("doctor", "--config", str(config))["items"]
     assert {one["name"]: one["status"] for one in well}.items() >= {"config": "ok", "engine": "ok", "firewall": "ok", "server": "ok", "gateway": "ok", "store": "ok"}.items()
+    assert next(one for one in well if one["name"] == "disk use")["detail"], "which way limits of disk hold here"
     (tmp_path / "ill.toml").write_text(f'[engine]\nurl = "unix:///nowhere.sock"\n[server]\nlisten = "127.0.0.1:{server.port}"\n'
                                        '[templates]\npath = "nowhere"\n')
     ill = Cli(tmp_path, TILTYARD_URL="http://127.0.0.1:1")("doctor", "--config", "ill.toml", code=1).stdout
