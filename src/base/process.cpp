@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -50,15 +51,32 @@ bool set_files(const Program& program, int failure) {
   return ::syscall(SYS_close_range, kFailure + 1, ~0U, 0) == 0;
 }
 
+/// What could still be won: nothing, once this has run before the change of user.
+bool confine() {
+  if (!limit(RLIMIT_CORE, 0) || ::chdir("/") != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
+  // Refused without CAP_SETPCAP; then the bit above is what keeps a program of more rights from giving them.
+  for (unsigned long right = 0; ::prctl(PR_CAPBSET_DROP, right, 0, 0, 0) == 0;) ++right;
+  return ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0;
+}
+
+bool become_account(const Program::Account& account) {
+  const auto [user, group] = account;
+  return ::setgroups(0, nullptr) == 0 && ::setresgid(group, group, group) == 0 && ::setresuid(user, user, user) == 0;
+}
+
+/// The kernel takes them away with user 0 only: who has changed from another account has them still.
+bool drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+  return ::syscall(SYS_capset, &header, none.data()) == 0;
+}
+
 bool set_rights(const Prepared& from) {
   const auto& program = from.program;
   if (program.memory != 0 && !limit(RLIMIT_AS, program.memory)) return false;
-  if (program.confined &&
-      !(limit(RLIMIT_CORE, 0) && ::chdir("/") == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0))
-    return false;
-  if (program.account &&
-      !(::setgroups(0, nullptr) == 0 && ::setgid(program.account->group) == 0 && ::setuid(program.account->user) == 0))
-    return false;
+  if (program.confined && !confine()) return false;
+  if (program.account && !become_account(*program.account)) return false;
+  if (program.confined && !drop_capabilities()) return false;
   // After the change of user, which takes it away; and our parent may have gone meanwhile.
   return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == from.parent;
 }

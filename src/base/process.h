@@ -24,8 +24,8 @@ struct Program {
   int output = -1;
   int file = -1;                   ///< set: the program has it as its descriptor 3
   std::uint64_t memory = 0;        ///< bytes of address space that each of its processes may have; 0: no limit
-  std::optional<Account> account;  ///< whom it runs as, without any other group; needs root
-  bool confined = false;           ///< no way to more rights, no core files, in the root folder
+  std::optional<Account> account;  ///< whom it runs as, without any other group; needs CAP_SETUID and CAP_SETGID
+  bool confined = false;           ///< no capabilities and no way to any, no core files, in the root folder
 };
 
 struct Process {

@@ -74,11 +74,14 @@ TEST(R6_4, AConfinedProgramOfAnotherAccountHasNoRights) {
   Program program;
   program.confined = true;
   if (::geteuid() == 0) program.account = Program::Account{65534, 65534};
-  const auto ran = run("id -u; pwd; grep -E 'NoNewPrivs|CapEff|Groups' /proc/self/status", program);
+  const auto ran = run("id -u; pwd; grep -E 'NoNewPrivs|Cap...:|Groups' /proc/self/status", program);
   if (program.account) {
     EXPECT_TRUE(ran.output.starts_with("65534\n/\n")) << ran.output;
-    EXPECT_NE(ran.output.find("CapEff:\t0000000000000000"), std::string::npos);
+    EXPECT_NE(ran.output.find("CapBnd:\t0000000000000000"), std::string::npos) << ran.output;
+    EXPECT_NE(ran.output.find("Groups:\t \n"), std::string::npos) << ran.output;
   }
+  for (const auto* kind : {"Eff", "Prm", "Inh", "Amb"})
+    EXPECT_NE(ran.output.find("Cap" + std::string(kind) + ":\t0000000000000000"), std::string::npos) << ran.output;
   EXPECT_NE(ran.output.find("NoNewPrivs:\t1"), std::string::npos);
 }
 

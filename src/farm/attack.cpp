@@ -167,13 +167,17 @@ Place split(const std::string& url) {
   return {url.substr(0, slash), url.substr(slash)};
 }
 
-asio::awaitable<Result<std::string>> fetch(const AttackSource* source, std::string url) {
+using ReachRef = const Result<net::Reach>*;
+
+asio::awaitable<Result<std::string>> fetch(const AttackSource* source, ReachRef reach, std::string url) {
+  if (!*reach) co_return fail(reach->error());
   const Place place = split(url);
   auto target = http::Target::parse(place.host);
   if (!target) co_return fail(std::move(target.error()));
   http::ClientOptions options;
   options.body_limit = kMostBytes;
   options.connect_timeout = source->timeout;
+  options.reach = &**reach;
   http::Client client(std::move(*target), options);
   http::Request request;
   request.target = place.target;
@@ -189,15 +193,15 @@ asio::awaitable<Result<std::string>> fetch(const AttackSource* source, std::stri
 }
 
 /// HackerDom has one document for each service; they are put together as {service: document}.
-asio::awaitable<Result<std::string>> fetch_flag_ids(const AttackSource* source) {
+asio::awaitable<Result<std::string>> fetch_flag_ids(const AttackSource* source, ReachRef reach) {
   if (source->format != "hackerdom" || source->services.empty()) {
-    auto whole = fetch(source, source->url);
+    auto whole = fetch(source, reach, source->url);
     co_return co_await std::move(whole);
   }
   std::string all = "{";
   for (const auto& service : source->services) {
     const char joint = source->url.find('?') == std::string::npos ? '?' : '&';
-    auto work = fetch(source, fmt::format("{}{}service={}", source->url, joint, http::percent_encode(service)));
+    auto work = fetch(source, reach, fmt::format("{}{}service={}", source->url, joint, http::percent_encode(service)));
     auto one = co_await std::move(work);
     if (!one) co_return one;
     all += fmt::format("{}{}:{}", all.size() > 1 ? "," : "", json::serialize(json::string(service)), *one);
@@ -248,7 +252,7 @@ bool AttackCache::stale(const Part& part, TimePoint now) const {
 asio::awaitable<void> AttackCache::round(const Clock& clock) {
   const auto config = config_;
   const auto& source = config->attack;
-  auto ids = co_await fetch_flag_ids(&source);
+  auto ids = co_await fetch_flag_ids(&source, &reach_);
   if (config != config_) co_return;
   Result<json::object> services;
   if (ids) {
@@ -259,7 +263,7 @@ asio::awaitable<void> AttackCache::round(const Clock& clock) {
   for (auto& [url, part, what] :
        {std::tuple{&source.teams_url, &teams_, "teams"}, {&source.credentials_url, &credentials_, "credentials"}}) {
     if (url->empty()) continue;
-    auto work = fetch(&source, *url);
+    auto work = fetch(&source, &reach_, *url);
     auto text = co_await std::move(work);
     if (config != config_) co_return;
     if (text && !json_text(*text))

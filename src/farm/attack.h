@@ -7,11 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "farm/config.h"
 #include "jobs/model.h"
+#include "net/reach.h"
 
 namespace tiltyard::farm {
 
@@ -32,6 +34,9 @@ class AttackCache {
     std::string trouble;  ///< why the last attempt failed; empty: it did not
   };
 
+  /// `allowed`: where the jury may be although net::Reach refuses it.
+  explicit AttackCache(const std::vector<std::string>& allowed) : reach_(net::Reach::make(allowed)) {}
+
   /// Fetches what the configuration names; says when to come again.
   asio::awaitable<Result<jobs::Next>> fetch_all(const Clock& clock);
   void configure(std::shared_ptr<const Config> config);
@@ -46,6 +51,7 @@ class AttackCache {
  private:
   asio::awaitable<void> round(const Clock& clock);
 
+  const Result<net::Reach> reach_;
   std::shared_ptr<const Config> config_ = std::make_shared<const Config>();
   Part flag_ids_, teams_, credentials_;
   boost::json::object services_;

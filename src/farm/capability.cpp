@@ -57,6 +57,7 @@ std::vector<limits::Limiter> Capability::limiters() const {
 Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
   options_.data_folder = ground.data;
+  options_.allow_targets = ground.site.allow_targets;
   service_ = std::make_unique<Service>(
       options_, Parts{ground.home, ground.store, ground.bus, ground.clock, ground.files, ground.jobs});
   return {};
@@ -83,8 +84,9 @@ Result<> Capability::start_outside() {
   options.data_folder = ground_->data;
   options.program = ground_->asset("sender.pyz").value_or("");
   options.certificate = text_of(site.tls_certificate);
-  options.account = sender_account();
-  supervisor_ = std::make_unique<Supervisor>(*service_, ground_->home, std::move(options));
+  options.user = options_.senders_user;
+  options.allow_targets = options_.allow_targets;
+  supervisor_ = std::make_unique<Supervisor>(*service_, ground_->home, ground_->files, std::move(options));
   supervisor_->run();
   return {};
 }

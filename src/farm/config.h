@@ -43,7 +43,8 @@ struct AttackSource {
 /// Sender programs that the server itself starts: [senders].
 struct SenderPrograms {
   int count = 0;
-  std::vector<std::string> command;  ///< program and arguments; empty: the one for the jury's protocol
+  std::vector<std::string> command;  ///< program and arguments; empty: the one for the jury's protocol. What the file
+                                     ///< on the machine says: nobody changes it over the API
 };
 
 /// Everything that `farm.toml` says, checked as a whole. Immutable; replaced by another when the file changes.
@@ -71,6 +72,9 @@ Result<Config> parse_config(std::string_view text);
 std::string blank_secrets(std::string_view text);
 /// What came back from an editor: where a value is still blank, it is the one of `before`.
 std::string fill_blanks(std::string_view text, std::string_view before);
+/// That no secret of `before` goes to a place that it was not given with: where [jury] or [attack_data] leads somewhere
+/// else than before, none of its values may be blank. `farm-config-invalid` with the line of the blank one.
+Result<> check_targets(std::string_view text, std::string_view before);
 /// "10.60.{1..30}.1" → thirty texts; `{01..12}` keeps the zeros. At most 4,096. `farm-config-invalid`.
 Result<std::vector<std::string>> expand(std::string_view pattern);
 

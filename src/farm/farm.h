@@ -32,10 +32,12 @@ namespace tiltyard::farm {
 namespace asio = boost::asio;
 
 struct Options {
-  std::string config_file;  ///< farm.toml; empty: there is no farm, and every call is answered `farm-off`
-  std::string data_folder;  ///< where the farm's token is kept when the file names none
-  bool watch = true;        ///< take up the file when it changes
-  std::string grpc_listen;  ///< where its calls are answered over gRPC as well; empty: nowhere
+  std::string config_file;   ///< farm.toml; empty: there is no farm, and every call is answered `farm-off`
+  std::string data_folder;   ///< where the farm's token is kept when the file names none
+  bool watch = true;         ///< take up the file when it changes
+  std::string grpc_listen;   ///< where its calls are answered over gRPC as well; empty: nowhere
+  std::string senders_user;  ///< the account of senders that the server starts; empty: a number that nobody has
+  std::vector<std::string> allow_targets;  ///< of the jury, although net::Reach refuses them
 };
 
 /// Declares the keys of the configuration that fill the options in.
@@ -84,6 +86,8 @@ class Service {
   bool bars(std::string_view address) const;
   /// Whether the address may call once more over gRPC.
   bool may_call(std::string_view address) const;
+  /// Why the senders that the configuration asks for do not run; nullopt: they do. Shown with the configuration.
+  void senders_trouble(std::optional<Error> why);
   /// Whether a request carries it, in `X-Token` or in `Authorization` (bare, or after "Bearer").
   bool carries_token(const http::Request& request) const;
   /// Who a request to a route of the farm is by its `X-Token` or `Authorization`; null when it carries no token of the

@@ -24,8 +24,8 @@ Response config_answer(const Service::State& state) {
                    {"version", config.version},
                    {"config", json::parse(config.json, error)},
                    {"path", state.options.config_file}};
-  out["trouble"] =
-      state.config_trouble ? json::value(json::string(state.config_trouble->message)) : json::value(nullptr);
+  const auto& trouble = state.config_trouble ? state.config_trouble : state.senders_trouble;
+  out["trouble"] = trouble ? json::value(json::string(trouble->message)) : json::value(nullptr);
   return Response::json(200, json::serialize(out));
 }
 

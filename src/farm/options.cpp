@@ -6,6 +6,18 @@ namespace tiltyard::farm {
 
 namespace form = config::form;
 
+namespace {
+
+/// As useradd(8) takes them; nothing that looks like a path or a number.
+constexpr config::Form kUser{.takes = "the name of an account", .fits = [](std::string_view text) {
+                               constexpr std::string_view kFirst = "abcdefghijklmnopqrstuvwxyz_";
+                               constexpr std::string_view kRest = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+                               return text.empty() || (text.size() <= 32 && kFirst.contains(text.front()) &&
+                                                       text.find_first_not_of(kRest) == std::string_view::npos);
+                             }};
+
+}  // namespace
+
 void declare_keys(config::Keys& keys, Options& options) {
   keys.section("farm", "Attack/defence: stolen flags on their way to the jury.")
       .text(
@@ -15,7 +27,11 @@ void declare_keys(config::Keys& keys, Options& options) {
       .text("grpc_listen", options.grpc_listen, form::kAddressOrNone,
             "Where the farm also answers gRPC (api/proto/farm.proto), with the server's own TLS. Port 0 takes a free "
             "one. "
-            "Empty: it does not.");
+            "Empty: it does not.")
+      .text("senders_user", options.senders_user, kUser,
+            "The account that senders run as when the server starts them. Empty: a number from 61184 to 65519 that "
+            "nobody "
+            "on this machine has.");
 }
 
 }  // namespace tiltyard::farm

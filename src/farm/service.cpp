@@ -302,6 +302,8 @@ asio::awaitable<Result<>> Service::start() {
 
 void Service::on_config(std::function<void()> hook) { state_->on_config = std::move(hook); }
 
+void Service::senders_trouble(std::optional<Error> why) { state_->senders_trouble = std::move(why); }
+
 void Service::stop_waiting() {
   state_->stopping = true;
   state_->work.pulse();

@@ -119,15 +119,36 @@ void look_at_config(Service::State& state) {
   state.config_trouble = std::move(loaded.error());
 }
 
+namespace {
+
+/// Staff change the game over the API; which program runs on this machine only those who may write its files.
+Result<> check_program(const Config& wanted, const Config& before, const std::string& file) {
+  if (wanted.senders.command == before.senders.command) return {};
+  return fail(
+      Code::kInvalid, reason::kConfigInvalid,
+      fmt::format("'senders.command' is a program that runs on the server's machine, and is changed in {} on that "
+                  "machine alone. {} Nothing was changed.",
+                  file,
+                  before.senders.command.empty() ? "Leave it out here."
+                                                 : "Leave it here as it was; the rest can be changed with it."));
+}
+
+}  // namespace
+
 Result<> replace_config(Service::State& state, std::string text, std::optional<std::uint64_t> version) {
+  // What was written on the machine a moment ago counts already: it must not be overwritten unseen.
+  look_at_config(state);
   if (version && *version != state.config->version) {
     return fail(Code::kConflict, "farm-config-changed",
                 "Somebody else has changed the configuration meanwhile. Load it again, and make your change in that.");
   }
+  auto asked = check_targets(text, state.config->text);
+  if (!asked) return asked;
   auto config = parse_config(fill_blanks(text, state.config->text));
   if (!config) return fail(std::move(config.error()));
   if (short_token(*config) && !config->token.equals(state.config->token.reveal()))
     return fail(Code::kInvalid, reason::kConfigInvalid, "token must be at least 16 characters long.");
+  if (auto same = check_program(*config, *state.config, state.options.config_file); !same) return same;
   struct stat info{};
   const bool there = ::stat(state.options.config_file.c_str(), &info) == 0;
   if (auto written = write_file(state.options.config_file, config->text, there ? info.st_mode & 0777 : 0600); !written)

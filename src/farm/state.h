@@ -26,7 +26,8 @@ struct Service::State {
         parts(std::move(p)),
         time(parts.clock),
         journal(parts.home, parts.store),
-        work(parts.home) {}
+        work(parts.home),
+        attack(options.allow_targets) {}
 
   /// A program that takes flags and reports verdicts.
   struct Sender {
@@ -38,8 +39,9 @@ struct Service::State {
   Parts parts;
   std::shared_ptr<const Config> config = std::make_shared<const Config>();
   bool on = false;
-  std::optional<Error> config_trouble;  ///< why the file as it is now was not taken up
-  std::string config_stamp;             ///< of the file that was read last
+  std::optional<Error> config_trouble;   ///< why the file as it is now was not taken up
+  std::optional<Error> senders_trouble;  ///< why no sender can be started
+  std::string config_stamp;              ///< of the file that was read last
   Visitors visitors;
   Secret made_token;  ///< in the data folder, for when the configuration names none
   std::unordered_map<std::string, std::string> team_names;  ///< by address

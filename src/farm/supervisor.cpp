@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <boost/asio/as_tuple.hpp>
@@ -15,10 +14,15 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <utility>
 
 #include "base/backoff.h"
+#include "farm/account.h"
 #include "farm/config.h"
 #include "farm/state.h"
+#include "net/client.h"
 #include "observe/log.h"
 
 namespace tiltyard::farm {
@@ -31,6 +35,7 @@ constexpr std::chrono::seconds kGrace{5};  ///< to finish, after SIGTERM
 constexpr std::chrono::milliseconds kFirstPause{500}, kLongestPause{30'000};
 constexpr std::chrono::seconds kLived{60};  ///< one that lived so long was not broken: it starts again soon
 constexpr std::size_t kLongestLine = 1000;
+constexpr std::chrono::seconds kFenceAgain{10};  ///< a table that somebody flushed is back after so long
 
 asio::awaitable<void> pause_for(steady_clock::duration time) {
   asio::steady_timer timer(co_await asio::this_coro::executor, time);
@@ -64,14 +69,13 @@ struct Supervisor::Slot {
   asio::steady_timer changed;  ///< cancelled when it is retired while it pauses
 };
 
-std::optional<Program::Account> sender_account() {
-  if (::geteuid() != 0) return std::nullopt;
-  const auto* nobody = ::getpwnam("nobody");
-  return nobody == nullptr ? Program::Account{65534, 65534} : Program::Account{nobody->pw_uid, nobody->pw_gid};
-}
-
-Supervisor::Supervisor(Service& farm, asio::any_io_executor home, SupervisorOptions options)
-    : farm_(farm), home_(std::move(home)), options_(std::move(options)), file_(in_memory(options_.program)) {}
+Supervisor::Supervisor(Service& farm, asio::any_io_executor home, WorkerPool& files, SupervisorOptions options)
+    : farm_(farm),
+      home_(std::move(home)),
+      workers_(files),
+      options_(std::move(options)),
+      fence_pause_(home_),
+      file_(in_memory(options_.program)) {}
 
 Supervisor::~Supervisor() {
   if (file_ >= 0) ::close(file_);
@@ -97,6 +101,7 @@ void Supervisor::signal(int number) const {
 
 void Supervisor::follow() {
   const auto config = farm_.config();
+  fence_pause_.cancel();  // the jury may be another
   if (!same(config->senders, wanted_)) adjust(config->senders);
 }
 
@@ -124,11 +129,57 @@ void Supervisor::adjust(const SenderPrograms& wanted) {
   log::info("farm", "senders are kept running", {{"count", std::to_string(slots_.size())}});
 }
 
+FenceRules Supervisor::fence_rules() const {
+  FenceRules rules;
+  rules.user = account_->user;
+  const auto farm = http::Target::parse(options_.farm_url);
+  if (farm) {
+    rules.farm_address = farm->host;
+    rules.farm_port = farm->port;
+  }
+  rules.allowed = options_.allow_targets;
+  rules.jury = jury_addresses(farm_.config()->jury.settings);
+  return rules;
+}
+
+/// What has to be there before any sender runs; each time, for the game may have another jury now.
+asio::awaitable<Result<>> Supervisor::prepare() {
+  if (!account_) {
+    auto find = [user = options_.user, seed = options_.data_folder] { return sender_account(user, seed); };
+    auto found = co_await offload(workers_, std::move(find));
+    if (!found) co_return fail(std::move(found.error()));
+    account_ = *found;
+  }
+  auto raise = [rules = fence_rules()]() mutable {
+    std::ifstream file("/etc/resolv.conf");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    rules.nameservers = nameservers_of(text);
+    return raise_fence(rules);
+  };
+  auto raised = co_await offload(workers_, std::move(raise));
+  if (raised && !std::exchange(fenced_, true)) gate_.spawn(home_, "keep the senders' fence", hold_fence());
+  co_return raised;
+}
+
+asio::awaitable<void> Supervisor::hold_fence() {
+  while (!gate_.closing()) {
+    fence_pause_.expires_after(kFenceAgain);
+    [[maybe_unused]] auto [error] = co_await fence_pause_.async_wait(kTuple);
+    if (gate_.closing() || running() == 0) continue;
+    auto again = co_await prepare();
+    if (again) continue;
+    // Better no flags than senders that reach everything.
+    log::error("farm", "the senders' fence is down, and they are ended", {{"cause", again.error().cause}});
+    signal(SIGKILL);
+  }
+}
+
 asio::awaitable<void> Supervisor::keep(std::shared_ptr<Slot> slot) {
   Growing<std::chrono::milliseconds> pause(kFirstPause, kLongestPause);
   while (!slot->retired && !gate_.closing()) {
     const auto began = steady_clock::now();
     auto lived = co_await live(*slot);
+    farm_.senders_trouble(lived ? std::nullopt : std::optional(lived.error()));
     if (!lived)
       log::warn("farm", "a sender cannot be started", {{"sender", slot->name()}, {"message", lived.error().message}});
     if (slot->retired || gate_.closing()) break;
@@ -159,7 +210,7 @@ Result<int> Supervisor::start(Slot& slot) {
   if (!options_.certificate.empty()) program.environment.push_back("TILTYARD_FARM_CERTIFICATE=" + options_.certificate);
   program.output = pipe[1];
   program.file = file_;
-  program.account = options_.account;
+  program.account = account_;
   program.confined = true;
   auto process = start_process(program);
   ::close(pipe[1]);
@@ -198,6 +249,8 @@ asio::awaitable<void> read_output(asio::posix::stream_descriptor output, std::st
 }  // namespace
 
 asio::awaitable<Result<>> Supervisor::live(Slot& slot) {
+  auto ready = co_await prepare();
+  if (!ready || slot.retired || gate_.closing()) co_return ready;
   auto output = start(slot);
   if (!output) co_return fail(std::move(output.error()));
   gate_.spawn(home_, "read a sender's output",
@@ -225,6 +278,12 @@ asio::awaitable<void> Supervisor::close() {
   signal(SIGKILL);
   while (running() > 0) co_await pause_for(std::chrono::milliseconds{5});
   co_await gate_.close();
+  if (!fenced_) co_return;
+  auto drop = [user = account_->user] {
+    drop_fence(user);
+    return true;
+  };
+  [[maybe_unused]] const bool dropped = co_await offload(workers_, std::move(drop));
 }
 
 }  // namespace tiltyard::farm

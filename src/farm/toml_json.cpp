@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -149,6 +150,61 @@ Result<> check_secrets(std::string_view text, const toml::table& table) {
         {}}.with("line", std::to_string(node.source().begin.line));
   });
   if (wrong) return fail(std::move(*wrong));
+  return {};
+}
+
+namespace {
+
+/// scheme://host:port of a URL; another path at the same place is the same target.
+std::string place_of(std::string_view url) {
+  const auto host = url.find("://");
+  return std::string(url.substr(0, url.find_first_of("/?#", host == std::string_view::npos ? 0 : host + 3)));
+}
+
+/// What decides where a section's secrets go, as text. Of [jury] that is everything but its pace: what the keys of a
+/// protocol of one's own mean is known to its senders alone.
+std::map<std::string, std::string> targets_of(const toml::table& section, bool jury) {
+  static constexpr std::array<std::string_view, 4> kPace = {"batch", "calls_per_second", "flags_per_second", "timeout"};
+  std::map<std::string, std::string> out;
+  for (const auto& [key, value] : section) {
+    const std::string_view name = key.str();
+    if (is_secret(name) || (jury && std::ranges::find(kPace, name) != kPace.end())) continue;
+    if (jury) out.emplace(name, json::serialize(value_of(value, Secrets::kBlank, false)));
+    else if (name.ends_with("url")) out.emplace(name, place_of(value.value_or(std::string_view())));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<> check_targets(std::string_view text, std::string_view before) {
+  toml::table wanted, old;
+  try {
+    wanted = toml::parse(text);
+    old = toml::parse(before);
+  } catch (const toml::parse_error&) {
+    return {};  // whoever reads it next says what is wrong
+  }
+  for (const std::string section : {"jury", "attack_data"}) {
+    const auto* now = wanted[section].as_table();
+    if (now == nullptr) continue;
+    std::optional<std::pair<std::string, std::uint32_t>> blank;
+    each_secret(*now, section, false, [&](const std::string& path, const toml::node& node) {
+      if (!blank && node.value_or(std::string()) == kBlank) blank = {path, node.source().begin.line};
+    });
+    const auto* was = old[section].as_table();
+    if (!blank || (was != nullptr && targets_of(*now, section == "jury") == targets_of(*was, section == "jury")))
+      continue;
+    std::ranges::replace(blank->first, '/', '.');
+    return fail(Error{
+        Code::kInvalid,
+        reason::kConfigInvalid,
+        fmt::format("[{}] leads somewhere else than before, so '{}' must be given once more: a secret does "
+                    "not go to a place that was not given with it.",
+                    section, blank->first),
+        {},
+        {}}.with("line", std::to_string(blank->second)));
+  }
   return {};
 }
 

@@ -31,6 +31,9 @@ void declare_keys(config::Keys& keys, Site& site) {
              "How much of it one user may take, from wherever.")
       .texts("trusted_proxies", site.trusted_proxies, form::kNetworks,
              "Addresses or networks of proxies whose X-Forwarded-For is believed.")
+      .texts("allow_targets", site.allow_targets, form::kNetworks,
+             "Addresses or networks that the farm, its senders and what a sign-in provider names may be called at, "
+             "although they are this host's own, link-local or of machines, and would be refused.")
       .text("tls_certificate", site.tls_certificate, form::kPath,
             "PEM file with the certificate chain; turns TLS on, together with tls_key.")
       .text("tls_key", site.tls_key, form::kPath, "PEM file with the certificate's private key.");

@@ -81,6 +81,7 @@ Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
   options_.data_folder = ground.data;
   options_.trusted_proxies = ground.site.trusted_proxies;
+  options_.allow_targets = ground.site.allow_targets;
   options_.version = ground.version;
   options_.public_url = ground.site.public_url;
   options_.note = [events = &ground.events](bus::Event event) { events->note(std::move(event)); };

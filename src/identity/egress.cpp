@@ -29,6 +29,7 @@ asio::awaitable<Result<Answer>> call(Ask ask) {
   http::ClientOptions options;
   options.max_idle = 0;
   options.body_limit = kMostBytes;
+  options.reach = ask.reach;
   http::Client client(std::move(*target), options);
   http::Request request;
   request.method = ask.method;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/parallel.h"
 #include "net/http.h"
+#include "net/reach.h"
 
 /// Asking other people's servers: every call has a deadline and a bound on what is read, TLS is verified, redirects are
 /// not followed.
@@ -24,6 +25,7 @@ struct Ask {
   std::string body;
   std::string ca_file;  ///< empty: the system's authorities
   std::chrono::milliseconds deadline{5'000};
+  const net::Reach* reach = nullptr;  ///< set: what may be asked at all (`target-refused`)
 };
 
 struct Answer {

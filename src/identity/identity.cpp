@@ -89,8 +89,10 @@ Service::Service(Options options, store::Store& store, const Clock& clock, Worke
         std::make_shared<Ctfd>(state.options.ctfd_url, state.options.ctfd_token, state.options.ctfd_admins, clock);
     state.strategies.push_back(ctfd_strategy(*state.ctfd, state.outside_attempts));
   }
-  for (const auto& [name, provider] : state.options.oidc)
-    state.providers.emplace(name, std::make_shared<oidc::Provider>(name, provider, clock));
+  for (const auto& [name, provider] : state.options.oidc) {
+    auto reach = net::Reach::make(state.options.allow_targets).value();  // the configuration has been checked
+    state.providers.emplace(name, std::make_shared<oidc::Provider>(name, provider, clock, std::move(reach)));
+  }
   if (!state.providers.empty()) state.strategies.push_back(oidc_strategy(state.providers));
   state.service = std::make_shared<const Principal>(make_principal(service_user(), "admin-token", ""));
 }

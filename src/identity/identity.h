@@ -114,6 +114,7 @@ struct Options {
   std::string data_folder;             ///< where admin.token lives
   Secret admin_token;  ///< from the configuration; empty: read from or made in data_folder/admin.token (mode 0600)
   std::vector<std::string> trusted_proxies;  ///< CIDRs whose X-Forwarded-For is believed
+  std::vector<std::string> allow_targets;    ///< CIDRs that providers may name although net::Reach refuses them
   std::vector<std::string> hall;  ///< CIDRs that may use the address strategy; empty: private and loopback ranges
   int password_min = 10;
   // Argon2id cost (libsodium: memory in bytes, passes)

@@ -51,8 +51,9 @@ struct Tokens {
 /// One provider: what it says of itself (believed for an hour) and its keys. Lives on the home loop.
 class Provider {
  public:
-  Provider(std::string name, OidcProvider options, const Clock& clock)
-      : name_(std::move(name)), options_(std::move(options)), clock_(clock) {}
+  /// `reach`: where it may be when it names other hosts than its issuer's, which our configuration does.
+  Provider(std::string name, OidcProvider options, const Clock& clock, net::Reach reach)
+      : name_(std::move(name)), options_(std::move(options)), clock_(clock), reach_(std::move(reach)) {}
 
   const std::string& name() const { return name_; }
   const OidcProvider& options() const { return options_; }
@@ -76,6 +77,7 @@ class Provider {
   std::string name_;
   OidcProvider options_;
   const Clock& clock_;
+  const net::Reach reach_;
   egress::Breaker breaker_;
   egress::SingleFlight flights_;
   Metadata metadata_;

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "identity/oidc.h"
+#include "net/client.h"
 #include "observe/log.h"
 
 namespace tiltyard::identity::oidc {
@@ -38,11 +39,17 @@ bool as_safe(const std::string& url, const std::string& issuer) {
   return url.starts_with("https://") || (issuer.starts_with("http://") && url.starts_with("http://"));
 }
 
+bool same_place(const std::string& url, const std::string& issuer) {
+  const auto a = http::Target::parse(url), b = http::Target::parse(issuer);
+  return a && b && a->host == b->host && a->port == b->port && a->tls == b->tls;
+}
+
 }  // namespace
 
 asio::awaitable<Result<egress::Answer>> Provider::ask(egress::Ask ask) {
   if (!breaker_.closed(clock_.now())) co_return fail(unavailable(name_, "not asked: it has failed several times"));
   ask.ca_file = options_.tls_ca;
+  if (!same_place(ask.url, options_.issuer)) ask.reach = &reach_;
   const auto url = ask.url;
   auto answer = co_await egress::call(std::move(ask));
   const bool good = answer && answer->status < 500 && (answer->json || answer->status >= 400);

@@ -207,7 +207,8 @@ asio::awaitable<Result<Link>> Client::State::connect(std::shared_ptr<State> self
     if (!context) co_return fail(std::move(context.error()));
     self->tls = std::move(*context);
   }
-  auto socket = co_await dial({self->target.unix_path, self->target.host, self->target.port}, until);
+  auto socket =
+      co_await dial({self->target.unix_path, self->target.host, self->target.port, self->options.reach}, until);
   if (!socket) co_return fail(std::move(socket.error()));
   Link link;
   link.transport = std::make_shared<Transport>(std::move(*socket));

@@ -11,6 +11,10 @@
 
 #include "net/http.h"
 
+namespace tiltyard::net {
+class Reach;
+}
+
 namespace tiltyard::http {
 
 /// Why a call failed, as far as its callers decide by it.
@@ -40,6 +44,8 @@ struct ClientOptions {
   std::chrono::milliseconds idle_for{30'000};  ///< an idle connection older than this is not reused
   std::chrono::milliseconds connect_timeout{3'000};
   std::size_t body_limit = 64 * 1024 * 1024;  ///< bytes that `send` reads at most; over it `too-large`
+  const net::Reach* reach =
+      nullptr;  ///< set: the client connects to what it allows only (`target-refused`); outlives it
 };
 
 /// The body of a streaming answer, already freed from chunking.

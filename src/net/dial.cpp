@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/client.h"
+#include "net/reach.h"
 
 namespace tiltyard::http {
 namespace {
@@ -33,16 +34,25 @@ struct Attempt {
   }
 };
 
-asio::awaitable<error_code> look_up(std::shared_ptr<Attempt> attempt, const Place& place,
-                                    std::vector<Transport::Socket::endpoint_type>& endpoints) {
+using Endpoints = std::vector<Transport::Socket::endpoint_type>;
+
+/// Adds an address that may be called; the first that may not is remembered.
+void add(const Place& place, const tcp::endpoint& endpoint, Endpoints& endpoints, Result<>& refused) {
+  const auto allowed = place.reach == nullptr ? Result<>() : place.reach->check(endpoint.address());
+  if (allowed) endpoints.emplace_back(endpoint);
+  else if (refused) refused = allowed;
+}
+
+asio::awaitable<error_code> look_up(std::shared_ptr<Attempt> attempt, const Place& place, Endpoints& endpoints,
+                                    Result<>& refused) {
   error_code failure;
   const auto literal = asio::ip::make_address(place.host, failure);
   if (!failure) {
-    endpoints.emplace_back(tcp::endpoint(literal, place.port));
+    add(place, {literal, place.port}, endpoints, refused);
     co_return failure;
   }
   auto [error, found] = co_await attempt->resolver.async_resolve(place.host, std::to_string(place.port), kDialled);
-  for (const auto& entry : found) endpoints.emplace_back(entry.endpoint());
+  for (const auto& entry : found) add(place, entry.endpoint(), endpoints, refused);
   co_return error;
 }
 
@@ -55,10 +65,12 @@ asio::awaitable<Result<Transport::Socket>> dial(Place place, std::chrono::steady
   timer.async_wait([attempt](const error_code& error) {
     if (!error) attempt->give_up();
   });
-  std::vector<Transport::Socket::endpoint_type> endpoints;
+  Endpoints endpoints;
   error_code failure;
+  Result<> refused;
   if (!place.unix_path.empty()) endpoints.emplace_back(asio::local::stream_protocol::endpoint(place.unix_path));
-  else failure = co_await look_up(attempt, place, endpoints);
+  else failure = co_await look_up(attempt, place, endpoints, refused);
+  if (endpoints.empty() && !refused) co_return fail(std::move(refused.error()));
   for (const auto& endpoint : endpoints) {
     if (attempt->late) break;
     error_code ignored;

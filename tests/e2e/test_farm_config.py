@@ -19,13 +19,13 @@ def test_R6_2_it_is_read_changed_and_kept(make_server, contract):
     shown = admin.get("/farm/config").expect(200).json
     assert TOKEN not in json.dumps(shown) and "the-jury-s-own-token" not in json.dumps(shown)
     assert shown["text"].count('"***"') == 2 and shown["config"]["jury"]["token"] == "***" and shown["config"]["jury"]["port"] == 31337
-    changed = admin.put("/farm/config", {"text": shown["text"].replace("31337", "4444"), "version": shown["version"]}).expect(200).json
-    assert changed["version"] > shown["version"] and changed["config"]["jury"]["port"] == 4444
+    changed = admin.put("/farm/config", {"text": shown["text"].replace("10m", "11m"), "version": shown["version"]}).expect(200).json
+    assert changed["version"] > shown["version"] and changed["config"]["flag_lifetime"] == "11m"
     # Blanked tokens came back as they were.
-    assert server.game.read_text() == GAME.replace("31337", "4444")
+    assert server.game.read_text() == GAME.replace("10m", "11m")
     admin.put("/farm/config", {"text": shown["text"], "version": shown["version"]}).expect(409, "farm-config-changed")
     server.restart()
-    assert server.admin().get("/farm/config").json["config"]["jury"]["port"] == 4444
+    assert server.admin().get("/farm/config").json["config"]["flag_lifetime"] == "11m"
 
 
 @pytest.mark.parametrize("before, after, line, words", [

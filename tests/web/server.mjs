@@ -32,6 +32,7 @@ export async function ownServer(settings, files = {}, binary = BINARY) {
   writeFileSync(join(folder, 'tiltyard.toml'), `
 [server]
 listen = "127.0.0.1:${page}"
+allow_targets = ["127.0.0.1"] # juries and providers of the tests are here
 [gateway]
 listen = "127.0.0.1:${gateway}"
 ports = "${first}-${first + 99}"

@@ -32,8 +32,8 @@ def flag(number, prefix="F"):
 
 
 def farm(make_server, game=GAME, start=True, **more):
-    """A server with a farm; no engine, for it needs none."""
-    server = make_server(config={"engine": {"kind": "fake"}, "farm": {"config": "farm.toml"}, **more})
+    """A server with a farm; no engine, for it needs none. Juries of the tests are on this machine."""
+    server = make_server(config={"engine": {"kind": "fake"}, "farm": {"config": "farm.toml"}, "server": {"allow_targets": ["127.0.0.1"]}, **more})
     server.game = server.folder / "farm.toml"
     server.game.write_text(game)
     return server.start() if start else server

@@ -20,6 +20,7 @@ class Farm:
         for name, keys in (sections or {}).items():
             self.sections.setdefault(name, {}).update(keys)
         server.config["engine"]["kind"] = "fake"  # it needs none
+        server.config["server"].setdefault("allow_targets", ["127.0.0.1"])  # where juries of the tests are
         server.config["farm"] = {"config": "farm.toml", **server.config.get("farm", {})}
         self.write()
 
