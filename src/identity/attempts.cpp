@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace tiltyard::identity {
 
 Result<> Attempts::begin(const std::string& key, TimePoint now) {
@@ -33,9 +35,20 @@ void Attempts::withdraw(const std::string& key) {
   if (const auto found = by_key_.find(key); found != by_key_.end() && found->second->count > 0) --found->second->count;
 }
 
+int Attempts::count(const std::string& key, TimePoint now) const {
+  const auto found = by_key_.find(key);
+  return found == by_key_.end() || now - found->second->since >= window_ ? 0 : found->second->count;
+}
+
 void Attempts::drop(Windows::iterator window) {
   by_key_.erase(window->key);
   windows_.erase(window);
+}
+
+std::chrono::milliseconds delay_after(int failures) {
+  constexpr int kFree = 20, kStep = 20, kMostSteps = 4;
+  if (failures < kFree) return {};
+  return std::chrono::milliseconds{250} * (1 << std::min((failures - kFree) / kStep, kMostSteps));
 }
 
 }  // namespace tiltyard::identity

@@ -21,6 +21,8 @@ class Attempts {
   Result<> begin(const std::string& key, TimePoint now);
   /// The attempt was right: the key's failures are forgotten.
   void succeeded(const std::string& key);
+  /// How many are counted in the key's window.
+  int count(const std::string& key, TimePoint now) const;
   /// The attempt was never checked (the server was too busy): it does not count.
   void withdraw(const std::string& key);
 
@@ -42,5 +44,9 @@ class Attempts {
   Windows windows_;  ///< oldest first
   std::unordered_map<std::string, Windows::iterator> by_key_;
 };
+
+/// How long the next guess at a name waits after so many wrong ones from everywhere: nothing at first, four seconds at
+/// most. A wall would keep out whom the name belongs to; a wait only makes guessing slow.
+std::chrono::milliseconds delay_after(int failures);
 
 }  // namespace tiltyard::identity

@@ -274,6 +274,8 @@ void note_failure(const Service::State& state, const http::Request& request, con
 
 std::string_view cookie_name(bool secure) { return secure ? kSecureCookie : kPlainCookie; }
 
+std::string_view device_cookie_name(bool secure) { return secure ? "__Host-tiltyard-device" : "tiltyard-device"; }
+
 Result<> check_same_origin(const http::Request& request) {
   const auto foreign = [] {
     return fail(Code::kForbidden, "csrf", "The request was made by a page of another origin.");

@@ -42,9 +42,11 @@ std::vector<Limiter> Capability::limiters() const {
   constexpr hours kHour{1};
   return {
       Limiter{"sign-in-page", "Asking which ways of signing in there are", Key::kAddress, {300, 600, 0}, kMinute},
-      Limiter{
-          "sign-in-address", "Sign-ins from one address, right or wrong", Key::kAddress, {300, 120, 20'000}, kMinute},
-      Limiter{"sign-in-name", "Sign-ins with one name, from wherever", Key::kName, {30, 60, 500}, kHour},
+      Limiter{"sign-in-address",
+              "Sign-ins from one address, or with a browser that is known, right or wrong",
+              Key::kAddress,
+              {300, 120, 20'000},
+              kMinute},
       Limiter{
           "sign-in-redirect", "Sign-ins by way of another site: there and back", Key::kAddress, {300, 240, 0}, kMinute},
       Limiter{"sign-out", "Signing out", Key::kUser, {20, 30, 0}, kMinute},

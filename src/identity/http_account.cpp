@@ -99,7 +99,7 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
   if (!wanted->code_hash.empty()) state->outside_attempts.succeeded(attempt);
   auto me = co_await me_json(state, done->principal);
   auto response = json_answer(201, me);
-  response.headers.add("Set-Cookie", std::move(done->cookie));
+  for (auto& cookie : done->cookies) response.headers.add("Set-Cookie", std::move(cookie));
   response.headers.set("Cache-Control", "no-store");
   co_return response;
 }

@@ -131,7 +131,9 @@ asio::awaitable<Answered> callback(StatePtr state, http::Request request) {
                   : again   ? go_to("/account?trouble=" + http::percent_encode(signed_in.error().reason))
                             : back_to_sign_in(signed_in.error().reason);
   response.headers.add("Set-Cookie", flow_cookie(secure, "", std::chrono::seconds{0}));
-  if (signed_in) response.headers.add("Set-Cookie", std::move(signed_in->cookie));
+  if (signed_in) {
+    for (auto& cookie : signed_in->cookies) response.headers.add("Set-Cookie", std::move(cookie));
+  }
   co_return response;
 }
 

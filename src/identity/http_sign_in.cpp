@@ -60,7 +60,7 @@ asio::awaitable<Answered> sign_in(StatePtr state, http::Request request) {
   if (!done) co_return fail(std::move(done.error()));
   auto me = co_await me_json(state, done->principal);
   auto response = json_answer(201, me);
-  response.headers.add("Set-Cookie", std::move(done->cookie));
+  for (auto& cookie : done->cookies) response.headers.add("Set-Cookie", std::move(cookie));
   response.headers.set("Cache-Control", "no-store");
   co_return response;
 }
@@ -94,7 +94,7 @@ std::unexpected<Error> credentials_wrong(std::string cause) {
 
 void add_session_routes(StatePtr state, house::Routes& routes) {
   add_route(state, routes, "GET", "/api/v1/auth", {Access::kOpen}, {"sign-in-page"}, auth);
-  add_route(state, routes, "POST", "/api/v1/session", {Access::kOpen}, {"sign-in-address", "sign-in-name"}, sign_in);
+  add_route(state, routes, "POST", "/api/v1/session", {Access::kOpen}, {"sign-in-address"}, sign_in);
   add_route(state, routes, "DELETE", "/api/v1/session", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"sign-out"},
             sign_out);
 }

@@ -80,7 +80,7 @@ Service::Service(Options options, store::Store& store, const Clock& clock, Worke
   if (sodium_init() < 0) throw std::runtime_error("libsodium does not start");
   state_ = std::make_shared<State>(std::move(options), store, clock, hashing);
   auto& state = *state_;
-  state.strategies.push_back(local_strategy(store, state.hasher, state.attempts));
+  state.strategies.push_back(local_strategy(store, state.hasher, state.attempts, state.name_failures, state.devices));
   state.strategies.push_back(token_strategy(store, state.admin_token));
   state.strategies.push_back(address_strategy(state.hall));
   state.strategies.push_back(link_strategy());
@@ -120,6 +120,7 @@ asio::awaitable<Result<>> Service::prepare() {
     if (!token) co_return fail(std::move(token.error()));
     state.admin_token = std::move(*token);
   }
+  state.devices.set_key(state.admin_token);
   auto look = [](soci::session& session) -> Result<bool> { return sql::name_keys_are_old(session); };
   auto old = co_await state.store.read(std::move(look));
   if (!old) co_return fail(std::move(old.error()));
@@ -157,6 +158,13 @@ asio::awaitable<Result<>> Service::authorise(http::Request& request, house::Righ
 void Service::note_address(http::Request& request) const { identity::note_address(*state_, request); }
 
 bool Service::is_proxy(const boost::asio::ip::address& peer) const { return state_->trusted_proxies.contains(peer); }
+
+std::optional<std::string> Service::known_browser(const http::Request& request) const {
+  const bool secure = came_over_tls(request, state_->trusted_proxies);
+  auto device = state_->devices.read(request.cookie(device_cookie_name(secure)));
+  if (!device) return std::nullopt;
+  return std::move(device->name);
+}
 
 std::optional<boost::asio::ip::address> Service::client_address(const http::Request& request) const {
   return identity::client_address(request, state_->trusted_proxies);

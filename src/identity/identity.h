@@ -162,6 +162,9 @@ class Service {
   std::optional<boost::asio::ip::address> client_address(const http::Request& request) const;
   /// Whether it is a proxy's that names others in what it sends; for any thread.
   bool is_proxy(const boost::asio::ip::address& peer) const;
+  /// Whose browser sends the request, if somebody has signed in with it before: something that stands for the name.
+  /// Thread-safe, once the service is prepared.
+  std::optional<std::string> known_browser(const http::Request& request) const;
   /// /api/v1/auth, session, me and what is below it, admin/users, admin/teams, admin/invitations, admin/permissions.
   /// They must outlive this: what each route needs is asked of them.
   void add_routes(house::Routes& routes);

@@ -17,6 +17,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kLongestAgent = 200;  ///< bytes
+constexpr std::chrono::days kKnownFor{180};  ///< a browser that nobody signs in with any more
 
 /// What a sign-in leaves behind: the session's row, and the cookie's value that nobody else has.
 struct Opened {
@@ -59,8 +60,7 @@ sql::Session new_session(const Service::State& state, const Admission& admission
   return session;
 }
 
-asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object body,
-                                                  std::optional<asio::ip::address> address) {
+asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object body, Visitor visitor) {
   auto name = text_field(body, "strategy");
   if (!name) co_return fail(std::move(name.error()));
   auto* strategy = state->strategy(*name);
@@ -68,7 +68,7 @@ asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object b
     co_return fail(Code::kInvalid, "invalid-body", "The strategy is local, token, address, ctfd or link.");
   if (!state->on(*name))
     co_return fail(Code::kForbidden, "forbidden", fmt::format("Signing in by \"{}\" is switched off here.", *name));
-  SignInRequest attempt{std::move(body), address, state->clock.now()};
+  SignInRequest attempt{std::move(body), visitor.client, std::move(visitor.device), state->clock.now()};
   co_return co_await strategy->check(std::move(attempt));
 }
 
@@ -86,6 +86,14 @@ std::string claimed_name(const json::object& body) {
 std::string session_cookie(bool secure, std::string_view value, std::chrono::seconds lives) {
   return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", cookie_name(secure), value,
                      lives.count(), secure ? "; Secure" : "");
+}
+
+/// Whose browser this is, for the next time; nobody's is the admin token's.
+std::string device_cookie(const Service::State& state, bool secure, const sql::User& user) {
+  if (user.id == kServiceId) return {};
+  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", device_cookie_name(secure),
+                     state.devices.issue(sql::name_key("user", user.name)), std::chrono::seconds(kKnownFor).count(),
+                     secure ? "; Secure" : "");
 }
 
 std::string site_url(const Service::State& state, const http::Request& request) {
@@ -123,6 +131,7 @@ Visitor visitor_of(const Service::State& state, const http::Request& request) {
   visitor.secure = came_over_tls(request, state.trusted_proxies);
   const std::string old_value(request.cookie(cookie_name(visitor.secure)));
   if (looks_like_random_value(old_value)) visitor.old_session = fingerprint(old_value);
+  visitor.device = state.devices.read(request.cookie(device_cookie_name(visitor.secure)));
   return visitor;
 }
 
@@ -154,14 +163,17 @@ asio::awaitable<Result<SignedIn>> open_session_for(StatePtr state, Admission adm
   log::info("identity", "signed in",
             {{"user", principal.user.str()}, {"strategy", principal.strategy}, {"address", visitor.address}});
   const auto lives = std::chrono::floor<std::chrono::seconds>(session.expires_at - session.created_at);
-  co_return SignedIn{std::move(principal), session_cookie(visitor.secure, value.reveal(), lives)};
+  SignedIn done{std::move(principal), {session_cookie(visitor.secure, value.reveal(), lives)}};
+  if (auto known = device_cookie(*state, visitor.secure, opened->user); !known.empty())
+    done.cookies.push_back(std::move(known));
+  co_return done;
 }
 
 namespace {
 
 /// The same proof as for a sign-in, of the same person; the session stays, and what runs on it goes on.
 asio::awaitable<Result<>> prove(StatePtr state, json::object body, Visitor visitor, Principal who) {
-  auto admission = co_await check_strategy(state, body, visitor.client);
+  auto admission = co_await check_strategy(state, body, visitor);
   if (!admission) co_return fail(std::move(admission.error()));
   auto event = event_of(events::kLogin, bus::Actor(who.name, who.user.str(), visitor.address), who.user.str(),
                         {{"strategy", body.at("strategy")}, {"again", true}});
@@ -217,7 +229,7 @@ Result<> check_proof(const Service::State& state, const Principal& who) {
 }
 
 asio::awaitable<Result<SignedIn>> sign_in_by(StatePtr state, json::object body, Visitor visitor) {
-  auto admission = co_await check_strategy(state, body, visitor.client);
+  auto admission = co_await check_strategy(state, body, visitor);
   const auto* named = body.if_contains("strategy");
   const auto strategy = named != nullptr && named->is_string() ? std::string(named->get_string()) : std::string();
   Result<SignedIn> done;

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "identity/address.h"
 #include "identity/attempts.h"
 #include "identity/cache.h"
+#include "identity/device.h"
 #include "identity/events.h"
 #include "identity/hasher.h"
 #include "identity/identity.h"
@@ -57,6 +59,9 @@ struct Service::State {
   const Clock& clock;
   Hasher hasher;
   Attempts attempts;
+  /// Wrong passwords by name, from browsers that are not known, in an hour. Nobody is refused by it.
+  Attempts name_failures{std::numeric_limits<int>::max(), std::chrono::hours{1}};
+  Devices devices;
   Attempts outside_attempts;  ///< of what others check for us: a hall behind one address may begin all at once
   PrincipalCache cache;
   std::shared_ptr<Ctfd> ctfd;  ///< when it is configured
@@ -86,12 +91,13 @@ struct Visitor {
   std::string address;  ///< the same as text; empty: not to be found out
   std::string agent;    ///< what it calls itself, printable and bounded
   std::string old_session;
+  std::optional<Devices::Device> device;  ///< somebody has signed in with it before
   bool secure = false;
 };
 Visitor visitor_of(const Service::State& state, const http::Request& request);
 struct SignedIn {
   Principal principal;
-  std::string cookie;  ///< the value of Set-Cookie
+  std::vector<std::string> cookies;  ///< the values of Set-Cookie: the session, and what the browser is known by later
 };
 /// The whole way of a sign-in: the strategy that the body names, the transaction, the session, what is written down of
 /// it.
@@ -125,6 +131,7 @@ asio::awaitable<Result<std::shared_ptr<const Principal>>> principal_now(StatePtr
 inline constexpr std::string_view kPlainCookie = "tiltyard";
 inline constexpr std::string_view kSecureCookie = "__Host-tiltyard";  ///< RFC 6265bis, 4.1.3.2
 std::string_view cookie_name(bool secure);
+std::string_view device_cookie_name(bool secure);
 std::string session_cookie(bool secure, std::string_view value, std::chrono::seconds lives);
 inline std::string session_key(const std::string& id) { return "s:" + id; }
 inline std::string token_key(const std::string& hash) { return "t:" + hash; }

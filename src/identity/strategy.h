@@ -13,6 +13,7 @@
 
 #include "identity/address.h"
 #include "identity/attempts.h"
+#include "identity/device.h"
 #include "identity/hasher.h"
 #include "identity/store.h"
 
@@ -28,6 +29,7 @@ using OidcProviders = std::map<std::string, std::shared_ptr<oidc::Provider>>;
 struct SignInRequest {
   boost::json::object body;
   std::optional<asio::ip::address> address;  ///< who is really asking; nullopt: not to be found out
+  std::optional<Devices::Device> device;     ///< a browser that somebody has signed in with before
   TimePoint now;
 };
 
@@ -50,7 +52,8 @@ class Strategy {
   virtual asio::awaitable<Result<Admission>> check(SignInRequest request) = 0;
 };
 
-std::unique_ptr<Strategy> local_strategy(store::Store& store, Hasher& hasher, Attempts& attempts);
+std::unique_ptr<Strategy> local_strategy(store::Store& store, Hasher& hasher, Attempts& attempts, Attempts& name_failures,
+                                         const Devices& devices);
 std::unique_ptr<Strategy> token_strategy(store::Store& store, const Secret& admin_token);
 std::unique_ptr<Strategy> address_strategy(const Networks& hall);
 std::unique_ptr<Strategy> link_strategy();

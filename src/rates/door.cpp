@@ -8,6 +8,7 @@
 namespace tiltyard::rates {
 namespace {
 
+constexpr std::string_view kSignIn = "sign-in-address";
 /// What everything under /api passes, unless one of its limiters counts in its place.
 constexpr std::string_view kEverything = "address";
 
@@ -49,14 +50,19 @@ Door::Door(const house::Routes& routes, const identity::Service& identity, limit
   limits.bind(routes.router());
 }
 
-std::string Door::share_of(const http::Request& request) const {
+/// Whose share an address is. Signing in with a browser that is known counts for it alone: a neighbour behind the same
+/// address, who tries as often as the address may, keeps nobody else out.
+std::string Door::share_of(const http::Request& request, const http::Route& route) const {
+  if (std::ranges::find(route.limits, kSignIn) != route.limits.end()) {
+    if (const auto browser = identity_.known_browser(request)) return "browser " + *browser;
+  }
   const auto address = identity_.client_address(request);
   return address ? limits::address_share(*address) : std::string("unknown");
 }
 
 limits::Caller Door::caller_of(std::size_t place, const http::Route& route, const http::Request& request) const {
   limits::Caller caller;
-  caller.address = share_of(request);
+  caller.address = share_of(request, route);
   if (limits_.counts(place, limits::Key::kName)) caller.name = name_in(request);
   if (caller.name.empty()) caller.name = caller.address;
   if (route.access == http::Access::kOpen) return caller;
@@ -70,7 +76,7 @@ limits::Caller Door::caller_of(std::size_t place, const http::Route& route, cons
 }
 
 std::optional<http::Response> Door::guard(const http::Request& request, const http::Route& route) const {
-  return limits_.guard(routes_.router().place(route), share_of(request));
+  return limits_.guard(routes_.router().place(route), share_of(request, route));
 }
 
 asio::awaitable<Result<>> Door::pass(http::Request& request, const http::Route& route) const {

@@ -24,7 +24,7 @@ class Door {
   asio::awaitable<Result<>> pass(http::Request& request, const http::Route& route) const;
 
  private:
-  std::string share_of(const http::Request& request) const;
+  std::string share_of(const http::Request& request, const http::Route& route) const;
   limits::Caller caller_of(std::size_t place, const http::Route& route, const http::Request& request) const;
 
   const house::Routes& routes_;

@@ -83,7 +83,10 @@ class Api:
         try:
             connection.request(method, url, body=raw, headers=send)
             got = connection.getresponse()
-            answer = Answer(method, prefix + path, got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
+            # Of a field that is there several times the first counts: of cookies that is the session's.
+            fields = {k.lower(): v for k, v in reversed(got.getheaders())}
+            answer = Answer(method, prefix + path, got.status, fields, got.read())
+            answer.cookies = [v.split(";")[0] for k, v in got.getheaders() if k.lower() == "set-cookie"]
         finally:
             connection.close()
         fresh = answer.headers.get("set-cookie", "").split(";")[0]

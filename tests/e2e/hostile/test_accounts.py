@@ -1,4 +1,5 @@
 """What strangers, players and staff with a grudge try against accounts, the page and the farm, and what comes of it."""
+import concurrent.futures
 import contextlib
 import http.server
 import json
@@ -188,3 +189,40 @@ def test_R6_4_a_server_that_may_give_no_account_starts_no_sender_and_says_so(mak
     told = until(lambda: server.admin().get("/farm/config").expect(200).json["trouble"], "the trouble to be told", 20)
     assert "account of their own" in told and "tiltyard-sender@.service" in told
     assert "sender started" not in server.log()
+
+
+# --- nobody locks out somebody else ----------------------------------------------------------------------------------
+
+
+def test_R7_1_nobody_locks_out_somebody_else(make_server):
+    """With the limits that organisers have: guesses at one name from many places, and a neighbour who uses the address up."""
+    server = make_server(config={"engine": {"kind": "fake"}, "rates": {"factor": 1}, "server": {"trusted_proxies": ["127.0.0.1"]}})
+    server.start()
+    admin = server.admin()
+    for name in ("rival", "mallory"):
+        admin.post("/admin/users", {"name": name, "password": f"correct horse {name}", "role": "player"}).expect(201)
+
+    def enter(name, password, address, device=None):
+        headers = {"X-Forwarded-For": address, **({"Cookie": device} if device else {})}
+        return server.api().post("/session", {"strategy": "local", "name": name, "password": password}, headers=headers)
+
+    own = enter("rival", "correct horse rival", "198.51.100.1").expect(201)
+    device = next(one for one in own.cookies if one.startswith("tiltyard-device="))
+    # More than a limit by name would bear (there was one of 30 at once), eight from each place.
+    def guess(place):
+        return [enter("rival", "a guess", f"203.0.113.{place}").status for _ in range(8)]
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert set(sum(pool.map(guess, range(4)), [])) == {401}
+    enter("rival", "correct horse rival", "198.51.100.2").expect(201)
+    enter("rival", "correct horse rival", "198.51.100.1", device).expect(201)
+    # The neighbour: everything that the address may, and then the same with a browser that is known.
+    def use_up(device=None):
+        headers = {"X-Forwarded-For": "198.51.100.1", **({"Cookie": device} if device else {})}
+        return any(server.api().post("/session", {"strategy": "token", "token": "none"}, headers=headers).status == 429 for _ in range(400))
+
+    assert use_up()
+    enter("rival", "correct horse rival", "198.51.100.1").expect(429, "rate-limited")
+    enter("rival", "correct horse rival", "198.51.100.1", device).expect(201)
+    assert use_up(next(one for one in enter("mallory", "correct horse mallory", "203.0.113.77").cookies if one.startswith("tiltyard-device=")))
+    enter("rival", "correct horse rival", "198.51.100.1", device).expect(201)
