@@ -79,7 +79,7 @@ class FlagMaker {
 
 std::string request(const std::string& method, const std::string& target, const std::string& token,
                     const std::string& body, bool keep) {
-  return method + " " + target + " HTTP/1.1\r\nHost: farm\r\nX-Token: " + token +
+  return method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nX-Token: " + token +
          "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
          (keep ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n") + body;
 }

@@ -45,6 +45,21 @@ bus::Event server_event(bus::KindRef kind, const Clock& clock) {
   return event;
 }
 
+/// "10.0.0.5:8000" → "10.0.0.5"; of a URL what stands between its scheme and its path.
+std::string host_in(std::string_view text) {
+  if (const auto scheme = text.find("://"); scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
+  return http::host_of_field(text.substr(0, text.find('/')));
+}
+
+http::Hosts hosts_of(const house::Site& site) {
+  auto names = site.hosts;
+  const auto at = host_in(site.listen);
+  const bool everywhere = at == "0.0.0.0" || at == "::";
+  if (!everywhere) names.push_back(at);
+  if (!site.public_url.empty()) names.push_back(host_in(site.public_url));
+  return {names, everywhere};
+}
+
 /// The way of a request past all doors: the first that refuses is the answer.
 asio::awaitable<Result<>> pass(const house::Doors* doors, http::Request* request, const http::Route* route) {
   for (const auto& filter : doors->filters) {
@@ -231,7 +246,9 @@ Result<> Server::declare_routes() {
     one->routes(routes);
   }
   routes.begin("server");
-  add_server_routes(routes, {*floors.store, floors.engines, settings_->site.metrics_token});
+  const auto& site = settings_->site;
+  const bool alone = site.public_url.empty() && site.trusted_proxies.empty();
+  add_server_routes(routes, {*floors.store, floors.engines, site.metrics_token, alone});
   if (auto sound = house::check_routes(routes); !sound) return sound;
   floors.router->set_fallback(page);
   const auto* doors = &floors.ground->doors;
@@ -281,6 +298,7 @@ asio::awaitable<Result<>> Server::start() {
   };
   options.tls_certificate = settings_->site.tls_certificate;
   options.tls_key = settings_->site.tls_key;
+  options.hosts = hosts_of(settings_->site);
   floors.http = std::make_unique<http::Server>(loops_, *floors.router, options);
   if (auto listening = floors.http->start(); !listening) co_return listening;
   for (const auto& one : settings_->capabilities) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "notices/capability.h"
+
 namespace tiltyard::app {
 namespace {
 
@@ -92,6 +94,16 @@ void cookies_apart(const Settings& settings, config::Problems& problems) {
                               gateway.domain));
 }
 
+/// Links in letters are made of a name that the operator has written down, not of one that a request brings along.
+void letters_have_links(const Settings& settings, config::Problems& problems) {
+  for (const auto& one : settings.capabilities) {
+    const auto* notices = dynamic_cast<const notices::Capability*>(one.get());
+    problems.expect(notices == nullptr || notices->options().smtp_url.empty() || !settings.site.public_url.empty(),
+                    "notices.smtp_url needs server.public_url: letters have links in them, and whoever asks for one would "
+                    "choose where they lead. Set server.public_url to the address that people use.");
+  }
+}
+
 }  // namespace
 
 void declare_keys(config::Keys& keys, Settings& settings) {
@@ -115,6 +127,7 @@ void declare_keys(config::Keys& keys, Settings& settings) {
   keys.afterwards([&settings](config::Problems& problems) {
     listeners_apart(settings, problems);
     cookies_apart(settings, problems);
+    letters_have_links(settings, problems);
   });
 }
 

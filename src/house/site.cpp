@@ -6,6 +6,14 @@ namespace tiltyard::house {
 
 namespace form = config::form;
 
+namespace {
+
+constexpr config::Form kHosts{.takes = "a list of host names and addresses", .fits = [](std::string_view item) {
+                                return !item.empty() && config::is_host(item);
+                              }};
+
+}  // namespace
+
 void declare_keys(config::Keys& keys, Site& site) {
   keys.section("server", "The page and the API.")
       .text("listen", site.listen, form::kAddress,
@@ -13,6 +21,9 @@ void declare_keys(config::Keys& keys, Site& site) {
             "certificate, before you listen on more than the loopback.")
       .text("public_url", site.public_url, form::kUrl,
             "The URL that people use, if it is not the address above: \"https://ctf.example\". Links are made from it.")
+      .texts("hosts", site.hosts, kHosts,
+             "Host names and addresses that people use for the server beside those of public_url and listen, and localhost. "
+             "Requests to another host are refused: behind it may be somebody else's page.")
       .number(
           "threads", site.threads, 0, 64,
           "Event loops for connections, beside the one for everything else; 0: one per processor core. With 1 there "
@@ -42,7 +53,8 @@ void declare_keys(config::Keys& keys, Site& site) {
             "The folder of what the server makes itself: the admin token, flag files of instances.");
   keys.section("metrics", "What monitoring may read.")
       .secret("token", site.metrics_token, 16,
-              "The bearer token that /metrics asks for. Empty: /metrics answers on the loopback only.");
+              "The bearer token that /metrics asks for. Empty: it answers on the loopback only, and to nobody once "
+              "public_url or trusted_proxies is set, for a proxy on this machine comes from the loopback too.");
   keys.afterwards([&site](config::Problems& problems) {
     problems.expect(site.tls_certificate.empty() == site.tls_key.empty(),
                     "server.tls_certificate and server.tls_key belong together: give both or neither.");

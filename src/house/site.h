@@ -21,11 +21,12 @@ struct Site {
   // What connections to the page and the API may take, in all and for each client.
   std::size_t max_connections = 10'000, connections_per_address = 1'250;
   net::BudgetOptions buffers;
+  std::vector<std::string> hosts;         ///< what people call the server, beside public_url and listen
   std::vector<std::string> trusted_proxies;
   std::vector<std::string> allow_targets;  ///< what may be called although net::Reach refuses it
   std::string tls_certificate, tls_key;
   std::string data = "data";  ///< the folder of what the server makes itself
-  Secret metrics_token;       ///< empty: /metrics answers on the loopback only
+  Secret metrics_token;       ///< empty: see its key
 };
 
 /// Declares the keys of the configuration that fill it in.

@@ -6,11 +6,13 @@
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace tiltyard::http {
@@ -149,6 +151,18 @@ bool Transport::peer_gone() {
   socklen_t size = sizeof info;
   if (::getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
   return info.tcpi_state != TCP_ESTABLISHED;
+}
+
+std::string Transport::local_address() {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (::getsockname(socket_.native_handle(), reinterpret_cast<sockaddr*>(&at), &size) != 0) return {};
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* address = at.ss_family == AF_INET    ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(&at)->sin_addr)
+                        : at.ss_family == AF_INET6 ? &reinterpret_cast<sockaddr_in6*>(&at)->sin6_addr
+                                                   : nullptr;
+  if (address == nullptr || ::inet_ntop(at.ss_family, address, text.data(), text.size()) == nullptr) return {};
+  return text.data();
 }
 
 bool Transport::quiet() {

@@ -94,6 +94,8 @@ class Transport {
   void shutdown_write();
   /// The peer has closed its side (or all of it) by now, even if bytes are still unread. TCP only.
   bool peer_gone();
+  /// The address at our end, as text; empty where it has none.
+  std::string local_address();
   /// Nothing has arrived and the peer has not closed: what a kept-open connection looks like while it is good.
   bool quiet();
   bool has_unread() const { return !unread_.empty(); }

@@ -22,6 +22,7 @@ class Capability final : public house::Capability {
   Result<> make(house::Ground& ground) override;
 
   Service& service() { return *service_; }
+  const Options& options() const { return options_; }
 
  private:
   Options options_;

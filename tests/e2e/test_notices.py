@@ -350,14 +350,14 @@ def test_R9_5_mail_with_starttls_and_a_password(make_server, certificate):
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
     sink = Sink(tls=context, auth=("range", "a-mail-password-42"))
     keys = dict(mail_kinds=["instance.running"], smtp_user="range", smtp_password="a-mail-password-42", smtp_ca=str(certificate / "cert.pem"))
-    settings = config(sink=sink, **keys)
+    settings = {**config(sink=sink, **keys), "metrics": {"token": "a-token-of-monitoring"}}
     settings["notices"]["plain_loopback"] = False
     server = ready(make_server(config=settings, web=templates.EMPTY))
     server.admin().running("web")
     until(lambda: sink.letters, "the letter", 20)
     assert sink.logins == [("range", "a-mail-password-42")]
     assert "a-mail-password-42" not in server.log()
-    assert "a-mail-password-42" not in server.admin().get("/metrics").text
+    assert "a-mail-password-42" not in server.api("a-token-of-monitoring").get("/metrics").expect(200).text
     sink.close()
 
 

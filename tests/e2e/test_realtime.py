@@ -383,7 +383,7 @@ def test_R9_1_an_orderly_end_says_good_bye(make_server):
     connection.join("templates")
     poll = Polling(server.port)
     held = socket.create_connection(("127.0.0.1", server.port), 10)
-    held.sendall(f"GET {poll.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    held.sendall(f"GET {poll.url()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     # Each loop takes up what came first: when later requests are answered, whichever loop has them, the poll is held.
     for _ in range(20):
         assert request(server.port, "GET", "/healthz")[0] == 200

@@ -93,7 +93,7 @@ def test_R9_1_two_polls_at_once_end_the_session(echo):
 def test_R9_1_a_poll_that_was_given_up_ends_the_session(echo):
     session = polling(echo)
     with socket.create_connection(("127.0.0.1", echo.port)) as half:
-        half.sendall(f"GET {session.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        half.sendall(f"GET {session.url()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         time.sleep(0.05)
     assert session.poll()[0] == 400
 

@@ -184,7 +184,7 @@ def test_R1_15_a_command_wakes_and_an_open_log_keeps_awake(nap, nap_server, dock
     awake(nap, docker, instance)
     asleep(nap, docker, instance)
     with socket.create_connection(("127.0.0.1", nap_server.port), timeout=20) as reader:
-        reader.sendall((f"GET /api/v1/instances/{instance['id']}/logs?follow=1 HTTP/1.1\r\nHost: x\r\n"
+        reader.sendall((f"GET /api/v1/instances/{instance['id']}/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n"
                         f"Authorization: Bearer {nap_server.token}\r\n\r\n").encode())
         assert b" 200 " in read_until(reader, b"\r\n\r\n")
         awake(nap, docker, instance)

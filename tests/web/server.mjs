@@ -33,6 +33,7 @@ export async function ownServer(settings, files = {}, binary = BINARY) {
 [server]
 listen = "127.0.0.1:${page}"
 allow_targets = ["127.0.0.1"] # juries and providers of the tests are here
+public_url = "${settings.includes('smtp_url') ? site : ''}"
 [gateway]
 listen = "127.0.0.1:${gateway}"
 ports = "${first}-${first + 99}"

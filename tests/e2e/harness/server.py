@@ -70,6 +70,8 @@ class Server:
         }
         for section, keys in (config or {}).items():
             self.config.setdefault(section, {}).update(keys)
+        if "smtp_url" in self.config.get("notices", {}):
+            self.config["server"].setdefault("public_url", self.url)  # no letters without a name that the operator gave
 
     # --- templates -----------------------------------------------------------------------------------
 
