@@ -23,6 +23,7 @@
 #include "engine/docker/facts.h"
 #include "engine/isolation/nft.h"
 #include "net/client.h"
+#include "net/networks.h"
 #include "templates/capability.h"
 
 namespace tiltyard::app {
@@ -223,6 +224,33 @@ Check check_server(Context& context) {
           advice(context, answer.error())};
 }
 
+/// Whether what stands between people and the page tells who asks, and keeps it secret.
+Check check_front(const Settings& settings) {
+  const auto& site = settings.site;
+  const bool tls = !site.tls_certificate.empty(), secure = site.public_url.starts_with("https://");
+  const auto trusted = net::Networks::parse(site.trusted_proxies);
+  // Addresses of documentation (RFC 5737): nobody's proxy is there.
+  if (trusted && trusted->contains(*net::parse_address("192.0.2.1")) &&
+      trusted->contains(*net::parse_address("203.0.113.1")))
+    return {Verdict::kFail, "proxy", "server.trusted_proxies is everybody, who may then be whoever they say",
+            "Name the addresses of the proxy alone."};
+  if (secure && !tls && site.trusted_proxies.empty())
+    return {Verdict::kWarn, "proxy",
+            "people come by https and no proxy is trusted: cookies lack Secure, and all share one address's limits",
+            "Name the proxy's addresses in server.trusted_proxies (deploy/nginx.conf, deploy/Caddyfile)."};
+  const auto at = config::parse_address(site.listen);
+  if (!tls && !secure && at && !net::parse_address(at->first)->is_loopback())
+    return {Verdict::kWarn, "proxy", "passwords and cookies cross the network unencrypted",
+            "Put a TLS proxy in front and set server.public_url, or give server.tls_certificate."};
+  const bool figures = !site.metrics_token.empty() || (site.public_url.empty() && site.trusted_proxies.empty());
+  return {Verdict::kOk, "proxy",
+          fmt::format("{}{}", tls                          ? "TLS of our own"
+                              : site.trusted_proxies.empty() ? "none, for this machine alone"
+                                                             : "trusted",
+                      figures ? "" : "; without metrics.token nobody gets /metrics"),
+          {}};
+}
+
 std::vector<Check> look(Context& context, const Settings& settings) {
   const auto path = config_path(context);
   if (const auto good = context.configure(); !good)
@@ -242,6 +270,7 @@ std::vector<Check> look(Context& context, const Settings& settings) {
   }
   checks.push_back(check_port("server", settings.site.listen, answers));
   checks.push_back(check_port("gateway", settings.gateway.listen, answers));
+  checks.push_back(check_front(settings));
   checks.push_back(check_store(settings));
   checks.push_back(check_disk(settings));
   checks.push_back(check_templates(settings));

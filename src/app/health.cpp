@@ -2,8 +2,11 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
+
 #include "app/assets.h"
 #include "app/measures.h"
+#include "net/text.h"
 #include "observe/metrics.h"
 
 namespace tiltyard::app {
@@ -24,7 +27,30 @@ asio::awaitable<Result<Response>> healthz(PartsRef, Request) {
   co_return Response::json(200, R"({"status":"ok","checks":[]})");
 }
 
-asio::awaitable<Result<Response>> readyz(PartsRef parts, Request) {
+bool loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+
+/// A proxy that we do not know of says with these that it is one.
+bool forwarded(const Request& request) {
+  return std::ranges::any_of(request.headers, [](const auto& field) {
+    return same_text(field.first, "Forwarded") || same_text(field.first, "X-Real-IP") ||
+           (field.first.size() > 12 && same_text(std::string_view(field.first).substr(0, 12), "X-Forwarded-"));
+  });
+}
+
+bool may_look_inside(const HealthParts& parts, const Request& request) {
+  const std::string_view given = request.headers.get("Authorization");
+  if (given.starts_with("Bearer ") && !parts.metrics_token.empty() && parts.metrics_token.equals(given.substr(7)))
+    return true;
+  return parts.metrics_token.empty() && parts.loopback_is_ours && loopback(request.remote_address) &&
+         !forwarded(request);
+}
+
+struct Readiness {
+  bool good = false;
+  json::array checks;
+};
+
+asio::awaitable<Readiness> look(const HealthParts* parts) {
   auto store = co_await parts->store.check();
   // Players can start as long as this one answers; what is on others is shown where it is.
   engine::Engine& where = parts->engines.of_new();
@@ -33,22 +59,22 @@ asio::awaitable<Result<Response>> readyz(PartsRef parts, Request) {
   if (away) engine = fail(*away);
   Result<> isolation;
   if (!away) isolation = co_await where.ensure_isolation();
-  const bool good = store && engine && isolation;
-  json::array checks{check("store", store), check("engine", engine), check("isolation", isolation)};
-  const json::object answer{{"status", good ? "ok" : "failing"}, {"checks", std::move(checks)}};
-  co_return Response::json(good ? 200 : 503, json::serialize(answer));
+  co_return Readiness{store && engine && isolation,
+                      {check("store", store), check("engine", engine), check("isolation", isolation)}};
 }
 
-bool loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+asio::awaitable<Result<Response>> readyz(PartsRef parts, Request request) {
+  const auto found = co_await look(parts.get());
+  json::object answer{{"status", found.good ? "ok" : "failing"}, {"checks", json::array{}}};
+  if (may_look_inside(*parts, request)) answer["checks"] = found.checks;
+  co_return Response::json(found.good ? 200 : 503, json::serialize(answer));
+}
 
 asio::awaitable<Result<Response>> expose(PartsRef parts, Request request) {
-  const std::string_view given = request.headers.get("Authorization");
-  const bool allowed = parts->metrics_token.empty()
-                           ? loopback(request.remote_address)
-                           : given.starts_with("Bearer ") && parts->metrics_token.equals(given.substr(7));
-  if (!allowed) {
+  if (!may_look_inside(*parts, request)) {
     co_return fail(Code::kUnauthenticated, "not-signed-in",
-                   "Metrics need the bearer token of metrics.token, or a loopback address.");
+                   "Metrics need the bearer token of metrics.token. Without one they are for this machine's own "
+                   "programs, where neither server.public_url nor server.trusted_proxies is set.");
   }
   Response response = Response::text(200, metrics::expose());
   response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -63,13 +89,13 @@ asio::awaitable<Result<Response>> document(Request) {
 
 void add_server_routes(house::Routes& routes, HealthParts needs) {
   const auto parts = std::make_shared<const HealthParts>(std::move(needs));
-  const auto add = [&](std::string pattern, std::string_view free_because, auto handler) {
-    routes.add("GET", std::move(pattern), {house::Access::kOpen}, house::Limits::none(free_because),
+  const auto add = [&](std::string pattern, house::Limits limits, auto handler) {
+    routes.add("GET", std::move(pattern), {house::Access::kOpen}, std::move(limits),
                [parts, handler](Request request) { return handler(parts, std::move(request)); });
   };
-  add("/healthz", "A load balancer asks often, and it costs nothing.", healthz);
-  add("/readyz", "A load balancer asks often; its answer is needed most when the server is busy.", readyz);
-  add("/metrics", "Only with its own token or from this machine; monitoring must not go blind under load.", expose);
+  add("/healthz", house::Limits::none("A load balancer asks often, and it costs nothing."), healthz);
+  add("/readyz", {"probe"}, readyz);
+  add("/metrics", {"probe"}, expose);
   routes.add("GET", "/openapi.json", {house::Access::kOpen}, {"document"}, document);
   metrics::on_collect([parts] {
     for (const auto& [name, engine] : parts->engines.all())

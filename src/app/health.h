@@ -13,11 +13,14 @@ namespace asio = boost::asio;
 struct HealthParts {
   store::Store& store;
   engine::Engines& engines;
-  Secret metrics_token;  ///< empty: /metrics is for loopback only
+  Secret metrics_token;
+  /// Whether who comes from the loopback is this machine's own monitoring: not where a proxy may be in front, for then
+  /// everybody does.
+  bool loopback_is_ours = false;
 };
 
-/// /healthz (the process answers), /readyz (it can do its work; 503 with what is missing otherwise), /metrics, and
-/// /openapi.json.
+/// /healthz (the process answers), /readyz (it can do its work, else 503), /metrics, and
+/// /openapi.json. Figures, and what is missing, are for who has the token of metrics, or comes from this machine.
 void add_server_routes(house::Routes& routes, HealthParts parts);
 
 }  // namespace tiltyard::app

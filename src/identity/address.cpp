@@ -104,6 +104,12 @@ std::optional<asio::ip::address> client_address(const http::Request& request, co
   return by_nodes;
 }
 
+bool comes_by_a_stranger(const http::Request& request, const Networks& trusted) {
+  const auto peer = parse_address(request.remote_address);
+  return (!peer || !trusted.contains(*peer)) &&
+         (request.headers.has("X-Forwarded-For") || request.headers.has("Forwarded"));
+}
+
 bool came_over_tls(const http::Request& request, const Networks& trusted) {
   if (request.secure) return true;
   const auto peer = parse_address(request.remote_address);

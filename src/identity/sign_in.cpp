@@ -68,6 +68,12 @@ asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object b
     co_return fail(Code::kInvalid, "invalid-body", "The strategy is local, token, address, ctfd or link.");
   if (!state->on(*name))
     co_return fail(Code::kForbidden, "forbidden", fmt::format("Signing in by \"{}\" is switched off here.", *name));
+  // Behind such a proxy everybody would be at the one seat that is the proxy's.
+  if (*name == "address" && visitor.by_a_stranger) {
+    co_return fail(Code::kForbidden, "forbidden",
+                   "The request has come by a proxy that this server does not know, so that nobody's seat can be told. Its "
+                   "operator names the proxy in server.trusted_proxies.");
+  }
   SignInRequest attempt{std::move(body), visitor.client, std::move(visitor.device), state->clock.now()};
   co_return co_await strategy->check(std::move(attempt));
 }
@@ -129,6 +135,7 @@ Visitor visitor_of(const Service::State& state, const http::Request& request) {
   for (const char c : request.headers.get("User-Agent").substr(0, kLongestAgent))
     visitor.agent += c >= ' ' && c < 0x7F ? c : '?';
   visitor.secure = came_over_tls(request, state.trusted_proxies);
+  visitor.by_a_stranger = comes_by_a_stranger(request, state.trusted_proxies);
   const std::string old_value(request.cookie(cookie_name(visitor.secure)));
   if (looks_like_random_value(old_value)) visitor.old_session = fingerprint(old_value);
   visitor.device = state.devices.read(request.cookie(device_cookie_name(visitor.secure)));

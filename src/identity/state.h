@@ -93,6 +93,7 @@ struct Visitor {
   std::string old_session;
   std::optional<Devices::Device> device;  ///< somebody has signed in with it before
   bool secure = false;
+  bool by_a_stranger = false;  ///< a proxy that we do not know may stand between
 };
 Visitor visitor_of(const Service::State& state, const http::Request& request);
 struct SignedIn {

@@ -22,6 +22,7 @@ const std::vector<Limiter> kStandard = {
     Limiter{"item-read", "Reading one thing", Key::kUser, {200, 600, 0}, kMinute},
     Limiter{"admin-read", "Staff reading lists and figures", Key::kUser, {300, 600, 0}, kMinute},
     Limiter{"admin-change", "Staff changing settings", Key::kUser, {60, 120, 10'000}, kMinute},
+    Limiter{"probe", "Load balancers and monitoring asking how the server is", Key::kAddress, {120, 600, 0}, kMinute},
     Limiter{"document", "The API's own description", Key::kAddress, {60, 120, 0}, kMinute},
 };
 

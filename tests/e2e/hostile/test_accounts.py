@@ -1,19 +1,29 @@
 """What strangers, players and staff with a grudge try against accounts, the page and the farm, and what comes of it."""
 import concurrent.futures
 import contextlib
+import http.client
 import http.server
 import json
 import os
 import re
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 import urllib.request
 
 import pytest
 
+from harness import templates
 from harness.farm import GAME, farm
-from harness.server import binary
+from harness.ports import free_port
+from harness.realtime import Sio
+from harness.server import ROOT, binary
 from harness.wait import until
+
+sys.path.insert(0, str(ROOT / "tests" / "standins"))
+from ctfd import Ctfd  # noqa: E402
 
 
 # --- staff are not root --------------------------------------------------------------------------------------------
@@ -226,3 +236,245 @@ def test_R7_1_nobody_locks_out_somebody_else(make_server):
     enter("rival", "correct horse rival", "198.51.100.1", device).expect(201)
     assert use_up(next(one for one in enter("mallory", "correct horse mallory", "203.0.113.77").cookies if one.startswith("tiltyard-device=")))
     enter("rival", "correct horse rival", "198.51.100.1", device).expect(201)
+
+
+# --- behind a proxy ----------------------------------------------------------------------------------------------------
+
+
+def certificate(folder, *names):
+    """A self-signed one for these names."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=tests",
+                    "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names), "-keyout", folder / "key.pem", "-out", folder / "fullchain.pem"],
+                   check=True, capture_output=True)
+
+
+def nginx(folder, text):
+    """The process, from the file as it is shipped in a main file of our own."""
+    main = folder / "main.conf"
+    main.write_text(f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
+                    f"events {{}}\nhttp {{ access_log off; "
+                    + "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")) + f"\n{text}\n}}\n")
+    return ["/usr/sbin/nginx", "-e", str(folder / "error.log"), "-c", str(main)], {}
+
+
+def caddy(folder, text):
+    (folder / "Caddyfile").write_text(text.replace("admin off", f"admin off\n\tauto_https disable_redirects\n\tstorage file_system {folder}"))
+    return ["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")], {"HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+
+
+class Front:
+    """A server with one of the shipped proxies before it, called over TLS from any loopback address."""
+
+    PAGE, MACHINES = "ctf.example", "play.example"
+
+    def __init__(self, make_server, folder, kind):
+        folder.chmod(0o755)
+        certificate(folder, self.PAGE, f"*.{self.MACHINES}")
+        self.port = free_port()
+        self.server = make_server(config={
+            **templates.FAKE, "server": {"public_url": f"https://{self.PAGE}:{self.port}", "trusted_proxies": ["127.0.0.1", "::1"]},
+            "gateway": {"domain": self.MACHINES, "public_scheme": "https", "public_port": self.port}}, web=templates.WEB)
+        self.server.start()
+        file = {nginx: "nginx.conf", caddy: "Caddyfile"}[kind]
+        text = (ROOT / "deploy" / file).read_text()
+        for shipped, here in (("listen 443 ", f"listen {self.port} "), (f"https://{self.PAGE} {{", f"https://{self.PAGE}:{self.port} {{"),
+                              (f"https://*.{self.MACHINES} {{", f"https://*.{self.MACHINES}:{self.port} {{"), ("play-", ""), ("/etc/ssl/tiltyard/", f"{folder}/"),
+                              ("127.0.0.1:8000", f"127.0.0.1:{self.server.port}"), ("127.0.0.1:8080", f"127.0.0.1:{self.server.gateway_port}")):
+            text = text.replace(shipped, here)
+        command, environment = kind(folder, text)
+        self.log = open(folder / "proxy.log", "wb")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **environment})
+        self.trust = ssl.create_default_context(cafile=folder / "fullchain.pem")
+        until(self.up, "the proxy to answer", 20)
+
+    def up(self):
+        assert self.process.poll() is None, (self.log.name, open(self.log.name).read()[-2000:])
+        with contextlib.suppress(OSError):
+            return self.call("GET", "/healthz")[0] == 200
+
+    def connect(self, source="127.0.0.1", name=PAGE):
+        link = socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(source, 0))
+        return self.trust.wrap_socket(link, server_hostname=name)
+
+    def call(self, method, path, body=None, source="127.0.0.1", host=None, name=PAGE, **headers):
+        """(status, [(field, value)], text)"""
+        connection = http.client.HTTPConnection("127.0.0.1")
+        connection.sock = self.connect(source, name)
+        with contextlib.closing(connection):
+            fields = {"Host": host or f"{name}:{self.port}", **({"Content-Type": "application/json"} if body else {}), **headers}
+            connection.request(method, path, json.dumps(body) if body else None, fields)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read().decode()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+@pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
+def front(make_server, tmp_path, request):
+    with contextlib.closing(Front(make_server, tmp_path, request.param)) as made:
+        yield made
+
+
+FORGED = {"X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6;proto=http", "X-Real-IP": "6.6.6.6", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
+
+
+def test_R7_2_the_proxies_that_we_ship_tell_who_asks(front):
+    """Real nginx and Caddy with the files of deploy/: addresses, cookies, names, metrics, WebSockets, machines."""
+    server = front.server
+    server.admin().post("/admin/users", {"name": "ann", "password": "correct horse ann", "role": "player"}).expect(201)
+    status, fields, text = front.call("POST", "/api/v1/session", {"strategy": "local", "name": "ann", "password": "correct horse ann"}, source="127.0.0.9", **FORGED)
+    assert status == 201, text
+    cookies = [value for name, value in fields if name.lower() == "set-cookie"]
+    assert [one.split("=")[0] for one in cookies] == ["__Host-tiltyard", "__Host-tiltyard-device"] and all("; Secure" in one for one in cookies), cookies
+    cookie = "; ".join(one.split(";")[0] for one in cookies)
+    # Whoever asks by the proxy is who it says, whatever they have sent with it.
+    status, _, text = front.call("GET", "/api/v1/me/sessions", Cookie=cookie)
+    assert [one["address"] for one in json.loads(text)["items"]] == ["127.0.0.9"], text
+    # Figures are not for everybody who comes by it, nor what a start lacks.
+    assert front.call("GET", "/metrics")[0] == 404
+    assert json.loads(front.call("GET", "/readyz")[2]) == {"status": "ok", "checks": []}
+    assert server.api().get("/metrics").status == 401
+    # A name that is not ours ends at the proxy or at the server.
+    assert front.call("GET", "/api/v1/auth", host="evil.example")[0] != 200
+    # Real time and terminals.
+    origin = f"https://{front.PAGE}:{front.port}"
+    with front.connect() as link:
+        link.sendall((f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {front.PAGE}:{front.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                      f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n\r\n").encode())
+        head = link.recv(4096)
+        assert head.startswith(b"HTTP/1.1 101"), head
+    # A change by cookie: the page's own origin is the one that the browser names.
+    csrf = {"X-Tiltyard-Csrf": "1", "Cookie": cookie}
+    assert front.call("DELETE", "/api/v1/session", Origin="https://evil.example", **csrf)[0] == 403
+    assert front.call("DELETE", "/api/v1/session", Origin=origin, **csrf)[0] == 204
+
+
+def test_R7_1_a_proxy_that_nobody_trusts_seats_nobody(make_server):
+    """Without trusted_proxies everybody would sit at the proxy's own seat, and read figures as this machine does."""
+    server = make_server(config={"engine": {"kind": "fake"}, "auth": {"strategies": ["address"]}}).start()
+    for field in ("X-Forwarded-For", "Forwarded"):
+        refused = server.api().post("/session", {"strategy": "address"}, headers={field: "for=203.0.113.9" if field == "Forwarded" else "203.0.113.9"})
+        assert "trusted_proxies" in refused.expect(403, "forbidden").json["detail"]
+        assert server.api().get("/metrics", headers={field: "x"}).status == 401
+        assert server.api().get("/readyz", headers={field: "x"}).json["checks"] == []
+    server.api().post("/session", {"strategy": "address"}).expect(201)
+    assert server.api().get("/metrics").status == 200 and server.api().get("/readyz").json["checks"]
+
+
+@pytest.mark.parametrize("more", [{"server": {"public_url": "https://ctf.example"}}, {"server": {"trusted_proxies": ["10.0.0.1"]}}])
+def test_R7_2_figures_need_a_token_where_a_proxy_may_stand(make_server, more):
+    server = make_server(config={"engine": {"kind": "fake"}, **more}).start()
+    assert server.api().get("/metrics").status == 401 and server.admin().get("/metrics").status == 401
+    assert server.api().get("/readyz").expect(200).json == {"status": "ok", "checks": []}
+
+
+def test_R7_6_asking_how_the_server_is_has_a_limit(make_server):
+    server = make_server(config={"engine": {"kind": "fake"}, "rates": {"factor": 1}}).start()
+    for path in ("/readyz", "/metrics"):
+        assert any(server.api().get(path).status == 429 for _ in range(200)), path
+    assert server.api().get("/healthz").status == 200
+
+
+# --- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_R7_2_a_page_of_another_name_gets_nothing(make_server):
+    """DNS rebinding: the browser believes that evil.example is at our address, and says so in Host."""
+    server = make_server(config={"engine": {"kind": "fake"}, "server": {"hosts": ["ctf.lan"]}}).start()
+    for host in ("evil.example", f"evil.example:{server.port}", "127.0.0.1.evil.example", "6.6.6.6"):
+        for method, path, body in (("POST", "/session", {"strategy": "address"}), ("GET", "/metrics", None), ("GET", "/", None), ("GET", "/api/v1/auth", None)):
+            server.api().call(method, path, body, headers={"Host": host}).expect(421, "host-unknown")
+    for host in (f"127.0.0.1:{server.port}", "localhost", "ctf.lan", f"CTF.LAN:{server.port}"):
+        server.api().get("/auth", headers={"Host": host}).expect(200)
+
+
+def test_R7_1_letters_lead_where_the_operator_said(make_server):
+    """A reset that a stranger asks for under an invented Host: the genuine letter must not lead to them."""
+    mail = {"smtp_url": "smtp://mail.example:587", "mail_from": "range@ctf.example"}
+    server = make_server(config={"engine": {"kind": "fake"}, "notices": mail, "server": {"public_url": ""}})
+    server.spawn()
+    assert server.wait_dead() == 2 and "server.public_url" in server.log()
+    named = make_server(config={"engine": {"kind": "fake"}, "notices": mail, "server": {"public_url": "https://ctf.example"}}).start()
+    named.api().post("/auth/reset", {"email": "a@b.example"}, headers={"Host": "evil.example"}).expect(421, "host-unknown")
+    named.api().post("/auth/reset", {"email": "a@b.example"}, headers={"Host": "ctf.example"}).expect(202)
+
+
+# --- the smaller ones ----------------------------------------------------------------------------------------------------
+
+
+def test_R7_1_one_address_does_not_fill_the_range_with_accounts(make_server):
+    server = make_server(config={"engine": {"kind": "fake"}, "auth": {"registration": "open", "accounts_per_address": 2}}).start()
+
+    def join(name, source, **more):
+        return server.api(source=source).post("/auth/register", {"name": name, "password": "a long enough one", **more})
+
+    for name in ("one", "two"):
+        join(name, "127.0.0.1").expect(201)
+    join("three", "127.0.0.1").expect(429, "limit-reached")
+    join("three", "127.0.0.2").expect(201)
+    invitation = server.admin().post("/admin/invitations", {"uses": 1}).expect(201).json
+    join("invited", "127.0.0.1", code=invitation["code"]).expect(201)
+
+
+def test_R1_1_what_is_not_released_does_not_exist_for_players(make_server):
+    """The list hid it, its own address showed it: with the password that all of its machines share."""
+    server = make_server(config=templates.FAKE, web=templates.EMPTY).start()
+    staff, player = server.admin(), server.user("curious")
+    staff.wait_template("web")
+    player.get("/templates/web").expect(200)
+    staff.patch("/admin/templates/web", {"active": False}).expect(200)
+    player.get("/templates/web").expect(404, "template-unknown")
+    assert [one["id"] for one in player.get("/templates").json["items"]] == []
+    server.user("writer", role="author").get("/templates/web").expect(200)
+
+
+def test_R1_1_staff_give_no_template_more_than_the_configuration_does(make_server):
+    server = make_server(config={**templates.FAKE, "limits": {"max_memory": "1g", "max_cpus": 2, "max_pids": 512}}, web=templates.EMPTY).start()
+    staff = operator(server)
+    server.admin().wait_template("web")
+    for limits in ({"memory_bytes": (1 << 30) + 1}, {"cpus": 2.5}, {"pids": 513}):
+        refused = staff.patch("/admin/templates/web", {"limits": limits}).expect(400, "invalid-body").json
+        assert next(iter(limits)) in refused["detail"], refused
+    staff.patch("/admin/templates/web", {"limits": {"memory_bytes": 1 << 30, "cpus": 2, "pids": 512}}).expect(200)
+    # What was given away before the configuration became stricter does not count any more.
+    server.config["limits"].update(max_memory="512m", max_cpus=1, max_pids=300)
+    server.restart()
+    server.admin().wait_template("web")
+    machine = server.admin().get("/templates/web").json["limits"]
+    assert (machine["memory_bytes"], machine["cpus"], machine["pids"]) == (512 << 20, 1, 300), machine
+
+
+def test_R7_1_another_ctfd_s_user_7_is_somebody_else(make_server):
+    """Last year's CTFd had an admin with that number."""
+    with contextlib.closing(Ctfd()) as last, contextlib.closing(Ctfd()) as this:
+        auth = {"strategies": ["local", "ctfd"], "ctfd_admins": "operator", "ctfd_url": last.url}
+        server = make_server(config={"engine": {"kind": "fake"}, "auth": auth}).start()
+        chief = server.api().sign_in(strategy="ctfd", token=last.add(7, "chief", admin=True)).expect(201).json
+        server.stop()
+        # A database from before the CTFd's address was part of who somebody is: it is the one that is configured.
+        server.change("update identities set provider = 'ctfd'")
+        server.start()
+        assert server.api().sign_in(strategy="ctfd", token=last.add(7, "chief", admin=True)).expect(201).json["id"] == chief["id"]
+        server.config["auth"]["ctfd_url"] = this.url
+        server.restart()
+        player = server.api().sign_in(strategy="ctfd", token=this.add(7, "nobody")).expect(201).json
+        assert player["id"] != chief["id"] and player["roles"] == ["player"]
+
+
+def test_R9_3_a_look_alike_of_the_staff_has_no_role(make_server):
+    server = make_server(config={"engine": {"kind": "fake"}}).start()
+    staff, player = server.user("Range Staff", role="operator"), server.user("Range Staff of the day")
+    def chat(caller):
+        return Sio(server.port, headers={"Cookie": caller.cookie, "Origin": server.url})
+
+    boss, fake = chat(staff), chat(player)
+    boss.join("chat:lobby")
+    people = fake.join("chat:lobby")["people"]
+    assert {one["name"]: one["role"] for one in people} == {"Range Staff": "operator", "Range Staff of the day": "player"}
+    for speaker, text in ((boss, "stay seated"), (fake, "send me your passwords")):
+        assert speaker.ask("say", "chat:lobby", {"text": text})["ok"]
+    late = chat(player).join("chat:lobby")["messages"]
+    assert [(one["from"]["name"], one["from"]["role"]) for one in late] == [("Range Staff", "operator"), ("Range Staff of the day", "player")]
