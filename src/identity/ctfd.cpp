@@ -177,7 +177,7 @@ asio::awaitable<Result<sql::Outside>> Ctfd::ask(std::string token) {
   const auto& body = user->get_object();
   const Member member{id_of(body, "id"), text_of(body, "name"), id_of(body, "team_id")};
   sql::Outside who;
-  who.provider = "ctfd";
+  who.provider = provider();
   who.subject = member.id;
   who.name = member.name;
   if (admins_) {

@@ -25,6 +25,9 @@ class Ctfd {
   /// Whether a text has the form of a CTFd token ("ctfd_" and hex digits; older ones are 64 hex digits).
   static bool looks_like_token(std::string_view text);
 
+  /// What its users and teams are known by here: another CTFd's user 7 is somebody else.
+  std::string provider() const { return "ctfd " + url_; }
+
   /// The user behind the token and, when the CTFd plays in teams, the team. `credentials-wrong`, or `ctfd-unavailable`
   /// when it cannot be asked or does not answer as a CTFd does.
   asio::awaitable<Result<sql::Outside>> who(std::string token);

@@ -4,8 +4,10 @@
 
 #include "bus/event_log.h"
 #include "identity/names.h"
+#include "identity/registration.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
+#include "limits/limits.h"
 #include "net/body.h"
 #include "observe/log.h"
 
@@ -18,58 +20,72 @@ using Answered = Result<http::Response>;
 
 constexpr Duration kResetFor = std::chrono::minutes{30};
 
-std::unexpected<Error> invitation_wrong() {
-  return fail(Code::kForbidden, "invitation-wrong",
-              "This invitation's code is mistyped, used up or too old. Ask for a new one.");
-}
-
-struct NewAccount {
-  std::string name, email, code_hash;
+struct Wanted {
+  NewAccount account;
   Secret password;
 };
 
-Result<NewAccount> read_wanted(const Service::State& state, std::string_view bytes) {
+Result<Wanted> read_wanted(const Service::State& state, std::string_view bytes) {
   http::Body body(bytes);
-  NewAccount wanted;
-  wanted.name = body.text("name", 0, kLongestField);
+  Wanted wanted;
+  auto& account = wanted.account;
+  account.name = body.text("name", 0, kLongestField);
   wanted.password = Secret(body.text("password", 0, kLongestField));
-  wanted.email = body.maybe_text("email", 0, kLongestField).value_or("");
+  account.email = body.maybe_text("email", 0, kLongestField).value_or("");
   const auto code = body.maybe_text("code", 0, kLongestField).value_or("");
   if (auto read = body.done(); !read) return fail(std::move(read.error()));
-  if (auto good = check_name("name", wanted.name); !good) return fail(std::move(good.error()));
-  if (auto good = check_password(wanted.password.reveal(), wanted.name, state.options.password_min); !good)
+  if (auto good = check_name("name", account.name); !good) return fail(std::move(good.error()));
+  if (auto good = check_password(wanted.password.reveal(), account.name, state.options.password_min); !good)
     return fail(std::move(good.error()));
-  if (!wanted.email.empty()) {
-    if (auto good = check_email(wanted.email); !good) return fail(std::move(good.error()));
+  if (!account.email.empty()) {
+    if (auto good = check_email(account.email); !good) return fail(std::move(good.error()));
   }
-  if (!code.empty()) wanted.code_hash = code_hash(code);
+  if (!code.empty()) account.code_hash = code_hash(code);
   return wanted;
 }
 
-/// The account, in the transaction that opens its first session.
-Result<sql::User> make_account(soci::session& sql, const NewAccount& wanted, const std::string& hash,
-                               const bus::Actor& from, TimePoint now) {
-  sql::User user;
-  user.id = new_ulid();
-  user.name = wanted.name;
-  user.password_hash = hash;
-  user.created_at = now;
-  std::string invitation;
-  if (!wanted.code_hash.empty()) {
-    const auto invited = sql::use_invitation(sql, "account", wanted.code_hash, now);
-    if (!invited) return invitation_wrong();
-    user.role = invited->role;
-    user.team_id = invited->team_id;
-    invitation = invited->id;
+/// Whether an account without an invitation waits for a letter.
+bool waits_for_letter(const Service::State& state, const NewAccount& account) {
+  return account.code_hash.empty() && state.options.confirm_mail && state.options.mail != nullptr;
+}
+
+/// Nobody waits for it, as for a reset. To who has an account with this address it says so, and leads nowhere.
+asio::awaitable<void> send_confirmation(StatePtr state, NewAccount account, std::string site) {
+  auto find = [email = account.email](soci::session& sql) -> Result<std::optional<sql::User>> {
+    return sql::user_by_email(sql, email);
+  };
+  const auto known = co_await state->store.read(std::move(find));
+  if (!known) co_return;
+  Letter letter;
+  letter.to = account.email;
+  letter.subject = "Your account at " + state->options.site_name;
+  letter.text =
+      *known ? fmt::format("Somebody, probably you, wanted an account at {} with this address. It has one already, \"{}\"; its "
+                           "password can be reset there.\n",
+                           site, (*known)->name)
+             : fmt::format("Somebody, probably you, wants an account \"{}\" at {}.\n\nOpen this within an hour to make it and sign in:"
+                           "\n\n{}/signin#{}\n\nIf it was not you, do nothing: there is no account then.\n",
+                           account.name, site, site, seal_account(account, state->admin_token, state->clock.now()));
+  const auto sent = co_await state->options.mail(std::move(letter));
+  if (!sent) log::warn("identity", "a letter could not be handed over", {{"reason", sent.error().reason}});
+}
+
+/// 202: the account is made when the link of a letter is used. Until then nothing of it is kept, not even the name.
+asio::awaitable<Answered> confirm_first(StatePtr state, http::Request request, NewAccount account) {
+  if (account.email.empty())
+    co_return fail(Code::kInvalid, "invalid-body", "'email' is needed: the account is made when the link in a letter is opened.");
+  auto look = [name = account.name](soci::session& sql) -> Result<bool> {
+    return sql::user_by_name(sql, name).has_value();
+  };
+  const auto taken = co_await state->store.read(std::move(look));
+  if (!taken) co_return fail(taken.error());
+  if (*taken) co_return fail(Code::kConflict, "user-exists", "Somebody has this name already. Take another one.");
+  if (state->attempts.begin("reset|" + fold_address(account.email), state->clock.now())) {
+    const auto executor = co_await asio::this_coro::executor;
+    state->gate.spawn(executor, "confirmation letter",
+                      send_confirmation(state, std::move(account), site_url(*state, request)));
   }
-  // An address that somebody has already is left out without a word: the answer must not tell who is here.
-  if (!wanted.email.empty() && sql::email_free(sql, wanted.email, "")) user.email = wanted.email;
-  if (auto made = sql::insert_user(sql, user); !made) return fail(std::move(made.error()));
-  auto event = event_of(events::kUserRegistered, bus::Actor(user.name, user.id, from.address), user.id,
-                        {{"role", to_string(user.role)}, {"invitation", invitation}});
-  if (auto recorded = bus::record(sql, event); !recorded) return fail(std::move(recorded.error()));
-  auto fresh = sql::user_by_id(sql, user.id);
-  return fresh ? Result<sql::User>(*fresh) : fail(Code::kInternal, "user-lost", "The account could not be read back.");
+  co_return json_answer(202, json::object{{"confirm", "mail"}});
 }
 
 asio::awaitable<Answered> register_account(StatePtr state, http::Request request) {
@@ -79,9 +95,10 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
   }
   auto wanted = read_wanted(*state, request.body);
   if (!wanted) co_return fail(std::move(wanted.error()));
+  auto& account = wanted->account;
   auto visitor = visitor_of(*state, request);
   const auto attempt = "register|" + visitor.address;
-  if (wanted->code_hash.empty()) {
+  if (account.code_hash.empty()) {
     if (state->options.registration == Registration::kInvite) {
       co_return fail(Code::kForbidden, "invitation-needed", "Making an account needs the code of an invitation.");
     }
@@ -90,13 +107,17 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
   }
   const auto hash = co_await state->hasher.hash(wanted->password);
   if (!hash) co_return fail(hash.error());
+  account.password_hash = *hash;
+  if (visitor.client) account.origin = limits::address_share(*visitor.client);
+  if (waits_for_letter(*state, account)) co_return co_await confirm_first(state, std::move(request), account);
   Admission admission;
-  admission.admit = [wanted = *wanted, hash = *hash, actor = actor_of(*state, request), now = state->clock.now()](
-                        soci::session& sql) { return make_account(sql, wanted, hash, actor, now); };
+  admission.admit = [account, most = state->options.accounts_per_address, actor = actor_of(*state, request),
+                     now = state->clock.now()](soci::session& sql) { return make_account(sql, account, most, actor, now); };
+  const bool invited = !account.code_hash.empty();
   auto work = open_session_for(state, std::move(admission), "local", std::move(visitor));
   auto done = co_await std::move(work);
   if (!done) co_return fail(std::move(done.error()));
-  if (!wanted->code_hash.empty()) state->outside_attempts.succeeded(attempt);
+  if (invited) state->outside_attempts.succeeded(attempt);
   auto me = co_await me_json(state, done->principal);
   auto response = json_answer(201, me);
   for (auto& cookie : done->cookies) response.headers.add("Set-Cookie", std::move(cookie));

@@ -38,6 +38,7 @@ asio::awaitable<Answered> auth(StatePtr state, http::Request) {
   body["strategies"] = std::move(strategies);
   body["providers"] = std::move(providers);
   body["registration"] = state->on("local") ? registration_text(state->options.registration) : "off";
+  body["confirm_mail"] = state->options.confirm_mail && state->options.mail != nullptr;
   body["reset"] = state->on("local") && state->options.mail != nullptr;
   body["needs_setup"] = !*ready;
   body["name"] = state->options.site_name;

@@ -19,6 +19,7 @@ namespace {
 constexpr std::array<std::pair<Role, std::string_view>, 4> kRoles = {
     {{Role::kPlayer, "player"}, {Role::kAuthor, "author"}, {Role::kOperator, "operator"}, {Role::kAdmin, "admin"}}};
 constexpr std::size_t kMostNames = 10'000;
+constexpr const char* kUnboundCtfd = "ctfd";  ///< its users' provider before the CTFd's address was part of it
 constexpr Duration kSetupLinkFor = std::chrono::hours{24};
 
 }  // namespace
@@ -83,7 +84,7 @@ Service::Service(Options options, store::Store& store, const Clock& clock, Worke
   state.strategies.push_back(local_strategy(store, state.hasher, state.attempts, state.name_failures, state.devices));
   state.strategies.push_back(token_strategy(store, state.admin_token));
   state.strategies.push_back(address_strategy(state.hall));
-  state.strategies.push_back(link_strategy());
+  state.strategies.push_back(link_strategy(state.admin_token, state.options));
   if (!state.options.ctfd_url.empty()) {
     state.ctfd =
         std::make_shared<Ctfd>(state.options.ctfd_url, state.options.ctfd_token, state.options.ctfd_admins, clock);
@@ -121,12 +122,16 @@ asio::awaitable<Result<>> Service::prepare() {
     state.admin_token = std::move(*token);
   }
   state.devices.set_key(state.admin_token);
-  auto look = [](soci::session& session) -> Result<bool> { return sql::name_keys_are_old(session); };
+  const auto ctfd = state.ctfd ? state.ctfd->provider() : std::string();
+  auto look = [ctfd](soci::session& session) -> Result<bool> {
+    return sql::name_keys_are_old(session) || (!ctfd.empty() && sql::provider_is_known(session, kUnboundCtfd));
+  };
   auto old = co_await state.store.read(std::move(look));
   if (!old) co_return fail(std::move(old.error()));
   if (!*old) co_return Result<>{};
-  auto renew = [](soci::session& session) -> Result<> {
-    sql::renew_name_keys(session);
+  auto renew = [ctfd](soci::session& session) -> Result<> {
+    if (sql::name_keys_are_old(session)) sql::renew_name_keys(session);
+    if (!ctfd.empty()) sql::rename_provider(session, kUnboundCtfd, ctfd);
     return {};
   };
   co_return co_await state.store.write(std::move(renew));

@@ -1,13 +1,13 @@
 // The sealed cookie, and what claims mean.
 #include "identity/oidc.h"
 
-#include <sodium.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
 
 #include "base/json.h"
+#include "identity/sealed.h"
 #include "identity/secrets.h"
 
 namespace tiltyard::identity::oidc {
@@ -15,18 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-using SealKey = std::array<unsigned char, crypto_secretbox_KEYBYTES>;
-
-SealKey seal_key(const Secret& master) {
-  static constexpr std::string_view kPurpose = "tiltyard oidc flow 1";
-  SealKey key{};
-  const auto& text = master.reveal();
-  crypto_generichash_state state;
-  crypto_generichash_init(&state, reinterpret_cast<const unsigned char*>(kPurpose.data()), kPurpose.size(), key.size());
-  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  crypto_generichash_final(&state, key.data(), key.size());
-  return key;
-}
+constexpr std::string_view kPurpose = "tiltyard oidc flow 1";
 
 std::unexpected<Error> bad_state(std::string cause) {
   return fail(Code::kUnauthenticated, "oidc-state",
@@ -72,28 +61,14 @@ std::string seal(const Flow& flow, const Secret& master) {
                                                  {"b", flow.back},
                                                  {"e", to_micros(flow.ends)},
                                                  {"a", flow.again}});
-  const auto key = seal_key(master);
-  std::string box(crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + text.size(), '\0');
-  auto* out = reinterpret_cast<unsigned char*>(box.data());
-  randombytes_buf(out, crypto_secretbox_NONCEBYTES);
-  crypto_secretbox_easy(out + crypto_secretbox_NONCEBYTES, reinterpret_cast<const unsigned char*>(text.data()),
-                        text.size(), out, key.data());
-  return jwt::base64url(box);
+  return identity::seal(text, master, kPurpose);
 }
 
 Result<Flow> unseal(std::string_view sealed, const Secret& master, TimePoint now) {
-  constexpr std::size_t kOverhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
-  const auto box = sealed.size() > 4096 ? Result<std::string>(bad_state("too long")) : jwt::from_base64url(sealed);
-  if (!box || box->size() < kOverhead) return bad_state("no cookie of a sign-in");
-  const auto key = seal_key(master);
-  const auto* in = reinterpret_cast<const unsigned char*>(box->data());
-  std::string text(box->size() - kOverhead, '\0');
-  if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(text.data()), in + crypto_secretbox_NONCEBYTES,
-                                 box->size() - crypto_secretbox_NONCEBYTES, in, key.data()) != 0) {
-    return bad_state("the cookie is not of ours");
-  }
+  const auto text = identity::unseal(sealed, master, kPurpose);
+  if (!text) return bad_state("no cookie of a sign-in, or not of ours");
   boost::system::error_code error;
-  const auto value = json::parse(text, error);
+  const auto value = json::parse(*text, error);
   if (error || !value.is_object()) return bad_state("the cookie has no object in it");
   const auto& object = value.get_object();
   const auto* ends = object.if_contains("e");

@@ -114,6 +114,12 @@ void declare_ways(config::Section& keys, Options& options) {
           "registration", options.registration,
           {{"off", Registration::kOff}, {"invite", Registration::kInvite}, {"open", Registration::kOpen}},
           "Who may make an account: nobody (\"off\"), who has an invitation's code (\"invite\"), everybody (\"open\").")
+      .number("accounts_per_address", options.accounts_per_address, 1, 100'000,
+              "Accounts that may be made without an invitation from one address (IPv6: a /64) and be there at the same "
+              "time. Times labs.instances_per_owner, it is what one address gets of the range.")
+      .flag("confirm_mail", options.confirm_mail,
+            "Whether an account that is made without an invitation is there only when the link of a letter was used; "
+            "where letters can be sent.")
       .choice("teams", options.teams, {{"auto", TeamMode::kAuto}, {"on", TeamMode::kOn}, {"off", TeamMode::kOff}},
               "Whether instances, flags and limits belong to teams. \"auto\": while anybody is in a team, put there by "
               "staff or by the way of signing in. Who has no team then is told so.");

@@ -90,6 +90,13 @@ std::string name_key(std::string_view kind, std::string_view name) {
 
 std::string exact_name_key(std::string_view kind, std::string_view name) { return fmt::format("{}\n{}", kind, name); }
 
+int note_origin(soci::session& sql, const std::string& user_id, const std::string& origin) {
+  sql << "update users set origin = :origin where id = :id", use(origin, "origin"), use(user_id, "id");
+  int count = 0;
+  sql << "select count(*) from users where origin = :origin and deleted_at is null", use(origin, "origin"), into(count);
+  return count;
+}
+
 std::optional<User> user_by_id(soci::session& sql, const std::string& id) {
   return first(select_users(sql, "u.id = :id", {{"id", id}}));
 }

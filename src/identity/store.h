@@ -60,10 +60,17 @@ std::string exact_name_key(std::string_view kind, std::string_view name);
 bool name_keys_are_old(soci::session& sql);
 void renew_name_keys(soci::session& sql);
 
+/// Whether users or teams are known by a provider of this name; and gives these another. Accounts of a CTFd from before
+/// its address was part of the name become those of the one that is configured.
+bool provider_is_known(soci::session& sql, const std::string& provider);
+void rename_provider(soci::session& sql, const std::string& from, const std::string& to);
+
 // Users. Deleted ones are found by nobody but names_of().
 std::optional<User> user_by_id(soci::session& sql, const std::string& id);
 std::optional<User> user_by_name(soci::session& sql, const std::string& name);
 std::optional<User> user_by_email(soci::session& sql, const std::string& email);
+/// Notes from which address an account was made without an invitation, and says how many such there are now.
+int note_origin(soci::session& sql, const std::string& user_id, const std::string& origin);
 bool email_free(soci::session& sql, const std::string& email, const std::string& user_id);
 /// A page of users and seats in the order of their ids, after `cursor`.
 std::vector<User> users_after(soci::session& sql, const std::string& cursor, int limit);

@@ -110,6 +110,19 @@ Result<User> admit_outside(soci::session& sql, const Outside& who, TimePoint now
   return *fresh;
 }
 
+bool provider_is_known(soci::session& sql, const std::string& provider) {
+  int found = 0;
+  sql << R"sql(select case when exists (select 1 from identities where provider = :provider)
+    or exists (select 1 from team_identities where provider = :provider2) then 1 else 0 end)sql",
+      use(provider, "provider"), use(provider, "provider2"), into(found);
+  return found != 0;
+}
+
+void rename_provider(soci::session& sql, const std::string& from, const std::string& to) {
+  sql << "update identities set provider = :new where provider = :old", use(to, "new"), use(from, "old");
+  sql << "update team_identities set provider = :new where provider = :old", use(to, "new"), use(from, "old");
+}
+
 bool use_state(soci::session& sql, const std::string& hash, TimePoint now, TimePoint expires) {
   const long long at = to_micros(now), until = to_micros(expires);
   sql << "delete from used_states where expires_at <= :now", use(at, "now");

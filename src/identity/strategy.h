@@ -56,7 +56,7 @@ std::unique_ptr<Strategy> local_strategy(store::Store& store, Hasher& hasher, At
                                          const Devices& devices);
 std::unique_ptr<Strategy> token_strategy(store::Store& store, const Secret& admin_token);
 std::unique_ptr<Strategy> address_strategy(const Networks& hall);
-std::unique_ptr<Strategy> link_strategy();
+std::unique_ptr<Strategy> link_strategy(const Secret& admin_token, const Options& options);
 std::unique_ptr<Strategy> ctfd_strategy(Ctfd& ctfd, Attempts& attempts);
 std::unique_ptr<Strategy> oidc_strategy(const OidcProviders& providers);
 

@@ -221,7 +221,9 @@ asio::awaitable<Result<Response>> list_templates(PartsRef parts, Request request
 asio::awaitable<Result<Response>> show_template(PartsRef parts, Request request) {
   const bool staff = principal_of(request).at_least(identity::Role::kAuthor);
   const auto entry = parts->catalogue.find(TemplateId(std::string(request.param("id"))));
-  if (!entry) co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
+  // What is not released yet does not exist for players, here as in the list.
+  if (!entry || (!staff && !parts->service.overridden(entry->tmpl)->active))
+    co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
   co_return Response::json(200, json::serialize(template_view(parts->service, *entry, staff)));
 }
 

@@ -144,10 +144,11 @@ void take(std::optional<T> said, std::optional<T>& to) {
   if (said) to = std::move(said);
 }
 
-void read_limits(http::Body body, Override& change) {
-  take(body.maybe_real("cpus", 0.001, 256), change.cpus);
-  take(body.maybe_number("memory_bytes", 4 << 20, std::int64_t{1} << 42), change.memory);
-  take(body.maybe_number("pids", 1, 1'000'000), change.pids);
+/// Up to what the configuration lets any template have: the host is its operator's to give away.
+void read_limits(http::Body body, const engine::Resources& most, Override& change) {
+  take(body.maybe_real("cpus", 0.001, most.cpus), change.cpus);
+  take(body.maybe_number("memory_bytes", 4 << 20, most.memory), change.memory);
+  take(body.maybe_number("pids", 1, most.pids), change.pids);
 }
 
 void read_lease(http::Body body, Override& change) {
@@ -165,12 +166,12 @@ void read_pool(http::Body body, Override& change) {
 }
 
 /// Adds what the body says to what was changed before.
-Result<Override> read_change(const std::string& bytes, Override change) {
+Result<Override> read_change(const std::string& bytes, const engine::Resources& most, Override change) {
   http::Body body(bytes);
   take(body.maybe_flag("active"), change.active);
   take(small(body.maybe_number("max_instances", 0, 1'000'000)), change.max_instances);
   if (auto pool = body.maybe_inside("pool")) read_pool(std::move(*pool), change);
-  if (auto limits = body.maybe_inside("limits")) read_limits(std::move(*limits), change);
+  if (auto limits = body.maybe_inside("limits")) read_limits(std::move(*limits), most, change);
   if (auto lease = body.maybe_inside("lease")) read_lease(std::move(*lease), change);
   if (auto read = body.done(); !read) return fail(std::move(read.error()));
   return change;
@@ -181,7 +182,7 @@ asio::awaitable<Result<Response>> change_template(PartsRef parts, Request reques
   const auto entry = parts->catalogue.find(id);
   if (!entry) co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
   const auto* before = parts->service.override_of(id);
-  auto change = read_change(request.body, before ? *before : Override{});
+  auto change = read_change(request.body, parts->catalogue.ceiling(), before ? *before : Override{});
   if (!change) co_return fail(std::move(change.error()));
   auto saved = co_await parts->service.set_override(id, std::move(*change), actor_of(request));
   if (!saved) co_return fail(std::move(saved.error()));

@@ -7,6 +7,15 @@
 #include "templates/templates.h"
 
 namespace tiltyard::labs {
+namespace {
+
+/// 0 is no bound, as everywhere in engine::Resources.
+template <class Number>
+Number within(Number wanted, Number most) {
+  return most > 0 ? std::min(wanted, most) : wanted;
+}
+
+}  // namespace
 
 asio::awaitable<Result<>> Offers::load() {
   auto overrides = co_await rows_.overrides();
@@ -57,11 +66,13 @@ std::shared_ptr<const templates::Template> Offers::overridden(std::shared_ptr<co
     changed->lease.follow_timeout();
   }
   changed->lease.extend_by = change->extend_by.value_or(changed->lease.extend_by);
+  // The configuration may have become stricter since.
+  const auto& most = parts_.catalogue.ceiling();
   for (auto& service : changed->services) {
     auto& resources = service.machine.resources;
-    resources.cpus = change->cpus.value_or(resources.cpus);
-    resources.pids = change->pids.value_or(resources.pids);
-    if (change->memory) resources.memory = resources.memory_swap = *change->memory;
+    if (change->cpus) resources.cpus = within(*change->cpus, most.cpus);
+    if (change->pids) resources.pids = within<std::int64_t>(*change->pids, most.pids);
+    if (change->memory) resources.memory = resources.memory_swap = within<std::int64_t>(*change->memory, most.memory);
   }
   known = {std::move(tmpl), changed};
   return changed;

@@ -33,7 +33,8 @@ std::vector<store::Migration> migrations() {
            "CREATE TABLE realtime_sessions (pid TEXT PRIMARY KEY, user_id TEXT NOT NULL, rooms TEXT NOT NULL, at "
            "BIGINT NOT NULL);\n"
            "CREATE INDEX realtime_sessions_user ON realtime_sessions (user_id, at);\n"
-           "CREATE INDEX realtime_sessions_at ON realtime_sessions (at)"}};
+           "CREATE INDEX realtime_sessions_at ON realtime_sessions (at)"},
+          {651, "roles in talk", "ALTER TABLE talk ADD COLUMN role TEXT NOT NULL DEFAULT ''"}};
 }
 
 Position later(const Position& left, const Position& right) {
@@ -113,9 +114,9 @@ News news_after(soci::session& sql, const bus::Kinds& kinds, Position after, int
   Said said;
   long long at = 0;
   soci::statement talk =
-      (sql.prepare << "SELECT seq, room, sender, name, at, body FROM talk WHERE seq > :seq ORDER BY seq LIMIT :limit",
+      (sql.prepare << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE seq > :seq ORDER BY seq LIMIT :limit",
        use(after.talk, "seq"), use(limit, "limit"), into(said.seq), into(said.room), into(said.sender), into(said.name),
-       into(at), into(said.body));
+       into(said.role), into(at), into(said.body));
   news.said = fetch_said(talk, said, at);
   return news;
 }
@@ -158,11 +159,11 @@ std::optional<std::vector<Said>> said_between(soci::session& sql, const std::str
   long long at = 0;
   const int one_more = limit + 1;
   soci::statement query =
-      (sql.prepare << "SELECT seq, room, sender, name, at, body FROM talk WHERE room = :room AND seq > :after AND seq "
+      (sql.prepare << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE room = :room AND seq > :after AND seq "
                       "<= :until "
                       "ORDER BY seq LIMIT :limit",
        use(room, "room"), use(after, "after"), use(until, "until"), use(one_more, "limit"), into(said.seq),
-       into(said.room), into(said.sender), into(said.name), into(at), into(said.body));
+       into(said.room), into(said.sender), into(said.name), into(said.role), into(at), into(said.body));
   auto out = fetch_said(query, said, at);
   if (out.size() > static_cast<std::size_t>(limit)) return std::nullopt;
   return out;
@@ -172,10 +173,10 @@ std::vector<Said> last_said(soci::session& sql, const std::string& room, long lo
   Said said;
   long long at = 0;
   soci::statement query =
-      (sql.prepare << "SELECT seq, room, sender, name, at, body FROM talk WHERE room = :room AND seq <= :until "
+      (sql.prepare << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE room = :room AND seq <= :until "
                       "ORDER BY seq DESC LIMIT :limit",
        use(room, "room"), use(until, "until"), use(limit, "limit"), into(said.seq), into(said.room), into(said.sender),
-       into(said.name), into(at), into(said.body));
+       into(said.name), into(said.role), into(at), into(said.body));
   auto out = fetch_said(query, said, at);
   std::ranges::reverse(out);
   return out;
@@ -187,8 +188,9 @@ Said say(soci::session& sql, Said said, std::size_t keep) {
   sql << "UPDATE talk_sequence SET last = last + 1 WHERE id = 1";
   sql << "SELECT last FROM talk_sequence WHERE id = 1", into(said.seq);
   const long long at = to_micros(said.at);
-  sql << "INSERT INTO talk (seq, room, sender, name, at, body) VALUES (:seq, :room, :sender, :name, :at, :body)",
-      use(said.seq, "seq"), use(said.room, "room"), use(said.sender, "sender"), use(said.name, "name"), use(at, "at"),
+  sql << "INSERT INTO talk (seq, room, sender, name, role, at, body) VALUES (:seq, :room, :sender, :name, :role, :at, "
+         ":body)",
+      use(said.seq, "seq"), use(said.room, "room"), use(said.sender, "sender"), use(said.name, "name"), use(said.role, "role"), use(at, "at"),
       use(said.body, "body");
   sql << "INSERT INTO talk_rooms (room, kept, trimmed) VALUES (:room, 1, 0) ON CONFLICT (room) DO UPDATE SET kept = "
          "talk_rooms.kept + 1",

@@ -37,6 +37,7 @@ struct Said {
   long long seq = 0;
   std::string room;  ///< kind and key
   std::string sender, name;
+  std::string role;  ///< the sender's when it was said; empty: it is from before roles were kept
   TimePoint at{};
   std::string body;
 };

@@ -86,26 +86,28 @@ void Service::State::hear_people(const std::string& from, json::object people) {
   now.heard = std::chrono::steady_clock::now();
   for (const auto& [room, users] : people) {
     if (!users.is_object()) continue;
-    for (const auto& [user, name] : users.get_object()) {
-      if (name.is_string()) now.people[std::string(room)].emplace(user, std::string(name.get_string()));
+    for (const auto& [user, person] : users.get_object()) {
+      if (!person.is_object()) continue;
+      const auto& told = person.get_object();
+      now.people[std::string(room)].emplace(user, Person{text_of(told, "name"), text_of(told, "role")});
     }
   }
   const auto before = std::exchange(elsewhere[from], std::move(now));
   for (const auto& [id, room] : rooms) {
     if (!room->kind->talk) continue;
-    static const std::map<std::string, std::string> kNobody;
-    const auto users_in = [&](const Elsewhere& at) -> const std::map<std::string, std::string>& {
+    static const std::map<std::string, Person> kNobody;
+    const auto users_in = [&](const Elsewhere& at) -> const std::map<std::string, Person>& {
       const auto found = at.people.find(room->talk_id());
       return found == at.people.end() ? kNobody : found->second;
     };
     const auto& was = users_in(before);
     const auto& is = users_in(elsewhere[from]);
-    for (const auto& [user, name] : is) {
-      if (!was.contains(user) && !room->people.contains(user)) tell_presence(*room, user, name, true);
+    for (const auto& [user, person] : is) {
+      if (!was.contains(user) && !room->people.contains(user)) tell_presence(*room, user, person, true);
     }
-    for (const auto& [user, name] : was) {
+    for (const auto& [user, person] : was) {
       const bool gone = !is.contains(user) && !room->people.contains(user) && !is_elsewhere(room->talk_id(), user);
-      if (gone) tell_presence(*room, user, name, false);
+      if (gone) tell_presence(*room, user, person, false);
     }
   }
 }
@@ -127,7 +129,7 @@ asio::awaitable<void> Service::State::tell_people() {
     for (const auto& [id, room] : rooms) {
       if (!room->kind->talk) continue;
       json::object users;
-      for (const auto& [user, present] : room->people) users[user] = present.name;
+      for (const auto& [user, present] : room->people) users[user] = person_json(user, present.person);
       people[room->talk_id()] = std::move(users);
     }
     publish({{"people", std::move(people)}});

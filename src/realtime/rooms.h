@@ -15,15 +15,20 @@ namespace tiltyard::realtime {
 
 using Who = std::shared_ptr<const identity::Principal>;
 
+/// What the others see of somebody. A name can look like another one; the role is what the server knows.
+struct Person {
+  std::string name, role;
+};
+
 /// Somebody in a room of people, with how many connections.
 struct Present {
-  std::string name;
+  Person person;
   std::size_t connections = 0;
 };
 
-/// Who is in the rooms of people on another node, as it has told last: by room and user, their names.
+/// Who is in the rooms of people on another node, as it has told last: by room and user.
 struct Elsewhere {
-  std::map<std::string, std::map<std::string, std::string>> people;
+  std::map<std::string, std::map<std::string, Person>> people;
   std::chrono::steady_clock::time_point heard{};
 };
 
@@ -128,7 +133,7 @@ struct Service::State : socket_io::Namespace, std::enable_shared_from_this<Servi
   asio::awaitable<Result<json::object>> say(MemberRef member, std::string name, std::string text);
   asio::awaitable<Result<json::array>> last_words(const RoomKind* kind, std::string key, long long until);
   void here(Room& room, const Member& member, bool comes);
-  void tell_presence(Room& room, const std::string& user, const std::string& name, bool comes);
+  void tell_presence(Room& room, const std::string& user, const Person& person, bool comes);
   json::array people_of(const Room& room) const;
 
   // nodes.cpp: the other nodes, through Redis
@@ -167,6 +172,7 @@ struct Service::State : socket_io::Namespace, std::enable_shared_from_this<Servi
 };
 
 /// `{"id", "from": {"id", "name"}, "at", "text"}`
+json::object person_json(const std::string& id, const Person& person);
 json::object said_json(const Said& said);
 
 }  // namespace tiltyard::realtime

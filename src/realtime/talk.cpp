@@ -15,9 +15,17 @@ bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == 
 
 }  // namespace
 
+json::object person_json(const std::string& id, const Person& person) {
+  // Words from before roles were kept have none.
+  json::value role = person.role.empty() ? json::value(nullptr) : json::value(json::string(person.role));
+  return {{"id", id}, {"name", person.name}, {"role", std::move(role)}};
+}
+
+Person person_of(const Who& who) { return {who->name, std::string(identity::to_string(who->role))}; }
+
 json::object said_json(const Said& said) {
   return {{"id", std::to_string(said.seq)},
-          {"from", {{"id", said.sender}, {"name", said.name}}},
+          {"from", person_json(said.sender, {said.name, said.role})},
           {"at", to_rfc3339(said.at)},
           {"text", said.body}};
 }
@@ -36,6 +44,7 @@ asio::awaitable<Result<json::object>> Service::State::say(MemberRef member, std:
   said.room = room->talk_id();
   said.sender = member->who->user.str();
   said.name = member->who->name;
+  said.role = person_of(member->who).role;
   said.at = parts.clock.now();
   said.body = std::move(text);
   auto work = [said, keep = options.history](soci::session& session) -> Result<Said> {
@@ -63,27 +72,27 @@ asio::awaitable<Result<json::array>> Service::State::last_words(const RoomKind* 
 void Service::State::here(Room& room, const Member& member, bool comes) {
   const auto user = member.who->user.str();
   auto& present = room.people[user];
-  present.name = member.who->name;
+  present.person = person_of(member.who);
   const bool changed = comes ? present.connections++ == 0 : --present.connections == 0;
   if (!comes && changed) room.people.erase(user);
   if (!changed) return;
   people_changed.set();
-  if (!is_elsewhere(room.talk_id(), user)) tell_presence(room, user, member.who->name, comes);
+  if (!is_elsewhere(room.talk_id(), user)) tell_presence(room, user, person_of(member.who), comes);
 }
 
-void Service::State::tell_presence(Room& room, const std::string& user, const std::string& name, bool comes) {
-  send(room, "presence", {{"user", {{"id", user}, {"name", name}}}, {"here", comes}}, "");
+void Service::State::tell_presence(Room& room, const std::string& user, const Person& person, bool comes) {
+  send(room, "presence", {{"user", person_json(user, person)}, {"here", comes}}, "");
 }
 
 json::array Service::State::people_of(const Room& room) const {
-  std::map<std::string, std::string> all;
-  for (const auto& [user, present] : room.people) all.emplace(user, present.name);
+  std::map<std::string, Person> all;
+  for (const auto& [user, present] : room.people) all.emplace(user, present.person);
   for (const auto& [name, other] : elsewhere) {
     const auto found = other.people.find(room.talk_id());
     if (found != other.people.end()) all.insert(found->second.begin(), found->second.end());
   }
   json::array out;
-  for (const auto& [user, name] : all) out.push_back({{"id", user}, {"name", name}});
+  for (const auto& [user, person] : all) out.push_back(person_json(user, person));
   return out;
 }
 

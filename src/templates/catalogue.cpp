@@ -369,6 +369,7 @@ void Catalogue::declare_jobs(jobs::Service& jobs) {
 asio::awaitable<void> Catalogue::close() { return state_->close(); }
 std::vector<Entry> Catalogue::list() const { return state_->list(); }
 std::optional<Entry> Catalogue::find(const TemplateId& id) const { return state_->find(id); }
+const engine::Resources& Catalogue::ceiling() const { return state_->options.bounds.ceiling; }
 asio::awaitable<Result<>> Catalogue::reload(std::optional<TemplateId> id) { return state_->reload(std::move(id)); }
 Result<> Catalogue::rebuild(const TemplateId& id) { return state_->rebuild(id); }
 void Catalogue::report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems) {

@@ -53,6 +53,8 @@ class Catalogue {
 
   std::vector<Entry> list() const;  ///< by category and name
   std::optional<Entry> find(const TemplateId& id) const;
+  /// What no machine gets more of, whoever says so.
+  const engine::Resources& ceiling() const;
   /// Reads one folder, or all, again now.
   asio::awaitable<Result<>> reload(std::optional<TemplateId> id);
   /// Builds its images again even if they are there.

@@ -1291,6 +1291,7 @@ export interface components {
             }[];
             /** @enum {string} */
             registration: "off" | "invite" | "open";
+            confirm_mail: boolean;
             reset: boolean;
             needs_setup: boolean;
             name: string;
@@ -3531,6 +3532,17 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        confirm: "mail";
+                    };
                 };
             };
             400: components["responses"]["Invalid"];

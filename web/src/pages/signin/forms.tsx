@@ -10,21 +10,27 @@ import { Frame, takeFragment, To } from './frame';
 export function Register() {
   const { auth } = useStore();
   const form = useForm();
+  const [sent, setSent] = useState('');
+  const [code, setCode] = useState('');
   const submit = form.submit(async (fields) => {
     const body = { name: fields.text('name'), password: fields.exactly('password'), email: fields.textOrNull('email'), code: fields.textOrNull('code') };
-    const me = await call<'register'>('/auth/register', { method: 'POST', body });
+    const made = await call<'register'>('/auth/register', { method: 'POST', body });
+    if ('confirm' in made) return setSent(body.email ?? '');
     go('/', true);
-    dispatch({ type: 'signed-in', me });
+    dispatch({ type: 'signed-in', me: made });
   });
   if (auth?.registration === 'off') return <Frame><Notice tone="plain">Accounts are made by the staff here; ask them for one.</Notice><p className="ways"><To path="/signin">Sign in</To></p></Frame>;
+  if (sent) return <Frame><Notice tone="good">A letter is on its way to {sent}. Its link makes the account and signs you in; it works for an hour.</Notice><p className="ways"><To path="/signin">Sign in</To></p></Frame>;
+  const letter = auth?.registration === 'open' && auth.confirm_mail && !code;
   return (
     <Frame>
       <form onSubmit={submit} aria-label="Make an account">
         <label>Name<input name="name" autoComplete="username" autoCapitalize="none" spellCheck={false} maxLength={64} required autoFocus /></label>
         <label>Password<input type="password" name="password" autoComplete="new-password" required /></label>
-        <label>E-mail, if you want to be able to reset the password<input type="email" name="email" autoComplete="email" /></label>
+        <label>{letter ? 'E-mail, where a letter with a link is sent' : 'E-mail, if you want to be able to reset the password'}
+          <input type="email" name="email" autoComplete="email" required={letter} /></label>
         <label>{auth?.registration === 'invite' ? 'Invitation code' : 'Invitation code, if you have one'}
-          <input name="code" autoComplete="off" spellCheck={false} required={auth?.registration === 'invite'} placeholder="xxxxx-xxxxx-xxxxx-xxxxx" /></label>
+          <input name="code" value={code} onChange={(event) => setCode(event.target.value)} autoComplete="off" spellCheck={false} required={auth?.registration === 'invite'} placeholder="xxxxx-xxxxx-xxxxx-xxxxx" /></label>
         <button type="submit" className="primary" disabled={form.busy}>{form.busy ? 'Making…' : 'Make the account'}</button>
       </form>
       <Trouble text={form.trouble} />
