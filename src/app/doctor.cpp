@@ -243,10 +243,12 @@ Check check_front(const Settings& settings) {
     return {Verdict::kWarn, "proxy", "passwords and cookies cross the network unencrypted",
             "Put a TLS proxy in front and set server.public_url, or give server.tls_certificate."};
   const bool figures = !site.metrics_token.empty() || (site.public_url.empty() && site.trusted_proxies.empty());
-  return {Verdict::kOk, "proxy",
-          fmt::format("{}{}", tls                          ? "TLS of our own"
-                              : site.trusted_proxies.empty() ? "none, for this machine alone"
-                                                             : "trusted",
+  return {Verdict::kOk,
+          "proxy",
+          fmt::format("{}{}",
+                      tls                            ? "TLS of our own"
+                      : site.trusted_proxies.empty() ? "none, for this machine alone"
+                                                     : "trusted",
                       figures ? "" : "; without metrics.token nobody gets /metrics"),
           {}};
 }

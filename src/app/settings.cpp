@@ -98,9 +98,10 @@ void cookies_apart(const Settings& settings, config::Problems& problems) {
 void letters_have_links(const Settings& settings, config::Problems& problems) {
   for (const auto& one : settings.capabilities) {
     const auto* notices = dynamic_cast<const notices::Capability*>(one.get());
-    problems.expect(notices == nullptr || notices->options().smtp_url.empty() || !settings.site.public_url.empty(),
-                    "notices.smtp_url needs server.public_url: letters have links in them, and whoever asks for one would "
-                    "choose where they lead. Set server.public_url to the address that people use.");
+    problems.expect(
+        notices == nullptr || notices->options().smtp_url.empty() || !settings.site.public_url.empty(),
+        "notices.smtp_url needs server.public_url: letters have links in them, and whoever asks for one would "
+        "choose where they lead. Set server.public_url to the address that people use.");
   }
 }
 

@@ -8,9 +8,8 @@ namespace form = config::form;
 
 namespace {
 
-constexpr config::Form kHosts{.takes = "a list of host names and addresses", .fits = [](std::string_view item) {
-                                return !item.empty() && config::is_host(item);
-                              }};
+constexpr config::Form kHosts{.takes = "a list of host names and addresses",
+                              .fits = [](std::string_view item) { return !item.empty() && config::is_host(item); }};
 
 }  // namespace
 
@@ -22,7 +21,8 @@ void declare_keys(config::Keys& keys, Site& site) {
       .text("public_url", site.public_url, form::kUrl,
             "The URL that people use, if it is not the address above: \"https://ctf.example\". Links are made from it.")
       .texts("hosts", site.hosts, kHosts,
-             "Host names and addresses that people use for the server beside those of public_url and listen, and localhost. "
+             "Host names and addresses that people use for the server beside those of public_url and listen, and "
+             "localhost. "
              "Requests to another host are refused: behind it may be somebody else's page.")
       .number(
           "threads", site.threads, 0, 64,

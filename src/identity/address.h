@@ -24,7 +24,8 @@ const std::vector<std::string>& private_ranges();
 /// client sent it.
 std::optional<asio::ip::address> client_address(const http::Request& request, const Networks& trusted);
 
-/// Whether somebody who is not trusted says that the request is another one's: most likely a proxy that the configuration lacks.
+/// Whether somebody who is not trusted says that the request is another one's: most likely a proxy that the
+/// configuration lacks.
 bool comes_by_a_stranger(const http::Request& request, const Networks& trusted);
 
 /// Whether the browser speaks TLS: to us, or to a trusted proxy that says so in X-Forwarded-Proto, or in Forwarded.

@@ -9,9 +9,9 @@
 
 namespace tiltyard::identity {
 
-/// Browsers that somebody has signed in with before. Such a browser keeps a value that only this server (or one with the same
-/// admin token) can have made, for months and over sign-outs; it opens nothing, but what others try under the same
-/// name or from the same address does not count against it. OWASP calls them device cookies.
+/// Browsers that somebody has signed in with before. Such a browser keeps a value that only this server (or one with
+/// the same admin token) can have made, for months and over sign-outs; it opens nothing, but what others try under the
+/// same name or from the same address does not count against it. OWASP calls them device cookies.
 class Devices {
  public:
   struct Device {

@@ -30,7 +30,8 @@ Ask attempt(const std::string& name, const std::string& password, const std::str
 std::string device_of(const Answered& answer) {
   constexpr std::string_view kName = "tiltyard-device=";
   for (const auto& [name, value] : answer.headers) {
-    if (name == "Set-Cookie" && value.starts_with(kName)) return value.substr(kName.size(), value.find(';') - kName.size());
+    if (name == "Set-Cookie" && value.starts_with(kName))
+      return value.substr(kName.size(), value.find(';') - kName.size());
   }
   return {};
 }
@@ -41,7 +42,8 @@ TEST(R7_1, WhatOthersTryDoesNotKeepAKnownBrowserOut) {
   const auto device = device_of(site(attempt("victim", kPassword, "10.0.0.1")));
   ASSERT_EQ(device.size(), 128U);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(site(attempt("victim", "a guess", "10.0.0.1")).status, 401);
-  EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.1")).status, 429) << "a browser that is new where guesses come from";
+  EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.1")).status, 429)
+      << "a browser that is new where guesses come from";
   EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.1", device)).status, 201);
   EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.2")).status, 201) << "and everybody elsewhere";
 }
@@ -52,7 +54,8 @@ TEST(R7_1, AKnownBrowserHasTenTriesOfItsOwn) {
   site.user("other", kPassword);
   const auto device = device_of(site(attempt("victim", kPassword, "10.0.0.1")));
   for (int i = 0; i < 10; ++i) EXPECT_EQ(site(attempt("victim", "a guess", "10.0.0.1", device)).status, 401);
-  EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.9", device)).status, 429) << "a stolen one opens no door for guesses";
+  EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.9", device)).status, 429)
+      << "a stolen one opens no door for guesses";
   EXPECT_EQ(site(attempt("victim", kPassword, "10.0.0.1")).status, 201) << "and closes none";
 }
 

@@ -20,14 +20,14 @@ using Answered = Result<http::Response>;
 
 constexpr Duration kResetFor = std::chrono::minutes{30};
 
-struct Wanted {
+struct Applicant {
   NewAccount account;
   Secret password;
 };
 
-Result<Wanted> read_wanted(const Service::State& state, std::string_view bytes) {
+Result<Applicant> read_wanted(const Service::State& state, std::string_view bytes) {
   http::Body body(bytes);
-  Wanted wanted;
+  Applicant wanted;
   auto& account = wanted.account;
   account.name = body.text("name", 0, kLongestField);
   wanted.password = Secret(body.text("password", 0, kLongestField));
@@ -60,12 +60,15 @@ asio::awaitable<void> send_confirmation(StatePtr state, NewAccount account, std:
   letter.to = account.email;
   letter.subject = "Your account at " + state->options.site_name;
   letter.text =
-      *known ? fmt::format("Somebody, probably you, wanted an account at {} with this address. It has one already, \"{}\"; its "
-                           "password can be reset there.\n",
-                           site, (*known)->name)
-             : fmt::format("Somebody, probably you, wants an account \"{}\" at {}.\n\nOpen this within an hour to make it and sign in:"
-                           "\n\n{}/signin#{}\n\nIf it was not you, do nothing: there is no account then.\n",
-                           account.name, site, site, seal_account(account, state->admin_token, state->clock.now()));
+      *known ? fmt::format(
+                   "Somebody, probably you, wanted an account at {} with this address. It has one already, \"{}\"; its "
+                   "password can be reset there.\n",
+                   site, (*known)->name)
+             : fmt::format(
+                   "Somebody, probably you, wants an account \"{}\" at {}.\n\nOpen this within an hour to make it and "
+                   "sign in:"
+                   "\n\n{}/signin#{}\n\nIf it was not you, do nothing: there is no account then.\n",
+                   account.name, site, site, seal_account(account, state->admin_token, state->clock.now()));
   const auto sent = co_await state->options.mail(std::move(letter));
   if (!sent) log::warn("identity", "a letter could not be handed over", {{"reason", sent.error().reason}});
 }
@@ -73,7 +76,8 @@ asio::awaitable<void> send_confirmation(StatePtr state, NewAccount account, std:
 /// 202: the account is made when the link of a letter is used. Until then nothing of it is kept, not even the name.
 asio::awaitable<Answered> confirm_first(StatePtr state, http::Request request, NewAccount account) {
   if (account.email.empty())
-    co_return fail(Code::kInvalid, "invalid-body", "'email' is needed: the account is made when the link in a letter is opened.");
+    co_return fail(Code::kInvalid, "invalid-body",
+                   "'email' is needed: the account is made when the link in a letter is opened.");
   auto look = [name = account.name](soci::session& sql) -> Result<bool> {
     return sql::user_by_name(sql, name).has_value();
   };
@@ -112,7 +116,9 @@ asio::awaitable<Answered> register_account(StatePtr state, http::Request request
   if (waits_for_letter(*state, account)) co_return co_await confirm_first(state, std::move(request), account);
   Admission admission;
   admission.admit = [account, most = state->options.accounts_per_address, actor = actor_of(*state, request),
-                     now = state->clock.now()](soci::session& sql) { return make_account(sql, account, most, actor, now); };
+                     now = state->clock.now()](soci::session& sql) {
+    return make_account(sql, account, most, actor, now);
+  };
   const bool invited = !account.code_hash.empty();
   auto work = open_session_for(state, std::move(admission), "local", std::move(visitor));
   auto done = co_await std::move(work);

@@ -99,7 +99,8 @@ struct Options {
   std::vector<std::string> strategies = {"local", "token"};  ///< local, token, address, ctfd, oidc
   Registration registration = Registration::kOff;
   int accounts_per_address = 30;  ///< that may be made without an invitation from one address, and be there at once
-  bool confirm_mail = true;       ///< accounts made without an invitation wait for a letter's link, where letters can be sent
+  bool confirm_mail =
+      true;  ///< accounts made without an invitation wait for a letter's link, where letters can be sent
   TeamMode teams = TeamMode::kAuto;
   std::string ctfd_url;
   Secret ctfd_token;  ///< an administrator's; empty: none

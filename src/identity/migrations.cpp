@@ -99,7 +99,7 @@ create table used_states (
 )
 )sql"},
       {102, "identity: when a session's owner was last proved", "alter table sessions add column proved_at bigint"},
-      {103, "identity: where accounts were made", R"sql(
+      {"where accounts were made", R"sql(
 alter table users add column origin text not null default '';
 create index users_origin on users(origin)
 )sql"},

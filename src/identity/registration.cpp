@@ -25,12 +25,12 @@ std::unexpected<Error> invitation_wrong() {
 }
 
 std::unexpected<Error> too_many(int most) {
-  return fail(Error{Code::kLimited,
-                    "limit-reached",
-                    "As many accounts have been made from your address as may be. Ask the staff for one, or for an invitation.",
-                    {},
-                    {}}
-                  .with("limit", std::to_string(most)));
+  return fail(Error{
+      Code::kLimited,
+      "limit-reached",
+      "As many accounts have been made from your address as may be. Ask the staff for one, or for an invitation.",
+      {},
+      {}}.with("limit", std::to_string(most)));
 }
 
 }  // namespace

@@ -62,8 +62,11 @@ TEST(R7_1, OneAddressHasSoManyAccountsAtOnce) {
   EXPECT_EQ(refused.reason(), "limit-reached");
   EXPECT_EQ(open.site(join("elsewhere", "2001:db8:0:1::1")).status, 201);
   // One that is gone makes room, and what was refused has left nothing.
-  const auto id = open.site(Ask("GET", "/api/v1/admin/users?q=one").bearer(open.site.admin())).body.at("items").at(0).at("id");
-  EXPECT_EQ(open.site(Ask("DELETE", "/api/v1/admin/users/" + std::string(id.as_string())).bearer(open.site.admin())).status, 204);
+  const auto id =
+      open.site(Ask("GET", "/api/v1/admin/users?q=one").bearer(open.site.admin())).body.at("items").at(0).at("id");
+  EXPECT_EQ(
+      open.site(Ask("DELETE", "/api/v1/admin/users/" + std::string(id.as_string())).bearer(open.site.admin())).status,
+      204);
   EXPECT_EQ(open.site(join("four", "2001:db8::2")).status, 201);
 }
 
@@ -109,7 +112,8 @@ TEST(R7_1, LettersMakeNoMoreAccountsThanTheirAddressMayHave) {
     links.push_back(open.link());
   }
   EXPECT_EQ(open.site(by_link(links[0])).status, 201);
-  EXPECT_EQ(open.site(by_link(links[1]).from("10.0.0.2")).reason(), "limit-reached") << "counted where it was asked for";
+  EXPECT_EQ(open.site(by_link(links[1]).from("10.0.0.2")).reason(), "limit-reached")
+      << "counted where it was asked for";
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kLongestAgent = 200;  ///< bytes
+constexpr std::size_t kLongestAgent = 200;   ///< bytes
 constexpr std::chrono::days kKnownFor{180};  ///< a browser that nobody signs in with any more
 
 /// What a sign-in leaves behind: the session's row, and the cookie's value that nobody else has.
@@ -70,9 +70,10 @@ asio::awaitable<Result<Admission>> check_strategy(StatePtr state, json::object b
     co_return fail(Code::kForbidden, "forbidden", fmt::format("Signing in by \"{}\" is switched off here.", *name));
   // Behind such a proxy everybody would be at the one seat that is the proxy's.
   if (*name == "address" && visitor.by_a_stranger) {
-    co_return fail(Code::kForbidden, "forbidden",
-                   "The request has come by a proxy that this server does not know, so that nobody's seat can be told. Its "
-                   "operator names the proxy in server.trusted_proxies.");
+    co_return fail(
+        Code::kForbidden, "forbidden",
+        "The request has come by a proxy that this server does not know, so that nobody's seat can be told. Its "
+        "operator names the proxy in server.trusted_proxies.");
   }
   SignInRequest attempt{std::move(body), visitor.client, std::move(visitor.device), state->clock.now()};
   co_return co_await strategy->check(std::move(attempt));

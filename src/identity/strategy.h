@@ -52,8 +52,8 @@ class Strategy {
   virtual asio::awaitable<Result<Admission>> check(SignInRequest request) = 0;
 };
 
-std::unique_ptr<Strategy> local_strategy(store::Store& store, Hasher& hasher, Attempts& attempts, Attempts& name_failures,
-                                         const Devices& devices);
+std::unique_ptr<Strategy> local_strategy(store::Store& store, Hasher& hasher, Attempts& attempts,
+                                         Attempts& name_failures, const Devices& devices);
 std::unique_ptr<Strategy> token_strategy(store::Store& store, const Secret& admin_token);
 std::unique_ptr<Strategy> address_strategy(const Networks& hall);
 std::unique_ptr<Strategy> link_strategy(const Secret& admin_token, const Options& options);

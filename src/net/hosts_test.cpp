@@ -16,9 +16,8 @@ bool ours(const Hosts& hosts, std::vector<std::string> fields, bool http_1_0 = f
 
 TEST(R7_2, AServerAnswersToItsOwnNamesOnly) {
   const Hosts hosts({"ctf.example", "192.0.2.7", "fd00::7"}, true);
-  for (const auto* good :
-       {"ctf.example", "CTF.example:8443", "ctf.example.", "localhost", "localhost:8000", "127.0.0.1:8000", "127.9.9.9",
-        "[::1]:80", "192.0.2.7", "[fd00::7]:443", "10.0.0.5:8000"})
+  for (const auto* good : {"ctf.example", "CTF.example:8443", "ctf.example.", "localhost", "localhost:8000",
+                           "127.0.0.1:8000", "127.9.9.9", "[::1]:80", "192.0.2.7", "[fd00::7]:443", "10.0.0.5:8000"})
     EXPECT_TRUE(ours(hosts, {good})) << good;
   for (const auto* bad :
        {"", "evil.example", "ctf.example.evil", "xctf.example", "ctf.example@evil", "ctf.example:80@evil", "10.0.0.6",

@@ -158,7 +158,8 @@ std::string Transport::local_address() {
   socklen_t size = sizeof at;
   if (::getsockname(socket_.native_handle(), reinterpret_cast<sockaddr*>(&at), &size) != 0) return {};
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* address = at.ss_family == AF_INET    ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(&at)->sin_addr)
+  const void* address = at.ss_family == AF_INET
+                            ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(&at)->sin_addr)
                         : at.ss_family == AF_INET6 ? &reinterpret_cast<sockaddr_in6*>(&at)->sin6_addr
                                                    : nullptr;
   if (address == nullptr || ::inet_ntop(at.ss_family, address, text.data(), text.size()) == nullptr) return {};

@@ -34,7 +34,7 @@ std::vector<store::Migration> migrations() {
            "BIGINT NOT NULL);\n"
            "CREATE INDEX realtime_sessions_user ON realtime_sessions (user_id, at);\n"
            "CREATE INDEX realtime_sessions_at ON realtime_sessions (at)"},
-          {651, "roles in talk", "ALTER TABLE talk ADD COLUMN role TEXT NOT NULL DEFAULT ''"}};
+          {"roles in talk", "ALTER TABLE talk ADD COLUMN role TEXT NOT NULL DEFAULT ''"}};
 }
 
 Position later(const Position& left, const Position& right) {
@@ -114,7 +114,8 @@ News news_after(soci::session& sql, const bus::Kinds& kinds, Position after, int
   Said said;
   long long at = 0;
   soci::statement talk =
-      (sql.prepare << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE seq > :seq ORDER BY seq LIMIT :limit",
+      (sql.prepare
+           << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE seq > :seq ORDER BY seq LIMIT :limit",
        use(after.talk, "seq"), use(limit, "limit"), into(said.seq), into(said.room), into(said.sender), into(said.name),
        into(said.role), into(at), into(said.body));
   news.said = fetch_said(talk, said, at);
@@ -159,9 +160,10 @@ std::optional<std::vector<Said>> said_between(soci::session& sql, const std::str
   long long at = 0;
   const int one_more = limit + 1;
   soci::statement query =
-      (sql.prepare << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE room = :room AND seq > :after AND seq "
-                      "<= :until "
-                      "ORDER BY seq LIMIT :limit",
+      (sql.prepare
+           << "SELECT seq, room, sender, name, role, at, body FROM talk WHERE room = :room AND seq > :after AND seq "
+              "<= :until "
+              "ORDER BY seq LIMIT :limit",
        use(room, "room"), use(after, "after"), use(until, "until"), use(one_more, "limit"), into(said.seq),
        into(said.room), into(said.sender), into(said.name), into(said.role), into(at), into(said.body));
   auto out = fetch_said(query, said, at);
@@ -190,8 +192,8 @@ Said say(soci::session& sql, Said said, std::size_t keep) {
   const long long at = to_micros(said.at);
   sql << "INSERT INTO talk (seq, room, sender, name, role, at, body) VALUES (:seq, :room, :sender, :name, :role, :at, "
          ":body)",
-      use(said.seq, "seq"), use(said.room, "room"), use(said.sender, "sender"), use(said.name, "name"), use(said.role, "role"), use(at, "at"),
-      use(said.body, "body");
+      use(said.seq, "seq"), use(said.room, "room"), use(said.sender, "sender"), use(said.name, "name"),
+      use(said.role, "role"), use(at, "at"), use(said.body, "body");
   sql << "INSERT INTO talk_rooms (room, kept, trimmed) VALUES (:room, 1, 0) ON CONFLICT (room) DO UPDATE SET kept = "
          "talk_rooms.kept + 1",
       use(said.room, "room");
