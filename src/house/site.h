@@ -21,7 +21,7 @@ struct Site {
   // What connections to the page and the API may take, in all and for each client.
   std::size_t max_connections = 10'000, connections_per_address = 1'250;
   net::BudgetOptions buffers;
-  std::vector<std::string> hosts;         ///< what people call the server, beside public_url and listen
+  std::vector<std::string> hosts;  ///< what people call the server, beside public_url and listen
   std::vector<std::string> trusted_proxies;
   std::vector<std::string> allow_targets;  ///< what may be called although net::Reach refuses it
   std::string tls_certificate, tls_key;

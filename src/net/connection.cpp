@@ -279,9 +279,10 @@ asio::awaitable<bool> Connection::serve_one() {
   }
   const auto local = [this] { return transport_->local_address(); };
   if (!shared_->options.hosts.ours(reader.request().headers, reader.http_1_0(), local)) {
-    co_await refuse(421, "host-unknown",
-                    "The request is for another host. If people use this name, its operator adds it to server.hosts, or "
-                    "sets server.public_url.");
+    co_await refuse(
+        421, "host-unknown",
+        "The request is for another host. If people use this name, its operator adds it to server.hosts, or "
+        "sets server.public_url.");
     co_return false;
   }
   std::optional<net::Shares::Hold> share;

@@ -30,7 +30,7 @@ struct ServerOptions {
   /// Told, on one of the net loops and at most once a minute, that connections wait because no more descriptors are to
   /// be used for them.
   std::function<void()> out_of_descriptors;
-  Hosts hosts;                           ///< what it is called; other requests are answered 421
+  Hosts hosts;  ///< what it is called; other requests are answered 421
 };
 
 /// Serves a Router over HTTP/1.1 (keep-alive, pipelining in order, Expect: 100-continue, HEAD, WebSocket upgrade). One
