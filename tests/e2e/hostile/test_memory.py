@@ -30,7 +30,7 @@ def metric(server, name):
 
 
 def head(path, length, fields=""):
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{fields}\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{fields}\r\n".encode()
 
 
 class Flood:
