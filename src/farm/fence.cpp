@@ -31,11 +31,13 @@ std::string for_ranges(const std::vector<std::string>& ranges, std::string_view 
 std::string fence_table(uid_t user) { return fmt::format("tiltyard_senders_{}", user); }
 
 std::string fence_text(const FenceRules& rules) {
-  const auto table = fence_table(rules.user);
+  // What the kernel sends by itself has no account, and must not get into the chain of rules: hence a jump for the one
+  // account and not an exit for all others, which it would not take.
   std::string out = fmt::format(
       "add table inet {0}\ndelete table inet {0}\ntable inet {0} {{\n\tchain output {{\n"
-      "\t\ttype filter hook output priority -10; policy accept;\n\t\tmeta skuid != {1} accept\n",
-      table, rules.user);
+      "\t\ttype filter hook output priority -10; policy accept;\n\t\tmeta skuid {1} jump senders\n\t}}\n\tchain "
+      "senders {{\n",
+      fence_table(rules.user), rules.user);
   out += for_ranges({rules.farm_address}, fmt::format("tcp dport {} accept", rules.farm_port));
   out += for_ranges(rules.nameservers, "meta l4proto { tcp, udp } th dport 53 accept");
   out += for_ranges(rules.allowed, "accept");

@@ -61,7 +61,7 @@ TEST(R6_2, ASecretDoesNotFollowItsTargetSomewhereElse) {
 TEST(R6_4, TheFenceHasTheFarmTheJuryAndNothingOfTheHost) {
   FenceRules rules{61200, "127.0.0.1", 8000, {"10.1.0.0/16"}, {"127.0.0.53", "fd00::53"}, {"10.10.10.10"}};
   const auto text = fence_text(rules);
-  const std::vector<std::string> order = {"meta skuid != 61200 accept",
+  const std::vector<std::string> order = {"meta skuid 61200 jump senders",
                                           "ip daddr 127.0.0.1 tcp dport 8000 accept",
                                           "ip daddr 127.0.0.53 meta l4proto { tcp, udp } th dport 53 accept",
                                           "ip6 daddr fd00::53 meta l4proto { tcp, udp } th dport 53 accept",

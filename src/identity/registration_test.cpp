@@ -44,6 +44,12 @@ struct Open {
     return made;
   }
 
+  /// The letter is nobody's to wait for: so many have been handed over when this returns.
+  void settle(std::size_t count) {
+    for (int turn = 0; turn < 1000 && letters.size() < count; ++turn) site.settle();
+    ASSERT_EQ(letters.size(), count);
+  }
+
   std::string link() const {
     const auto& text = letters.back().text;
     const auto at = text.find("/signin#");
@@ -76,8 +82,7 @@ TEST(R7_1, AnAccountWithoutAnInvitationWaitsForItsLetter) {
   const auto asked = open.site(join("ann", "10.0.0.1", "ann@ctf.example"));
   EXPECT_EQ(asked.status, 202);
   EXPECT_EQ(asked.cookie(), "");
-  open.site.settle();
-  ASSERT_EQ(open.letters.size(), 1U);
+  open.settle(1);
   EXPECT_EQ(open.letters[0].to, "ann@ctf.example");
   const auto token = open.link();
   ASSERT_FALSE(token.empty()) << open.letters[0].text;
@@ -90,7 +95,7 @@ TEST(R7_1, AnAccountWithoutAnInvitationWaitsForItsLetter) {
   EXPECT_NE(open.site.sign_in("ann", kPassword), "");
   // Who has an account with the address is told so, by the letter alone.
   EXPECT_EQ(open.site(join("other", "10.0.0.1", "ANN@ctf.example")).status, 202);
-  open.site.settle();
+  open.settle(2);
   EXPECT_EQ(open.link(), "");
   EXPECT_NE(open.letters.back().text.find("\"ann\""), std::string::npos);
 }
@@ -98,7 +103,7 @@ TEST(R7_1, AnAccountWithoutAnInvitationWaitsForItsLetter) {
 TEST(R7_1, ALetterWorksForAnHour) {
   Open open(true);
   open.site(join("late", "10.0.0.1", "late@ctf.example"));
-  open.site.settle();
+  open.settle(1);
   open.site.clock.advance(std::chrono::hours{1});
   EXPECT_EQ(open.site(by_link(open.link())).status, 401);
 }
@@ -108,7 +113,7 @@ TEST(R7_1, LettersMakeNoMoreAccountsThanTheirAddressMayHave) {
   std::vector<std::string> links;
   for (const std::string name : {"one", "two"}) {
     open.site(join(name, "10.0.0.1", name + "@ctf.example"));
-    open.site.settle();
+    open.settle(links.size() + 1);
     links.push_back(open.link());
   }
   EXPECT_EQ(open.site(by_link(links[0])).status, 201);

@@ -10,7 +10,8 @@
 
 namespace tiltyard::http {
 
-/// The host of a Host field, without its port, brackets and a last dot, in small letters: "[::1]:80" → "::1".
+/// The host of a Host field, without its port, brackets and a last dot, in small letters: "[::1]:80" → "::1"; empty for
+/// what is none.
 std::string host_of_field(std::string_view field);
 
 /// What a server is called. A page of somebody else whose name leads to our address (DNS rebinding), and a link that is

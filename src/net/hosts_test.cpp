@@ -19,9 +19,9 @@ TEST(R7_2, AServerAnswersToItsOwnNamesOnly) {
   for (const auto* good : {"ctf.example", "CTF.example:8443", "ctf.example.", "localhost", "localhost:8000",
                            "127.0.0.1:8000", "127.9.9.9", "[::1]:80", "192.0.2.7", "[fd00::7]:443", "10.0.0.5:8000"})
     EXPECT_TRUE(ours(hosts, {good})) << good;
-  for (const auto* bad :
-       {"", "evil.example", "ctf.example.evil", "xctf.example", "ctf.example@evil", "ctf.example:80@evil", "10.0.0.6",
-        "127.0.0.1.evil.example", "localhost.evil", "0x7f000001", "[::2]", "[", "]:", ":80", "ctf.example, evil"})
+  for (const auto* bad : {"", "evil.example", "ctf.example.evil", "xctf.example", "ctf.example@evil",
+                          "ctf.example:80@evil", "10.0.0.6", "127.0.0.1.evil.example", "localhost.evil", "0x7f000001",
+                          "[::2]", "[::1]x", "[::1]:80@evil", "[", "]:", ":80", "ctf.example, evil"})
     EXPECT_FALSE(ours(hosts, {bad})) << bad;
   EXPECT_FALSE(ours(hosts, {"ctf.example", "evil"}));
   EXPECT_FALSE(ours(hosts, {}));
