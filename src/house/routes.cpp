@@ -112,7 +112,7 @@ std::string markdown(const Routes& routes) {
       "least one that may\ncall, *scope* what a token needs, *whose* what the handler looks at (owner: of the caller "
       "or "
       "the caller's team, everybody's for\noperators), *proof* whether the sign-in must be fresh, *limiters* what the "
-      "request passes (docs/limits.md), *body* the most it may send.\n";
+      "request passes (docs/limits.md), *body* the most it may send (64 KiB\nwhere it is not known who sends it).\n";
   std::vector<const Declared*> sorted;
   for (const auto& route : routes.all()) sorted.push_back(&route);
   std::ranges::stable_sort(sorted, {}, [](const Declared* route) { return route->capability; });
