@@ -18,7 +18,7 @@ def walk(site):
     admin.get("/instances", query={"owner": "all", "state": "running,starting", "limit": 1}).expect(200)
     player.get(f"/instances/{identity}/logs", query={"tail": 5}, headers={"Accept": "text/plain"}).expect(200)
     ran = player.post(f"/instances/{identity}/exec", {"command": ["sh", "-c", "echo out; echo err >&2; exit 3"]}).expect(200).json
-    assert ran == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n"}
+    assert ran == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n", "stopped_by": None}
     player.get(f"/instances/{identity}/terminal").expect(426, "upgrade-required")  # its own tests open it
     player.post(f"/instances/{identity}/extend").expect(409, "not-extendable-yet")
     event, data = first_event(site.server, player)
