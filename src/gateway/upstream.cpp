@@ -35,10 +35,13 @@ void set_no_delay(int fd) {
 }
 
 void bound_buffers(int fd) {
-  // The kernel doubles them for its own needs, and cuts them to net.core.[rw]mem_max.
-  constexpr int kSend = 256 * 1024, kReceive = 128 * 1024;
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSend, sizeof kSend);
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceive, sizeof kReceive);
+  // The kernel doubles it for its own needs. Less would cost a stream more wake-ups for each megabyte.
+  constexpr int kMost = 1024 * 1024;
+  // Beyond net.core.[rw]mem_max only with CAP_NET_ADMIN; without it that is the bound.
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kMost, sizeof kMost) != 0)
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kMost, sizeof kMost);
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kMost, sizeof kMost) != 0)
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kMost, sizeof kMost);
 }
 
 bool Upstream::has_ended() const {

@@ -22,7 +22,7 @@ struct LogsOptions {
 };
 
 /// A machine is its player's: on a terminal, which obeys what it is shown, its words are made harmless.
-std::string shown(std::string_view text, bool on_terminal, bool raw) {
+std::string for_screen(std::string_view text, bool on_terminal, bool raw) {
   if (!on_terminal || raw) return std::string(text);
   Tamed tamed;
   const std::string out = tamed.take(text);
@@ -50,8 +50,8 @@ int exec(Context& context, const ExecOptions& options) {
   if (context.json) {
     print_json(*done);
   } else {
-    print(shown(text_of(*done, "stdout"), context.out_is_terminal, options.raw));
-    const auto errors = shown(text_of(*done, "stderr"), context.error_is_terminal, options.raw);
+    print(for_screen(text_of(*done, "stdout"), context.out_is_terminal, options.raw));
+    const auto errors = for_screen(text_of(*done, "stderr"), context.error_is_terminal, options.raw);
     if (!errors.empty()) fmt::print(stderr, "{}", errors);
     const auto stopped = text_of(*done, "stopped_by");
     if (!stopped.empty()) note("tiltyard: this is not all: the command was stopped (" + stopped + ")");
