@@ -40,14 +40,15 @@ void check(const templates::Template& tmpl) {
   if (tmpl.services.empty()) std::abort();
   for (const auto& service : tmpl.services) {
     const auto& machine = service.machine;
+    const auto& container = service.container;
     if (machine.image.empty() || machine.image.find("leaked-from-outside") != std::string::npos) std::abort();
-    if (machine.privileged_by_operator || !machine.devices.empty() || !machine.runtime.empty()) std::abort();
+    if (container.privileged_by_operator || !container.devices.empty() || !container.runtime.empty()) std::abort();
     if (machine.resources.memory <= 0 || machine.resources.pids <= 0 || machine.resources.cpus <= 0) std::abort();
     if (machine.resources.memory > (std::int64_t{2} << 30) || machine.resources.pids > 2048 ||
         machine.resources.cpus > 2)
       std::abort();
     if (machine.resources.memory_swap != machine.resources.memory) std::abort();
-    for (const auto& capability : machine.capabilities) {
+    for (const auto& capability : container.capabilities) {
       if (capability == "SYS_ADMIN" || capability == "NET_ADMIN" || capability == "NET_RAW" ||
           capability == "SYS_PTRACE")
         std::abort();
@@ -56,7 +57,7 @@ void check(const templates::Template& tmpl) {
       if (bind.path.starts_with('/') || bind.path.starts_with("..") || bind.path.find("/../") != std::string::npos)
         std::abort();
     }
-    for (const auto& mount : machine.mounts) {
+    for (const auto& mount : container.mounts) {
       if (mount.kind != tiltyard::engine::Mount::Kind::kTmpfs) std::abort();
     }
     if (service.build && !service.build->context.starts_with(folder().string())) std::abort();

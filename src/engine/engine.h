@@ -153,8 +153,8 @@ struct ImageInfo {
 };
 
 // What an engine may be able to do besides running machines. An engine says null where it is not, and its callers say
-// so
-// (`cannot`): nobody pays for a verb that its maker cannot keep.
+// so (`cannot`): nobody pays for a verb that its maker cannot keep. A kind of machine that an engine does not run, it
+// refuses in the same words.
 
 /// Images by reference: made at load, never at spawn.
 class Images {
@@ -211,7 +211,8 @@ class Disks {
 ///   (Exhausted: try elsewhere or later), build-failed (Invalid, the message has the last lines), engine-away
 ///   (Unavailable: nothing was done), engine-lost (Unavailable: cut in mid-call, the outcome is unknown; call again),
 ///   engine-refused (Invalid: it said no, see the message), machine-did-not-start (Invalid: e.g. the command does not
-///   exist), isolation-missing (Unavailable: our firewall table is not in force), timeout.
+///   exist), isolation-missing (Unavailable: our firewall table is not in force), engine-cannot (Conflict: no engine of
+///   this kind does that), timeout.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -265,6 +266,12 @@ class Engine {
 /// What is said where a facet is missing: `what` it would take, as "run commands in machines".
 inline std::unexpected<Error> cannot(const Engine& engine, const std::string& what) {
   return fail(Code::kConflict, "engine-cannot", "The engine " + engine.name() + " cannot " + what + ".");
+}
+
+/// For engines whose machines are containers: refuses every other kind, before anything is done.
+inline Result<> only_containers(const Engine& engine, const MachineSpec& spec) {
+  if (std::holds_alternative<Container>(spec.kind)) return {};
+  return cannot(engine, "run virtual machines");
 }
 
 }  // namespace tiltyard::engine

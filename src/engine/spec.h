@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace tiltyard::engine {
@@ -71,36 +72,55 @@ struct Attachment {
   std::vector<std::string> aliases;
 };
 
-/// One machine, complete: whatever is not said here has the hardened default (capabilities dropped but `capabilities`,
-/// no-new-privileges, default seccomp, log size cap, no published ports).
-struct MachineSpec {
+/// What every kind of machine has. Whatever is not said has the hardened default (no published ports, log size cap).
+struct MachineBase {
   std::string name;   ///< engine-wide unique, derived from the instance id
   std::string image;  ///< a reference or an image id that is already there
   std::string hostname;
   std::string domain;
-  std::optional<std::vector<std::string>> entrypoint;  ///< nullopt: the image's
-  std::optional<std::vector<std::string>> command;
-  std::vector<std::string> environment;  ///< "KEY=value"
   Labels labels;
-  std::string user, working_dir;
-  bool init = false, read_only = false, terminal = false, open_stdin = false;
-  std::string restart = "no";  ///< no, always, on-failure, on-failure:N, unless-stopped
-  std::string stop_signal;
   std::optional<std::chrono::milliseconds> stop_grace;
-  std::optional<HealthCheck> health;
-  std::vector<Mount> mounts;
-  std::string network_of;  ///< a machine whose network it shares; then `networks`, `hostname` and `exposed` stay empty
-  std::vector<Attachment> networks;       ///< the first is the one with the default route
-  std::vector<std::string> capabilities;  ///< the whole set that is kept, without CAP_
-  std::map<std::string, std::string> sysctls;
+  std::vector<Attachment> networks;      ///< the first is the one with the default route
   std::vector<std::string> extra_hosts;  ///< "name:address"
   std::vector<std::string> dns;
   std::vector<std::uint16_t> exposed;  ///< TCP ports endpoints point to; informs the engine, publishes nothing
   Resources resources;
-  std::string runtime;  ///< empty: the engine's default; "runsc" for gVisor
   std::int64_t log_bytes = 10 * 1024 * 1024;
+};
+
+/// What only a container has: programs of an image on the engine's own kernel. Hardened where nothing is said:
+/// capabilities dropped but `capabilities`, no-new-privileges, default seccomp.
+struct Container {
+  std::optional<std::vector<std::string>> entrypoint;  ///< nullopt: the image's
+  std::optional<std::vector<std::string>> command;
+  std::vector<std::string> environment;  ///< "KEY=value"
+  std::string user, working_dir;
+  bool init = false, read_only = false, terminal = false, open_stdin = false;
+  std::string restart = "no";  ///< no, always, on-failure, on-failure:N, unless-stopped
+  std::string stop_signal;
+  std::optional<HealthCheck> health;
+  std::vector<Mount> mounts;
+  std::string network_of;  ///< a machine whose network it shares; then `networks`, `hostname` and `exposed` stay empty
+  std::vector<std::string> capabilities;  ///< the whole set that is kept, without CAP_
+  std::map<std::string, std::string> sysctls;
+  std::string runtime;                  ///< empty: the engine's default; "runsc" for gVisor
   bool privileged_by_operator = false;  ///< only by the operator's own configuration
   std::vector<std::string> devices;     ///< "/dev/net/tun:/dev/net/tun:rwm"; only by the operator's own configuration
+};
+
+/// What only a virtual machine has: its image is a disk, and a kernel of its own boots from it.
+struct Vm {
+  enum class Firmware { kBios, kUefi };
+  Firmware firmware = Firmware::kUefi;
+};
+
+/// One machine, complete.
+struct MachineSpec : MachineBase {
+  std::variant<Container, Vm> kind;
+
+  /// For those who know that it is one, having made it or looked.
+  Container& container() { return std::get<Container>(kind); }
+  const Container& container() const { return std::get<Container>(kind); }
 };
 
 /// A network of ours. Its machines reach neither the host nor private addresses nor other networks; how an engine sees

@@ -337,7 +337,7 @@ TEST_F(R5_2_Plan, HoldersBindsAndVariablesOfEveryMachine) {
   image({{"four", Kind::kFile, "FLAG{box}"}}, "test/two:1");
   main().binds.push_back({"conf", "/hidden", true, -1, {}});
   main().binds.push_back({"inline", "/run/secrets/flag", true, 0400, "is FLAG{box}"});
-  main().machine.environment = {"A=FLAG{box}", "B=none"};
+  main().container.environment = {"A=FLAG{box}", "B=none"};
   EXPECT_THAT(targets(), ElementsAre("main:/one", "main:/hidden/a.conf", "main:/run/secrets/flag", "back:/four"));
   EXPECT_EQ(plan()->environment.at("main").size(), 1u);
   EXPECT_EQ(problem(), "");
@@ -371,7 +371,7 @@ TEST_F(R5_2_Plan, APromiseThatNothingKeepsIsNoticed) {
   write("templates/box/flag.txt", "FLAG{box}");
   EXPECT_THAT(problem(), HasSubstr("promises the flag FLAG{box}"));
   tmpl_->hash = "2";
-  main().machine.environment = {"A=${FLAG}"};
+  main().container.environment = {"A=${FLAG}"};
   EXPECT_EQ(problem(), "");
   EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kNone);
 }

@@ -115,7 +115,7 @@ class Planner {
     for (const auto& bind : service.binds) {
       if (is_below(path, bind.target)) return &bind.target;
     }
-    for (const auto& mount : service.machine.mounts) {
+    for (const auto& mount : service.container.mounts) {
       if (is_below(path, mount.target)) return &mount.target;
     }
     volume = true;
@@ -153,7 +153,7 @@ class Planner {
       patch.facts = holder.facts;
       patch.binary = holder.binary;
       patch.room = held->room;
-      patch.read_only = service.machine.read_only || !tmpl_.flag.writable;
+      patch.read_only = service.container.read_only || !tmpl_.flag.writable;
       patch.source = image.folder + "/" + std::to_string(holder.content);
       plan_.patches.push_back(std::move(patch));
     }
@@ -215,7 +215,7 @@ class Planner {
   }
 
   void add_environment(const templates::Service& service, const ImageFacts& image) {
-    const auto& own = service.machine.environment;
+    const auto& own = service.container.environment;
     const auto add = [&](const std::string& variable) {
       if (!variable.contains(plan_.placeholder)) return;
       plan_.environment[service.name].push_back(replace_text(variable, plan_.placeholder, kFlagMark));
@@ -256,7 +256,7 @@ class Planner {
     patch.file = next_++;
     patch.facts = watched.facts;
     if (watched.kind == Watched::Kind::kAbsent) patch.facts.mode = 0444;
-    patch.read_only = service.machine.read_only || !tmpl_.flag.writable;
+    patch.read_only = service.container.read_only || !tmpl_.flag.writable;
     plan_.patches.push_back(std::move(patch));
   }
 
@@ -274,7 +274,7 @@ class Planner {
     patch.target = credentials.file;
     patch.file = next_++;
     patch.facts.mode = 0444;
-    patch.read_only = service.machine.read_only || !credentials.writable;
+    patch.read_only = service.container.read_only || !credentials.writable;
     patch.password = true;
     plan_.patches.push_back(std::move(patch));
   }
@@ -309,7 +309,7 @@ class Planner {
                         });
     if (!plan_.dynamic || plan_.placeholder.empty() || placed) return;
     for (const auto& service : tmpl_.services) {
-      if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) return;
+      if (std::ranges::any_of(service.container.environment, uses_flag_variable)) return;
     }
     warn(
         fmt::format("{} promises the flag {}, but no image, bound file or variable holds it: nobody will find it. Copy "
@@ -350,7 +350,7 @@ labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {
   if (!tmpl.dynamic_flags) return later;
   std::string holder = tmpl.flag.variable.empty() ? std::string{} : tmpl.flag.machine;
   for (const auto& service : tmpl.services) {
-    if (std::ranges::any_of(service.machine.environment, uses_flag_variable)) holder = service.name;
+    if (std::ranges::any_of(service.container.environment, uses_flag_variable)) holder = service.name;
   }
   if (!plan.environment.empty()) holder = plan.environment.begin()->first;
   if (!holder.empty()) {

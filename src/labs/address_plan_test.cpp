@@ -179,10 +179,10 @@ TEST(R1_5, NoMachineHasMoreThanThirtyNeighbours) {
 TEST(R1_5, WhoCouldForgeIsAlone) {
   auto plan = AddressPlan::make("10.64.0.0/12", "tiltyard", "self");
   auto raw = single(), devices = single(), privileged = single(), usual = single();
-  raw.services[0].machine.capabilities = {"CHOWN", "NET_RAW"};
-  devices.services[0].machine.devices = {"/dev/net/tun"};
-  privileged.services[0].machine.privileged_by_operator = true;
-  usual.services[0].machine.capabilities = {"CHOWN", "SYS_CHROOT"};
+  raw.services[0].container.capabilities = {"CHOWN", "NET_RAW"};
+  devices.services[0].container.devices = {"/dev/net/tun"};
+  privileged.services[0].container.privileged_by_operator = true;
+  usual.services[0].container.capabilities = {"CHOWN", "SYS_CHROOT"};
   std::set<std::string> networks;
   for (const auto& tmpl : {raw, raw, devices, privileged}) {
     Plan one;

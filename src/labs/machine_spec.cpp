@@ -58,6 +58,7 @@ std::string address_of(const Instance& instance, const std::string& service, con
 
 void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templates::Template& tmpl,
                 const templates::Service& service, const std::string& files_folder) {
+  auto& mounts = spec.container().mounts;
   for (const auto& bind : service.binds) {
     engine::Mount mount;
     mount.kind = engine::Mount::Kind::kBind;
@@ -66,7 +67,7 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
                             : (bind.path.starts_with('/') ? bind.path : fmt::format("{}/{}", tmpl.folder, bind.path));
     mount.target = bind.target;
     mount.read_only = bind.read_only;
-    spec.mounts.push_back(std::move(mount));
+    mounts.push_back(std::move(mount));
   }
   for (const auto& use : service.volumes) {
     engine::Mount mount;
@@ -76,7 +77,7 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
     for (const auto& [key, name] : instance.plan.volumes) {
       if (key == use.volume) mount.source = name;
     }
-    spec.mounts.push_back(std::move(mount));
+    mounts.push_back(std::move(mount));
   }
 }
 
@@ -85,14 +86,15 @@ void add_additions(engine::MachineSpec& spec, const Live& live, const std::strin
   if (!live.making) return;
   const auto found = live.making->additions.find(service);
   if (found == live.making->additions.end()) return;
+  auto& container = spec.container();
   for (const auto& mount : found->second.mounts) {
-    std::erase_if(spec.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
-    spec.mounts.push_back(mount);
+    std::erase_if(container.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
+    container.mounts.push_back(mount);
   }
   for (const auto& variable : found->second.environment) {
     const auto name = variable.substr(0, variable.find('=') + 1);
-    std::erase_if(spec.environment, [&](const std::string& other) { return other.starts_with(name); });
-    spec.environment.push_back(variable);
+    std::erase_if(container.environment, [&](const std::string& other) { return other.starts_with(name); });
+    container.environment.push_back(variable);
   }
 }
 
@@ -137,10 +139,10 @@ engine::Labels labels_of(const Instance& instance) {
 engine::MachineSpec machine_spec(const Live& live, const templates::Service& service, const PlannedMachine& planned,
                                  const std::string& files_folder) {
   const Instance& instance = live.instance;
-  engine::MachineSpec spec = service.machine;
+  engine::MachineSpec spec{service.machine, service.container};
   spec.name = planned.name;
   if (spec.hostname.empty()) spec.hostname = service.name;
-  for (auto& variable : spec.environment) variable = expand(variable, live);
+  for (auto& variable : spec.container().environment) variable = expand(variable, live);
   for (const auto& [key, value] : labels_of(instance)) spec.labels[key] = value;
   spec.labels[engine::kLabelMachine] = service.name;
   spec.networks = planned.attachments;

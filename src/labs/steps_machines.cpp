@@ -96,7 +96,7 @@ class MachinesStep final : public Step {
     const auto& service = tmpl->services[index];
     const auto& planned = live->instance.plan.machines[index];
     auto spec = machine_spec(*live, service, planned, files_folder_);
-    if (spec.runtime.empty()) spec.runtime = runtime_;
+    if (auto& wanted = spec.container().runtime; wanted.empty()) wanted = runtime_;
     auto made = co_await of(*live).create(std::move(spec));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;

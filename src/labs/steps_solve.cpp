@@ -82,16 +82,17 @@ class SolveStep final : public Step {
 
   /// It sees the network as the first endpoint's machine does, and no more: no network of its own, no file of the host.
   engine::MachineSpec solver_spec(const Live& live, const templates::Template& tmpl) const {
-    engine::MachineSpec spec = tmpl.solver->service.machine;
+    engine::MachineSpec spec{tmpl.solver->service.machine, tmpl.solver->service.container};
+    auto& container = spec.container();
     spec.name = name_of(live.instance);
     spec.labels = labels_of(live.instance);
     spec.labels[engine::kLabelMachine] = "solve";
     spec.exposed.clear();
-    for (auto& variable : told(live)) spec.environment.push_back(std::move(variable));
+    for (auto& variable : told(live)) container.environment.push_back(std::move(variable));
     const auto& plan = live.instance.plan;
     const auto target = plan.endpoints.empty() ? plan.machines.front().service : plan.endpoints.front().machine;
     for (const auto& machine : plan.machines) {
-      if (machine.service == target) spec.network_of = machine.name;
+      if (machine.service == target) container.network_of = machine.name;
     }
     return spec;
   }

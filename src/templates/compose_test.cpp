@@ -86,9 +86,10 @@ configs: {settings: {content: "debug: no"}}
   EXPECT_TRUE(says(tmpl, "host port \"8080\" is rewritten"));
   const Service& web = service_of(tmpl, "web");
   const auto& machine = web.machine;
-  EXPECT_THAT(machine.command, Optional(ElementsAre("serve", "--port", "8000")));
-  EXPECT_THAT(machine.entrypoint, Optional(ElementsAre("/bin/run", "with space")));
-  EXPECT_THAT(machine.environment,
+  const auto& container = web.container;
+  EXPECT_THAT(container.command, Optional(ElementsAre("serve", "--port", "8000")));
+  EXPECT_THAT(container.entrypoint, Optional(ElementsAre("/bin/run", "with space")));
+  EXPECT_THAT(container.environment,
               UnorderedElementsAre("FROM_FILE=1", "BOTH=own", "FLAG_HERE=${FLAG}", "NUMBER=5", "LITERAL=$x"));
   EXPECT_THAT(web.ports, ElementsAre(8000, 9000));
   EXPECT_EQ(web.depends_on.at("db"), DependsOn::kHealthy);
@@ -107,16 +108,16 @@ configs: {settings: {content: "debug: no"}}
   ASSERT_EQ(web.volumes.size(), 2u);
   EXPECT_EQ(web.volumes[0].volume, "uploads");
   EXPECT_EQ(web.volumes[1].volume, "");
-  ASSERT_EQ(machine.mounts.size(), 2u);
-  EXPECT_EQ(machine.mounts[0].tmpfs_size, 16 << 20);
-  EXPECT_EQ(machine.mounts[0].tmpfs_mode, 0700);
-  EXPECT_EQ(machine.mounts[1].tmpfs_size, 1 << 20);
-  EXPECT_EQ(machine.working_dir, "/srv");
-  EXPECT_EQ(machine.user, "1000:1000");
+  ASSERT_EQ(container.mounts.size(), 2u);
+  EXPECT_EQ(container.mounts[0].tmpfs_size, 16 << 20);
+  EXPECT_EQ(container.mounts[0].tmpfs_mode, 0700);
+  EXPECT_EQ(container.mounts[1].tmpfs_size, 1 << 20);
+  EXPECT_EQ(container.working_dir, "/srv");
+  EXPECT_EQ(container.user, "1000:1000");
   EXPECT_EQ(machine.hostname, "web-host");
-  EXPECT_TRUE(machine.init && machine.read_only && machine.terminal);
-  EXPECT_EQ(machine.restart, "on-failure:3");
-  EXPECT_EQ(machine.stop_signal, "SIGINT");
+  EXPECT_TRUE(container.init && container.read_only && container.terminal);
+  EXPECT_EQ(container.restart, "on-failure:3");
+  EXPECT_EQ(container.stop_signal, "SIGINT");
   EXPECT_EQ(machine.stop_grace, milliseconds{5000});
   EXPECT_THAT(machine.labels, UnorderedElementsAre(Pair("a", "b"), Pair("c", "")));
   EXPECT_EQ(machine.resources.shm, 32 << 20);
@@ -126,14 +127,14 @@ configs: {settings: {content: "debug: no"}}
   EXPECT_EQ(machine.resources.pids, 40);
   ASSERT_EQ(machine.resources.ulimits.size(), 2u);
   EXPECT_EQ(machine.resources.ulimits[0].soft, 100);
-  EXPECT_THAT(machine.capabilities, ElementsAre("NET_BIND_SERVICE"));
-  EXPECT_THAT(machine.sysctls, ElementsAre(Pair("net.core.somaxconn", "512")));
+  EXPECT_THAT(container.capabilities, ElementsAre("NET_BIND_SERVICE"));
+  EXPECT_THAT(container.sysctls, ElementsAre(Pair("net.core.somaxconn", "512")));
   EXPECT_THAT(web.extra_hosts, ElementsAre(Pair("database", "db"), Pair("self", "127.0.0.1")));
-  ASSERT_TRUE(machine.health);
-  EXPECT_THAT(machine.health->test, ElementsAre("CMD-SHELL", "curl -f localhost"));
-  EXPECT_EQ(machine.health->interval, milliseconds{2000});
-  EXPECT_EQ(machine.health->retries, 4);
-  EXPECT_TRUE(service_of(tmpl, "cache").machine.health->disabled);
+  ASSERT_TRUE(container.health);
+  EXPECT_THAT(container.health->test, ElementsAre("CMD-SHELL", "curl -f localhost"));
+  EXPECT_EQ(container.health->interval, milliseconds{2000});
+  EXPECT_EQ(container.health->retries, 4);
+  EXPECT_TRUE(service_of(tmpl, "cache").container.health->disabled);
   ASSERT_TRUE(web.build);
   EXPECT_EQ(web.build->context, folder.at("t/web"));
   EXPECT_THAT(web.build->args, ElementsAre(Pair("VERSION", "2")));
@@ -199,14 +200,14 @@ TEST(R1_3, SpawnTimeNamesWorkWhereOlderInstancersPutThem) {
       - URL=http://h:${PORT_80}/
 )");
   EXPECT_THAT(problems_text(tmpl), IsEmpty());
-  EXPECT_THAT(tmpl.services.at(0).machine.environment, ElementsAre("FLAG=${FLAG}", "URL=http://h:${PORT_80}/"));
+  EXPECT_THAT(tmpl.services.at(0).container.environment, ElementsAre("FLAG=${FLAG}", "URL=http://h:${PORT_80}/"));
   EXPECT_EQ(tmpl.endpoints.at(0).port, 80);
   const Template wrong = read_compose_text(folder, "services:\n  a:\n    image: x\n    command: ['echo', '${FLAG}']\n");
   EXPECT_EQ(problem_with(wrong, "known only when an instance starts").line, 4);
   const Template shell =
       read_compose_text(folder, "services:\n  a:\n    image: x\n    ports: [80]\n    command: sh -c 'echo $${FLAG}'\n");
   EXPECT_FALSE(shell.broken()) << problems_text(shell);
-  EXPECT_EQ(shell.services.at(0).machine.command->at(2), "echo ${FLAG}");
+  EXPECT_EQ(shell.services.at(0).container.command->at(2), "echo ${FLAG}");
 }
 
 TEST(R1_3, BothSpellingsOfALimitMustAgree) {
@@ -274,12 +275,12 @@ TEST(R1_3, ExtendsMergesAsTheSpecificationSays) {
   ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
   const auto& a = service_of(tmpl, "a");
   EXPECT_EQ(a.machine.image, "base");
-  EXPECT_THAT(*a.machine.command, ElementsAre("new"));
-  EXPECT_THAT(a.machine.environment, UnorderedElementsAre("A=1", "B=2", "C=3"));
-  EXPECT_THAT(a.machine.capabilities, testing::Not(testing::Contains("KILL")));
-  EXPECT_THAT(a.machine.capabilities, testing::Not(testing::Contains("CHOWN")));
-  EXPECT_THAT(a.machine.health->test, ElementsAre("CMD", "new"));
-  EXPECT_EQ(a.machine.health->retries, 9);
+  EXPECT_THAT(*a.container.command, ElementsAre("new"));
+  EXPECT_THAT(a.container.environment, UnorderedElementsAre("A=1", "B=2", "C=3"));
+  EXPECT_THAT(a.container.capabilities, testing::Not(testing::Contains("KILL")));
+  EXPECT_THAT(a.container.capabilities, testing::Not(testing::Contains("CHOWN")));
+  EXPECT_THAT(a.container.health->test, ElementsAre("CMD", "new"));
+  EXPECT_EQ(a.container.health->retries, 9);
   EXPECT_EQ(a.depends_on.count("db"), 1u);
   ASSERT_EQ(a.binds.size(), 1u);
   EXPECT_EQ(a.binds[0].path, "common/files") << "paths start from the file they stand in";
@@ -334,8 +335,9 @@ TEST(R1_3, AnOverrideFileIsLaidOver) {
   EXPECT_EQ(privileged.file, "compose.override.yaml");
   EXPECT_EQ(privileged.line, 7);
   const auto& machine = tmpl.services.at(0).machine;
+  const auto& container = tmpl.services.at(0).container;
   EXPECT_EQ(machine.image, "new");
-  EXPECT_THAT(machine.environment, UnorderedElementsAre("A=1", "B=2"));
+  EXPECT_THAT(container.environment, UnorderedElementsAre("A=1", "B=2"));
   EXPECT_THAT(tmpl.services[0].ports, ElementsAre(81));
   EXPECT_THAT(machine.labels, IsEmpty());
 }
@@ -393,7 +395,7 @@ TEST(R1_3, VariablesComeFromEnvFileAndInstanceToml) {
       folder, "services:\n  a:\n    image: x:${TAG}\n    environment: {A: $BOTH, B: \"${NONE}\"}\n    ports: [80]\n");
   EXPECT_FALSE(tmpl.broken());
   EXPECT_EQ(tmpl.services.at(0).machine.image, "x:1");
-  EXPECT_THAT(tmpl.services[0].machine.environment, UnorderedElementsAre("A=toml", "B="));
+  EXPECT_THAT(tmpl.services[0].container.environment, UnorderedElementsAre("A=toml", "B="));
   EXPECT_EQ(problem_with(tmpl, "NONE is not set").line, 4);
 }
 

@@ -90,7 +90,8 @@ struct Service {
   /// What is the same in every instance: image, command, environment, health check, limits, … The reader leaves name,
   /// labels, networks, bind and volume mounts to `labs`; tmpfs mounts are in it. `machine.image` is the reference to
   /// use: for a build the content-hash tag "tiltyard/t-<template>-<service>:<hash>".
-  engine::MachineSpec machine;
+  engine::MachineBase machine;
+  engine::Container container;
   std::optional<engine::BuildSpec> build;  ///< context is absolute; tag = machine.image
   std::map<std::string, DependsOn> depends_on;
   std::vector<std::string> optional_depends;  ///< names in depends_on whose absence or failure is no obstacle

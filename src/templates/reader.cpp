@@ -168,7 +168,7 @@ class FolderReader {
     Service service;
     service.name = "main";
     read_limits(nullptr, context, service.machine.resources);
-    service.machine.capabilities.assign(kept_capabilities().begin(), kept_capabilities().end());
+    service.container.capabilities.assign(kept_capabilities().begin(), kept_capabilities().end());
     for (const auto& port : settings_.ports) service.ports.push_back(port.value);
     for (const auto& endpoint : settings_.endpoints) {
       if (std::ranges::find(service.ports, endpoint.port) == service.ports.end())
@@ -206,7 +206,7 @@ class FolderReader {
     service.name = "solve";
     solver.timeout = said.timeout;
     read_limits(nullptr, context, service.machine.resources);
-    if (!said.command.empty()) service.machine.command = said.command;
+    if (!said.command.empty()) service.container.command = said.command;
     if (said.image) {
       service.machine.image = said.image->value;
     } else {

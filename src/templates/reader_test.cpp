@@ -82,10 +82,11 @@ TEST(R1_1, WhatIsNotSaidHasTheServersDefaults) {
   EXPECT_EQ(tmpl.name, "t");
   EXPECT_TRUE(tmpl.active);
   const auto& machine = tmpl.services.at(0).machine;
+  const auto& container = tmpl.services.at(0).container;
   EXPECT_DOUBLE_EQ(machine.resources.cpus, 0.5);
   EXPECT_EQ(machine.resources.memory, 256 << 20);
   EXPECT_EQ(machine.resources.pids, 256);
-  EXPECT_THAT(machine.capabilities,
+  EXPECT_THAT(container.capabilities,
               ElementsAre("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"));
 }
 

@@ -67,16 +67,16 @@ bool is_host_name(std::string_view text) {
   return std::ranges::all_of(split(text, '.'), [](std::string_view part) { return is_label(lower(part), 63); });
 }
 
-void read_identity(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_identity(const Node& service, ReadContext& context, Service& out) {
   if (const Node* node = service.find("hostname")) {
     if (auto text = as_text(*node, "hostname", context, 63); text && !text->empty()) {
-      if (is_host_name(*text)) machine.hostname = *text;
+      if (is_host_name(*text)) out.machine.hostname = *text;
       else context.problems.error(node->place, fmt::format("\"{}\" is no host name", printable(*text)));
     }
   }
   if (const Node* node = service.find("domainname")) {
     if (auto text = as_text(*node, "domainname", context, 63); text && !text->empty()) {
-      if (is_host_name(*text)) machine.domain = *text;
+      if (is_host_name(*text)) out.machine.domain = *text;
       else context.problems.error(node->place, fmt::format("\"{}\" is no domain name", printable(*text)));
     }
   }
@@ -85,7 +85,7 @@ void read_identity(const Node& service, ReadContext& context, engine::MachineSpe
     const bool fine = text && std::ranges::all_of(*text, [](char c) {
                         return is_name(std::string_view(&c, 1)) || c == '_' || c == '-' || c == '.' || c == ':';
                       });
-    if (fine) machine.user = *text;
+    if (fine) out.container.user = *text;
     else if (text)
       context.problems.error(node->place,
                              fmt::format("\"{}\" is no user; write NAME, UID or UID:GID", printable(*text)));
@@ -94,17 +94,17 @@ void read_identity(const Node& service, ReadContext& context, engine::MachineSpe
     const auto text = as_text(*node, "working_dir", context);
     if (text && !text->empty() && !text->starts_with('/'))
       context.problems.error(node->place, "`working_dir` is an absolute path");
-    else if (text) machine.working_dir = *text;
+    else if (text) out.container.working_dir = *text;
   }
 }
 
-void read_stop(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_stop(const Node& service, ReadContext& context, Service& out) {
   if (const Node* node = service.find("stop_signal")) {
     const auto text = as_text(*node, "stop_signal", context, 20);
     const bool fine = text && (parse_integer(*text).value_or(0) >= 1 || std::ranges::all_of(upper(*text), [](char c) {
                                  return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
                                }));
-    if (fine) machine.stop_signal = upper(*text);
+    if (fine) out.container.stop_signal = upper(*text);
     else if (text) context.problems.error(node->place, fmt::format("\"{}\" is no signal", printable(*text)));
   }
   if (const Node* node = service.find("stop_grace_period")) {
@@ -114,7 +114,7 @@ void read_stop(const Node& service, ReadContext& context, engine::MachineSpec& m
                                                      kLongestGrace.count()));
       grace = kLongestGrace;
     }
-    machine.stop_grace = grace;
+    out.machine.stop_grace = grace;
   }
 }
 
@@ -142,7 +142,7 @@ void read_image(const Member& member, ReadContext& context, ReadService& out) {
   }
 }
 
-void read_rewritten(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_rewritten(const Node& service, ReadContext& context, engine::MachineBase& machine) {
   for (const std::string_view key : {"container_name", "mac_address"}) {
     const Member* member = service.member(key);
     if (!member || member->value.is_empty()) continue;
@@ -248,7 +248,7 @@ bool ReadContext::allows(std::string_view key) const {
   return false;
 }
 
-void read_environment(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_environment(const Node& service, ReadContext& context, engine::Container& container) {
   std::map<std::string, std::string> values;
   std::vector<std::string> order;
   if (const Node* files = service.find("env_file")) {
@@ -287,11 +287,11 @@ void read_environment(const Node& service, ReadContext& context, engine::Machine
   for (const auto& name : order) {
     if (values[name].size() > kLongestVariable)
       context.problems.error(service.place, fmt::format("the variable {} is too long", printable(name)));
-    machine.environment.push_back(fmt::format("{}={}", name, values[name]));
+    container.environment.push_back(fmt::format("{}={}", name, values[name]));
   }
 }
 
-void read_labels(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_labels(const Node& service, ReadContext& context, engine::MachineBase& machine) {
   if (const Node* files = service.find("label_file")) {
     for (const Node* item : as_list(*files, "label_file", context)) {
       const auto name = as_text(*item, "label_file", context);
@@ -321,7 +321,7 @@ void read_labels(const Node& service, ReadContext& context, engine::MachineSpec&
   }
 }
 
-void read_health(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_health(const Node& service, ReadContext& context, engine::Container& container) {
   const Node* node = service.find("healthcheck");
   if (!node || !want_map(*node, "healthcheck", context)) return;
   check_keys(*node, "service.healthcheck", context.problems);
@@ -355,10 +355,10 @@ void read_health(const Node& service, ReadContext& context, engine::MachineSpec&
   if (const Node* retries = node->find("retries"))
     health.retries = static_cast<int>(as_integer(*retries, "retries", context, 1, 1000).value_or(3));
   // Without a test the image's own is used with these times; only the engine knows it.
-  machine.health = std::move(health);
+  container.health = std::move(health);
 }
 
-void read_restart(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_restart(const Node& service, ReadContext& context, engine::Container& container) {
   const Node* node = service.find("restart");
   const Node* deploy = service.find("deploy");
   const Node* policy = deploy && deploy->is_map() ? deploy->find("restart_policy") : nullptr;
@@ -366,10 +366,10 @@ void read_restart(const Node& service, ReadContext& context, engine::MachineSpec
     const std::string condition = text_of(*policy, "condition", context, 20).value_or("any");
     const Node* attempts = policy->find("max_attempts");
     const auto most = attempts ? as_integer(*attempts, "max_attempts", context, 0, 1000) : std::nullopt;
-    if (condition == "none") machine.restart = "no";
-    else if (condition == "any") machine.restart = "always";
+    if (condition == "none") container.restart = "no";
+    else if (condition == "any") container.restart = "always";
     else if (condition == "on-failure")
-      machine.restart = most && *most > 0 ? fmt::format("on-failure:{}", *most) : "on-failure";
+      container.restart = most && *most > 0 ? fmt::format("on-failure:{}", *most) : "on-failure";
     else
       context.problems.error(
           policy->place,
@@ -378,15 +378,16 @@ void read_restart(const Node& service, ReadContext& context, engine::MachineSpec
   const auto text = node ? as_text(*node, "restart", context, 40) : std::nullopt;
   if (!text) return;
   std::string_view rest = *text;
-  const std::string before = machine.restart;
-  if (rest == "no" || rest == "false" || rest.empty()) machine.restart = "no";
-  else if (rest == "always" || rest == "unless-stopped" || rest == "on-failure") machine.restart = rest;
-  else if (rest.starts_with("on-failure:") && parse_integer(rest.substr(11)).value_or(-1) >= 0) machine.restart = rest;
+  const std::string before = container.restart;
+  if (rest == "no" || rest == "false" || rest.empty()) container.restart = "no";
+  else if (rest == "always" || rest == "unless-stopped" || rest == "on-failure") container.restart = rest;
+  else if (rest.starts_with("on-failure:") && parse_integer(rest.substr(11)).value_or(-1) >= 0)
+    container.restart = rest;
   else
     return context.problems.error(
         node->place, fmt::format("restart \"{}\" is not known; there are no, always, on-failure[:N] and unless-stopped",
                                  printable(rest)));
-  if (policy && policy->is_map() && before != machine.restart) {
+  if (policy && policy->is_map() && before != container.restart) {
     context.problems.error(node->place, "`restart` and `deploy.restart_policy` say different things; keep one of them");
   }
 }
@@ -407,24 +408,25 @@ ReadService read_service(const Member& member, ReadContext& context) {
   check_keys(service, "service", context.problems, kDecidedElsewhere);
   check_deploy(service, context);
   auto& machine = out.service.machine;
+  auto& container = out.service.container;
   read_image(member, context, out);
-  machine.entrypoint = read_command(service, "entrypoint", context);
-  machine.command = read_command(service, "command", context);
-  read_environment(service, context, machine);
+  container.entrypoint = read_command(service, "entrypoint", context);
+  container.command = read_command(service, "command", context);
+  read_environment(service, context, container);
   read_labels(service, context, machine);
-  read_identity(service, context, machine);
-  read_stop(service, context, machine);
-  read_restart(service, context, machine);
-  read_health(service, context, machine);
+  read_identity(service, context, out.service);
+  read_stop(service, context, out.service);
+  read_restart(service, context, container);
+  read_health(service, context, container);
   read_pull_policy(service, context);
   read_rewritten(service, context, machine);
   if (const Node* platform = service.find("platform")) check_platform(*platform, context);
-  machine.init = bool_of(service, "init", context).value_or(false);
-  machine.read_only = bool_of(service, "read_only", context).value_or(false);
-  machine.terminal = bool_of(service, "tty", context).value_or(false);
-  machine.open_stdin = bool_of(service, "stdin_open", context).value_or(false);
+  container.init = bool_of(service, "init", context).value_or(false);
+  container.read_only = bool_of(service, "read_only", context).value_or(false);
+  container.terminal = bool_of(service, "tty", context).value_or(false);
+  container.open_stdin = bool_of(service, "stdin_open", context).value_or(false);
   read_limits(&service, context, machine.resources);
-  read_privileges(service, context, machine);
+  read_privileges(service, context, container);
   read_profiles(service, context, out);
   read_mounts(service, context, out);
   read_files(service, "configs", context, out);

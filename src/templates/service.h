@@ -67,11 +67,11 @@ void read_limits(const Node* service, ReadContext& context, engine::Resources& r
 
 // The parts of read_service, by subject.
 void read_build(const Member& service, ReadContext& context, ReadService& out);
-void read_environment(const Node& service, ReadContext& context, engine::MachineSpec& machine);
-void read_labels(const Node& service, ReadContext& context, engine::MachineSpec& machine);
-void read_health(const Node& service, ReadContext& context, engine::MachineSpec& machine);
-void read_restart(const Node& service, ReadContext& context, engine::MachineSpec& machine);
-void read_privileges(const Node& service, ReadContext& context, engine::MachineSpec& machine);
+void read_environment(const Node& service, ReadContext& context, engine::Container& container);
+void read_labels(const Node& service, ReadContext& context, engine::MachineBase& machine);
+void read_health(const Node& service, ReadContext& context, engine::Container& container);
+void read_restart(const Node& service, ReadContext& context, engine::Container& container);
+void read_privileges(const Node& service, ReadContext& context, engine::Container& container);
 void read_mounts(const Node& service, ReadContext& context, ReadService& out);
 void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out);
 void read_network_use(const Node& service, ReadContext& context, ReadService& out);

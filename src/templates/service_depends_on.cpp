@@ -141,7 +141,7 @@ void check_health_waits(const std::vector<ReadService>& services, ReadContext& c
       const auto target =
           std::ranges::find(services, name, [](const ReadService& service) { return service.service.name; });
       if (how != DependsOn::kHealthy || target == services.end()) continue;
-      const auto& health = target->service.machine.health;
+      const auto& health = target->service.container.health;
       if (health && health->disabled) {
         context.problems.error(one.dependency_places.at(name),
                                fmt::format("\"{}\" waits for \"{}\" to be healthy, whose healthcheck is disabled",

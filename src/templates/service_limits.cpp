@@ -307,7 +307,7 @@ std::string capability_name(std::string_view text) {
   return name.starts_with("CAP_") ? name.substr(4) : name;
 }
 
-void read_capabilities(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_capabilities(const Node& service, ReadContext& context, engine::Container& container) {
   std::set<std::string> kept = kept_capabilities();
   const auto known = [&](const Node& item, std::string_view name) {
     if (name == "ALL" || std::ranges::find(kCapabilities, name) != kCapabilities.end()) return true;
@@ -343,10 +343,10 @@ void read_capabilities(const Node& service, ReadContext& context, engine::Machin
       }
     }
   }
-  machine.capabilities.assign(kept.begin(), kept.end());
+  container.capabilities.assign(kept.begin(), kept.end());
 }
 
-void read_sysctls(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_sysctls(const Node& service, ReadContext& context, engine::Container& container) {
   const Node* node = at(&service, "sysctls");
   if (!node) return;
   const Node pairs = as_pairs(*node);
@@ -363,7 +363,7 @@ void read_sysctls(const Node& service, ReadContext& context, engine::MachineSpec
     if (!text || text->empty() || text->find_first_not_of("0123456789 \t-") != std::string::npos) {
       context.problems.error(place, fmt::format("sysctl {} takes numbers", printable(name)));
     } else {
-      machine.sysctls[name] = *text;
+      container.sysctls[name] = *text;
     }
   }
 }
@@ -381,7 +381,7 @@ void read_security_opt(const Node& service, ReadContext& context) {
   }
 }
 
-void read_devices(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
+void read_devices(const Node& service, ReadContext& context, engine::Container& container) {
   const Member* member = service.member("devices");
   if (!member || member->value.is_empty()) return;
   if (!context.allows("devices")) {
@@ -402,7 +402,7 @@ void read_devices(const Node& service, ReadContext& context, engine::MachineSpec
                            parts.size() > 2 ? parts[2] : "rwm");
     }
     if (device.starts_with("/dev/") && device.find("..") == std::string::npos)
-      machine.devices.push_back(std::move(device));
+      container.devices.push_back(std::move(device));
     else context.problems.error(item->place, "a device is a path below /dev");
   }
 }
@@ -417,8 +417,8 @@ const std::set<std::string>& kept_capabilities() {
 
 bool may_forge(const Service& service) {
   const auto beyond = [](const std::string& name) { return std::ranges::find(kAddable, name) == kAddable.end(); };
-  return service.machine.privileged_by_operator || !service.machine.devices.empty() ||
-         std::ranges::any_of(service.machine.capabilities, beyond);
+  return service.container.privileged_by_operator || !service.container.devices.empty() ||
+         std::ranges::any_of(service.container.capabilities, beyond);
 }
 
 Bounds standard_bounds() {
@@ -450,21 +450,21 @@ void read_limits(const Node* service, ReadContext& context, engine::Resources& r
   read_ulimits(service, context, resources);
 }
 
-void read_privileges(const Node& service, ReadContext& context, engine::MachineSpec& machine) {
-  read_capabilities(service, context, machine);
-  read_sysctls(service, context, machine);
+void read_privileges(const Node& service, ReadContext& context, engine::Container& container) {
+  read_capabilities(service, context, container);
+  read_sysctls(service, context, container);
   read_security_opt(service, context);
-  read_devices(service, context, machine);
+  read_devices(service, context, container);
   if (const Member* member = service.member("privileged");
       member && as_bool(member->value, "privileged", context).value_or(false)) {
-    if (context.allows("privileged")) machine.privileged_by_operator = true;
+    if (context.allows("privileged")) container.privileged_by_operator = true;
     else
       context.problems.error(member->place,
                              fmt::format("\"privileged\" is refused: {}", find_key("service", "privileged")->note));
   }
   if (const Member* member = service.member("runtime"); member && !member->value.is_empty()) {
     const auto name = as_text(member->value, "runtime", context, 64);
-    if (name && context.allows("runtime:" + *name)) machine.runtime = *name;
+    if (name && context.allows("runtime:" + *name)) container.runtime = *name;
     else if (name)
       context.problems.error(member->place,
                              fmt::format("\"runtime\" is refused: {}", find_key("service", "runtime")->note));

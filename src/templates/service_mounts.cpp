@@ -46,7 +46,7 @@ void add_bind(const Node& node, const std::string& source, const std::string& ta
     mount.source = source;
     mount.target = target;
     mount.read_only = !said || read_only;
-    out.service.machine.mounts.push_back(std::move(mount));
+    out.service.container.mounts.push_back(std::move(mount));
     return;
   }
   if (source.find("docker.sock") != std::string::npos || source.find("containerd.sock") != std::string::npos) {
@@ -95,7 +95,7 @@ void add_volume(const Node& node, const std::string& source, const std::string& 
       mount.source = declared->second;
       mount.target = target;
       mount.read_only = read_only;
-      out.service.machine.mounts.push_back(std::move(mount));
+      out.service.container.mounts.push_back(std::move(mount));
       return;
     }
   }
@@ -109,7 +109,7 @@ void add_tmpfs(const std::string& target, std::int64_t size, int mode, ReadServi
   mount.read_only = false;
   mount.tmpfs_size = size;
   mount.tmpfs_mode = mode;
-  out.service.machine.mounts.push_back(std::move(mount));
+  out.service.container.mounts.push_back(std::move(mount));
 }
 
 /// A path rather than the name of a volume.
@@ -238,7 +238,7 @@ void check_targets(const Node& service, ReadContext& context, const ReadService&
   };
   for (const auto& one : out.service.binds) check(one.target);
   for (const auto& one : out.service.volumes) check(one.target);
-  for (const auto& one : out.service.machine.mounts) check(one.target);
+  for (const auto& one : out.service.container.mounts) check(one.target);
 }
 
 /// A `configs` or `secrets` entry of a service. Secrets stand below /run/secrets unless a path is said.

@@ -143,7 +143,7 @@ TEST(R1_3, TheServersEnvironmentIsNeverSeen) {
   const Template tmpl = read_compose_text(folder,
                                           "services:\n  a:\n    image: x\n    environment:\n      A: "
                                           "${TILTYARD_TEST_SECRET:-safe}\n      TILTYARD_TEST_SECRET:\n");
-  EXPECT_THAT(tmpl.services.at(0).machine.environment, ElementsAre("A=safe"));
+  EXPECT_THAT(tmpl.services.at(0).container.environment, ElementsAre("A=safe"));
 }
 
 TEST(R1_3, EnvFilesAreReadAsComposeDoes) {

@@ -44,7 +44,7 @@ MachineSpec EngineSuite::machine(const std::string& what) {
   spec.resources.memory = 64 << 20;
   spec.resources.pids = 64;
   spec.resources.cpus = 0.5;
-  spec.init = true;
+  spec.container().init = true;
   return spec;
 }
 

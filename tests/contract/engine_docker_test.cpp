@@ -35,9 +35,9 @@ std::string line_of(const std::string& text, const std::string& name) {
 
 TEST_P(R1_5_Docker, MachineIsHardenedAsSeenFromInside) {
   MachineSpec spec = machine("m");
-  spec.read_only = true;
+  spec.container().read_only = true;
   spec.resources.ulimits = {{"nofile", 1024, 1024}};
-  spec.mounts = {{Mount::Kind::kTmpfs, "", "/scratch", false, 1 << 20, 01777}};
+  spec.container().mounts = {{Mount::Kind::kTmpfs, "", "/scratch", false, 1 << 20, 01777}};
   const Handle handle = running(spec);
   const std::string status = run(handle, {"cat", "/proc/self/status"}).out;
   for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
@@ -59,7 +59,7 @@ TEST_P(R1_5_Docker, MachineIsHardenedAsSeenFromInside) {
 
 TEST_P(R1_5_Docker, OnlyTheNamedCapabilitiesAreKept) {
   MachineSpec spec = machine("m");
-  spec.capabilities = {"CHOWN", "NET_BIND_SERVICE"};
+  spec.container().capabilities = {"CHOWN", "NET_BIND_SERVICE"};
   const Handle handle = running(spec);
   EXPECT_EQ(line_of(run(handle, {"cat", "/proc/self/status"}).out, "CapBnd"), "0000000000000401");
 }
@@ -95,8 +95,9 @@ TEST_P(R1_5_Docker, ForkBombStaysInItsLimit) {
 TEST_P(R1_5_Docker, MemoryHogIsKilledAndSaid) {
   MachineSpec spec = machine("m");
   spec.resources.memory = 16 << 20;
-  spec.init = false;
-  spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"};
+  spec.container().init = false;
+  spec.container().entrypoint =
+      std::vector<std::string>{"/bin/sh", "-c", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"};
   const Handle handle = running(spec);
   MachineStatus status;
   ASSERT_TRUE(loop_.until(
@@ -111,8 +112,8 @@ TEST_P(R1_5_Docker, MemoryHogIsKilledAndSaid) {
 
 TEST_P(R1_15_Docker, AFrozenMachineUsesNoCpuAndThawsWhileTheDaemonIsBusy) {
   MachineSpec spec = machine("m");
-  spec.init = false;
-  spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "while true; do :; done"};
+  spec.container().init = false;
+  spec.container().entrypoint = std::vector<std::string>{"/bin/sh", "-c", "while true; do :; done"};
   const Handle handle = running(spec);
   const auto cpu = [&] { return await(engine().stats(handle)).value().cpu_nanos; };
   const auto grows_from = [&](std::int64_t before) { return loop_.until([&] { return cpu() > before; }, 5s); };
@@ -206,8 +207,8 @@ TEST_P(R14_2_Docker, EngineThatWasNeverThereIsAway) {
 
 TEST_P(R14_2_Docker, OnlyOurOwnTemporaryTerminalLogsAreRaw) {
   MachineSpec spec = machine("m");
-  spec.terminal = true;
-  spec.entrypoint = std::vector<std::string>{"/bin/echo", "through a terminal"};
+  spec.container().terminal = true;
+  spec.container().entrypoint = std::vector<std::string>{"/bin/echo", "through a terminal"};
   const Handle handle = running(spec);
   ASSERT_TRUE(loop_.until([&] { return await(engine().inspect(handle)).value().state == MachineState::kExited; }, 10s));
   auto stream = await(engine().logs(handle, {}));
@@ -238,7 +239,7 @@ TEST_P(R14_2_Docker, AFullDiskIsToldAsSuchAndLeavesNothing) {
   ASSERT_TRUE(ok(made));
   ASSERT_EQ(made->status, 201) << made->body;
   MachineSpec spec = machine("m");
-  spec.mounts = {{Mount::Kind::kVolume, volume, "/bin", false, 0, 0}};
+  spec.container().mounts = {{Mount::Kind::kVolume, volume, "/bin", false, 0, 0}};
   auto handle = created(spec);
   // Where the engine copies at the start, the start says it.
   if (handle) EXPECT_EQ(reason(await(engine().start(*handle))), "engine-out-of-disk");
@@ -252,7 +253,7 @@ TEST_P(R14_2_Docker, BindOfOneFileIsRewrittenInPlace) {
   const std::string path = (std::filesystem::temp_directory_path() / ("flag-" + random_hex(6))).string();
   std::ofstream(path) << "before";
   MachineSpec spec = machine("m");
-  spec.mounts = {{Mount::Kind::kBind, path, "/etc/flag", true, 0, 0}};
+  spec.container().mounts = {{Mount::Kind::kBind, path, "/etc/flag", true, 0, 0}};
   const Handle handle = running(spec);
   EXPECT_EQ(run(handle, {"cat", "/etc/flag"}).out, "before");
   std::ofstream(path, std::ios::in | std::ios::out) << "behind";
@@ -266,7 +267,7 @@ TEST_P(R14_2_Docker, HealthIsReported) {
   HealthCheck check;
   check.test = {"CMD", "/bin/true"};
   check.interval = 1s;
-  spec.health = check;
+  spec.container().health = check;
   const Handle handle = running(spec);
   EXPECT_TRUE(loop_.until([&] { return await(engine().inspect(handle)).value().health == Health::kHealthy; }, 15s));
 }

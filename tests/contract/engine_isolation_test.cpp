@@ -23,7 +23,7 @@ class R1_5_Isolation : public EngineSuite {
   /// A running machine with a small web server on port 80.
   Handle server(const std::string& what, const NetworkSpec& net, const std::string& where) {
     MachineSpec spec = machine(what);
-    spec.entrypoint = std::vector<std::string>{"/bin/httpd", "-f", "-p", "80", "-h", "/etc"};
+    spec.container().entrypoint = std::vector<std::string>{"/bin/httpd", "-f", "-p", "80", "-h", "/etc"};
     spec.networks = {{net.name, where, {}}};
     return running(spec);
   }

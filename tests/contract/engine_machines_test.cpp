@@ -133,7 +133,7 @@ TEST_P(R1_13, MachineOfAnOlderSpecIsMadeAnew) {
   const auto first = created(spec);
   ASSERT_TRUE(ok(first));
   const std::string id = await(engine().inspect(*first)).value().engine_id;
-  spec.environment = {"CHANGED=yes"};
+  spec.container().environment = {"CHANGED=yes"};
   const auto second = created(spec);
   ASSERT_TRUE(ok(second));
   EXPECT_NE(await(engine().inspect(*second)).value().engine_id, id);
@@ -188,6 +188,18 @@ TEST_P(R1_12, AnotherInstanceOfOursKeepsItsMachine) {
   EXPECT_EQ(reason(created(other)), "name-taken");
 }
 
+TEST_P(R14_2, MachinesThatItDoesNotRunAreRefusedAtOnce) {
+  MachineSpec spec = machine("m");
+  spec.kind = Vm{};
+  const auto refused = await(engine().create(spec));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "engine-cannot");
+  EXPECT_THAT(refused.error().message, testing::HasSubstr(engine().name()));
+  EXPECT_FALSE(await(engine().recover(spec.name)).value());
+  spec.kind = machine("m").kind;
+  EXPECT_TRUE(ok(created(spec)));
+}
+
 TEST_P(R14_2, MissingImageAndMissingCommandAreToldApart) {
   MachineSpec spec = machine("m");
   spec.image = "tiltyard-test/no-such-image:1";
@@ -196,8 +208,8 @@ TEST_P(R14_2, MissingImageAndMissingCommandAreToldApart) {
   ASSERT_TRUE(ok(image));
   EXPECT_FALSE(image->has_value());
   spec.image = bench_->image();
-  spec.init = false;
-  spec.entrypoint = std::vector<std::string>{"/no/such/program"};
+  spec.container().init = false;
+  spec.container().entrypoint = std::vector<std::string>{"/no/such/program"};
   const auto handle = created(spec);
   ASSERT_TRUE(ok(handle));
   EXPECT_EQ(reason(await(engine().start(*handle))), "machine-did-not-start");
@@ -287,7 +299,7 @@ TEST_P(R1_12, NetworkGoesEvenWithAMachineOnIt) {
 TEST_P(R14_2, VolumeInUseIsNotRemoved) {
   ASSERT_TRUE(ok(await(engine().create_volume(unique("v"), {}))));
   MachineSpec spec = machine("m");
-  spec.mounts = {{Mount::Kind::kVolume, unique("v"), "/data", false, 0, 0}};
+  spec.container().mounts = {{Mount::Kind::kVolume, unique("v"), "/data", false, 0, 0}};
   const Handle handle = running(spec);
   EXPECT_EQ(reason(await(engine().destroy_volume(unique("v")))), "engine-busy");
   EXPECT_TRUE(ok(await(engine().destroy(handle))));
@@ -296,7 +308,7 @@ TEST_P(R14_2, VolumeInUseIsNotRemoved) {
 
 TEST_P(R14_2, ExitOfTheProgramIsSeen) {
   MachineSpec spec = machine("m");
-  spec.entrypoint = std::vector<std::string>{"/bin/sh", "-c", "exit 7"};
+  spec.container().entrypoint = std::vector<std::string>{"/bin/sh", "-c", "exit 7"};
   watch();
   const Handle handle = running(spec);
   EXPECT_TRUE(told(spec.name, Happening::kDied));

@@ -53,8 +53,8 @@ class Folder {
 
 TEST_P(R14_2, LogsAreReadBack) {
   MachineSpec spec = machine("m");
-  spec.entrypoint = std::vector<std::string>{"/bin/echo"};
-  spec.command = std::vector<std::string>{"hello", "from", "inside"};
+  spec.container().entrypoint = std::vector<std::string>{"/bin/echo"};
+  spec.container().command = std::vector<std::string>{"hello", "from", "inside"};
   const Handle handle = running(spec);
   ASSERT_TRUE(loop_.until([&] { return await(engine().inspect(handle)).value().state == MachineState::kExited; }, 10s));
   auto stream = await(engine().logs(handle, {}));

@@ -106,13 +106,13 @@ void add_resources(json::object& host, const Resources& resources) {
   host["Ulimits"] = std::move(limits);
 }
 
-void add_hardening(json::object& host, const MachineSpec& spec) {
-  if (spec.privileged_by_operator) {
+void add_hardening(json::object& host, const Container& container) {
+  if (container.privileged_by_operator) {
     host["Privileged"] = true;
     return;
   }
   host["CapDrop"] = json::array{"ALL"};
-  host["CapAdd"] = strings(spec.capabilities);
+  host["CapAdd"] = strings(container.capabilities);
   // Neither seccomp nor the masked paths are named: the engine's own defaults for them are the hard ones.
   host["SecurityOpt"] = json::array{"no-new-privileges"};
 }
@@ -135,52 +135,54 @@ json::object device(const std::string& text) {
 }
 
 json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
+  const Container& container = spec.container();
   json::object host;
-  add_hardening(host, spec);
+  add_hardening(host, container);
   add_resources(host, spec.resources);
   host["LogConfig"] = log_config(spec, options);
-  host["NetworkMode"] = !spec.network_of.empty() ? "container:" + spec.network_of
-                        : spec.networks.empty()  ? std::string("none")
-                                                 : spec.networks.front().network;
+  host["NetworkMode"] = !container.network_of.empty() ? "container:" + container.network_of
+                        : spec.networks.empty()       ? std::string("none")
+                                                      : spec.networks.front().network;
   host["IpcMode"] = "private";
   host["CgroupnsMode"] = "private";
   // When memory runs out it is a machine that dies, not the server or the engine.
   host["OomScoreAdj"] = 500;
   // What the template says; the engine is told otherwise (machine_body).
-  host["RestartPolicy"] = restart_policy(spec.restart);
+  host["RestartPolicy"] = restart_policy(container.restart);
   host["PublishAllPorts"] = false;
-  host["ReadonlyRootfs"] = spec.read_only;
-  if (spec.init) host["Init"] = true;
-  if (!spec.mounts.empty()) {
+  host["ReadonlyRootfs"] = container.read_only;
+  if (container.init) host["Init"] = true;
+  if (!container.mounts.empty()) {
     json::array mounts;
-    for (const auto& each : spec.mounts) mounts.push_back(mount(each));
+    for (const auto& each : container.mounts) mounts.push_back(mount(each));
     host["Mounts"] = std::move(mounts);
   }
-  if (!spec.devices.empty()) {
+  if (!container.devices.empty()) {
     json::array devices;
-    for (const auto& each : spec.devices) devices.push_back(device(each));
+    for (const auto& each : container.devices) devices.push_back(device(each));
     host["Devices"] = std::move(devices);
   }
-  if (!spec.sysctls.empty()) host["Sysctls"] = object_of(spec.sysctls);
-  if (!spec.runtime.empty()) host["Runtime"] = spec.runtime;
+  if (!container.sysctls.empty()) host["Sysctls"] = object_of(container.sysctls);
+  if (!container.runtime.empty()) host["Runtime"] = container.runtime;
   if (!spec.extra_hosts.empty()) host["ExtraHosts"] = strings(spec.extra_hosts);
   return host;
 }
 
 void add_config(json::object& body, const MachineSpec& spec) {
+  const Container& container = spec.container();
   body["Image"] = spec.image;
   if (!spec.hostname.empty()) body["Hostname"] = spec.hostname;
   if (!spec.domain.empty()) body["Domainname"] = spec.domain;
-  if (!spec.user.empty()) body["User"] = spec.user;
-  if (!spec.working_dir.empty()) body["WorkingDir"] = spec.working_dir;
-  if (spec.entrypoint) body["Entrypoint"] = strings(*spec.entrypoint);
-  if (spec.command) body["Cmd"] = strings(*spec.command);
-  if (!spec.environment.empty()) body["Env"] = strings(spec.environment);
-  if (spec.terminal) body["Tty"] = true;
-  if (spec.open_stdin) body["OpenStdin"] = true;
-  if (!spec.stop_signal.empty()) body["StopSignal"] = spec.stop_signal;
+  if (!container.user.empty()) body["User"] = container.user;
+  if (!container.working_dir.empty()) body["WorkingDir"] = container.working_dir;
+  if (container.entrypoint) body["Entrypoint"] = strings(*container.entrypoint);
+  if (container.command) body["Cmd"] = strings(*container.command);
+  if (!container.environment.empty()) body["Env"] = strings(container.environment);
+  if (container.terminal) body["Tty"] = true;
+  if (container.open_stdin) body["OpenStdin"] = true;
+  if (!container.stop_signal.empty()) body["StopSignal"] = container.stop_signal;
   if (spec.stop_grace) body["StopTimeout"] = std::chrono::ceil<std::chrono::seconds>(*spec.stop_grace).count();
-  if (spec.health) body["Healthcheck"] = health(*spec.health);
+  if (container.health) body["Healthcheck"] = health(*container.health);
   if (spec.exposed.empty()) return;
   json::object ports;
   for (const auto port : spec.exposed) ports[std::to_string(port) + "/tcp"] = json::object();
@@ -225,7 +227,7 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
   // Who starts a machine again is the server, when the firewall's table is in force: an engine that begins before it,
   // at boot, would start machines without. Machines of before are the same, whatever the engine was told of them.
   body["HostConfig"].as_object()["RestartPolicy"] = restart_policy("no");
-  if (spec.restart != "no") body["Labels"].as_object()[kLabelRestart] = spec.restart;
+  if (const auto& policy = spec.container().restart; policy != "no") body["Labels"].as_object()[kLabelRestart] = policy;
   if (!options.cgroup_parent.empty()) body["HostConfig"].as_object()["CgroupParent"] = options.cgroup_parent;
   // Nor of where names are asked for: what versions made that left that out is the same machine.
   if (!spec.dns.empty()) body["HostConfig"].as_object()["Dns"] = strings(spec.dns);

@@ -28,7 +28,7 @@ struct Body {
   std::string hash;
 };
 
-/// The body of POST /containers/create: hardened, and no more open than the spec says. Pure.
+/// The body of POST /containers/create for a container: hardened, and no more open than the spec says. Pure.
 Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptions& options);
 
 /// The body of POST /networks/create. Pure.

@@ -43,6 +43,7 @@ asio::awaitable<Result<>> join_network(std::shared_ptr<Connection> connection, s
 }  // namespace
 
 asio::awaitable<Result<Created>> DockerEngine::create(MachineSpec spec) {
+  if (auto runs = only_containers(*this, spec); !runs) co_return fail(std::move(runs.error()));
   auto usable = co_await connection_->ready();
   if (!usable) co_return fail(std::move(usable.error()));
   co_await know_storage();

@@ -202,7 +202,7 @@ TEST(R1_13, HashTellsSpecsApart) {
   const Body first = machine_body(spec, {{"a", "b"}}, options);
   EXPECT_EQ(first.hash, machine_body(spec, {{"a", "b"}}, options).hash);
   EXPECT_THAT(first.json, HasSubstr(first.hash));
-  spec.environment = {"X=1"};
+  spec.container().environment = {"X=1"};
   EXPECT_NE(first.hash, machine_body(spec, {{"a", "b"}}, options).hash);
 }
 
@@ -297,7 +297,7 @@ TEST(R14_2, StatsOfBothCgroupVersions) {
 TEST(R1_4, DevicesThatTheOperatorAllowedReachTheEngine) {
   MachineSpec spec;
   EXPECT_THAT(machine_body(spec, {}, {"json-file", false}).json, Not(HasSubstr("Devices")));
-  spec.devices = {"/dev/net/tun", "/dev/null:/dev/empty:r"};
+  spec.container().devices = {"/dev/net/tun", "/dev/null:/dev/empty:r"};
   const auto text = machine_body(spec, {}, {"json-file", false}).json;
   EXPECT_THAT(text,
               HasSubstr(R"({"PathOnHost":"/dev/net/tun","PathInContainer":"/dev/net/tun","CgroupPermissions":"rwm"})"));

@@ -18,11 +18,11 @@ using testing::HasSubstr;
 TEST(R1_5, TheEngineIsNeverToldToStartAMachineByItself) {
   MachineSpec machine;
   machine.name = "m";
-  machine.restart = "on-failure:3";
+  machine.container().restart = "on-failure:3";
   const Body now = machine_body(machine, {}, {});
   EXPECT_THAT(now.json, HasSubstr(R"("RestartPolicy":{"Name":"no","MaximumRetryCount":0})"));
   EXPECT_THAT(now.json, HasSubstr(R"("tiltyard.restart":"on-failure:3")"));
-  machine.restart = "no";
+  machine.container().restart = "no";
   EXPECT_EQ(machine_body(machine, {}, {}).json.find("tiltyard.restart"), std::string::npos);
 }
 

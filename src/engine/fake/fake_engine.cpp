@@ -41,8 +41,9 @@ bool same_machine(const MachineSpec& a, const MachineSpec& b) {
     for (const auto& each : spec.networks) out.push_back(each.network + "=" + each.address);
     return out;
   };
-  return a.image == b.image && a.entrypoint == b.entrypoint && a.command == b.command &&
-         a.environment == b.environment && a.labels == b.labels && a.capabilities == b.capabilities &&
+  const Container &one = a.container(), &other = b.container();
+  return a.image == b.image && one.entrypoint == other.entrypoint && one.command == other.command &&
+         one.environment == other.environment && a.labels == b.labels && one.capabilities == other.capabilities &&
          a.hostname == b.hostname && a.exposed == b.exposed && a.resources.memory == b.resources.memory &&
          a.resources.cpus == b.resources.cpus && addresses(a) == addresses(b);
 }
@@ -243,7 +244,7 @@ asio::awaitable<Result<>> FakeEngine::create_volume(std::string name, Labels lab
 asio::awaitable<Result<>> FakeEngine::destroy_volume(std::string name) {
   std::function<Result<>()> deed = [this, name]() -> Result<> {
     for (const auto& [machine_name, machine] : machines_) {
-      const auto& mounts = machine->spec.mounts;
+      const auto& mounts = machine->spec.container().mounts;
       const bool used = std::ranges::any_of(
           mounts, [&](const Mount& m) { return m.kind == Mount::Kind::kVolume && m.source == name; });
       if (used) return fail(Code::kExhausted, "engine-busy", "A machine still uses the volume " + name + ".");
@@ -287,6 +288,7 @@ Created FakeEngine::made_of(const Machine& machine) {
 }
 
 asio::awaitable<Result<Created>> FakeEngine::create(MachineSpec spec) {
+  if (auto runs = only_containers(*this, spec); !runs) co_return fail(std::move(runs.error()));
   std::function<Result<Created>()> deed = [this, spec] { return make_machine(spec); };
   co_return co_await act<Created>("create", deed);
 }
@@ -323,8 +325,9 @@ Result<> FakeEngine::start_machine(const Handle& handle) {
       if (taken) return fail(Code::kConflict, "address-taken", "Another machine has this address.", name);
     }
   }
-  std::vector<std::string> command = machine.spec.entrypoint.value_or(std::vector<std::string>{});
-  if (machine.spec.command) command.insert(command.end(), machine.spec.command->begin(), machine.spec.command->end());
+  const Container& container = machine.spec.container();
+  std::vector<std::string> command = container.entrypoint.value_or(std::vector<std::string>{});
+  if (container.command) command.insert(command.end(), container.command->begin(), container.command->end());
   if (!command.empty() && options_.missing_programs.contains(command.front())) {
     return fail(Code::kInvalid, "machine-did-not-start",
                 "The machine did not start: " + command.front() + ": executable file not found");
@@ -333,7 +336,7 @@ Result<> FakeEngine::start_machine(const Handle& handle) {
   if (!listening) return listening;
   machine.state = MachineState::kRunning;
   machine.log->ended = false;
-  machine.health = machine.spec.health && !machine.spec.health->disabled ? Health::kStarting : Health::kNone;
+  machine.health = container.health && !container.health->disabled ? Health::kStarting : Health::kNone;
   tell(machine, Happening::kStarted);
   const fake::Program program = fake::program_of(command, false);
   if (!program.output.empty()) machine.log->lines.emplace_back(clock_.now(), program.output);
