@@ -24,7 +24,7 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
     more_steps_ = [this](Steps& steps) {
       flags_ = std::make_unique<flags::Service>(
           flags::Options{"FLAG", (folder_ / "flags").string()},
-          flags::Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
+          flags::Parts{*store_, engines_, *catalogue_, bus_, files_, clock_, loops_.home()});
       steps.push_back(flags::flags_step(*flags_, (folder_ / "instances").string()));
     };
   }

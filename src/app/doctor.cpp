@@ -86,28 +86,39 @@ Check check_disk_limits(const engine::Options& engine) {
           "Run the server beside the engine, with the right to read its folder. " + better};
 }
 
-Check check_engine(const engine::Options& engine) {
+/// How one of the engines is called here, and where its keys stand.
+struct Named {
+  std::string check, keys;
+};
+
+Named named(const engine::Configured& engines, const std::string& name) {
+  if (engines.tables.empty()) return {"engine", "engine"};
+  return {"engine " + name, "engines." + name};
+}
+
+Check check_engine(const Named& named, const engine::Options& engine) {
   if (engine.kind == engine::Kind::kFake)
-    return {Verdict::kWarn, "engine", "the fake one", "It starts no machines. Set engine.kind = \"docker\"."};
+    return {Verdict::kWarn, named.check, "the fake one",
+            fmt::format("It starts no machines. Set {}.kind = \"docker\".", named.keys)};
   const auto answer = ask_engine(engine, "/version");
   if (!answer) {
     const bool denied = why(answer.error()).find("ermission denied") != std::string::npos;
-    return {Verdict::kFail, "engine", fmt::format("{} does not answer: {}", engine.url, why(answer.error())),
+    return {Verdict::kFail, named.check, fmt::format("{} does not answer: {}", engine.url, why(answer.error())),
             denied ? "Run as root, or as a member of the group docker."
-                   : "Start Docker (systemctl start docker), or set engine.url."};
+                   : fmt::format("Start Docker (systemctl start docker), or set {}.url.", named.keys)};
   }
   boost::system::error_code error;
   const auto version = json::parse(answer->body, error);
   const auto api = error ? std::string() : text_of(version, "ApiVersion");
   if (answer->status != 200 || api.empty()) {
-    return {Verdict::kFail, "engine", fmt::format("{} answers with status {}", engine.url, answer->status),
-            "Is this the Docker Engine? Set engine.url."};
+    return {Verdict::kFail, named.check, fmt::format("{} answers with status {}", engine.url, answer->status),
+            fmt::format("Is this the Docker Engine? Set {}.url.", named.keys)};
   }
   const int minor = api.starts_with("1.") ? std::atoi(api.c_str() + 2) : 999;
   if (minor < 41)
-    return {Verdict::kFail, "engine", fmt::format("its API is {}; 1.41 is needed", api),
+    return {Verdict::kFail, named.check, fmt::format("its API is {}; 1.41 is needed", api),
             "Update Docker to 20.10 or later."};
-  return {Verdict::kOk, "engine", fmt::format("Docker {}, API {}", text_of(version, "Version"), api), {}};
+  return {Verdict::kOk, named.check, fmt::format("Docker {}, API {}", text_of(version, "Version"), api), {}};
 }
 
 /// A machine's owner is root in it and patient: a known way out of it is one that will be tried.
@@ -262,13 +273,22 @@ std::vector<Check> look(Context& context, const Settings& settings) {
   const auto server = check_server(context);
   const bool answers =
       server.detail.find(" answers") != std::string::npos && server.detail.find("none") == std::string::npos;
-  checks.push_back(check_engine(settings.engine));
-  const bool engine = checks.back().verdict == Verdict::kOk;
-  if (engine) check_age(settings.engine, checks);
+  const auto engines = settings.engines.all();
+  std::vector<std::string> docker;  // that answer
+  for (const auto& [name, options] : engines) {
+    checks.push_back(check_engine(named(settings.engines, name), options));
+    if (checks.back().verdict != Verdict::kOk) continue;
+    docker.push_back(name);
+    check_age(options, checks);
+  }
   checks.push_back(check_firewall());
-  if (engine && settings.engine.kind == engine::Kind::kDocker && settings.engine.url.starts_with("unix:")) {
-    const auto info = told(settings.engine, "/info"), version = told(settings.engine, "/version");
-    for (auto& check : host_checks("/", info, version)) checks.push_back(std::move(check));
+  // Of this host, whose engine is on a socket here.
+  for (const auto& name : docker) {
+    const auto& engine = engines.at(name);
+    if (engine.kind != engine::Kind::kDocker || !engine.url.starts_with("unix:")) continue;
+    for (auto& check : host_checks("/", told(engine, "/info"), told(engine, "/version")))
+      checks.push_back(std::move(check));
+    break;
   }
   checks.push_back(check_port("server", settings.site.listen, answers));
   checks.push_back(check_port("gateway", settings.gateway.listen, answers));
@@ -276,10 +296,13 @@ std::vector<Check> look(Context& context, const Settings& settings) {
   checks.push_back(check_store(settings));
   checks.push_back(check_disk(settings));
   checks.push_back(check_templates(settings));
-  if (engine) {
-    checks.push_back(check_disk_limits(settings.engine));
-    checks.push_back(check_image(settings.engine, "tiltyard/busybox:1", "busybox"));
-    checks.push_back(check_image(settings.engine, "tiltyard/debian:12", "debian"));
+  for (const auto& name : docker) {
+    const auto before = checks.size();
+    checks.push_back(check_disk_limits(engines.at(name)));
+    checks.push_back(check_image(engines.at(name), "tiltyard/busybox:1", "busybox"));
+    checks.push_back(check_image(engines.at(name), "tiltyard/debian:12", "debian"));
+    for (auto at = before; at < checks.size() && engines.size() > 1; ++at)
+      checks[at].detail = name + ": " + checks[at].detail;
   }
   checks.push_back(server);
   return checks;
@@ -317,15 +340,18 @@ int doctor(Context& context, const Settings& settings) {
   const auto checks = look(context, settings);
   bool failed = false;
   json::array items;
+  std::size_t widest = 10;
+  for (const auto& check : checks) widest = std::max(widest, check.name.size());
   for (const auto& check : checks) {
     failed |= check.verdict == Verdict::kFail;
     items.push_back(json::object{
         {"name", check.name}, {"status", word_of(check.verdict)}, {"detail", check.detail}, {"todo", check.todo}});
     if (context.json) continue;
     const auto word = fmt::format("{:<5}", word_of(check.verdict));
-    print(fmt::format("{}{:<10} {}\n", painted(word, colour_of(check.verdict), context.colours), check.name,
+    print(fmt::format("{}{:<{}} {}\n", painted(word, colour_of(check.verdict), context.colours), check.name, widest,
                       check.detail));
-    if (check.verdict != Verdict::kOk && !check.todo.empty()) print(fmt::format("{:<16}{}\n", "", check.todo));
+    if (check.verdict != Verdict::kOk && !check.todo.empty())
+      print(fmt::format("{:<{}}{}\n", "", widest + 6, check.todo));
   }
   if (context.json) print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
   return failed ? kFailed : kOk;

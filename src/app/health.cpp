@@ -52,15 +52,20 @@ struct Readiness {
 
 asio::awaitable<Readiness> look(const HealthParts* parts) {
   auto store = co_await parts->store.check();
-  // Players can start as long as this one answers; what is on others is shown where it is.
-  engine::Engine& where = parts->engines.of_new();
-  const auto away = where.away();
-  Result<> engine;
-  if (away) engine = fail(*away);
-  Result<> isolation;
-  if (!away) isolation = co_await where.ensure_isolation();
-  co_return Readiness{store && engine && isolation,
-                      {check("store", store), check("engine", engine), check("isolation", isolation)}};
+  Readiness out{store.has_value(), {check("store", store)}};
+  const bool alone = parts->engines.all().size() == 1;
+  for (const auto& [name, engine] : parts->engines.all()) {
+    const auto away = engine->away();
+    const Result<> there = away ? Result<>(fail(*away)) : Result<>{};
+    Result<> isolated;
+    if (!away) isolated = co_await engine->ensure_isolation();
+    // Players can start as long as the one for new instances works; what others lack is said, and concerns only what is
+    // on them.
+    if (name == parts->engines.chosen()) out.good = out.good && there && isolated;
+    out.checks.push_back(check(alone ? "engine" : "engine " + name, there));
+    out.checks.push_back(check(alone ? "isolation" : "isolation " + name, isolated));
+  }
+  co_return out;
 }
 
 asio::awaitable<Result<Response>> readyz(PartsRef parts, Request request) {

@@ -139,10 +139,14 @@ Result<> Server::open_store() {
   });
 }
 
-Result<> Server::make_engine() {
-  auto engine = engine::make(loops_.home(), settings_->engine, floors_->identity, absolute(settings_->site.data));
-  if (!engine) return fail(std::move(engine.error()));
-  floors_->engines.add(engine::kDefaultEngine, std::move(*engine));
+Result<> Server::make_engines() {
+  auto& engines = floors_->engines;
+  for (const auto& [name, options] : settings_->engines.all()) {
+    auto engine = engine::make(loops_.home(), name, options, floors_->identity, absolute(settings_->site.data));
+    if (!engine) return fail(std::move(engine.error()));
+    engines.add(name, std::move(*engine), options.terms);
+  }
+  engines.make_new_on(settings_->engines.chosen);
   return {};
 }
 
@@ -177,7 +181,7 @@ asio::awaitable<Result<>> Server::build_floors() {
   auto identity = co_await store::server_identity(*floors.store);
   if (!identity) co_return fail(std::move(identity.error()));
   floors.identity = std::move(*identity);
-  if (auto made = make_engine(); !made) co_return made;
+  if (auto made = make_engines(); !made) co_return made;
   floors.events = std::make_unique<bus::EventLog>(loops_.home(), *floors.store, floors.clock);
   auto node = node_name(settings_->site.data);
   if (!node) co_return fail(std::move(node.error()));
@@ -199,7 +203,6 @@ asio::awaitable<Result<>> Server::build_floors() {
   floors.budget = std::make_shared<net::Budget>(settings_->site.buffers);
   floors.ground = std::unique_ptr<house::Ground>(new house::Ground{settings_->site,
                                                                    settings_->redis,
-                                                                   settings_->engine,
                                                                    settings_->store,
                                                                    loops_.home(),
                                                                    floors.clock,

@@ -42,7 +42,7 @@ class Server {
  private:
   struct Floors;
   Result<> open_store();
-  Result<> make_engine();
+  Result<> make_engines();
   Result<> make_limits();
   asio::awaitable<Result<>> build_floors();
 

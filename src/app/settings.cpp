@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+
+#include "labs/capability.h"
 #include "notices/capability.h"
 
 namespace tiltyard::app {
@@ -105,6 +108,24 @@ void letters_have_links(const Settings& settings, config::Problems& problems) {
   }
 }
 
+/// A machine's address says on which engine it is: our host has one route for each.
+void pools_apart(const Settings& settings, config::Problems& problems) {
+  std::string network;
+  for (const auto& one : settings.capabilities) {
+    if (const auto* labs = dynamic_cast<const labs::Capability*>(one.get())) network = labs->options().network_pool;
+  }
+  const auto engines = settings.engines.all();
+  for (auto one = engines.begin(); one != engines.end(); ++one) {
+    for (auto other = std::next(one); other != engines.end(); ++other) {
+      const auto &a = one->second.terms.pool, &b = other->second.terms.pool;
+      problems.expect(!config::pools_meet(a.empty() ? network : a, b.empty() ? network : b),
+                      fmt::format("Machines on the engines {0} and {1} would have the same addresses: set "
+                                  "engines.{1}.pool to a range of its own.",
+                                  one->first, other->first));
+    }
+  }
+}
+
 }  // namespace
 
 void declare_keys(config::Keys& keys, Settings& settings) {
@@ -116,7 +137,7 @@ void declare_keys(config::Keys& keys, Settings& settings) {
   keys.begin("bus");
   bus::declare_keys(keys, settings.redis);
   keys.begin("engine");
-  engine::declare_keys(keys, settings.engine);
+  engine::declare_keys(keys, settings.engines);
   keys.begin("gateway");
   gateway::declare_keys(keys, settings.gateway);
   keys.begin("limits");
@@ -129,6 +150,7 @@ void declare_keys(config::Keys& keys, Settings& settings) {
     listeners_apart(settings, problems);
     cookies_apart(settings, problems);
     letters_have_links(settings, problems);
+    pools_apart(settings, problems);
   });
 }
 

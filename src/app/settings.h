@@ -34,7 +34,7 @@ struct Settings {
   LogOptions log;
   store::Options store;
   bus::RedisSite redis;
-  engine::Options engine;
+  engine::Configured engines;
   gateway::Options gateway;
   limits::Options limits;
   Capabilities capabilities;

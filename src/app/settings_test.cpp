@@ -108,6 +108,8 @@ const std::map<std::string, Sample> kSamples = {
     {"engine.tls_key", {"d.pem", R"("d.pem")"}},
     {"engine.trust_remote_isolation", {"true", "true"}},
     {"engine.runtime", {"runsc", R"("runsc")"}},
+    {"engine.pool", {"10.80.0.0/12", R"("10.80.0.0/12")"}},
+    {"placement.engine", {"default", R"("default")"}},
     {"network.pool", {"10.128.0.0/9", R"("10.128.0.0/9")"}},
     {"engine.machine_packets", {"5000", "5000"}},
     {"engine.machine_connections", {"64", "64"}},
@@ -209,6 +211,7 @@ TEST(R15_1, EveryKeyIsReadFromTheFileAndFromTheEnvironment) {
   std::map<std::string, std::string> sections;
   Environment environment;
   for (const auto& key : defaults.keys.all()) {
+    if (key.name.empty()) continue;  // a section in place of another
     ASSERT_TRUE(kSamples.contains(key.dotted())) << "no sample for " << key.dotted();
     sections[key.section] += key.name + " = " + kSamples.at(key.dotted()).toml + "\n";
     environment[key.variable()] = kSamples.at(key.dotted()).variable;
@@ -223,6 +226,7 @@ TEST(R15_1, EveryKeyIsReadFromTheFileAndFromTheEnvironment) {
   ASSERT_TRUE(from_environment) << from_environment.error().message;
   for (std::size_t i = 0; i < defaults.keys.all().size(); ++i) {
     const auto& key = by_file.keys.all()[i];
+    if (key.name.empty()) continue;
     EXPECT_NE(key.value.shown(), defaults.keys.all()[i].value.shown()) << key.dotted();
     EXPECT_EQ(key.value.shown(), by_environment.keys.all()[i].value.shown()) << key.dotted();
   }
@@ -293,6 +297,41 @@ TEST(R7_2, OverPlainHttpNoMachineGetsTheSessionsCookie) {
   EXPECT_EQ(error("public_url = \"https://page.range.hall\"", "", "domain = \"range.hall\"\n"), "(no error)");
 }
 
+TEST(R14_2, EnginesAreOneSectionOrATableForEach) {
+  const std::string two =
+      "[engines.near]\n[engines.far]\nurl = \"tcp://far:2376\"\npool = \"10.128.0.0/12\"\nnamespace = \"night\"\n";
+  const Folder folder;
+  Bound alone;
+  ASSERT_TRUE(alone.read(folder.write("alone.toml", "[engine]\nurl = \"tcp://only:2376\"\n")));
+  ASSERT_EQ(alone.settings.engines.all().size(), 1u);
+  EXPECT_EQ(alone.settings.engines.all().at("default").url, "tcp://only:2376");
+  EXPECT_EQ(alone.settings.engines.chosen, "default");
+  Bound several;
+  const auto read = several.read(folder.write("two.toml", two + "[placement]\nengine = \"far\"\n"));
+  ASSERT_TRUE(read) << read.error().message;
+  const auto all = several.settings.engines.all();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all.at("near").url, "unix:///var/run/docker.sock");
+  EXPECT_EQ(all.at("far").terms.name_space, "night");
+  EXPECT_EQ(several.settings.engines.chosen, "far");
+  Bound by_variable;
+  ASSERT_TRUE(by_variable.read(folder.file("missing.toml"), {{"TILTYARD_ENGINES", "one.url=unix:///one.sock"}}));
+  EXPECT_EQ(by_variable.settings.engines.all().at("one").url, "unix:///one.sock");
+  EXPECT_EQ(by_variable.settings.engines.chosen, "one") << "the only one";
+
+  EXPECT_TRUE(has(error_in(two), "placement.engine must say on which engine new instances are made: far, near"));
+  EXPECT_TRUE(has(error_in(two + "[placement]\nengine = \"fra\"\n"), "there is no such engine. There are: far, near"));
+  for (const auto* given : {"[engine]\nurl = \"unix:///var/run/docker.sock\"\n", "[engine]\nkind = \"fake\"\n"})
+    EXPECT_TRUE(has(error_in(given + two), "move the keys of [engine] to [engines.default]")) << given;
+  EXPECT_TRUE(has(error_in("[engines.default]\n[engines.b]\npool = \"10.128.0.0/12\"\n"),
+                  "engines.b and engines.default are one engine under one namespace"));
+  EXPECT_TRUE(has(error_in("[engines.default]\n[engines.b]\nnamespace = \"b\"\n"), "set engines.default.pool"));
+  EXPECT_TRUE(has(error_in("[engines.default]\n[engines.b]\nnamespace = \"b\"\npool = \"10.0.0.0/8\"\n"),
+                  "would have the same addresses"));
+  EXPECT_TRUE(has(error_in("[engines.b]\nurll = \"x\"\n"), "There is no key engines.b.urll. Did you mean url?"));
+  EXPECT_TRUE(has(error_in("[engines.b]\ntls_key = \"x\"\n"), "engines.b.tls_certificate and engines.b.tls_key"));
+}
+
 TEST(R7_1, ProvidersAreCheckedKeyByKey) {
   const auto error = [](const std::string& keys) {
     return error_in(
@@ -357,7 +396,9 @@ TEST(R15_1, TheExampleFileSaysTheDefaults) {
     for (std::size_t i = 0; i < loaded.keys.all().size(); ++i)
       EXPECT_EQ(loaded.keys.all()[i].value.shown(), plain.keys.all()[i].value.shown());
   }
-  for (const auto& key : plain.keys.all()) EXPECT_TRUE(has(uncommented, "\n" + key.name + " = "));
+  for (const auto& key : plain.keys.all()) {
+    if (!key.name.empty()) EXPECT_TRUE(has(uncommented, "\n" + key.name + " = "));
+  }
 }
 
 /// After a change of a key: UPDATE_DOCS=1 app_test --gtest_filter='*DocumentationIsTrue'

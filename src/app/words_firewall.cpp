@@ -12,7 +12,10 @@ namespace {
 int load(cli::Context& context, const Settings& settings) {
   if (const auto good = context.configure(); !good) return cli::complain(context, good.error());
   engine::isolation::FirewallOptions options;
-  options.limits = settings.engine.machines;
+  // The table is this host's, whose engine is on a socket here.
+  for (const auto& [name, engine] : settings.engines.all()) {
+    if (engine.url.starts_with("unix:")) options.limits = engine.machines;
+  }
   const auto loaded = engine::isolation::load_firewall(options);
   return loaded ? static_cast<int>(cli::kOk) : cli::complain(context, loaded.error());
 }

@@ -36,6 +36,18 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return static_cast<std::uint16_t>(*number);
 }
 
+/// First address and number of bits.
+std::optional<std::pair<std::uint32_t, int>> parse_pool(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos || !is_network(text) || text.contains(':')) return std::nullopt;
+  const auto bits = parse_whole(text.substr(slash + 1));
+  in_addr address{};
+  inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address);
+  const std::uint32_t first = ntohl(address.s_addr);
+  if (!bits || *bits < 8 || *bits > 16 || (first & (0xFFFFFFFFU >> *bits)) != 0) return std::nullopt;
+  return std::pair{first, static_cast<int>(*bits)};
+}
+
 }  // namespace
 
 bool is_ip(std::string_view text) {
@@ -77,6 +89,13 @@ bool is_web_url(std::string_view text) {
 bool is_name(std::string_view text) {
   const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-'; };
   return text.size() <= 16 && only(text, allowed) && !text.starts_with('-');
+}
+
+bool is_pool(std::string_view text) { return parse_pool(text).has_value(); }
+
+bool pools_meet(std::string_view one, std::string_view other) {
+  const auto a = parse_pool(one), b = parse_pool(other);
+  return a && b && ((a->first ^ b->first) >> (32 - std::min(a->second, b->second))) == 0;
 }
 
 std::optional<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text) {

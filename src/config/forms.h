@@ -31,6 +31,11 @@ bool is_web_url(std::string_view text);
 /// 1 to 16 of a-z, 0-9 and -, the first one no dash.
 bool is_name(std::string_view text);
 
+/// An IPv4 network, /8 to /16, whose host bits are zero: what machines' addresses are cut from.
+bool is_pool(std::string_view text);
+/// Whether two such networks have addresses in common.
+bool pools_meet(std::string_view one, std::string_view other);
+
 /// "127.0.0.1:8000", "[::1]:8000": the address and the port (0 to 65535).
 std::optional<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text);
 /// "20000-29999"
@@ -64,6 +69,9 @@ inline constexpr Form kUrl{.takes = "a URL with http:// or https://",
                            .fits = [](std::string_view text) { return text.empty() || is_web_url(text); },
                            .tidy = without_slashes};
 inline constexpr Form kPath{.takes = "a path", .resolve = resolve_path};
+inline constexpr Form kPool{.takes = "an IPv4 network, /8 to /16, such as \"10.64.0.0/12\"", .fits = is_pool};
+inline constexpr Form kPoolOrNone{.takes = "an IPv4 network, /8 to /16, such as \"10.64.0.0/12\", or nothing",
+                                  .fits = [](std::string_view text) { return text.empty() || is_pool(text); }};
 inline constexpr Form kName{.takes = "1 to 16 of a-z, 0-9 and -", .fits = is_name};
 
 // Of the items of lists.

@@ -43,6 +43,17 @@ Section& Section::own(std::string_view name, Value value, std::string_view prose
   return *this;
 }
 
+Section& Section::note_given(std::shared_ptr<bool> given) {
+  for (auto& key : keys_) {
+    if (key.section != name_) continue;
+    key.value.put = [put = std::move(key.value.put), given](const Raw& raw) {
+      *given = true;
+      return put(raw);
+    };
+  }
+  return *this;
+}
+
 Section& Section::text(std::string_view name, std::string& value, const Form& form, std::string_view prose) {
   Value kept;
   kept.takes = form.takes;

@@ -81,6 +81,8 @@ class Section {
   /// Printable, without blanks; `least`: characters, when it is given at all.
   Section& secret(std::string_view name, Secret& value, std::size_t least, std::string_view prose);
   Section& own(std::string_view name, Value value, std::string_view prose);
+  /// Whether one of the section's keys that are declared by now is given at all, be it as its default.
+  Section& note_given(std::shared_ptr<bool> given);
 
   template <Whole T>
   Section& number(std::string_view name, T& value, std::int64_t least, std::int64_t most, std::string_view prose) {

@@ -12,7 +12,7 @@ class MissingEngine final : public Engine {
   std::optional<Error> away() const override {
     return Error{Code::kUnavailable,
                  "engine-away",
-                 "The engine " + name_ + " is not configured any more; nothing was done.",
+                 "The engine " + name_ + " is not configured; what is on it waits until it is again.",
                  {},
                  {}};
   }
@@ -50,7 +50,7 @@ class MissingEngine final : public Engine {
 }  // namespace
 
 Engine& Engines::of(const std::string& name) {
-  if (name.empty()) return of_new();
+  if (name.empty()) return of(chosen_);
   if (const auto found = all_.find(name); found != all_.end()) return *found->second;
   auto& missing = missing_[name];
   if (!missing) missing = std::make_shared<MissingEngine>(name);

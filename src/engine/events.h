@@ -20,6 +20,7 @@ enum class Happening {
   kHealthy,
   kUnhealthy,
   kDestroyed,
+  kLost,         ///< the engine itself: it does not answer any more
   kReconnected,  ///< the engine itself: it was away, and what happened meanwhile was not told
 };
 

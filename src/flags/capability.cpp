@@ -6,8 +6,8 @@
 namespace tiltyard::flags {
 Result<> Capability::make(house::Ground& ground) {
   options_.folder = ground.data + "/flags";
-  service_ = std::make_unique<Service>(options_, Parts{ground.store, ground.engines.of_new(), templates_.catalogue(),
-                                                       ground.bus, ground.files, ground.clock, ground.home});
+  service_ = std::make_unique<Service>(options_, Parts{ground.store, ground.engines, templates_.catalogue(), ground.bus,
+                                                       ground.files, ground.clock, ground.home});
   return {};
 }
 

@@ -11,7 +11,7 @@
 #include "base/offload.h"
 #include "base/secret.h"
 #include "bus/bus.h"
-#include "engine/engine.h"
+#include "engine/engines.h"
 #include "flags/model.h"
 #include "flags/store.h"
 #include "templates/templates.h"
@@ -34,7 +34,7 @@ void declare_keys(config::Keys& keys, Options& options);
 /// What the service uses. All outlive it.
 struct Parts {
   store::Store& store;
-  engine::Engine& engine;
+  engine::Engines& engines;
   templates::Catalogue& catalogue;
   bus::Bus& bus;
   WorkerPool& files;  ///< short work on files
@@ -71,12 +71,12 @@ class Service {
   /// The kind of warm pool that the template can have; none while that is not known yet.
   labs::PoolChoice pool_kind_of(const templates::Template& tmpl) const;
 
-  /// Whether files of this host can be mounted into machines.
-  asio::awaitable<Result<bool>> engine_shares_files();
+  /// Whether files of this host can be mounted into the engine's machines.
+  asio::awaitable<Result<bool>> shares_files(std::string engine);
 
   const Options& options() const;
   WorkerPool& files();
-  engine::Engine& engine();
+  engine::Engines& engines();
 
  private:
   struct State;

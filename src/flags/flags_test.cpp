@@ -149,7 +149,7 @@ class Flags : public Folder {
     where.path = (folder_ / "templates").string();
     where.watch = false;
     where.bounds = templates::standard_bounds();
-    catalogue_ = std::make_unique<templates::Catalogue>(where, *engine_, bus_, clock_, loops_.home());
+    catalogue_ = std::make_unique<templates::Catalogue>(where, engines_, bus_, clock_, loops_.home());
     open();
     tmpl_ = std::make_shared<templates::Template>();
     tmpl_->id = TemplateId("box");
@@ -167,8 +167,9 @@ class Flags : public Folder {
   }
 
   void open() {
+    engines_ = engine::Engines(*engine_);
     service_ = std::make_unique<Service>(Options{"FLAG", (folder_ / "flags").string()},
-                                         Parts{*store_, *engine_, *catalogue_, bus_, files_, clock_, loops_.home()});
+                                         Parts{*store_, engines_, *catalogue_, bus_, files_, clock_, loops_.home()});
     step_ = flags_step(*service_, (folder_ / "instances").string());
   }
   void close() {
@@ -239,6 +240,7 @@ class Flags : public Folder {
   bus::Bus bus_;
   SystemClock clock_;
   std::unique_ptr<engine::FakeEngine> engine_;
+  engine::Engines engines_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<templates::Catalogue> catalogue_;
   std::unique_ptr<Service> service_;

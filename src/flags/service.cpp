@@ -89,11 +89,12 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
 
   asio::awaitable<Result<Secret>> flag_of(std::string owner, TemplateRef tmpl, PlanRef plan);
   asio::awaitable<Result<PlanRef>> plan_of(TemplateRef tmpl, Look look = Look::kScan);
-  asio::awaitable<Result<std::optional<engine::ImageInfo>>> find_image(std::string reference);
-  asio::awaitable<bool> is_current(PlanRef plan);
+  asio::awaitable<Result<std::optional<engine::ImageInfo>>> find_image(TemplateRef tmpl, std::string reference);
+  asio::awaitable<bool> is_current(TemplateRef tmpl, PlanRef plan);
   asio::awaitable<Result<PlanRef>> make_one(TemplateRef tmpl, Look look);
-  asio::awaitable<Result<ScanRef>> scan_of(std::string image, std::string prefix, std::string watch, Look look);
-  asio::awaitable<Result<ScanRef>> scan_anew(std::string image, std::string key, ScanOptions how);
+  asio::awaitable<Result<ScanRef>> scan_of(TemplateRef tmpl, std::string image, std::string prefix, std::string watch,
+                                           Look look);
+  asio::awaitable<Result<ScanRef>> scan_anew(TemplateRef tmpl, std::string image, std::string key, ScanOptions how);
   asio::awaitable<void> prepare(TemplateId id);
   asio::awaitable<void> forget_unused();
   void heard(const bus::Event& event);
@@ -113,7 +114,7 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
   std::unordered_map<std::string, Secret> flags;                 ///< by owner and template
   Signal made, scan_free;
   bool scanning = false;
-  std::optional<bool> shares_files;
+  std::map<std::string, bool> shares_files;  ///< by engine
 };
 
 asio::awaitable<Result<Secret>> Service::State::flag_of(std::string owner, TemplateRef tmpl, PlanRef plan) {
@@ -142,16 +143,18 @@ asio::awaitable<Result<Secret>> Service::State::flag_of(std::string owner, Templ
   co_return made_now;
 }
 
-asio::awaitable<Result<std::optional<engine::ImageInfo>>> Service::State::find_image(std::string reference) {
-  engine::Images* const images = parts.engine.images();
-  if (!images) co_return engine::cannot(parts.engine, "hold images");
+asio::awaitable<Result<std::optional<engine::ImageInfo>>> Service::State::find_image(TemplateRef tmpl,
+                                                                                     std::string reference) {
+  engine::Engine& engine = parts.engines.of(tmpl->engine);
+  engine::Images* const images = engine.images();
+  if (!images) co_return engine::cannot(engine, "hold images");
   co_return co_await images->find_image(std::move(reference));
 }
 
 /// A reference that we did not make can have been pointed at another image behind our back.
-asio::awaitable<bool> Service::State::is_current(PlanRef plan) {
+asio::awaitable<bool> Service::State::is_current(TemplateRef tmpl, PlanRef plan) {
   for (const auto& reference : plan->retaggable) {
-    auto image = co_await find_image(reference);
+    auto image = co_await find_image(tmpl, reference);
     if (image && *image && (*image)->id != plan->images.at(reference)) co_return false;
   }
   co_return true;
@@ -163,7 +166,7 @@ asio::awaitable<Result<PlanRef>> Service::State::plan_of(TemplateRef tmpl, Look 
     Known& known = plans[tmpl->id];
     if (known.plan && known.plan->hash == tmpl->hash) {
       const PlanRef plan = known.plan;
-      const bool current = plan->retaggable.empty() || co_await is_current(plan);
+      const bool current = plan->retaggable.empty() || co_await is_current(tmpl, plan);
       if (current) {
         if (!plan->broken()) co_return plan;
         co_return fail(Code::kConflict, kBroken, plan->problems.back().message);
@@ -202,7 +205,7 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
       tmpl->dynamic_flags || (tmpl->flag.base.empty() && !input.placeholder) || !tmpl->flag.file.empty();
   std::vector<ScanRef> held;
   for (const auto& service : tmpl->services) {
-    auto image = co_await find_image(service.machine.image);
+    auto image = co_await find_image(tmpl, service.machine.image);
     if (!image) co_return fail(std::move(image.error()));
     if (!*image)
       co_return fail(Code::kNotFound, "image-missing",
@@ -210,7 +213,7 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
     ImageFacts facts{service.machine.image, (*image)->id, (*image)->environment, (*image)->volumes, nullptr, {}};
     if (look_inside) {
       const std::string watch = service.name == tmpl->flag.machine ? tmpl->flag.file : std::string{};
-      auto scan = co_await scan_of(facts.id, input.prefix, watch, look);
+      auto scan = co_await scan_of(tmpl, facts.id, input.prefix, watch, look);
       if (!scan) co_return fail(std::move(scan.error()));
       held.push_back(*scan);
       facts.scan = held.back().get();
@@ -232,8 +235,8 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
   co_return std::make_shared<const Plan>(std::move(plan));
 }
 
-asio::awaitable<Result<ScanRef>> Service::State::scan_of(std::string image, std::string prefix, std::string watch,
-                                                         Look look) {
+asio::awaitable<Result<ScanRef>> Service::State::scan_of(TemplateRef tmpl, std::string image, std::string prefix,
+                                                         std::string watch, Look look) {
   const std::string key = prefix + "\n" + watch;
   while (true) {
     if (const auto known = scans.find({image, key}); known != scans.end()) co_return known->second;
@@ -254,13 +257,15 @@ asio::awaitable<Result<ScanRef>> Service::State::scan_of(std::string image, std:
   how.prefix = std::move(prefix);
   how.watch = std::move(watch);
   how.folder = folder;
-  co_return co_await scan_anew(std::move(image), key, std::move(how));
+  co_return co_await scan_anew(tmpl, std::move(image), key, std::move(how));
 }
 
-asio::awaitable<Result<ScanRef>> Service::State::scan_anew(std::string image, std::string key, ScanOptions how) {
+asio::awaitable<Result<ScanRef>> Service::State::scan_anew(TemplateRef tmpl, std::string image, std::string key,
+                                                           ScanOptions how) {
   const auto begun = std::chrono::steady_clock::now();
-  engine::Images* const images = parts.engine.images();
-  if (!images) co_return engine::cannot(parts.engine, "show what is in an image");
+  engine::Engine& engine = parts.engines.of(tmpl->engine);
+  engine::Images* const images = engine.images();
+  if (!images) co_return engine::cannot(engine, "show what is in an image");
   auto stream = co_await images->export_image(image);
   if (!stream) co_return fail(std::move(stream.error()));
   auto feed = std::make_shared<Feed>(parts.home);
@@ -301,7 +306,7 @@ asio::awaitable<void> Service::State::prepare(TemplateId id) {
     bool same = true;
     const auto images = plan->images;
     for (const auto& [reference, image_id] : images) {
-      auto image = co_await find_image(reference);
+      auto image = co_await find_image(tmpl, reference);
       if (image && *image && (*image)->id != image_id) same = false;
     }
     if (same) co_return;
@@ -410,17 +415,17 @@ labs::PoolChoice Service::pool_kind_of(const templates::Template& tmpl) const {
   return pool_kind(tmpl, *known->second.plan);
 }
 
-asio::awaitable<Result<bool>> Service::engine_shares_files() {
+asio::awaitable<Result<bool>> Service::shares_files(std::string engine) {
   const auto state = state_;
-  if (state->shares_files) co_return *state->shares_files;
-  auto print = co_await state->parts.engine.fingerprint();
+  if (const auto known = state->shares_files.find(engine); known != state->shares_files.end()) co_return known->second;
+  auto print = co_await state->parts.engines.of(engine).fingerprint();
   if (!print) co_return fail(std::move(print.error()));
-  state->shares_files = print->shares_files;
-  co_return *state->shares_files;
+  state->shares_files[engine] = print->shares_files;
+  co_return print->shares_files;
 }
 
 const Options& Service::options() const { return state_->options; }
 WorkerPool& Service::files() { return state_->parts.files; }
-engine::Engine& Service::engine() { return state_->parts.engine; }
+engine::Engines& Service::engines() { return state_->parts.engines; }
 
 }  // namespace tiltyard::flags

@@ -63,7 +63,7 @@ class FlagsStep final : public labs::Step {
     if (!plan) co_return fail(std::move(plan.error()));
     auto flag = co_await flag_for(live, *plan);
     if (!flag) co_return fail(std::move(flag.error()));
-    auto shared = co_await flags_.engine_shares_files();
+    auto shared = co_await flags_.shares_files(live->instance.plan.engine);
     if (!shared) co_return fail(std::move(shared.error()));
     // What has run belongs to its player: only what is gone is made again.
     const bool has_run = live->instance.started_at.has_value();
@@ -103,7 +103,7 @@ class FlagsStep final : public labs::Step {
     }
     auto flag = co_await flags_.flag_of(live->instance.owner, tmpl, *plan);
     if (!flag) co_return fail(std::move(flag.error()));
-    auto shared = co_await flags_.engine_shares_files();
+    auto shared = co_await flags_.shares_files(live->instance.plan.engine);
     if (!shared) co_return fail(std::move(shared.error()));
     auto placing = *shared ? place(live, *plan, *flag, Place::kAll) : send(live, *plan, *flag);
     auto placed = co_await std::move(placing);
@@ -184,8 +184,9 @@ class FlagsStep final : public labs::Step {
   asio::awaitable<Result<>> send(LiveRef live, PlanRef plan, Secret flag) {
     auto packed = co_await pack(live, plan, flag);
     if (!packed) co_return fail(std::move(packed.error()));
-    engine::Archives* const archives = flags_.engine().archives();
-    if (!archives) co_return engine::cannot(flags_.engine(), "take files into its machines");
+    auto& engine = flags_.engines().of(live->instance.plan.engine);
+    engine::Archives* const archives = engine.archives();
+    if (!archives) co_return engine::cannot(engine, "take files into its machines");
     for (const auto& machine : live->instance.plan.machines) {
       const auto tar = packed->find(machine.service);
       if (tar == packed->end()) continue;

@@ -17,7 +17,6 @@
 #include "bus/kinds.h"
 #include "bus/redis.h"
 #include "engine/engines.h"
-#include "engine/options.h"
 #include "gateway/gateway.h"
 #include "gateway/port_lanes.h"
 #include "house/capability.h"
@@ -40,8 +39,7 @@ struct Doors {
 /// The floors below the capabilities, built by app/ before any of them is made; all of it outlives them.
 struct Ground {
   const Site& site;
-  const bus::RedisSite& shared;     ///< what other servers may share with us
-  const engine::Options& machines;  ///< as the configuration has it
+  const bus::RedisSite& shared;  ///< what other servers may share with us
   const store::Options& database;
   asio::any_io_executor home;
   const Clock& clock;

@@ -33,7 +33,7 @@ Admission::Admission(Ground& ground, Instances& instances, Offers& offers, Plann
 Result<> Admission::admit(const identity::Principal& who, const templates::Template& tmpl) const {
   if (ground_.closing)
     return fail(Code::kUnavailable, "shutting-down", "The server is shutting down; try again in a moment.");
-  if (auto away = parts_.engines.of_new().away()) {
+  if (auto away = engine_for(tmpl).away()) {
     return fail(Code::kUnavailable, "engine-unavailable",
                 "The engine that runs machines is away; we go on by ourselves when it is back. " + away->message,
                 away->cause);
@@ -102,8 +102,9 @@ asio::awaitable<Result<Instance>> Admission::request(identity::Principal who, Te
   auto tmpl = offers_.startable(id);
   if (!tmpl) co_return fail(std::move(tmpl.error()));
   // Asked before the places are looked at, because between that look and taking one nothing may be awaited.
-  auto isolated = co_await parts_.engines.of_new().ensure_isolation();
-  if (!isolated && !parts_.engines.of_new().away()) {
+  auto& engine = engine_for(**tmpl);
+  auto isolated = co_await engine.ensure_isolation();
+  if (!isolated && !engine.away()) {
     co_return fail(Code::kUnavailable, "isolation-unavailable",
                    "Machines cannot be kept apart at the moment, so none starts. " + isolated.error().message,
                    isolated.error().cause);

@@ -54,9 +54,9 @@ Steps steps_of(house::Ground& ground, const Options& options, const std::vector<
     for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }
   steps.push_back(volumes_step(ground.engines));
-  steps.push_back(machines_step(ground.engines, folder, ground.machines.runtime, options.stop_grace));
+  steps.push_back(machines_step(ground.engines, folder, options.stop_grace));
   steps.push_back(ready_step(ground.engines));
-  steps.push_back(solve_step(ground.engines, options.prefix));
+  steps.push_back(solve_step(ground.engines));
   steps.push_back(routes_step(ground.gateway, ground.lanes));
   return steps;
 }
@@ -137,7 +137,6 @@ Result<> Capability::make(house::Ground& ground) {
     }
     return {};
   };
-  options_.prefix = ground.machines.name_space;
   options_.claimant = claimant_of(ground);
   options_.pool_choice = [this](const templates::Template& tmpl) { return choose(joining_, tmpl); };
   service_ =

@@ -31,6 +31,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   asio::awaitable<Result<>> start() override;
   asio::awaitable<void> close() override;
   std::vector<realtime::RoomKind> rooms(const house::Routes& routes) override;
+  const Options& options() const { return options_; }
 
   Service& service() { return *service_; }
 

@@ -31,7 +31,7 @@ class R14_2_Labs : public Range {
 };
 
 TEST_F(R14_2_Labs, WhatIsOnAnEngineThatIsNotConfiguredStaysAndComesBackWithIt) {
-  engines_.add("second", second_);
+  engines_.add("second", second_, {.pool = "127.96.0.0/12"});
   engines_.make_new_on("second");
   open();
   const auto made = ask("ann", "one");
@@ -64,7 +64,7 @@ TEST_F(R14_2_Labs, WhatIsOnAnEngineThatIsNotConfiguredStaysAndComesBackWithIt) {
   EXPECT_EQ(second_->machine_count(), 1u);
   EXPECT_EQ(second_->calls("destroy"), destroyed);
 
-  engines_.add("second", second_);
+  engines_.add("second", second_, {.pool = "127.96.0.0/12"});
   open();
   EXPECT_FALSE(unreachable(made->id));
   EXPECT_TRUE(until([&, this] { return !gateway_->published().empty(); })) << "its routes are made again";
@@ -73,8 +73,36 @@ TEST_F(R14_2_Labs, WhatIsOnAnEngineThatIsNotConfiguredStaysAndComesBackWithIt) {
   EXPECT_EQ(second_->machine_count(), 0u);
 }
 
+TEST_F(R14_2_Labs, ATemplateMayNameItsEngineAndOneThatIsAwayKeepsNobodyElseWaiting) {
+  add_template("far", "image = \"test/one:1\"\nengine = \"second\"\nports = [8000]\n[ready]\ninterval = 50\n");
+  engines_.add("second", second_, {.name_space = "other", .pool = "127.96.0.0/12"});
+  open();
+  const auto far = ask("ann", "far"), near = ask("ann", "one");
+  ASSERT_TRUE(far && near);
+  const auto there = wait(far->id), here = wait(near->id);
+  ASSERT_EQ(there.state, InstanceState::kRunning);
+  ASSERT_EQ(here.state, InstanceState::kRunning);
+  EXPECT_EQ(*there.plan.engine, "second");
+  EXPECT_TRUE(there.plan.machines[0].name.starts_with("other-")) << there.plan.machines[0].name;
+  EXPECT_TRUE(there.plan.machines[0].attachments[0].address.starts_with("127.9")) << "of its engine's own pool";
+  EXPECT_EQ(*here.plan.engine, "default");
+  EXPECT_EQ(engine_->machine_count(), 1u);
+  EXPECT_EQ(second_->machine_count(), 1u);
+
+  home([&] { second_->go_away(); });
+  EXPECT_EQ(ask("ben", "far").error().reason, "engine-unavailable");
+  EXPECT_TRUE(unreachable(far->id));
+  EXPECT_FALSE(unreachable(near->id));
+  const auto more = ask("ben", "one");
+  ASSERT_TRUE(more) << more.error().message;
+  EXPECT_EQ(wait(more->id).state, InstanceState::kRunning);
+  home([&] { second_->come_back(); });
+  ASSERT_TRUE(stop(far->id));
+  EXPECT_EQ(wait(far->id, true).state, InstanceState::kStopped);
+}
+
 TEST_F(R14_2_Labs, AStopOnAnEngineThatIsNotConfiguredIsCarriedOutWhenItIs) {
-  engines_.add("second", second_);
+  engines_.add("second", second_, {.pool = "127.96.0.0/12"});
   engines_.make_new_on("second");
   open();
   const auto made = ask("ann", "one");
@@ -87,7 +115,7 @@ TEST_F(R14_2_Labs, AStopOnAnEngineThatIsNotConfiguredIsCarriedOutWhenItIs) {
   EXPECT_TRUE(until([&, this] { return service_->live(made->id)->instance.state == InstanceState::kStopping; }));
   close();
   EXPECT_EQ(second_->machine_count(), 1u);
-  engines_.add("second", second_);
+  engines_.add("second", second_, {.pool = "127.96.0.0/12"});
   open();
   EXPECT_EQ(wait(made->id, true).state, InstanceState::kStopped);
   EXPECT_EQ(second_->machine_count(), 0u);

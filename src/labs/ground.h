@@ -39,8 +39,13 @@ class OnGround {
   OnGround(const OnGround&) = delete;
   OnGround& operator=(const OnGround&) = delete;
 
-  /// Where its machines are.
-  engine::Engine& engine_of(const Live& live) const { return parts_.engines.of(live.instance.plan.engine); }
+  /// Where its machines are, or will be.
+  engine::Engine& engine_of(const Live& live) const {
+    const auto& placed = *live.instance.plan.engine;
+    return placed.empty() && live.tmpl ? engine_for(*live.tmpl) : parts_.engines.of(placed);
+  }
+  /// Where instances of the template are made from now on.
+  engine::Engine& engine_for(const templates::Template& tmpl) const { return parts_.engines.of(tmpl.engine); }
 
   Ground& ground_;
   const Options& options_;

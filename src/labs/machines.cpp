@@ -67,6 +67,7 @@ bool note(Live& live, const engine::EngineEvent& event) {
     case kUnhealthy:
       return note(live, event.machine, std::nullopt, MachineHealth::kUnhealthy);
     case kOutOfMemory:
+    case kLost:
     case kReconnected:
       break;
   }

@@ -1,31 +1,12 @@
 // What the configuration says of instances and their networks.
-#include <arpa/inet.h>
-
 #include "config/keys.h"
 #include "labs/parts.h"
 
 namespace tiltyard::labs {
-namespace {
-
-/// An IPv4 network, /8 to /16, whose host bits are zero.
-bool is_pool(std::string_view text) {
-  const auto slash = text.find('/');
-  if (slash == std::string_view::npos || !config::is_network(text) || text.contains(':')) return false;
-  const auto bits = config::parse_whole(text.substr(slash + 1));
-  in_addr address{};
-  inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address);
-  if (!bits || *bits < 8 || *bits > 16) return false;
-  return (ntohl(address.s_addr) & (0xFFFFFFFFU >> *bits)) == 0;
-}
-
-constexpr config::Form kPool{.takes = "an IPv4 network, /8 to /16, such as \"10.64.0.0/12\"", .fits = is_pool};
-
-}  // namespace
-
 void declare_keys(config::Keys& keys, Options& options) {
   using namespace std::chrono_literals;
   keys.section("network", "The machines' addresses.")
-      .text("pool", options.network_pool, kPool,
+      .text("pool", options.network_pool, config::form::kPool,
             "The private range that instances' networks are cut from, /8 to /16. What others use of it on this host is "
             "left out.")
       .number("shared_size", options.machines_per_bridge, 1, 1000,

@@ -131,10 +131,11 @@ asio::awaitable<Result<>> Ownership::check_copy(engine::Labels claim) {
 }
 
 Result<> Ownership::refuse(const std::string& who, const std::string& what_to_do) const {
-  return fail(Code::kConflict, "namespace-claimed",
-              fmt::format("The namespace \"{}\" on this engine belongs to {}. Set engine.namespace to a name that no "
-                          "other server uses. {}",
-                          name_space_, who, what_to_do));
+  return fail(
+      Code::kConflict, "namespace-claimed",
+      fmt::format("The namespace \"{}\" on the engine {} belongs to {}. Set engine.namespace (of several engines, "
+                  "that of [engines.{}]) to a name that no other server uses. {}",
+                  name_space_, engine_.name(), who, engine_.name(), what_to_do));
 }
 
 asio::awaitable<Result<Ownership::Whose>> Ownership::whose(engine::Resource resource) {

@@ -47,9 +47,8 @@ struct Claimant {
 };
 
 struct Options {
-  std::string prefix = "tiltyard";  ///< of engine names: the engine's namespace
-  Claimant claimant;                ///< this server
-  std::string network_pool = "10.64.0.0/12";
+  Claimant claimant;                          ///< this server
+  std::string network_pool = "10.64.0.0/12";  ///< of engines that have none of their own
   std::uint32_t machines_per_bridge = 28;
   std::size_t spawns_at_once = 10;
   std::size_t queue_limit = 1000;

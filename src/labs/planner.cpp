@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sodium/randombytes.h>
 
+#include <algorithm>
+
 #include "engine/engine.h"
 #include "gateway/port_lanes.h"
 #include "labs/instances.h"
@@ -22,25 +24,38 @@ std::string address_of(const Plan& plan, const std::string& service) {
 }  // namespace
 
 Result<> Planner::open() {
-  auto addresses =
-      AddressPlan::make(options_.network_pool, options_.prefix, options_.claimant.server, options_.machines_per_bridge);
-  if (!addresses) return fail(std::move(addresses.error()));
-  addresses_.emplace(std::move(*addresses));
+  for (const auto& [name, engine] : parts_.engines.all()) {
+    const auto& terms = parts_.engines.terms_of(name);
+    auto addresses = AddressPlan::make(terms.pool.empty() ? options_.network_pool : terms.pool, terms.name_space,
+                                       options_.claimant.server, options_.machines_per_bridge);
+    if (!addresses) return fail(std::move(addresses.error()));
+    places_.emplace(name, Place{name, std::move(*addresses)});
+  }
   return {};
+}
+
+Planner::Place* Planner::place_of(const Plan& plan) {
+  const auto found = places_.find(*plan.engine);
+  return found == places_.end() ? nullptr : &found->second;
 }
 
 asio::awaitable<Result<>> Planner::plan(LiveRef live) {
   Instance& instance = live->instance;
   const auto tmpl = live->tmpl;
-  instance.plan.engine = engine_;
-  auto placed = addresses_->place(*tmpl, instance.plan);
+  const auto& engine = tmpl->engine.empty() ? parts_.engines.chosen() : tmpl->engine;
+  const auto found = places_.find(engine);
+  if (found == places_.end()) co_return fail(*parts_.engines.of(engine).away());
+  auto& place = found->second;
+  instance.plan.engine = place.engine;
+  auto placed = place.addresses.place(*tmpl, instance.plan);
   if (!placed) co_return placed;
   if (instance.plan.networks.size() == 1 && instance.plan.networks.front()->spec.shared) {
-    if (auto next = addresses_->soon_wanted(tmpl->egress))
-      gate_.spawn(parts_.home, "network ahead", make_ahead(std::move(*next)));
+    if (auto next = place.addresses.soon_wanted(tmpl->egress))
+      gate_.spawn(parts_.home, "network ahead", make_ahead(engine, std::move(*next)));
   }
+  const auto& prefix = parts_.engines.terms_of(engine).name_space;
   for (const auto& volume : tmpl->volumes) {
-    instance.plan.volumes.emplace_back(volume, fmt::format("{}-{}-{}", options_.prefix, instance.id.str(), volume));
+    instance.plan.volumes.emplace_back(volume, fmt::format("{}-{}-{}", prefix, instance.id.str(), volume));
   }
   for (const auto& endpoint : tmpl->endpoints) {
     PlannedEndpoint planned;
@@ -60,9 +75,9 @@ asio::awaitable<Result<>> Planner::plan(LiveRef live) {
 }
 
 /// What goes wrong here goes wrong again where a spawn needs the network, and is said there.
-asio::awaitable<void> Planner::make_ahead(engine::NetworkSpec network) {
+asio::awaitable<void> Planner::make_ahead(std::string on, engine::NetworkSpec network) {
   network.labels = {{kLabelShared, "true"}};
-  auto& engine = parts_.engines.of_new();
+  auto& engine = parts_.engines.of(on);
   auto isolated = co_await engine.ensure_isolation();
   if (!isolated || engine.away()) co_return;
   auto made = co_await engine.create_network(std::move(network));
@@ -89,48 +104,59 @@ void Planner::release_ports(const Instance& instance) {
 
 /// Gives back what the plan holds in memory: addresses and ports.
 void Planner::release(const Live& live) {
-  addresses_->release(live.instance.plan);
+  if (auto* place = place_of(live.instance.plan)) place->addresses.release(live.instance.plan);
   release_ports(live.instance);
 }
 
 void Planner::restore(Plan& plan) {
-  addresses_->restore(plan);
+  if (auto* place = place_of(plan)) {
+    plan.engine = place->engine;
+    place->addresses.restore(plan);
+  }
   for (const auto& endpoint : plan.endpoints) {
     if (endpoint.port != 0) parts_.lanes.restore(endpoint.port);
   }
 }
 
 void Planner::avoid(const Plan& plan) {
-  for (const auto& network : plan.networks) addresses_->avoid(network->spec.subnet);
+  auto* place = place_of(plan);
+  if (!place) return;
+  for (const auto& network : plan.networks) place->addresses.avoid(network->spec.subnet);
 }
 
-asio::awaitable<void> Planner::look_at_ranges(engine::Engine& engine, const Instances& instances) {
-  auto ranges = co_await engine.used_ranges();
+bool Planner::names(const std::string& network) const {
+  return std::ranges::any_of(places_, [&](const auto& one) { return one.second.addresses.names(network); });
+}
+
+asio::awaitable<void> Planner::look_at_ranges(std::string engine, const Instances& instances) {
+  auto& place = places_.at(engine);
+  auto ranges = co_await parts_.engines.of(engine).used_ranges();
   if (!ranges) {
-    log::warn("labs", "what others use of network.pool is not known", {{"cause", ranges.error().cause}});
+    log::warn("labs", "what others use of network.pool is not known",
+              {{"engine", engine}, {"cause", ranges.error().cause}});
     co_return;
   }
   for (const auto& range : *ranges) {
-    const auto overlap = addresses_->overlap(range.subnet);
+    const auto overlap = place.addresses.overlap(range.subnet);
     if (overlap == AddressPlan::Overlap::kNone) continue;
     // Of ours, what a version before made that cut the pool otherwise is in the way as well.
-    if (is_ours(range, instances) && AddressPlan::cuts(range.subnet)) continue;
+    if (is_ours(range, place, instances) && AddressPlan::cuts(range.subnet)) continue;
     const bool spans = overlap == AddressPlan::Overlap::kWhole && range.route;
     log::warn("labs",
               spans ? "a route of this host spans network.pool; machines get addresses that it would lead elsewhere"
                     : "a part of network.pool is in use by others, or still from before; it is left out",
               {{"range", range.subnet}, {"by", range.holder}});
     // A route to a whole company's network is no claim on each address in it, and our bridges' routes are narrower.
-    if (!spans) addresses_->avoid(range.subnet);
+    if (!spans) place.addresses.avoid(range.subnet);
   }
 }
 
-bool Planner::is_ours(const engine::UsedRange& range, const Instances& instances) const {
+bool Planner::is_ours(const engine::UsedRange& range, const Place& place, const Instances& instances) const {
   if (range.route) return false;
   const auto server = range.labels.find(engine::kLabelServer);
   if (server != range.labels.end()) return server->second == options_.claimant.server;
   const auto instance = range.labels.find(engine::kLabelInstance);
-  return addresses_->names(range.holder) ||
+  return place.addresses.names(range.holder) ||
          (instance != range.labels.end() && instances.find(InstanceId(instance->second)));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <optional>
+#include <map>
+#include <string>
 
 #include "labs/address_plan.h"
 #include "labs/ground.h"
@@ -33,16 +34,22 @@ class Planner : OnGround {
   void avoid(const Plan& plan);
   /// What others use of our addresses, so that no spawn has to find out. Read when the engine is met and when it says
   /// that an address is taken.
-  asio::awaitable<void> look_at_ranges(engine::Engine& engine, const Instances& instances);
+  asio::awaitable<void> look_at_ranges(std::string engine, const Instances& instances);
   /// Whether the plan gives names like this one to networks that instances share.
-  bool names(const std::string& network) const { return addresses_->names(network); }
+  bool names(const std::string& network) const;
 
  private:
-  asio::awaitable<void> make_ahead(engine::NetworkSpec network);
-  bool is_ours(const engine::UsedRange& range, const Instances& instances) const;
+  /// All that is on one engine has its name and its addresses in common.
+  struct Place {
+    Shared<std::string> engine;
+    AddressPlan addresses;
+  };
+  /// Null where the engine is not configured: nothing of it can be given out, nor to somebody else.
+  Place* place_of(const Plan& plan);
+  asio::awaitable<void> make_ahead(std::string on, engine::NetworkSpec network);
+  bool is_ours(const engine::UsedRange& range, const Place& place, const Instances& instances) const;
 
-  std::optional<AddressPlan> addresses_;
-  const Shared<std::string> engine_{parts_.engines.chosen()};  ///< where what is new is made; all plans share the name
+  std::map<std::string, Place> places_;  ///< by engine
 };
 
 }  // namespace tiltyard::labs

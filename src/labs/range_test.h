@@ -80,13 +80,12 @@ class Range : public testing::Test {
   }
 
   void put_together(Options options = {}) {
-    options.prefix = "fake";
     options.network_pool = "127.64.0.0/12";
     templates::Options where;
     where.path = (folder_ / "templates").string();
     where.watch = false;
     where.bounds = templates::standard_bounds();
-    catalogue_ = std::make_unique<templates::Catalogue>(where, *engine_, bus_, clock_, loops_.home());
+    catalogue_ = std::make_unique<templates::Catalogue>(where, engines_, bus_, clock_, loops_.home());
     gateway::Options gate;
     gate.listen = "127.0.0.1:0";
     gateway_ = std::make_unique<gateway::Gateway>(loops_, gate);

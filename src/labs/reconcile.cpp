@@ -47,7 +47,7 @@ Reconcile::Reconcile(Ground& ground, Instances& instances, Offers& offers, Plann
       pools_(pools),
       sleep_(sleep) {
   for (const auto& [name, engine] : parts_.engines.all()) {
-    owned_.try_emplace(name, options_.claimant, options_.prefix, *engine, rows_);
+    owned_.try_emplace(name, options_.claimant, parts_.engines.terms_of(name).name_space, *engine, rows_);
   }
 }
 
@@ -103,7 +103,7 @@ asio::awaitable<void> Reconcile::reattach_all(std::string name) {
         {{"reason", claimed.error().reason}, {"message", claimed.error().message}, {"cause", claimed.error().cause}});
     co_return;
   }
-  co_await planner_.look_at_ranges(engine, instances_);
+  co_await planner_.look_at_ranges(name, instances_);
   auto isolated = co_await engine.ensure_isolation();
   if (!isolated) {
     log::error("labs", "isolation is not in force; nothing starts until it is",
@@ -258,6 +258,13 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
   ground_.engine_changed.pulse();
   if (event.what == kReconnected) {
     gate_.spawn(parts_.home, "reattach", reattach_all(engine));
+    return;
+  }
+  if (event.what == kLost) {
+    // That nothing of them can be reached is news to whoever looks at them.
+    for (const auto& live : instances_.all()) {
+      if (&engine_of(*live) == &parts_.engines.of(engine)) instances_.announce(*live, events::kProgress, "");
+    }
     return;
   }
   const auto label = event.labels.find(engine::kLabelInstance);

@@ -143,7 +143,7 @@ asio::awaitable<Result<>> Saga::move_addresses(LiveRef live) {
             {{"instance", live->instance.id.str()}});
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) co_await undo_one(live, *step);
   planner_.avoid(live->instance.plan);
-  co_await planner_.look_at_ranges(engine_of(*live), instances_);
+  co_await planner_.look_at_ranges(live->instance.plan.engine, instances_);
   planner_.release(*live);
   live->instance.plan = Plan{};
   live->instance.timings.clear();

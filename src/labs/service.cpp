@@ -84,8 +84,11 @@ asio::awaitable<void> Service::close() {
   co_await rooms.ground.gate.close();
 }
 
-const std::string& Service::engine_name_of(const Instance& instance) const {
-  return instance.plan.engine->empty() ? rooms_->ground.parts.engines.chosen() : *instance.plan.engine;
+std::string Service::engine_name_of(const Instance& instance) const {
+  if (!instance.plan.engine->empty()) return *instance.plan.engine;
+  const auto held = live(instance.id);
+  const bool named = held && held->tmpl && !held->tmpl->engine.empty();
+  return named ? held->tmpl->engine : rooms_->ground.parts.engines.chosen();
 }
 
 std::optional<Error> Service::unreachable(const Instance& instance) const {

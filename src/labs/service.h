@@ -77,7 +77,7 @@ class Service {
   std::vector<PoolState> pools() const;
 
   /// On which engine it is; of one that is not placed yet: on which it would be.
-  const std::string& engine_name_of(const Instance& instance) const;
+  std::string engine_name_of(const Instance& instance) const;
   /// Why nothing of a live instance can be reached or changed at present: its engine is away, or not configured.
   std::optional<Error> unreachable(const Instance& instance) const;
 

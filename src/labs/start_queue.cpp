@@ -55,10 +55,12 @@ void StartQueue::declare_jobs() {
 void StartQueue::pump() {
   static const auto limit = metrics::gauge(measures::kSpawnLimit);
   limit.set(static_cast<double>(pace_.limit()));
-  while (!ground_.closing && !waiting_.empty() && room() && !parts_.engines.of_new().away() &&
-         parts_.look_for_vetoes()) {
-    auto live = waiting_.front();
-    waiting_.pop_front();
+  while (!ground_.closing && !waiting_.empty() && room() && parts_.look_for_vetoes()) {
+    // Who waits for an engine that is away keeps nobody else from starting.
+    const auto next = std::ranges::find_if(waiting_, [this](const LiveRef& one) { return !engine_of(*one).away(); });
+    if (next == waiting_.end()) break;
+    auto live = *next;
+    waiting_.erase(next);
     ++spawning_;
     instances_.start(Hold(live, Doing::kSpawning), "leave-queue", leave(live));
     moved_ = true;

@@ -21,16 +21,15 @@ std::unique_ptr<Step> network_step(engine::Engines& engines);
 std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder);
 /// "volumes": the named volumes.
 std::unique_ptr<Step> volumes_step(engine::Engines& engines);
-/// "machines": all are created at once, each is started as soon as what it depends on is as far as it asks. `runtime`
-/// is the engine's runtime for those that name none ("runsc" for gVisor); empty: the engine's own default. `stop_grace`
-/// is how long a machine that has run may take to end by itself, where its template does not say.
-std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, std::string runtime = {},
+/// "machines": all are created at once, each is started as soon as what it depends on is as far as it asks.
+/// `stop_grace` is how long a machine that has run may take to end by itself, where its template does not say.
+std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder,
                                     std::chrono::milliseconds stop_grace = std::chrono::milliseconds{2000});
 /// "ready": the endpoints really answer (row 1.9).
 std::unique_ptr<Step> ready_step(engine::Engines& engines);
 /// "solve": the author's solver proves an instance that is made for a pool (row 1.17); others are not kept waiting by
 /// it. `solver-failed`, with the end of its output, if it does not end with 0 in time.
-std::unique_ptr<Step> solve_step(engine::Engines& engines, std::string prefix);
+std::unique_ptr<Step> solve_step(engine::Engines& engines);
 /// "routes": the gateway serves the endpoints. A port that somebody else has taken meanwhile is replaced, three times.
 std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::PortLanes& lanes);
 

@@ -25,11 +25,8 @@ using ProgressMap = std::map<std::string, std::shared_ptr<Progress>>;
 
 class MachinesStep final : public Step {
  public:
-  MachinesStep(engine::Engines& engines, std::string files_folder, std::string runtime, milliseconds stop_grace)
-      : engines_(engines),
-        files_folder_(std::move(files_folder)),
-        runtime_(std::move(runtime)),
-        stop_grace_(stop_grace) {}
+  MachinesStep(engine::Engines& engines, std::string files_folder, milliseconds stop_grace)
+      : engines_(engines), files_folder_(std::move(files_folder)), stop_grace_(stop_grace) {}
 
   std::string name() const override { return "machines"; }
   std::vector<std::string> after() const override { return {"network", "files", "volumes"}; }
@@ -96,7 +93,8 @@ class MachinesStep final : public Step {
     const auto& service = tmpl->services[index];
     const auto& planned = live->instance.plan.machines[index];
     auto spec = machine_spec(*live, service, planned, files_folder_);
-    if (auto& wanted = spec.container().runtime; wanted.empty()) wanted = runtime_;
+    if (auto& wanted = spec.container().runtime; wanted.empty())
+      wanted = engines_.terms_of(live->instance.plan.engine).runtime;
     auto made = co_await of(*live).create(std::move(spec));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;
@@ -262,15 +260,14 @@ class MachinesStep final : public Step {
   engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
 
   engine::Engines& engines_;
-  std::string files_folder_, runtime_;
+  std::string files_folder_;
   milliseconds stop_grace_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, std::string runtime,
-                                    milliseconds stop_grace) {
-  return std::make_unique<MachinesStep>(engines, std::move(files_folder), std::move(runtime), stop_grace);
+std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, milliseconds stop_grace) {
+  return std::make_unique<MachinesStep>(engines, std::move(files_folder), stop_grace);
 }
 
 }  // namespace tiltyard::labs

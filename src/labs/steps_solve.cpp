@@ -48,7 +48,7 @@ std::vector<std::string> told(const Live& live) {
 
 class SolveStep final : public Step {
  public:
-  SolveStep(engine::Engines& engines, std::string prefix) : engines_(engines), prefix_(std::move(prefix)) {}
+  explicit SolveStep(engine::Engines& engines) : engines_(engines) {}
 
   std::string name() const override { return "solve"; }
   std::vector<std::string> after() const override { return {"ready"}; }
@@ -71,6 +71,7 @@ class SolveStep final : public Step {
   /// For one that was cut in the middle; nobody else has a solver's machine.
   asio::awaitable<Result<>> undo(LiveRef live) override {
     if (live->instance.pool == PoolRole::kNone || (live->tmpl && !live->tmpl->solver)) co_return Result<>{};
+    if (auto away = of(*live).away()) co_return fail(std::move(*away));
     auto handle = co_await of(*live).recover(name_of(live->instance));
     if (!handle) co_return fail(std::move(handle.error()));
     if (!*handle) co_return Result<>{};
@@ -78,7 +79,9 @@ class SolveStep final : public Step {
   }
 
  private:
-  std::string name_of(const Instance& instance) const { return fmt::format("{}-{}-solve", prefix_, instance.id.str()); }
+  std::string name_of(const Instance& instance) const {
+    return fmt::format("{}-{}-solve", engines_.terms_of(instance.plan.engine).name_space, instance.id.str());
+  }
 
   /// It sees the network as the first endpoint's machine does, and no more: no network of its own, no file of the host.
   engine::MachineSpec solver_spec(const Live& live, const templates::Template& tmpl) const {
@@ -140,13 +143,10 @@ class SolveStep final : public Step {
   engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
 
   engine::Engines& engines_;
-  std::string prefix_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> solve_step(engine::Engines& engines, std::string prefix) {
-  return std::make_unique<SolveStep>(engines, std::move(prefix));
-}
+std::unique_ptr<Step> solve_step(engine::Engines& engines) { return std::make_unique<SolveStep>(engines); }
 
 }  // namespace tiltyard::labs

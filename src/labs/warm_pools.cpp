@@ -63,14 +63,16 @@ asio::awaitable<Result<jobs::Next>> WarmPools::look() {
 
 /// Compares what waits with what should: puts away what is stale or too much, and starts what is missing.
 void WarmPools::tend() {
-  if (ground_.closing || parts_.engines.of_new().away() || !parts_.look_for_vetoes()) return;
+  if (ground_.closing || !parts_.look_for_vetoes()) return;
   const auto now = SteadyClock::now();
   std::map<TemplateId, std::shared_ptr<const templates::Template>> pooled;
-  std::set<TemplateId> unsettled;  // whose images are looked for or made: what waits is left alone meanwhile
+  // Whose images are looked for or made, or whose engine is away: what waits is left alone meanwhile.
+  std::set<TemplateId> unsettled;
   for (const auto& entry : parts_.catalogue.list()) {
-    const bool later = entry.state == templates::State::kBuilding || entry.state == templates::State::kWaiting;
+    const bool away = engine_for(*entry.tmpl).away().has_value();
+    const bool later = entry.state == templates::State::kBuilding || entry.state == templates::State::kWaiting || away;
     if (later) unsettled.insert(entry.tmpl->id);
-    if (entry.state != templates::State::kReady) continue;
+    if (entry.state != templates::State::kReady || away) continue;
     auto tmpl = offers_.overridden(entry.tmpl);
     if (!tmpl->active || tmpl->pool.max == 0) continue;
     auto& shelf = shelves_[tmpl->id];

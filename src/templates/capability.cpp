@@ -26,7 +26,7 @@ void count(const Catalogue& catalogue) {
 
 Result<> Capability::make(house::Ground& ground) {
   options_.path = std::filesystem::absolute(options_.path).lexically_normal().string();
-  catalogue_ = std::make_unique<Catalogue>(options_, ground.engines.of_new(), ground.bus, ground.clock, ground.home);
+  catalogue_ = std::make_unique<Catalogue>(options_, ground.engines, ground.bus, ground.clock, ground.home);
   catalogue_->declare_jobs(ground.jobs);
   metrics::on_collect([catalogue = catalogue_.get()] { count(*catalogue); });
   return {};

@@ -73,10 +73,10 @@ std::set<std::string> images_of(const Template& tmpl) {
 
 }  // namespace
 
-Catalogue::State_::State_(Options options_in, engine::Engine& engine_in, bus::Bus& bus_in, const Clock& clock_in,
+Catalogue::State_::State_(Options options_in, engine::Engines& engines_in, bus::Bus& bus_in, const Clock& clock_in,
                           asio::any_io_executor home_in)
     : options(std::move(options_in)),
-      engine(engine_in),
+      engines(engines_in),
       bus(bus_in),
       clock(clock_in),
       home(home_in),
@@ -93,7 +93,7 @@ asio::awaitable<Result<>> Catalogue::State_::load() {
   }
   const auto done = co_await read_all();
   if (!done) co_return fail(done.error());
-  was_away = engine.away().has_value();
+  away = engines_away();
   std::vector<std::string> folders;
   for (const auto& [folder, item] : items) folders.push_back(folder);
   for (const auto& folder : folders) co_await settle(folder);
@@ -326,14 +326,22 @@ asio::awaitable<void> Catalogue::State_::watch_loop() {
   }
 }
 
+std::set<std::string> Catalogue::State_::engines_away() const {
+  std::set<std::string> names;
+  for (const auto& [name, engine] : engines.all()) {
+    if (engine->away()) names.insert(name);
+  }
+  return names;
+}
+
 asio::awaitable<void> Catalogue::State_::look_again() {
   const auto self = shared_from_this();
-  const bool away = engine.away().has_value();
-  const bool came_back = was_away && !away;
-  was_away = away;
-  if (away) co_return;
+  const auto before = std::exchange(away, engines_away());
   std::vector<std::string> folders;
   for (auto& [folder, item] : items) {
+    const auto& engine = item.tmpl->engine.empty() ? engines.chosen() : item.tmpl->engine;
+    if (away.contains(engine)) continue;
+    const bool came_back = before.contains(engine);
     if (item.state == State::kWaiting || (came_back && !item.tmpl->broken())) {
       if (came_back && item.build_failed) {
         item.build_failed = false;
@@ -347,9 +355,9 @@ asio::awaitable<void> Catalogue::State_::look_again() {
 
 // The face
 
-Catalogue::Catalogue(Options options, engine::Engine& engine, bus::Bus& bus, const Clock& clock,
+Catalogue::Catalogue(Options options, engine::Engines& engines, bus::Bus& bus, const Clock& clock,
                      asio::any_io_executor home)
-    : state_(std::make_shared<State_>(std::move(options), engine, bus, clock, std::move(home))) {}
+    : state_(std::make_shared<State_>(std::move(options), engines, bus, clock, std::move(home))) {}
 Catalogue::~Catalogue() = default;
 
 asio::awaitable<Result<>> Catalogue::load() { return state_->load(); }
@@ -358,7 +366,7 @@ asio::awaitable<void> Catalogue::look_again() { return state_->look_again(); }
 void Catalogue::declare_jobs(jobs::Service& jobs) {
   jobs::Kind kind;
   kind.name = "templates.look";
-  kind.about = "Looks again at templates that wait for an image, and at all when the engine has come back.";
+  kind.about = "Looks again at templates that wait for an image, and at all of an engine that has come back.";
   kind.timeout = std::chrono::minutes{10};
   kind.handler = [state = state_](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
     co_await state->look_again();

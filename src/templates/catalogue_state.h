@@ -18,7 +18,7 @@ namespace tiltyard::templates {
 ///
 /// An item's images are looked at by `settle` (what is missing, and can it be made?), which leaves it ready, waiting,
 /// or with builds to do; `build_loop` takes the smallest of those. `look_again` looks again at what waits, and at
-/// everything when the engine has come back.
+/// everything of an engine that has come back.
 struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   /// A template folder.
   struct Item {
@@ -33,7 +33,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
     std::vector<Problem> reported;  ///< by other capabilities; the last of the template's problems
   };
 
-  State_(Options options, engine::Engine& engine, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);
+  State_(Options options, engine::Engines& engines, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);
 
   asio::awaitable<Result<>> load();
   void run();
@@ -66,9 +66,10 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   asio::awaitable<void> watch_loop();
   asio::awaitable<void> build_loop();
   asio::awaitable<void> look_again();
+  std::set<std::string> engines_away() const;
 
   const Options options;
-  engine::Engine& engine;
+  engine::Engines& engines;
   bus::Bus& bus;
   const Clock& clock;
   const asio::any_io_executor home;
@@ -81,7 +82,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   std::map<std::string, std::chrono::milliseconds> usual;  ///< how long the last build took, by image without its tag
   std::map<std::string, TimePoint> told;                   ///< when progress was last published, by folder
   std::vector<std::shared_ptr<asio::steady_timer>> sleepers;
-  bool was_away = false;
+  std::set<std::string> away;  ///< engines that were, at the last look
 };
 
 }  // namespace tiltyard::templates

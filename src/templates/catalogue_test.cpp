@@ -29,7 +29,7 @@ class CatalogueTest : public testing::Test {
 
   void open(Options options = test_options()) {
     options.path = folder.path();
-    catalogue = std::make_unique<Catalogue>(std::move(options), engine, bus, clock, loop.get_executor());
+    catalogue = std::make_unique<Catalogue>(std::move(options), engines, bus, clock, loop.get_executor());
     auto begin = [](Catalogue& catalogue) -> asio::awaitable<void> {
       const auto loaded = co_await catalogue.load();
       EXPECT_TRUE(loaded);
@@ -97,6 +97,7 @@ class CatalogueTest : public testing::Test {
   TestFolder folder;
   asio::io_context loop;
   engine::FakeEngine engine;
+  engine::Engines engines{engine};
   bus::Bus bus;
   SystemClock clock;
   std::vector<std::string> events;

@@ -67,8 +67,11 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
   const std::set<std::string> forced = found->second.forced;
   std::vector<std::size_t> missing;
   std::set<std::string> seen;
+  engine::Engine& engine = engines.of(tmpl->engine);
   engine::Images* const images = engine.images();
-  std::string waiting = images ? "" : engine::cannot(engine, "hold images").error().message;
+  std::string waiting;
+  if (!engines.configured(tmpl->engine)) waiting = fmt::format("waits for the engine: {}", engine.away()->message);
+  else if (!images) waiting = engine::cannot(engine, "hold images").error().message;
   for (std::size_t i = 0; i < tmpl->image_users() && waiting.empty(); ++i) {
     const Service& service = tmpl->image_user(i);
     if (!seen.insert(service.machine.image).second) continue;
@@ -170,6 +173,7 @@ asio::awaitable<Result<engine::ImageInfo>> Catalogue::State_::make_image(std::st
   const auto tmpl = item.tmpl;
   const Service& service = tmpl->image_user(index);
   const std::uint64_t version = item.version;
+  engine::Images& images = *engines.of(tmpl->engine).images();  // `settle` has found it
   BuildStatus status;
   status.started_at = clock.now();
   status.text = service.build ? "the build begins" : fmt::format("fetching {}", service.machine.image);
@@ -184,13 +188,13 @@ asio::awaitable<Result<engine::ImageInfo>> Catalogue::State_::make_image(std::st
     if (const auto self = weak.lock()) self->progressed(folder, version, progress);
   };
   if (!service.build) {
-    auto pulled = co_await engine.images()->pull(service.machine.image, tell);
+    auto pulled = co_await images.pull(service.machine.image, tell);
     co_return pulled;
   }
   engine::BuildSpec spec = *service.build;
   spec.labels[engine::kLabelManaged] = "true";
   spec.labels[engine::kLabelTemplate] = tmpl->id.str();
-  auto built = co_await engine.images()->build(std::move(spec), tell);
+  auto built = co_await images.build(std::move(spec), tell);
   co_return built;
 }
 

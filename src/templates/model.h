@@ -174,6 +174,7 @@ struct Template {
   std::chrono::seconds pause_after{0};  ///< without a connection, then the machines are frozen; 0: never
   bool egress = false;
   int max_instances = 0;  ///< 0: not limited
+  std::string engine;     ///< on which it is made; empty: where the operator says
   std::optional<Credentials> credentials;
   std::vector<Problem> problems;  ///< errors and warnings; broken if one is an error
 

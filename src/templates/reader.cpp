@@ -118,6 +118,7 @@ class FolderReader {
     out_.pool = settings_.pool;
     out_.pause_after = settings_.pause_after;
     out_.max_instances = settings_.max_instances;
+    out_.engine = settings_.engine;
     out_.credentials = settings_.credentials;
   }
 

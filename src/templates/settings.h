@@ -85,6 +85,7 @@ struct Settings {
   std::optional<Said<std::string>> credentials_machine;
   Place credentials_place;
   int max_instances = 0;
+  std::string engine;
 };
 
 /// Reads the text of an instance.toml. Errors and warnings go to `problems` with their line; a key that is wrong keeps

@@ -9,7 +9,7 @@
 #include "base/gate.h"
 #include "base/result.h"
 #include "bus/bus.h"
-#include "engine/engine.h"
+#include "engine/engines.h"
 #include "jobs/jobs.h"
 #include "templates/model.h"
 #include "templates/reader.h"
@@ -34,11 +34,11 @@ struct Entry {
 };
 
 /// All templates: reads the folders, watches them, makes their images behind the scenes (once per content hash, never
-/// at spawn). Lives on the home loop. Publishes `events::kChanged` (subject: the id; also for build progress, at most
-/// five a second) and `events::kGone` on the bus.
+/// at spawn) on the engine that each is for. Lives on the home loop. Publishes `events::kChanged` (subject: the id;
+/// also for build progress, at most five a second) and `events::kGone` on the bus.
 class Catalogue {
  public:
-  Catalogue(Options options, engine::Engine& engine, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);
+  Catalogue(Options options, engine::Engines& engines, bus::Bus& bus, const Clock& clock, asio::any_io_executor home);
   ~Catalogue();
 
   /// Reads all folders (blocking work on its own thread); builds go on behind it once `run` was called.
@@ -47,7 +47,7 @@ class Catalogue {
   void run();
   /// The job that looks again.
   void declare_jobs(jobs::Service& jobs);
-  /// Looks again at what waits for an image, and at everything when the engine has come back.
+  /// Looks again at what waits for an image, and at everything of an engine that has come back.
   asio::awaitable<void> look_again();
   asio::awaitable<void> close();
 

@@ -28,6 +28,7 @@ TEST_P(R1_13, AbsenceIsNoticedSaidAndOvercome) {
 
   bench_->restore();
   ASSERT_TRUE(loop_.until([this] { return !engine().away(); }, 10s)) << "the engine did not come back by itself";
+  EXPECT_TRUE(told("", Happening::kLost));
   EXPECT_TRUE(told("", Happening::kReconnected));
   EXPECT_EQ(await(engine().inspect(handle)).value().state, MachineState::kRunning);
   EXPECT_TRUE(ok(await(engine().destroy(handle))));

@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "base/backoff.h"
@@ -72,6 +73,7 @@ asio::awaitable<void> Watcher::keep_pinging() {
     co_await wait_for_trouble(ping_every_);
     if (connection_->away()) {
       cut_.cancel();
+      if (!std::exchange(lost_, true)) tell_(EngineEvent{Happening::kLost, {}, {}});
       co_await sleep_for(kFirstPause);
       continue;
     }
@@ -86,6 +88,7 @@ asio::awaitable<void> Watcher::follow() {
   while (!gate_.closing()) {
     const auto version = co_await connection_->negotiate();
     if (version) {
+      lost_ = false;
       const auto ended = co_await read_events(again);
       // An hour of quiet is no reason to hurry, and no gap either.
       if (ended) continue;

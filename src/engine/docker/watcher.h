@@ -39,6 +39,7 @@ class Watcher {
   asio::steady_timer cut_;       ///< cancelled to drop the event stream
   std::int64_t seen_nanos_ = 0;  ///< of the newest event that was handed on
   bool running_ = false;
+  bool lost_ = false;  ///< that the engine is away has been told
   Gate gate_{"engine watcher"};
 };
 

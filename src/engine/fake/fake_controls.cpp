@@ -56,6 +56,7 @@ void FakeEngine::go_away() {
   ++absences_;
   away_ = Error{
       Code::kUnavailable, "engine-away", "The engine " + options_.name + " does not answer; nothing was done.", {}, {}};
+  post(EngineEvent{Happening::kLost, {}, {}});
 }
 
 void FakeEngine::come_back() {

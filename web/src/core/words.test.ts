@@ -3,12 +3,21 @@ import test from 'node:test';
 import { Failure } from './api';
 import type { Instance } from './openapi';
 import { sentence } from '../kit/text';
-import { extendTrouble, INSTANCE_LOOK, instanceLook, startTrouble } from './words';
+import { extendTrouble, INSTANCE_LOOK, instanceLook, lookOf, startTrouble } from './words';
 
 test('R11.1 no two states look the same without colour', () => {
   const words = Object.values(INSTANCE_LOOK).map((look) => look.word);
   assert.equal(new Set(words).size, words.length);
   assert.equal(instanceLook('something-new').word, 'something-new');
+});
+
+test('R14.2 what cannot be reached is not shown as running', () => {
+  const one = { state: 'running', unreachable: null } as Instance;
+  assert.deepEqual(lookOf(one, false), INSTANCE_LOOK.running);
+  const lost = { ...one, unreachable: 'The engine far is not configured.' };
+  assert.equal(lookOf(lost, false).word, 'Unreachable');
+  assert.notEqual(lookOf(lost, false).shape, INSTANCE_LOOK.running.shape);
+  assert.equal(lookOf(lost, true).word, 'Stopping');
 });
 
 test('R11.1 a failed start says what to do now', () => {

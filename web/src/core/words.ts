@@ -18,6 +18,12 @@ export const INSTANCE_LOOK: Record<InstanceState, Look> = {
 
 export const instanceLook = (state: string): Look => INSTANCE_LOOK[state as InstanceState] ?? { word: state, tone: 'off', shape: 'dash' };
 
+/** How one instance is shown. What its engine keeps from everybody weighs more than what was known last. */
+export function lookOf(instance: Instance, undoable: boolean): Look {
+  if (undoable) return INSTANCE_LOOK.stopping;
+  return instance.unreachable ? { word: 'Unreachable', tone: 'bad', shape: 'triangle' } : instanceLook(instance.state);
+}
+
 /** What ended an instance, as a sentence fragment after its name. */
 export function endWords(instance: Instance): string {
   switch (instance.reason?.code) {

@@ -7,7 +7,7 @@ import type { Instance } from '../../core/openapi';
 import { useQuery } from '../../core/route';
 import { isLive } from '../../core/state';
 import { useStore } from '../../core/store';
-import { instanceLook } from '../../core/words';
+import { lookOf } from '../../core/words';
 import { Mark } from '../../kit/mark';
 import { Empty, Trouble } from '../../kit/notice';
 import { Search } from '../../kit/search';
@@ -24,10 +24,10 @@ export default function AllMachinesPage() {
   const [filter, setFilter] = useQuery('q');
   const { value, trouble, again } = useLoad(everybodys, { every: 3000, room: 'instances:all' });
   const fits = finder(filter);
-  const rows = (value ?? []).filter(isLive).filter((one) => fits(`${one.template_name} ${one.template} ${one.owner.name} ${one.owner.team?.name ?? ''} ${one.state} ${one.id}`));
+  const rows = (value ?? []).filter(isLive).filter((one) => fits(`${one.template_name} ${one.template} ${one.owner.name} ${one.owner.team?.name ?? ''} ${one.state} ${one.unreachable ? 'unreachable' : ''} ${one.id}`));
   const sort = useQuery('sort', '-age');
   const columns: Column<Instance>[] = [
-    { key: 'state', title: 'State', sort: (one) => one.state, show: (one) => <Mark {...instanceLook(stopping[one.id] ? 'stopping' : one.state)} title={one.reason?.text} /> },
+    { key: 'state', title: 'State', sort: (one) => one.state, show: (one) => <Mark {...lookOf(one, stopping[one.id] !== undefined)} title={one.unreachable ?? one.reason?.text} /> },
     { key: 'template', title: 'Template', sort: (one) => one.template_name, show: (one) => <span title={one.id}>{one.template_name}</span> },
     { key: 'owner', title: 'Owner', sort: (one) => one.owner.name, show: (one) => <>{one.owner.name}{one.owner.team && <span className="muted"> · {one.owner.team.name}</span>}</> },
     { key: 'age', title: 'Made', sort: (one) => one.created_at, show: (one) => <When at={one.created_at} /> },

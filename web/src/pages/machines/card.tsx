@@ -6,7 +6,7 @@ import { go } from '../../core/route';
 import { isAsked } from '../../core/state';
 import { useStore } from '../../core/store';
 import { countdown, duration, exact } from '../../core/time';
-import { endWords, instanceLook } from '../../core/words';
+import { endWords, instanceLook, lookOf } from '../../core/words';
 import { CopyButton } from '../../kit/copy';
 import { Icon } from '../../kit/icon';
 import { Mark } from '../../kit/mark';
@@ -66,13 +66,20 @@ function Details({ instance }: { instance: Instance }) {
           <div><dt>Start took</dt><dd>{timings.map(([step, ms]) => `${step} ${duration(ms)}`).join(' · ')}</dd></div>
         )}
       </dl>
-      {instance.state === 'running' && <Logs instance={instance} />}
+      {instance.state === 'running' && !instance.unreachable && <Logs instance={instance} />}
     </div>
   );
 }
 
 function Body({ instance }: { instance: Instance }) {
   const { heard } = useStore();
+  if (instance.unreachable) {
+    return (
+      <p className="card-text" role="status">
+        {sentence(instance.unreachable)} It is kept as it is, its time goes on, and it can be used again as soon as its engine answers.
+      </p>
+    );
+  }
   if (instance.state === 'queued') return <QueueWait instance={instance} />;
   if (instance.state === 'preparing' || instance.state === 'starting') {
     const progress = instance.progress;
@@ -93,8 +100,9 @@ export function MachineCard({ instance }: { instance: Instance }) {
   const { stopping } = useStore();
   const [detailed, setDetailed] = useState(false);
   const undoable = stopping[instance.id] !== undefined;
-  const look = instanceLook(undoable ? 'stopping' : instance.state);
+  const look = lookOf(instance, undoable);
   const running = instance.state === 'running' || instance.state === 'paused';
+  const reached = running && !instance.unreachable;
   const page = instance.endpoints.find((endpoint) => endpoint.kind === 'http');
   return (
     <article
@@ -108,7 +116,7 @@ export function MachineCard({ instance }: { instance: Instance }) {
         {instance.expires_at && running && !undoable && <Left until={instance.expires_at} />}
       </header>
       {undoable ? <p className="card-text">It is destroyed in a moment. Nothing has happened yet.</p> : <Body instance={instance} />}
-      {running && instance.endpoints.length > 0 && (
+      {reached && instance.endpoints.length > 0 && (
         <ul className="endpoints">
           {instance.endpoints.map((endpoint) => <EndpointLine key={endpoint.name} endpoint={endpoint} alone={instance.endpoints.length === 1} />)}
         </ul>
@@ -126,10 +134,10 @@ export function MachineCard({ instance }: { instance: Instance }) {
             <button type="button" className="primary" onClick={() => undoStop(instance.id)} title="Key: u"><Icon name="undo" />Undo</button>
           ) : (
             <>
-              {running && page?.kind === 'http' && (
+              {reached && page?.kind === 'http' && (
                 <a className="button primary" href={page.url} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
               )}
-              {running && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
+              {reached && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
               {running && <ExtendButton instance={instance} />}
               {instance.state !== 'stopping' && (
                 <button type="button" onClick={() => stop(instance)} title={`Destroys ${plural(instance.machines.length || 1, 'machine')}, network and files. Key: s`}>

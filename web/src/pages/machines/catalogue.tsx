@@ -6,7 +6,7 @@ import { useQuery } from '../../core/route';
 import { liveOf } from '../../core/state';
 import { useStore } from '../../core/store';
 import { duration } from '../../core/time';
-import { instanceLook } from '../../core/words';
+import { instanceLook, lookOf } from '../../core/words';
 import { Choice } from '../../kit/choice';
 import { Icon } from '../../kit/icon';
 import { Mark } from '../../kit/mark';
@@ -70,7 +70,7 @@ function ProblemList({ list }: { list: Problems }) {
 function TemplateRow({ template, me }: { template: Template; me: Me }) {
   const state = useStore();
   const instance = liveOf(state, template.id);
-  const look = instance ? instanceLook(state.stopping[instance.id] ? 'stopping' : instance.state) : templateLook(template.state);
+  const look = instance ? lookOf(instance, state.stopping[instance.id] !== undefined) : templateLook(template.state);
   const running = instance && (instance.state === 'running' || instance.state === 'paused') && !state.stopping[instance.id];
   const page = instance?.endpoints.find((endpoint) => endpoint.kind === 'http');
   const usual = template.usual_start_ms;
