@@ -124,6 +124,7 @@ const std::map<std::string, Sample> kSamples = {
     {"labs.commands_per_user", {"2", "2"}},
     {"labs.shells_per_user", {"3", "3"}},
     {"labs.followed_logs_per_user", {"1", "1"}},
+    {"labs.spawn_limit", {"20m", R"("20m")"}},
     {"flags.prefix", {"CTF", R"("CTF")"}},
     {"farm.config", {"/etc/tiltyard/farm.toml", R"("/etc/tiltyard/farm.toml")"}},
     {"farm.senders_user", {"tiltyard-sender", R"("tiltyard-sender")"}},

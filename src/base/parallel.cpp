@@ -5,6 +5,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -14,7 +15,6 @@
 
 #include <deque>
 #include <list>
-#include <optional>
 
 namespace tiltyard {
 namespace {
@@ -78,6 +78,20 @@ asio::awaitable<std::vector<Result<>>> all_of(std::vector<asio::awaitable<Result
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::vector<Result<>>)>(
       std::move(start), asio::use_awaitable, std::move(works));
+}
+
+asio::awaitable<std::optional<Result<>>> unless(asio::awaitable<Result<>> work, asio::awaitable<void> enough) {
+  using namespace asio::experimental::awaitable_operators;
+  auto guarded = [](asio::awaitable<Result<>> inner) -> asio::awaitable<Result<>> {
+    std::exception_ptr failure;
+    try {
+      co_return co_await std::move(inner);
+    } catch (...) { failure = std::current_exception(); }
+    co_return from_exception(failure);
+  };
+  auto outcome = co_await (guarded(std::move(work)) || std::move(enough));
+  if (outcome.index() == 1) co_return std::nullopt;
+  co_return std::get<0>(std::move(outcome));
 }
 
 Result<> first_error(std::vector<Result<>> results) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -16,6 +17,10 @@ namespace asio = boost::asio;
 /// Runs all side by side on the caller's executor (one loop) and completes when the last has ended, with their results
 /// in order. An exception becomes an `internal` error. Terminal cancellation of the caller reaches each of them.
 asio::awaitable<std::vector<Result<>>> all_of(std::vector<asio::awaitable<Result<>>> works);
+
+/// What comes of `work`; nothing, if `enough` completes first: then `work` has been cut (terminal cancellation) and is
+/// over when this returns. An exception of `work` becomes an `internal` error.
+asio::awaitable<std::optional<Result<>>> unless(asio::awaitable<Result<>> work, asio::awaitable<void> enough);
 
 /// The first error of several results, or success.
 Result<> first_error(std::vector<Result<>> results);

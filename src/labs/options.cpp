@@ -31,6 +31,10 @@ void declare_keys(config::Keys& keys, Options& options) {
             "What the engine has and the database does not is removed when it is older than this.")
       .time("expiry_interval", options.expiry_interval, 1s, 1h,
             "How often instances past their lease are looked for, beside the job that each of them has.")
+      .time(
+          "spawn_limit", options.spawn_limit, 1s, 24h,
+          "How long a start may take until the instance runs, waiting in the queue not counted. Then all that was made "
+          "is taken away again, and its owner is told.")
       .time("stop_grace", options.stop_grace, 0s, 5min, "How long a machine may take to stop before it is killed.");
 }
 

@@ -58,6 +58,9 @@ struct Options {
   std::chrono::seconds sweep_window{300};
   std::chrono::seconds expiry_interval{60};
   std::chrono::seconds usage_interval{60};
+  std::chrono::seconds spawn_limit{3600};  ///< from leaving the queue until it runs
+  std::chrono::milliseconds cut_after{
+      150'000};  ///< how long a step may go on that was told to end: longer than any call of an engine
   std::chrono::seconds stop_grace{2};  ///< how long a machine may take to stop before it is killed
   std::size_t fills_at_once = 2;       ///< instances that are made for pools side by side
   std::size_t commands_per_user = 4, shells_per_user = 8, followed_logs_per_user = 4;  ///< at once

@@ -210,7 +210,8 @@ asio::awaitable<Result<>> Reconcile::mend_once(LiveRef live) {
     // A machine that stands still is started again; one that is well only needs what went with the process. Each make
     // finds what is there.
     if (well && !step->lives_in_process()) continue;
-    auto made = co_await step->make(live);
+    auto made =
+        co_await saga_.make_step(live, step.step.get(), std::chrono::steady_clock::now() + options_.spawn_limit);
     if (!made) co_return made;
   }
   if (!well)

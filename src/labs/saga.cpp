@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/failpoint.h"
+#include "base/parallel.h"
 #include "engine/engine.h"
 #include "jobs/jobs.h"
 #include "labs/lease.h"
@@ -22,6 +23,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kMovesAtMost = 8;
 constexpr std::chrono::seconds kLooksAgainAfter{5};
+/// For one try to take away what a step has made; it is tried again.
+constexpr std::chrono::minutes kUndoAtMost{15};
 
 /// One walk through the steps: who is done, so that those behind may begin.
 struct Course {
@@ -157,6 +160,7 @@ asio::awaitable<Result<>> Saga::make_all(LiveRef live) {
   auto& making = live->making.there();
   making.steps_done = 0;
   making.steps_total = 0;
+  making.until = live->step_clock + options_.spawn_limit;
   const bool waits = live->instance.pool == PoolRole::kWaiting;
   auto course = std::make_unique<Course>(std::vector<bool>(steps_.size()));
   std::vector<asio::awaitable<Result<>>> works;
@@ -175,8 +179,8 @@ asio::awaitable<Result<>> Saga::make_all(LiveRef live) {
 asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course* course) {
   const auto& [step, name, after] = steps_[index];
   // A stop wakes those who wait as well.
-  while (!course->failed && !live->ending() && !course->has(after)) co_await live->changed.wait_for(kLooksAgainAfter);
-  if (course->failed || live->ending()) {
+  while (!course->failed && !live->given_up() && !course->has(after)) co_await live->changed.wait_for(kLooksAgainAfter);
+  if (course->failed || live->given_up()) {
     course->failed = true;
     live->changed.pulse();
     co_return fail(Code::kCancelled, "not-reached", "An earlier step failed.");
@@ -189,8 +193,8 @@ asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course
   const auto begun = SteadyClock::now();
   auto made = co_await failpoint("labs.spawn." + name + ".before");
   for (int tries = 0; made; ++tries) {
-    made = co_await step->make(live);
-    if (made || !engine_trouble(made.error()) || tries == 5 || live->ending()) break;
+    made = co_await make_step(live, step.get(), live->making.there().until);
+    if (made || !engine_trouble(made.error()) || tries == 5 || live->given_up()) break;
     const bool back = co_await engine_back(live);
     if (!back) break;
     made = Result<>{};
@@ -208,12 +212,34 @@ asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course
   co_return made;
 }
 
+asio::awaitable<Result<>> Saga::make_step(LiveRef live, Step* step, SteadyClock::time_point until) {
+  auto made = co_await unless(step->make(live), enough(live, until));
+  if (live->ending() || (made && (*made || made->error().code != Code::kCancelled))) {
+    co_return made ? std::move(*made) : Result<>(fail(Code::kCancelled, "cancelled", "The start was given up."));
+  }
+  co_return fail(too_long(step->name()));
+}
+
+/// Ends when a step that was to end has had its time for that.
+asio::awaitable<void> Saga::enough(LiveRef live, SteadyClock::time_point until) {
+  while (!live->ending() && SteadyClock::now() < until) co_await live->changed.wait_for(until - SteadyClock::now());
+  co_await sleep_for(options_.cut_after);
+}
+
+Error Saga::too_long(const std::string& step) const {
+  return {Code::kTimeout,
+          "spawn-too-long",
+          fmt::format("The start was given up after {} s, in its step \"{}\".", options_.spawn_limit.count(), step),
+          {},
+          {}};
+}
+
 /// Waits for an engine that went away in the middle of a spawn, at most two minutes.
 asio::awaitable<bool> Saga::engine_back(LiveRef live) {
   const auto limit = SteadyClock::now() + std::chrono::minutes{2};
   // "engine-lost" may come before the engine is known to be away: give that a moment.
   co_await sleep_for(std::chrono::milliseconds{100});
-  while (engine_of(*live).away() && SteadyClock::now() < limit && !live->ending()) {
+  while (engine_of(*live).away() && SteadyClock::now() < limit && !live->given_up()) {
     co_await ground_.engine_changed.wait_for(std::chrono::milliseconds{500});
   }
   co_return !engine_of(*live).away();
@@ -256,7 +282,10 @@ asio::awaitable<void> Saga::undo_one(LiveRef live, const StepOrder::Node& node) 
   auto delay = std::chrono::milliseconds{50};
   for (int tries = 1;; ++tries) {
     auto undone = co_await failpoint("labs.stop." + name + ".before");
-    if (undone) undone = co_await step->undo(live);
+    if (undone) {
+      auto tried = co_await unless(step->undo(live), sleep_for(kUndoAtMost));
+      undone = tried ? std::move(*tried) : Result<>(fail(Code::kTimeout, "timeout", "Taking it away did not end."));
+    }
     if (undone) undone = co_await failpoint("labs.stop." + name + ".after");
     if (undone) co_return;
     if (tries == 1 || tries % 20 == 0) {

@@ -23,6 +23,9 @@ class Saga : OnGround {
   asio::awaitable<Result<>> make_somewhere(LiveRef live);
   /// Undoes all steps in reverse order, each until it succeeds, and only then says `end`: the names are free again.
   asio::awaitable<void> unmake(LiveRef live, InstanceState end);
+  /// One step's `make`. Cut when it goes on though it was to end, which it is at the latest at `until`:
+  /// reason::kSpawnTooLong.
+  asio::awaitable<Result<>> make_step(LiveRef live, Step* step, std::chrono::steady_clock::time_point until);
   const StepOrder& steps() const { return steps_; }
   /// Whether the steps fit together.
   const Result<>& composed() const { return composed_; }
@@ -37,6 +40,8 @@ class Saga : OnGround {
   asio::awaitable<void> undo_one(LiveRef live, const StepOrder::Node& node);
   asio::awaitable<void> note_start(TemplateId tmpl, std::chrono::microseconds usual);
   asio::awaitable<bool> engine_back(LiveRef live);
+  asio::awaitable<void> enough(LiveRef live, std::chrono::steady_clock::time_point until);
+  Error too_long(const std::string& step) const;
 
   Instances& instances_;
   Planner& planner_;

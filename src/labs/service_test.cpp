@@ -394,5 +394,62 @@ TEST_F(R1_6_Service, EachMachineIsShownAsItIs) {
   close();
 }
 
+/// Waits for what never comes, and hears nobody.
+class Stuck final : public Step {
+ public:
+  explicit Stuck(std::atomic<int>& made) : made_(made) {}
+  std::string name() const override { return "stuck"; }
+  std::vector<std::string> after() const override { return {"machines"}; }
+  asio::awaitable<Result<>> make(LiveRef) override {
+    ++made_;
+    co_await sleep_for(24h);
+    co_return Result<>{};
+  }
+  asio::awaitable<Result<>> undo(LiveRef) override { co_return Result<>{}; }
+
+ private:
+  std::atomic<int>& made_;
+};
+
+class R1_13_Stuck : public Range {
+ protected:
+  R1_13_Stuck() {
+    more_steps_ = [this](Steps& steps) { steps.push_back(std::make_unique<Stuck>(made_)); };
+  }
+  ~R1_13_Stuck() override { close(); }
+
+  std::atomic<int> made_ = 0;
+};
+
+TEST_F(R1_13_Stuck, AStartThatTakesTooLongIsUndoneAndSaysInWhichStep) {
+  Options options;
+  options.spawn_limit = 1s;
+  options.cut_after = 50ms;
+  open(options);
+  const auto asked = ask("ann", "one");
+  ASSERT_TRUE(asked) << asked.error().message;
+  const auto ended = wait(asked->id, true);
+  EXPECT_EQ(ended.state, InstanceState::kFailed);
+  ASSERT_TRUE(ended.reason);
+  EXPECT_EQ(ended.reason->code, "spawn-too-long");
+  EXPECT_EQ(ended.reason->text, "The start was given up after 1 s, in its step \"stuck\".");
+  EXPECT_EQ(engine_->machine_count(), 0u);
+  EXPECT_TRUE(ask("ann", "one")) << "its place is free again";
+}
+
+TEST_F(R1_13_Stuck, AStepThatCannotGoOnCanBeStopped) {
+  Options options;
+  options.cut_after = 50ms;
+  open(options);
+  const auto asked = ask("ann", "one");
+  ASSERT_TRUE(asked) << asked.error().message;
+  EXPECT_TRUE(until([this] { return made_ == 1; }));
+  ASSERT_TRUE(stop(asked->id));
+  const auto ended = wait(asked->id, true);
+  EXPECT_EQ(ended.state, InstanceState::kStopped);
+  EXPECT_EQ(ended.reason->code, "user");
+  EXPECT_EQ(engine_->machine_count(), 0u);
+}
+
 }  // namespace
 }  // namespace tiltyard::labs

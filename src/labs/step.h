@@ -35,6 +35,8 @@ struct Making {
   std::map<std::string, Secret> words;         ///< what ${NAME} stands for in this instance, as steps offer it
   std::string step;                            ///< what the saga does now, for people
   std::size_t steps_done = 0, steps_total = 0;
+  std::chrono::steady_clock::time_point until =
+      std::chrono::steady_clock::time_point::max();  ///< it has to run by then
 };
 
 /// A Signal that takes no room while nobody waits for it.
@@ -85,6 +87,8 @@ struct Live {
 
   bool free() const { return work.free(); }
   bool ending() const { return work.ending(); }
+  /// Whether a spawn is to end where it is: somebody stops it, or it has taken too long.
+  bool given_up() const { return ending() || (making && std::chrono::steady_clock::now() >= making->until); }
 
   /// For whoever uses it beside the gateway.
   Use& used() {
@@ -99,7 +103,8 @@ enum class Phase { kPreparing, kStarting };
 
 /// One part of a spawn. `make` and `undo` can be repeated at will, and `undo` also works when `make` never ran or was
 /// cut in the middle, in this process or in an earlier one: it finds everything by the names in the plan. A `make` that
-/// waits for something looks at `ending()`, and at a clock. What steps say of each other is looked at when they are put
+/// waits for something looks at `given_up()`; one that does not end by itself then is cut, and one that takes too long
+/// as well. What steps say of each other is looked at when they are put
 /// together (step_order.h).
 class Step {
  public:

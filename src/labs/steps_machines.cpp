@@ -119,7 +119,7 @@ class MachinesStep final : public Step {
                             service.optional_depends.end();
       if (!met && !optional) co_return met;
     }
-    if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
     auto started = co_await of(*live).start(handle);
     if (!started) co_return started;
     const auto own = progress->at(service.name);
@@ -146,14 +146,14 @@ class MachinesStep final : public Step {
   /// needs is never asked.
   asio::awaitable<Result<>> wait_for(LiveRef live, std::string other, DependsOn condition,
                                      std::shared_ptr<Progress> state) {
-    while (!state->started && !state->failed && !live->ending()) co_await state->changed.wait_for(milliseconds{500});
-    if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    while (!state->started && !state->failed && !live->given_up()) co_await state->changed.wait_for(milliseconds{500});
+    if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
     if (state->failed) co_return dependency_failed(other);
     if (condition == DependsOn::kStarted) co_return Result<>{};
     milliseconds delay{10};
     const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
     while (std::chrono::steady_clock::now() < limit) {
-      if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await of(*live).inspect(engine_handle(live, other));
       if (status) {
         auto verdict = judge(*status, other, condition);

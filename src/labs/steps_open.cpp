@@ -113,7 +113,7 @@ class ReadyStep final : public Step {
     while (true) {
       const bool good = co_await answers(probe, milliseconds{2000});
       if (good) co_return Result<>{};
-      if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       if (Clock::now() >= end) co_return not_ready(probe);
       if (Clock::now() >= next_look) {
         auto alive = co_await still_runs(live, probe.machine);

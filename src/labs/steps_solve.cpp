@@ -104,7 +104,7 @@ class SolveStep final : public Step {
     const auto end = Clock::now() + timeout;
     milliseconds delay{20};
     while (Clock::now() < end) {
-      if (live->ending()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await of(*live).inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
       const bool ended =
