@@ -1,5 +1,6 @@
 // Flags: their texts, where they go, and the files of instances, over the fake engine with the real store.
 #include "flags/flags.h"
+#include "flags/box_test.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -220,16 +221,17 @@ class Flags : public Folder {
     return (*found)->problems.empty() ? "" : (*found)->problems.back().message;
   }
 
-  labs::LiveRef instance(const std::string& id, const std::string& owner, labs::PoolRole pool = labs::PoolRole::kNone) {
-    auto live = std::make_shared<labs::Live>();
-    live->instance.id = InstanceId(id);
-    live->instance.owner = owner;
-    live->instance.pool = pool;
-    live->tmpl = tmpl_;
-    return live;
+  std::shared_ptr<Box> instance(const std::string& id, const std::string& owner,
+                                labs::PoolRole pool = labs::PoolRole::kNone) {
+    auto box = std::make_shared<Box>();
+    box->instance.id = InstanceId(id);
+    box->instance.owner = owner;
+    box->instance.pool = pool;
+    box->tmpl = tmpl_;
+    return box;
   }
-  fs::path file_of(const labs::LiveRef& live, const std::string& target, const std::string& service = "main") {
-    for (const auto& mount : live->making.there().additions[service].mounts) {
+  static fs::path file_of(const std::shared_ptr<Box>& box, const std::string& target) {
+    for (const auto& mount : box->added["main"].mounts) {
       if (mount.target == target) return mount.source;
     }
     return {};
@@ -441,7 +443,7 @@ TEST_F(R5_2_Files, OwnerModeTimesAndCapabilityAreKept) {
   ASSERT_TRUE(run(step_->make(live)));
   const auto path = file_of(live, "/flag");
   const auto flag = *flag_of("me");
-  EXPECT_EQ(live->making->words.at("FLAG").reveal(), flag);
+  EXPECT_EQ(live->offered.at("FLAG").reveal(), flag);
   EXPECT_EQ(read(path), "a " + flag + " b " + flag);
   struct stat facts{};
   ASSERT_EQ(::stat(path.c_str(), &facts), 0);
@@ -461,7 +463,7 @@ TEST_F(R5_2_Files, AMachineWritesOnlyToThoseThatItsTemplateSays) {
   const auto mount_of = [&](const std::string& id) {
     const auto live = instance(id, "me");
     EXPECT_TRUE(run(step_->make(live)));
-    return live->making->additions.begin()->second.mounts.front();
+    return live->added.begin()->second.mounts.front();
   };
   EXPECT_TRUE(mount_of("i1").read_only);
   tmpl_->flag.writable = true;
@@ -493,7 +495,7 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
          {"bin", Kind::kFile, "\0FLAG{box}"s + std::string(40, '\0') + "end"}});
   auto live = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(live)));
-  const auto nobodys = live->making->words.at("FLAG").reveal();
+  const auto nobodys = live->offered.at("FLAG").reveal();
   EXPECT_EQ(nobodys.size(), flag_of("me")->size());
   EXPECT_NE(nobodys, *flag_of("me"));
   EXPECT_EQ(*run(service_->owner_of(nobodys)), std::nullopt);
@@ -502,14 +504,14 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
   reopen();
   const auto again = instance("i2", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(again)));
-  EXPECT_EQ(again->making->words.at("FLAG").reveal(), nobodys) << "also after a restart";
+  EXPECT_EQ(again->offered.at("FLAG").reveal(), nobodys) << "also after a restart";
 
   live->instance.owner = "me";
   live->instance.pool = labs::PoolRole::kClaimed;
   for (int times = 0; times < 2; ++times) {
     ASSERT_TRUE(run(step_->claim(live)));
     const auto flag = *flag_of("me");
-    EXPECT_EQ(live->making->words.at("FLAG").reveal(), flag);
+    EXPECT_EQ(live->offered.at("FLAG").reveal(), flag);
     EXPECT_EQ(read(file_of(live, "/text")), "x " + flag + " y");
     EXPECT_EQ(read(file_of(live, "/bin")), "\0"s + flag + std::string(49 - flag.size(), '\0') + "end");
     ::stat(file_of(live, "/text").c_str(), &after);
@@ -517,7 +519,7 @@ TEST_F(R5_2_Files, AClaimWritesIntoTheSameInodes) {
     EXPECT_EQ(after.st_mtim.tv_sec, 981173106);
     EXPECT_EQ(after.st_mode, before.st_mode);
   }
-  EXPECT_EQ(live->making.there().additions["main"].mounts.size(), 2u) << "a repeated step adds nothing twice";
+  EXPECT_EQ(live->added["main"].mounts.size(), 2u) << "a repeated step adds nothing twice";
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "instances" / "i2")) {
     if (entry.is_regular_file()) EXPECT_FALSE(read(entry.path()).contains(nobodys)) << entry.path();
   }
@@ -540,7 +542,7 @@ TEST_F(R5_2_Files, AFlagInTheEnvironmentIsNotClaimed) {
   tmpl_->flag.variable = "THE_FLAG";
   const auto live = instance("i4", "me");
   ASSERT_TRUE(run(step_->make(live)));
-  EXPECT_THAT(live->making.there().additions["main"].environment, ElementsAre("THE_FLAG=" + *flag_of("me")));
+  EXPECT_THAT(live->added["main"].environment, ElementsAre("THE_FLAG=" + *flag_of("me")));
   EXPECT_EQ(run(step_->claim(live)).error().reason, "flag-in-environment");
 }
 
@@ -554,11 +556,11 @@ TEST_F(R5_2_Files, ARemoteEngineGetsThemAsAnArchive) {
   tmpl_->flag.file = "/flag";
   const auto live = instance("i5", "me");
   ASSERT_TRUE(run(step_->make(live)));
-  EXPECT_THAT(live->making.there().additions["main"].mounts, IsEmpty());
-  EXPECT_THAT(live->making.there().additions["main"].archive, HasSubstr(*flag_of("me")));
+  EXPECT_THAT(live->added["main"].mounts, IsEmpty());
+  EXPECT_THAT(live->added["main"].archive, HasSubstr(*flag_of("me")));
   const auto waits = instance("i6", "", labs::PoolRole::kWaiting);
   ASSERT_TRUE(run(step_->make(waits)));
-  EXPECT_THAT(waits->making.there().additions["main"].archive, Not(HasSubstr(*flag_of("me"))));
+  EXPECT_THAT(waits->added["main"].archive, Not(HasSubstr(*flag_of("me"))));
   engine::MachineSpec spec;
   spec.name = "i6-main";
   spec.image = "test/one:1";

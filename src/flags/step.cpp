@@ -15,7 +15,7 @@ namespace tiltyard::flags {
 namespace {
 
 namespace fs = std::filesystem;
-using labs::LiveRef;
+using labs::SpawnRef;
 using PlanRef = std::shared_ptr<const Plan>;
 
 void add_mount(labs::Additions& additions, engine::Mount mount) {
@@ -56,67 +56,67 @@ class FlagsStep final : public labs::Step {
   std::string name() const override { return "flags"; }
   std::vector<std::string> before() const override { return {"machines"}; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
-    const auto tmpl = live->tmpl;
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
+    const auto tmpl = spawn->origin();
     if (!tmpl) co_return Result<>{};  // it ran before, with what it has
     auto plan = co_await flags_.plan_of(tmpl);
     if (!plan) co_return fail(std::move(plan.error()));
-    auto flag = co_await flag_for(live, *plan);
+    auto flag = co_await flag_for(spawn, *plan);
     if (!flag) co_return fail(std::move(flag.error()));
-    auto shared = co_await flags_.shares_files(live->instance.plan.engine);
+    auto shared = co_await flags_.shares_files(spawn->plan().engine);
     if (!shared) co_return fail(std::move(shared.error()));
     // What has run belongs to its player: only what is gone is made again.
-    const bool has_run = live->instance.started_at.has_value();
+    const bool has_run = spawn->facts().started_at.has_value();
     if (*shared) {
-      auto placed = co_await place(live, *plan, *flag, has_run ? Place::kMissing : Place::kAll);
+      auto placed = co_await place(spawn, *plan, *flag, has_run ? Place::kMissing : Place::kAll);
       if (!placed) co_return placed;
-      add_mounts(*live, **plan);
+      add_mounts(*spawn, **plan);
     } else if (!has_run) {
-      auto packed = co_await pack(live, *plan, *flag);
+      auto packed = co_await pack(spawn, *plan, *flag);
       if (!packed) co_return fail(std::move(packed.error()));
-      for (auto& [service, tar] : *packed) live->making.there().additions[service].archive = std::move(tar);
+      for (auto& [service, tar] : *packed) spawn->additions(service).archive = std::move(tar);
     }
-    add_text(*live, **plan, *flag);
-    if (live->instance.pool == labs::PoolRole::kWaiting) live->remember(this, *plan);
+    add_text(*spawn, **plan, *flag);
+    if (spawn->facts().pool == labs::PoolRole::kWaiting) spawn->remember(this, *plan);
     co_return Result<>{};
   }
 
   /// The owner's flag is made, or found, while the claim is being written.
-  asio::awaitable<Result<>> prepare_claim(LiveRef live, std::string owner) override {
-    const auto tmpl = live->tmpl;
+  asio::awaitable<Result<>> prepare_claim(SpawnRef spawn, std::string owner) override {
+    const auto tmpl = spawn->origin();
     if (!tmpl) co_return Result<>{};
-    auto plan = co_await plan_at_make(live);
+    auto plan = co_await plan_at_make(spawn);
     if (!plan) co_return fail(std::move(plan.error()));
     auto flag = co_await flags_.flag_of(std::move(owner), tmpl, *plan);
     if (!flag) co_return fail(std::move(flag.error()));
     co_return Result<>{};
   }
 
-  asio::awaitable<Result<>> claim(LiveRef live) override {
-    const auto tmpl = live->tmpl;
-    if (!tmpl) co_return claimed_before(folder_of(*live));
-    auto plan = co_await plan_at_make(live);
+  asio::awaitable<Result<>> claim(SpawnRef spawn) override {
+    const auto tmpl = spawn->origin();
+    if (!tmpl) co_return claimed_before(folder_of(*spawn));
+    auto plan = co_await plan_at_make(spawn);
     if (!plan) co_return fail(std::move(plan.error()));
     if (!(*plan)->environment.empty() && pool_kind(*tmpl, **plan).kind == labs::PoolKind::kNone) {
       co_return fail(Code::kConflict, "flag-in-environment",
                      "What is each owner's is in the environment, which is fixed when a machine is made.");
     }
-    auto flag = co_await flags_.flag_of(live->instance.owner, tmpl, *plan);
+    auto flag = co_await flags_.flag_of(spawn->facts().owner, tmpl, *plan);
     if (!flag) co_return fail(std::move(flag.error()));
-    auto shared = co_await flags_.shares_files(live->instance.plan.engine);
+    auto shared = co_await flags_.shares_files(spawn->plan().engine);
     if (!shared) co_return fail(std::move(shared.error()));
-    auto placing = *shared ? place(live, *plan, *flag, Place::kAll) : send(live, *plan, *flag);
+    auto placing = *shared ? place(spawn, *plan, *flag, Place::kAll) : send(spawn, *plan, *flag);
     auto placed = co_await std::move(placing);
     if (!placed) co_return placed;
-    live->forget(this);
-    if (*shared) add_mounts(*live, **plan);
-    add_text(*live, **plan, *flag);
+    spawn->forget(this);
+    if (*shared) add_mounts(*spawn, **plan);
+    add_text(*spawn, **plan, *flag);
     co_return Result<>{};
   }
 
   /// The files go with all others of the instance.
-  asio::awaitable<Result<>> undo(LiveRef live) override {
-    live->forget(this);
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
+    spawn->forget(this);
     co_return Result<>{};
   }
 
@@ -130,37 +130,37 @@ class FlagsStep final : public labs::Step {
                 "The template changed while the instance was being handed over; start it again.");
   }
 
-  static Secret password_of(const labs::Live& live) {
-    return live.instance.credentials ? live.instance.credentials->password : Secret();
+  static Secret password_of(const labs::Spawn& spawn) {
+    return spawn.facts().credentials ? spawn.facts().credentials->password : Secret();
   }
 
   static std::string filled(const std::string& variable, const Secret& flag, const Secret& password) {
     return replace_text(replace_text(variable, kFlagMark, flag.reveal()), kPasswordMark, password.reveal());
   }
 
-  std::string folder_of(const labs::Live& live) const {
-    return fmt::format("{}/{}/flags", folder_, live.instance.id.str());
+  std::string folder_of(const labs::Spawn& spawn) const {
+    return fmt::format("{}/{}/flags", folder_, spawn.facts().id.str());
   }
 
-  asio::awaitable<Result<Secret>> flag_for(LiveRef live, PlanRef plan) {
-    const bool waits = live->instance.pool == labs::PoolRole::kWaiting;
+  asio::awaitable<Result<Secret>> flag_for(SpawnRef spawn, PlanRef plan) {
+    const bool waits = spawn->facts().pool == labs::PoolRole::kWaiting;
     if (!waits || !plan->dynamic) {
-      const std::string owner = waits ? "nobody" : live->instance.owner;
-      co_return co_await flags_.flag_of(owner, live->tmpl, plan);
+      const std::string owner = waits ? "nobody" : spawn->facts().owner;
+      co_return co_await flags_.flag_of(owner, spawn->origin(), plan);
     }
-    auto draw = [folder = folder_of(*live), shape = plan->shape] { return waiting_flag(folder, shape); };
+    auto draw = [folder = folder_of(*spawn), shape = plan->shape] { return waiting_flag(folder, shape); };
     co_return co_await offload(flags_.files(), std::move(draw));
   }
 
   /// A claim writes the files that the machines were made with, whatever the template's images are by now.
-  asio::awaitable<Result<PlanRef>> plan_at_make(LiveRef live) {
-    if (const auto plan = live->remembered(this)) co_return std::static_pointer_cast<const Plan>(plan);
-    co_return co_await flags_.plan_of(live->tmpl);
+  asio::awaitable<Result<PlanRef>> plan_at_make(SpawnRef spawn) {
+    if (const auto plan = spawn->remembered(this)) co_return std::static_pointer_cast<const Plan>(plan);
+    co_return co_await flags_.plan_of(spawn->origin());
   }
 
-  asio::awaitable<Result<>> place(LiveRef live, PlanRef plan, Secret flag, Place which) {
-    const bool waits = live->instance.pool == labs::PoolRole::kWaiting;
-    auto work = [plan, flag, password = password_of(*live), folder = folder_of(*live), which, waits] {
+  asio::awaitable<Result<>> place(SpawnRef spawn, PlanRef plan, Secret flag, Place which) {
+    const bool waits = spawn->facts().pool == labs::PoolRole::kWaiting;
+    auto work = [plan, flag, password = password_of(*spawn), folder = folder_of(*spawn), which, waits] {
       auto placed = place_files(*plan, {flag.reveal(), password.reveal()}, folder, which);
       if (placed && !waits) wait_no_more(folder);
       return placed;
@@ -173,46 +173,46 @@ class FlagsStep final : public labs::Step {
     fs::remove(folder + "/waiting", none);
   }
 
-  asio::awaitable<Result<std::map<std::string, std::string>>> pack(LiveRef live, PlanRef plan, Secret flag) {
-    auto work = [plan, flag, password = password_of(*live)] {
+  asio::awaitable<Result<std::map<std::string, std::string>>> pack(SpawnRef spawn, PlanRef plan, Secret flag) {
+    auto work = [plan, flag, password = password_of(*spawn)] {
       return pack_files(*plan, {flag.reveal(), password.reveal()});
     };
     co_return co_await offload(flags_.files(), std::move(work));
   }
 
   /// Into machines of an engine on another host, whether they run or not.
-  asio::awaitable<Result<>> send(LiveRef live, PlanRef plan, Secret flag) {
-    auto packed = co_await pack(live, plan, flag);
+  asio::awaitable<Result<>> send(SpawnRef spawn, PlanRef plan, Secret flag) {
+    auto packed = co_await pack(spawn, plan, flag);
     if (!packed) co_return fail(std::move(packed.error()));
-    auto& engine = flags_.engines().of(live->instance.plan.engine);
+    auto& engine = flags_.engines().of(spawn->plan().engine);
     engine::Archives* const archives = engine.archives();
     if (!archives) co_return engine::cannot(engine, "take files into its machines");
-    for (const auto& machine : live->instance.plan.machines) {
+    for (const auto& machine : spawn->plan().machines) {
       const auto tar = packed->find(machine.service);
       if (tar == packed->end()) continue;
       auto put = co_await archives->put_archive(machine.handle, "/", std::move(tar->second));
       if (!put) co_return put;
     }
-    wait_no_more(folder_of(*live));
+    wait_no_more(folder_of(*spawn));
     co_return Result<>{};
   }
 
-  void add_mounts(labs::Live& live, const Plan& plan) const {
+  void add_mounts(labs::Spawn& spawn, const Plan& plan) const {
     for (const auto& patch : plan.patches) {
       engine::Mount mount;
       mount.kind = engine::Mount::Kind::kBind;
-      mount.source = fmt::format("{}/{}", folder_of(live), patch.file);
+      mount.source = fmt::format("{}/{}", folder_of(spawn), patch.file);
       mount.target = patch.target;
       mount.read_only = patch.read_only;
-      add_mount(live.making.there().additions[patch.service], std::move(mount));
+      add_mount(spawn.additions(patch.service), std::move(mount));
     }
   }
 
-  static void add_text(labs::Live& live, const Plan& plan, const Secret& flag) {
-    for (const auto* name : {"FLAG", "DYNAMIC_FLAG"}) live.making.there().words.insert_or_assign(name, flag);
+  static void add_text(labs::Spawn& spawn, const Plan& plan, const Secret& flag) {
+    for (const auto* name : {"FLAG", "DYNAMIC_FLAG"}) spawn.words().insert_or_assign(name, flag);
     for (const auto& [service, variables] : plan.environment) {
-      auto& additions = live.making.there().additions[service];
-      for (const auto& variable : variables) add_variable(additions, filled(variable, flag, password_of(live)));
+      auto& additions = spawn.additions(service);
+      for (const auto& variable : variables) add_variable(additions, filled(variable, flag, password_of(spawn)));
     }
   }
 

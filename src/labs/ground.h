@@ -3,8 +3,8 @@
 #include "base/gate.h"
 #include "base/parallel.h"
 #include "engine/engines.h"
+#include "labs/live.h"
 #include "labs/parts.h"
-#include "labs/step.h"
 #include "labs/store.h"
 
 namespace tiltyard::labs {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "labs/step.h"
+#include "labs/live.h"
 
 namespace tiltyard::labs {
 

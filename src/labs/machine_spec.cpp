@@ -8,8 +8,8 @@ namespace tiltyard::labs {
 namespace {
 
 /// What a spawn-time placeholder stands for in this instance; nullopt: it is none of ours, and stays as it is.
-std::optional<std::string> value_of(const std::string& name, const Live& live) {
-  const Instance& instance = live.instance;
+std::optional<std::string> value_of(const std::string& name, Spawn& spawn) {
+  const Instance& instance = spawn.facts();
   if (name == "INSTANCE_ID") return instance.id.str();
   if (name == "DOCKER_NETWORK") {
     return instance.plan.networks.empty() ? "" : instance.plan.networks.front()->spec.name;
@@ -23,19 +23,18 @@ std::optional<std::string> value_of(const std::string& name, const Live& live) {
     }
     return wanted;
   }
-  if (!live.making) return std::nullopt;
-  const auto word = live.making->words.find(name);
-  return word == live.making->words.end() ? std::nullopt : std::optional(word->second.reveal());
+  const auto word = spawn.words().find(name);
+  return word == spawn.words().end() ? std::nullopt : std::optional(word->second.reveal());
 }
 
-std::string expand(const std::string& text, const Live& live) {
+std::string expand(const std::string& text, Spawn& spawn) {
   std::string out;
   std::size_t at = 0;
   while (at < text.size()) {
     const auto open = text.find("${", at);
     const auto close = open == std::string::npos ? open : text.find('}', open);
     if (close == std::string::npos) break;
-    const auto value = value_of(text.substr(open + 2, close - open - 2), live);
+    const auto value = value_of(text.substr(open + 2, close - open - 2), spawn);
     out.append(text, at, open - at);
     if (value) out += *value;
     else out.append(text, open, close + 1 - open);
@@ -82,16 +81,14 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
 }
 
 /// What other capabilities' steps want. A mount of theirs takes the place of the template's at the same path.
-void add_additions(engine::MachineSpec& spec, const Live& live, const std::string& service) {
-  if (!live.making) return;
-  const auto found = live.making->additions.find(service);
-  if (found == live.making->additions.end()) return;
+void add_additions(engine::MachineSpec& spec, Spawn& spawn, const std::string& service) {
+  const auto& added = spawn.additions(service);
   auto& container = spec.container();
-  for (const auto& mount : found->second.mounts) {
+  for (const auto& mount : added.mounts) {
     std::erase_if(container.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
     container.mounts.push_back(mount);
   }
-  for (const auto& variable : found->second.environment) {
+  for (const auto& variable : added.environment) {
     const auto name = variable.substr(0, variable.find('=') + 1);
     std::erase_if(container.environment, [&](const std::string& other) { return other.starts_with(name); });
     container.environment.push_back(variable);
@@ -136,19 +133,19 @@ engine::Labels labels_of(const Instance& instance) {
           {engine::kLabelCostCentre, *instance.cost_centre}};
 }
 
-engine::MachineSpec machine_spec(const Live& live, const templates::Service& service, const PlannedMachine& planned,
+engine::MachineSpec machine_spec(Spawn& spawn, const templates::Service& service, const PlannedMachine& planned,
                                  const std::string& files_folder) {
-  const Instance& instance = live.instance;
+  const Instance& instance = spawn.facts();
   engine::MachineSpec spec{service.machine, service.container};
   spec.name = planned.name;
   if (spec.hostname.empty()) spec.hostname = service.name;
-  for (auto& variable : spec.container().environment) variable = expand(variable, live);
+  for (auto& variable : spec.container().environment) variable = expand(variable, spawn);
   for (const auto& [key, value] : labels_of(instance)) spec.labels[key] = value;
   spec.labels[engine::kLabelMachine] = service.name;
   spec.networks = planned.attachments;
   if (spec.dns.empty()) spec.dns = where_names_end(instance, planned);
-  add_mounts(spec, instance, *live.tmpl, service, files_folder);
-  add_additions(spec, live, service.name);
+  add_mounts(spec, instance, *spawn.origin(), service, files_folder);
+  add_additions(spec, spawn, service.name);
   for (const auto& [name, target] : service.extra_hosts) {
     const auto address = address_of(instance, target, planned);
     spec.extra_hosts.push_back(fmt::format("{}:{}", name, address.empty() ? target : address));

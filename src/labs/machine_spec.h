@@ -23,8 +23,8 @@ std::string copy_name(const templates::BindSource& bind);
 
 /// The service as the engine gets it: what the template says, with the names, addresses, mounts and labels of this
 /// instance, and with what other steps add. `${INSTANCE_ID}`, `${DOCKER_NETWORK}`, `${PORT_<n>}` and the words that
-/// steps offer in environment values become this instance's. `live.tmpl` is there.
-engine::MachineSpec machine_spec(const Live& live, const templates::Service& service, const PlannedMachine& planned,
+/// steps offer in environment values become this instance's. `spawn.origin()` is there.
+engine::MachineSpec machine_spec(Spawn& spawn, const templates::Service& service, const PlannedMachine& planned,
                                  const std::string& files_folder);
 
 /// The labels that everything of the instance carries, so that it is found by them (row 1.12).

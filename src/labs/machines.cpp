@@ -37,8 +37,8 @@ asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, Mac
 
 namespace {
 
-bool note(Live& live, const std::string& name, std::optional<MachineIs> state, std::optional<MachineHealth> health) {
-  for (auto& machine : live.instance.plan.machines) {
+bool note(Plan& plan, const std::string& name, std::optional<MachineIs> state, std::optional<MachineHealth> health) {
+  for (auto& machine : plan.machines) {
     if (machine.name != name) continue;
     const auto before = std::pair(machine.state, machine.health);
     machine.state = state.value_or(machine.state);
@@ -50,22 +50,22 @@ bool note(Live& live, const std::string& name, std::optional<MachineIs> state, s
 
 }  // namespace
 
-bool note(Live& live, const engine::EngineEvent& event) {
+bool note(Plan& plan, const engine::EngineEvent& event) {
   using enum engine::Happening;
   switch (event.what) {
     case kStarted:
     case kResumed:
-      return note(live, event.machine, MachineIs::kRunning, std::nullopt);
+      return note(plan, event.machine, MachineIs::kRunning, std::nullopt);
     case kPaused:
-      return note(live, event.machine, MachineIs::kPaused, std::nullopt);
+      return note(plan, event.machine, MachineIs::kPaused, std::nullopt);
     case kDied:
-      return note(live, event.machine, MachineIs::kExited, MachineHealth::kUnknown);
+      return note(plan, event.machine, MachineIs::kExited, MachineHealth::kUnknown);
     case kDestroyed:
-      return note(live, event.machine, MachineIs::kAbsent, MachineHealth::kUnknown);
+      return note(plan, event.machine, MachineIs::kAbsent, MachineHealth::kUnknown);
     case kHealthy:
-      return note(live, event.machine, std::nullopt, MachineHealth::kHealthy);
+      return note(plan, event.machine, std::nullopt, MachineHealth::kHealthy);
     case kUnhealthy:
-      return note(live, event.machine, std::nullopt, MachineHealth::kUnhealthy);
+      return note(plan, event.machine, std::nullopt, MachineHealth::kUnhealthy);
     case kOutOfMemory:
     case kLost:
     case kReconnected:
@@ -74,7 +74,7 @@ bool note(Live& live, const engine::EngineEvent& event) {
   return false;
 }
 
-bool note(Live& live, const std::string& machine, const engine::MachineStatus& status) {
+bool note(Plan& plan, const std::string& machine, const engine::MachineStatus& status) {
   const auto state = [&] {
     switch (status.state) {
       case engine::MachineState::kAbsent:
@@ -105,7 +105,7 @@ bool note(Live& live, const std::string& machine, const engine::MachineStatus& s
     }
     return MachineHealth::kUnknown;
   };
-  return note(live, machine, state(), health());
+  return note(plan, machine, state(), health());
 }
 
 asio::awaitable<void> quiet_moment(Presence presence, LiveRef live) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "labs/step.h"
+#include "labs/live.h"
 
 namespace tiltyard::labs {
 
@@ -13,8 +13,8 @@ asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, Mac
                                        std::shared_ptr<bool> some_ended = std::make_shared<bool>(false));
 
 /// What an engine's event or answer says of a machine; whether that is news.
-bool note(Live& live, const engine::EngineEvent& event);
-bool note(Live& live, const std::string& machine, const engine::MachineStatus& status);
+bool note(Plan& plan, const engine::EngineEvent& event);
+bool note(Plan& plan, const std::string& machine, const engine::MachineStatus& status);
 
 /// After machines were thawed: until nothing has passed for a moment, which is waited for a few seconds at most.
 /// Telling the engine costs them a standstill of some milliseconds, which is better not put into a first answer.

@@ -5,7 +5,7 @@
 
 #include "labs/address_plan.h"
 #include "labs/ground.h"
-#include "labs/step.h"
+#include "labs/live.h"
 
 namespace tiltyard::engine {
 struct UsedRange;

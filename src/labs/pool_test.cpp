@@ -20,10 +20,10 @@ class Stamp final : public Step {
  public:
   std::string name() const override { return "stamp"; }
   std::vector<std::string> after() const override { return {"machines"}; }
-  asio::awaitable<Result<>> make(LiveRef live) override { co_return stamp(live->instance); }
-  asio::awaitable<Result<>> claim(LiveRef live) override { co_return stamp(live->instance); }
-  asio::awaitable<Result<>> undo(LiveRef live) override {
-    shown.erase(live->instance.id);
+  asio::awaitable<Result<>> make(SpawnRef spawn) override { co_return stamp(spawn->facts()); }
+  asio::awaitable<Result<>> claim(SpawnRef spawn) override { co_return stamp(spawn->facts()); }
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
+    shown.erase(spawn->facts().id);
     co_return Result<>{};
   }
 

@@ -271,7 +271,7 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
   const auto label = event.labels.find(engine::kLabelInstance);
   const auto held = label == event.labels.end() ? nullptr : instances_.find(InstanceId(label->second));
   if (!held) return;
-  if (note(*held, event)) tell_of_machines(held);
+  if (note(held->instance.plan, event)) tell_of_machines(held);
   const bool gone = event.what == kDied || event.what == kDestroyed;
   if ((!gone && event.what != kResumed) || held->ending()) return;
   if (!gone) {

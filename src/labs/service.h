@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "bus/bus.h"
+#include "labs/live.h"
 #include "labs/parts.h"
 #include "labs/start_queue.h"
-#include "labs/step.h"
 #include "labs/store.h"
 #include "labs/warm_pools.h"
 

@@ -400,12 +400,12 @@ class Stuck final : public Step {
   explicit Stuck(std::atomic<int>& made) : made_(made) {}
   std::string name() const override { return "stuck"; }
   std::vector<std::string> after() const override { return {"machines"}; }
-  asio::awaitable<Result<>> make(LiveRef) override {
+  asio::awaitable<Result<>> make(SpawnRef) override {
     ++made_;
     co_await sleep_for(24h);
     co_return Result<>{};
   }
-  asio::awaitable<Result<>> undo(LiveRef) override { co_return Result<>{}; }
+  asio::awaitable<Result<>> undo(SpawnRef) override { co_return Result<>{}; }
 
  private:
   std::atomic<int>& made_;

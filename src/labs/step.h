@@ -2,21 +2,17 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include <functional>
+#include <chrono>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/compact.h"
 #include "base/parallel.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "engine/spec.h"
-#include "labs/doing.h"
 #include "labs/model.h"
-#include "labs/presence.h"
 
 namespace tiltyard::labs {
 
@@ -29,74 +25,40 @@ struct Additions {
   std::string archive;                   ///< a tar that is unpacked at "/" before the machine starts; empty: nothing
 };
 
-/// What is needed of an instance only while its machines are made or taken away.
-struct Making {
-  std::map<std::string, Additions> additions;  ///< by service
-  std::map<std::string, Secret> words;         ///< what ${NAME} stands for in this instance, as steps offer it
-  std::string step;                            ///< what the saga does now, for people
-  std::size_t steps_done = 0, steps_total = 0;
-  std::chrono::steady_clock::time_point until =
-      std::chrono::steady_clock::time_point::max();  ///< it has to run by then
-};
-
-/// A Signal that takes no room while nobody waits for it.
-class Ripple {
+/// What a step sees of an instance, and the little of it that a step may change. What labs does with it beside is none
+/// of a step's business. Lives on the home loop; steps hold it across their awaits.
+class Spawn {
  public:
-  void set() {
-    set_ = true;
-    pulse();
-  }
-  void pulse() {
-    if (signal_) signal_->pulse();
-  }
-  /// As Signal::wait_for; whoever waits keeps this alive.
-  asio::awaitable<bool> wait_for(std::chrono::steady_clock::duration limit);
+  Spawn() = default;
+  virtual ~Spawn() = default;
+  Spawn(const Spawn&) = delete;
+  Spawn& operator=(const Spawn&) = delete;
 
- private:
-  std::shared_ptr<Signal> signal_;
-  bool set_ = false;
-};
+  /// As its row has it.
+  virtual const Instance& facts() const = 0;
+  /// Of its plan a step changes what only the making shows: handles, addresses, ports, how machines are.
+  virtual Plan& plan() = 0;
+  /// Null after a restart when the template has changed or gone.
+  virtual const std::shared_ptr<const templates::Template>& origin() const = 0;
+  /// Its machines are only created, and start when somebody claims it.
+  virtual bool starts_at_claim() const = 0;
+  /// Whether a spawn is to end where it is: somebody stops it, or it has taken too long.
+  virtual bool given_up() const = 0;
+  /// Waits for something to change with it, such as that it is given up, at most `limit`.
+  virtual asio::awaitable<void> change(std::chrono::steady_clock::duration limit) = 0;
 
-/// An instance while this process looks after it. Lives on the home loop; steps hold it across their awaits.
-struct Live {
-  Instance instance;
-  std::shared_ptr<const templates::Template> tmpl;  ///< null after a restart when the template has changed or gone
-  Rare<Making> making;
-  Rare<std::map<const void*, std::shared_ptr<const void>>> memory;  ///< of steps, see `remember`
-  Ripple changed;                                                   ///< pulsed at each change of state or progress
-  Work work;
-  Kept kept = Kept::kRunning;
-  Rare<std::string> claimant;                          ///< who is being given it from a pool right now
-  std::shared_ptr<Use> use;                            ///< null: nobody has, yet
-  std::shared_ptr<Waking> waking;                      ///< while it is being woken
-  int repairs = 0;                                     ///< times that dead machines were started again
-  std::chrono::steady_clock::time_point step_clock{};  ///< when the spawn began
-  std::chrono::steady_clock::time_point last_repair{}, sampled{};
+  /// What steps add to the machine of this service before it is created.
+  virtual Additions& additions(const std::string& service) = 0;
+  /// What ${NAME} stands for in this instance, as steps offer it.
+  virtual std::map<std::string, Secret>& words() = 0;
 
   /// What a step wants to know again at the claim, while the instance waits in a pool; in this process only. `who` is
   /// the step, which alone knows what it is.
-  void remember(const void* who, std::shared_ptr<const void> what) { memory.there()[who] = std::move(what); }
-  std::shared_ptr<const void> remembered(const void* who) const {
-    if (!memory) return nullptr;
-    const auto found = memory->find(who);
-    return found == memory->end() ? nullptr : found->second;
-  }
-  void forget(const void* who) {
-    if (memory && memory->erase(who) > 0 && memory->empty()) memory.reset();
-  }
-
-  bool free() const { return work.free(); }
-  bool ending() const { return work.ending(); }
-  /// Whether a spawn is to end where it is: somebody stops it, or it has taken too long.
-  bool given_up() const { return ending() || (making && std::chrono::steady_clock::now() >= making->until); }
-
-  /// For whoever uses it beside the gateway.
-  Use& used() {
-    if (!use) use = std::make_shared<Use>();
-    return *use;
-  }
+  virtual void remember(const void* who, std::shared_ptr<const void> what) = 0;
+  virtual std::shared_ptr<const void> remembered(const void* who) const = 0;
+  virtual void forget(const void* who) = 0;
 };
-using LiveRef = std::shared_ptr<Live>;
+using SpawnRef = std::shared_ptr<Spawn>;
 
 /// What an instance is shown as from when a step begins.
 enum class Phase { kPreparing, kStarting };
@@ -115,20 +77,20 @@ class Step {
   /// Names of the steps that must wait for this one, whose own lists do not know it.
   virtual std::vector<std::string> before() const { return {}; }
   virtual Phase phase() const { return Phase::kPreparing; }
-  virtual asio::awaitable<Result<>> make(LiveRef live) = 0;
-  virtual asio::awaitable<Result<>> undo(LiveRef live) = 0;
+  virtual asio::awaitable<Result<>> make(SpawnRef spawn) = 0;
+  virtual asio::awaitable<Result<>> undo(SpawnRef spawn) = 0;
   /// Whether what `make` makes is gone with this process, and made again by the next one for what runs.
   virtual bool lives_in_process() const { return false; }
   /// Whether it is done for an instance that waits in a pool; otherwise only at the claim.
   virtual bool in_pool() const { return true; }
   /// What a claim for `owner` will need and can be had before it is certain; runs beside the commit, so that both wait
   /// for the disk once. Nothing that anybody sees.
-  virtual asio::awaitable<Result<>> prepare_claim(LiveRef live, std::string owner) { co_return Result<>{}; }
+  virtual asio::awaitable<Result<>> prepare_claim(SpawnRef spawn, std::string owner) { co_return Result<>{}; }
   /// Gives what `make` made for a pool to the owner who is in the row by now. Repeated at will, like `make`.
-  virtual asio::awaitable<Result<>> claim(LiveRef live) { co_return Result<>{}; }
+  virtual asio::awaitable<Result<>> claim(SpawnRef spawn) { co_return Result<>{}; }
   /// Whether what `make` made is still there and well, for an instance that runs. `machine-missing`: gone for good;
   /// any other error: `make` can mend it.
-  virtual asio::awaitable<Result<>> check(LiveRef live) { co_return Result<>{}; }
+  virtual asio::awaitable<Result<>> check(SpawnRef spawn) { co_return Result<>{}; }
 };
 
 using Steps = std::vector<std::unique_ptr<Step>>;

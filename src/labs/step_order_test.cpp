@@ -17,8 +17,8 @@ struct Plain : Step {
   Names after() const override { return after_; }
   Names before() const override { return before_; }
   bool in_pool() const override { return in_pool_; }
-  asio::awaitable<Result<>> make(LiveRef) override { co_return Result<>{}; }
-  asio::awaitable<Result<>> undo(LiveRef) override { co_return Result<>{}; }
+  asio::awaitable<Result<>> make(SpawnRef) override { co_return Result<>{}; }
+  asio::awaitable<Result<>> undo(SpawnRef) override { co_return Result<>{}; }
 
  private:
   std::string name_;
@@ -75,11 +75,11 @@ struct Endless final : Step {
   std::string name() const override { return "endless"; }
   Names after() const override { return {"network"}; }
   Names before() const override { return {"machines"}; }
-  asio::awaitable<Result<>> make(LiveRef live) override {
-    while (!live->ending()) co_await live->changed.wait_for(10s);
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
+    while (!spawn->given_up()) co_await spawn->change(10s);
     co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
   }
-  asio::awaitable<Result<>> undo(LiveRef) override { co_return Result<>{}; }
+  asio::awaitable<Result<>> undo(SpawnRef) override { co_return Result<>{}; }
 };
 
 using R1_13_Steps = Range;

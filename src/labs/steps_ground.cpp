@@ -25,23 +25,23 @@ class NetworkStep final : public Step {
 
   std::string name() const override { return "network"; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
     // Fails closed: without our firewall table nothing starts.
-    auto& engine = engines_.of(live->instance.plan.engine);
+    auto& engine = engines_.of(spawn->plan().engine);
     auto isolated = co_await engine.ensure_isolation();
     if (!isolated) co_return isolated;
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& network : live->instance.plan.networks) {
-      works.push_back(create(&engine, network->spec, labels_of(live->instance)));
+    for (const auto& network : spawn->plan().networks) {
+      works.push_back(create(&engine, network->spec, labels_of(spawn->facts())));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
-  asio::awaitable<Result<>> undo(LiveRef live) override {
-    auto& engine = engines_.of(live->instance.plan.engine);
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
+    auto& engine = engines_.of(spawn->plan().engine);
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& network : live->instance.plan.networks) {
+    for (const auto& network : spawn->plan().networks) {
       known_.erase({&engine, network->spec.name});
       if (!network->spec.shared) works.push_back(engine.destroy_network(network->spec.name));
     }
@@ -89,29 +89,29 @@ class FilesStep final : public Step {
 
   std::string name() const override { return "files"; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
     // What has run has its files, where the version that made it put them.
-    if (!live->tmpl || live->instance.started_at) co_return Result<>{};
+    if (!spawn->origin() || spawn->facts().started_at) co_return Result<>{};
     std::vector<templates::BindSource> copies;
-    for (const auto& service : live->tmpl->services) {
+    for (const auto& service : spawn->origin()->services) {
       for (const auto& bind : service.binds) {
         if (needs_own_copy(bind)) copies.push_back(bind);
       }
     }
     if (copies.empty()) co_return Result<>{};
-    const auto target = files_of(folder_, live->instance.id);
-    auto work = [copies = std::move(copies), source = live->tmpl->folder, target] {
+    const auto target = files_of(folder_, spawn->facts().id);
+    auto work = [copies = std::move(copies), source = spawn->origin()->folder, target] {
       return copy_all(copies, source, target);
     };
     co_return co_await offload(pool_, std::move(work));
   }
 
   /// All of the instance's own files, also those that other steps have put there.
-  asio::awaitable<Result<>> undo(LiveRef live) override {
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
     // Most instances have none: no hop to the pool for them.
     std::error_code none;
-    if (!fs::exists(files_of(folder_, live->instance.id), none)) co_return Result<>{};
-    auto work = [this, id = live->instance.id.str()] { return leftovers_.take(id); };
+    if (!fs::exists(files_of(folder_, spawn->facts().id), none)) co_return Result<>{};
+    auto work = [this, id = spawn->facts().id.str()] { return leftovers_.take(id); };
     co_return co_await offload(pool_, std::move(work));
   }
 
@@ -172,19 +172,19 @@ class VolumesStep final : public Step {
 
   std::string name() const override { return "volumes"; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& [key, volume] : live->instance.plan.volumes) {
-      works.push_back(engines_.of(live->instance.plan.engine).create_volume(volume, labels_of(live->instance)));
+    for (const auto& [key, volume] : spawn->plan().volumes) {
+      works.push_back(engines_.of(spawn->plan().engine).create_volume(volume, labels_of(spawn->facts())));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
-  asio::awaitable<Result<>> undo(LiveRef live) override {
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& [key, volume] : live->instance.plan.volumes)
-      works.push_back(engines_.of(live->instance.plan.engine).destroy_volume(volume));
+    for (const auto& [key, volume] : spawn->plan().volumes)
+      works.push_back(engines_.of(spawn->plan().engine).destroy_volume(volume));
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }

@@ -32,15 +32,16 @@ class MachinesStep final : public Step {
   std::vector<std::string> after() const override { return {"network", "files", "volumes"}; }
   Phase phase() const override { return Phase::kStarting; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
     // What ran once is only ever started again: a machine that is gone took its owner's work along, and a fresh one in
     // its place would hide that.
-    if (live->instance.started_at) co_return co_await start_again(live);
+    if (spawn->facts().started_at) co_return co_await start_again(spawn);
     const auto home = co_await asio::this_coro::executor;
     auto progress = std::make_shared<ProgressMap>();
-    for (const auto& service : live->tmpl->services) progress->emplace(service.name, std::make_shared<Progress>(home));
+    for (const auto& service : spawn->origin()->services)
+      progress->emplace(service.name, std::make_shared<Progress>(home));
     std::vector<asio::awaitable<Result<>>> works;
-    for (std::size_t i = 0; i < live->tmpl->services.size(); ++i) works.push_back(bring_up(live, i, progress));
+    for (std::size_t i = 0; i < spawn->origin()->services.size(); ++i) works.push_back(bring_up(spawn, i, progress));
     auto results = co_await all_of(std::move(works));
     // The one that failed first tells why; those that waited for it only say that they did.
     for (auto& result : results) {
@@ -49,17 +50,17 @@ class MachinesStep final : public Step {
     co_return first_error(std::move(results));
   }
 
-  asio::awaitable<Result<>> undo(LiveRef live) override {
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& machine : live->instance.plan.machines)
-      works.push_back(remove(live, machine.name, grace_of(*live, machine.service)));
+    for (const auto& machine : spawn->plan().machines)
+      works.push_back(remove(spawn, machine.name, grace_of(*spawn, machine.service)));
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
-  asio::awaitable<Result<>> check(LiveRef live) override {
+  asio::awaitable<Result<>> check(SpawnRef spawn) override {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& machine : live->instance.plan.machines) works.push_back(check_one(live, machine));
+    for (const auto& machine : spawn->plan().machines) works.push_back(check_one(spawn, machine));
     auto results = co_await all_of(std::move(works));
     // A machine that is gone for good weighs more than one that only stands still.
     for (auto& result : results) {
@@ -70,73 +71,72 @@ class MachinesStep final : public Step {
 
  private:
   /// The machines of an instance that has run are there, with their files, and only have to go on.
-  asio::awaitable<Result<>> start_again(LiveRef live) {
+  asio::awaitable<Result<>> start_again(SpawnRef spawn) {
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& machine : live->instance.plan.machines) {
-      if (!runs_once(live, machine.service)) works.push_back(of(*live).start(machine.handle));
+    for (const auto& machine : spawn->plan().machines) {
+      if (!runs_once(spawn, machine.service)) works.push_back(of(*spawn).start(machine.handle));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
-  asio::awaitable<Result<>> bring_up(LiveRef live, std::size_t index, std::shared_ptr<ProgressMap> progress) {
-    const auto& service = live->tmpl->services[index];
+  asio::awaitable<Result<>> bring_up(SpawnRef spawn, std::size_t index, std::shared_ptr<ProgressMap> progress) {
+    const auto& service = spawn->origin()->services[index];
     const auto own = progress->at(service.name);
-    auto done = co_await create_and_start(live, index, progress);
+    auto done = co_await create_and_start(spawn, index, progress);
     if (!done) own->failed = true;
     own->changed.pulse();
     co_return done;
   }
 
-  asio::awaitable<Result<>> create_and_start(LiveRef live, std::size_t index, std::shared_ptr<ProgressMap> progress) {
-    const auto tmpl = live->tmpl;
+  asio::awaitable<Result<>> create_and_start(SpawnRef spawn, std::size_t index, std::shared_ptr<ProgressMap> progress) {
+    const auto tmpl = spawn->origin();
     const auto& service = tmpl->services[index];
-    const auto& planned = live->instance.plan.machines[index];
-    auto spec = machine_spec(*live, service, planned, files_folder_);
+    const auto& planned = spawn->plan().machines[index];
+    auto spec = machine_spec(*spawn, service, planned, files_folder_);
     if (auto& wanted = spec.container().runtime; wanted.empty())
-      wanted = engines_.terms_of(live->instance.plan.engine).runtime;
-    auto made = co_await of(*live).create(std::move(spec));
+      wanted = engines_.terms_of(spawn->plan().engine).runtime;
+    auto made = co_await of(*spawn).create(std::move(spec));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;
-    take_over(live->instance, index, std::move(*made));
-    auto& additions = live->making.there().additions;
-    if (const auto more = additions.find(service.name); more != additions.end() && !more->second.archive.empty()) {
-      engine::Archives* const archives = of(*live).archives();
-      if (!archives) co_return engine::cannot(of(*live), "take files into its machines");
-      auto put = co_await archives->put_archive(handle, "/", more->second.archive);
+    take_over(spawn->plan(), index, std::move(*made));
+    if (auto& added = spawn->additions(service.name); !added.archive.empty()) {
+      engine::Archives* const archives = of(*spawn).archives();
+      if (!archives) co_return engine::cannot(of(*spawn), "take files into its machines");
+      auto put = co_await archives->put_archive(handle, "/", added.archive);
       if (!put) co_return put;
-      more->second.archive.clear();
+      added.archive.clear();
     }
-    live->instance.plan.machines[index].state = MachineIs::kCreated;
-    if (live->kept == Kept::kCreated) co_return Result<>{};
+    spawn->plan().machines[index].state = MachineIs::kCreated;
+    if (spawn->starts_at_claim()) co_return Result<>{};
 
     const auto depends = service.depends_on;
     for (const auto& [other, condition] : depends) {
       const auto found = progress->find(other);
       if (found == progress->end()) continue;
-      auto met = co_await wait_for(live, other, condition, found->second);
+      auto met = co_await wait_for(spawn, other, condition, found->second);
       const bool optional = std::find(service.optional_depends.begin(), service.optional_depends.end(), other) !=
                             service.optional_depends.end();
       if (!met && !optional) co_return met;
     }
-    if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-    auto started = co_await of(*live).start(handle);
+    if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    auto started = co_await of(*spawn).start(handle);
     if (!started) co_return started;
     const auto own = progress->at(service.name);
     own->started = true;
     own->changed.pulse();
-    live->instance.plan.machines[index].state = MachineIs::kRunning;
+    spawn->plan().machines[index].state = MachineIs::kRunning;
     co_return Result<>{};
   }
 
   /// What the engine says of a machine that is made holds from now on, also where it was planned otherwise.
-  static void take_over(Instance& instance, std::size_t index, engine::Created made) {
-    auto& machine = instance.plan.machines[index];
+  static void take_over(Plan& plan, std::size_t index, engine::Created made) {
+    auto& machine = plan.machines[index];
     machine.handle = std::move(made.handle);
     for (auto& at : machine.attachments) {
       if (const auto found = made.addresses.find(at.network); found != made.addresses.end()) at.address = found->second;
     }
-    for (auto& endpoint : instance.plan.endpoints) {
+    for (auto& endpoint : plan.endpoints) {
       if (endpoint.machine == machine.service && !machine.attachments.empty())
         endpoint.address = machine.attachments.front().address;
     }
@@ -144,17 +144,17 @@ class MachinesStep final : public Step {
 
   /// Waits until `other` is as far as `condition` asks. Whoever waits does the polling: a machine whose health nobody
   /// needs is never asked.
-  asio::awaitable<Result<>> wait_for(LiveRef live, std::string other, DependsOn condition,
+  asio::awaitable<Result<>> wait_for(SpawnRef spawn, std::string other, DependsOn condition,
                                      std::shared_ptr<Progress> state) {
-    while (!state->started && !state->failed && !live->given_up()) co_await state->changed.wait_for(milliseconds{500});
-    if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    while (!state->started && !state->failed && !spawn->given_up()) co_await state->changed.wait_for(milliseconds{500});
+    if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
     if (state->failed) co_return dependency_failed(other);
     if (condition == DependsOn::kStarted) co_return Result<>{};
     milliseconds delay{10};
     const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
     while (std::chrono::steady_clock::now() < limit) {
-      if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-      auto status = co_await of(*live).inspect(engine_handle(live, other));
+      if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      auto status = co_await of(*spawn).inspect(engine_handle(spawn, other));
       if (status) {
         auto verdict = judge(*status, other, condition);
         if (!verdict) co_return fail(std::move(verdict.error()));
@@ -195,42 +195,42 @@ class MachinesStep final : public Step {
                 fmt::format("Machine '{}', which others need, did not start.", other));
   }
 
-  static engine::Handle engine_handle(const LiveRef& live, const std::string& service) {
-    for (const auto& machine : live->instance.plan.machines) {
+  static engine::Handle engine_handle(const SpawnRef& spawn, const std::string& service) {
+    for (const auto& machine : spawn->plan().machines) {
       if (machine.service == service) return machine.handle;
     }
     return {};
   }
 
   /// How long the machine may take to end by itself; zero for one that never ran for anybody.
-  milliseconds grace_of(const Live& live, const std::string& service) const {
+  milliseconds grace_of(const Spawn& spawn, const std::string& service) const {
     // What wrote more than it may would go on with it while it is asked.
-    const bool over = live.instance.reason && live.instance.reason->code == kOverDisk;
-    if (!live.instance.started_at || over) return milliseconds{0};
-    if (live.tmpl) {
-      for (const auto& known : live.tmpl->services) {
+    const bool over = spawn.facts().reason && spawn.facts().reason->code == kOverDisk;
+    if (!spawn.facts().started_at || over) return milliseconds{0};
+    if (spawn.origin()) {
+      for (const auto& known : spawn.origin()->services) {
         if (known.name == service && known.machine.stop_grace) return *known.machine.stop_grace;
       }
     }
     return stop_grace_;
   }
 
-  asio::awaitable<Result<>> remove(LiveRef live, std::string name, milliseconds grace) {
-    auto handle = co_await of(*live).recover(name);
+  asio::awaitable<Result<>> remove(SpawnRef spawn, std::string name, milliseconds grace) {
+    auto handle = co_await of(*spawn).recover(name);
     if (!handle) co_return fail(std::move(handle.error()));
     if (!*handle) co_return Result<>{};
     if (grace > milliseconds{0}) {
       // Only a courtesy: what cannot be asked is removed all the same.
-      auto asked = co_await of(*live).stop(**handle, grace);
+      auto asked = co_await of(*spawn).stop(**handle, grace);
       if (!asked && asked.error().code == Code::kUnavailable) co_return asked;
     }
-    co_return co_await of(*live).destroy(**handle);
+    co_return co_await of(*spawn).destroy(**handle);
   }
 
-  asio::awaitable<Result<>> check_one(LiveRef live, PlannedMachine machine) {
-    auto status = co_await of(*live).inspect(machine.handle);
+  asio::awaitable<Result<>> check_one(SpawnRef spawn, PlannedMachine machine) {
+    auto status = co_await of(*spawn).inspect(machine.handle);
     if (!status) co_return fail(std::move(status.error()));
-    note(*live, machine.name, *status);
+    note(spawn->plan(), machine.name, *status);
     switch (status->state) {
       case engine::MachineState::kAbsent:
         co_return fail(Code::kNotFound, "machine-missing", fmt::format("Machine '{}' is gone.", machine.service));
@@ -241,23 +241,23 @@ class MachinesStep final : public Step {
       default:
         break;
     }
-    if (runs_once(live, machine.service)) co_return Result<>{};
-    if (live->kept == Kept::kCreated && status->state == engine::MachineState::kCreated) co_return Result<>{};
+    if (runs_once(spawn, machine.service)) co_return Result<>{};
+    if (spawn->starts_at_claim() && status->state == engine::MachineState::kCreated) co_return Result<>{};
     co_return fail(Code::kUnavailable, "machine-exited",
                    fmt::format("Machine '{}' ended with exit code {}.", machine.service, status->exit_code));
   }
 
   /// A machine that others wait for until it has completed does its work once and ends.
-  static bool runs_once(const LiveRef& live, const std::string& service) {
-    if (!live->tmpl) return false;
-    for (const auto& other : live->tmpl->services) {
+  static bool runs_once(const SpawnRef& spawn, const std::string& service) {
+    if (!spawn->origin()) return false;
+    for (const auto& other : spawn->origin()->services) {
       const auto found = other.depends_on.find(service);
       if (found != other.depends_on.end() && found->second == DependsOn::kCompleted) return true;
     }
     return false;
   }
 
-  engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
+  engine::Engine& of(const Spawn& spawn) const { return engines_.of(spawn.facts().plan.engine); }
 
   engine::Engines& engines_;
   std::string files_folder_;

@@ -54,31 +54,33 @@ class ReadyStep final : public Step {
   std::string name() const override { return "ready"; }
   std::vector<std::string> after() const override { return {"machines"}; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
-    if (live->kept == Kept::kCreated) co_return Result<>{};  // its machines start at the claim
-    const auto probes = probes_of(*live);
-    const auto ready = ready_of(*live);
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
+    if (spawn->starts_at_claim()) co_return Result<>{};  // its machines start at the claim
+    const auto probes = probes_of(*spawn);
+    const auto ready = ready_of(*spawn);
     auto limit = std::chrono::duration_cast<milliseconds>(ready.timeout);
     if (limit <= milliseconds{0}) {
       limit = milliseconds{120'000};
-      if (live->tmpl) limit = std::max(live->tmpl->expected_boot * 10, limit);
+      if (spawn->origin()) limit = std::max(spawn->origin()->expected_boot * 10, limit);
     }
     const auto end = Clock::now() + limit;
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& probe : probes) works.push_back(until_it_answers(live, probe, end));
+    for (const auto& probe : probes) works.push_back(until_it_answers(spawn, probe, end));
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
   }
 
-  asio::awaitable<Result<>> undo(LiveRef) override { co_return Result<>{}; }
+  asio::awaitable<Result<>> undo(SpawnRef) override { co_return Result<>{}; }
 
  private:
-  static templates::Ready ready_of(const Live& live) { return live.tmpl ? live.tmpl->ready : templates::Ready{}; }
+  static templates::Ready ready_of(const Spawn& spawn) {
+    return spawn.origin() ? spawn.origin()->ready : templates::Ready{};
+  }
 
-  static std::vector<Probe> probes_of(const Live& live) {
-    const auto ready = ready_of(live);
+  static std::vector<Probe> probes_of(const Spawn& spawn) {
+    const auto ready = ready_of(spawn);
     std::vector<Probe> probes;
-    for (const auto& endpoint : live.instance.plan.endpoints) {
+    for (const auto& endpoint : spawn.facts().plan.endpoints) {
       const bool named = ready.port != 0 && ready.port == endpoint.machine_port &&
                          (ready.machine.empty() || ready.machine == endpoint.machine);
       const bool http = speaks_http(endpoint.kind);
@@ -86,15 +88,16 @@ class ReadyStep final : public Step {
       if (named || (http && ready.port == 0)) path = ready.path.empty() && http ? "/" : ready.path;
       probes.push_back({endpoint.machine, endpoint.address, endpoint.machine_port, http ? path : std::string{}});
     }
-    if (live.tmpl && ready.port != 0) add_named(live, probes);
+    if (spawn.origin() && ready.port != 0) add_named(spawn, probes);
     return probes;
   }
 
   /// `[ready]` may name a port that is no endpoint.
-  static void add_named(const Live& live, std::vector<Probe>& probes) {
-    const auto& ready = live.tmpl->ready;
-    for (const auto& machine : live.instance.plan.machines) {
-      if (!ready.machine.empty() ? machine.service != ready.machine : machine.service != live.tmpl->services[0].name)
+  static void add_named(const Spawn& spawn, std::vector<Probe>& probes) {
+    const auto& ready = spawn.origin()->ready;
+    for (const auto& machine : spawn.facts().plan.machines) {
+      if (!ready.machine.empty() ? machine.service != ready.machine
+                                 : machine.service != spawn.origin()->services[0].name)
         continue;
       if (machine.attachments.empty()) continue;
       const auto& address = machine.attachments.front().address;
@@ -106,17 +109,17 @@ class ReadyStep final : public Step {
   }
 
   /// Tries at short intervals first (most machines answer within milliseconds), then at the template's.
-  asio::awaitable<Result<>> until_it_answers(LiveRef live, Probe probe, Clock::time_point end) {
-    const auto interval = ready_of(*live).interval;
+  asio::awaitable<Result<>> until_it_answers(SpawnRef spawn, Probe probe, Clock::time_point end) {
+    const auto interval = ready_of(*spawn).interval;
     milliseconds delay{1};
     auto next_look = Clock::now() + milliseconds{200};
     while (true) {
       const bool good = co_await answers(probe, milliseconds{2000});
       if (good) co_return Result<>{};
-      if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       if (Clock::now() >= end) co_return not_ready(probe);
       if (Clock::now() >= next_look) {
-        auto alive = co_await still_runs(live, probe.machine);
+        auto alive = co_await still_runs(spawn, probe.machine);
         if (!alive) co_return alive;
         next_look = Clock::now() + milliseconds{1000};
       }
@@ -130,10 +133,10 @@ class ReadyStep final : public Step {
                 fmt::format("Machine '{}' runs, but did not answer on port {} in time.", probe.machine, probe.port));
   }
 
-  asio::awaitable<Result<>> still_runs(LiveRef live, std::string service) {
-    for (const auto& machine : live->instance.plan.machines) {
+  asio::awaitable<Result<>> still_runs(SpawnRef spawn, std::string service) {
+    for (const auto& machine : spawn->plan().machines) {
       if (machine.service != service) continue;
-      auto status = co_await of(*live).inspect(machine.handle);
+      auto status = co_await of(*spawn).inspect(machine.handle);
       // An engine that is away for a moment says nothing about the machine.
       if (!status) co_return Result<>{};
       const auto state = status->state;
@@ -147,7 +150,7 @@ class ReadyStep final : public Step {
     co_return Result<>{};
   }
 
-  engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
+  engine::Engine& of(const Spawn& spawn) const { return engines_.of(spawn.facts().plan.engine); }
 
   engine::Engines& engines_;
 };
@@ -161,17 +164,17 @@ class RoutesStep final : public Step {
   bool in_pool() const override { return false; }
   bool lives_in_process() const override { return true; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
     for (int tries = 0;; ++tries) {
-      auto published = co_await gateway_.publish(live->instance.id, routes_of(live->instance), live->instance.owner);
+      auto published = co_await gateway_.publish(spawn->facts().id, routes_of(spawn->facts()), spawn->facts().owner);
       if (published || published.error().reason != "port-busy" || tries == 3) co_return published;
-      auto moved = move_ports(live->instance);
+      auto moved = move_ports(*spawn);
       if (!moved) co_return moved;
     }
   }
 
-  asio::awaitable<Result<>> undo(LiveRef live) override {
-    co_await gateway_.withdraw(live->instance.id);
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
+    co_await gateway_.withdraw(spawn->facts().id);
     co_return Result<>{};
   }
 
@@ -192,10 +195,10 @@ class RoutesStep final : public Step {
   }
 
   /// Somebody outside took one of the ports between the probe and the bind: all of the instance's move on.
-  Result<> move_ports(Instance& instance) {
-    for (auto& endpoint : instance.plan.endpoints) {
+  Result<> move_ports(Spawn& spawn) {
+    for (auto& endpoint : spawn.plan().endpoints) {
       if (!owns_port(endpoint.kind)) continue;
-      auto port = lanes_.allocate(instance.owner, instance.tmpl.str(), endpoint.machine_port, std::nullopt);
+      auto port = lanes_.allocate(spawn.facts().owner, spawn.facts().tmpl.str(), endpoint.machine_port, std::nullopt);
       if (!port) return fail(std::move(port.error()));
       lanes_.release(endpoint.port);
       endpoint.port = *port;

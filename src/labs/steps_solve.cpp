@@ -28,15 +28,13 @@ std::string upper(std::string_view name) {
 /// What the solver is told: TILTYARD_{NAME} is what ${NAME} stands for, as steps offer it (TILTYARD_FLAG is what it has
 /// to find); TILTYARD_HOST and TILTYARD_PORT say where the first
 /// endpoint is, TILTYARD_{ENDPOINT}_HOST and _PORT where each is.
-std::vector<std::string> told(const Live& live) {
+std::vector<std::string> told(Spawn& spawn) {
   std::vector<std::string> out;
-  if (live.making) {
-    for (const auto& [name, value] : live.making->words) {
-      if (!value.empty()) out.push_back("TILTYARD_" + name + "=" + value.reveal());
-    }
+  for (const auto& [name, value] : spawn.words()) {
+    if (!value.empty()) out.push_back("TILTYARD_" + name + "=" + value.reveal());
   }
-  for (const auto& endpoint : live.instance.plan.endpoints) {
-    if (&endpoint == &live.instance.plan.endpoints.front()) {
+  for (const auto& endpoint : spawn.facts().plan.endpoints) {
+    if (&endpoint == &spawn.facts().plan.endpoints.front()) {
       out.push_back("TILTYARD_HOST=" + endpoint.address);
       out.push_back(fmt::format("TILTYARD_PORT={}", endpoint.machine_port));
     }
@@ -53,29 +51,29 @@ class SolveStep final : public Step {
   std::string name() const override { return "solve"; }
   std::vector<std::string> after() const override { return {"ready"}; }
 
-  asio::awaitable<Result<>> make(LiveRef live) override {
-    const bool asked =
-        live->instance.pool == PoolRole::kWaiting && live->kept != Kept::kCreated && live->tmpl && live->tmpl->solver;
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
+    const bool asked = spawn->facts().pool == PoolRole::kWaiting && !spawn->starts_at_claim() && spawn->origin() &&
+                       spawn->origin()->solver;
     if (!asked) co_return Result<>{};
-    const auto tmpl = live->tmpl;
-    auto made = co_await of(*live).create(solver_spec(*live, *tmpl));
+    const auto tmpl = spawn->origin();
+    auto made = co_await of(*spawn).create(solver_spec(*spawn, *tmpl));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;
-    auto done = co_await of(*live).start(handle);
-    if (done) done = co_await verdict(live, handle, tmpl->solver->timeout);
-    auto removed = co_await of(*live).destroy(handle);
+    auto done = co_await of(*spawn).start(handle);
+    if (done) done = co_await verdict(spawn, handle, tmpl->solver->timeout);
+    auto removed = co_await of(*spawn).destroy(handle);
     if (done && !removed) co_return removed;
     co_return done;
   }
 
   /// For one that was cut in the middle; nobody else has a solver's machine.
-  asio::awaitable<Result<>> undo(LiveRef live) override {
-    if (live->instance.pool == PoolRole::kNone || (live->tmpl && !live->tmpl->solver)) co_return Result<>{};
-    if (auto away = of(*live).away()) co_return fail(std::move(*away));
-    auto handle = co_await of(*live).recover(name_of(live->instance));
+  asio::awaitable<Result<>> undo(SpawnRef spawn) override {
+    if (spawn->facts().pool == PoolRole::kNone || (spawn->origin() && !spawn->origin()->solver)) co_return Result<>{};
+    if (auto away = of(*spawn).away()) co_return fail(std::move(*away));
+    auto handle = co_await of(*spawn).recover(name_of(spawn->facts()));
     if (!handle) co_return fail(std::move(handle.error()));
     if (!*handle) co_return Result<>{};
-    co_return co_await of(*live).destroy(**handle);
+    co_return co_await of(*spawn).destroy(**handle);
   }
 
  private:
@@ -84,15 +82,15 @@ class SolveStep final : public Step {
   }
 
   /// It sees the network as the first endpoint's machine does, and no more: no network of its own, no file of the host.
-  engine::MachineSpec solver_spec(const Live& live, const templates::Template& tmpl) const {
+  engine::MachineSpec solver_spec(Spawn& spawn, const templates::Template& tmpl) const {
     engine::MachineSpec spec{tmpl.solver->service.machine, tmpl.solver->service.container};
     auto& container = spec.container();
-    spec.name = name_of(live.instance);
-    spec.labels = labels_of(live.instance);
+    spec.name = name_of(spawn.facts());
+    spec.labels = labels_of(spawn.facts());
     spec.labels[engine::kLabelMachine] = "solve";
     spec.exposed.clear();
-    for (auto& variable : told(live)) container.environment.push_back(std::move(variable));
-    const auto& plan = live.instance.plan;
+    for (auto& variable : told(spawn)) container.environment.push_back(std::move(variable));
+    const auto& plan = spawn.facts().plan;
     const auto target = plan.endpoints.empty() ? plan.machines.front().service : plan.endpoints.front().machine;
     for (const auto& machine : plan.machines) {
       if (machine.service == target) container.network_of = machine.name;
@@ -100,33 +98,33 @@ class SolveStep final : public Step {
     return spec;
   }
 
-  asio::awaitable<Result<>> verdict(LiveRef live, engine::Handle handle, std::chrono::seconds timeout) {
+  asio::awaitable<Result<>> verdict(SpawnRef spawn, engine::Handle handle, std::chrono::seconds timeout) {
     const auto end = Clock::now() + timeout;
     milliseconds delay{20};
     while (Clock::now() < end) {
-      if (live->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-      auto status = co_await of(*live).inspect(handle);
+      if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      auto status = co_await of(*spawn).inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
       const bool ended =
           status && (status->state == engine::MachineState::kExited || status->state == engine::MachineState::kDead);
       if (ended && status->exit_code == 0) co_return Result<>{};
       if (ended) {
-        const auto said = co_await output_of(live, handle);
+        const auto said = co_await output_of(spawn, handle);
         co_return fail(Code::kInvalid, "solver-failed",
                        fmt::format("The template's solver ended with exit code {}. {}", status->exit_code, said));
       }
       co_await sleep_for(delay);
       delay = std::min(delay * 3 / 2, milliseconds{500});
     }
-    const auto said = co_await output_of(live, handle);
+    const auto said = co_await output_of(spawn, handle);
     co_return fail(Code::kTimeout, "solver-failed",
                    fmt::format("The template's solver did not end within {} s. {}", timeout.count(), said));
   }
 
-  asio::awaitable<std::string> output_of(LiveRef live, engine::Handle handle) {
+  asio::awaitable<std::string> output_of(SpawnRef spawn, engine::Handle handle) {
     engine::LogOptions options;
     options.tail = kLinesShown;
-    auto stream = co_await of(*live).logs(handle, options);
+    auto stream = co_await of(*spawn).logs(handle, options);
     if (!stream) co_return "Its output could not be read.";
     std::string text;
     while (text.size() < 64 * 1024) {
@@ -140,7 +138,7 @@ class SolveStep final : public Step {
     co_return text.empty() ? std::string("It said nothing.") : "It said: " + text;
   }
 
-  engine::Engine& of(const Live& live) const { return engines_.of(live.instance.plan.engine); }
+  engine::Engine& of(const Spawn& spawn) const { return engines_.of(spawn.facts().plan.engine); }
 
   engine::Engines& engines_;
 };

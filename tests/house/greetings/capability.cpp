@@ -85,12 +85,12 @@ class GreetStep final : public labs::Step {
   explicit GreetStep(const std::string& word) : word_(word) {}
   std::string name() const override { return "greet"; }
   std::vector<std::string> before() const override { return {"machines"}; }
-  asio::awaitable<Result<>> make(labs::LiveRef live) override {
-    for (const auto& service : live->tmpl->services)
-      live->making.there().additions[service.name].environment.push_back("GREETING=" + word_);
+  asio::awaitable<Result<>> make(labs::SpawnRef spawn) override {
+    for (const auto& service : spawn->origin()->services)
+      spawn->additions(service.name).environment.push_back("GREETING=" + word_);
     co_return Result<>{};
   }
-  asio::awaitable<Result<>> undo(labs::LiveRef) override { co_return Result<>{}; }
+  asio::awaitable<Result<>> undo(labs::SpawnRef) override { co_return Result<>{}; }
 
  private:
   const std::string& word_;
