@@ -1,6 +1,9 @@
 // Several engines under one service.
 #include <fmt/format.h>
+#include <soci/soci.h>
 #include <unistd.h>
+
+#include <boost/json.hpp>
 
 #include "labs/range_test.h"
 
@@ -136,6 +139,63 @@ TEST_F(R14_2_Labs, AddressesAreThoseThatTheEngineGives) {
   close();
   open();
   EXPECT_EQ(wait(made->id).plan.endpoints[0].address, given) << "also after a restart";
+}
+
+/// Puts the rows into the form of the version before: engine and handles in the text of the plan.
+Result<> as_before(soci::session& sql) {
+  soci::rowset<soci::row> rows = (sql.prepare << "SELECT id, plan, engine FROM instances");
+  std::vector<std::pair<std::string, std::string>> changed;
+  for (const auto& row : rows) {
+    auto plan = boost::json::parse(row.get<std::string>(1)).as_object();
+    plan["engine"] = row.get<std::string>(2);
+    for (auto& machine : plan["machines"].as_array()) {
+      const auto handle = engine::FakeEngine::handle_of(std::string(machine.at("name").as_string()));
+      machine.as_object()["handle"] = boost::json::array{handle.version, handle.data};
+    }
+    changed.emplace_back(row.get<std::string>(0), boost::json::serialize(plan));
+  }
+  for (const auto& [id, plan] : changed)
+    sql << "UPDATE instances SET engine = '', plan = :plan WHERE id = :id", soci::use(plan), soci::use(id);
+  sql << "UPDATE machines SET engine = '', handle = ''";
+  return {};
+}
+
+TEST_F(R14_2_Labs, WhatTheVersionBeforeKeptInPlansIsTakenOver) {
+  add_template("pooled", "image = \"test/one:1\"\nports = [8000]\n[ready]\ninterval = 50\n[pool]\nmin = 1\nmax = 1\n");
+  engines_.add("second", second_, {.pool = "127.96.0.0/12"});
+  engines_.make_new_on("second");
+  open();
+  const auto made = ask("ann", "one");
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_EQ(wait(made->id).state, InstanceState::kRunning);
+  const auto filled = [this] {
+    const auto pools = service_->pools();
+    return !pools.empty() && pools.front().ready == 1;
+  };
+  ASSERT_TRUE(until(filled));
+  close();
+  ASSERT_TRUE(run(store_->write(as_before)));
+
+  const auto handle_of = [](const Instance& instance) {
+    return engine::FakeEngine::handle_of(instance.plan.machines[0].name);
+  };
+  open();
+  ASSERT_TRUE(until(filled)) << "what waited is on its shelf again";
+  const auto claimed = ask("ben", "pooled");
+  ASSERT_TRUE(claimed) << claimed.error().message;
+  ASSERT_EQ(wait(claimed->id).pool, PoolRole::kClaimed);
+  close();
+  open();
+  for (const auto& id : {made->id, claimed->id}) {
+    const auto now = wait(id);
+    EXPECT_EQ(now.state, InstanceState::kRunning);
+    EXPECT_EQ(*now.plan.engine, "second");
+    EXPECT_EQ(now.plan.machines[0].handle, handle_of(now));
+    ASSERT_TRUE(stop(id));
+    const auto ended = wait(id, true);
+    EXPECT_EQ(ended.state, InstanceState::kStopped);
+    EXPECT_EQ(*run(service_->find(id)).value()->plan.engine, "second") << "its history says where it was";
+  }
 }
 
 }  // namespace

@@ -33,7 +33,11 @@ std::vector<store::Migration> migrations() {
       {3, "pace", "CREATE TABLE spawn_pace (name TEXT PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"},
       {4, "machines",
        "CREATE TABLE machines (instance TEXT NOT NULL, machine TEXT NOT NULL, state TEXT NOT NULL, "
-       "health TEXT NOT NULL, PRIMARY KEY (instance, machine))"}};
+       "health TEXT NOT NULL, PRIMARY KEY (instance, machine))"},
+      {5, "engines",
+       "ALTER TABLE instances ADD COLUMN engine TEXT NOT NULL DEFAULT '';\n"
+       "ALTER TABLE machines ADD COLUMN engine TEXT NOT NULL DEFAULT '';\n"
+       "ALTER TABLE machines ADD COLUMN handle TEXT NOT NULL DEFAULT ''"}};
 }
 
 }  // namespace tiltyard::labs

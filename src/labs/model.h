@@ -64,8 +64,9 @@ struct PlannedMachine {
   std::string service;  ///< the template's name for it
   std::string name;     ///< the engine's, drawn at random
   std::vector<engine::Attachment> attachments;
-  engine::Handle handle;                 ///< as the engine returned it; empty: not made yet
-  MachineIs state = MachineIs::kAbsent;  ///< these two in a row of their own (table machines), not in the plan's text
+  // These three are in a row of the machine's own (table machines), not in the plan's text.
+  engine::Handle handle;  ///< as the engine returned it; empty: not made yet
+  MachineIs state = MachineIs::kAbsent;
   MachineHealth health = MachineHealth::kUnknown;
 };
 

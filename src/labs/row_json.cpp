@@ -54,10 +54,7 @@ json::object machine_json(const PlannedMachine& machine) {
     attachments.push_back(
         json::object{{"network", at.network}, {"address", at.address}, {"aliases", array_of(at.aliases)}});
   }
-  json::object out{{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
-  out["handle"] =
-      machine.handle.empty() ? json::value(nullptr) : json::array{machine.handle.version, machine.handle.data};
-  return out;
+  return {{"service", machine.service}, {"name", machine.name}, {"at", std::move(attachments)}};
 }
 
 /// Most are on one engine: they share its name.
@@ -66,7 +63,8 @@ Shared<std::string> engine_named(std::string name) {
   return name == engine::kDefaultEngine ? standard : Shared<std::string>(std::move(name));
 }
 
-/// Earlier versions kept no handle: theirs was the machine's name on every engine that they knew.
+/// Of a row of before: the first versions kept no handle, and theirs was the machine's name on every engine that they
+/// knew.
 engine::Handle handle_of(const json::object& machine) {
   const auto* kept = machine.if_contains("handle");
   if (!kept) return {1, text_of(machine, "name")};
@@ -108,19 +106,18 @@ std::string to_json(const Plan& plan) {
   for (const auto& machine : plan.machines) machines.push_back(machine_json(machine));
   for (const auto& [key, name] : plan.volumes) volumes.push_back(json::object{{"key", key}, {"name", name}});
   for (const auto& endpoint : plan.endpoints) endpoints.push_back(endpoint_json(endpoint));
-  const json::object all{{"engine", *plan.engine},
-                         {"networks", std::move(networks)},
+  const json::object all{{"networks", std::move(networks)},
                          {"machines", std::move(machines)},
                          {"volumes", std::move(volumes)},
                          {"endpoints", std::move(endpoints)}};
   return json::serialize(all);
 }
 
-Result<Plan> parse_plan(std::string_view text) {
+Result<Plan> parse_plan(std::string_view text, PlanForm form) {
   auto root = parse_object(text);
   if (!root) return fail(std::move(root.error()));
   Plan plan;
-  plan.engine = engine_named(root->contains("engine") ? text_of(*root, "engine") : engine::kDefaultEngine);
+  const bool before = form == PlanForm::kOfBefore;
   for_each_object(*root, "networks", [&](const json::object& from) {
     PlannedNetwork network;
     network.key = text_of(from, "key");
@@ -132,12 +129,16 @@ Result<Plan> parse_plan(std::string_view text) {
     plan.networks.emplace_back(std::move(network));
   });
   for_each_object(*root, "machines", [&](const json::object& from) {
-    PlannedMachine machine{text_of(from, "service"), text_of(from, "name"), {}, handle_of(from)};
+    PlannedMachine machine{
+        text_of(from, "service"), text_of(from, "name"), {}, before ? handle_of(from) : engine::Handle{}};
     for_each_object(from, "at", [&](const json::object& at) {
       machine.attachments.push_back({text_of(at, "network"), text_of(at, "address"), texts_of(at, "aliases")});
     });
     plan.machines.push_back(std::move(machine));
   });
+  // What was never placed has no machines either, and no engine.
+  if (before && root->contains("engine")) plan.engine = engine_named(text_of(*root, "engine"));
+  else if (before && !plan.machines.empty()) plan.engine = engine_named(engine::kDefaultEngine);
   for_each_object(*root, "volumes", [&](const json::object& from) {
     plan.volumes.emplace_back(text_of(from, "key"), text_of(from, "name"));
   });

@@ -12,7 +12,7 @@ TEST(R2_1, AnEndpointsKindIsAWordOnDisk) {
   const auto text = to_json(plan);
   EXPECT_NE(text.find(R"("kind":"http")"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("kind":"tcp")"), std::string::npos) << text;
-  const auto read = parse_plan(text);
+  const auto read = parse_plan(text, PlanForm::kNow);
   ASSERT_TRUE(read) << read.error().message;
   ASSERT_EQ(read->endpoints.size(), 2u);
   EXPECT_EQ(read->endpoints[0].kind, EndpointKind::kHttp);
@@ -24,7 +24,8 @@ TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
   const auto read = parse_plan(
       R"({"networks":[],"machines":[],"volumes":[],"endpoints":[)"
       R"({"name":"web","machine":"app","address":"10.64.0.2","machine_port":80,"http":true,"port":0},)"
-      R"({"name":"pwn","machine":"app","address":"10.64.0.2","machine_port":1337,"http":false,"port":20001}]})");
+      R"({"name":"pwn","machine":"app","address":"10.64.0.2","machine_port":1337,"http":false,"port":20001}]})",
+      PlanForm::kOfBefore);
   ASSERT_TRUE(read) << read.error().message;
   ASSERT_EQ(read->endpoints.size(), 2u);
   EXPECT_EQ(read->endpoints[0].kind, EndpointKind::kHttp);
@@ -46,27 +47,31 @@ TEST(R2_1, ALabelIsWhatWasDrawnAndOfBeforeWhatItWas) {
 }
 
 TEST(R14_2, APlanOfBeforeThereWereHandlesNamesItsMachines) {
-  const auto read = parse_plan(R"({"machines":[{"service":"app","name":"tiltyard-x-app","at":[]}]})");
+  const auto read =
+      parse_plan(R"({"machines":[{"service":"app","name":"tiltyard-x-app","at":[]}]})", PlanForm::kOfBefore);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read->engine, "default");
   EXPECT_EQ(read->machines[0].handle, (engine::Handle{1, "tiltyard-x-app"}));
 }
 
-TEST(R14_2, AHandleIsKeptAsTheEngineReturnedIt) {
-  Plan plan;
-  plan.engine = std::string("second");
-  plan.machines.push_back({"app", "x-app", {}, {7, "anything \"at\" all"}});
-  plan.machines.push_back({"db", "x-db", {}, {}});
-  const auto read = parse_plan(to_json(plan));
+TEST(R14_2, APlanOfBeforeTheyHadColumnsSaysEngineAndHandles) {
+  constexpr std::string_view kText = R"({"engine":"second","machines":[)"
+                                     R"({"service":"app","name":"x-app","at":[],"handle":[7,"any \"at\" all"]},)"
+                                     R"({"service":"db","name":"x-db","at":[],"handle":null}]})";
+  const auto read = parse_plan(kText, PlanForm::kOfBefore);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read->engine, "second");
-  EXPECT_EQ(read->machines[0].handle, plan.machines[0].handle);
+  EXPECT_EQ(read->machines[0].handle, (engine::Handle{7, "any \"at\" all"}));
   EXPECT_TRUE(read->machines[1].handle.empty()) << "it is not made yet";
+  const auto again = parse_plan(to_json(*read), PlanForm::kNow);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->engine->empty() && again->machines[0].handle.empty()) << "they are not in the text any more";
 }
 
 TEST(R2_1, APlanWithAKindOfALaterVersionIsNotTakenForAnother) {
   for (const char* word : {"udp", "tls", "quic"}) {
-    const auto read = parse_plan(std::string(R"({"endpoints":[{"name":"vpn","kind":")") + word + R"("}]})");
+    const auto read =
+        parse_plan(std::string(R"({"endpoints":[{"name":"vpn","kind":")") + word + R"("}]})", PlanForm::kNow);
     ASSERT_FALSE(read) << word;
     EXPECT_TRUE(read.error().reason.starts_with("kind-")) << read.error().reason;
   }

@@ -20,7 +20,7 @@ namespace {
 /// The columns as SOCI takes and gives them: text and 64-bit integers only, so that every database means the same.
 struct Row {
   std::string id, tmpl, template_name, template_hash, owner, owner_name, user_id, team, cost_centre, state, reason_code,
-      reason_text, context, lease, plan, timings, login, password, pool;
+      reason_text, context, lease, plan, timings, login, password, pool, engine;
   long long created_at = 0, started_at = 0, ended_at = 0, expires_at = 0, extensions = 0, added = 0;
   double cpu_seconds = 0, memory_gib_hours = 0;
 };
@@ -55,6 +55,7 @@ void for_each_column(Row& row, Use use) {
   use("cpu_seconds", row.cpu_seconds);
   use("memory_gib_hours", row.memory_gib_hours);
   use("pool", row.pool);
+  use("engine", row.engine);
 }
 
 /// "a, b", and with `form` something else of each name.
@@ -73,16 +74,16 @@ std::string columns(Form form) {
 using Names = std::set<std::string_view>;
 
 const Names& changes_at_update() {
-  static const Names names{"state",      "reason_code", "reason_text",      "plan",         "timings",
-                           "started_at", "ended_at",    "expires_at",       "extensions",   "added",
-                           "lease",      "cpu_seconds", "memory_gib_hours", "template_hash"};
+  static const Names names{"state",      "reason_code", "reason_text",      "plan",          "timings",
+                           "started_at", "ended_at",    "expires_at",       "extensions",    "added",
+                           "lease",      "cpu_seconds", "memory_gib_hours", "template_hash", "engine"};
   return names;
 }
 
 const Names& changes_at_claim() {
-  static const Names names{"pool",    "owner", "owner_name", "user_id",    "team",
-                           "context", "lease", "login",      "password",   "plan",
-                           "timings", "state", "created_at", "started_at", "expires_at"};
+  static const Names names{"pool",       "owner",      "owner_name", "user_id", "team",    "context",
+                           "lease",      "login",      "password",   "plan",    "timings", "state",
+                           "created_at", "started_at", "expires_at", "engine"};
   return names;
 }
 
@@ -139,6 +140,7 @@ Row to_row(const Instance& instance) {
   row.cpu_seconds = instance.cpu_seconds;
   row.memory_gib_hours = instance.memory_gib_hours;
   row.pool = to_string(instance.pool);
+  row.engine = *instance.plan.engine;
   return row;
 }
 
@@ -152,7 +154,7 @@ struct Common {
 
 Result<Instance> from_row(const Row& row, Common& common) {
   Instance instance;
-  auto plan = parse_plan(row.plan);
+  auto plan = parse_plan(row.plan, row.engine.empty() ? PlanForm::kOfBefore : PlanForm::kNow);
   if (!plan) return fail(std::move(plan.error()));
   auto lease = common.leases.find(row.lease);
   if (lease == common.leases.end()) {
@@ -173,6 +175,8 @@ Result<Instance> from_row(const Row& row, Common& common) {
   if (!row.reason_code.empty()) instance.reason = Reason{row.reason_code, row.reason_text};
   instance.context = row.context;
   instance.plan = std::move(*plan);
+  // A row of a version before has it in its plan, with the machines' handles.
+  if (!row.engine.empty()) instance.plan.engine = common.text(row.engine);
   instance.lease = lease->second;
   instance.timings = parse_timings(row.timings);
   if (!row.login.empty()) instance.credentials = Credentials{row.login, Secret(row.password)};
@@ -353,8 +357,7 @@ asio::awaitable<Result<>> LabsStore::claim(Instance instance, bus::Event event) 
       return fail(Code::kConflict, "claim-lost",
                   "The instance was given to somebody else, or has gone; press start again.");
     }
-    const auto id = instance.id.str();
-    sql << "UPDATE machines SET state = 'running' WHERE instance = :instance AND state = 'paused'", soci::use(id);
+    keep_machines(sql, instance);
     remember_ports(sql, instance);
     if (auto kept = keep_lease_end(sql, instance); !kept) return kept;
     // A claim that hands over a running instance is the asking as well.
