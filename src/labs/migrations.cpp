@@ -34,7 +34,7 @@ std::vector<store::Migration> migrations() {
       {4, "machines",
        "CREATE TABLE machines (instance TEXT NOT NULL, machine TEXT NOT NULL, state TEXT NOT NULL, "
        "health TEXT NOT NULL, PRIMARY KEY (instance, machine))"},
-      {5, "engines",
+      {"engines",
        "ALTER TABLE instances ADD COLUMN engine TEXT NOT NULL DEFAULT '';\n"
        "ALTER TABLE machines ADD COLUMN engine TEXT NOT NULL DEFAULT '';\n"
        "ALTER TABLE machines ADD COLUMN handle TEXT NOT NULL DEFAULT ''"}};
