@@ -247,6 +247,35 @@ TEST(R1_5, ADiskLimitIsGivenWhereTheStorageKeepsIt) {
   EXPECT_THAT(machine_body(machine, {}, options).json, HasSubstr(R"("StorageOpt":{"size":"104857600"})"));
 }
 
+TEST(R1_5, WhereAMachineWritesIsFoundInWhatTheEngineSays) {
+  const auto inspected = boost::json::parse(R"({
+    "Config": {"Labels": {"tiltyard.disk": "1048576 500"}},
+    "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": "/var/lib/docker/overlay2/1/diff"}},
+    "Mounts": [
+      {"Type": "volume", "Source": "/var/lib/docker/volumes/v/_data", "RW": true},
+      {"Type": "volume", "Source": "/var/lib/docker/volumes/read/_data", "RW": false},
+      {"Type": "bind", "Source": "/srv/data/instances/i/binds/as-is/d", "RW": true},
+      {"Type": "bind", "Source": "/srv/data/instances/i/flags/0", "RW": false},
+      {"Type": "bind", "Source": "/srv/database", "RW": true}]})");
+  const auto found = footprint_of(inspected, "/srv/data");
+  EXPECT_EQ(found.most_bytes, 1048576);
+  EXPECT_EQ(found.most_inodes, 500);
+  EXPECT_THAT(found.folders, testing::ElementsAre("/var/lib/docker/overlay2/1/diff", "/var/lib/docker/volumes/v/_data",
+                                                  "/srv/data/instances/i/binds/as-is/d"))
+      << "neither what it only reads nor what the operator shares with it";
+  EXPECT_TRUE(footprint_of(boost::json::parse("{}"), "").folders.empty());
+}
+
+TEST(R1_5, AMachineIsMadeWithItsLimitsOfDisk) {
+  MachineSpec machine;
+  machine.resources.disk = 100 << 20;
+  machine.resources.inodes = 500;
+  const auto with = machine_body(machine, {}, {});
+  EXPECT_THAT(with.json, HasSubstr(R"("tiltyard.disk":"104857600 500")"));
+  machine.resources.disk = 200 << 20;
+  EXPECT_EQ(machine_body(machine, {}, {}).hash, with.hash) << "what a version before made is the same machine";
+}
+
 TEST(R1_5, RoutesOfTheHostAreRangesInUse) {
   std::istringstream text(
       "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
