@@ -1,0 +1,236 @@
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+#include "engine/docker/machine_body.h"
+#include "guard/bodies.h"
+#include "guard/rules.h"
+
+namespace tiltyard::guard {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+engine::Labels labels() {
+  return {{engine::kLabelManaged, "true"}, {engine::kLabelNamespace, "ours"}, {engine::kLabelServer, "s"}};
+}
+
+/// Rules about folders that are there.
+class R1_5_Guard : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "guard-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    fs::create_directories(folder_ / "files" / "i1" / "flags");
+    fs::create_directories(folder_ / "templates" / "t");
+    std::ofstream(folder_ / "files" / "i1" / "flags" / "0") << "flag";
+    std::ofstream(folder_ / "templates" / "t" / "note") << "text";
+    fs::create_symlink("/etc", folder_ / "files" / "i1" / "flags" / "link");
+    fs::create_symlink("/etc/shadow", folder_ / "templates" / "t" / "link");
+    rules_ = {"ours", folder_ / "files", folder_ / "templates", "runsc", {}};
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  /// What the server itself sends.
+  static json::object machine() {
+    engine::MachineSpec spec;
+    spec.name = "ours-abc";
+    spec.image = "image:1";
+    spec.networks = {{"ours-net", "10.0.0.2", {"web"}}};
+    spec.container().capabilities = {"CHOWN"};
+    spec.resources.memory = 64 << 20;
+    spec.resources.cpus = 0.5;
+    engine::docker::BodyOptions options;
+    options.log_driver = "json-file";
+    return json::parse(engine::docker::machine_body(spec, labels(), options).json).as_object();
+  }
+  static json::object& host(json::object& body) { return body["HostConfig"].as_object(); }
+  static json::object bind(const std::string& source, bool read_only) {
+    return {{"Type", "bind"},
+            {"Source", source},
+            {"Target", "/x"},
+            {"ReadOnly", read_only},
+            {"BindOptions", {{"Propagation", "rprivate"}}}};
+  }
+
+  bool passes(const json::object& body, std::string_view target = "/v1.41/containers/create?name=ours-abc") {
+    auto call = read_call("POST", target, rules_);
+    if (!call) return false;
+    auto text = read_body(*call, json::serialize(body), rules_);
+    why_ = text ? "" : text.error().message;
+    named_ = call->named;
+    return text.has_value();
+  }
+  bool mounts(json::object mount) {
+    auto body = machine();
+    host(body)["Mounts"] = json::array{std::move(mount)};
+    return passes(body);
+  }
+
+  fs::path folder_;
+  Rules rules_;
+  std::string why_;
+  std::vector<Thing> named_;
+};
+
+TEST_F(R1_5_Guard, WhatTheServerSendsPasses) {
+  EXPECT_TRUE(passes(machine())) << why_;
+  // Its network is looked up, twice.
+  ASSERT_FALSE(named_.empty());
+  EXPECT_EQ(named_.front().name, "ours-net");
+  engine::NetworkSpec spec;
+  spec.name = "ours-net";
+  spec.subnet = "10.0.0.0/24";
+  spec.gateway = "10.0.0.1";
+  const auto network = json::parse(engine::docker::network_body(spec, "tyn-0123456789", labels())).as_object();
+  EXPECT_TRUE(passes(network, "/networks/create")) << why_;
+  for (const auto& [method, target] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"GET", "/_ping"},
+           {"GET", "/v1.41/containers/ours-abc/json"},
+           {"POST", "/v1.41/containers/ours-abc/start"},
+           {"DELETE", "/v1.41/containers/ours-abc?force=1&v=1"},
+           {"GET", "/v1.41/images/tiltyard%2Fbusybox%3A1/json"},
+           {"GET", "/v1.41/containers/json?all=1&filters=%7B%22label%22%3A%5B%22tiltyard.namespace%3Dours%22%5D%7D"},
+           {"PUT", "/v1.41/containers/ours-abc/archive?path=%2F"},
+           {"POST", "/v1.41/build?t=x%3A1&networkmode=none&rm=1"}})
+    EXPECT_TRUE(read_call(method, target, rules_)) << target;
+}
+
+TEST_F(R1_5_Guard, AMachineOfTheHostDoesNot) {
+  const std::initializer_list<std::pair<const char*, json::value>> bad{
+      {"Privileged", true},
+      {"PidMode", "host"},
+      {"IpcMode", "host"},
+      {"UTSMode", "host"},
+      {"UsernsMode", "host"},
+      {"CgroupnsMode", "host"},
+      {"Cgroup", "container:x"},
+      {"CgroupParent", "/"},
+      {"Binds", json::array{"/:/h"}},
+      {"CapAdd", json::array{"SYS_ADMIN"}},
+      {"CapDrop", json::array{}},
+      {"SecurityOpt", json::array{"seccomp=unconfined"}},
+      {"Devices", json::array{{{"PathOnHost", "/dev/sda"}}}},
+      {"DeviceCgroupRules", json::array{"a *:* rwm"}},
+      {"VolumesFrom", json::array{"other"}},
+      {"Runtime", "other"},
+      {"PidsLimit", 0},
+      {"PublishAllPorts", true},
+      {"PortBindings", json::object()},
+      {"MaskedPaths", json::array{}},
+      {"ReadonlyPaths", json::array{}},
+      {"OomScoreAdj", -1000},
+      {"privileged", true},
+      {"LogConfig", {{"Type", "syslog"}}}};
+  for (const auto& [name, value] : bad) {
+    auto body = machine();
+    host(body)[name] = value;
+    EXPECT_FALSE(passes(body)) << name;
+    EXPECT_NE(why_.find("refuses"), std::string::npos) << name;
+  }
+  auto foreign = machine();
+  foreign["Labels"].as_object()[engine::kLabelNamespace] = "theirs";
+  EXPECT_FALSE(passes(foreign));
+  EXPECT_FALSE(passes(machine(), "/containers/create?name=theirs-abc"));
+  EXPECT_FALSE(passes(machine(), "/containers/create?name=ours-abc&platform=x"));
+  auto hosts = machine();
+  host(hosts)["NetworkMode"] = "host";
+  // It is a name like any other here, and no network of ours has it.
+  EXPECT_TRUE(passes(hosts));
+  EXPECT_EQ(named_.front().name, "host");
+  EXPECT_FALSE(may_be_ours("host", rules_));
+}
+
+TEST_F(R1_5_Guard, WhatAnOperatorAllowsPasses) {
+  auto body = machine();
+  host(body)["CapAdd"] = json::array{"NET_RAW"};
+  EXPECT_FALSE(passes(body));
+  rules_.grants = {"cap:NET_RAW", "bind:/srv/data"};
+  EXPECT_TRUE(passes(body)) << why_;
+  EXPECT_TRUE(mounts(bind("/srv/data", false))) << why_;
+  EXPECT_FALSE(mounts(bind("/srv/data/more", false)));
+}
+
+TEST_F(R1_5_Guard, OnlyOwnFilesAreMounted) {
+  const auto files = (folder_ / "files").string(), templates = (folder_ / "templates").string();
+  EXPECT_TRUE(mounts(bind(files + "/i1/flags/0", false))) << why_;
+  for (const auto& source :
+       {std::string("/"), std::string("/etc"), files, files + "/i1", files + "/i1/flags", files + "/i1/flags/0/x",
+        files + "/i1/flags/link", files + "/i1/flags/missing", files + "/../files/i1/flags/0",
+        files + "/i1/flags/../flags/0", files + "/i1//flags/0", std::string("/var/run/docker.sock")})
+    EXPECT_FALSE(mounts(bind(source, true))) << source;
+  if (::geteuid() == 0) {
+    EXPECT_TRUE(mounts(bind(templates + "/t/note", true))) << why_;
+    EXPECT_FALSE(mounts(bind(templates + "/t/note", false)));
+    EXPECT_FALSE(mounts(bind(templates + "/t/link", true)));
+    ASSERT_EQ(::chown((templates + "/t").c_str(), 1000, 1000), 0);
+    EXPECT_FALSE(mounts(bind(templates + "/t/note", true)));
+  }
+  auto shared = bind(files + "/i1/flags/0", true);
+  shared["BindOptions"].as_object()["Propagation"] = "rshared";
+  EXPECT_FALSE(mounts(shared));
+  json::object volume{{"Type", "volume"}, {"Source", "ours-v"}, {"Target", "/x"}, {"ReadOnly", false}};
+  EXPECT_TRUE(mounts(volume)) << why_;
+  volume["VolumeOptions"] = {{"DriverConfig", {{"Options", {{"device", "/"}, {"o", "bind"}}}}}};
+  EXPECT_FALSE(mounts(volume));
+}
+
+TEST_F(R1_5_Guard, NoOtherCallPasses) {
+  for (const auto& [method, target] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"GET", "/containers/json?all=1"},
+           {"GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22tiltyard.namespace%3Dtheirs%22%5D%7D"},
+           {"GET", "/v1.41/containers/theirs/json"},
+           {"POST", "/v1.41/containers/theirs/exec"},
+           {"POST", "/v1.41/containers/ours-abc/update"},
+           {"POST", "/v1.41/containers/ours-abc/rename?name=x"},
+           {"GET", "/v1.41/containers/ours-abc/archive?path=/"},
+           {"POST", "/v1.41/commit?container=ours-abc"},
+           {"POST", "/v1.41/images/load"},
+           {"POST", "/v1.41/images/create?fromSrc=-"},
+           {"POST", "/v1.41/build?networkmode=host"},
+           {"POST", "/v1.41/build?remote=http%3A%2F%2Fx"},
+           {"POST", "/v1.41/build?networkmode=none;networkmode=host"},
+           {"POST", "/v1.41/build?networkmode=none&networkmode=host"},
+           {"GET", "/v1.41/secrets"},
+           {"POST", "/swarm/init"},
+           {"POST", "/plugins/pull"},
+           {"GET", "/v1.41/images/..%2Fcontainers%2Ftheirs/json"},
+           {"GET", "//containers/ours-abc/json"},
+           {"GET", "/v1.41/v1.41/_ping"},
+           {"GET", "/v1.41/containers/ours-a%2F..%2Ftheirs/json"},
+           {"DELETE", "/v1.41/networks/bridge"},
+           {"get", "/_ping"}})
+    EXPECT_FALSE(read_call(method, target, rules_)) << method << " " << target;
+}
+
+TEST_F(R1_5_Guard, NetworksAreThoseThatTheFirewallKnows) {
+  engine::NetworkSpec spec;
+  spec.name = "ours-net";
+  const auto body = [&](const std::string& bridge) {
+    return json::parse(engine::docker::network_body(spec, bridge, labels())).as_object();
+  };
+  EXPECT_TRUE(passes(body("tys-0123456789"), "/networks/create")) << why_;
+  for (const auto* bridge : {"docker0", "tysx0123456789", "tyse0123456789", "br-0", "tys-01234567890"})
+    EXPECT_FALSE(passes(body(bridge), "/networks/create")) << bridge;
+  auto options = body("tys-0123456789");
+  options["Options"].as_object()["com.docker.network.bridge.host_binding_ipv4"] = "0.0.0.0";
+  EXPECT_FALSE(passes(options, "/networks/create"));
+  auto driver = body("tys-0123456789");
+  driver["Driver"] = "macvlan";
+  EXPECT_FALSE(passes(driver, "/networks/create"));
+  EXPECT_FALSE(passes({{"Name", "ours-v"}, {"Labels", body("tys-0123456789")["Labels"]}, {"Driver", "local"}},
+                      "/volumes/create"));
+  EXPECT_TRUE(passes({{"Name", "ours-v"}, {"Labels", body("tys-0123456789")["Labels"]}}, "/volumes/create")) << why_;
+}
+
+}  // namespace
+}  // namespace tiltyard::guard
