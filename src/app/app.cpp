@@ -20,6 +20,7 @@
 #include <future>
 #include <thread>
 
+#include "app/rights.h"
 #include "app/server.h"
 #include "base/parallel.h"
 #include "observe/log.h"
@@ -121,6 +122,7 @@ int serve(const std::string& config_path) {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   keep_memory_to_ourselves();
+  drop_rights();
   const auto wanted = settings->site.threads;
   const auto threads =
       wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1u, std::thread::hardware_concurrency());

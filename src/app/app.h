@@ -10,5 +10,8 @@ int serve(const std::string& config_path);
 
 /// The whole command line; gives the process's exit code.
 int run(int argc, char** argv);
+/// Runs the privileged half until SIGINT or SIGTERM: what takes root, for a server that runs as somebody else. Prints
+/// "Tiltyard's privileged half is ready" once it can be called; the exit code.
+int serve_privileged(const std::string& config_path);
 
 }  // namespace tiltyard::app

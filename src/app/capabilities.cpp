@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "apart/capability.h"
 #include "audit/capability.h"
 #include "board/capability.h"
 #include "disk/capability.h"
@@ -31,6 +32,7 @@ One& add(Capabilities& all, Others&... others) {
 
 Capabilities capabilities() {
   Capabilities all;
+  add<apart::Capability>(all);
   auto& notices = add<notices::Capability>(all);
   auto& identity = add<identity::Capability>(all, notices);
   add<audit::Capability>(all);

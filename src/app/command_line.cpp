@@ -38,6 +38,7 @@ CommandLine::CommandLine(cli::Context& context, Serve serve, Capabilities all)
   commands_ = std::make_unique<cli::Commands>(context, TILTYARD_VERSION, [&](cli::Words& words) {
     words.begin("the server");
     add_serve(words, std::move(serve));
+    add_privileged(words);
     for (const auto& one : settings_.capabilities) {
       words.begin(one->name());
       one->words(words);

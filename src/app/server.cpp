@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <ranges>
 
+#include "apart/capability.h"
 #include "app/assets.h"
 #include "app/event_kinds.h"
 #include "app/events.h"
@@ -27,6 +28,7 @@
 #include "jobs/jobs.h"
 #include "net/server.h"
 #include "observe/log.h"
+#include "privileged/caller.h"
 #include "store/identity.h"
 #include "store/store.h"
 
@@ -58,6 +60,13 @@ http::Hosts hosts_of(const house::Site& site) {
   if (!everywhere) names.push_back(at);
   if (!site.public_url.empty()) names.push_back(host_in(site.public_url));
   return {names, everywhere};
+}
+
+/// The engine's socket is as good as root: a server without rights gets to the one that its privileged half holds out.
+engine::Options as_seen_from_here(engine::Options options, const privileged::Options& privileged) {
+  if (privileged.apart() && options.url.starts_with("unix://"))
+    options.url = "unix://" + privileged::whole(privileged.engine_socket);
+  return options;
 }
 
 /// The way of a request past all doors: the first that refuses is the answer.
@@ -141,9 +150,13 @@ Result<> Server::open_store() {
 
 Result<> Server::make_engines() {
   auto& engines = floors_->engines;
+  const auto& apart = settings_->of<apart::Capability>().options();
   for (const auto& [name, options] : settings_->engines.all()) {
-    auto engine = engine::make(loops_.home(), name, options, floors_->identity, absolute(settings_->site.data));
+    auto engine = engine::make(loops_.home(), name, as_seen_from_here(options, apart), floors_->identity,
+                               absolute(settings_->site.data));
     if (!engine) return fail(std::move(engine.error()));
+    if (auto* docker = dynamic_cast<engine::DockerEngine*>(engine->get()); docker != nullptr && apart.apart())
+      docker->isolated_by(privileged::Caller(privileged::whole(apart.socket)));
     engines.add(name, std::move(*engine), options.terms);
   }
   engines.make_new_on(settings_->engines.chosen);

@@ -16,6 +16,7 @@ struct Settings;
 using Serve = std::function<int(const std::string& config)>;
 
 void add_serve(cli::Words& words, Serve serve);
+void add_privileged(cli::Words& words);
 void add_doctor(cli::Words& words, const Settings& settings);
 void add_firewall(cli::Words& words, const Settings& settings);
 void add_config(cli::Words& words);

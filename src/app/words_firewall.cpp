@@ -1,6 +1,8 @@
-// firewall: the table that keeps machines apart, without a server: at boot, before the engine.
+// firewall: the table that keeps machines apart, without a server: at boot, before the engine. privileged: the process
+// that keeps it, and more, for a server without rights.
 #include <CLI/App.hpp>
 
+#include "app/app.h"
 #include "app/settings.h"
 #include "app/words.h"
 #include "cli/words.h"
@@ -21,6 +23,11 @@ int load(cli::Context& context, const Settings& settings) {
 }
 
 }  // namespace
+
+void add_privileged(cli::Words& words) {
+  words.does(words.add("privileged", "Run the small process that does what takes root, for a server without rights"),
+             [c = &words.context] { return serve_privileged(cli::config_path(*c)); });
+}
 
 void add_firewall(cli::Words& words, const Settings& settings) {
   words.does(words.add("firewall", "Load the table that keeps machines apart, once (for boot)"),

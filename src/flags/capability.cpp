@@ -2,9 +2,11 @@
 
 #include "flags/step.h"
 #include "house/ground.h"
+#include "privileged/files.h"
 
 namespace tiltyard::flags {
 Result<> Capability::make(house::Ground& ground) {
+  for (const auto* one : ground.offering<privileged::HasFiles>()) apart_ = one->files();
   options_.folder = ground.data + "/flags";
   service_ = std::make_unique<Service>(options_, Parts{ground.store, ground.engines, templates_.catalogue(), ground.bus,
                                                        ground.files, ground.clock, ground.home});
@@ -27,7 +29,7 @@ asio::awaitable<void> Capability::close() {
 
 labs::Steps Capability::steps(const std::string& instances_folder) {
   labs::Steps steps;
-  steps.push_back(flags_step(*service_, instances_folder));
+  steps.push_back(flags_step(*service_, instances_folder, apart_));
   return steps;
 }
 

@@ -8,6 +8,10 @@
 #include "labs/step.h"
 #include "templates/capability.h"
 
+namespace tiltyard::privileged {
+class Files;
+}
+
 namespace tiltyard::flags {
 
 /// An owner's flag for each template, and its way into the machines: a step of the spawn.
@@ -34,6 +38,7 @@ class Capability final : public house::Capability, public labs::HasSteps {
   templates::Capability& templates_;
   Options options_;
   std::unique_ptr<Service> service_;
+  std::shared_ptr<const privileged::Files> apart_;  ///< who keeps the instances' own files; null: we do
 };
 
 }  // namespace tiltyard::flags

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -124,6 +125,33 @@ Result<> write_in_place(const std::string& path, std::string_view content, const
   const struct timespec time{facts.seconds, static_cast<long>(facts.nanos)};
   const struct timespec times[2] = {time, time};
   if (::futimens(file.get(), times) != 0) return refused(path, "utimens");
+  return {};
+}
+
+std::string apart_name(const Patch& patch) { return fmt::format("flags/{}", patch.file); }
+
+Result<> place_apart(const Plan& plan, OwnTexts own, const privileged::Files& files, const std::string& instance,
+                     Place which) {
+  std::set<int> done;
+  for (const auto& patch : plan.patches) {
+    if (!done.insert(patch.file).second) continue;
+    const auto path = apart_name(patch);
+    if (which == Place::kMissing) {
+      const auto there = files.there(instance, path);
+      if (!there) return fail(there.error());
+      if (*there) continue;
+    }
+    auto content = patched(patch, plan.placeholder, own);
+    if (!content) return fail(std::move(content.error()));
+    const File memory(::memfd_create("flag", MFD_CLOEXEC));
+    if (!memory.open() ||
+        ::write(memory.get(), content->data(), content->size()) != static_cast<ssize_t>(content->size()))
+      return refused(path, "write");
+    const auto& facts = patch.facts;
+    auto placed = files.place(
+        instance, path, {facts.uid, facts.gid, facts.mode, facts.seconds, facts.nanos, facts.capability}, memory.get());
+    if (!placed) return placed;
+  }
   return {};
 }
 

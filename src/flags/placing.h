@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "flags/model.h"
+#include "privileged/files.h"
 
 /// An instance's own files that hold its flag. Blocking.
 namespace tiltyard::flags {
@@ -29,6 +30,12 @@ enum class Place {
   kAll,      ///< every file, also those that are there: nobody has used them yet, or they get another owner
   kMissing,  ///< only files that are not there: a player may have written to the others
 };
+/// Where the privileged half keeps a patched file, below the instance's folder.
+std::string apart_name(const Patch& patch);
+/// The same as `place_files` through the privileged half, which needs no right of ours but to ask.
+Result<> place_apart(const Plan& plan, OwnTexts own, const privileged::Files& files, const std::string& instance,
+                     Place which);
+
 /// Writes the files of the plan into `folder` as "0", "1", …
 Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, Place which);
 

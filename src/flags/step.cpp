@@ -51,7 +51,8 @@ Result<Secret> waiting_flag(const std::string& folder, const Shape& shape) {
 
 class FlagsStep final : public labs::Step {
  public:
-  FlagsStep(Service& flags, std::string folder) : flags_(flags), folder_(std::move(folder)) {}
+  FlagsStep(Service& flags, std::string folder, std::shared_ptr<const privileged::Files> apart)
+      : flags_(flags), folder_(std::move(folder)), apart_(std::move(apart)) {}
 
   std::string name() const override { return "flags"; }
   std::vector<std::string> before() const override { return {"machines"}; }
@@ -160,8 +161,10 @@ class FlagsStep final : public labs::Step {
 
   asio::awaitable<Result<>> place(SpawnRef spawn, PlanRef plan, Secret flag, Place which) {
     const bool waits = spawn->facts().pool == labs::PoolRole::kWaiting;
-    auto work = [plan, flag, password = password_of(*spawn), folder = folder_of(*spawn), which, waits] {
-      auto placed = place_files(*plan, {flag.reveal(), password.reveal()}, folder, which);
+    auto work = [plan, flag, password = password_of(*spawn), folder = folder_of(*spawn), which, waits, apart = apart_,
+                 id = spawn->facts().id.str()] {
+      const OwnTexts own{flag.reveal(), password.reveal()};
+      auto placed = apart ? place_apart(*plan, own, *apart, id, which) : place_files(*plan, own, folder, which);
       if (placed && !waits) wait_no_more(folder);
       return placed;
     };
@@ -201,7 +204,8 @@ class FlagsStep final : public labs::Step {
     for (const auto& patch : plan.patches) {
       engine::Mount mount;
       mount.kind = engine::Mount::Kind::kBind;
-      mount.source = fmt::format("{}/{}", folder_of(spawn), patch.file);
+      mount.source = apart_ ? fmt::format("{}/{}/{}", apart_->folder(), spawn.facts().id.str(), apart_name(patch))
+                            : fmt::format("{}/{}", folder_of(spawn), patch.file);
       mount.target = patch.target;
       mount.read_only = patch.read_only;
       add_mount(spawn.additions(patch.service), std::move(mount));
@@ -218,12 +222,14 @@ class FlagsStep final : public labs::Step {
 
   Service& flags_;
   std::string folder_;
+  std::shared_ptr<const privileged::Files> apart_;  ///< null: we keep the files
 };
 
 }  // namespace
 
-std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder) {
-  return std::make_unique<FlagsStep>(flags, std::move(folder));
+std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder,
+                                       std::shared_ptr<const privileged::Files> apart) {
+  return std::make_unique<FlagsStep>(flags, std::move(folder), std::move(apart));
 }
 
 }  // namespace tiltyard::flags

@@ -5,6 +5,7 @@
 
 #include "flags/flags.h"
 #include "labs/step.h"
+#include "privileged/files.h"
 
 namespace tiltyard::flags {
 
@@ -12,6 +13,8 @@ namespace tiltyard::flags {
 /// they are mounted over the image's. Must be done before the machines are created. An instance that waits in a pool
 /// gets a flag that is nobody's; its claim writes the owner's into the same files. The step "files" takes the folder
 /// away.
-std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder);
+/// `apart`: who keeps the files instead, below a folder of theirs; null: we do.
+std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder,
+                                       std::shared_ptr<const privileged::Files> apart = nullptr);
 
 }  // namespace tiltyard::flags

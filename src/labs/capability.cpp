@@ -8,6 +8,7 @@
 
 #include "cli/words.h"
 #include "house/ground.h"
+#include "labs/apart_files.h"
 #include "labs/http.h"
 #include "labs/measures.h"
 #include "labs/rooms.h"
@@ -44,17 +45,26 @@ Claimant claimant_of(const house::Ground& ground) {
   return self;
 }
 
+/// Who keeps the instances' own files; null: we do.
+std::shared_ptr<const privileged::Files> apart_files(const house::Ground& ground) {
+  for (const auto* one : ground.offering<privileged::HasFiles>()) {
+    if (auto files = one->files()) return files;
+  }
+  return nullptr;
+}
+
 /// The steps of a spawn, with those of the capabilities that join it; what waits for what, they say themselves.
 Steps steps_of(house::Ground& ground, const Options& options, const std::vector<HasSteps*>& joining,
                const std::string& folder) {
+  const auto apart = apart_files(ground);
   Steps steps;
   steps.push_back(network_step(ground.engines));
-  steps.push_back(files_step(ground.files, folder));
+  steps.push_back(apart ? apart_files_step(ground.files, apart, folder) : files_step(ground.files, folder));
   for (auto* one : joining) {
     for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }
   steps.push_back(volumes_step(ground.engines));
-  steps.push_back(machines_step(ground.engines, folder, options.stop_grace));
+  steps.push_back(machines_step(ground.engines, apart ? apart->folder() : folder, options.stop_grace));
   steps.push_back(ready_step(ground.engines));
   steps.push_back(solve_step(ground.engines));
   steps.push_back(routes_step(ground.gateway, ground.lanes));

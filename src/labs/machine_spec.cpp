@@ -1,11 +1,26 @@
 #include "labs/machine_spec.h"
 
 #include <fmt/format.h>
+#include <sodium/crypto_generichash.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "base/text.h"
 
 namespace tiltyard::labs {
 namespace {
+
+constexpr std::size_t kLongestName = 200;
+
+/// A name for a text that is too long for one.
+std::string hash_of(const std::string& text) {
+  std::array<unsigned char, 16> digest{};
+  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                     nullptr, 0);
+  return hex(digest);
+}
 
 /// What a spawn-time placeholder stands for in this instance; nullopt: it is none of ours, and stays as it is.
 std::optional<std::string> value_of(const std::string& name, Spawn& spawn) {
@@ -116,8 +131,13 @@ bool needs_own_copy(const templates::BindSource& bind) {
 }
 
 std::string copy_name(const templates::BindSource& bind) {
-  const auto place = bind.mode < 0 ? std::string("as-is") : fmt::format("mode-{:04o}", bind.mode);
-  return bind.path == "." ? fmt::format("binds/{}-whole", place) : fmt::format("binds/{}/{}", place, bind.path);
+  // One name deep: what one machine may write to is never on the way to what another gets.
+  auto name = bind.mode < 0 ? std::string("as-is-") : fmt::format("mode-{:04o}-", bind.mode);
+  for (const char c : bind.path) {
+    if (c == '/' || c == '%') fmt::format_to(std::back_inserter(name), "%{:02X}", static_cast<int>(c));
+    else name.push_back(c);
+  }
+  return "binds/" + (name.size() <= kLongestName ? name : hash_of(name));
 }
 
 std::string files_of(const std::string& folder, const InstanceId& instance) {

@@ -27,6 +27,15 @@ http::ClientOptions client_options() {
   return options;
 }
 
+/// The privileged half, which answers in the engine's place, finds it away.
+bool says_away(const http::Response& answer) {
+  return answer.status == 503 && answer.headers.get("Tiltyard-Reason") == "engine-away";
+}
+
+Error nobody_answers() {
+  return {Code::kUnavailable, http::reason::kConnectFailed, "Nobody answers.", "the privileged half says so", {}};
+}
+
 }  // namespace
 
 Connection::Connection(std::string engine, http::Target target)
@@ -79,6 +88,7 @@ asio::awaitable<Result<std::string>> Connection::negotiate() {
     set_away(error.cause);
     co_return fail(std::move(error));
   }
+  if (says_away(*answer)) co_return fail(failed(nobody_answers()));
   if (answer->status != 200) co_return fail(refusal(About::kEngine, *answer));
   auto version = parse_json(answer->body);
   if (!version) co_return fail(std::move(version.error()));
@@ -119,6 +129,7 @@ asio::awaitable<Result<http::Response>> Connection::call(std::string method, std
   auto answer = co_await client_.send(
       request(std::move(method), std::move(path), std::move(body), std::move(content_type)), deadline);
   if (!answer) co_return fail(failed(answer.error()));
+  if (says_away(*answer)) co_return fail(failed(nobody_answers()));
   co_return std::move(*answer);
 }
 
@@ -131,6 +142,7 @@ asio::awaitable<Result<std::unique_ptr<http::BodyReader>>> Connection::open(std:
   if (source) ask.headers.set("Content-Type", "application/x-tar");
   auto answer = co_await client_.open(std::move(ask), std::move(source), head_deadline);
   if (!answer) co_return fail(failed(answer.error()));
+  if (says_away((*answer)->head())) co_return fail(failed(nobody_answers()));
   co_return std::move(*answer);
 }
 

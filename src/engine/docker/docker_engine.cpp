@@ -17,7 +17,9 @@
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/no_names.h"
 #include "engine/isolation/slice.h"
+#include "engine/isolation/verbs.h"
 #include "observe/log.h"
+#include "privileged/caller.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -82,6 +84,10 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
 
 DockerEngine::~DockerEngine() = default;
 
+void DockerEngine::isolated_by(privileged::Caller privileged) {
+  privileged_ = std::make_shared<privileged::Caller>(std::move(privileged));
+}
+
 std::optional<Error> DockerEngine::away() const { return connection_->away(); }
 
 asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
@@ -116,7 +122,8 @@ asio::awaitable<void> DockerEngine::put_into_group(std::string driver, bool unif
   if ((driver != "systemd" && driver != "cgroupfs") || !cgroup_parent_.empty()) co_return;
   const isolation::GroupDriver groups{driver == "systemd", unified};
   cgroup_parent_ = isolation::slice_parent(groups);
-  if (!local_) co_return;
+  // Who has no rights leaves the weights to who gave it none (deploy/tiltyard_machines.slice).
+  if (!local_ || privileged_) co_return;
   const auto most = options_.machines.memory > 0 ? options_.machines.memory : isolation::memory_for_machines(memory);
   auto work = [groups, most] { return isolation::weigh_slice("/sys/fs/cgroup", groups, most); };
   auto weighed = co_await offload(*worker_, std::move(work));
@@ -125,6 +132,10 @@ asio::awaitable<void> DockerEngine::put_into_group(std::string driver, bool unif
 }
 
 asio::awaitable<Result<>> DockerEngine::ensure_isolation() {
+  if (local_ && privileged_) {
+    auto ask = [caller = privileged_] { return isolation::ensure_through(*caller); };
+    co_return co_await offload(*worker_, ask);
+  }
   if (local_) co_return co_await firewall_->ensure();
   if (options_.trust_remote_isolation) co_return Result<>{};
   co_return fail(
@@ -160,7 +171,7 @@ Subscription DockerEngine::on_event(Subscribers::OnEvent subscriber) { return su
 void DockerEngine::run() {
   watcher_->run();
   if (!local_) return;
-  firewall_->run();
+  if (!privileged_) firewall_->run();
   no_names_->run();
 }
 

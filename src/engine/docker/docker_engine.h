@@ -12,6 +12,9 @@
 namespace tiltyard {
 class WorkerPool;
 }
+namespace tiltyard::privileged {
+class Caller;
+}
 
 namespace tiltyard::engine {
 
@@ -53,6 +56,10 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   /// `invalid-address` where the endpoint cannot be read. Does not touch the engine yet.
   static Result<std::unique_ptr<DockerEngine>> make(asio::any_io_executor executor, DockerOptions options);
   ~DockerEngine() override;
+
+  /// Somebody else keeps the firewall table in force, who has the rights to: it is asked, and we do nothing to it.
+  /// Before `run`.
+  void isolated_by(privileged::Caller privileged);
 
   const std::string& name() const override { return options_.name; }
   asio::awaitable<Result<Fingerprint>> fingerprint() override;
@@ -154,6 +161,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
   std::unique_ptr<isolation::Firewall> firewall_;
+  std::shared_ptr<privileged::Caller> privileged_;  ///< null: the firewall table is ours to keep
   std::unique_ptr<isolation::NoNames> no_names_;
   std::unique_ptr<docker::Freezers> freezers_;
   std::unique_ptr<docker::Restarts> restarts_;

@@ -52,6 +52,8 @@ class Server:
         self.data = self.folder / "data"
         self.log_path = self.folder / "server.log"
         self.environment = dict(environment or {})
+        self.command = [binary()]
+        self.handed_down = ()
         self.passwords = []
         self.process = None
         self.port, self.gateway_port = free_port(), free_port()
@@ -104,8 +106,9 @@ class Server:
         armed = ["--break-on-purpose", failpoints] if failpoints else []
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([binary(), "serve", *armed, "--config", str(self.folder / "tiltyard.toml")],
-                                            cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.command, "serve", *armed, "--config", str(self.folder / "tiltyard.toml")],
+                                            cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            pass_fds=self.handed_down)
 
     def start(self, failpoints=None, timeout=30):
         """Starts the process and waits until /readyz says so."""

@@ -128,7 +128,7 @@ def test_R1_12_a_stop_leaves_a_hostile_tree_to_others(range_, cleared):
     instance = player.running("millions")
     files = range_.data / "instances" / instance["id"]
     assert (files / "flags" / "0").exists()
-    grow(files / "binds" / "as-is" / "copy", deep=1_500, wide=1_500)
+    grow(files / "binds" / "as-is-copy", deep=1_500, wide=1_500)
     open_before = range_.open_files()
     began = time.monotonic()
     player.stop(instance["id"])

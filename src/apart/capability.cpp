@@ -1,0 +1,14 @@
+#include "apart/capability.h"
+
+#include "house/ground.h"
+
+namespace tiltyard::apart {
+
+Result<> Capability::make(house::Ground&) {
+  if (options_.apart())
+    files_ = std::make_shared<privileged::Files>(privileged::Caller(privileged::whole(options_.socket)),
+                                                 privileged::whole(options_.files));
+  return {};
+}
+
+}  // namespace tiltyard::apart

@@ -1,0 +1,208 @@
+"""The server has no rights, and what has them takes little from it: both halves run as the shipped units say."""
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from harness import templates
+from harness.docker import NAMESPACE
+from harness.gateway import endpoint, fetch
+from harness.leaks import Leaks
+from harness.split import USER, SplitServer, as_the_server, ask, engine_calls, unit
+from harness.wait import until
+
+# A flag in a file that only root may read, and a folder that the machine's root writes to.
+KEEPER = {
+    "instance.toml": 'name = "Keeper"\nports = [8000]\nexpected_boot = 1\n[ready]\ninterval = 50\n[limits]\nmemory = "32m"\npids = 64\n',
+    "compose.yaml": 'services:\n  box:\n    build: .\n    volumes: ["./kept:/kept:rw", "./read:/read:ro"]\n',
+    "flag.txt": "FLAG{keeper}\n",
+    "kept/deep/note": "kept\n",
+    "read/page.html": "read only\n",
+    "Dockerfile": "FROM tiltyard/busybox:1\nCOPY flag.txt /flag.txt\nRUN chmod 4400 /flag.txt && mkdir /www\nSTOPSIGNAL SIGKILL\n"
+                  'CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]\n',
+}
+
+# linux/capability.h
+NUMBERS = {"NET_RAW": 13, "SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_CHROOT": 18, "SYS_ADMIN": 21, "SYS_BOOT": 22, "SYS_TIME": 25, "MKNOD": 27, "BPF": 39}
+
+
+@pytest.fixture(scope="module")
+def split(docker):
+    server = SplitServer()
+    templates.add(server, web=templates.WEB, stack=templates.STACK, keeper=KEEPER)
+    try:
+        server.start()
+        for name in ("web", "stack", "keeper"):
+            server.admin().wait_template(name)
+        yield server
+    finally:
+        print(server.log()[-3000:], server.half_said()[-3000:])
+        server.close()
+        docker.sweep(server.namespace)
+
+
+def status_of(process):
+    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines() if ":\t" in line)
+
+
+def test_R1_5_the_halves_run_with_what_their_units_give(split):
+    server, half = status_of(split.process), status_of(split.half)
+    assert server["Uid"].split() == [str(USER)] * 4 and half["Uid"].split() == ["0"] * 4
+    for kind in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh"):
+        assert int(server[kind], 16) == 0, kind
+    assert server["Groups"].split() == [] and server["NoNewPrivs"] == half["NoNewPrivs"] == "1"
+    given = {f"CAP_{name}" for name in ("NET_ADMIN", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETFCAP")}
+    assert set(" ".join(unit("tiltyard-privileged.service")["CapabilityBoundingSet"]).split()) == given
+    assert bin(int(half["CapBnd"], 16)).count("1") == len(given)
+    # A socket that leads to root is no use to the one, and the other half's memory and files are none of its business.
+    knock = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    assert as_the_server("/usr/bin/python3", "-c", knock, "/var/run/docker.sock").returncode != 0
+    assert as_the_server("/usr/bin/python3", "-c", knock, str(split.run / "engine.sock")).returncode == 0
+    assert as_the_server("cat", f"/proc/{split.half.pid}/environ").returncode != 0
+
+
+@pytest.mark.parametrize("template", ["web", "stack"])
+def test_R1_5_a_server_without_rights_runs_machines_as_ever(split, docker, template):
+    leaks = Leaks(split, docker)
+    caller = split.admin()
+    instance = caller.running(template)
+    assert b"hello from" in fetch(endpoint(instance)["url"])[2]
+    where = {"machine": "front"} if template == "stack" else {}
+    ran = caller.post(f"/instances/{instance['id']}/exec", {"command": ["sh", "-c", "echo out; echo err >&2; exit 7"], **where}).expect(200).json
+    assert (ran["exit_code"], ran["stdout"], ran["stderr"]) == (7, "out\n", "err\n")
+    assert subprocess.run(["nft", "list", "table", "inet", "tiltyard"], capture_output=True).returncode == 0
+    caller.stop(instance["id"])
+    leaks.assert_none()
+
+
+def test_R1_5_files_are_roots_and_nobody_elses(split, docker):
+    leaks = Leaks(split, docker)
+    caller = split.admin()
+    instance = caller.running("keeper")
+    container = docker.machine(instance["id"])["Id"]
+    _, said = docker.exec(container, "sh", "-c", "cat /flag.txt /kept/deep/note /read/page.html; stat -c '%u %g %a' /flag.txt")
+    assert "FLAG{keeper_" in said and "kept\nread only\n" in said and said.endswith("0 0 4400\n"), said
+    # What a machine's root leaves behind goes as well.
+    docker.exec(container, "sh", "-c", "mkdir -p /kept/a/b && echo x >/kept/a/b/f && chmod 000 /kept/a/b/f /kept/a && chown 12345 /kept/a")
+    mine = split.files / instance["id"]
+    assert (mine / "flags" / "0").stat().st_mode & 0o7777 == 0o4400
+    assert split.files.stat().st_uid == 0 and split.files.stat().st_mode & 0o777 == 0o700
+    assert as_the_server("cat", str(mine / "flags" / "0")).returncode != 0
+    assert as_the_server("ls", str(split.files)).returncode != 0
+    caller.stop(instance["id"])
+    until(lambda: not mine.exists() and os.listdir(split.files / ".gone") == [], "the files to be gone")
+    leaks.assert_none()
+
+
+PLACE = {"instance": "i1", "path": "flags/0", "user": 0, "group": 0, "mode": 0o644, "seconds": 0, "nanos": 0, "capability": ""}
+
+
+def test_R1_5_the_privileged_half_refuses_what_it_is_not_for(split):
+    def call(verb, **arguments):
+        return ask(split, {"verb": verb, "arguments": arguments})
+
+    assert call("files.there", instance="i1", path="flags/0") == {"result": {"there": False}}
+    for path in ("../../etc/passwd", "flags/..", "/etc/passwd", "flags//0", "flags", ".", "", "flags/" + "x" * 256, "a/" * 200 + "b", "flags/\0"):
+        assert call("files.place", **{**PLACE, "path": path})["reason"] == "argument-refused", path
+        assert call("files.there", instance="i1", path=path)["reason"] == "argument-refused", path
+    for instance in ("..", "../x", "a/b", "", ".gone", "-x", "x" * 65):
+        assert call("files.take", instance=instance)["reason"] == "argument-refused", instance
+    # No content came along; and numbers have their ranges.
+    for wrong in ({}, {"mode": 0o10000}, {"user": -1}, {"mode": "0644"}, {"capability": "zz"}, {"more": 1}):
+        assert call("files.place", **{**PLACE, **wrong})["reason"] == "argument-refused", wrong
+    assert call("firewall.ensure", table="x")["reason"] == "argument-refused"
+    assert call("firewall.ensure") == {"result": {}}
+    for verb in ("files.read", "nft", "exec", ""):
+        assert call(verb)["reason"] == "verb-unknown"
+    for garbage in (b"\0" * 100, b"{" * 5000, b"[]", b'{"verb":1,"arguments":{}}', b"x" * 70_000):
+        assert ask(split, garbage)["reason"] in ("argument-refused", "verb-unknown", "message-too-long"), garbage[:20]
+    # A link that a machine has planted leads nowhere.
+    (split.files / "i2" / "flags").mkdir(parents=True)
+    os.symlink("/etc", split.files / "i2" / "binds")
+    assert call("files.there", instance="i2", path="binds/passwd")["reason"] == "file-refused"
+    # Nobody else is heard, not even one who may open the socket.
+    assert ask(split, {"verb": "firewall.ensure", "arguments": {}}, user=USER + 1)["reason"] == "unreachable"
+    assert ask(split, {"verb": "firewall.ensure", "arguments": {}}, user=0)["reason"] == "caller-refused"
+    assert "verb-unknown" in split.half_said() and "caller-refused" in split.half_said()
+
+
+def test_R1_5_of_the_engine_only_our_own_machines_are_within_reach(split, docker):
+    caller = split.admin()
+    instance = caller.running("web")
+    mine = docker.machine(instance["id"])
+    other = docker.run("e2e-stranger-" + split.namespace, "tiltyard/busybox:1", ["sleep", "600"], {NAMESPACE: "stranger"})
+    try:
+        made = {"Image": "tiltyard/busybox:1", "Labels": {"tiltyard.managed": "true", NAMESPACE: split.namespace},
+                "HostConfig": {"CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "PidsLimit": 10, "IpcMode": "private",
+                               "CgroupnsMode": "private", "NetworkMode": "none"}}
+
+        def with_host(**more):
+            return {**made, "HostConfig": {**made["HostConfig"], **more}}
+
+        create = f"/v1.41/containers/create?name={split.namespace}-evil"
+        bind = {"Type": "bind", "Target": "/h", "ReadOnly": True, "BindOptions": {"Propagation": "rprivate"}}
+        refused = [
+            ["POST", create, with_host(Privileged=True)],
+            ["POST", create, with_host(Mounts=[{**bind, "Source": "/"}])],
+            ["POST", create, with_host(Mounts=[{**bind, "Source": str(split.files)}])],
+            ["POST", create, with_host(Binds=["/:/h"])],
+            ["POST", create, with_host(NetworkMode="host")],
+            ["POST", create, with_host(NetworkMode=f"container:{other}")],
+            ["POST", create, with_host(PidMode="host")],
+            ["POST", create, with_host(CapAdd=["SYS_ADMIN"])],
+            ["POST", create, with_host(SecurityOpt=["apparmor=unconfined"])],
+            ["POST", create, {**made, "Labels": {}}],
+            ["POST", "/v1.41/containers/create?name=else", made],
+            ["GET", "/v1.41/containers/json?all=1", None],
+            ["GET", f"/v1.41/containers/{other}/json", None],
+            ["POST", f"/v1.41/containers/{other}/exec", {"Cmd": ["id"]}],
+            ["DELETE", f"/v1.41/containers/{other}?force=1", None],
+            ["PUT", f"/v1.41/containers/{other}/archive?path=/", None],
+            ["POST", f"/v1.41/containers/{mine['Id']}/exec", {"Cmd": ["id"], "Privileged": True}],
+            ["POST", f"/v1.41/containers/{mine['Id']}/update", {"Memory": 0}],
+            ["POST", "/v1.41/networks/create", {"Name": "x", "Driver": "macvlan"}],
+            ["DELETE", "/v1.41/networks/bridge", None],
+            ["POST", "/v1.41/volumes/create", {"Name": f"{split.namespace}-v", "Labels": made["Labels"], "DriverOpts": {"device": "/"}}],
+            ["POST", "/v1.41/plugins/pull", None],
+        ]
+        for call, (status, text) in zip(refused, engine_calls(split.run / "engine.sock", refused)):
+            assert status == 403 and "refuses" in json.loads(text)["message"], (call, status, text)
+        ours = engine_calls(split.run / "engine.sock", [
+            ["GET", "/v1.41/_ping", None], ["GET", f"/v1.41/containers/{mine['Id']}/json", None],
+            ["POST", f"/v1.41/containers/{mine['Id']}/exec", {"Cmd": ["id"]}]])
+        assert [status for status, _ in ours] == [200, 200, 201], ours
+        begun = json.loads(ours[2][1])["Id"]
+        elsewhere = docker.call("POST", f"/containers/{other}/exec", body={"Cmd": ["id"]})["Id"]
+        both = engine_calls(split.run / "engine.sock", [["GET", f"/v1.41/exec/{begun}/json", None], ["GET", f"/v1.41/exec/{elsewhere}/json", None]])
+        assert [status for status, _ in both] == [200, 403], both
+        assert docker.inspect(other)["State"]["Running"]
+    finally:
+        docker.remove(other)
+        caller.stop(instance["id"])
+
+
+def test_R1_5_the_halves_may_be_started_anew_one_by_one(split):
+    caller = split.admin()
+    kept = caller.running("web")
+    split.stop_half()
+    split.start_half()
+
+    def starts():
+        answer = caller.start("stack")
+        return answer.json if answer.status == 201 and answer.json["state"] == "running" else None
+
+    again = until(starts, "a machine to start with the new half", timeout=60)
+    assert b"hello from" in fetch(endpoint(kept)["url"])[2]
+    for instance in (kept, again):
+        caller.stop(instance["id"])
+
+
+def test_R1_5_a_server_that_is_root_keeps_only_what_it_needs(make_server):
+    server = make_server(config={"engine": {"kind": "fake"}}).start()
+    status = status_of(server.process)
+    kept = int(status["CapEff"], 16)
+    for right in ("SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "NET_RAW", "MKNOD", "SYS_CHROOT", "SYS_BOOT", "SYS_TIME", "BPF"):
+        assert not kept & 1 << NUMBERS[right], right
+    assert status["CapBnd"] == status["CapPrm"] == status["CapEff"] and status["NoNewPrivs"] == "1"
