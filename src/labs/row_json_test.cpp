@@ -37,7 +37,7 @@ TEST(R2_1, ALabelIsWhatWasDrawnAndOfBeforeWhatItWas) {
   instance.id = InstanceId("web-4mzq2x0k-0a1b2c3d");
   instance.plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, 0, {0x8d, 0x1f, 11}});
   instance.plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, 20001});
-  const auto read = parse_plan(to_json(instance.plan));
+  const auto read = parse_plan(to_json(instance.plan), PlanForm::kNow);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(hosts_of(instance, read->endpoints[0]), std::vector<std::string>{"8d1f0b000000000000000000"});
   EXPECT_TRUE(hosts_of(instance, read->endpoints[1]).empty());
