@@ -67,7 +67,8 @@ Result<Descriptor> listen_at(const std::string& path, int kind, const Account& a
   std::memcpy(address.sun_path, path.data(), path.size());
   struct stat there{};
   if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
-  Descriptor socket(::socket(AF_UNIX, kind | SOCK_CLOEXEC, 0));
+  // Several may see the same caller come: who is later must not wait in accept for the next one, and miss that it ends.
+  Descriptor socket(::socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   // Nobody else's from the first moment on: the mode is asked when somebody connects.
   const mode_t before = ::umask(0177);
   const bool bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
