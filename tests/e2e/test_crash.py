@@ -105,7 +105,9 @@ def assert_gone(server, docker):
     until(lambda: only_row(server) is None, "the last instance to end", timeout=60)
     left = everything(docker, server)
     assert left == NOTHING, left
-    assert not list((server.data / "instances").glob("*")), "files of an instance stay"
+    folder = server.data / "instances"
+    assert all(path.name == ".gone" for path in folder.glob("*")), "files of an instance stay"
+    until(lambda: not list(folder.glob(".gone/*")), "what was moved aside to be removed")
 
 
 @pytest.mark.parametrize("point", SPAWN_POINTS)

@@ -252,18 +252,8 @@ def test_R1_5_without_isolation_nothing_starts(make_server, docker):
     if subprocess.run(["setpriv", "--version"], capture_output=True).returncode != 0:
         pytest.skip("no setpriv")
     server = make_server(web=templates.WEB)
-    wrapper = server.folder / "without-net-admin"
-    binary = os.environ.get("TILTYARD_BIN", "")
-    wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-net_admin --inh-caps=-net_admin {binary or "build/tiltyard"} "$@"\n')
-    wrapper.chmod(0o755)
-    os.environ["TILTYARD_BIN"] = str(wrapper)
-    try:
-        server.spawn()
-    finally:
-        if binary:
-            os.environ["TILTYARD_BIN"] = binary
-        else:
-            del os.environ["TILTYARD_BIN"]
+    server.command = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *server.command]
+    server.spawn()
     until(lambda: server.log_path.exists() and host_reaches("127.0.0.1", server.port), "the server to listen", timeout=20)
     caller = server.admin()
     leaks = Leaks(server, docker)
