@@ -86,7 +86,8 @@ def shown(upgraded, known, role):
 def test_R1_13_what_ran_runs_on_and_answers(upgraded, known, docker, role):
     before = known["instances"][role]
     now = upgraded.admin().wait_state(before["id"], "running")
-    assert now["endpoints"] == before["endpoints"]
+    # Raw TCP has moved to an address that has no page on it, for who has not said where it is to be.
+    assert now["endpoints"] == [{**each, "host": "127.0.0.2"} if each["kind"] == "tcp" else each for each in before["endpoints"]]
     for machine in docker.containers(tiltyard__instance=before["id"]):
         assert upgraded.machines[machine["Names"][0].lstrip("/")] == machine["Id"] and machine["State"] == "running"
     if role == "tcp":

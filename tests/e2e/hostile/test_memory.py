@@ -25,7 +25,9 @@ def connect(server, source="127.0.0.1"):
 
 
 def metric(server, name):
-    found = re.search(rf"^{re.escape(name)} ([0-9.e+]+)$", request(server.port, "GET", "/metrics")[1], re.M)
+    # Not from the address that the attacks of this file come from.
+    text = server.api(source="127.0.0.2").get("/metrics").expect(200).text
+    found = re.search(rf"^{re.escape(name)} ([0-9.e+]+)$", text, re.M)
     return float(found.group(1)) if found else 0
 
 
