@@ -132,7 +132,10 @@ for method, target, body in json.load(sys.stdin):
     connection = Unix("engine")
     try:
         raw = None if body is None else json.dumps(body)
-        connection.request(method, target, raw, {"Content-Type": "application/json"} if raw else {})
+        try:
+            connection.request(method, target, raw, {"Content-Type": "application/json"} if raw else {})
+        except BrokenPipeError:
+            pass  # what is refused by its head alone is answered before the body is read
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
         out.append([answer.status, text])
