@@ -36,7 +36,10 @@ void check_request(const std::string& bytes) {
   static RequestHead head, again;
   if (parse_request(bytes, head)) return;
   std::string out;
-  write_request_head(head, "192.0.2.1", false, out);
+  Way way{"192.0.2.1", "192.0.2.1", false, true};
+  believe(head, [](const auto& address) { return address.is_loopback(); }, way);
+  (void)forwarded_host(head);
+  write_request_head(head, way, out);
   if (head.host.empty()) return;
   HeadEnd end;
   expect(end.find(out) == HeadEnd::State::kFound && end.end() == out.size());

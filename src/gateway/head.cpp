@@ -306,6 +306,11 @@ FieldKind field_kind(std::string_view name) {
   return FieldKind::kOther;
 }
 
+std::optional<std::string_view> name_of(std::string_view authority) {
+  std::string_view name;
+  return split_authority(authority, name) ? std::optional(name) : std::nullopt;
+}
+
 bool MessageHead::named_by_connection(std::string_view name) const {
   bool named = false;
   for (const auto& field : *this) {

@@ -113,6 +113,9 @@ class HeadEnd {
   std::size_t start_ = 0, line_ = 0, scanned_ = 0, end_ = 0;
 };
 
+/// The name in an authority (`name [":" port]`), with the brackets of an address; nullopt: it is none.
+std::optional<std::string_view> name_of(std::string_view authority);
+
 /// `bytes` are a whole head with its empty line, without leading empty lines. Nothing: `head` is filled in.
 std::optional<Refusal> parse_request(std::string_view bytes, RequestHead& head);
 /// `to_head`: the request was HEAD, so that there is no body whatever the fields say. The framing of 101 is kNone.

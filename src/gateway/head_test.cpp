@@ -90,6 +90,8 @@ const Malformed kMalformed[] = {
      431},
 };
 
+Way straight(std::string_view client, bool secure = false) { return {client, client, secure, false}; }
+
 TEST(R2_1, MalformedRequestHeadsAreRefused) {
   for (const auto& bad : kMalformed) {
     RequestHead head;
@@ -118,7 +120,7 @@ TEST(R2_1, WellFormedRequestHeadsAreUnderstood) {
   ASSERT_FALSE(parse_request("GET http://other.test?q HTTP/1.1\r\nHost: a\r\n\r\n", head));
   EXPECT_TRUE(head.empty_path);
   std::string out;
-  write_request_head(head, "192.0.2.1", false, out);
+  write_request_head(head, straight("192.0.2.1"), out);
   EXPECT_TRUE(out.starts_with("GET /?q HTTP/1.1\r\nHost: other.test\r\n")) << out;
 
   ASSERT_FALSE(parse_request("OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n", head));
@@ -144,24 +146,24 @@ TEST(R2_1, HopByHopFieldsEndHereAndForwardingFieldsAreAddedTo) {
                     head));
   EXPECT_FALSE(head.websocket);
   std::string out;
-  write_request_head(head, "2001:db8::1", true, out);
+  write_request_head(head, straight("2001:db8::1", true), out);
   EXPECT_EQ(out,
             "GET / HTTP/1.1\r\nHost: a.test\r\nA: 1\r\nB: 2\r\nC: 3\r\n"
             "X-Forwarded-For: 2001:db8::1\r\nX-Real-IP: 2001:db8::1\r\nX-Forwarded-Proto: https\r\n"
             "X-Forwarded-Host: a.test\r\nForwarded: for=\"[2001:db8::1]\";host=\"a.test\";proto=https\r\n"
             "Via: 1.1 tiltyard\r\n\r\n");
-  // What the client claims reaches the machine, whose subject it may be; lists grow, the rest is believed to know
-  // better.
+  // What the client claims to be reaches the machine, whose subject it may be, and lists grow; how it has come is known
+  // here.
   ASSERT_FALSE(parse_request(
       "GET / HTTP/1.1\r\nX-Forwarded-For: 10.13.37.1\r\nHost: a.test\r\nx-forwarded-for: 10.0.0.2\r\nX-Real-IP: "
       "10.0.0.1\r\n"
       "X-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\nForwarded: for=10.0.0.1\r\nVia: 1.0 front\r\n\r\n",
       head));
-  write_request_head(head, "192.0.2.1", false, out);
+  write_request_head(head, straight("192.0.2.1"), out);
   EXPECT_EQ(
       out,
-      "GET / HTTP/1.1\r\nHost: a.test\r\nX-Real-IP: 10.0.0.1\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\n"
-      "X-Forwarded-For: 10.13.37.1, 10.0.0.2, 192.0.2.1\r\nX-Forwarded-Host: a.test\r\n"
+      "GET / HTTP/1.1\r\nHost: a.test\r\nX-Real-IP: 10.0.0.1\r\n"
+      "X-Forwarded-For: 10.13.37.1, 10.0.0.2, 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.test\r\n"
       "Forwarded: for=10.0.0.1, for=192.0.2.1;host=\"a.test\";proto=http\r\nVia: 1.0 front, 1.1 tiltyard\r\n\r\n");
 }
 
@@ -216,7 +218,7 @@ TEST(R2_1, ConnectionCannotTakeTheFramingAway) {
   ASSERT_FALSE(parse_request(
       "POST / HTTP/1.1\r\nHost: a\r\nConnection: Content-Length, Host\r\nContent-Length: 5\r\n\r\n", head));
   std::string out;
-  write_request_head(head, "192.0.2.1", false, out);
+  write_request_head(head, straight("192.0.2.1"), out);
   EXPECT_TRUE(out.starts_with("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")) << out;
 }
 

@@ -188,26 +188,52 @@ bool HttpSession::must_wait() {
   return true;
 }
 
-void HttpSession::route(const RequestHead& head) {
-  std::array<char, 256> lowered;
-  auto size = std::min(head.host_name.size(), lowered.size());
-  std::transform(head.host_name.begin(), head.host_name.begin() + static_cast<std::ptrdiff_t>(size), lowered.begin(),
+namespace {
+
+/// The name as routes have it, in `room`: small letters, without a last dot.
+std::string_view plain_name(std::string_view name, std::array<char, 256>& room) {
+  const auto size = std::min(name.size(), room.size());
+  std::transform(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(size), room.begin(),
                  [](char c) { return lower(c); });
-  std::string_view host(lowered.data(), size);
-  if (host.ends_with('.')) host.remove_suffix(1);
-  std::string_view domain = shard_.options().domain;
-  if (host == domain) return answer_page(Page::kWelcome, 200);
-  const Target* target = nullptr;
-  if (host.size() > domain.size() && host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.') {
-    target = shard_.find_host(host.substr(0, host.size() - domain.size() - 1));
-  }
+  std::string_view plain(room.data(), size);
+  if (plain.ends_with('.')) plain.remove_suffix(1);
+  return plain;
+}
+
+}  // namespace
+
+const Target* HttpSession::find(std::string_view name) const {
+  const std::string_view domain = shard_.options().domain;
+  const bool below =
+      name.size() > domain.size() + 1 && name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.';
+  return below ? shard_.find_host(name.substr(0, name.size() - domain.size() - 1)) : nullptr;
+}
+
+/// A proxy that calls its upstream by another name says what the player has asked for beside that.
+const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
+  const auto host = forwarded_host(head);
+  const auto name = name_of(host);
+  std::array<char, 256> room;
+  const auto* target = name ? find(plain_name(*name, room)) : nullptr;
+  if (target) head.host = host;
+  return target;
+}
+
+void HttpSession::route(RequestHead& head) {
+  std::array<char, 256> room;
+  const auto name = plain_name(head.host_name, room);
+  const auto* target = find(name);
+  if (!target && by_proxy()) target = find_as_forwarded(head);
+  if (!target && name == shard_.options().domain) return answer_page(Page::kWelcome, 200);
   if (!target) return answer_page(Page::kUnknownHost, 404, head.host);
   endpoint_ = target->endpoint;
   if (!attach(target->instance)) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);
   }
-  write_request_head(head, client_address_, secure_, up_head_);
+  Way way{client_address_, client_address_, secure_, by_proxy()};
+  if (way.trusted) believe(head, shard_.options().is_proxy, way);
+  write_request_head(head, way, up_head_);
   state_ = State::kExchange;
   await_answer(true);
 }

@@ -63,7 +63,9 @@ class HttpSession final : public Session {
 
   // The request's way.
   void begin_exchange(std::string_view head);
-  void route(const RequestHead& head);
+  void route(RequestHead& head);
+  const Target* find(std::string_view name) const;
+  const Target* find_as_forwarded(RequestHead& head) const;
   void use_machine();
   void wait_for_machine();
   bool must_wait();

@@ -26,11 +26,12 @@ void declare_keys(config::Keys& keys, Options& options) {
       .ports("ports", options.first_port, options.last_port, "The range of raw TCP ports.")
       .number("public_port", options.public_port, 0, 65535,
               "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in listen.")
-      .choice(
-          "public_scheme", options.public_scheme,
-          {{"auto", PublicScheme::kAuto}, {"http", PublicScheme::kHttp}, {"https", PublicScheme::kHttps}},
-          "What instances' URLs begin with, and what machines are told in X-Forwarded-Proto: \"https\" if a proxy in "
-          "front of the gateway takes the TLS off; \"auto\" is https when `public_port` is 443, else http.")
+      .choice("public_scheme", options.public_scheme,
+              {{"auto", PublicScheme::kAuto}, {"http", PublicScheme::kHttp}, {"https", PublicScheme::kHttps}},
+              "What instances' URLs begin with, and what machines are told in X-Forwarded-Proto where no trusted proxy "
+              "says "
+              "it: \"https\" if a proxy in front of the gateway takes the TLS off; \"auto\" is https when "
+              "`public_port` is 443, else http.")
       .time("idle_timeout", options.idle_timeout, 1s, 24h,
             "A connection without a byte either way is closed after this long.")
       .time("tcp_idle_timeout", options.tcp_idle_timeout, 1s, 24h,

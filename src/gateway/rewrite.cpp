@@ -61,34 +61,54 @@ bool is_list(std::string_view name) {
   return same_text(name, "X-Forwarded-For") || same_text(name, "Forwarded") || same_text(name, "Via");
 }
 
-/// A field with one value: who has said it before us knows better.
-void add_once(const RequestHead& head, std::string_view name, std::string_view value, std::string& out) {
-  bool said = false;
-  if (head.forwarded) {
-    for (const auto& field : head) said = said || same_text(field.name, name);
-  }
-  if (!said) add(out, {name, ": ", value, "\r\n"});
+/// What the gateway knows of the connection, or a trusted peer.
+bool is_fact(std::string_view name) {
+  return same_text(name, "X-Forwarded-Proto") || same_text(name, "X-Forwarded-Port");
 }
 
-/// What the machine is told of the way here. Nothing of it is believed by the gateway itself; the machine sees what the
-/// client claimed, as behind any proxy, because that claim may be what it is there to teach.
-void add_origin(const RequestHead& head, std::string_view client, bool secure, std::string& out) {
-  const std::string_view scheme = secure ? "https" : "http";
-  const bool v6 = client.find(':') != std::string_view::npos;
+bool says(const RequestHead& head, std::string_view name) {
+  if (!head.forwarded) return false;
+  return std::ranges::any_of(head, [name](const Field& field) { return same_text(field.name, name); });
+}
+
+/// A field with one value: who has said it before us knows better.
+void add_once(const RequestHead& head, std::string_view name, std::string_view value, std::string& out) {
+  if (!says(head, name)) add(out, {name, ": ", value, "\r\n"});
+}
+
+/// RFC 7239 section 6: an IPv6 address is quoted and in brackets.
+void add_node(std::string_view address, std::string& out) {
+  const bool v6 = address.contains(':');
+  add(out, {"for=", v6 ? "\"[" : "", address, v6 ? "]\"" : ""});
+}
+
+/// What the machine is told of the way here. The machine sees what the client claimed to be, as behind any proxy,
+/// because that claim may be what it is there to teach; how the client has come is what we know or a trusted peer says.
+void add_origin(const RequestHead& head, const Way& way, std::string& out) {
+  const std::string_view scheme = way.secure ? "https" : "http";
+  // The peer has spoken for somebody in one of the two lists; the other one is written as if it had there too.
+  const bool speaks_for = way.client != way.peer;
   if (head.forwarded) {
-    copy_fields(head, out,
-                [](const Field& field) { return field.kind == FieldKind::kForwarding && !is_list(field.name); });
+    copy_fields(head, out, [&way](const Field& field) {
+      return field.kind == FieldKind::kForwarding && !is_list(field.name) && (way.trusted || !is_fact(field.name));
+    });
   }
   begin_list(head, "X-Forwarded-For", out);
-  add(out, {client, "\r\n"});
-  add_once(head, "X-Real-IP", client, out);
-  add_once(head, "X-Forwarded-Proto", scheme, out);
+  if (speaks_for && !says(head, "X-Forwarded-For")) add(out, {way.client, ", "});
+  add(out, {way.peer, "\r\n"});
+  add_once(head, "X-Real-IP", way.client, out);
+  if (!way.trusted || !says(head, "X-Forwarded-Proto")) add(out, {"X-Forwarded-Proto: ", scheme, "\r\n"});
   if (!head.host.empty()) add_once(head, "X-Forwarded-Host", head.host, out);
   begin_list(head, "Forwarded", out);
-  // RFC 7239 section 6: an IPv6 address is quoted and in brackets.
-  add(out, {"for=", v6 ? "\"[" : "", client, v6 ? "]\"" : ""});
+  const bool first = speaks_for && !says(head, "Forwarded");
+  add_node(first ? way.client : way.peer, out);
   if (!head.host.empty()) add(out, {";host=\"", head.host, "\""});
-  add(out, {";proto=", scheme, "\r\n"});
+  add(out, {";proto=", scheme});
+  if (first) {
+    out.append(", ");
+    add_node(way.peer, out);
+  }
+  out.append("\r\n");
   begin_list(head, "Via", out);
   add(out, {head.minor == 1 ? "1.1" : "1.0", " tiltyard\r\n"});
 }
@@ -128,7 +148,7 @@ void add_own_cookies(const ResponseHead& head, std::string& out) {
 
 }  // namespace
 
-void write_request_head(const RequestHead& head, std::string_view client, bool secure, std::string& out) {
+void write_request_head(const RequestHead& head, const Way& way, std::string& out) {
   out.clear();
   std::string_view slash;
   if (head.empty_path) slash = head.method == "OPTIONS" && head.target.empty() ? "*" : "/";
@@ -146,7 +166,7 @@ void write_request_head(const RequestHead& head, std::string_view client, bool s
     out.append("Transfer-Encoding: chunked\r\n");
   }
   if (head.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
-  add_origin(head, client, secure, out);
+  add_origin(head, way, out);
   out.append("\r\n");
 }
 

@@ -3,15 +3,16 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/forwarded.h"
 #include "gateway/head.h"
 
 namespace tiltyard::gateway {
 
 /// Writes the head that goes to the machine (RFC 9110 section 7.6, RFC 7239): Host as the client said it, hop-by-hop
-/// fields left out, framing said anew; to Via, Forwarded and X-Forwarded-For we append, and the other X-Forwarded-* and
-/// X-Real-IP are ours where the client has none.
-/// `client`: the client's address without port. `secure`: it came over TLS.
-void write_request_head(const RequestHead& head, std::string_view client, bool secure, std::string& out);
+/// fields left out, framing said anew; to Via, Forwarded and X-Forwarded-For we append. Scheme and port are what we
+/// know of the connection, or what a trusted peer says; the other X-Forwarded-* and X-Real-IP are ours where the client
+/// has none.
+void write_request_head(const RequestHead& head, const Way& way, std::string& out);
 
 /// What the client is told about the connection and the body.
 struct AnswerShape {

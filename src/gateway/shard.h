@@ -89,6 +89,8 @@ class Session : public Watcher,
   /// wait.
   bool hold();
   bool held() const { return held_; }
+  /// Whether who is connected is a proxy that is trusted.
+  bool by_proxy() const { return !guest_.address; }
   void let_go();
   /// Whether an answer is awaited: a machine that is at work for somebody is not idle.
   void await_answer(bool awaited);

@@ -41,7 +41,8 @@ void declare_keys(config::Keys& keys, Site& site) {
       .bytes("buffers_per_user", site.buffers.each_user, 1 << 20, 1ULL << 40,
              "How much of it one user may take, from wherever.")
       .texts("trusted_proxies", site.trusted_proxies, form::kNetworks,
-             "Addresses or networks of proxies whose X-Forwarded-For is believed.")
+             "Addresses or networks of proxies that say who asks and how (X-Forwarded-For, -Proto and -Host, "
+             "Forwarded): the server believes it, and the gateway hands it on to machines.")
       .texts("allow_targets", site.allow_targets, form::kNetworks,
              "Addresses or networks that the farm, its senders and what a sign-in provider names may be called at, "
              "although they are this host's own, link-local or of machines, and would be refused.")

@@ -1,6 +1,7 @@
 #include "identity/address.h"
 
 #include "base/text.h"
+#include "net/forwarded.h"
 #include "net/text.h"
 
 namespace tiltyard::identity {
@@ -22,52 +23,14 @@ std::vector<std::string_view> forwarded_for(const http::Request& request) {
   return entries;
 }
 
-/// Cuts `text` at `mark`, except within quoted strings (RFC 9110, 5.6.4).
-std::vector<std::string_view> split_outside_quotes(std::string_view text, char mark) {
-  std::vector<std::string_view> parts;
-  bool quoted = false;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (quoted && text[i] == '\\') ++i;
-    else if (text[i] == '"') quoted = !quoted;
-    else if (text[i] == mark && !quoted) {
-      parts.push_back(trim(text.substr(begin, i - begin)));
-      begin = i + 1;
-    }
-  }
-  parts.push_back(trim(text.substr(begin)));
-  return parts;
-}
-
-/// A parameter of one element of Forwarded (RFC 7239, 4), without its quotes; addresses and schemes need no escapes.
-std::string_view forwarded_parameter(std::string_view element, std::string_view wanted) {
-  for (const auto pair : split_outside_quotes(element, ';')) {
-    const auto equals = pair.find('=');
-    if (equals == std::string_view::npos || !same_text(pair.substr(0, equals), wanted)) continue;
-    auto value = pair.substr(equals + 1);
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-    return value;
-  }
-  return {};
-}
-
 /// All elements of Forwarded, the oldest first.
 std::vector<std::string_view> forwarded_elements(const http::Request& request) {
   std::vector<std::string_view> elements;
   for (const auto& [name, value] : request.headers) {
     if (!same_text(name, "Forwarded")) continue;
-    for (const auto element : split_outside_quotes(value, ',')) elements.push_back(element);
+    http::each_outside_quotes(value, ',', [&](std::string_view element) { elements.push_back(element); });
   }
   return elements;
-}
-
-/// The node of "for": an address without its port and brackets; "unknown" and "_hidden" are none (RFC 7239, 6).
-std::string_view node_address(std::string_view node) {
-  if (node.starts_with('[')) {
-    const auto end = node.find(']');
-    return end == std::string_view::npos ? std::string_view() : node.substr(1, end - 1);
-  }
-  return node.substr(0, node.find(':'));
 }
 
 /// Walks back from the peer over trusted proxies, the last entry first.
@@ -97,7 +60,7 @@ std::optional<asio::ip::address> client_address(const http::Request& request, co
   const auto by_list = walk(peer, std::move(entries), trusted);
   std::vector<std::string_view> nodes;
   for (const auto element : forwarded_elements(request))
-    nodes.push_back(node_address(forwarded_parameter(element, "for")));
+    nodes.push_back(http::node_address(http::forwarded_parameter(element, "for")));
   if (nodes.empty()) return by_list;
   const auto by_nodes = walk(peer, std::move(nodes), trusted);
   if (has_entries && by_nodes != by_list) return std::nullopt;
@@ -116,7 +79,7 @@ bool came_over_tls(const http::Request& request, const Networks& trusted) {
   if (!peer || !trusted.contains(*peer)) return false;
   if (request.headers.has("X-Forwarded-Proto")) return same_text(request.headers.get("X-Forwarded-Proto"), "https");
   const auto elements = forwarded_elements(request);
-  return !elements.empty() && same_text(forwarded_parameter(elements.back(), "proto"), "https");
+  return !elements.empty() && same_text(http::forwarded_parameter(elements.back(), "proto"), "https");
 }
 
 }  // namespace tiltyard::identity
