@@ -112,7 +112,6 @@ std::vector<limits::Limiter> Capability::limiters() const {
       Limiter{"exec", "Running a command in a machine", Key::kUser, {30, 60, 5000}, kMinute},
       Limiter{"terminal-open", "Opening a shell in a machine", Key::kUser, {15, 20, 1000}, kMinute},
       Limiter{"logs-read", "Reading a machine's output", Key::kUser, {30, 60, 10'000}, kMinute},
-      Limiter{"template-rebuild", "Building a template's image again", Key::kUser, {6, 10, 200}, kMinute},
   };
 }
 
@@ -131,7 +130,7 @@ Result<> Capability::make(house::Ground& ground) {
   ground_ = &ground;
   joining_ = ground.offering<HasSteps>();
   auto* gateway = &ground.gateway;
-  Parts needs{ground.home,  ground.store, ground.engines, templates_.catalogue(),
+  Parts needs{ground.home,  ground.store, ground.engines, templates_.offers(),
               ground.lanes, ground.bus,   ground.clock,   ground.jobs};
   needs.presence.activity = [gateway](const InstanceId& id) -> std::optional<Activity> {
     const auto traffic = gateway->traffic(id);
@@ -173,6 +172,10 @@ asio::awaitable<void> Capability::user_gone(UserId user) {
   }
 }
 
+void Capability::add_facts(const templates::Template& tmpl, boost::json::object& view) const {
+  labs::add_facts(*service_, tmpl.id, view);
+}
+
 PublicAddress Capability::address() const {
   const auto& gateway = ground_->gateway.options();
   PublicAddress address;
@@ -184,13 +187,11 @@ PublicAddress Capability::address() const {
 }
 
 void Capability::routes(house::Routes& routes) {
-  add_routes(routes, {*service_, templates_.catalogue(), ground_->engines, ground_->bus, ground_->clock, address(),
-                      options_, ground_->home, gate_});
+  add_routes(routes, {*service_, templates_, ground_->engines, ground_->bus, ground_->clock, address(), options_,
+                      ground_->home, gate_});
 }
 
-std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) {
-  return rooms_of({*service_, templates_.catalogue(), address()});
-}
+std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) { return rooms_of({*service_, address()}); }
 
 asio::awaitable<Result<>> Capability::start() { co_return co_await service_->start(); }
 

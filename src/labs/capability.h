@@ -14,7 +14,7 @@
 namespace tiltyard::labs {
 
 /// Instances: everybody's own machines, from asking for them to their end.
-class Capability final : public house::Capability, public realtime::HasRooms {
+class Capability final : public house::Capability, public realtime::HasRooms, public templates::HasFacts {
  public:
   Capability(identity::Capability& identity, templates::Capability& templates)
       : identity_(identity), templates_(templates) {}
@@ -31,6 +31,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   asio::awaitable<Result<>> start() override;
   asio::awaitable<void> close() override;
   std::vector<realtime::RoomKind> rooms(const house::Routes& routes) override;
+  void add_facts(const templates::Template& tmpl, boost::json::object& view) const override;
   const Options& options() const { return options_; }
 
   Service& service() { return *service_; }

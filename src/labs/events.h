@@ -44,10 +44,6 @@ inline constexpr bus::EventKind kExpired{
 inline constexpr bus::EventKind kPoolFailed{.name = "pool.failed",
                                             .prose = "An instance could not be made for a warm pool.",
                                             .severity = bus::Severity::kWarning};
-inline constexpr bus::EventKind kTemplateOverride{.name = "template.override",
-                                                  .prose = "Staff changed a template at run time."};
-inline constexpr bus::EventKind kTemplateRebuild{.name = "template.rebuild",
-                                                 .prose = "Staff had a template built anew."};
 inline constexpr bus::EventKind kQueued{
     .name = "instance.queued", .prose = "The place of an instance in the queue has changed.", .rows = bus::Rows::kNone};
 inline constexpr bus::EventKind kPreparing{.name = "instance.preparing",
@@ -59,8 +55,8 @@ inline constexpr bus::EventKind kProgress{.name = "instance.progress",
 inline constexpr bus::EventKind kEnding{
     .name = "instance.ending", .prose = "The server has begun to end an instance.", .rows = bus::Rows::kNone};
 
-inline constexpr const bus::EventKind* kAll[] = {
-    &kAsked,   &kRunning,    &kFailed,           &kExtended,        &kPaused, &kResumed,   &kStopping, &kStopped,
-    &kExpired, &kPoolFailed, &kTemplateOverride, &kTemplateRebuild, &kQueued, &kPreparing, &kProgress, &kEnding};
+inline constexpr const bus::EventKind* kAll[] = {&kAsked,   &kRunning,   &kFailed,   &kExtended, &kPaused,
+                                                 &kResumed, &kStopping,  &kStopped,  &kExpired,  &kPoolFailed,
+                                                 &kQueued,  &kPreparing, &kProgress, &kEnding};
 
 }  // namespace tiltyard::labs::events

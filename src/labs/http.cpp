@@ -206,27 +206,6 @@ asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
   co_return instance_answer(*parts, is_final(stopping->state) ? 200 : 202, *stopping);
 }
 
-asio::awaitable<Result<Response>> list_templates(PartsRef parts, Request request) {
-  const bool staff = principal_of(request).at_least(identity::Role::kAuthor);
-  json::array items;
-  for (const auto& entry : parts->catalogue.list()) {
-    // Players see what they can start now or soon; what is switched off or broken is for those who can mend it.
-    const auto tmpl = parts->service.overridden(entry.tmpl);
-    if (!staff && !tmpl->active) continue;
-    items.push_back(template_view(parts->service, entry, staff));
-  }
-  co_return http::page_answer(std::move(items));
-}
-
-asio::awaitable<Result<Response>> show_template(PartsRef parts, Request request) {
-  const bool staff = principal_of(request).at_least(identity::Role::kAuthor);
-  const auto entry = parts->catalogue.find(TemplateId(std::string(request.param("id"))));
-  // What is not released yet does not exist for players, here as in the list.
-  if (!entry || (!staff && !parts->service.overridden(entry->tmpl)->active))
-    co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
-  co_return Response::json(200, json::serialize(template_view(parts->service, *entry, staff)));
-}
-
 }  // namespace
 
 bus::Actor actor_of(const http::Request& request) {
@@ -254,8 +233,6 @@ void add_instance_routes(house::Routes& routes, PartsRef parts) {
     routes.add(std::move(method), std::move(pattern), rights, std::move(limits),
                [parts, handler](Request request) { return handler(parts, std::move(request)); });
   };
-  add("GET", "/api/v1/templates", {Access::kSignedIn, Scope::kRead}, {"list-read"}, list_templates);
-  add("GET", "/api/v1/templates/{id}", {Access::kSignedIn, Scope::kRead}, {"item-read"}, show_template);
   add("POST", "/api/v1/instances", {Access::kSignedIn, Scope::kInstances, Whose::kOwner},
       {"instance-start", "instance-start-hourly"}, create);
   add("GET", "/api/v1/instances", {Access::kSignedIn, Scope::kRead, Whose::kOwner}, {"list-read"},

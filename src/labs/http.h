@@ -7,14 +7,14 @@
 #include "identity/identity.h"
 #include "labs/service.h"
 #include "labs/view.h"
-#include "templates/templates.h"
+#include "templates/capability.h"
 
 namespace tiltyard::labs {
 
 /// What the routes need; all outlive the router.
 struct HttpParts {
   Service& service;
-  templates::Catalogue& catalogue;
+  templates::Capability& templates;
   engine::Engines& engines;
   bus::Bus& bus;
   const Clock& clock;
@@ -24,7 +24,7 @@ struct HttpParts {
   Gate& gate;  ///< of what goes on when its request has ended
 };
 
-/// Registers /api/v1/templates, instances, events and the staff's routes of labs.
+/// Registers /api/v1/instances, events and the staff's routes of labs.
 void add_routes(house::Routes& routes, HttpParts parts);
 
 // The slices of it, one file each.

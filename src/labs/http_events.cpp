@@ -54,11 +54,12 @@ void notice(Feed& feed, const bus::Event& event) {
 }
 
 std::string template_frame(const HttpParts& parts, const Feed& feed, const std::string& id) {
-  const auto entry = parts.catalogue.find(TemplateId(id));
+  const auto& offers = parts.templates.offers();
+  const auto entry = offers.catalogue().find(TemplateId(id));
   const bool staff = feed.who.at_least(identity::Role::kAuthor);
-  const bool shown = entry && (staff || parts.service.overridden(entry->tmpl)->active);
+  const bool shown = entry && (staff || offers.overridden(entry->tmpl)->active);
   if (!shown) return frame("gone", json::serialize(json::object{{"id", id}}));
-  return frame("template", json::serialize(template_view(parts.service, *entry, staff)));
+  return frame("template", json::serialize(parts.templates.view(*entry, staff)));
 }
 
 asio::awaitable<std::string> news(PartsRef parts, std::shared_ptr<Feed> feed) {
@@ -105,7 +106,7 @@ asio::awaitable<void> serve(PartsRef parts, identity::Principal who, [[maybe_unu
   auto feed = std::make_shared<Feed>(home, std::move(who));
   const auto subscription = parts->bus.subscribe([feed](const bus::Event& event) { notice(*feed, event); });
   // The whole picture first; what changes meanwhile is noticed already.
-  for (const auto& entry : parts->catalogue.list()) feed->templates.insert(entry.tmpl->id.str());
+  for (const auto& entry : parts->templates.catalogue().list()) feed->templates.insert(entry.tmpl->id.str());
   for (const auto& live : parts->service.all_live()) {
     if (live->instance.owner == feed->who.owner()) feed->instances.insert(live->instance.id.str());
   }

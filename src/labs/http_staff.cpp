@@ -1,15 +1,11 @@
-// What staff see and change: usage, engines, templates at run time.
+// What staff see: usage, engines, pools.
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
 
-#include <algorithm>
-
 #include <set>
-#include "labs/events.h"
 
 #include "labs/http.h"
-#include "net/body.h"
 #include "net/page.h"
 
 namespace tiltyard::labs {
@@ -134,73 +130,6 @@ asio::awaitable<Result<Response>> pools(PartsRef parts, Request) {
   co_return http::page_answer(std::move(items));
 }
 
-std::optional<int> small(std::optional<std::int64_t> number) {
-  return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
-}
-
-/// `to` becomes what is said, if something is.
-template <class T>
-void take(std::optional<T> said, std::optional<T>& to) {
-  if (said) to = std::move(said);
-}
-
-/// Up to what the configuration lets any template have: the host is its operator's to give away.
-void read_limits(http::Body body, const engine::Resources& most, Override& change) {
-  take(body.maybe_real("cpus", 0.001, most.cpus), change.cpus);
-  take(body.maybe_number("memory_bytes", 4 << 20, most.memory), change.memory);
-  take(body.maybe_number("pids", 1, most.pids), change.pids);
-}
-
-void read_lease(http::Body body, Override& change) {
-  constexpr std::int64_t kYear = 366 * 86'400;
-  if (const auto timeout = body.maybe_number("timeout_s", 0, kYear))
-    change.timeout = std::chrono::seconds{std::max<std::int64_t>(1, *timeout)};
-  if (const auto extend = body.maybe_number("extend_s", 0, kYear)) change.extend_by = std::chrono::seconds{*extend};
-}
-
-void read_pool(http::Body body, Override& change) {
-  take(small(body.maybe_number("min", 0, 10'000)), change.pool_min);
-  take(small(body.maybe_number("max", 0, 10'000)), change.pool_max);
-  if (change.pool_min && change.pool_max && *change.pool_min > *change.pool_max)
-    body.refuse("'pool.min' must not be more than 'pool.max'.");
-}
-
-/// Adds what the body says to what was changed before.
-Result<Override> read_change(const std::string& bytes, const engine::Resources& most, Override change) {
-  http::Body body(bytes);
-  take(body.maybe_flag("active"), change.active);
-  take(small(body.maybe_number("max_instances", 0, 1'000'000)), change.max_instances);
-  if (auto pool = body.maybe_inside("pool")) read_pool(std::move(*pool), change);
-  if (auto limits = body.maybe_inside("limits")) read_limits(std::move(*limits), most, change);
-  if (auto lease = body.maybe_inside("lease")) read_lease(std::move(*lease), change);
-  if (auto read = body.done(); !read) return fail(std::move(read.error()));
-  return change;
-}
-
-asio::awaitable<Result<Response>> change_template(PartsRef parts, Request request) {
-  const TemplateId id(std::string(request.param("id")));
-  const auto entry = parts->catalogue.find(id);
-  if (!entry) co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
-  const auto* before = parts->service.override_of(id);
-  auto change = read_change(request.body, parts->catalogue.ceiling(), before ? *before : Override{});
-  if (!change) co_return fail(std::move(change.error()));
-  auto saved = co_await parts->service.set_override(id, std::move(*change), actor_of(request));
-  if (!saved) co_return fail(std::move(saved.error()));
-  co_return Response::json(200, json::serialize(template_view(parts->service, *entry, true)));
-}
-
-asio::awaitable<Result<Response>> rebuild(PartsRef parts, Request request) {
-  const TemplateId id(std::string(request.param("id")));
-  auto begun = parts->catalogue.rebuild(id);
-  if (!begun) co_return fail(std::move(begun.error()));
-  bus::Event event{events::kTemplateRebuild, id.str(), "", actor_of(request), parts->clock.now(), "{}"};
-  auto noted = co_await parts->service.store().note(std::move(event));
-  if (!noted) co_return fail(std::move(noted.error()));
-  const auto entry = parts->catalogue.find(id);
-  if (!entry) co_return fail(Code::kNotFound, "template-unknown", "There is no such template.");
-  co_return Response::json(202, json::serialize(template_view(parts->service, *entry, true)));
-}
-
 }  // namespace
 
 void add_staff_routes(house::Routes& routes, PartsRef parts) {
@@ -212,9 +141,6 @@ void add_staff_routes(house::Routes& routes, PartsRef parts) {
   add("GET", "/api/v1/admin/usage", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, usage);
   add("GET", "/api/v1/admin/engines", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, engines);
   add("GET", "/api/v1/admin/pools", {Access::kOperator, Scope::kAdmin}, {"admin-read"}, pools);
-  add("PATCH", "/api/v1/admin/templates/{id}", {Access::kOperator, Scope::kAdmin}, {"admin-change"}, change_template);
-  add("POST", "/api/v1/admin/templates/{id}/rebuild", {Access::kOperator, Scope::kAdmin},
-      {"admin-change", "template-rebuild"}, rebuild);
 }
 
 }  // namespace tiltyard::labs

@@ -33,10 +33,12 @@ namespace tiltyard::store {
 class Store;
 }
 namespace tiltyard::templates {
-class Catalogue;
+class Offers;
 }
 
 namespace tiltyard::labs {
+
+using templates::Offers;
 
 /// Who a server is to those who share an engine with it, under one namespace by mistake or as copies of each other.
 struct Claimant {
@@ -75,7 +77,7 @@ struct Parts {
   asio::any_io_executor home;
   store::Store& store;
   engine::Engines& engines;
-  templates::Catalogue& catalogue;
+  templates::Offers& offers;
   gateway::PortLanes& lanes;
   bus::Bus& bus;
   const Clock& clock;

@@ -104,7 +104,8 @@ class Range : public testing::Test {
     working.drain_for = 100ms;
     jobs_ = std::make_unique<jobs::Service>(working, jobs::Parts{loops_.home(), *store_, clock_});
     catalogue_->declare_jobs(*jobs_);
-    Parts parts{loops_.home(), *store_, engines_, *catalogue_, *lanes_, bus_, clock_, *jobs_};
+    offers_ = std::make_unique<templates::Offers>(*catalogue_, *store_, bus_, clock_);
+    Parts parts{loops_.home(), *store_, engines_, *offers_, *lanes_, bus_, clock_, *jobs_};
     auto* gateway = gateway_.get();
     parts.presence.activity = [gateway](const InstanceId& id) -> std::optional<Activity> {
       const auto traffic = gateway->traffic(id);
@@ -126,6 +127,7 @@ class Range : public testing::Test {
   void forget() {
     service_.reset();
     jobs_.reset();
+    offers_.reset();
     catalogue_.reset();
     gateway_.reset();
   }
@@ -244,6 +246,7 @@ class Range : public testing::Test {
   engine::Engines engines_;  ///< as configured; a test changes it between two servers
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<templates::Catalogue> catalogue_;
+  std::unique_ptr<templates::Offers> offers_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<gateway::PortLanes> lanes_;
   std::function<void(Steps&)> more_steps_;

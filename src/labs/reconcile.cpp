@@ -61,8 +61,7 @@ void Reconcile::declare_jobs() {
 }
 
 asio::awaitable<Result<>> Reconcile::load() {
-  auto loaded = co_await offers_.load();
-  if (loaded) loaded = co_await saga_.load();
+  auto loaded = co_await saga_.load();
   if (loaded) loaded = co_await queue_.load();
   if (!loaded) co_return loaded;
   auto rows = co_await rows_.live();
@@ -73,7 +72,7 @@ asio::awaitable<Result<>> Reconcile::load() {
     live->step_clock = std::chrono::steady_clock::now();
     // A reason on a row that is not on its way back yet: somebody asked for the stop while a saga was under way.
     if (live->instance.reason) live->instance.state = InstanceState::kStopping;
-    if (const auto entry = parts_.catalogue.find(live->instance.tmpl)) {
+    if (const auto entry = offers_.catalogue().find(live->instance.tmpl)) {
       if (entry->tmpl->hash == *live->instance.template_hash) live->tmpl = offers_.overridden(entry->tmpl);
     }
     planner_.restore(live->instance.plan);

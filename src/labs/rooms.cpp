@@ -1,4 +1,4 @@
-// What people see of instances and templates over rooms.
+// What people see of instances over rooms.
 #include "labs/rooms.h"
 
 #include "labs/view.h"
@@ -8,7 +8,6 @@ namespace {
 
 namespace json = boost::json;
 using identity::Principal;
-using identity::Role;
 using realtime::RoomKind;
 using Sources = std::shared_ptr<const RoomSources>;
 using Key = Result<std::string>;
@@ -72,53 +71,11 @@ RoomKind instances(Sources sources) {
   return kind;
 }
 
-asio::awaitable<Key> admit_to_templates(Principal who, std::string rest) {
-  if (!rest.empty()) co_return unknown();
-  co_return std::string(who.at_least(Role::kAuthor) ? "staff" : "players");
-}
-
-bool shown(const Sources& sources, const templates::Entry& entry, const std::string& key) {
-  return key == "staff" || sources->labs.overridden(entry.tmpl)->active;
-}
-
-asio::awaitable<Result<json::value>> templates_for(Sources sources, std::string key) {
-  json::array items;
-  for (const auto& entry : sources->catalogue.list()) {
-    if (shown(sources, entry, key)) items.push_back(template_view(sources->labs, entry, key == "staff"));
-  }
-  co_return json::value{{"templates", std::move(items)}};
-}
-
-/// `template` is null when it is gone, or gone from sight.
-asio::awaitable<std::optional<json::object>> template_news(Sources sources, bus::Event event, std::string key) {
-  json::object told{
-      {"id", event.subject}, {"kind", event.kind->name}, {"at", to_rfc3339(event.at)}, {"template", nullptr}};
-  const auto entry = sources->catalogue.find(TemplateId(event.subject));
-  if (entry && shown(sources, *entry, key)) told["template"] = template_view(sources->labs, *entry, key == "staff");
-  co_return told;
-}
-
-RoomKind templates_room(Sources sources) {
-  RoomKind kind;
-  kind.name = "templates";
-  kind.event = "template";
-  kind.admit = admit_to_templates;
-  kind.snapshot = [sources](std::string key) { return templates_for(sources, std::move(key)); };
-  kind.places = [](const bus::Event& event) -> std::vector<std::string> {
-    if (!event.kind->name.starts_with("template.")) return {};
-    return {"staff", "players"};
-  };
-  kind.news = [sources](bus::Event event, std::string key, long long) {
-    return template_news(sources, std::move(event), std::move(key));
-  };
-  return kind;
-}
-
 }  // namespace
 
 std::vector<RoomKind> rooms_of(RoomSources from) {
   const auto sources = std::make_shared<const RoomSources>(std::move(from));
-  return {instances(sources), templates_room(sources)};
+  return {instances(sources)};
 }
 
 }  // namespace tiltyard::labs

@@ -4,18 +4,16 @@
 
 #include "labs/view.h"
 #include "realtime/realtime.h"
-#include "templates/templates.h"
 
 namespace tiltyard::labs {
 
 /// Whose things the rooms show; all outlive the real-time service.
 struct RoomSources {
   Service& labs;
-  templates::Catalogue& catalogue;
   PublicAddress address;
 };
 
-/// "instances" and "templates" (docs/realtime.md).
+/// "instances" (docs/realtime.md).
 std::vector<realtime::RoomKind> rooms_of(RoomSources sources);
 
 }  // namespace tiltyard::labs

@@ -196,36 +196,6 @@ Result<templates::LeasePolicy> parse_lease(std::string_view text) {
   return lease;
 }
 
-std::string to_json(const Override& change) {
-  json::object out;
-  if (change.active) out["active"] = *change.active;
-  if (change.max_instances) out["max_instances"] = *change.max_instances;
-  if (change.pool_min) out["pool_min"] = *change.pool_min;
-  if (change.pool_max) out["pool_max"] = *change.pool_max;
-  if (change.cpus) out["cpus"] = *change.cpus;
-  if (change.memory) out["memory"] = *change.memory;
-  if (change.pids) out["pids"] = *change.pids;
-  if (change.timeout) out["timeout"] = change.timeout->count();
-  if (change.extend_by) out["extend_by"] = change.extend_by->count();
-  return json::serialize(out);
-}
-
-Result<Override> parse_override(std::string_view text) {
-  auto root = parse_object(text);
-  if (!root) return fail(std::move(root.error()));
-  Override change;
-  if (root->contains("active")) change.active = flag_of(*root, "active");
-  if (root->contains("max_instances")) change.max_instances = static_cast<int>(number_of(*root, "max_instances"));
-  if (root->contains("pool_min")) change.pool_min = static_cast<int>(number_of(*root, "pool_min"));
-  if (root->contains("pool_max")) change.pool_max = static_cast<int>(number_of(*root, "pool_max"));
-  if (const auto* cpus = root->if_contains("cpus"); cpus && cpus->is_number()) change.cpus = cpus->to_number<double>();
-  if (root->contains("memory")) change.memory = number_of(*root, "memory");
-  if (root->contains("pids")) change.pids = number_of(*root, "pids");
-  if (root->contains("timeout")) change.timeout = std::chrono::seconds{number_of(*root, "timeout")};
-  if (root->contains("extend_by")) change.extend_by = std::chrono::seconds{number_of(*root, "extend_by")};
-  return change;
-}
-
 std::string timings_json(const Timings& timings) {
   json::array out;
   for (const auto& [name, took] : timings) out.push_back(json::object{{"name", name}, {"us", took.count()}});

@@ -19,8 +19,6 @@ std::string to_json(const Plan& plan);
 Result<Plan> parse_plan(std::string_view text, PlanForm form);
 std::string to_json(const templates::LeasePolicy& lease);
 Result<templates::LeasePolicy> parse_lease(std::string_view text);
-std::string to_json(const Override& change);
-Result<Override> parse_override(std::string_view text);
 std::string timings_json(const Timings& timings);
 Timings parse_timings(std::string_view text);
 

@@ -7,7 +7,6 @@
 #include "labs/meter.h"
 #include "labs/reconcile.h"
 #include "observe/log.h"
-#include "templates/events.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -25,7 +24,7 @@ struct Service::Rooms {
 
   Ground ground;
   Instances instances{ground};
-  Offers offers{ground};
+  Offers& offers = ground.parts.offers;
   Planner planner{ground};
   Saga saga;
   StartQueue queue{ground, instances, offers, planner, saga};
@@ -40,7 +39,9 @@ struct Service::Rooms {
 };
 
 Service::Service(Options options, Parts parts, Steps steps)
-    : rooms_(std::make_unique<Rooms>(std::move(options), std::move(parts), std::move(steps))) {}
+    : rooms_(std::make_unique<Rooms>(std::move(options), std::move(parts), std::move(steps))) {
+  rooms_->offers.on_changed([pools = &rooms_->pools](const TemplateId& id) { pools->discard_all(id); });
+}
 
 Service::~Service() = default;
 
@@ -161,23 +162,6 @@ SpawnLoad Service::spawn_load() const { return rooms_->queue.load_now(); }
 
 std::optional<std::chrono::microseconds> Service::usual_start(const TemplateId& tmpl) const {
   return rooms_->saga.usual_start(tmpl);
-}
-
-std::shared_ptr<const templates::Template> Service::overridden(std::shared_ptr<const templates::Template> tmpl) const {
-  return rooms_->offers.overridden(std::move(tmpl));
-}
-
-const Override* Service::override_of(const TemplateId& id) const { return rooms_->offers.override_of(id); }
-
-asio::awaitable<Result<>> Service::set_override(TemplateId id, Override change, bus::Actor actor) {
-  const auto& parts = rooms_->ground.parts;
-  bus::Event event{events::kTemplateOverride, id.str(), "", std::move(actor), parts.clock.now(), "{}"};
-  auto saved = co_await rooms_->offers.set_override(id, std::move(change), event);
-  if (!saved) co_return saved;
-  rooms_->pools.discard_all(id);
-  event.kind = templates::events::kChanged;
-  parts.bus.publish(event);
-  co_return Result<>{};
 }
 
 asio::awaitable<Result<std::size_t>> Service::sweep(std::chrono::seconds window) {

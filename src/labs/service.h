@@ -66,11 +66,6 @@ class Service {
   SpawnLoad spawn_load() const;
   std::optional<std::chrono::microseconds> usual_start(const TemplateId& tmpl) const;
 
-  /// A template with the operator's overrides applied.
-  std::shared_ptr<const templates::Template> overridden(std::shared_ptr<const templates::Template> tmpl) const;
-  const Override* override_of(const TemplateId& id) const;
-  asio::awaitable<Result<>> set_override(TemplateId id, Override change, bus::Actor actor);
-
   /// Row 1.12: removes what carries our labels but has no row, if it is older than `window`. Also run by itself.
   asio::awaitable<Result<std::size_t>> sweep(std::chrono::seconds window);
 

@@ -5,9 +5,9 @@
 #include <optional>
 #include <unordered_map>
 
-#include "labs/offers.h"
 #include "labs/pace.h"
 #include "labs/saga.h"
+#include "templates/templates.h"
 
 namespace tiltyard::labs {
 

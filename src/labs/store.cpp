@@ -461,32 +461,6 @@ asio::awaitable<Result<std::uint16_t>> LabsStore::remembered_port(std::string ow
   co_return co_await store_.read(std::move(work));
 }
 
-asio::awaitable<Result<std::map<TemplateId, Override>>> LabsStore::overrides() {
-  auto work = [](soci::session& sql) -> Result<std::map<TemplateId, Override>> {
-    std::map<TemplateId, Override> out;
-    soci::rowset<soci::row> rows = (sql.prepare << "SELECT template, change FROM template_overrides");
-    for (const auto& row : rows) {
-      auto change = parse_override(row.get<std::string>(1));
-      if (!change) return fail(std::move(change.error()));
-      out.emplace(TemplateId(row.get<std::string>(0)), std::move(*change));
-    }
-    return out;
-  };
-  co_return co_await store_.read(std::move(work));
-}
-
-asio::awaitable<Result<>> LabsStore::set_override(TemplateId tmpl, Override change, bus::Event event) {
-  auto work = [key = tmpl.str(), text = to_json(change), event = std::move(event)](soci::session& sql) -> Result<> {
-    sql << "DELETE FROM template_overrides WHERE template = :template", soci::use(key);
-    sql << "INSERT INTO template_overrides (template, change) VALUES (:template, :change)", soci::use(key),
-        soci::use(text);
-    auto told = event;
-    told.detail = text;
-    return bus::record(sql, told);
-  };
-  co_return co_await store_.write(std::move(work));
-}
-
 asio::awaitable<Result<std::map<TemplateId, std::chrono::microseconds>>> LabsStore::usual_starts() {
   auto work = [](soci::session& sql) -> Result<std::map<TemplateId, std::chrono::microseconds>> {
     std::map<TemplateId, std::chrono::microseconds> out;

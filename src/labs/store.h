@@ -16,17 +16,7 @@ namespace tiltyard::labs {
 
 namespace asio = boost::asio;
 
-/// Numbers 1 to 99 of the schema.
 std::vector<store::Migration> migrations();
-
-/// What an operator changed about a template at run time (row 1.1).
-struct Override {
-  std::optional<bool> active;
-  std::optional<int> max_instances, pool_min, pool_max;
-  std::optional<double> cpus;
-  std::optional<std::int64_t> memory, pids;
-  std::optional<std::chrono::seconds> timeout, extend_by;
-};
 
 struct UsageRow {
   std::string key;
@@ -75,8 +65,6 @@ class LabsStore {
   /// The gateway's port that this owner had before for this endpoint (row 2.3); 0: none.
   asio::awaitable<Result<std::uint16_t>> remembered_port(std::string owner, TemplateId tmpl,
                                                          std::uint16_t machine_port);
-  asio::awaitable<Result<std::map<TemplateId, Override>>> overrides();
-  asio::awaitable<Result<>> set_override(TemplateId tmpl, Override change, bus::Event event);
   /// Mean time from admission to running of earlier spawns, by template.
   asio::awaitable<Result<std::map<TemplateId, std::chrono::microseconds>>> usual_starts();
   asio::awaitable<Result<>> note_start(TemplateId tmpl, std::chrono::microseconds usual);

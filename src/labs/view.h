@@ -6,10 +6,6 @@
 
 #include "labs/service.h"
 
-namespace tiltyard::templates {
-struct Entry;
-}
-
 namespace tiltyard::labs {
 
 /// How the outside reaches the gateway: goes into the endpoints that players see.
@@ -23,7 +19,7 @@ struct PublicAddress {
 /// The instance as the API shows it; the contract is api/paths/labs.yaml.
 boost::json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address);
 
-/// The template as the API shows it; problems only `for_staff`.
-boost::json::object template_view(const Service& service, const templates::Entry& entry, bool for_staff);
+/// What is known here of a template: how long starts take, and what waits in its pool.
+void add_facts(const Service& service, const TemplateId& tmpl, boost::json::object& view);
 
 }  // namespace tiltyard::labs

@@ -68,7 +68,7 @@ void WarmPools::tend() {
   std::map<TemplateId, std::shared_ptr<const templates::Template>> pooled;
   // Whose images are looked for or made, or whose engine is away: what waits is left alone meanwhile.
   std::set<TemplateId> unsettled;
-  for (const auto& entry : parts_.catalogue.list()) {
+  for (const auto& entry : offers_.catalogue().list()) {
     const bool away = engine_for(*entry.tmpl).away().has_value();
     const bool later = entry.state == templates::State::kBuilding || entry.state == templates::State::kWaiting || away;
     if (later) unsettled.insert(entry.tmpl->id);
@@ -285,7 +285,7 @@ std::vector<PoolState> WarmPools::states() const {
   std::vector<PoolState> out;
   for (const auto& [id, shelf] : shelves_) {
     PoolState state{id, shelf.choice.kind, shelf.ready.size(), shelf.filling, shelf.target, 0, 0, {}};
-    if (const auto entry = parts_.catalogue.find(id)) {
+    if (const auto entry = offers_.catalogue().find(id)) {
       const auto tmpl = offers_.overridden(entry->tmpl);
       state.min = tmpl->pool.min;
       state.max = tmpl->pool.max;

@@ -11,6 +11,10 @@ inline constexpr bus::EventKind kChanged{.name = "template.changed",
 inline constexpr bus::EventKind kGone{
     .name = "template.gone", .prose = "A template is there no more.", .rows = bus::Rows::kNone};
 
-inline constexpr const bus::EventKind* kAll[] = {&kChanged, &kGone};
+inline constexpr bus::EventKind kOverride{.name = "template.override",
+                                          .prose = "Staff changed a template at run time."};
+inline constexpr bus::EventKind kRebuild{.name = "template.rebuild", .prose = "Staff had a template built anew."};
+
+inline constexpr const bus::EventKind* kAll[] = {&kOverride, &kRebuild, &kChanged, &kGone};
 
 }  // namespace tiltyard::templates::events

@@ -1,6 +1,11 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +18,10 @@
 #include "jobs/jobs.h"
 #include "templates/model.h"
 #include "templates/reader.h"
+
+namespace tiltyard::store {
+class Store;
+}
 
 namespace tiltyard::templates {
 
@@ -66,6 +75,54 @@ class Catalogue {
  private:
   struct State_;
   std::shared_ptr<State_> state_;
+};
+
+/// What staff changed about a template at run time (row 1.1).
+struct Override {
+  std::optional<bool> active;
+  std::optional<int> max_instances, pool_min, pool_max;
+  std::optional<double> cpus;
+  std::optional<std::int64_t> memory, pids;
+  std::optional<std::chrono::seconds> timeout, extend_by;
+};
+
+/// The templates as they can be started here: with what staff changed about them. Lives on the home loop.
+class Offers {
+ public:
+  Offers(Catalogue& catalogue, store::Store& store, bus::Bus& bus, const Clock& clock)
+      : catalogue_(catalogue), store_(store), bus_(bus), clock_(clock) {}
+
+  /// Reads what was changed.
+  asio::awaitable<Result<>> load();
+  /// A template with its overrides: `template-unknown`, `template-broken`, `template-not-ready`, `template-inactive`.
+  Result<std::shared_ptr<const Template>> startable(const TemplateId& id) const;
+  std::shared_ptr<const Template> overridden(std::shared_ptr<const Template> tmpl) const;
+  const Override* override_of(const TemplateId& id) const;
+  /// On disk, and known to who listens, when it returns.
+  asio::awaitable<Result<>> change(TemplateId id, Override change, bus::Actor actor);
+  /// Who keeps things that were made by the template as it was before.
+  void on_changed(std::function<void(const TemplateId&)> heard) { heard_ = std::move(heard); }
+  Catalogue& catalogue() const { return catalogue_; }
+
+ private:
+  struct Overridden {
+    std::shared_ptr<const Template> of, changed;
+  };
+
+  Catalogue& catalogue_;
+  store::Store& store_;
+  bus::Bus& bus_;
+  const Clock& clock_;
+  std::function<void(const TemplateId&)> heard_;
+  std::map<TemplateId, Override> overrides_;
+  mutable std::map<TemplateId, Overridden> changed_;
+};
+
+/// Something that another capability knows of a template, and shows beside it in the API.
+class HasFacts {
+ public:
+  virtual ~HasFacts() = default;
+  virtual void add_facts(const Template& tmpl, boost::json::object& view) const = 0;
 };
 
 }  // namespace tiltyard::templates
