@@ -10,6 +10,8 @@ from harness.api import Api
 from harness.wait import until
 
 FAKE = templates.FAKE
+#: Rows that are years old stay while a test looks at them.
+KEPT = {**FAKE, "events": {"keep_days": 3650}}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_R9_4_an_event_stands_if_and_only_if_its_change_does(make_server):
 
 
 def test_R9_4_filters_and_pages_find_every_event_once_while_the_log_grows(make_server):
-    server = make_server(config=FAKE, web=templates.EMPTY).start()
+    server = make_server(config=KEPT, web=templates.EMPTY).start()
     server.stop()
     fill(server, 3000, kind="CASE WHEN n % 10 = 0 THEN 'login' ELSE 'instance.running' END")
     server.start()
@@ -155,7 +157,7 @@ def test_R9_4_filters_and_pages_find_every_event_once_while_the_log_grows(make_s
 
 
 def test_R9_4_a_rare_text_is_looked_for_in_bounded_steps(make_server):
-    server = make_server(config=FAKE).start()
+    server = make_server(config=KEPT).start()
     server.stop()
     fill(server, 60_000, detail="CASE WHEN n = 17 THEN '{\"text\":\"the needle\"}' ELSE '{}' END")
     server.start()
@@ -192,7 +194,7 @@ def test_R9_4_who_may_read_what(ground):
 
 
 def test_R9_4_the_export_is_whole_fixed_and_resumable_while_the_log_grows(make_server):
-    server = make_server(config=FAKE, web=templates.EMPTY).start()
+    server = make_server(config=KEPT, web=templates.EMPTY).start()
     server.stop()
     fill(server, 20_000, detail="'{\"text\":\"" + "x" * 300 + "\"}'")
     server.start()
@@ -220,7 +222,7 @@ def test_R9_4_the_export_is_whole_fixed_and_resumable_while_the_log_grows(make_s
 
 @pytest.mark.skipif(postgres.wanted(), reason="PostgreSQL keeps no text that is not UTF-8")
 def test_R9_4_no_name_can_forge_a_line(make_server):
-    server = make_server(config={**FAKE, "log": {"level": "trace"}}).start()
+    server = make_server(config={**KEPT, "log": {"level": "trace"}}).start()
     forged = 'x\n{"id":"1","kind":"login"}\r\n2026-01-01T00:00:00.000Z fatal app: forged\u2028\u202e\x1b[2J'
     nobody = server.api()
     nobody.sign_in(strategy="local", name=forged, password="wrong horse battery")

@@ -100,6 +100,11 @@ bool write_freezer(const std::string& file, bool frozen) {
   return written == static_cast<ssize_t>(word.size());
 }
 
+bool is_thawed(const std::string& file) {
+  const std::string_view thawed = file.ends_with("cgroup.freeze") ? "0" : "THAWED";
+  return !file.empty() && read_text(file).starts_with(thawed);
+}
+
 Freezers::Freezers(asio::any_io_executor executor, bool local) : local_(local), changed_(executor) {
   if (!local_) return;
   // Of a thousand machines' mounts none is a hierarchy.

@@ -30,6 +30,8 @@ std::optional<std::string> processor_file(const std::string& mounts, const std::
 
 /// Writes the freezer without asking the daemon (0.1 ms instead of 9 ms). False: it could not be written.
 bool write_freezer(const std::string& file, bool frozen);
+/// Whether the processes go on; false where it cannot be read.
+bool is_thawed(const std::string& file);
 
 /// Freezes a machine for as long as the daemon needs to see it frozen; thaws it again unless the daemon has.
 class Standstill {

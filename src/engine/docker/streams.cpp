@@ -22,6 +22,8 @@ using namespace docker;
 
 constexpr auto kAskDeadline = 15s, kChangeDeadline = 60s;
 constexpr auto kExportDeadline = 15min;  // the engine writes the layers to its disk before it sends the first byte
+constexpr int kPausedTries = 100;
+constexpr auto kPausedPause = 20ms;
 constexpr auto kSilence = std::chrono::hours{24};  // a followed log may have nothing to say for a day
 
 std::string container(const std::string& name, std::string_view what) {
@@ -123,7 +125,15 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> DockerEngine::exec(Handle 
     auto settled = co_await resume(handle);
     if (!settled) co_return fail(std::move(settled.error()));
   }
-  co_return co_await run_command(connection_, std::move(handle), std::move(spec), options_.signals_from_host);
+  // A busy daemon hears of a pause from its runtime after it has answered the resume behind it, and refuses until it
+  // has heard of that, too.
+  for (int tries = 1;; ++tries) {
+    auto session = co_await run_command(connection_, handle, spec, options_.signals_from_host);
+    const bool late = !session && tries < kPausedTries && session.error().cause.contains("is paused") &&
+                      is_thawed(freezers_->known(handle.data));
+    if (!late) co_return session;
+    co_await sleep_for(kPausedPause);
+  }
 }
 
 asio::awaitable<Result<>> DockerEngine::put_archive(Handle handle, std::string path, std::string tar) {
