@@ -2,13 +2,12 @@
 #include "app/settings.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "base/test_folder.h"
 #include "identity/capability.h"
 #include "labs/capability.h"
 #include "templates/capability.h"
@@ -16,26 +15,7 @@
 namespace tiltyard::app {
 namespace {
 
-namespace fs = std::filesystem;
 using config::Environment;
-
-/// A folder of its own for a test's files.
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / ("tiltyard-settings-" + std::to_string(getpid()))) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return (path_ / name).string();
-  }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
 
 /// Settings with their keys.
 struct Bound {
@@ -47,7 +27,7 @@ struct Bound {
 };
 
 std::string error_in(const std::string& toml, const Environment& environment = {}) {
-  const Folder folder;
+  const TestFolder folder;
   const auto read = Bound().read(folder.write("tiltyard.toml", toml), environment);
   if (read) return "(no error)";
   EXPECT_EQ(read.error().reason, "config-invalid");
@@ -197,9 +177,9 @@ const std::map<std::string, Sample> kSamples = {
 };
 
 TEST(R15_1, WithoutFileAndVariablesThereAreDefaults) {
-  const Folder folder;
+  const TestFolder folder;
   Bound bound;
-  const auto read = bound.read(folder.file("missing.toml"));
+  const auto read = bound.read(folder.at("missing.toml"));
   ASSERT_TRUE(read) << read.error().message;
   const auto& settings = bound.settings;
   EXPECT_EQ(settings.site.listen, "127.0.0.1:8000");
@@ -207,7 +187,7 @@ TEST(R15_1, WithoutFileAndVariablesThereAreDefaults) {
   EXPECT_EQ(settings.gateway.first_port, 20000);
   EXPECT_EQ(settings.gateway.last_port, 29999);
   EXPECT_EQ(settings.of<templates::Capability>().options().bounds.defaults.memory, 256 << 20);
-  EXPECT_EQ(settings.store.url, "sqlite:" + folder.file("data/tiltyard.db"));
+  EXPECT_EQ(settings.store.url, "sqlite:" + folder.at("data/tiltyard.db"));
   EXPECT_TRUE(settings.of<identity::Capability>().options().admin_token.empty());
 }
 
@@ -223,11 +203,11 @@ TEST(R15_1, EveryKeyIsReadFromTheFileAndFromTheEnvironment) {
   }
   std::string toml;
   for (const auto& [section, lines] : sections) toml += "[" + section + "]\n" + lines;
-  const Folder folder;
+  const TestFolder folder;
   Bound by_file, by_environment;
   const auto from_file = by_file.read(folder.write("tiltyard.toml", toml));
   ASSERT_TRUE(from_file) << from_file.error().message;
-  const auto from_environment = by_environment.read(folder.file("missing.toml"), environment);
+  const auto from_environment = by_environment.read(folder.at("missing.toml"), environment);
   ASSERT_TRUE(from_environment) << from_environment.error().message;
   for (std::size_t i = 0; i < defaults.keys.all().size(); ++i) {
     const auto& key = by_file.keys.all()[i];
@@ -267,7 +247,7 @@ TEST(R15_1, WhatDoesNotFitTogetherIsRefused) {
   EXPECT_TRUE(has(error_in("[auth]\nstrategies = []\n"), "nobody could sign in"));
   EXPECT_TRUE(has(error_in("[auth]\nhall = [\"10.0.0.0/8\"]\n"), "does not have \"address\""));
   EXPECT_TRUE(has(error_in("[gateway]\ntcp_address = \"example.org\"\n"), "gateway.tcp_address"));
-  const Folder folder;
+  const TestFolder folder;
   EXPECT_TRUE(Bound().read(
       folder.write("zero.toml", "[server]\nlisten = \"127.0.0.1:0\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n")));
 }
@@ -305,7 +285,7 @@ TEST(R7_2, OverPlainHttpNoMachineGetsTheSessionsCookie) {
 TEST(R14_2, EnginesAreOneSectionOrATableForEach) {
   const std::string two =
       "[engines.near]\n[engines.far]\nurl = \"tcp://far:2376\"\npool = \"10.128.0.0/12\"\nnamespace = \"night\"\n";
-  const Folder folder;
+  const TestFolder folder;
   Bound alone;
   ASSERT_TRUE(alone.read(folder.write("alone.toml", "[engine]\nurl = \"tcp://only:2376\"\n")));
   ASSERT_EQ(alone.settings.engines.all().size(), 1u);
@@ -320,7 +300,7 @@ TEST(R14_2, EnginesAreOneSectionOrATableForEach) {
   EXPECT_EQ(all.at("far").terms.name_space, "night");
   EXPECT_EQ(several.settings.engines.chosen, "far");
   Bound by_variable;
-  ASSERT_TRUE(by_variable.read(folder.file("missing.toml"), {{"TILTYARD_ENGINES", "one.url=unix:///one.sock"}}));
+  ASSERT_TRUE(by_variable.read(folder.at("missing.toml"), {{"TILTYARD_ENGINES", "one.url=unix:///one.sock"}}));
   EXPECT_EQ(by_variable.settings.engines.all().at("one").url, "unix:///one.sock");
   EXPECT_EQ(by_variable.settings.engines.chosen, "one") << "the only one";
 
@@ -359,20 +339,20 @@ TEST(R7_1, ProvidersAreCheckedKeyByKey) {
 }
 
 TEST(R15_1, RelativePathsStartFromTheFilesFolder) {
-  const Folder folder;
+  const TestFolder folder;
   Bound bound;
   const auto read =
       bound.read(folder.write("tiltyard.toml", "[templates]\npath = \"a/../lab\"\n[log]\nfile = \"/var/log/t.log\"\n"),
                  {{"TILTYARD_DATA_PATH", "state"}});
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ(bound.settings.of<templates::Capability>().options().path, folder.file("lab"));
-  EXPECT_EQ(bound.settings.site.data, folder.file("state"));
+  EXPECT_EQ(bound.settings.of<templates::Capability>().options().path, folder.at("lab"));
+  EXPECT_EQ(bound.settings.site.data, folder.at("state"));
   EXPECT_EQ(bound.settings.log.file, "/var/log/t.log");
   EXPECT_EQ(bound.settings.site.tls_key, "");
 }
 
 TEST(R14_1, TheDatabaseMayBePostgresAndItsPasswordIsNeverShown) {
-  const Folder folder;
+  const TestFolder folder;
   const std::string url = "postgresql://range:s3cret@db.example:5432/range?sslmode=verify-full";
   Bound bound;
   const auto read = bound.read(folder.write("tiltyard.toml", "[store]\nurl = \"" + url + "\"\n"));
@@ -385,8 +365,8 @@ TEST(R14_1, TheDatabaseMayBePostgresAndItsPasswordIsNeverShown) {
 /// With every default uncommented the example still says what the defaults are.
 TEST(R15_1, TheExampleFileSaysTheDefaults) {
   Bound plain;
-  const Folder folder;
-  ASSERT_TRUE(plain.read(folder.file("missing.toml")));
+  const TestFolder folder;
+  ASSERT_TRUE(plain.read(folder.at("missing.toml")));
   const auto text = Bound().keys.example_toml();
   std::istringstream example(text);
   std::string uncommented;
@@ -417,11 +397,11 @@ TEST(R15_1, TheDocumentationIsTrue) {
 }
 
 TEST(R15_2, SecretsOfThePartsComeFromFilesAsWell) {
-  const Folder folder;
+  const TestFolder folder;
   folder.write("token", "0123456789abcdef\n");
   Bound by_key;
   const auto read = by_key.read(folder.write("a.toml", "[admin]\ntoken_file = \"token\"\n"),
-                                {{"TILTYARD_METRICS_TOKEN_FILE", folder.file("token")}});
+                                {{"TILTYARD_METRICS_TOKEN_FILE", folder.at("token")}});
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(by_key.settings.of<identity::Capability>().options().admin_token.reveal(), "0123456789abcdef");
   EXPECT_EQ(by_key.settings.site.metrics_token.reveal(), "0123456789abcdef");

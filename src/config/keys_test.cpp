@@ -2,34 +2,15 @@
 #include "config/keys.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
+
+#include "base/test_folder.h"
 
 namespace tiltyard::config {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-
-/// A folder of its own for a test's files.
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / ("tiltyard-keys-" + std::to_string(getpid()))) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return (path_ / name).string();
-  }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
 
 testing::AssertionResult has(const std::string& text, const std::string& part) {
   if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
@@ -97,7 +78,7 @@ struct Bound : Keys {
 };
 
 std::string error_in(const std::string& toml, const Environment& environment = {}) {
-  const Folder folder;
+  const TestFolder folder;
   Options options;
   const auto read = Bound(options).read(folder.write("tiltyard.toml", toml), environment);
   if (read) return "(no error)";
@@ -107,7 +88,7 @@ std::string error_in(const std::string& toml, const Environment& environment = {
 }
 
 TEST(R15_1, EveryKindOfFieldIsReadFromTheFileAndFromAVariable) {
-  const Folder folder;
+  const TestFolder folder;
   Options by_file, by_variable;
   const auto file = folder.write("tiltyard.toml", R"(
 [house]
@@ -136,7 +117,7 @@ code = "1234"
   ASSERT_TRUE(read) << read.error().message;
   Bound from_variables(by_variable);
   const auto also = from_variables.read(
-      folder.file("missing.toml"),
+      folder.at("missing.toml"),
       {{"TILTYARD_HOUSE_LISTEN", "[::1]:9000"},
        {"TILTYARD_HOUSE_FOLDER", "state"},
        {"TILTYARD_HOUSE_URL", "https://ctf.example/"},
@@ -154,7 +135,7 @@ code = "1234"
   ASSERT_TRUE(also) << also.error().message;
   for (const auto* options : {&by_file, &by_variable}) {
     EXPECT_EQ(options->listen, "[::1]:9000");
-    EXPECT_EQ(options->folder, folder.file("state"));
+    EXPECT_EQ(options->folder, folder.at("state"));
     EXPECT_EQ(options->url, "https://ctf.example");
     EXPECT_EQ(options->proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
     EXPECT_FALSE(options->watch);
@@ -253,13 +234,13 @@ TEST(R15_1, BrokenTomlIsAnErrorWithItsLine) {
 }
 
 TEST(R15_1, AFolderOrAnEmptyFile) {
-  const Folder folder;
+  const TestFolder folder;
   Options options;
-  const auto of_folder = Bound(options).read(folder.file("."), {});
+  const auto of_folder = Bound(options).read(folder.at("."), {});
   ASSERT_FALSE(of_folder);
   EXPECT_EQ(of_folder.error().reason, "config-unreadable");
   EXPECT_TRUE(Bound(options).read(folder.write("empty.toml", ""), {}));
-  EXPECT_EQ(options.folder, folder.file("data")) << "defaults are relative to the file as well";
+  EXPECT_EQ(options.folder, folder.at("data")) << "defaults are relative to the file as well";
 }
 
 TEST(R15_1, TablesOfTablesAreCheckedKeyByKey) {
@@ -287,7 +268,7 @@ TEST(R15_1, ASectionMayBeATableOfTables) {
       .tables<Door>(
           "", doors, [](Section& one, Door& door) { one.number("width", door.width, 50, 200, "In centimetres."); },
           nullptr, "A section each.");
-  const Folder folder;
+  const TestFolder folder;
   const auto read = keys.read(folder.write("a.toml", "[gates.north]\nwidth = 120\n[gates.south]\n"), {});
   ASSERT_TRUE(read) << read.error().message;
   ASSERT_EQ(doors.size(), 2U);
@@ -300,7 +281,7 @@ TEST(R15_1, ASectionMayBeATableOfTables) {
 }
 
 TEST(R15_2, SecretsComeFromFilesAndFromTheEnvironment) {
-  const Folder folder;
+  const TestFolder folder;
   folder.write("token", "0123456789abcdef\n");
   folder.write("code", "4321\n");
   Options options;
@@ -312,10 +293,10 @@ TEST(R15_2, SecretsComeFromFilesAndFromTheEnvironment) {
   EXPECT_EQ(options.token.reveal(), "0123456789abcdef");
   EXPECT_EQ(options.doors.at("a").code.reveal(), "4321");
   Options other;
-  const auto by_variable = Bound(other).read("", {{"TILTYARD_HOUSE_TOKEN_FILE", folder.file("token")}});
+  const auto by_variable = Bound(other).read("", {{"TILTYARD_HOUSE_TOKEN_FILE", folder.at("token")}});
   ASSERT_TRUE(by_variable) << by_variable.error().message;
   EXPECT_EQ(other.token.reveal(), "0123456789abcdef");
-  ASSERT_TRUE(Bound(other).read(folder.file("a.toml"), {{"TILTYARD_HOUSE_TOKEN", "fedcba9876543210"}}));
+  ASSERT_TRUE(Bound(other).read(folder.at("a.toml"), {{"TILTYARD_HOUSE_TOKEN", "fedcba9876543210"}}));
   EXPECT_EQ(other.token.reveal(), "fedcba9876543210");
 }
 

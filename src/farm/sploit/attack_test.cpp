@@ -13,6 +13,7 @@
 #include <map>
 #include <thread>
 
+#include "base/test_folder.h"
 #include "farm/sploit/attack.h"
 #include "farm/sploit/backlog.h"
 #include "farm/sploit/find.h"
@@ -23,19 +24,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = fs::temp_directory_path() / "attack-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // --- finding flags ------------------------------------------------------------------------------
 
@@ -68,8 +56,8 @@ RC_GTEST_PROP(R6_8, WhatIsReadableStaysAsItIs, (const std::string& bytes)) {
 // --- the backlog --------------------------------------------------------------------------------
 
 TEST(R6_8, TheBacklogSurvivesTheEndOfTheProgram) {
-  const Folder folder;
-  const auto path = folder / "x.flags";
+  const TestFolder folder;
+  const auto path = folder.at("x.flags");
   {
     auto backlog = Backlog::open(path);
     ASSERT_TRUE(backlog);
@@ -95,9 +83,9 @@ TEST(R6_8, TheBacklogSurvivesTheEndOfTheProgram) {
 }
 
 TEST(R6_8, TwoAttacksOfOneKindHaveTwoBacklogs) {
-  const Folder folder;
-  auto first = Backlog::open(folder / "x.flags");
-  auto second = Backlog::open(folder / "x.flags");
+  const TestFolder folder;
+  auto first = Backlog::open(folder.at("x.flags"));
+  auto second = Backlog::open(folder.at("x.flags"));
   ASSERT_TRUE(first && second);
   EXPECT_NE((*first)->path(), (*second)->path());
 }
