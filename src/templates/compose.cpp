@@ -44,10 +44,29 @@ bool same(const Node& a, const Node& b) {
   });
 }
 
+/// Puts the sections of `from` into `root`, and calls `both` with what is in both of them.
+template <class Both>
+void each_part(Node& root, Node from, Both both) {
+  for (auto& section : from.members) {
+    if (section.key == "version" || section.key == "name" || section.key.starts_with("x-")) continue;
+    Node* there = root.find(section.key);
+    if (!there || there->is_null()) {
+      root.set(section.key, section.place, std::move(section.value));
+      continue;
+    }
+    if (!there->is_map() || !section.value.is_map()) continue;  // the reader complains
+    for (auto& part : section.value.members) {
+      const auto old = std::ranges::find(there->members, part.key, &Member::key);
+      if (old == there->members.end()) there->members.push_back(std::move(part));
+      else both(section, *old, std::move(part));
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<Node> ComposeLoader::load(const std::vector<std::string>& files, const Variables& variables) {
-  Scope scope{variables, std::string{}, {}};
+  Scope scope{variables, folder_of(files.front()), {}};
   auto root = load_merged(files, scope);
   if (root) drop_resets(*root);
   return root;
@@ -127,11 +146,14 @@ bool ComposeLoader::include_all(Node& root, Scope& scope) {
     problems_.error(list.place, fmt::format("`include` takes a list, not {}", kind_name(list)));
     return false;
   }
+  Node included;
+  included.kind = Node::Kind::kMap;
   for (const auto& entry : list.items) {
-    if (!include_one(root, entry, scope)) return false;
+    if (!include_one(included, entry, scope)) return false;
   }
   root.erase("include");
-  return true;
+  lay_over(root, std::move(included));
+  return spend(root, list.place);
 }
 
 std::optional<std::string> ComposeLoader::locate_file(const Node& path) {
@@ -191,6 +213,7 @@ bool ComposeLoader::add_env_files(const Node* env_file, const std::string& base,
   else if (env_file && !env_file->is_null()) paths.push_back(*env_file);
   std::vector<std::string> files;
   for (const auto& path : paths) {
+    if (path.is_scalar() && path.text == "/dev/null") continue;  // "no .env, please"
     auto file = locate_file(path);
     if (!file) return false;
     files.push_back(std::move(*file));
@@ -214,7 +237,7 @@ bool ComposeLoader::add_env_files(const Node* env_file, const std::string& base,
   return true;
 }
 
-bool ComposeLoader::include_one(Node& root, const Node& entry, Scope& scope) {
+bool ComposeLoader::include_one(Node& included, const Node& entry, Scope& scope) {
   auto files = include_paths(entry);
   if (!files) return false;
   if (std::ranges::find(including_, files->front()) != including_.end() || including_.size() >= kLongestChain) {
@@ -239,33 +262,25 @@ bool ComposeLoader::include_one(Node& root, const Node& entry, Scope& scope) {
   Scope inner{scope.variables, base, {}};
   if (!add_env_files(entry.is_map() ? entry.find("env_file") : nullptr, base, inner.variables)) return false;
   including_.push_back(files->front());
-  auto included = load_merged(*files, inner);
+  auto brought = load_merged(*files, inner);
   including_.pop_back();
-  if (!included) return false;
-  import(root, std::move(*included));
+  if (!brought) return false;
+  each_part(included, std::move(*brought), [this](const Member& section, Member& there, Member part) {
+    if (same(there.value, part.value)) return;
+    problems_.error(
+        there.place,
+        fmt::format("\"{}\" of {} is also in {}:{}, which is included too; one of them must have another name",
+                    printable(part.key), section.key, part.place.file(), part.place.line));
+  });
   return true;
 }
 
-void ComposeLoader::import(Node& root, Node included) {
-  for (auto& section : included.members) {
-    if (section.key == "version" || section.key == "name" || section.key.starts_with("x-")) continue;
-    Node* there = root.find(section.key);
-    if (!there || there->is_null()) {
-      root.set(section.key, section.place, std::move(section.value));
-      continue;
-    }
-    if (!there->is_map() || !section.value.is_map()) continue;  // the reader complains
-    for (auto& part : section.value.members) {
-      const Member* old = there->member(part.key);
-      if (!old) {
-        there->members.push_back(std::move(part));
-      } else if (!same(old->value, part.value)) {
-        problems_.error(old->place,
-                        fmt::format("\"{}\" of {} is also in the included {}:{}; one of them must have another name",
-                                    printable(part.key), section.key, part.place.file(), part.place.line));
-      }
-    }
-  }
+/// What a file says itself of what it includes wins, by the rules of override files.
+void ComposeLoader::lay_over(Node& root, Node included) {
+  each_part(root, std::move(included), [](const Member& section, Member& there, Member part) {
+    if (there.value.mark == Node::Mark::kReset) return;
+    there.value = merge_part(section.key, std::move(part.value), std::move(there.value));
+  });
 }
 
 // extends

@@ -44,11 +44,11 @@ class ComposeLoader {
   const std::string* text(const std::string& file, const Place& asked);
 
   bool include_all(Node& root, Scope& scope);
-  bool include_one(Node& root, const Node& entry, Scope& scope);
+  bool include_one(Node& included, const Node& entry, Scope& scope);
   std::optional<std::vector<std::string>> include_paths(const Node& entry);
   std::optional<std::string> locate_file(const Node& path);
   bool add_env_files(const Node* env_file, const std::string& base, Variables& variables);
-  void import(Node& root, Node included);
+  static void lay_over(Node& root, Node included);
 
   bool extend_all(Node& root, Scope& scope);
   std::optional<Node> extended(const Node& services, const std::string& file, const Member& service, Scope& scope,

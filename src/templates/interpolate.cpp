@@ -63,15 +63,18 @@ class Substitution {
     return end;
   }
 
+  /// Where the variable ends. A default may hold braces in pairs, as JSON does; only where they do not pair up do they
+  /// count for nothing, and the first "}" that no inner "${" needs ends it.
   static std::size_t closing_brace(std::string_view text, std::size_t at) {
+    const std::size_t paired = closing_brace(text, at, true);
+    return paired != std::string_view::npos ? paired : closing_brace(text, at, false);
+  }
+
+  static std::size_t closing_brace(std::string_view text, std::size_t at, bool count_all) {
     int open = 1;
     for (; at < text.size(); ++at) {
-      if (text[at] == '$' && at + 1 < text.size() && text[at + 1] == '{') {
-        ++open;
-        ++at;
-      } else if (text[at] == '}' && --open == 0) {
-        return at;
-      }
+      if (text[at] == '{' && (count_all || text[at - 1] == '$')) ++open;
+      else if (text[at] == '}' && --open == 0) return at;
     }
     return std::string_view::npos;
   }
@@ -183,7 +186,7 @@ class EnvReader {
     std::string_view rest = trim(line);
     if (rest.empty() || rest[0] == '#') return std::nullopt;
     if (!raw_ && (rest.starts_with("export ") || rest.starts_with("export\t"))) rest = trim(rest.substr(7));
-    const auto equals = rest.find('=');
+    const auto equals = rest.find_first_of(raw_ ? "=" : "=:");
     const std::string_view name = trim(rest.substr(0, equals));
     if (name.empty() || name.find_first_of(" \t\"'$") != std::string_view::npos) {
       problems_.error(place(number), fmt::format("\"{}\" is no variable; write NAME=value", printable(rest, 40)));
@@ -196,21 +199,21 @@ class EnvReader {
       one.value = std::string(value);
       return one;
     }
-    const std::string_view shown = trim(value);
+    const std::string_view shown = trim(strip_comment(value));
     if (!shown.empty() && (shown[0] == '"' || shown[0] == '\'')) {
       at_ = begin + static_cast<std::size_t>(shown.data() - line.data());
       line_ = number;
       one.value = quoted(number);
     } else {
-      one.value = substitute(strip_comment(shown), number);
+      one.value = substitute(shown, number);
     }
     return one;
   }
 
+  /// A comment has a blank before it: "a#b" and a colour, "#fff", are values.
   static std::string_view strip_comment(std::string_view value) {
-    if (value.starts_with('#')) return {};
     for (std::size_t i = 1; i < value.size(); ++i) {
-      if (value[i] == '#' && (value[i - 1] == ' ' || value[i - 1] == '\t')) return trim(value.substr(0, i));
+      if (value[i] == '#' && (value[i - 1] == ' ' || value[i - 1] == '\t')) return value.substr(0, i);
     }
     return value;
   }
@@ -221,15 +224,10 @@ class EnvReader {
     while (at_ < text_.size() && text_[at_] != quote) {
       char c = text_[at_++];
       if (c == '\n') ++line_;
-      if (quote == '"' && c == '\\' && at_ < text_.size()) {
+      if (c == '\\' && at_ < text_.size()) {
         c = text_[at_++];
         if (c == '\n') ++line_;
-        if (c == 'n') value += '\n';
-        else if (c == 't') value += '\t';
-        else if (c == 'r') value += '\r';
-        else if (c == '$') value += "$$";
-        else if (c == '"' || c == '\\' || c == '\'') value += c;
-        else (value += '\\') += c;
+        value += quote == '"' ? escape(c) : c == '\'' ? "'" : std::string("\\") + c;
         continue;
       }
       value += c;
@@ -242,6 +240,14 @@ class EnvReader {
     const std::string_view after = trim(take_line());
     if (!after.empty() && after[0] != '#') problems_.error(place(number), "text after the closing quote");
     return quote == '"' ? substitute(value, number) : value;
+  }
+
+  /// What a backslash and `c` stand for between double quotes.
+  static std::string escape(char c) {
+    constexpr std::string_view kLetters = "abfnrtv", kMeant = "\a\b\f\n\r\t\v";
+    if (const auto at = kLetters.find(c); at != std::string_view::npos) return std::string(1, kMeant[at]);
+    if (c == '$') return "$$";
+    return c == '"' || c == '\\' ? std::string(1, c) : std::string("\\") + c;
   }
 
   std::string substitute(std::string_view value, int number) {

@@ -9,7 +9,7 @@
 namespace tiltyard::templates {
 namespace {
 
-enum class Rule { kDeep, kReplace, kPairs, kHosts, kNames, kAppend, kByTarget, kBuild };
+enum class Rule { kDeep, kReplace, kPairs, kHosts, kNames, kDepends, kAppend, kByTarget, kTmpfs, kBuild };
 
 struct RuleFor {
   std::string_view path;  ///< below the service
@@ -21,9 +21,9 @@ constexpr std::array kRules = std::to_array<RuleFor>({
     {"environment", Rule::kPairs},  {"labels", Rule::kPairs},        {"annotations", Rule::kPairs},
     {"sysctls", Rule::kPairs},      {"build", Rule::kBuild},         {"build.args", Rule::kPairs},
     {"build.labels", Rule::kPairs}, {"deploy.labels", Rule::kPairs}, {"extra_hosts", Rule::kHosts},
-    {"depends_on", Rule::kNames},   {"networks", Rule::kNames},      {"env_file", Rule::kAppend},
+    {"depends_on", Rule::kDepends}, {"networks", Rule::kNames},      {"env_file", Rule::kAppend},
     {"label_file", Rule::kAppend},  {"dns", Rule::kAppend},          {"dns_search", Rule::kAppend},
-    {"tmpfs", Rule::kAppend},       {"volumes", Rule::kByTarget},    {"configs", Rule::kByTarget},
+    {"tmpfs", Rule::kTmpfs},        {"volumes", Rule::kByTarget},    {"configs", Rule::kByTarget},
     {"secrets", Rule::kByTarget},   {"devices", Rule::kByTarget},
 });
 
@@ -43,8 +43,17 @@ Node as_list(Node node) {
   return list;
 }
 
-/// ["a", "b"] as {a: null, b: null}.
-Node as_names(Node node) {
+/// A copy of "name: value", at the place of `like`.
+void say(Node& map, const char* name, std::string value, const Node& like) {
+  Node node;
+  node.kind = Node::Kind::kScalar;
+  node.place = like.place;
+  node.text = std::move(value);
+  map.set(name, like.place, std::move(node));
+}
+
+/// ["a", "b"] as {a: null, b: null}; as dependencies with what the short form means, which wins over what was before.
+Node as_names(Node node, bool dependencies) {
   if (!node.is_sequence()) return node;
   if (!std::ranges::all_of(node.items, &Node::is_scalar)) return node;
   Node map;
@@ -52,10 +61,15 @@ Node as_names(Node node) {
   map.mark = node.mark;
   map.place = node.place;
   for (auto& item : node.items) {
-    Node nothing;
-    nothing.place = item.place;
+    Node value;
+    value.place = item.place;
+    if (dependencies) {
+      value.kind = Node::Kind::kMap;
+      say(value, "condition", "service_started", item);
+      say(value, "required", "true", item);
+    }
     const Place place = item.place;
-    map.set(item.text, place, std::move(nothing));
+    map.set(item.text, place, std::move(value));
   }
   return map;
 }
@@ -82,11 +96,19 @@ std::string target_of(const Node& item) {
   return volume ? volume->target : item.text;
 }
 
-Node merge_by_target(Node base, Node over) {
+/// "/run/" and "/run:size=8m" are one mount.
+std::string tmpfs_target(const Node& item) {
+  std::string target = item.is_scalar() ? item.text.substr(0, item.text.find(':')) : std::string{};
+  while (target.size() > 1 && target.ends_with('/')) target.pop_back();
+  return target;
+}
+
+template <class Key>
+Node merge_by(Node base, Node over, Key key) {
   for (auto& item : over.items) {
-    const std::string target = target_of(item);
+    const std::string target = key(item);
     const auto same =
-        std::ranges::find_if(base.items, [&](const Node& one) { return !target.empty() && target_of(one) == target; });
+        std::ranges::find_if(base.items, [&](const Node& one) { return !target.empty() && key(one) == target; });
     if (same != base.items.end()) *same = std::move(item);
     else base.items.push_back(std::move(item));
   }
@@ -144,13 +166,20 @@ Node merge(Node base, Node over, const std::string& path) {
       if (base.is_sequence() && over.is_sequence()) return append(std::move(base), std::move(over));
       return merge_pairs(as_pairs(std::move(base), ':'), as_pairs(std::move(over), ':'));
     case Rule::kNames:
-      base = as_names(std::move(base)), over = as_names(std::move(over));
+      base = as_names(std::move(base), false), over = as_names(std::move(over), false);
+      break;
+    case Rule::kDepends:
+      base = as_names(std::move(base), true), over = as_names(std::move(over), true);
       break;
     case Rule::kAppend:
       base = as_list(std::move(base)), over = as_list(std::move(over));
       break;
     case Rule::kByTarget:
-      if (base.is_sequence() && over.is_sequence()) return merge_by_target(std::move(base), std::move(over));
+      if (base.is_sequence() && over.is_sequence()) return merge_by(std::move(base), std::move(over), target_of);
+      break;
+    case Rule::kTmpfs:
+      base = as_list(std::move(base)), over = as_list(std::move(over));
+      if (base.is_sequence() && over.is_sequence()) return merge_by(std::move(base), std::move(over), tmpfs_target);
       break;
     case Rule::kBuild:
       base = as_build(std::move(base)), over = as_build(std::move(over));
@@ -197,6 +226,13 @@ Node merge_service(Node base, Node over) {
   return merge_maps(std::move(base), std::move(over), {});
 }
 
+Node merge_part(std::string_view section, Node base, Node over) {
+  if (over.mark == Node::Mark::kOverride) return over;
+  if (over.is_null()) return base;
+  if (section == "services") return merge_service(std::move(base), std::move(over));
+  return base.is_map() && over.is_map() ? merge_maps(std::move(base), std::move(over), "-") : over;
+}
+
 Node merge_files(Node base, Node over) {
   if (!base.is_map() || !over.is_map()) return over;
   for (auto& section : over.members) {
@@ -214,11 +250,8 @@ Node merge_files(Node base, Node over) {
           continue;
         }
         Node* old = there->find(part.key);
-        if (!old || part.value.mark == Node::Mark::kOverride) there->set(part.key, part.place, std::move(part.value));
-        else if (section.key == "services") *old = merge_service(std::move(*old), std::move(part.value));
-        else if (!part.value.is_null())
-          *old = old->is_map() && part.value.is_map() ? merge_maps(std::move(*old), std::move(part.value), "-")
-                                                      : std::move(part.value);
+        if (!old) there->set(part.key, part.place, std::move(part.value));
+        else *old = merge_part(section.key, std::move(*old), std::move(part.value));
       }
     }
   }

@@ -114,21 +114,47 @@ void read_shared_files(const Node& root, std::string_view section, ReadContext& 
   });
 }
 
-bool is_active(const ReadService& service, const Settings& settings) {
+/// `profiles` of instance.toml; where it says nothing, COMPOSE_PROFILES, which Compose too takes from .env.
+std::vector<std::string> asked_profiles(const ReadContext& context) {
+  if (context.settings.profiles) return *context.settings.profiles;
+  std::vector<std::string> asked;
+  const std::string* said = context.variables.find("COMPOSE_PROFILES");
+  for (const auto one : split(said ? *said : std::string{}, ',')) {
+    if (!trim(one).empty()) asked.emplace_back(trim(one));
+  }
+  return asked;
+}
+
+bool is_active(const ReadService& service, const std::vector<std::string>& asked) {
   if (service.profiles.empty()) return true;
-  return std::ranges::any_of(settings.profiles, [&](const std::string& profile) {
+  return std::ranges::any_of(asked, [&](const std::string& profile) {
     return profile == "*" || std::ranges::find(service.profiles, profile) != service.profiles.end();
   });
+}
+
+/// As in Compose: a container's name is one container's.
+void check_container_names(const std::vector<ReadService>& services, ReadContext& context) {
+  std::map<std::string, std::string> known;
+  for (const auto& one : services) {
+    if (one.container_name.empty()) continue;
+    const auto [first, fresh] = known.emplace(one.container_name, one.service.name);
+    if (!fresh)
+      context.problems.error(one.place, fmt::format("\"{}\" and \"{}\" have the same container_name, \"{}\"",
+                                                    first->second, one.service.name, one.container_name));
+  }
 }
 
 /// Takes out the services whose profiles are not asked for, and what depends on them by choice.
 void drop_inactive(std::vector<ReadService>& services, ReadContext& context) {
   std::set<std::string> active;
+  std::map<std::string, std::string> profiles;
+  const auto asked = asked_profiles(context);
   for (const auto& service : services) {
-    if (is_active(service, context.settings)) active.insert(service.service.name);
+    if (is_active(service, asked)) active.insert(service.service.name);
+    else profiles.emplace(service.service.name, printable(service.profiles.front()));
   }
   std::erase_if(services, [&](const ReadService& service) { return !active.contains(service.service.name); });
-  drop_dependencies(services, active, context);
+  drop_dependencies(services, active, profiles, context);
 }
 
 /// Two services with the same build have the same image, under the first one's name.
@@ -194,7 +220,10 @@ Project read_project(const Node& root, ReadContext& context) {
   check_circles(project.services, context);
   drop_inactive(project.services, context);
   if (project.services.empty())
-    context.problems.error(services->place, "no service is active; see `profiles` in instance.toml");
+    context.problems.error(services->place,
+                           "no service is active: say `profiles` in instance.toml, or COMPOSE_PROFILES "
+                           "in .env");
+  check_container_names(project.services, context);
   check_health_waits(project.services, context);
   share_images(project.services);
   settle_networks(project, context);

@@ -70,13 +70,9 @@ class FolderReader {
     ReadContext context{inside_, options_, settings_, variables_, problems_, out_.id.str(), false, {},
                         {},      {},       {},        {},         {}};
     settle_egress(context);
-    std::string compose;
-    for (const char* name : kComposeFiles) {
-      if (compose.empty() && named(name)) compose = name;
-      else if (named(name))
-        problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", compose));
-    }
-    if (!compose.empty()) read_compose(compose, context);
+    const auto compose = compose_files();
+    if (!compose) return;
+    if (!compose->empty()) read_compose(*compose, context);
     else if (settings_.image) read_single_image(context);
     else if (named("Dockerfile")) read_single_build(context);
     else problems_.error({}, "no compose file, no Dockerfile, and no `image` in instance.toml: nothing to start");
@@ -85,6 +81,43 @@ class FolderReader {
     settle_flag();
     read_solver(context);
     for (auto& [file, text] : context.files) files_.insert_or_assign(file, std::move(text));
+  }
+
+  /// The compose file and what is laid over it; nullopt: what is asked for is not there.
+  std::optional<std::vector<std::string>> compose_files() {
+    const std::string* said = variables_.find("COMPOSE_FILE");
+    if (said && !said->empty()) return said_files(*said);
+    std::vector<std::string> files;
+    for (const char* name : kComposeFiles) {
+      if (!named(name)) continue;
+      if (files.empty()) files.emplace_back(name);
+      else problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[0]));
+    }
+    if (files.empty()) return files;
+    for (const char* name : kOverrideFiles) {
+      if (!named(name)) continue;
+      if (files.size() == 1) files.emplace_back(name);
+      else problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[1]));
+    }
+    return files;
+  }
+
+  /// COMPOSE_FILE of .env or instance.toml names the files itself; then nothing is laid over them unasked.
+  std::optional<std::vector<std::string>> said_files(const std::string& said) {
+    const std::string* separator = variables_.find("COMPOSE_PATH_SEPARATOR");
+    std::vector<std::string> files;
+    for (const auto name : split(said, separator && !separator->empty() ? separator->front() : ':')) {
+      if (name.empty()) continue;
+      const auto found = inside_.locate({}, name);
+      if (!found || found->kind != Found::Kind::kFile) {
+        problems_.error(place_of(".env"),
+                        fmt::format("COMPOSE_FILE: {}",
+                                    found ? fmt::format("there is no file \"{}\"", printable(name)) : found.error()));
+        return std::nullopt;
+      }
+      files.push_back(found->path);
+    }
+    return files;
   }
 
   void read_toml() {
@@ -124,6 +157,12 @@ class FolderReader {
 
   void read_dotenv() {
     variables_.add_layer(Variables::Layer(settings_.variables));
+    read_env();
+    // Compose sets it, and files name networks and containers with it.
+    variables_.add_layer(Variables::Layer{{"COMPOSE_PROJECT_NAME", out_.id.str()}});
+  }
+
+  void read_env() {
     if (!named(".env")) return;
     auto text = inside_.read({}, ".env", 256 * 1024);
     if (!text) return problems_.error(place_of(".env"), text.error());
@@ -143,15 +182,9 @@ class FolderReader {
       problems_.error(settings_.egress->place, "egress is refused; an operator can allow \"egress\" for this template");
   }
 
-  void read_compose(const std::string& file, ReadContext& context) {
+  void read_compose(const std::vector<std::string>& files, ReadContext& context) {
     if (settings_.image)
-      problems_.error(settings_.image->place, fmt::format("`image` and {} exclude each other", file));
-    std::vector<std::string> files{file};
-    for (const char* name : kOverrideFiles) {
-      if (!named(name)) continue;
-      if (files.size() == 1) files.emplace_back(name);
-      else problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[1]));
-    }
+      problems_.error(settings_.image->place, fmt::format("`image` and {} exclude each other", files[0]));
     ComposeLoader loader(inside_, problems_);
     const auto root = loader.load(files, variables_);
     for (const auto& [name, text] : loader.files()) files_[name] = text;
@@ -288,7 +321,7 @@ class FolderReader {
       const Service* machine = there ? nullptr : machine_for(port.value, port.place);
       if (machine) add_endpoint({"", machine->name, port.value, kind_of(machine->name, port.value)}, port.place);
     }
-    if (settings_.ports.empty() && settings_.endpoints.empty()) {
+    if (!settings_.ports_said && settings_.endpoints.empty()) {
       for (const auto& [machine, port] : published_) {
         const std::string name = name_taken(port.name) ? std::string{} : port.name;
         add_endpoint({name, machine, port.port, port.kind.value_or(guess_kind(port.port))}, port.place);
@@ -298,7 +331,7 @@ class FolderReader {
     settle_access();
     const bool terminal =
         std::ranges::find(settings_.access, "terminal", &Said<std::string>::value) != settings_.access.end();
-    if (out_.endpoints.empty() && !terminal) {
+    if (out_.endpoints.empty() && !terminal && !settings_.ports_said && !problems_.broken()) {
       problems_.warn(place_of("instance.toml"),
                      "no endpoint: say `ports`, or access = [\"terminal\"] if there is nothing to connect to");
     }

@@ -33,9 +33,19 @@ std::optional<std::vector<std::string>> read_command(const Node& service, std::s
   if (node->is_scalar()) {
     const auto text = as_text(*node, key, context, 32'768);
     if (!text) return std::nullopt;
-    auto words = split_command(*text);
-    if (!words) context.problems.error(node->place, fmt::format("a quote in `{}` is not closed", key));
-    return words;
+    auto split = split_command(*text);
+    if (!split) {
+      context.problems.error(node->place,
+                             fmt::format("`{}` has {}; write it as a list, [sh, -c, \"…\"]", key, split.error()));
+      return std::nullopt;
+    }
+    if (!split->unread.empty()) {
+      context.problems.warn(
+          node->place, fmt::format("`{}` ends before \"{}\": no shell reads it, and Compose takes only what stands "
+                                   "before; write [sh, -c, \"…\"] if a shell is meant",
+                                   key, printable(trim(split->unread), 40)));
+    }
+    return std::move(split->words);
   }
   std::vector<std::string> words;
   for (const auto& item : node->items) {
@@ -143,12 +153,9 @@ void read_image(const Member& member, ReadContext& context, ReadService& out) {
 }
 
 void read_rewritten(const Node& service, ReadContext& context, engine::MachineBase& machine) {
-  for (const std::string_view key : {"container_name", "mac_address"}) {
-    const Member* member = service.member(key);
-    if (!member || member->value.is_empty()) continue;
-    // A name made of what is known only at spawn pins nothing, and needs no warning.
-    if (member->value.is_scalar() && member->value.at_spawn) continue;
-    context.problems.warn(member->place, fmt::format("`{}` is rewritten: {}", key, find_key("service", key)->note));
+  if (const Member* member = service.member("mac_address"); member && !member->value.is_empty()) {
+    context.problems.warn(member->place,
+                          fmt::format("`mac_address` is rewritten: {}", find_key("service", "mac_address")->note));
   }
   const Node* dns = service.find("dns");
   if (!dns || dns->is_empty()) return;
@@ -321,39 +328,58 @@ void read_labels(const Node& service, ReadContext& context, engine::MachineBase&
   }
 }
 
+/// The check's command, as the engine takes it; empty: the image's own.
+std::vector<std::string> read_health_test(const Node& test, ReadContext& context) {
+  if (test.is_scalar()) {
+    const std::string text = as_text(test, "test", context).value_or("");
+    return trim(text) == "NONE" ? std::vector<std::string>{"NONE"} : std::vector<std::string>{"CMD-SHELL", text};
+  }
+  std::vector<std::string> words;
+  for (const Node* item : as_list(test, "test", context)) words.push_back(as_text(*item, "test", context).value_or(""));
+  if (words.empty() || words.front() == "NONE") return words;
+  if (words.front() != "CMD" && words.front() != "CMD-SHELL") {
+    context.problems.error(test.place,
+                           fmt::format("`test` as a list starts with CMD, CMD-SHELL or NONE; write [CMD, {}, …]",
+                                       printable(words.front(), 40)));
+  } else if (words.size() < 2) {
+    context.problems.error(
+        test.place, fmt::format("`test` has no command behind {}; write [{}, \"…\"]", words.front(), words.front()));
+  } else if (words.front() == "CMD-SHELL" && words.size() > 2) {
+    context.problems.warn(
+        test.place, fmt::format("the shell runs only \"{}\", what follows are its $0, $1, …; write one text, or CMD "
+                                "in place of CMD-SHELL",
+                                printable(words[1], 40)));
+  }
+  return words;
+}
+
+/// A time of a check; 0 is the engine's default, as if nothing were said.
+void read_health_time(const Node& health, std::string_view key, milliseconds& into, ReadContext& context) {
+  constexpr milliseconds kLeast{100}, kMost = std::chrono::hours{1};
+  const Node* said = health.find(key);
+  const auto value = said ? as_duration(*said, key, context) : std::nullopt;
+  if (!value || value->count() == 0) return;
+  into = std::clamp(*value, key == "start_period" ? milliseconds{1} : kLeast, kMost);
+  if (into != *value)
+    context.problems.warn(said->place, fmt::format("`{}` is rewritten to {} ms: it is from {} ms to an hour", key,
+                                                   into.count(), kLeast.count()));
+}
+
 void read_health(const Node& service, ReadContext& context, engine::Container& container) {
   const Node* node = service.find("healthcheck");
   if (!node || !want_map(*node, "healthcheck", context)) return;
   check_keys(*node, "service.healthcheck", context.problems);
   engine::HealthCheck health;
-  health.disabled = bool_of(*node, "disable", context).value_or(false);
-  if (const Node* test = node->find("test"); test && !test->is_null()) {
-    if (test->is_scalar()) {
-      health.test = {"CMD-SHELL", as_text(*test, "test", context).value_or("")};
-    } else {
-      for (const Node* item : as_list(*test, "test", context))
-        health.test.push_back(as_text(*item, "test", context).value_or(""));
-    }
-    const std::string how = health.test.empty() ? "" : health.test.front();
-    if (how == "NONE") health.disabled = true;
-    else if (how != "CMD" && how != "CMD-SHELL")
-      context.problems.error(test->place, "`test` starts with CMD, CMD-SHELL or NONE");
-    else if (health.test.size() < 2 || (how == "CMD-SHELL" && health.test.size() != 2))
-      context.problems.error(test->place, "`test` needs its command");
+  if (const Node* test = node->find("test"); test && !test->is_null()) health.test = read_health_test(*test, context);
+  health.disabled =
+      bool_of(*node, "disable", context).value_or(false) || (!health.test.empty() && health.test.front() == "NONE");
+  read_health_time(*node, "interval", health.interval, context);
+  read_health_time(*node, "timeout", health.timeout, context);
+  read_health_time(*node, "start_period", health.start_period, context);
+  if (const Node* retries = node->find("retries")) {
+    const auto said = as_integer(*retries, "retries", context, 0, 1'000'000).value_or(0);
+    if (said != 0) health.retries = static_cast<int>(said);
   }
-  const auto duration = [&](std::string_view key, milliseconds& into, milliseconds least) {
-    const Node* said = node->find(key);
-    const auto value = said ? as_duration(*said, key, context) : std::nullopt;
-    if (!value) return;
-    if (*value < least || *value > std::chrono::hours{1})
-      context.problems.error(said->place, fmt::format("`{}` is from {} ms to an hour", key, least.count()));
-    else into = *value;
-  };
-  duration("interval", health.interval, milliseconds{100});
-  duration("timeout", health.timeout, milliseconds{100});
-  duration("start_period", health.start_period, milliseconds{0});
-  if (const Node* retries = node->find("retries"))
-    health.retries = static_cast<int>(as_integer(*retries, "retries", context, 1, 1000).value_or(3));
   // Without a test the image's own is used with these times; only the engine knows it.
   container.health = std::move(health);
 }
@@ -432,6 +458,7 @@ ReadService read_service(const Member& member, ReadContext& context) {
   read_files(service, "configs", context, out);
   read_files(service, "secrets", context, out);
   read_network_use(service, context, out);
+  read_container_name(service, context, out);
   read_ports(service, context, out);
   read_depends_on(service, context, out);
   read_extra_hosts(service, context, out);

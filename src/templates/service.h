@@ -55,7 +55,8 @@ struct ReadService {
   std::vector<PublishedPort> published;
   std::vector<std::string> profiles;
   std::map<std::string, Place> dependency_places;
-  bool isolated = false;  ///< network_mode: none
+  bool isolated = false;       ///< network_mode: none
+  std::string container_name;  ///< as far as it is known before spawn
   Place place;
 };
 
@@ -75,6 +76,8 @@ void read_privileges(const Node& service, ReadContext& context, engine::Containe
 void read_mounts(const Node& service, ReadContext& context, ReadService& out);
 void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out);
 void read_network_use(const Node& service, ReadContext& context, ReadService& out);
+/// After read_network_use: the name goes onto the service's networks.
+void read_container_name(const Node& service, ReadContext& context, ReadService& out);
 void read_ports(const Node& service, ReadContext& context, ReadService& out);
 void read_depends_on(const Node& service, ReadContext& context, ReadService& out);
 void read_extra_hosts(const Node& service, ReadContext& context, ReadService& out);
@@ -83,7 +86,9 @@ void read_extra_hosts(const Node& service, ReadContext& context, ReadService& ou
 /// None may lead back to where it started.
 void check_circles(const std::vector<ReadService>& services, ReadContext& context);
 /// Takes out those on services that are not active; an error where they are not by choice.
-void drop_dependencies(std::vector<ReadService>& services, const std::set<std::string>& active, ReadContext& context);
+/// `profiles`: a profile of each service that is not active.
+void drop_dependencies(std::vector<ReadService>& services, const std::set<std::string>& active,
+                       const std::map<std::string, std::string>& profiles, ReadContext& context);
 /// Waiting for the health of a machine that is never asked would never end.
 void check_health_waits(const std::vector<ReadService>& services, ReadContext& context);
 

@@ -113,7 +113,8 @@ void check_circles(const std::vector<ReadService>& services, ReadContext& contex
   CycleFinder(services).run(context);
 }
 
-void drop_dependencies(std::vector<ReadService>& services, const std::set<std::string>& active, ReadContext& context) {
+void drop_dependencies(std::vector<ReadService>& services, const std::set<std::string>& active,
+                       const std::map<std::string, std::string>& profiles, ReadContext& context) {
   for (auto& service : services) {
     auto& depends = service.service.depends_on;
     for (auto it = depends.begin(); it != depends.end();) {
@@ -126,8 +127,10 @@ void drop_dependencies(std::vector<ReadService>& services, const std::set<std::s
       if (!optional) {
         context.problems.error(
             service.dependency_places.at(it->first),
-            fmt::format("\"{}\" depends on \"{}\", whose profile is not active; see `profiles` in instance.toml",
-                        service.service.name, it->first));
+            fmt::format(
+                "\"{}\" depends on \"{}\", whose profile is not active: say profiles = [\"{}\"] in instance.toml, "
+                "or COMPOSE_PROFILES in .env",
+                service.service.name, it->first, profiles.at(it->first)));
       }
       std::erase(service.service.optional_depends, it->first);
       it = depends.erase(it);

@@ -192,6 +192,21 @@ void read_network_use(const Node& service, ReadContext& context, ReadService& ou
   for (auto& use : uses) out.service.networks.push_back(std::move(use.network));
 }
 
+void read_container_name(const Node& service, ReadContext& context, ReadService& out) {
+  const Node* said = service.find("container_name");
+  // A name made of what is known only at spawn differs in every instance: nobody inside can have it written down.
+  if (!said || said->at_spawn) return;
+  const auto name = as_text(*said, "container_name", context, 200);
+  if (!name || name->empty()) return;
+  if (!is_name(*name, 200))
+    return context.problems.error(said->place, fmt::format("\"{}\" is no name for a container", printable(*name)));
+  out.container_name = *name;
+  if (*name == out.service.name) return;
+  for (auto& use : out.service.networks) {
+    if (std::ranges::find(use.aliases, *name) == use.aliases.end()) use.aliases.push_back(*name);
+  }
+}
+
 void read_ports(const Node& service, ReadContext& context, ReadService& out) {
   if (const Node* ports = service.find("ports")) {
     for (const Node* item : as_list(*ports, "ports", context)) {

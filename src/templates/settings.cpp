@@ -10,8 +10,10 @@
 #include <set>
 #include <span>
 
+#include "templates/faults.h"
 #include "templates/interpolate.h"
 #include "templates/text.h"
+#include "templates/toml_table.h"
 #include "templates/values.h"
 
 namespace tiltyard::templates {
@@ -20,163 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kLongest{366LL * 86'400};
 const char kFile[] = "instance.toml";
-
-/// One table of the file. Each reader says what it wants; what nobody wanted is reported at the end.
-class Table {
- public:
-  Table(const toml::table& table, std::string name, Problems& problems, std::shared_ptr<const Source> source)
-      : table_(table), name_(std::move(name)), problems_(problems), source_(std::move(source)) {}
-
-  Place place(const toml::node& node) const { return {source_, static_cast<int>(node.source().begin.line)}; }
-  Place place() const { return place(table_); }
-  Problems& problems() { return problems_; }
-  std::shared_ptr<const Source> source() const { return source_; }
-
-  const toml::node* take(std::string_view key) {
-    known_.push_back(key);
-    return table_.get(key);
-  }
-
-  void wrong(std::string_view key, const toml::node& node, std::string_view wanted) {
-    problems_.error(place(node), fmt::format("{}{} takes {}", prefix(), key, wanted));
-  }
-
-  std::optional<Said<std::string>> text(std::string_view key, std::size_t most = 200) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    const auto value = node->value_exact<std::string>();
-    if (!value || value->size() > most) {
-      wrong(key, *node, fmt::format("a text of at most {} characters", most));
-      return std::nullopt;
-    }
-    return Said<std::string>{*value, place(*node)};
-  }
-
-  std::optional<Said<bool>> flag(std::string_view key) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    const auto value = node->value_exact<bool>();
-    if (!value) {
-      wrong(key, *node, "true or false");
-      return std::nullopt;
-    }
-    return Said<bool>{*value, place(*node)};
-  }
-
-  std::optional<Said<std::int64_t>> integer(std::string_view key, std::int64_t least, std::int64_t most) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    const auto value = node->value_exact<std::int64_t>();
-    if (!value || *value < least || *value > most) {
-      wrong(key, *node, fmt::format("a whole number from {} to {}", least, most));
-      return std::nullopt;
-    }
-    return Said<std::int64_t>{*value, place(*node)};
-  }
-
-  /// A number of `unit`, or a text with units ("90s", "1h30m").
-  std::optional<milliseconds> duration(std::string_view key, milliseconds unit, milliseconds least = milliseconds{0}) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    std::optional<milliseconds> value;
-    if (const auto number = node->value_exact<std::int64_t>()) {
-      if (*number >= 0 && *number <= milliseconds(kLongest).count() / unit.count()) value = *number * unit;
-    } else if (const auto decimal = node->value_exact<double>()) {
-      if (*decimal >= 0 &&
-          *decimal < static_cast<double>(milliseconds(kLongest).count()) / static_cast<double>(unit.count())) {
-        value = milliseconds{static_cast<std::int64_t>(*decimal * static_cast<double>(unit.count()))};
-      }
-    } else if (const auto written = node->value_exact<std::string>()) {
-      value = parse_duration(*written);
-    }
-    if (value && *value >= least && *value <= kLongest) return value;
-    wrong(key, *node,
-          fmt::format("{} or a text like \"1h30m\"{}, at most a year",
-                      unit == seconds{1} ? "a number of seconds" : "a number of milliseconds",
-                      least.count() > 0 ? ", not zero" : ""));
-    return std::nullopt;
-  }
-
-  std::optional<seconds> whole_seconds(std::string_view key, seconds least = seconds{0}) {
-    const auto value = duration(key, seconds{1}, least);
-    return value ? std::optional(std::chrono::duration_cast<seconds>(*value)) : std::nullopt;
-  }
-
-  std::optional<Said<std::int64_t>> bytes(std::string_view key) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    std::optional<std::int64_t> value = node->value_exact<std::int64_t>();
-    if (const auto written = node->value_exact<std::string>()) value = parse_bytes(*written);
-    if (!value || *value < 0) {
-      wrong(key, *node, "a size like \"256m\"");
-      return std::nullopt;
-    }
-    return Said<std::int64_t>{*value, place(*node)};
-  }
-
-  std::optional<Said<double>> decimal(std::string_view key) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    std::optional<double> value = node->value<double>();
-    if (const auto written = node->value_exact<std::string>()) value = parse_decimal(*written);
-    if (!value || !(*value > 0 && *value <= 1024)) {
-      wrong(key, *node, "a number of processors, like 0.5");
-      return std::nullopt;
-    }
-    return Said<double>{*value, place(*node)};
-  }
-
-  std::vector<Said<std::string>> texts(std::string_view key) {
-    std::vector<Said<std::string>> out;
-    const toml::node* node = take(key);
-    if (!node) return out;
-    const toml::array* list = node->as_array();
-    if (!list || list->size() > 64) {
-      wrong(key, *node, "a list of texts");
-      return out;
-    }
-    for (const auto& item : *list) {
-      const auto value = item.value_exact<std::string>();
-      if (value && value->size() <= 200) out.push_back({*value, place(item)});
-      else wrong(key, item, "a list of texts");
-    }
-    return out;
-  }
-
-  /// A table below this one; nullopt: not there, or no table.
-  std::optional<Table> table(std::string_view key) {
-    const toml::node* node = take(key);
-    if (!node) return std::nullopt;
-    const toml::table* inner = node->as_table();
-    if (!inner) {
-      problems_.error(place(*node), fmt::format("{0}{1} is a table; write [{0}{1}]", prefix(), key));
-      return std::nullopt;
-    }
-    return Table(*inner, fmt::format("{}{}", prefix(), key), problems_, source_);
-  }
-
-  const toml::table& raw() const { return table_; }
-
-  void finish() {
-    for (const auto& [key, node] : table_) {
-      if (std::ranges::find(known_, key.str()) != known_.end()) continue;
-      const Place where{source_, static_cast<int>(key.source().begin.line)};
-      problems_.error(where, fmt::format("\"{}{}\" is no key of instance.toml{}", prefix(), printable(key.str()),
-                                         did_you_mean(key.str(), known_)));
-    }
-  }
-
- private:
-  std::string prefix() const { return name_.empty() ? "" : name_ + "."; }
-
-  const toml::table& table_;
-  std::string name_;
-  Problems& problems_;
-  std::shared_ptr<const Source> source_;
-  std::vector<std::string_view> known_;
-};
 
 void read_ports(Table& top, Settings& settings) {
   const toml::node* node = top.take("ports");
@@ -186,6 +32,7 @@ void read_ports(Table& top, Settings& settings) {
     top.wrong("ports", *node, "a list of at most 32 port numbers");
     return;
   }
+  settings.ports_said = true;
   for (const auto& item : *list) {
     std::optional<std::int64_t> number = item.value_exact<std::int64_t>();
     if (const auto written = item.value_exact<std::string>()) number = parse_integer(*written);
@@ -289,7 +136,7 @@ void read_endpoints(Table& top, Settings& settings) {
       top.wrong("endpoint", item, "tables; write [[endpoint]] for each");
       continue;
     }
-    Table table(*inner, "endpoint", top.problems(), top.source());
+    Table table = top.below(*inner, "endpoint");
     read_endpoint(table, settings);
   }
 }
@@ -320,7 +167,8 @@ void read_words(Table& top, Settings& settings) {
       settings.access.push_back(word);
     }
   }
-  for (auto& profile : top.texts("profiles")) settings.profiles.push_back(profile.value);
+  if (top.raw().contains("profiles")) settings.profiles.emplace();
+  for (auto& profile : top.texts("profiles")) settings.profiles->push_back(std::move(profile.value));
   auto variables = top.table("variables");
   if (!variables) return;
   for (const auto& [key, node] : variables->raw()) {
@@ -539,7 +387,7 @@ Settings read_settings(std::string_view text, Problems& problems) {
   }
   try {
     const toml::table table = toml::parse(std::string_view(*clean), std::string_view(kFile));
-    Table top(table, "", problems, source);
+    Table top(table, problems, source);
     read_rest(top, settings);
     read_ports(top, settings);
     read_limits(top, settings.limits);
@@ -552,8 +400,11 @@ Settings read_settings(std::string_view text, Problems& problems) {
     read_pool(top, settings);
     read_solver(top, settings);
     top.finish();
+    top.report_unknown();
   } catch (const toml::parse_error& failure) {
-    problems.error(Place{source, static_cast<int>(failure.source().begin.line)}, std::string(failure.description()));
+    const auto fault =
+        explain_toml(*clean, {static_cast<int>(failure.source().begin.line), std::string(failure.description())});
+    problems.error(Place{source, fault.line}, fault.message);
   }
   return settings;
 }

@@ -64,6 +64,7 @@ struct Settings {
   std::string name, category, description;
   bool active = true;
   std::vector<Said<std::uint16_t>> ports;
+  bool ports_said = false;  ///< also by an empty list: what the compose file publishes is no endpoint then
   std::vector<EndpointSettings> endpoints;
   LeaseSettings lease;
   ReadySettings ready;
@@ -78,7 +79,7 @@ struct Settings {
   std::optional<SolverSettings> solver;
   std::chrono::seconds pause_after{0};
   std::vector<Said<std::string>> access;
-  std::vector<std::string> profiles;
+  std::optional<std::vector<std::string>> profiles;
   std::map<std::string, std::string> variables;
   std::optional<Said<bool>> egress;
   std::optional<Credentials> credentials;

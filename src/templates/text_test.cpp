@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <map>
+#include <tuple>
+
 #include "templates/content.h"
 #include "templates/dockerfile.h"
 #include "templates/interpolate.h"
@@ -187,10 +190,66 @@ TEST(R1_3, SizesDurationsPortsAndCommands) {
   EXPECT_EQ(parse_port_text("53/udp")->protocol, "udp");
   for (const char* wrong : {"", "0", "65536", "80-79", "a:b", "80:", "80/x", "-"})
     EXPECT_FALSE(parse_port_text(wrong)) << wrong;
-  EXPECT_THAT(*split_command("sh -c \"echo \\\"a b\\\"\" 'x $y' z\\ w"),
+  EXPECT_THAT(split_command("sh -c \"echo \\\"a b\\\"\" 'x $y' z\\ w")->words,
               ElementsAre("sh", "-c", "echo \"a b\"", "x $y", "z w"));
   EXPECT_FALSE(split_command("echo 'open"));
-  EXPECT_THAT(*split_command(" '' "), ElementsAre(""));
+  EXPECT_THAT(split_command(" '' ")->words, ElementsAre(""));
+}
+
+// What go-shellwords makes of it, with which Compose splits.
+TEST(R1_3, CommandsAreSplitAsComposeSplitsThem) {
+  const std::vector<std::tuple<std::string, std::vector<std::string>, std::string>> cases{
+      {"httpd -f && echo never", {"httpd", "-f"}, "&& echo never"},
+      {"a;b", {"a"}, ";b"},
+      {"a | b", {"a"}, "| b"},
+      {"run 2>/dev/null", {"run"}, ">/dev/null"},
+      {"run a2>x", {"run", "a2"}, ">x"},
+      {"run <in", {"run"}, "<in"},
+      {"&", {}, "&"},
+      {R"(sh -c "a && b; c | d > e" zero)", {"sh", "-c", "a && b; c | d > e", "zero"}, ""},
+      {"sh -c \"\n  one\n  two\"\n", {"sh", "-c", "\n  one\n  two"}, ""},
+      {R"(sh -c 'printf "%s\n" "x y"')", {"sh", "-c", R"(printf "%s\n" "x y")"}, ""},
+      {R"(a\nb "c\td" 'e\nf' \&\&)", {"a\nb", "c\td", R"(e\nf)", "&&"}, ""},
+      {R"("a\$b" \\x "q\"q")", {"a$b", "\\x", "q\"q"}, ""},
+      {"echo $(date +%s) `id -u` x", {"echo", "$(date +%s)", "`id -u`", "x"}, ""},
+      {R"(echo $(a "b c" \d))", {"echo", R"($(a "b c" \d))"}, ""},
+      {"sh -c '(a; b)'", {"sh", "-c", "(a; b)"}, ""},
+      {"a\"b\"'c' \"\"", {"abc", ""}, ""},
+      {"a\rb\tc", {"a", "b", "c"}, ""},
+  };
+  for (const auto& [text, words, unread] : cases) {
+    const auto split = split_command(text);
+    ASSERT_TRUE(split) << text << ": " << split.error();
+    EXPECT_EQ(split->words, words) << text;
+    EXPECT_EQ(split->unread, unread) << text;
+  }
+  for (const char* wrong : {"'a", "\"a", "`a", "$(a", "a\\", "(a)", "a)", "sh -c (a)"})
+    EXPECT_FALSE(split_command(wrong)) << wrong;
+}
+
+TEST(R1_3, EnvFilesAreReadAsComposeReadsThem) {
+  Problems problems;
+  Variables variables;
+  const auto lines = parse_env(
+      "A: yaml\nB=#fff\nC= # nothing\nD='Let\\'s go' # note\nE='a\\tb'\nF=\"a\\tb\\'c\\\"\"\nG=a\\tb\nH = two  words # "
+      "x\nI='a#b'\n"
+      "J=\"# in\" # out\nK='one\ntwo'\nL=http://x:80/?a=b#c\n",
+      variables, source(), false, problems);
+  EXPECT_FALSE(problems.broken());
+  std::map<std::string, std::string> read;
+  for (const auto& line : lines) read[line.name] = line.value.value_or("-");
+  EXPECT_EQ(read, (std::map<std::string, std::string>{{"A", "yaml"},
+                                                      {"B", "#fff"},
+                                                      {"C", ""},
+                                                      {"D", "Let's go"},
+                                                      {"E", "a\\tb"},
+                                                      {"F", "a\tb\\'c\""},
+                                                      {"G", "a\\tb"},
+                                                      {"H", "two  words"},
+                                                      {"I", "a#b"},
+                                                      {"J", "# in"},
+                                                      {"K", "one\ntwo"},
+                                                      {"L", "http://x:80/?a=b#c"}}));
 }
 
 TEST(R1_3, DockerfilesTellWhatTheyStartFrom) {

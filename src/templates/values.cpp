@@ -161,38 +161,102 @@ std::expected<PortText, std::string> parse_port_text(std::string_view text) {
   return port;
 }
 
-std::optional<std::vector<std::string>> split_command(std::string_view text) {
-  std::vector<std::string> words;
-  std::string word;
-  bool in_word = false;
-  char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote == '\'') {
-      if (c == '\'') quote = 0;
-      else word += c;
-    } else if (c == '\\' && i + 1 < text.size() && (quote == 0 || text[i + 1] == '"' || text[i + 1] == '\\')) {
-      word += text[++i];
-      in_word = true;
-    } else if (quote == '"') {
-      if (c == '"') quote = 0;
-      else word += c;
-    } else if (c == '\'' || c == '"') {
-      quote = c;
-      in_word = true;
-    } else if (c == ' ' || c == '\t' || c == '\n') {
-      if (in_word) words.push_back(std::move(word));
-      word.clear();
-      in_word = false;
+namespace {
+
+/// One command line being split.
+class CommandSplitter {
+ public:
+  explicit CommandSplitter(std::string_view text) : text_(text) {}
+
+  std::expected<CommandText, std::string> run() {
+    for (; at_ < text_.size() && out_.unread.empty(); ++at_) {
+      const char c = text_[at_];
+      if (c == '\\' && within_ != '\'') escaped();
+      else if (is_blank(c)) blank(c);
+      else if (c == '(' || c == ')') parenthesis(c);
+      else if (c == '"' || c == '\'' || c == '`') quote(c);
+      else if (within_ == 0 && std::string_view(";&|<>").find(c) != std::string_view::npos) operation(c);
+      else add(c);
+      if (!fault_.empty()) return std::unexpected(fault_);
+    }
+    if (within_ == '(') return std::unexpected("a `$(` is not closed");
+    if (within_ != 0) return std::unexpected(fmt::format("a quote ({}) is not closed", within_));
+    end_word();
+    return std::move(out_);
+  }
+
+ private:
+  static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+  /// Whether it is read as text for a shell to come, which keeps its quotes and backslashes.
+  bool substituted() const { return within_ == '`' || within_ == '('; }
+
+  void add(char c) {
+    word_ += c;
+    in_word_ = true;
+  }
+
+  void end_word() {
+    if (in_word_) out_.words.push_back(std::move(word_));
+    word_.clear();
+    in_word_ = false;
+  }
+
+  void escaped() {
+    if (at_ + 1 == text_.size()) {
+      fault_ = "a backslash at its end";
+      return;
+    }
+    const char c = text_[++at_];
+    if (substituted()) (add('\\'), add(c));
+    else if (c == 't') add('\t');
+    else if (c == 'n') add('\n');
+    else add(c);
+  }
+
+  void blank(char c) {
+    if (within_ != 0) word_ += c;
+    else end_word();
+  }
+
+  void parenthesis(char c) {
+    if (within_ == '"' || within_ == '\'' || within_ == '`') return add(c);
+    if (c == '(' && within_ == 0 && word_.ends_with('$')) within_ = '(';
+    else if (c == ')' && within_ == '(') within_ = 0;
+    else fault_ = fmt::format("a `{}` outside of quotes", c);
+    add(c);
+  }
+
+  void quote(char c) {
+    if (c == '`' && (within_ == 0 || within_ == '`')) {
+      within_ = within_ == 0 ? c : '\0';
+      add(c);
+    } else if (c != '`' && within_ == 0) {
+      within_ = c;
+    } else if (c != '`' && within_ == c) {
+      within_ = 0;
+      in_word_ = true;
     } else {
-      word += c;
-      in_word = true;
+      add(c);
     }
   }
-  if (quote != 0) return std::nullopt;
-  if (in_word) words.push_back(std::move(word));
-  return words;
-}
+
+  void operation(char c) {
+    const auto digit = [](char one) { return is_digit(one); };
+    if (c == '>' && !word_.empty() && std::ranges::all_of(word_, digit)) in_word_ = false;  // "2>": no word of its own
+    out_.unread = text_.substr(at_);
+  }
+
+  std::string_view text_;
+  CommandText out_;
+  std::string word_, fault_;
+  std::size_t at_ = 0;
+  char within_ = 0;  ///< the quote that is open; '(': "$("
+  bool in_word_ = false;
+};
+
+}  // namespace
+
+std::expected<CommandText, std::string> split_command(std::string_view text) { return CommandSplitter(text).run(); }
 
 std::expected<VolumeText, std::string> parse_volume_text(std::string_view text) {
   const auto parts = split(text, ':');

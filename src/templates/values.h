@@ -38,9 +38,15 @@ struct PortText {
 };
 std::expected<PortText, std::string> parse_port_text(std::string_view text);
 
-/// Splits a command line the way a shell does, with quotes and backslashes but without expansion. nullopt: a quote is
-/// open.
-std::optional<std::vector<std::string>> split_command(std::string_view text);
+/// A command line as its words.
+struct CommandText {
+  std::vector<std::string> words;
+  std::string_view unread;  ///< from an unquoted ";", "&", "|", "<" or ">" on, which ends the words
+};
+/// Splits a command line as Compose does (compose-go takes go-shellwords): quotes and backslashes as in a shell, "\n"
+/// and "\t" stand for the characters, `$(…)` and `…` in backquotes stay together, nothing is expanded or run. The error
+/// says what is left open.
+std::expected<CommandText, std::string> split_command(std::string_view text);
 
 /// The short form of `volumes`: "[source:]target[:options]".
 struct VolumeText {

@@ -7,10 +7,12 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "templates/faults.h"
 #include "templates/text.h"
 #include "templates/values.h"
 
@@ -34,6 +36,28 @@ struct Extent {
   }
 };
 
+/// Stands for a question mark while yaml-cpp reads. It takes one for an indicator in the midst of a plain text between
+/// brackets, where YAML 1.2 (7.3.3) has it only before a blank: "[http://x/?a=1]" would be an error. Clean text has no
+/// control characters, so this one is free.
+constexpr char kQuestionMark = '\x01';
+
+/// Question marks that are part of a text, as kQuestionMark; "? " that marks a key stays.
+void hide_question_marks(std::string& text) {
+  const auto blank = [&text](std::size_t at) {
+    return at >= text.size() || std::isspace(static_cast<unsigned char>(text[at])) != 0;
+  };
+  for (auto at = text.find('?'); at != std::string::npos; at = text.find('?', at + 1)) {
+    const bool begins =
+        at == 0 || blank(at - 1) || std::string_view("[]{},").find(text[at - 1]) != std::string_view::npos;
+    if (!begins || !blank(at + 1)) text[at] = kQuestionMark;
+  }
+}
+
+std::string with_question_marks(std::string text) {
+  std::ranges::replace(text, kQuestionMark, '?');
+  return text;
+}
+
 bool is_null_text(std::string_view text) {
   return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
 }
@@ -44,6 +68,8 @@ class TreeBuilder final : public YAML::EventHandler {
       : source_(std::move(source)), limits_(limits) {}
 
   Node take() { return std::move(root_); }
+  /// Where the file's last text begins, if it stands between quotes.
+  std::optional<std::size_t> last_quote() const { return last_quote_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -67,10 +93,11 @@ class TreeBuilder final : public YAML::EventHandler {
     Node node;
     node.place = at(mark);
     node.quoted = tag == "!";
+    last_quote_ = node.quoted ? std::optional(static_cast<std::size_t>(mark.pos)) : std::nullopt;
     node.mark = mark_of(tag, mark);
     node.kind =
         !node.quoted && tag != "tag:yaml.org,2002:str" && is_null_text(value) ? Node::Kind::kNull : Node::Kind::kScalar;
-    if (node.is_scalar()) node.text = value;
+    if (node.is_scalar()) node.text = with_question_marks(value);
     const Extent extent{1, value.size(), 0};
     spend(extent, mark.line + 1);
     finish(std::move(node), extent, anchor);
@@ -115,8 +142,8 @@ class TreeBuilder final : public YAML::EventHandler {
     for (const std::string_view name : {"str", "int", "float", "bool", "null", "map", "seq"}) {
       if (tag.starts_with(kCore) && std::string_view(tag).substr(kCore.size()) == name) return Node::Mark::kNone;
     }
-    throw Refused{mark.line + 1,
-                  fmt::format("the tag \"{}\" is not known; Compose has !reset and !override", printable(tag))};
+    throw Refused{mark.line + 1, fmt::format("the tag \"{}\" is not known; Compose has !reset and !override",
+                                             printable(with_question_marks(tag)))};
   }
 
   void spend(const Extent& extent, int line) {
@@ -226,12 +253,8 @@ class TreeBuilder final : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, Anchored> anchors_;
   Extent spent_;
   Node root_;
+  std::optional<std::size_t> last_quote_;
 };
-
-std::string plain_yaml_message(const YAML::Exception& failure) {
-  if (failure.msg.find("tab") != std::string::npos) return "a tab in the indentation; YAML wants spaces";
-  return failure.msg;
-}
 
 }  // namespace
 
@@ -289,7 +312,10 @@ std::optional<Node> parse_yaml(std::string_view text, std::shared_ptr<const Sour
     problems.error(place(clean.error().line), clean.error().message);
     return std::nullopt;
   }
-  std::istringstream in(*clean);
+  const auto refuse = [&](const TextFault& fault) { problems.error(place(fault.line), fault.message); };
+  std::string hidden = *clean;
+  hide_question_marks(hidden);
+  std::istringstream in(hidden);
   try {
     TreeBuilder builder(source, limits);
     YAML::Parser parser(in);
@@ -303,11 +329,16 @@ std::optional<Node> parse_yaml(std::string_view text, std::shared_ptr<const Sour
       problems.error(place(rest.take().place.line), "a second YAML document; there may be only one in the file");
       return std::nullopt;
     }
+    if (const auto fault = open_quote(*clean, builder.last_quote())) {
+      refuse(*fault);
+      return std::nullopt;
+    }
     return builder.take();
   } catch (const Refused& refused) {
     problems.error(place(refused.line), refused.message);
   } catch (const YAML::Exception& failure) {
-    problems.error(place(failure.mark.is_null() ? 0 : failure.mark.line + 1), plain_yaml_message(failure));
+    refuse(failure.mark.is_null() ? TextFault{0, failure.msg}
+                                  : explain_yaml(*clean, {failure.mark.line + 1, failure.msg}));
   } catch (const std::exception& failure) {
     problems.error(place(0), fmt::format("not readable as YAML: {}", failure.what()));
   }
