@@ -11,10 +11,11 @@ namespace tiltyard::gateway {
 
 /// How a request has come, as machines are told. All views are of the head or the session.
 struct Way {
-  std::string_view peer;    ///< the address of whoever is connected to us
-  std::string_view client;  ///< the player's: the peer, or whom a trusted one speaks for
-  bool secure = false;      ///< the player speaks TLS
-  bool trusted = false;     ///< the peer is one of server.trusted_proxies: what it says of the way is so
+  std::string_view peer;         ///< the address of whoever is connected to us
+  std::string_view client;       ///< the player's: the peer, or whom a trusted one speaks for
+  bool secure = false;           ///< the player speaks TLS
+  bool trusted = false;          ///< the peer is one of server.trusted_proxies: what it says of the way is so
+  std::string_view called = {};  ///< the Host that the machine gets; empty: the player's
 };
 
 using IsProxy = std::function<bool(const boost::asio::ip::address&)>;

@@ -30,7 +30,8 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
   for (const auto& route : routes) {
     auto machine = socket_address(route.address, route.machine_port);
     if (!machine) return fail(std::move(machine.error()));
-    PublishedRoute made{route.kind, {}, route.port, *machine};
+    PublishedRoute made{route.kind, {}, route.port, *machine, {}};
+    if (!route.called.empty()) made.called = route.called;
     for (const auto& host : route.hosts) made.hosts.push_back(lower(host));
     publication->routes.push_back(std::move(made));
   }

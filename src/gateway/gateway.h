@@ -36,6 +36,8 @@ struct Route {
   std::uint16_t port = 0;          ///< of the gateway (TCP)
   std::string address;             ///< of the machine
   std::uint16_t machine_port = 0;
+  std::string called =
+      {};  ///< the Host that the machine is asked by (HTTP); empty: by the one that the player asks for
 };
 
 /// Live counts of one instance, for the idle clock and the usage report.

@@ -151,7 +151,9 @@ bool HttpSession::take_answer_head(std::string_view bytes) {
                          !exchange_.request_lost && !shard_.draining();
   down_head_.clear();
   down_sent_ = 0;
-  write_response_head(head, {exchange_.http10 ? 0 : 1, exchange_.keep_alive, false}, down_head_);
+  const AnswerShape shape{exchange_.http10 ? 0 : 1, exchange_.keep_alive, false, instance_->called(*endpoint_),
+                          endpoint_->address().port()};
+  write_response_head(head, shape, down_head_);
   out_body_.begin(head.framing, decode);
   out_.skip(out_scan_.end());
   out_scan_.reset();
@@ -248,6 +250,7 @@ bool HttpSession::machine_gone(bool properly) {
     cut();
     return false;
   }
+  if (machine_->reused && !exchange_.answered) endpoint_->note_end(*machine_);
   // A kept connection that died before a byte of an answer: the machine had closed it meanwhile, not refused us.
   if (!exchange_.answered && machine_->reused && exchange_.retryable && !exchange_.retried) {
     exchange_.retried = true;

@@ -54,7 +54,7 @@ void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer, bool se
 }
 
 void HttpSession::refuse(int fd) {
-  static const std::string answer = render_page({Page::kTooMany, 503, {}, {}}, false, false, false);
+  static const std::string answer = render_page({Page::kTooMany, 503, {}, {}}, Form::kHtml, false, false);
   (void)::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ::close(fd);
 }
@@ -141,7 +141,7 @@ void HttpSession::begin_exchange(std::string_view bytes) {
   bool bodiless = head.framing.kind == Framing::Kind::kNone ||
                   (head.framing.kind == Framing::Kind::kLength && head.framing.length == 0);
   exchange_.retryable = bodiless && idempotent(head.method);
-  exchange_.problem = wants_problem(head.accept);
+  exchange_.form = wanted_form(head.accept);
   in_body_.begin(head.framing);
   up_head_.clear();
   up_sent_ = 0;
@@ -231,7 +231,7 @@ void HttpSession::route(RequestHead& head) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);
   }
-  Way way{client_address_, client_address_, secure_, by_proxy()};
+  Way way{client_address_, client_address_, secure_, by_proxy(), instance_->called(*endpoint_)};
   if (way.trusted) believe(head, shard_.options().is_proxy, way);
   write_request_head(head, way, up_head_);
   state_ = State::kExchange;
@@ -243,12 +243,7 @@ void HttpSession::use_machine() {
   out_scan_.reset();
   down_head_.clear();
   down_sent_ = 0;
-  machine_ = endpoint_->take_idle();
-  // What cannot be sent twice looks first whether the machine has just closed the connection.
-  while (machine_ && !exchange_.retryable && machine_->has_ended()) {
-    drop_machine();
-    machine_ = endpoint_->take_idle();
-  }
+  machine_ = endpoint_->take_idle(exchange_.retryable ? Reuse::kAny : Reuse::kIfSure);
   if (!machine_) return connect_machine();
   machine_->stream.watcher = this;
   touch();
@@ -295,6 +290,8 @@ bool HttpSession::finish_connect() {
 
 void HttpSession::refuse_request(const Refusal& refusal) {
   exchange_ = {};
+  // Its fields could not be read; a browser is told from a person in a terminal all the same.
+  if (in_.raw().contains("text/html")) exchange_.form = Form::kHtml;
   in_body_.begin({});
   in_.clear();
   in_scan_.reset();
@@ -316,7 +313,7 @@ void HttpSession::answer_page(Page page, int status, std::string_view host, std:
   down_head_.erase(0, down_sent_);
   down_sent_ = 0;
   PageText text{page, status, host, detail};
-  down_head_ += render_page(text, exchange_.problem, exchange_.keep_alive, exchange_.head_only);
+  down_head_ += render_page(text, exchange_.form, exchange_.keep_alive, exchange_.head_only);
   state_ = State::kPage;
   touch();
 }

@@ -37,7 +37,7 @@ class HttpSession final : public Session {
     bool websocket = false;   ///< an upgrade was asked for
     bool retryable = false;   ///< may be sent twice: idempotent and without a body
     bool retried = false;
-    bool problem = false;        ///< the client prefers JSON
+    Form form = Form::kText;     ///< of what the gateway itself says
     bool request_lost = false;   ///< the machine takes no more of the request
     bool answered = false;       ///< a byte of an answer has come
     bool head_done = false;      ///< the final answer's head has been read

@@ -45,6 +45,39 @@ TEST_F(R2_1_Http, TheMachineSeesWhatItShould) {
   EXPECT_EQ(answer.head, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nServer: s\r\n\r\n");
 }
 
+TEST_F(R2_1_Http, AMachineIsCalledWhatItsTemplateSays) {
+  std::string location;
+  Machine machine([&](Peer& peer) {
+    for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {
+      const auto said = field_of(head, "Host") + " " + field_of(head, "X-Forwarded-Host");
+      peer.send("HTTP/1.1 302 Found\r\nLocation: " + location + "\r\nContent-Length: " + std::to_string(said.size()) +
+                "\r\n\r\n" + said);
+    }
+  });
+  Route route{EndpointKind::kHttp, "web", {"one"}, 0, "127.0.0.1", machine.port(), "localhost"};
+  ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {route})));
+  const auto own = "http://localhost:" + std::to_string(machine.port()) + "/x?y";
+  auto peer = client();
+  for (const auto& [said, passed] : std::vector<std::pair<std::string, std::string>>{
+           {"http://localhost/x", "/x"},
+           {"https://LOCALHOST/", "/"},
+           {"//localhost", "/"},
+           {"http://localhost?q", "/?q"},
+           {own, "/x?y"},
+           {"http://localhost//evil.example/", "/.//evil.example/"},
+           {"http://localhost:1/", "http://localhost:1/"},
+           {"http://localhost.evil.example/", "http://localhost.evil.example/"},
+           {"/back?to=http://localhost/", "/back?to=http://localhost/"},
+           {"ftp://localhost/", "ftp://localhost/"}}) {
+    location = said;
+    ASSERT_TRUE(peer.send(get("one.t.test:8443")));
+    const auto answer = peer.read_answer();
+    EXPECT_EQ(answer.body, "localhost one.t.test:8443");
+    EXPECT_EQ(field_of(answer.head, "Location"), passed) << said;
+    EXPECT_EQ(count_of(answer.head, "Location"), 1u);
+  }
+}
+
 TEST_F(R2_1_Http, CookiesAreTheirOwnHostsAlone) {
   Machine machine([](Peer& peer) {
     for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {
@@ -341,46 +374,6 @@ TEST_F(R2_1_Http, OtherUpgradesAreNot) {
   EXPECT_EQ(peer.read_answer().status, 502);
 }
 
-TEST_F(R2_1_Http, AStaleConnectionIsReplacedOnceForSafeRequests) {
-  // Each connection serves one request, and closes only when the next one has come on it.
-  std::atomic<int> served = 0;
-  Machine machine([&](Peer& peer) {
-    if (peer.read_head().empty()) return;
-    ++served;
-    peer.send(ok("x"));
-    peer.read_head();
-  });
-  publish_http("one", machine.port());
-  auto peer = client();
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(peer.send(get("one.t.test")));
-    EXPECT_EQ(peer.read_answer().status, 200) << i;
-  }
-  EXPECT_EQ(machine.connections(), 3u);
-  // A POST may have had its effect: it is not sent twice.
-  ASSERT_TRUE(peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nContent-Length: 1\r\n\r\nx"));
-  EXPECT_EQ(peer.read_answer().status, 502);
-  EXPECT_EQ(served, 3);
-}
-
-TEST_F(R2_1_Http, AConnectionThatTheMachineClosedIsNotUsedForAPost) {
-  std::atomic<int> closed = 0;
-  Machine machine([&](Peer& peer) {
-    peer.read_head();
-    peer.read_exactly(1);
-    peer.send(ok("x"));  // and closes without having said that it would
-    peer.finish_writing();
-    ++closed;
-  });
-  publish_http("one", machine.port());
-  auto peer = client();
-  for (int i = 0; i < 20; ++i) {
-    ASSERT_TRUE(peer.send("POST / HTTP/1.1\r\nHost: one.t.test\r\nContent-Length: 1\r\n\r\nx"));
-    EXPECT_EQ(peer.read_answer().status, 200);
-    ASSERT_TRUE(eventually([&] { return closed > i; }));
-  }
-}
-
 TEST_F(R2_1_Http, AClientThatLeavesCutsTheMachineOff) {
   std::atomic<bool> cut = false;
   std::atomic<bool> asked = false;
@@ -419,13 +412,17 @@ TEST_F(R2_1_Http, PagesSayWhatIsWrong) {
   });
   publish_http("odd", odd.port());
   auto peer = client();
-  ASSERT_TRUE(peer.send(get("nothing.t.test")));
+  ASSERT_TRUE(peer.send(get("nothing.t.test", "/", "Accept: text/html,*/*;q=0.8\r\n")));
   auto unknown = peer.read_answer();
   EXPECT_EQ(unknown.status, 404);
   EXPECT_NE(unknown.body.find("nothing.t.test"), std::string::npos);
   EXPECT_NE(unknown.body.find("<!doctype html>"), std::string::npos);
   EXPECT_NE(unknown.body.find("prefers-color-scheme:dark"), std::string::npos);
   EXPECT_EQ(count_of(unknown.body, "http://") + count_of(unknown.body, "src="), 0u) << "nothing from outside";
+  ASSERT_TRUE(peer.send(get("nothing.t.test", "/", "Accept: */*\r\n")));
+  auto text = peer.read_answer();
+  EXPECT_EQ(field_of(text.head, "Content-Type"), "text/plain; charset=utf-8");
+  EXPECT_TRUE(text.body.starts_with("404 Nothing runs under this name\n")) << text.body;
   ASSERT_TRUE(peer.send(get("nothing.t.test", "/", "Accept: application/json\r\n")));
   auto problem = peer.read_answer();
   EXPECT_EQ(field_of(problem.head, "Content-Type"), "application/problem+json");
@@ -447,6 +444,24 @@ TEST_F(R2_1_Http, PagesSayWhatIsWrong) {
   EXPECT_EQ(refused.status, 404);
   EXPECT_EQ(field_of(refused.head, "Connection"), "close") << "its body was not read";
   EXPECT_EQ(peer.read_all(), "");
+}
+
+TEST_F(R2_1_Http, WhoTypesARequestIsToldHow) {
+  auto peer = client();
+  ASSERT_TRUE(peer.send("GET / HTTP/1.0\nHost: one.t.test\n\n"));
+  const auto answer = peer.read_answer();
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(field_of(answer.head, "Content-Type"), "text/plain; charset=utf-8");
+  EXPECT_TRUE(
+      answer.body.starts_with("400 This request cannot be passed on\nA line of the head does not end with CR LF; "
+                              "with netcat, nc -C sends such lines.\n"))
+      << answer.body;
+  EXPECT_LT(answer.body.size(), 300u);
+  auto browser = client();
+  ASSERT_TRUE(browser.send("GET / HTTP/1.1\r\nAccept: text/html\r\nX: " + std::string(40 * 1024, 'a') + "\r\n\r\n"));
+  const auto page = browser.read_answer();
+  EXPECT_EQ(page.status, 431);
+  EXPECT_TRUE(page.body.starts_with("<!doctype html>")) << page.body;
 }
 
 class Hurried : public GatewayTest {

@@ -115,6 +115,32 @@ std::string problem_json(const PageText& text, const Wording& words) {
   return body + "}\n";
 }
 
+/// The line that helps comes first.
+std::string plain_text(const PageText& text, const Wording& words) {
+  auto body = fmt::format("{} {}\n", text.status, words.title);
+  if (!text.detail.empty()) body += fmt::format("{}\n", text.detail);
+  body += fmt::format("{}\n", words.text);
+  return body;
+}
+
+std::string_view type_of(Form form) {
+  switch (form) {
+    case Form::kText:
+      break;
+    case Form::kHtml:
+      return "text/html; charset=utf-8";
+    case Form::kProblem:
+      return "application/problem+json";
+  }
+  return "text/plain; charset=utf-8";
+}
+
+std::string body_of(const PageText& text, Form form) {
+  const auto words = wording(text.page);
+  if (form == Form::kText) return plain_text(text, words);
+  return form == Form::kHtml ? html(text, words) : problem_json(text, words);
+}
+
 }  // namespace
 
 std::string escape_html(std::string_view text) {
@@ -153,23 +179,22 @@ std::string escape_json(std::string_view text) {
   return out;
 }
 
-bool wants_problem(std::string_view accept) {
-  return accept.find("text/html") == std::string_view::npos &&
-         (accept.find("application/json") != std::string_view::npos ||
-          accept.find("application/problem+json") != std::string_view::npos);
+Form wanted_form(std::string_view accept) {
+  if (accept.contains("text/html")) return Form::kHtml;
+  const bool json = accept.contains("application/json") || accept.contains("application/problem+json");
+  return json ? Form::kProblem : Form::kText;
 }
 
-std::string render_page(const PageText& text, bool problem, bool keep_alive, bool head_only) {
-  auto words = wording(text.page);
-  auto body = problem ? problem_json(text, words) : html(text, words);
+std::string render_page(const PageText& text, Form form, bool keep_alive, bool head_only) {
+  const auto body = body_of(text, form);
   std::string answer = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
       "X-Content-Type-Options: nosniff\r\n{}{}"
       "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
       "Connection: {}\r\n\r\n",
-      text.status, reason_phrase(text.status), problem ? "application/problem+json" : "text/html; charset=utf-8",
-      body.size(), text.status == 503 ? "Retry-After: 2\r\n" : "",
-      text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "", keep_alive ? "keep-alive" : "close");
+      text.status, reason_phrase(text.status), type_of(form), body.size(),
+      text.status == 503 ? "Retry-After: 2\r\n" : "", text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "",
+      keep_alive ? "keep-alive" : "close");
   if (!head_only) answer += body;
   return answer;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,11 +25,13 @@ struct PageText {
   std::string_view detail;  ///< a fixed sentence, for kRefused and kBadAnswer
 };
 
-/// Whether a client that sends this Accept wants a problem (RFC 9457) rather than a page.
-bool wants_problem(std::string_view accept);
-/// A whole answer, head and body: an HTML page without any outside parts, or a problem. Never cached.
-/// `head_only`: the request was HEAD.
-std::string render_page(const PageText& text, bool problem, bool keep_alive, bool head_only);
+/// How it is said: to people in a terminal as text, to browsers as a page, to programs as a problem (RFC 9457).
+enum class Form : std::uint8_t { kText, kHtml, kProblem };
+
+/// What a client that sends this Accept wants.
+Form wanted_form(std::string_view accept);
+/// A whole answer, head and body, without any outside parts. Never cached. `head_only`: the request was HEAD.
+std::string render_page(const PageText& text, Form form, bool keep_alive, bool head_only);
 
 std::string escape_html(std::string_view text);
 std::string escape_json(std::string_view text);

@@ -1,6 +1,7 @@
 #include "gateway/rewrite.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace tiltyard::gateway {
@@ -146,13 +147,43 @@ void add_own_cookies(const ResponseHead& head, std::string& out) {
   }
 }
 
+/// Whether `authority` is what the machine was called, with its own port or without.
+bool is_called(std::string_view authority, const AnswerShape& shape) {
+  if (same_text(authority, shape.called)) return true;
+  const auto port = std::to_string(shape.port);
+  return authority.size() == shape.called.size() + 1 + port.size() && authority.ends_with(port) &&
+         authority[shape.called.size()] == ':' && same_text(authority.substr(0, shape.called.size()), shape.called);
+}
+
+/// The path of an address that is the machine's own; nullopt: it is not.
+std::optional<std::string_view> own_path(const Field& field, const AnswerShape& shape) {
+  if (shape.called.empty() || !same_text(field.name, "Location")) return std::nullopt;
+  auto rest = field.value;
+  if (const auto scheme = rest.find("//"); scheme == rest.npos || scheme > 6) return std::nullopt;
+  else if (scheme != 0 && !same_text(rest.substr(0, scheme), "http:") && !same_text(rest.substr(0, scheme), "https:"))
+    return std::nullopt;
+  else rest.remove_prefix(scheme + 2);
+  const auto path = std::min(rest.find_first_of("/?#"), rest.size());
+  return is_called(rest.substr(0, path), shape) ? std::optional(rest.substr(path)) : std::nullopt;
+}
+
+void add_own_location(const ResponseHead& head, const AnswerShape& shape, std::string& out) {
+  for (const auto& field : head) {
+    const auto path = own_path(field, shape);
+    // Two slashes in front would make the next word a host.
+    if (path)
+      add(out, {field.name, ": ", path->starts_with("//") ? "/." : path->starts_with('/') ? "" : "/", *path, "\r\n"});
+  }
+}
+
 }  // namespace
 
 void write_request_head(const RequestHead& head, const Way& way, std::string& out) {
   out.clear();
   std::string_view slash;
   if (head.empty_path) slash = head.method == "OPTIONS" && head.target.empty() ? "*" : "/";
-  add(out, {head.method, " ", slash, head.target, " HTTP/1.1\r\nHost: ", head.host, "\r\n"});
+  const auto host = way.called.empty() ? head.host : way.called;
+  add(out, {head.method, " ", slash, head.target, " HTTP/1.1\r\nHost: ", host, "\r\n"});
   copy_fields(head, out, request_field_stays);
   if (head.framing.kind == Framing::Kind::kLength) {
     char digits[24];
@@ -191,9 +222,10 @@ void write_response_head(const ResponseHead& head, AnswerShape shape, std::strin
       case FieldKind::kUpgrade:
         return head.status == 426;
       default:
-        return true;
+        return !own_path(field, shape);
     }
   });
+  if (!shape.called.empty()) add_own_location(head, shape, out);
   if (rewrites_cookies) add_own_cookies(head, out);
   if (head.framing.kind == Framing::Kind::kChunked && shape.client_minor == 1) {
     out.append("Transfer-Encoding: chunked\r\n");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,13 +18,16 @@ void write_request_head(const RequestHead& head, const Way& way, std::string& ou
 /// What the client is told about the connection and the body.
 struct AnswerShape {
   int client_minor = 1;
-  bool keep_alive = true;  ///< the connection to the client stays
-  bool upgraded = false;   ///< 101: Upgrade and Connection are passed on
+  bool keep_alive = true;        ///< the connection to the client stays
+  bool upgraded = false;         ///< 101: Upgrade and Connection are passed on
+  std::string_view called = {};  ///< by which Host the machine was asked; empty: by the player's
+  std::uint16_t port = 0;        ///< of the machine
 };
 
 /// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients. Cookies lose their
 /// Domain (RFC 6265, 5.2.3), so that they are this host's alone: with it, one player's page would set cookies for
-/// everybody's.
+/// everybody's. A Location on the host that the machine takes itself for becomes a path (RFC 9110, 10.2.2), which leads
+/// to the one that the player knows.
 void write_response_head(const ResponseHead& head, AnswerShape shape, std::string& out);
 
 }  // namespace tiltyard::gateway

@@ -74,6 +74,15 @@ struct TravellingSocket {
 
 }  // namespace
 
+std::string_view Instance::called(const Endpoint& endpoint) const {
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    if (endpoints[i].get() != &endpoint) continue;
+    const auto& name = publication->routes[i].called;
+    return name ? std::string_view(*name) : std::string_view();
+  }
+  return {};
+}
+
 Session::Session(Shard& shard, Guest guest) : shard_(shard), guest_(std::move(guest)), active_(shard.loop().now()) {}
 Session::~Session() = default;
 

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/compact.h"
 #include "gateway/buffer.h"
 #include "gateway/counters.h"
 #include "gateway/event_loop.h"
@@ -28,6 +29,7 @@ struct PublishedRoute {
   std::vector<std::string> hosts;  ///< lower case
   std::uint16_t port;
   SocketAddress machine;
+  Rare<std::string> called;  ///< the Host that the machine gets, where it is not the player's
 };
 
 struct Publication {
@@ -115,6 +117,8 @@ class Instance {
 
   std::shared_ptr<const Publication> publication;
   std::vector<std::shared_ptr<Endpoint>> endpoints;  ///< one per route, in the same order
+  /// The Host that this endpoint's machine is asked by; empty: as the player asks.
+  std::string_view called(const Endpoint& endpoint) const;
   bool asleep = false, wake_asked = false;
   Instant shed_after;  ///< no room is made among its connections before
   intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<InstanceHook>, AutoUnlink>>,

@@ -285,7 +285,7 @@ std::uint16_t GatewayTest::publish_tcp(const std::string& instance, std::uint16_
 }
 
 bool GatewayTest::eventually(const std::function<bool()>& holds) {
-  auto until = std::chrono::steady_clock::now() + 5s;
+  auto until = std::chrono::steady_clock::now() + 30s;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::sleep_for(1ms);

@@ -111,7 +111,7 @@ class GatewayTest : public ::testing::Test {
   std::uint16_t publish_tcp(const std::string& instance, std::uint16_t machine_port, const std::string& owner = {});
   void withdraw(const std::string& instance) { run(gateway_->withdraw(InstanceId(instance))); }
   Peer client(int from = 1) { return Peer::connect(gateway_->port(), from); }
-  /// True as soon as `holds` does, within 5 s.
+  /// True as soon as `holds` does, within 30 s.
   static bool eventually(const std::function<bool()>& holds);
 
   net::Loops loops_;

@@ -11,7 +11,12 @@ namespace tiltyard::gateway {
 
 namespace {
 
-constexpr auto kIdleFor = std::chrono::seconds(15);
+// Less than servers keep theirs (gunicorn 2 s, Node and uvicorn 5 s), so that it is we who close.
+constexpr auto kIdleFor = std::chrono::milliseconds(1500);
+// No server closes a connection so soon on purpose, and who asks more often than that does not pay for connecting.
+constexpr auto kSureFor = std::chrono::milliseconds(100);
+// A machine that closes a connection sooner than this is not trusted to keep others, for the time behind it.
+constexpr auto kQuick = std::chrono::seconds(1), kDistrust = std::chrono::seconds(10);
 constexpr std::size_t kMaxIdle = 64;
 // So much may come at once before the pace counts, and so long may somebody wait for a turn.
 constexpr auto kBurst = std::chrono::seconds(10), kLongestTurn = std::chrono::seconds(10);
@@ -51,18 +56,34 @@ bool Upstream::has_ended() const {
 
 // Idle: whatever happens on it (the machine closed it, or speaks unasked) makes it useless.
 void Upstream::on_ready(Stream& ready) {
-  if (ready.readable || ready.peer_ended || ready.broken) home_.discard(*this);
+  if (!ready.readable && !ready.peer_ended && !ready.broken) return;
+  home_.note_end(*this);
+  home_.discard(*this);
 }
 
 void Upstream::on_deadline() { home_.discard(*this); }
 
-std::unique_ptr<Upstream> Endpoint::take_idle() {
-  if (idle_.empty()) return nullptr;
-  auto upstream = std::move(idle_.back());
-  idle_.pop_back();
-  loop_.clear_deadline(*upstream);
-  upstream->reused = true;
-  return upstream;
+std::unique_ptr<Upstream> Endpoint::take_idle(Reuse reuse) {
+  const auto now = loop_.now();
+  // The last one is the youngest.
+  while (!idle_.empty() &&
+         (reuse == Reuse::kAny || (now >= quick_to_close_until_ && now - idle_.back()->kept_at <= kSureFor))) {
+    auto upstream = std::move(idle_.back());
+    idle_.pop_back();
+    loop_.clear_deadline(*upstream);
+    upstream->reused = true;
+    // What can be sent again need not ask the kernel first.
+    if (reuse == Reuse::kAny || !upstream->has_ended()) return upstream;
+    note_end(*upstream);
+    upstream->stream.close();
+    loop_.bury(std::move(upstream));
+  }
+  return nullptr;
+}
+
+void Endpoint::note_end(const Upstream& upstream) {
+  const auto now = loop_.now();
+  if (now - upstream.kept_at < kQuick) quick_to_close_until_ = now + kDistrust;
 }
 
 /// The generic cell rate algorithm (ITU-T I.371) with a queue instead of a loss.
@@ -94,7 +115,8 @@ void Endpoint::keep(std::unique_ptr<Upstream> upstream) {
     return;
   }
   stream.watcher = upstream.get();
-  loop_.set_deadline(*upstream, loop_.now() + kIdleFor);
+  upstream->kept_at = loop_.now();
+  loop_.set_deadline(*upstream, upstream->kept_at + kIdleFor);
   idle_.push_back(std::move(upstream));
 }
 

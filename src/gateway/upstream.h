@@ -36,6 +36,7 @@ class Upstream final : public Watcher, public Timed, public Mortal {
 
   Stream stream;
   bool reused = false;  ///< it has carried an exchange before: the machine may just be closing it
+  Instant kept_at;      ///< since when it is idle
 
   /// Asks the kernel: closed by the machine, or with bytes that nobody asked for.
   bool has_ended() const;
@@ -46,7 +47,10 @@ class Upstream final : public Watcher, public Timed, public Mortal {
   Endpoint& home_;
 };
 
-/// One port of a machine on one loop, with the connections to it that are kept open (15 s, 64 of them).
+/// Whether a request may go over a connection that the machine is perhaps just closing.
+enum class Reuse : bool { kIfSure, kAny };
+
+/// One port of a machine on one loop, with the connections to it that are kept open (1.5 s, 64 of them).
 class Endpoint {
  public:
   /// `pace`: the time between two connects, in the long run.
@@ -55,8 +59,12 @@ class Endpoint {
   ~Endpoint() { close_idle(); }
 
   const SocketAddress& address() const { return address_; }
-  /// An idle connection, or null.
-  std::unique_ptr<Upstream> take_idle();
+  /// An idle connection that has not ended, or null. What may be sent only once gets one that has just been used, and
+  /// none of a machine that has lately been quick to close: between the look and the request the machine may close it,
+  /// and nobody could tell then whether it has read the request (RFC 9112 section 9.3.1).
+  std::unique_ptr<Upstream> take_idle(Reuse reuse);
+  /// The machine has ended a connection that was kept.
+  void note_end(const Upstream& upstream);
   /// When whoever asks may connect: now, or in a moment; nullopt: too many wait already. Every answer is a turn taken.
   std::optional<Instant> turn_to_connect(Instant now);
   /// Begins to connect: it is done when the stream becomes writable. Null: the kernel refused at once.
@@ -71,7 +79,7 @@ class Endpoint {
   EventLoop& loop_;
   SocketAddress address_;
   Clock::duration pace_;
-  Instant next_turn_;
+  Instant next_turn_, quick_to_close_until_;
   bool retired_ = false;
   std::vector<std::unique_ptr<Upstream>> idle_;
 };
