@@ -59,7 +59,7 @@ http::Hosts hosts_of(const house::Site& site) {
   const bool everywhere = at == "0.0.0.0" || at == "::";
   if (!everywhere) names.push_back(at);
   if (!site.public_url.empty()) names.push_back(host_in(site.public_url));
-  return {names, everywhere};
+  return {names, everywhere, site.public_url};
 }
 
 /// The engine's socket is as good as root: a server without rights gets to the one that its privileged half holds out.

@@ -76,10 +76,7 @@ bool comes_by_a_stranger(const http::Request& request, const Networks& trusted) 
 bool came_over_tls(const http::Request& request, const Networks& trusted) {
   if (request.secure) return true;
   const auto peer = parse_address(request.remote_address);
-  if (!peer || !trusted.contains(*peer)) return false;
-  if (request.headers.has("X-Forwarded-Proto")) return same_text(request.headers.get("X-Forwarded-Proto"), "https");
-  const auto elements = forwarded_elements(request);
-  return !elements.empty() && same_text(http::forwarded_parameter(elements.back(), "proto"), "https");
+  return peer && trusted.contains(*peer) && http::says_https(request.headers);
 }
 
 }  // namespace tiltyard::identity

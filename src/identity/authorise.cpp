@@ -7,6 +7,7 @@
 #include "identity/scopes.h"
 #include "identity/secrets.h"
 #include "identity/state.h"
+#include "net/hosts.h"
 #include "net/text.h"
 #include "observe/log.h"
 
@@ -283,12 +284,7 @@ Result<> check_same_origin(const http::Request& request) {
   const auto site = request.headers.get("Sec-Fetch-Site");
   if (!site.empty() && site != "same-origin" && site != "none") return foreign();
   if (!request.headers.has("Origin")) return {};
-  const auto origin = request.headers.get("Origin");
-  const auto scheme_end = origin.find("://");
-  if (scheme_end == std::string_view::npos || !same_text(origin.substr(scheme_end + 3), request.headers.get("Host")))
-    return foreign();
-  if (request.secure && origin.substr(0, scheme_end) != "https") return foreign();
-  return {};
+  return http::same_origin(request.headers, request.secure) ? Result<>{} : foreign();
 }
 
 namespace {

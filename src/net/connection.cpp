@@ -8,6 +8,7 @@
 
 #include "base/run_on.h"
 #include "net/answer.h"
+#include "net/forwarded.h"
 #include "net/problem.h"
 #include "net/text.h"
 #include "net/trace.h"
@@ -47,16 +48,6 @@ std::string_view origin_form(std::string_view target) {
     }
   }
   return target;
-}
-
-/// A browser sends cookies along with a WebSocket that any page opens, so the page must be ours (RFC 6455, 10.2).
-bool foreign_origin(const Request& request) {
-  if (!request.headers.has("Cookie")) return false;
-  std::string_view origin = request.headers.get("Origin");
-  const auto scheme = origin.find("://");
-  if (scheme == std::string_view::npos) return true;
-  origin.remove_prefix(scheme + 3);
-  return !same_text(origin, request.headers.get("Host"));
 }
 
 std::string framed_chunk(std::string_view bytes) {
@@ -254,7 +245,7 @@ Result<> Connection::prepare(Request& request) const {
   request.path = std::move(*path);
   if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
   request.remote_address = peer_.address;
-  request.secure = shared_->tls != nullptr;
+  request.secure = shared_->tls != nullptr || (peer_.speaks_for_many && says_https(request.headers));
   request.trace_id = trace_id_;
   return {};
 }
@@ -278,13 +269,15 @@ asio::awaitable<bool> Connection::serve_one() {
     co_return false;
   }
   const auto local = [this] { return transport_->local_address(); };
-  if (!shared_->options.hosts.ours(reader.request().headers, reader.http_1_0(), local)) {
+  const Came came{reader.http_1_0(), peer_.speaks_for_many};
+  if (!shared_->options.hosts.ours(reader.request().headers, came, local)) {
     co_await refuse(
         421, "host-unknown",
         "The request is for another host. If people use this name, its operator adds it to server.hosts, or "
         "sets server.public_url.");
     co_return false;
   }
+  shared_->options.hosts.restore(reader.request().headers, came);
   std::optional<net::Shares::Hold> share;
   if (peer_.speaks_for_many) {
     share = share_behind_proxy(reader.request());
@@ -403,7 +396,8 @@ asio::awaitable<bool> Connection::serve(RequestReader& reader) {
   plan.http_1_0 = reader.http_1_0();
   plan.keep_alive = reader.keep_alive();
   if (!plan.http_1_0 && wants_websocket(request)) {
-    if (foreign_origin(request)) {
+    // A browser sends cookies along whatever page opens it, so the page must be ours (RFC 6455, 10.2).
+    if (request.headers.has("Cookie") && !same_origin(request.headers, request.secure)) {
       co_await refuse(403, "csrf", "A WebSocket with a cookie is only opened for pages of this host.");
       co_return false;
     }

@@ -24,4 +24,17 @@ std::string_view node_address(std::string_view node) {
   return node.substr(0, node.find(':'));
 }
 
+bool says_https(const Headers& headers) {
+  if (headers.has("X-Forwarded-Proto")) {
+    const auto said = headers.get("X-Forwarded-Proto");
+    return same_text(trim(said.substr(0, said.find(','))), "https");
+  }
+  std::string_view last;
+  for (const auto& [name, value] : headers) {
+    if (same_text(name, "Forwarded"))
+      each_outside_quotes(value, ',', [&last](std::string_view element) { last = element; });
+  }
+  return same_text(forwarded_parameter(last, "proto"), "https");
+}
+
 }  // namespace tiltyard::http

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "net/http.h"
 #include "net/text.h"
 
 /// What proxies say of the way a request has come: the grammar of Forwarded (RFC 7239), and of X-Forwarded-For.
@@ -30,5 +31,8 @@ std::string_view forwarded_parameter(std::string_view element, std::string_view 
 
 /// The node of "for": an address without its port and brackets; "unknown" and "_hidden" are none (RFC 7239, 6).
 std::string_view node_address(std::string_view node);
+
+/// Whether a proxy that is trusted says that the browser speaks TLS: in X-Forwarded-Proto, or else in Forwarded.
+bool says_https(const Headers& headers);
 
 }  // namespace tiltyard::http

@@ -8,6 +8,7 @@
 
 #include "base/id.h"
 #include "base/text.h"
+#include "net/hosts.h"
 #include "net/text.h"
 #include "net/websocket.h"
 #include "realtime/engine_session.h"
@@ -24,13 +25,11 @@ constexpr std::size_t kMostOrigin = 255;
 
 enum class Origin { kOurs, kAllowed, kForeign };
 
-/// Other programs than browsers say no Origin. Behind a proxy Host is what the browser has asked for.
+/// Other programs than browsers say no Origin.
 Origin origin_of(const Options& options, const Request& request) {
   const auto origin = request.headers.get("Origin");
   if (origin.empty()) return Origin::kOurs;
-  const auto scheme = origin.find("://");
-  if (scheme != std::string_view::npos && same_text(origin.substr(scheme + 3), request.headers.get("Host")))
-    return Origin::kOurs;
+  if (http::same_origin(request.headers, request.secure)) return Origin::kOurs;
   const bool allowed =
       origin.size() <= kMostOrigin && std::ranges::any_of(options.origins, [&](const std::string& one) {
         return one == "*" || same_text(one, origin);

@@ -37,6 +37,34 @@ def token_of(caller, **more):
     return caller.post("/me/tokens", {"name": "t", **more}).expect(201).json["token"]
 
 
+def test_R7_2_a_proxy_that_changes_the_host_keeps_nobody_out_and_lets_nobody_in(make_server):
+    """nginx with `Host $host` drops the port; others send their upstream's name. The page is told by its Origin."""
+    server = make_server(config={"engine": {"kind": "fake"}, "rates": {"factor": 1000},
+                                 "server": {"public_url": "https://ctf.example:8443", "trusted_proxies": ["127.0.0.1"]}}).start()
+    server.admin().post("/admin/users", {"name": "ada", "password": "correct horse ada", "role": "player"}).expect(201)
+
+    def ask(method, path, host, origin, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        fields = {"Host": host, "Origin": origin, "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7", "X-Tiltyard-Csrf": "1",
+                  **({"Content-Type": "application/json"} if body else {})}
+        connection.request(method, path, json.dumps(body) if body else None, fields)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    def both(host, origin):
+        signs_in = ask("POST", "/api/v1/session", host, origin, {"strategy": "local", "name": "ada", "password": "correct horse ada"})
+        return signs_in, ask("GET", "/socket.io/?EIO=4&transport=polling", host, origin)
+
+    for host in ("ctf.example:8443", "ctf.example", "tiltyard:8000", "127.0.0.1:8000"):
+        assert both(host, "https://ctf.example:8443") == (201, 200), host
+    for host, origin in (("ctf.example", "https://evil.example"), ("ctf.example", "null"), ("tiltyard", "https://evil.example"),
+                         ("ctf.example:8443", "http://ctf.example:8443"), ("127.0.0.1:8000", "https://127.0.0.1.evil.example")):
+        assert both(host, origin) == (403, 403), (host, origin)
+    assert both("evil.example", "https://evil.example") == (421, 421)
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 def needs(site):
