@@ -7,6 +7,7 @@
 #include "base/backoff.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace tiltyard {
 namespace {
@@ -77,6 +78,28 @@ TEST(R1_13, ThoseWhoFailedTogetherDoNotComeBackTogether) {
   EXPECT_EQ(delay(1, 1), 1250ms);
   EXPECT_EQ(delay(1000, 0.5), 1min);
   EXPECT_EQ(delay(0, 0.5), 1s);
+}
+
+TEST(R9_1, Utf8IsToldFromWhatOnlyLooksLikeIt) {
+  for (const std::string_view good :
+       {"", "plain", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x8E\xAF", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const std::string_view bad :
+       {"\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82"})
+    EXPECT_FALSE(is_utf8(bad));
+}
+
+TEST(R11_4, WhatIsNoUtf8IsReplacedAndNothingElse) {
+  const std::string mark = "\xEF\xBF\xBD";
+  EXPECT_EQ(as_utf8("plain \xC3\xA4\xF0\x9F\x8E\xAF"), "plain \xC3\xA4\xF0\x9F\x8E\xAF");
+  EXPECT_EQ(as_utf8("\xFF"
+                    "a\xC0\xAF"),
+            mark + "a" + mark + mark);
+  EXPECT_EQ(as_utf8("\xE2\x82"), mark) << "a beginning of a character is one of them";
+  EXPECT_EQ(as_utf8("\xF0\x9F\x8E"
+                    "b\xED\xA0\x80"),
+            mark + "b" + mark + mark + mark);
+  EXPECT_EQ(as_utf8(std::string_view("\0x", 2)), std::string("\0x", 2));
 }
 
 }  // namespace

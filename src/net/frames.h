@@ -24,9 +24,6 @@ std::string frame_of(Opcode opcode, std::string_view payload);
 /// The payload of a close frame; the reason is cut to what a control frame can hold.
 std::string close_payload(std::uint16_t code, std::string_view reason);
 
-/// Whether the bytes are UTF-8 without surrogates and overlong forms (RFC 3629).
-bool is_utf8(std::string_view bytes);
-
 /// A message, or a control frame.
 struct FrameEvent {
   enum class Kind : std::uint8_t { kText, kBinary, kPing, kPong, kClose };

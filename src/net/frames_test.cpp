@@ -96,14 +96,5 @@ TEST(R9_1, OwnFramesHaveTheShortestHead) {
   EXPECT_EQ(close_payload(1008, std::string(200, 'x')).size(), 125U);
 }
 
-TEST(R9_1, Utf8IsToldFromWhatOnlyLooksLikeIt) {
-  for (const std::string_view good :
-       {"", "plain", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x8E\xAF", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"})
-    EXPECT_TRUE(is_utf8(good)) << good;
-  for (const std::string_view bad :
-       {"\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82"})
-    EXPECT_FALSE(is_utf8(bad));
-}
-
 }  // namespace
 }  // namespace tiltyard::http

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "net/frames.h"
+#include "base/utf8.h"
 
 namespace tiltyard::realtime::engine_io {
 namespace {
@@ -28,7 +28,7 @@ std::optional<Packet> decode_packet(std::string_view text) {
 }
 
 std::optional<std::vector<Packet>> decode_payload(std::string_view body) {
-  if (!http::is_utf8(body)) return std::nullopt;
+  if (!is_utf8(body)) return std::nullopt;
   std::vector<Packet> packets;
   while (true) {
     const auto end = body.find(kSeparator);
