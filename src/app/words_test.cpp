@@ -201,16 +201,85 @@ TEST_F(R11_4_CommandLine, ErrorsSayWhatToTypeNextAndHaveTheirCode) {
   }
 }
 
+/// A server's end of an exec: hears what is to run, says what it has to, and closes.
+struct Script {
+  std::string first;
+  std::vector<http::WebSocket::Message> says;
+};
+
+boost::asio::awaitable<void> play(std::shared_ptr<Script> script, std::shared_ptr<http::WebSocket> socket) {
+  auto asked = co_await socket->read();
+  if (asked) script->first = asked->data;
+  for (auto message : script->says) co_await socket->write(std::move(message));
+  co_await socket->close(1000, "ended");
+}
+
+http::Response playing(std::shared_ptr<Script> script) {
+  auto response = http::Response::empty(101);
+  response.websocket = [script](std::shared_ptr<http::WebSocket> socket) { return play(script, std::move(socket)); };
+  return response;
+}
+
 TEST_F(R11_4_CommandLine, ExecPassesOnOutputAndExitCode) {
-  answer_json("POST", "/instances/{id}/exec", 200, R"({"exit_code":7,"stdout":"out\n","stderr":"err\n"})");
-  const auto done = ask({"exec", "i1", "--machine", "box", "--", "sh", "-c", "ls --json", "--machine"});
+  auto script = std::make_shared<Script>();
+  script->says = {{true, "\1out\n"}, {true, "\2err\n"}, {false, R"({"exit_code":7,"stopped_by":null})"}};
+  answer("GET", "/instances/{id}/exec", [script](const http::Request&) { return playing(script); });
+  const auto done =
+      ask({"exec", "i1", "--machine", "box", "-n", "--", "sh", "-c", "ls --json", "--machine", "[a,b]", "", "--"});
   EXPECT_EQ(done.code, 7);
   EXPECT_EQ(done.out, "out\n");
   EXPECT_EQ(done.error, "err\n");
-  const auto body = json::parse(last().body);
-  EXPECT_EQ(json::serialize(body.at("command")), R"(["sh","-c","ls --json","--machine"])");
-  EXPECT_EQ(body.at("machine"), json::value("box"));
-  EXPECT_EQ(ask({"exec", "i1", "--", "ls"}).code, 7) << "a command may have the name of one of ours";
+  const auto wanted = json::parse(script->first);
+  EXPECT_EQ(json::serialize(wanted.at("command")), R"(["sh","-c","ls --json","--machine","[a,b]","","--"])");
+  EXPECT_EQ(wanted.at("input"), json::value(false));
+  EXPECT_EQ(last().target, "/api/v1/instances/i1/exec?machine=box");
+  EXPECT_EQ(ask({"exec", "i1", "-n", "--", "ls"}).code, 7) << "a command may have the name of one of ours";
+  const auto answer = json::parse(ask({"exec", "i1", "-n", "--json", "--timeout", "2m", "--", "ls"}).out);
+  EXPECT_EQ(answer, json::parse(R"({"stdout":"out\n","stderr":"err\n","exit_code":7,"stopped_by":null})"));
+  EXPECT_EQ(json::parse(script->first).at("time_limit"), json::value(120));
+  for (const auto* wrong : {"0", "25h", "soon"})
+    EXPECT_EQ(ask({"exec", "i1", "--timeout", wrong, "--", "ls"}).code, kUsage);
+}
+
+TEST_F(R11_4_CommandLine, ExecSaysWhatItCut) {
+  auto script = std::make_shared<Script>();
+  script->says = {{true,
+                   "\1\xFF"
+                   "a"},
+                  {false, R"({"exit_code":137,"stopped_by":"time-limit"})"}};
+  answer("GET", "/instances/{id}/exec", [script](const http::Request&) { return playing(script); });
+  const auto late = ask({"exec", "i1", "-n", "--", "sleep", "9"});
+  EXPECT_EQ(late.code, 124);
+  EXPECT_EQ(late.out,
+            "\xFF"
+            "a");
+  EXPECT_NE(late.error.find("--timeout"), std::string::npos) << late.error;
+  const auto answer = json::parse(ask({"exec", "i1", "-n", "--json", "--", "sleep", "9"}).out);
+  EXPECT_EQ(answer.at("stopped_by"), json::value("time-limit"));
+  EXPECT_EQ(json::serialize(answer.at("not_utf8")), R"(["stdout"])");
+  EXPECT_EQ(answer.at("stdout"), json::value("\xEF\xBF\xBD"
+                                             "a"));
+}
+
+TEST_F(R11_4_CommandLine, ExecSaysThatItWasCutOffAndWhyItWasRefused) {
+  auto script = std::make_shared<Script>();
+  script->says = {{true, "\1half"}};
+  answer("GET", "/instances/{id}/exec", [script](const http::Request& request) {
+    if (request.param("id") == "gone")
+      return http::problem({Code::kNotFound, "instance-unknown", "There is no such instance.", {}, {}});
+    return playing(script);
+  });
+  const auto cut = ask({"exec", "i1", "-n", "--", "ls"});
+  EXPECT_EQ(cut.code, kServerAway);
+  EXPECT_EQ(cut.out, "half");
+  EXPECT_NE(cut.error.find("lost before the command ended"), std::string::npos) << cut.error;
+  script->says = {{false, R"({"error":{"type":"urn:tiltyard:error:machine-unknown","status":404,"detail":"No."}})"}};
+  const auto refused = ask({"exec", "i1", "-n", "--", "ls"});
+  EXPECT_EQ(refused.code, kNotFound);
+  EXPECT_TRUE(refused.error.starts_with("tiltyard: No.\n")) << refused.error;
+  const auto unknown = ask({"exec", "gone", "-n", "--", "ls"});
+  EXPECT_EQ(unknown.code, kNotFound);
+  EXPECT_NE(unknown.error.find("tiltyard ls"), std::string::npos) << unknown.error;
 }
 
 TEST_F(R11_4_CommandLine, LogsStream) {

@@ -6,6 +6,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+#include <cstdlib>
 #include <exception>
 
 #include "net/client.h"
@@ -230,10 +232,12 @@ Result<> Api::websocket(std::string path, Talk talk) {
   if (state_->bad_target) return fail(*state_->bad_target);
   auto done = state_->finish(converse(*state_->client, state_->request("GET", path), std::move(talk)));
   if (done) return {};
-  // A refused upgrade has the server's problem document as its cause.
-  if (done.error().reason == http::reason::kUpgradeRefused && done.error().cause.starts_with('{'))
-    return fail(error_from(0, done.error().cause));
-  return fail(state_->told(done.error()));
+  if (done.error().reason != http::reason::kUpgradeRefused) return fail(state_->told(done.error()));
+  // Its cause is the answer: the status, a blank, the body.
+  const std::string& answer = done.error().cause;
+  const auto blank = std::min(answer.find(' '), answer.size());
+  return fail(
+      error_from(std::atoi(answer.c_str()), std::string_view(answer).substr(std::min(blank + 1, answer.size()))));
 }
 
 std::string encoded(std::string_view text) { return http::percent_encode(text); }

@@ -96,9 +96,11 @@ int Commands::run(const std::vector<std::string>& words) {
     return kFailed;
   }
   words_->act = nullptr;
+  auto ours = words;
+  words_->cut_rest(ours);
   try {
     // CLI11 takes the words from the back.
-    app_->parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    app_->parse(std::vector<std::string>(ours.rbegin(), ours.rend()));
   } catch (const CLI::Success& done) {
     app_->exit(done);
     return kOk;

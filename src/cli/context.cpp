@@ -1,6 +1,8 @@
 #include "cli/context.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <poll.h>
 #include <unistd.h>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
@@ -9,6 +11,7 @@
 #include <clocale>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -18,14 +21,12 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-void write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    const auto written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EPIPE) std::_Exit(kOk);
-    if (written < 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
+/// Where the caller has closed one of the standard streams, nothing that we open may take its place: before all else,
+/// since some that is made before main() opens files.
+[[gnu::constructor(101)]] void fill_standard_streams() {
+  int file = 0;
+  do { file = ::open("/dev/null", O_RDWR); } while (file >= 0 && file <= STDERR_FILENO);
+  if (file >= 0) ::close(file);
 }
 
 }  // namespace
@@ -49,6 +50,7 @@ void fill_from_process(Context& context) {
       context.environment.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
   }
+  context.in_is_terminal = ::isatty(STDIN_FILENO) == 1;
   context.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   context.error_is_terminal = ::isatty(STDERR_FILENO) == 1;
   context.colours =
@@ -77,9 +79,29 @@ bool leads_to_this_machine(std::string_view url) {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-void print(std::string_view text) { write_all(STDOUT_FILENO, text); }
+void write_out(int file, std::string_view text) {
+  while (!text.empty()) {
+    const auto written = ::write(file, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {  // somebody who shares it wants it so
+      pollfd room{file, POLLOUT, 0};
+      ::poll(&room, 1, -1);
+      continue;
+    }
+    if (errno == EPIPE) std::_Exit(kOk);
+    const std::string why = fmt::format("tiltyard: not all of it could be written: {}\n", std::strerror(errno));
+    if (file != STDERR_FILENO && ::write(STDERR_FILENO, why.data(), why.size()) < 0) {}  // nobody is left to tell
+    std::_Exit(kFailed);
+  }
+}
 
-void note(std::string_view text) { write_all(STDERR_FILENO, std::string(text) + "\n"); }
+void print(std::string_view text) { write_out(STDOUT_FILENO, text); }
+
+void note(std::string_view text) { write_out(STDERR_FILENO, std::string(text) + "\n"); }
 
 int exit_code_of(const Error& error) {
   if (error.reason == reason::kServerAway) return kServerAway;

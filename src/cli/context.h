@@ -21,6 +21,7 @@ namespace tiltyard::cli {
 /// What a command works with. `environment` and the flags come from main(); tests make their own.
 struct Context {
   std::map<std::string, std::string> environment;
+  bool in_is_terminal = false;
   bool out_is_terminal = false;
   bool error_is_terminal = false;
   bool colours = false;  ///< a terminal, and NO_COLOR is not set (https://no-color.org)
@@ -51,6 +52,8 @@ bool leads_to_this_machine(std::string_view url);
 
 /// Writes to standard output; a reader that has gone away (`| head`) ends the command quietly.
 void print(std::string_view text);
+/// The same to any file, all of it however long that takes. What cannot be written at all ends the process and says so.
+void write_out(int file, std::string_view text);
 /// One line on standard error.
 void note(std::string_view text);
 /// What went wrong and what to type next on standard error; the exit code for it.

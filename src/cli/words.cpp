@@ -5,6 +5,7 @@
 
 #include <boost/json/array.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace tiltyard::cli {
@@ -40,6 +41,19 @@ void Words::does(CLI::App* word, std::function<int()> work) {
   word->callback([this, work = std::move(work)] {
     if (!act) act = work;
   });
+}
+
+void Words::takes_rest(CLI::App* word, std::vector<std::string>& rest) { rests_[word->get_name()] = &rest; }
+
+void Words::cut_rest(std::vector<std::string>& words) const {
+  const auto dashes = std::ranges::find(words, "--");
+  if (dashes == words.end()) return;
+  const auto named = std::find_if(words.begin(), dashes, [&](const auto& word) { return owners_.contains(word); });
+  if (named == dashes) return;
+  const auto rest = rests_.find(*named);
+  if (rest == rests_.end()) return;
+  rest->second->assign(dashes + 1, words.end());
+  words.erase(dashes, words.end());
 }
 
 void Words::one_of(CLI::Option* option, std::vector<std::string> choices) {

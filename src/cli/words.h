@@ -33,6 +33,12 @@ class Words {
   CLI::App* add(const std::string& name, const std::string& help);
   /// What `word` does when it is the last one that was named.
   void does(CLI::App* word, std::function<int()> work);
+  /// What stands behind the first "--" goes into `rest`, word by word as it came: the grammar, which knows lists in
+  /// brackets, empty words and more of its own, does not see it.
+  void takes_rest(CLI::App* word, std::vector<std::string>& rest);
+  /// Takes these words off the end of a command line, for the word that it names; nothing where it names none that
+  /// takes a rest.
+  void cut_rest(std::vector<std::string>& words) const;
   /// The option takes one of these and nothing else.
   void one_of(CLI::Option* option, std::vector<std::string> choices);
   /// The option takes an id of the server's list at `path`.
@@ -52,7 +58,8 @@ class Words {
   std::string owner_;
   std::map<std::string, std::string> owners_;  ///< of words, by name
   std::vector<std::string> faults_;
-  std::vector<std::unique_ptr<CLI::App>> refused_;  ///< so that who adds one can go on
+  std::map<std::string, std::vector<std::string>*> rests_;  ///< by the word's name
+  std::vector<std::unique_ptr<CLI::App>> refused_;          ///< so that who adds one can go on
   std::map<const CLI::Option*, std::function<std::vector<std::string>()>> values_;
 };
 

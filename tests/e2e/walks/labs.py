@@ -4,7 +4,7 @@ import json
 
 COVERS = {
     "listInstances", "startInstance", "getInstance", "stopInstance", "extendInstance", "getLogs",
-    "execInInstance", "openTerminal", "followEvents", "getUsage", "listEngines", "listPools",
+    "execInInstance", "streamExec", "openTerminal", "followEvents", "getUsage", "listEngines", "listPools",
 }
 
 
@@ -20,6 +20,7 @@ def walk(site):
     ran = player.post(f"/instances/{identity}/exec", {"command": ["sh", "-c", "echo out; echo err >&2; exit 3"]}).expect(200).json
     assert ran == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n", "stopped_by": None}
     player.get(f"/instances/{identity}/terminal").expect(426, "upgrade-required")  # its own tests open it
+    player.get(f"/instances/{identity}/exec").expect(426, "upgrade-required")
     player.post(f"/instances/{identity}/extend").expect(409, "not-extendable-yet")
     event, data = first_event(site.server, player)
     assert event in ("template", "instance")

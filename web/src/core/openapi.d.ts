@@ -909,7 +909,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        get: operations["streamExec"];
         put?: never;
         post: operations["execInInstance"];
         delete?: never;
@@ -4256,6 +4256,41 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    streamExec: {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["Machine"];
+                cols?: number;
+                rows?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     execInInstance: {
         parameters: {
             query?: never;
@@ -4293,6 +4328,8 @@ export interface operations {
                         stdout: string;
                         stderr: string;
                         stopped_by: string | null;
+                        truncated?: boolean;
+                        not_utf8?: ("stdout" | "stderr")[];
                     };
                 };
             };

@@ -1,0 +1,131 @@
+#include "labs/machine_calls.h"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/parallel.h"
+#include "observe/log.h"
+
+namespace tiltyard::labs {
+namespace {
+
+using PartsRef = std::shared_ptr<const HttpParts>;
+
+constexpr std::size_t kServiceShare = 10;  // the admin token's, as with limiters: scripts need room
+constexpr std::chrono::seconds kFirstWait{1}, kLongestWait{60};
+
+asio::awaitable<void> end_command(std::shared_ptr<engine::ExecSession> session,
+                                  [[maybe_unused]] std::shared_ptr<void> seat,
+                                  [[maybe_unused]] std::shared_ptr<void> in_use) {
+  auto wait = kFirstWait;
+  while (true) {
+    auto stopped = co_await session->stop();
+    if (stopped) break;
+    // What cannot be killed keeps its stream, which nobody reads: it stands still at a full pipe, and its user has one
+    // less.
+    if (stopped.error().reason != "command-runs") session->close();
+    log::warn("labs", "a command in a machine could not be ended; it is tried again",
+              {{"reason", stopped.error().reason}, {"seconds", static_cast<int>(wait.count())}});
+    co_await sleep_for(wait);
+    wait = std::min(wait * 2, kLongestWait);
+  }
+  session->close();
+}
+
+}  // namespace
+
+Result<engine::Handle> machine_of(const Instance& instance, const std::string& wanted) {
+  if (instance.state != InstanceState::kRunning && instance.state != InstanceState::kPaused &&
+      instance.state != InstanceState::kStarting) {
+    return fail(Code::kConflict, "instance-not-running", "The instance does not run; its machines cannot be reached.");
+  }
+  std::string service = wanted;
+  if (service.empty() && !instance.plan.endpoints.empty()) service = instance.plan.endpoints.front().machine;
+  for (const auto& machine : instance.plan.machines) {
+    if (service.empty() || machine.service == service) return machine.handle;
+  }
+  return fail(Code::kNotFound, "machine-unknown",
+              fmt::format("The instance has no machine '{}'.", wanted.substr(0, 60)));
+}
+
+int number_in(const std::string& text, int standard, int least, int most) {
+  int value = standard;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return std::clamp(value, least, most);
+}
+
+Error for_player(Error error) {
+  if (error.reason == "engine-away" || error.reason == "engine-lost") error.reason = "engine-unavailable";
+  if (error.reason == "machine-missing") error.reason = "machine-unknown";
+  return error;
+}
+
+asio::awaitable<Result<std::shared_ptr<void>>> awake(PartsRef parts, InstanceId id) {
+  auto in_use = parts->service.use(id);
+  auto woken = co_await parts->service.wake(id);
+  if (!woken) co_return fail(for_player(std::move(woken.error())));
+  co_return in_use;
+}
+
+std::optional<std::pair<int, int>> columns_and_rows(const boost::json::value& value) {
+  const auto* pair = value.if_array();
+  if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_int64() || !(*pair)[1].is_int64()) return std::nullopt;
+  const auto cut = [](const boost::json::value& size) {
+    return static_cast<int>(std::clamp<std::int64_t>(size.get_int64(), 1, 1000));
+  };
+  return std::pair(cut((*pair)[0]), cut((*pair)[1]));
+}
+
+Result<std::shared_ptr<void>> seat_for(Kind kind, const http::Request& request) {
+  const auto& who = identity::principal_of(request);
+  const std::size_t most = kind.most * (who.kind == "service" ? kServiceShare : 1);
+  auto taken = kind.seats.take(who.user.str(), most);
+  if (taken) return taken;
+  return fail(Code::kLimited, kind.reason,
+              fmt::format("You have {} {} at once already, which is the most (labs.{}). End one first.", most,
+                          kind.what, kind.key));
+}
+
+Kind commands_of(Open& open, const Options& options) {
+  return {open.commands, options.commands_per_user, "too-many-commands", "commands", "commands_per_user"};
+}
+
+Kind shells_of(Open& open, const Options& options) {
+  return {open.shells, options.shells_per_user, "too-many-shells", "shells", "shells_per_user"};
+}
+
+Running::Running(PartsRef p, std::unique_ptr<engine::ExecSession> s, std::shared_ptr<void> place,
+                 std::shared_ptr<void> use)
+    : parts(std::move(p)), session(std::move(s)), seat(std::move(place)), in_use(std::move(use)) {}
+
+Running::~Running() {
+  auto work = end_command(std::move(session), std::move(seat), std::move(in_use));
+  parts->gate.spawn(parts->home, "end a command", std::move(work));
+}
+
+asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, std::string machine, Kind kind) {
+  auto instance = co_await visible_instance(parts, request);
+  if (!instance) co_return fail(std::move(instance.error()));
+  auto handle = machine_of(*instance, machine);
+  if (!handle) co_return fail(std::move(handle.error()));
+  auto taken = seat_for(kind, request);
+  if (!taken) co_return fail(std::move(taken.error()));
+  auto in_use = co_await awake(parts, instance->id);
+  if (!in_use) co_return fail(std::move(in_use.error()));
+  co_return Place{instance->plan.engine, std::move(*handle), std::move(*taken), std::move(*in_use)};
+}
+
+asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, Place place, engine::ExecSpec spec) {
+  auto& its_engine = parts->engines.of(place.engine);
+  engine::Shell* const shell = its_engine.shell();
+  if (!shell) co_return engine::cannot(its_engine, "run commands in its machines");
+  auto opened = co_await shell->exec(std::move(place.machine), std::move(spec));
+  if (!opened) co_return fail(for_player(std::move(opened.error())));
+  co_return std::make_shared<Running>(std::move(parts), std::move(*opened), std::move(place.seat),
+                                      std::move(place.in_use));
+}
+
+}  // namespace tiltyard::labs
