@@ -21,12 +21,18 @@ std::string url_of(const std::string& listen, bool tls) {
   return (tls ? "https://" : "http://") + address;
 }
 
+/// What was copied has line ends and blanks around it that nobody sees.
+std::string without_blanks(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const auto from = std::min(text.find_first_not_of(kBlanks), text.size());
+  return std::string(text.substr(from, text.find_last_not_of(kBlanks) + 1 - from));
+}
+
 std::string first_line(const std::string& path) {
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
+  return without_blanks(line);
 }
 
 }  // namespace
@@ -62,12 +68,12 @@ cli::Where CommandLine::find_server() {
   cli::Where where;
   const auto listen = good ? settings_.site.listen : std::string();
   const bool listens = !cli::config_path(context_).empty() && !listen.empty() && !listen.ends_with(":0");
-  if (const auto url = context_.variable("TILTYARD_URL"); !url.empty()) {
+  if (const auto url = without_blanks(context_.variable("TILTYARD_URL")); !url.empty()) {
     where.url = url;
   } else if (listens) {
     where.url = url_of(listen, !settings_.site.tls_certificate.empty());
   }
-  if (auto token = context_.variable("TILTYARD_TOKEN"); !token.empty()) {
+  if (auto token = without_blanks(context_.variable("TILTYARD_TOKEN")); !token.empty()) {
     where.token = Secret(std::move(token));
     where.token_from = "TILTYARD_TOKEN";
     return where;

@@ -300,6 +300,40 @@ TEST_F(R11_4_CommandLine, LogsStream) {
   EXPECT_EQ(ask({"logs", "i1", "--tail", "-1"}).code, kUsage);
 }
 
+TEST_F(R11_4_CommandLine, TemplatesSayWhyInAPipeToo) {
+  answer_json(
+      "GET", "/templates", 200,
+      R"({"items":[{"id":"web","state":"ready","reason":null,"problems":[{"severity":"warning","file":"compose.yaml",
+  "line":7,"message":"`ports` is ignored"}]},{"id":"pwn","state":"waiting","reason":"It waits for a base image.","problems":[]},
+  {"id":"bad","state":"broken","reason":"instance.toml:3: no key","problems":[{"severity":"error","file":"instance.toml",
+  "line":3,"message":"no key"}]}],"next":null})");
+  const auto done = ask({"templates"});
+  EXPECT_EQ(done.code, kOk);
+  EXPECT_TRUE(
+      done.out.ends_with("\n\nweb/compose.yaml:7: warning: `ports` is ignored\npwn: It waits for a base image.\n"
+                         "bad/instance.toml:3: error: no key\n"))
+      << done.out;
+}
+
+TEST_F(R11_4_CommandLine, AGatewayAtTheAddressIsKnown) {
+  answer_json("GET", "/instances", 404, R"({"type":"urn:tiltyard:error:instance-unknown","title":"t","status":404,
+  "detail":"d","answered_by":"gateway","host":"127.0.0.1"})");
+  answer_json("GET", "/me", 200, R"({"type":"urn:tiltyard:error:gateway","status":200,"answered_by":"gateway"})");
+  for (const auto* word : {"ls", "whoami"}) {
+    const auto done = ask({word});
+    EXPECT_EQ(done.code, kUsage);
+    EXPECT_NE(done.error.find("gateway"), std::string::npos) << done.error;
+    EXPECT_NE(done.error.find("TILTYARD_URL"), std::string::npos) << done.error;
+  }
+}
+
+TEST_F(R11_4_CommandLine, WhatIsNoTokenIsNotSent) {
+  const auto done = run({"ls"}, {{"TILTYARD_URL", url()}, {"TILTYARD_TOKEN", "ty_a ty_b"}});
+  EXPECT_EQ(done.code, kUsage);
+  EXPECT_NE(done.error.find("TILTYARD_TOKEN"), std::string::npos) << done.error;
+  EXPECT_TRUE(seen_.empty());
+}
+
 TEST_F(R11_4_CommandLine, StopGoesOnWithTheOthers) {
   answer("DELETE", "/instances/{id}", [](const http::Request& request) {
     if (request.param("id") == "gone")
@@ -370,6 +404,15 @@ TEST(R11_4, WrongWordsAreUsageErrors) {
     EXPECT_EQ(done.code, kUsage) << (words.empty() ? "" : words[0]);
     EXPECT_NE(done.error.find("tiltyard"), std::string::npos);
   }
+  // No request may go elsewhere than to the thing that is meant.
+  for (const auto* word : {"show", "extend", "stop", "logs", "exec", "spawn"}) {
+    for (const auto* id : {"", ".", "..", "a/b"}) {
+      const auto done = run({word, id}, {{"TILTYARD_URL", "http://127.0.0.1:1"}});
+      EXPECT_EQ(done.code, kUsage) << word << " " << id;
+      EXPECT_NE(done.error.find("id"), std::string::npos) << done.error;
+    }
+  }
+  EXPECT_EQ(run({"token", "create", ""}).code, kUsage);
   EXPECT_EQ(run({"--help"}).code, kOk);
   EXPECT_NE(run({"--help"}).out.find("Exit codes"), std::string::npos);
   EXPECT_EQ(run({"--version"}).code, kOk);
@@ -395,7 +438,9 @@ TEST(R11_4, TheAdminTokenStaysOnThisMachine) {
   EXPECT_EQ(where.token.reveal(), "the-admin-token-of-this-site");
   context.environment["TILTYARD_URL"] = "http://ctf.example";
   EXPECT_TRUE(context.find_server().token.empty());
-  context.environment["TILTYARD_TOKEN"] = "mine";
+  context.environment["TILTYARD_TOKEN"] = "\t mine\r\n";
+  context.environment["TILTYARD_URL"] = " http://ctf.example\r";
+  EXPECT_EQ(context.find_server().url, "http://ctf.example");
   EXPECT_EQ(context.find_server().token.reveal(), "mine");
 }
 

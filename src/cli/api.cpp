@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <exception>
 
+#include "base/json.h"
 #include "net/client.h"
 
 namespace tiltyard::cli {
@@ -55,6 +56,16 @@ std::string member_text(const json::value& value) {
 bool away(const Error& error) {
   return error.reason == http::reason::kConnectFailed || error.reason == http::reason::kConnectionLost ||
          error.reason == http::reason::kTimeout;
+}
+
+/// The gateway's pages are problems too, and say so: what asks for the API there is at the wrong door.
+Error gateway_there() {
+  return {Code::kInvalid,
+          reason::kInvalidUrl,
+          "What answers there is Tiltyard's gateway, which leads to machines. The API has an address of its own: see "
+          "server.listen, and say it in TILTYARD_URL.",
+          {},
+          {}};
 }
 
 }  // namespace
@@ -111,6 +122,7 @@ Result<json::value> read_answer(const http::Response& response) {
   if (response.body.empty()) return json::value();
   boost::system::error_code error;
   auto value = json::parse(response.body, error);
+  if (!error && text_of(value, "answered_by") == "gateway") return fail(gateway_there());
   if (error)
     return fail(Code::kInternal, http::reason::kBadAnswer,
                 "The server's answer is not JSON. Is there another server at this address?");
@@ -134,6 +146,18 @@ Api::Api(Where where) : state_(std::make_shared<State>()) {
                                fmt::format("\"{}\" is no address like http://127.0.0.1:8000.", url),
                                {},
                                {}};
+    return;
+  }
+  const auto no_token = [](char c) { return c <= ' ' || c > '~'; };
+  if (std::ranges::any_of(state_->where.token.reveal(), no_token)) {
+    const auto& from = state_->where.token_from;
+    state_->bad_target =
+        Error{Code::kInvalid,
+              reason::kUsage,
+              fmt::format("What {} says is no token: there is a blank or a character in it that none has.",
+                          from.empty() ? "was given" : from),
+              {},
+              {}};
     return;
   }
   state_->target = *target;
@@ -248,6 +272,7 @@ Error error_from(int status, std::string_view body) {
   const auto value = json::parse(body, broken);
   const auto* problem = broken ? nullptr : value.if_object();
   const auto* type = problem != nullptr ? problem->if_contains("type") : nullptr;
+  if (!broken && text_of(value, "answered_by") == "gateway") return gateway_there();
   if (type == nullptr || !type->is_string() || !std::string_view(type->get_string()).starts_with(kPrefix)) {
     return {code_of(status),
             http::reason::kBadAnswer,

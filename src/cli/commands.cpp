@@ -90,6 +90,21 @@ const std::vector<std::string>& Commands::faults() const { return words_->faults
 
 Commands::~Commands() = default;
 
+namespace {
+
+/// The argument that was given as an empty text: in scripts mostly a variable that was not set. nullptr: none.
+const CLI::Option* empty_argument(const CLI::App& app) {
+  const CLI::App* word = &app;
+  while (!word->get_subcommands().empty()) word = word->get_subcommands().back();
+  for (const auto* option : word->get_options()) {
+    const auto& given = option->results();
+    if (option->get_positional() && std::ranges::find(given, "") != given.end()) return option;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 int Commands::run(const std::vector<std::string>& words) {
   if (!faults().empty()) {
     for (const auto& fault : faults()) note("tiltyard: " + fault);
@@ -106,6 +121,11 @@ int Commands::run(const std::vector<std::string>& words) {
     return kOk;
   } catch (const CLI::ParseError& error) {
     note(fmt::format("tiltyard: {}", error.what()));
+    note(fmt::format("See: {} --help", command_of(*app_)));
+    return kUsage;
+  }
+  if (const auto* option = empty_argument(*app_)) {
+    note(fmt::format("tiltyard: the {} is empty", option->get_name()));
     note(fmt::format("See: {} --help", command_of(*app_)));
     return kUsage;
   }

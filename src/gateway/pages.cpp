@@ -108,9 +108,10 @@ std::string html(const PageText& text, const Wording& words) {
 std::string problem_json(const PageText& text, const Wording& words) {
   std::string detail(words.text);
   if (!text.detail.empty()) detail = fmt::format("{} {}", words.text, text.detail);
-  std::string body =
-      fmt::format("{{\"type\":\"urn:tiltyard:error:{}\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\"", words.type,
-                  escape_json(words.title), text.status, escape_json(detail));
+  std::string body = fmt::format(
+      "{{\"type\":\"urn:tiltyard:error:{}\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\","
+      "\"answered_by\":\"gateway\"",
+      words.type, escape_json(words.title), text.status, escape_json(detail));
   if (!text.host.empty()) body += fmt::format(",\"host\":\"{}\"", escape_json(text.host));
   return body + "}\n";
 }

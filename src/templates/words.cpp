@@ -95,6 +95,29 @@ void lint_one(const Context& context, const fs::path& folder, const Options& opt
   report(context, read.id.str(), folder, {Problem::Severity::kError, "", 0, twins}, count, items);
 }
 
+/// Why it cannot be started, and what its author should know, as compilers print it.
+std::string remarks_on(const json::value& tmpl, bool colours) {
+  const auto id = text_of(tmpl, "id");
+  const auto reason = text_of(tmpl, "reason");
+  std::string out;
+  bool told = false;
+  for (const auto& problem : items_of(tmpl, "problems")) {
+    const auto severity = text_of(problem, "severity");
+    const auto message = text_of(problem, "message");
+    const auto line = number_of(problem, "line");
+    auto place = (fs::path(id) / text_of(problem, "file")).lexically_normal().string();
+    if (place.ends_with('/')) place.pop_back();
+    if (line > 0) place += fmt::format(":{}", line);
+    const auto colour = severity == "error" ? Colour::kRed : severity == "warning" ? Colour::kYellow : Colour::kNone;
+    out +=
+        fmt::format("{}: {}: {}\n", harmless(place), painted(harmless(severity), colour, colours), harmless(message));
+    told = told || reason.contains(message);
+  }
+  if (!told && !reason.empty() && text_of(tmpl, "state") != "ready")
+    out = fmt::format("{}: {}\n", harmless(id), harmless(reason)) + out;
+  return out;
+}
+
 int list_templates(Context& context) {
   const auto list = context.api().list("/templates");
   if (!list) return complain(context, list.error());
@@ -117,11 +140,9 @@ int list_templates(Context& context) {
     return kOk;
   }
   print(table.text());
-  for (const auto& tmpl : items_of(*list)) {
-    const auto reason = text_of(tmpl, "reason");
-    if (!reason.empty() && text_of(tmpl, "state") != "ready" && context.out_is_terminal)
-      note(harmless(text_of(tmpl, "id") + ": " + reason));
-  }
+  std::string remarks;
+  for (const auto& tmpl : items_of(*list)) remarks += remarks_on(tmpl, context.colours);
+  if (!remarks.empty()) print("\n" + remarks);
   return kOk;
 }
 
