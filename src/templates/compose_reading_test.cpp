@@ -321,6 +321,37 @@ services:
   EXPECT_THAT(service_of(tmpl, "chain").container.environment, UnorderedElementsAre("X=1", "Y=2"));
 }
 
+TEST(R1_3, WhoeverKnowsAPinnedAddressIsToldWhere) {
+  TestFolder folder;
+  folder.write("t/app/config.ini", "[plc]\n# the controller\nhost = 172.28.5.10:7000\nother = 172.28.5.100\n");
+  folder.write("t/app/scan.py", "targets('172.28.5.0/24')\n");
+  folder.write("t/app/blob.bin", std::string_view("172.28.5.10\0", 12));
+  folder.write("t/other-compose.yml", "172.28.5.10\n");
+  const Template tmpl = read_compose_text(folder, R"(services:
+  web:
+    image: x
+    command: ["sh", "-c", "nc 172.28.5.10 7000"]
+    environment: {URL: "http://172.28.5.10/", NO: "1172.28.5.10 172.28.5.101 2.172.28.5.10"}
+    networks: {lan: {ipv4_address: 172.28.5.2}}
+  scada:
+    image: x
+    networks: {lan: {ipv4_address: 172.28.5.10}}
+networks:
+  lan:
+    ipam: {config: [{subnet: 172.28.5.0/24, gateway: 172.28.5.1}]}
+)");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_EQ(problem_with(tmpl, "a program that knows 172.28.5.10 will not find the machine").line, 9);
+  std::vector<std::string> hits;
+  for (const auto& problem : tmpl.problems) {
+    if (problem.message.find("which every instance has another for") != std::string::npos)
+      hits.push_back(problem.file + ":" + std::to_string(problem.line));
+  }
+  EXPECT_THAT(hits, UnorderedElementsAre("compose.yaml:4", "compose.yaml:5", "app/config.ini:3", "app/scan.py:1"));
+  EXPECT_THAT(problem_with(tmpl, "172.28.5.10 is the address of \"scada\"").message,
+              HasSubstr("write its name, scada"));
+}
+
 TEST(R1_2, AnEmptyListOfPortsSwitchesTheComposeFilesOff) {
   TestFolder folder;
   folder.write("t/instance.toml", "ports = []\n");

@@ -225,6 +225,7 @@ Project read_project(const Node& root, ReadContext& context) {
                            "in .env");
   check_container_names(project.services, context);
   check_health_waits(project.services, context);
+  warn_of_addresses(root, context);
   share_images(project.services);
   settle_networks(project, context);
   std::set<std::string> used;

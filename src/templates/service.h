@@ -92,6 +92,9 @@ void drop_dependencies(std::vector<ReadService>& services, const std::set<std::s
 /// Waiting for the health of a machine that is never asked would never end.
 void check_health_waits(const std::vector<ReadService>& services, ReadContext& context);
 
+/// Warns wherever the file or the folder has an address written down that the file pins (static_addresses.cpp).
+void warn_of_addresses(const Node& root, ReadContext& context);
+
 /// The build of a folder's Dockerfile, with tag and base images; false: an error was reported.
 bool finish_build(engine::BuildSpec& build, const std::string& service, const std::string& context_path,
                   const Place& place, ReadContext& context, Service& out);

@@ -31,9 +31,16 @@ Use read_use(const Member& member, ReadContext& context) {
   if (options.is_null() || !want_map(options, "networks", context)) return use;
   check_keys(options, "service.networks", context.problems);
   for (const std::string_view key : {"ipv4_address", "ipv6_address", "link_local_ips", "mac_address"}) {
-    if (const Member* said = options.member(key); said && !said->value.is_empty()) {
+    const Member* said = options.member(key);
+    if (!said || said->value.is_empty()) continue;
+    const std::string_view note = find_key("service.networks", key)->note;
+    if (said->value.is_scalar() && key.ends_with("_address") && key != "mac_address") {
       context.problems.warn(said->place,
-                            fmt::format("`{}` is rewritten: {}", key, find_key("service.networks", key)->note));
+                            fmt::format("`{}` is rewritten: {}; a program that knows {} will not find the machine, "
+                                        "its service's name does",
+                                        key, note, printable(said->value.text, 45)));
+    } else {
+      context.problems.warn(said->place, fmt::format("`{}` is rewritten: {}", key, note));
     }
   }
   if (const Node* aliases = options.find("aliases")) {
