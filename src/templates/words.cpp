@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <optional>
 
 #include "cli/words.h"
 #include "templates/capability.h"
+#include "templates/reading.h"
 
 namespace tiltyard::templates {
 namespace {
@@ -146,28 +148,54 @@ int list_templates(Context& context) {
   return kOk;
 }
 
-int lint_templates(Context& context, const Options& options, const std::vector<std::string>& paths) {
+/// The templates that the paths name; nullopt: one has none, which is said.
+std::optional<std::vector<fs::path>> all_folders(const std::vector<std::string>& paths) {
   std::vector<fs::path> folders;
   for (const auto& path : paths) {
     std::error_code ignored;
     if (!fs::is_directory(path, ignored)) {
       note(fmt::format("tiltyard: {} is no folder. Name a template's folder, or the folder that has them.", path));
-      return kNotFound;
+      return std::nullopt;
     }
     const auto found = folders_of(path);
     if (found.empty()) {
       note(fmt::format("tiltyard: {} has no template in it: no compose file, no Dockerfile, no instance.toml.", path));
-      return kNotFound;
+      return std::nullopt;
     }
     std::ranges::copy_if(found, std::back_inserter(folders),
                          [&](const fs::path& folder) { return std::ranges::find(folders, folder) == folders.end(); });
   }
+  return folders;
+}
+
+/// What was read, as `docker compose config` shows it; the problems go to stderr.
+int show_readings(Context& context, const Options& options, const std::vector<std::string>& paths) {
+  const auto folders = all_folders(paths);
+  if (!folders) return kNotFound;
+  if (const auto good = context.configure(); !good) return complain(context, good.error());
+  json::array items;
+  bool broken = false;
+  for (const auto& folder : *folders) {
+    const auto read = read_folder(fs::absolute(folder).lexically_normal().string(), options);
+    auto item = reading_json(read);
+    item["folder"] = folder.string();
+    items.push_back(std::move(item));
+    broken |= read.broken();
+    if (const auto problems = format_problems(read); !problems.empty()) note(harmless(problems));
+  }
+  print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
+  return broken ? kFailed : kOk;
+}
+
+int lint_templates(Context& context, const Options& options, const std::vector<std::string>& paths) {
+  const auto folders = all_folders(paths);
+  if (!folders) return kNotFound;
   // What this site allows and limits, so that lint says what its server will say.
   if (const auto good = context.configure(); !good) return complain(context, good.error());
   Count count;
   json::array items;
   std::map<std::string, fs::path> owners;
-  for (const auto& folder : folders) lint_one(context, folder, options, count, items, owners);
+  for (const auto& folder : *folders) lint_one(context, folder, options, count, items, owners);
   if (context.json) {
     print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
   } else {
@@ -188,6 +216,9 @@ void Capability::words(Words& words) {
   auto paths = std::make_shared<std::vector<std::string>>();
   lint->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
   words.does(lint, [this, c, paths] { return lint_templates(*c, options_, *paths); });
+  auto* config = word->add_subcommand("config", "Show what is read of template folders, as JSON, without a server");
+  config->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
+  words.does(config, [this, c, paths] { return show_readings(*c, options_, *paths); });
   words.advise("template-unknown", "See what there is: tiltyard templates");
   for (const auto* reason : {"template-not-ready", "template-broken"})
     words.advise(reason, "See why: tiltyard templates");
