@@ -89,7 +89,7 @@ struct MachineBase {
 };
 
 /// What only a container has: programs of an image on the engine's own kernel. Hardened where nothing is said:
-/// capabilities dropped but `capabilities`, no-new-privileges, default seccomp.
+/// capabilities dropped but `capabilities`, no-new-privileges but where `set_user_id`, default seccomp.
 struct Container {
   std::optional<std::vector<std::string>> entrypoint;  ///< nullopt: the image's
   std::optional<std::vector<std::string>> command;
@@ -102,6 +102,7 @@ struct Container {
   std::vector<Mount> mounts;
   std::string network_of;  ///< a machine whose network it shares; then `networks`, `hostname` and `exposed` stay empty
   std::vector<std::string> capabilities;  ///< the whole set that is kept, without CAP_
+  bool set_user_id = false;               ///< set-user-ID programs and file capabilities count, within `capabilities`
   std::map<std::string, std::string> sysctls;
   std::string runtime;                  ///< empty: the engine's default; "runsc" for gVisor
   bool privileged_by_operator = false;  ///< only by the operator's own configuration

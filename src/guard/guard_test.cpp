@@ -160,6 +160,20 @@ TEST_F(R1_5_Guard, WhatAnOperatorAllowsPasses) {
   EXPECT_FALSE(mounts(bind("/srv/data/more", false)));
 }
 
+TEST_F(R1_5_Guard, SetUserIdProgramsCountWhereTheOperatorLetsThem) {
+  auto body = machine();
+  host(body).erase("SecurityOpt");
+  EXPECT_FALSE(passes(body));
+  rules_.grants = {"setuid"};
+  EXPECT_TRUE(passes(body)) << why_;
+  host(body)["SecurityOpt"] = json::array{"no-new-privileges"};
+  EXPECT_TRUE(passes(body)) << why_;
+  for (const auto* option : {"seccomp=unconfined", "no-new-privileges=false", "apparmor=unconfined"}) {
+    host(body)["SecurityOpt"] = json::array{option};
+    EXPECT_FALSE(passes(body)) << option;
+  }
+}
+
 TEST_F(R1_5_Guard, OnlyOwnFilesAreMounted) {
   const auto files = (folder_ / "files").string(), templates = (folder_ / "templates").string();
   EXPECT_TRUE(mounts(bind(files + "/i1/flags/0", false))) << why_;

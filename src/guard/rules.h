@@ -20,7 +20,7 @@ struct Rules {
   std::string files;             ///< absolute: the instances' own files
   std::string templates;         ///< absolute: the folders of templates
   std::string runtime;           ///< of machines, beside those that are allowed
-  std::set<std::string> grants;  ///< what an operator allows some template: "privileged", "devices", "cap:NET_RAW", …
+  std::set<std::string> grants;  ///< what an operator allows some template: "setuid", "privileged", "cap:NET_RAW", …
 };
 
 /// What a call is about, or names besides.

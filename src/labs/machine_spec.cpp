@@ -99,6 +99,7 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
 void add_additions(engine::MachineSpec& spec, Spawn& spawn, const std::string& service) {
   const auto& added = spawn.additions(service);
   auto& container = spec.container();
+  container.set_user_id = added.set_user_id;
   for (const auto& mount : added.mounts) {
     std::erase_if(container.mounts, [&](const engine::Mount& other) { return other.target == mount.target; });
     container.mounts.push_back(mount);

@@ -22,6 +22,7 @@ namespace asio = boost::asio;
 struct Additions {
   std::vector<engine::Mount> mounts;
   std::vector<std::string> environment;  ///< "NAME=value"; replaces a variable of that name
+  bool set_user_id = false;              ///< its set-user-ID programs and file capabilities shall count
   std::string archive;                   ///< a tar that is unpacked at "/" before the machine starts; empty: nothing
 };
 

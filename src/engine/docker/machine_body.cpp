@@ -229,6 +229,9 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
   body["HostConfig"].as_object()["RestartPolicy"] = restart_policy("no");
   if (const auto& policy = spec.container().restart; policy != "no") body["Labels"].as_object()[kLabelRestart] = policy;
   if (!options.cgroup_parent.empty()) body["HostConfig"].as_object()["CgroupParent"] = options.cgroup_parent;
+  // Nor of whether its set-user-ID programs count: what an image holds was not looked for by versions before.
+  if (const auto& container = spec.container(); container.set_user_id && !container.privileged_by_operator)
+    body["HostConfig"].as_object().erase("SecurityOpt");
   // Nor of where names are asked for: what versions made that left that out is the same machine.
   if (!spec.dns.empty()) body["HostConfig"].as_object()["Dns"] = strings(spec.dns);
   if (!options.all_networks && spec.networks.size() > 1) {

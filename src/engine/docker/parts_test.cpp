@@ -225,6 +225,19 @@ TEST(R1_5, WhereNamesAreAskedForIsSaidButNotInTheHash) {
   EXPECT_THAT(now.json, HasSubstr(R"("Dns":["10.64.0.1"])"));
 }
 
+TEST(R1_5, SetUserIdProgramsCountWithinTheSameCapabilities) {
+  MachineSpec machine;
+  machine.name = "m";
+  machine.container().capabilities = {"SETUID"};
+  const Body before = machine_body(machine, {}, {});
+  machine.container().set_user_id = true;
+  const Body now = machine_body(machine, {}, {});
+  EXPECT_EQ(before.hash, now.hash) << "a machine of a version that did not look for them is the same";
+  EXPECT_THAT(before.json, HasSubstr("no-new-privileges"));
+  EXPECT_THAT(now.json, testing::Not(HasSubstr("SecurityOpt")));
+  EXPECT_THAT(now.json, HasSubstr(R"("CapDrop":["ALL"],"CapAdd":["SETUID"])"));
+}
+
 TEST(R1_5, ADiskLimitIsGivenWhereTheStorageKeepsIt) {
   const auto info = boost::json::parse(R"({"Driver": "overlay2", "DockerRootDir": "/var/lib/docker"})");
   const auto holds = [&](const boost::json::value& about, const std::string& mounts) {
