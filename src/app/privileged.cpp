@@ -81,6 +81,7 @@ guard::Rules rules_of(const Settings& settings, const engine::Options& engine) {
   guard::Rules rules{
       engine.terms.name_space, whole(options_of(settings).files), whole(templates.path), engine.terms.runtime, {}};
   for (const auto& [id, allowed] : templates.allow) rules.grants.insert(allowed.keys.begin(), allowed.keys.end());
+  if (templates.setuid) rules.grants.insert("setuid");
   return rules;
 }
 

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include "templates/rights.h"
 #include "templates/test_folder.h"
 
 namespace tiltyard::templates {
@@ -59,7 +60,6 @@ INSTANTIATE_TEST_SUITE_P(
         Attempt{"net_raw", "    cap_add: [NET_RAW]\n"},
         Attempt{"seccomp", "    security_opt: ['seccomp:unconfined']\n"},
         Attempt{"apparmor", "    security_opt: ['apparmor=unconfined']\n"},
-        Attempt{"nnp_off", "    security_opt: ['no-new-privileges:false']\n"},
         Attempt{"sysctl", "    sysctls: {kernel.core_pattern: '|/x'}\n"},
         Attempt{"forwarding", "    sysctls: [net.ipv4.ip_forward=1]\n"},
         Attempt{"socket", "    volumes: ['/var/run/docker.sock:/var/run/docker.sock']\n"},
@@ -227,6 +227,56 @@ TEST(R1_4, TheOperatorAllowsOneKeyForOneTemplate) {
   Options other = test_options();
   other.allow["somebody-else"] = options.allow["t"];
   EXPECT_TRUE(read_compose_text(folder, text, other).broken());
+}
+
+TEST(R1_5, WhatSetUserIdProgramsMayIsSaidByTheTemplateWithinTheOperatorsLeave) {
+  TestFolder folder;
+  Options options = test_options();
+  const auto with = [&](const std::string& option, const std::string& toml) {
+    folder.write("t/instance.toml", toml);
+    const auto keys = option.empty() ? "" : "    security_opt: ['no-new-privileges:" + option + "']\n";
+    return read_compose_text(folder, service(keys), options);
+  };
+  EXPECT_EQ(with("", "").services[0].set_user_id, SetUserId::kAsImage);
+  EXPECT_EQ(with("", "setuid = true").services[0].set_user_id, SetUserId::kYes);
+  EXPECT_EQ(with("", "setuid = false").services[0].set_user_id, SetUserId::kNo);
+  EXPECT_EQ(with("false", "setuid = false").services[0].set_user_id, SetUserId::kYes) << "the service's own word wins";
+  EXPECT_EQ(with("true", "setuid = true").services[0].set_user_id, SetUserId::kNo);
+  options.setuid = false;
+  EXPECT_EQ(with("", "").services[0].set_user_id, SetUserId::kForbidden);
+  EXPECT_FALSE(with("true", "").broken());
+  for (const auto& forbidden : {with("false", ""), with("", "setuid = true")}) {
+    EXPECT_TRUE(forbidden.broken());
+    EXPECT_GT(problem_with(forbidden, "an operator can allow \"setuid\"").line, 0);
+  }
+  options.allow["t"].keys = {"setuid"};
+  EXPECT_EQ(with("", "").services[0].set_user_id, SetUserId::kAsImage);
+  EXPECT_EQ(with("false", "").services[0].set_user_id, SetUserId::kYes);
+}
+
+TEST(R1_5, LintSaysByTheDockerfileWhatBecomesOfSetUserIdPrograms) {
+  TestFolder folder;
+  Options options = test_options();
+  const auto with = [&](const std::string& run) {
+    folder.write("t/Dockerfile", "FROM scratch\n" + run + "\n");
+    return lint_rights(read_folder(folder.at("t"), options));
+  };
+  for (const auto* plain : {"RUN chmod 755 /a && chmod +x /b", "RUN chmod 0644 4755", "RUN chmod 1777 /tmp",
+                            "# chmod u+s /x", "COPY --chmod=755 a /a", "RUN echo sudo", "RUN chmod a-w /s"})
+    EXPECT_TRUE(with(plain).empty()) << plain;
+  for (const auto* line :
+       {"RUN cp a b && chmod 4755 /b", "RUN chmod -v u+s /b", "RUN chmod 2755 /b", "RUN chmod 06755 b",
+        "COPY --chmod=4755 a /a", "RUN setcap cap_net_bind_service+ep /b", "RUN apk add --no-cache sudo",
+        "RUN apt-get update && apt-get install -y curl sudo", "RUN [\"chmod\", \"4755\", \"/b\"]"}) {
+    const auto found = with(line);
+    ASSERT_EQ(found.size(), 1u) << line;
+    EXPECT_EQ(found[0].severity, Problem::Severity::kNote);
+    EXPECT_EQ(found[0].file + ":" + std::to_string(found[0].line), "Dockerfile:2");
+  }
+  options.setuid = false;
+  EXPECT_EQ(with("RUN chmod 4755 /b").at(0).severity, Problem::Severity::kWarning);
+  folder.write("t/instance.toml", "setuid = false");
+  EXPECT_THAT(with("RUN chmod 4755 /b").at(0).message, testing::HasSubstr("Take setuid = false"));
 }
 
 TEST(R1_4, TheTemplateCannotAllowItself) {

@@ -124,7 +124,7 @@ constexpr Key kKeys[] = {
     {"service", "runtime", kRefused, "the operator chooses; \"runtime:NAME\" can be allowed for this template"},
     {"service", "scale", kRefused, kOneCopy, "1"},
     {"service", "secrets", kHonoured, "mounted as files, read-only"},
-    {"service", "security_opt", kHonoured, "no-new-privileges:true, which holds anyway; nothing else"},
+    {"service", "security_opt", kHonoured, "no-new-privileges:true or false (set-user-ID programs); nothing else"},
     {"service", "shm_size", kHonoured, "counts within the memory limit"},
     {"service", "stdin_open", kHonoured, ""},
     {"service", "stop_grace_period", kHonoured, "at most 60 s"},

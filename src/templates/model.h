@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/endpoint_kind.h"
@@ -13,9 +14,10 @@
 
 namespace tiltyard::templates {
 
-/// Something the reader found. An error breaks the template; a warning says what was rewritten or ignored, and why.
+/// Something the reader found. An error breaks the template; a warning says what was rewritten or ignored, and why; a
+/// note is as it should be, and worth knowing.
 struct Problem {
-  enum class Severity { kError, kWarning };
+  enum class Severity { kError, kWarning, kNote };
   Severity severity = Severity::kError;
   std::string file;  ///< relative to the template's folder
   int line = 0;      ///< from 1; 0: the whole file
@@ -23,6 +25,19 @@ struct Problem {
 
   bool operator==(const Problem&) const = default;
 };
+
+/// "error", "warning", "note".
+constexpr std::string_view word_of(Problem::Severity severity) {
+  switch (severity) {
+    case Problem::Severity::kError:
+      return "error";
+    case Problem::Severity::kWarning:
+      return "warning";
+    case Problem::Severity::kNote:
+      break;
+  }
+  return "note";
+}
 
 /// What a player connects to.
 struct Endpoint {
@@ -85,6 +100,10 @@ struct VolumeUse {
   bool read_only = false;
 };
 
+/// Whether set-user-ID programs and file capabilities of a machine count: as its image needs it, as its template says,
+/// or not because the operator forbids it.
+enum class SetUserId { kAsImage, kYes, kNo, kForbidden };
+
 struct Service {
   std::string name;
   /// What is the same in every instance: image, command, environment, health check, limits, … The reader leaves name,
@@ -92,6 +111,7 @@ struct Service {
   /// use: for a build the content-hash tag "tiltyard/t-<template>-<service>:<hash>".
   engine::MachineBase machine;
   engine::Container container;
+  SetUserId set_user_id = SetUserId::kAsImage;
   std::optional<engine::BuildSpec> build;  ///< context is absolute; tag = machine.image
   std::map<std::string, DependsOn> depends_on;
   std::vector<std::string> optional_depends;  ///< names in depends_on whose absence or failure is no obstacle

@@ -11,7 +11,7 @@ namespace form = config::form;
 
 constexpr std::uint64_t kLeastSaid = 6ULL << 20, kMostSaid = 1ULL << 40;
 
-/// "egress", "privileged", "devices", "cap:NAME", "sysctl:NAME", "bind:/PATH"
+/// "egress", "privileged", "setuid", "devices", "cap:NAME", "sysctl:NAME", "bind:/PATH"
 bool is_allowance(std::string_view text) {
   const auto only = [](std::string_view name, auto allowed) {
     return !name.empty() && std::ranges::all_of(name, allowed);
@@ -21,7 +21,7 @@ bool is_allowance(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-';
   };
-  if (text == "egress" || text == "privileged" || text == "devices") return true;
+  if (text == "egress" || text == "privileged" || text == "setuid" || text == "devices") return true;
   if (text.starts_with("cap:")) return only(text.substr(4), upper);
   if (text.starts_with("sysctl:")) return only(text.substr(7), plain);
   return text.starts_with("bind:/");
@@ -120,9 +120,15 @@ void declare_keys(config::Keys& keys, Options& options) {
       .number("builds_at_once", options.builds_at_once, 1, 16, "Images that are built side by side.")
       .flag("allow_pull", options.allow_pull,
             "Whether images may be pulled from a registry; otherwise they must be there.")
+      .choice(
+          "setuid", options.setuid, {{"as-image", true}, {"forbid", false}},
+          "Whether set-user-ID programs and file capabilities work in machines (sudo, su, a challenge's own helper). "
+          "\"as-image\": where an image holds some and its template does not say setuid = false; never with more "
+          "capabilities than the machine has anyway. \"forbid\": every machine has no-new-privileges, but for "
+          "templates that are allowed \"setuid\".")
       .own("allow", allowances(options.allow),
            "What single templates may have beyond the safe defaults: a table from the template's id (\"*\": every "
-           "template) to a list of \"egress\", \"privileged\", \"devices\", \"cap:NAME\", \"sysctl:NAME\", "
+           "template) to a list of \"egress\", \"privileged\", \"setuid\", \"devices\", \"cap:NAME\", \"sysctl:NAME\", "
            "\"bind:/PATH\". As a variable: id=egress,cap:SYS_PTRACE;id2=egress.");
   declare_limits(keys, options.bounds.defaults, options.bounds.ceiling);
 }

@@ -23,7 +23,7 @@ std::string format_problems(const Template& tmpl) {
   std::string out;
   for (const auto& problem : tmpl.problems) {
     const std::string file = problem.file.empty() ? tmpl.id.str() : problem.file;
-    const char* severity = problem.severity == Problem::Severity::kError ? "error" : "warning";
+    const auto severity = word_of(problem.severity);
     if (problem.line > 0) {
       out += fmt::format("{}:{}: {}: {}\n", file, problem.line, severity, problem.message);
     } else {

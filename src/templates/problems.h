@@ -35,6 +35,7 @@ class Problems {
  public:
   void error(const Place& place, std::string message) { add(Problem::Severity::kError, place, std::move(message)); }
   void warn(const Place& place, std::string message) { add(Problem::Severity::kWarning, place, std::move(message)); }
+  void note(const Place& place, std::string message) { add(Problem::Severity::kNote, place, std::move(message)); }
 
   bool broken() const { return errors_ > 0; }
   int errors() const { return errors_; }

@@ -202,6 +202,7 @@ class FolderReader {
     Service service;
     service.name = "main";
     read_limits(nullptr, context, service.machine.resources);
+    service.set_user_id = set_user_id(nullptr, context);
     service.container.capabilities.assign(kept_capabilities().begin(), kept_capabilities().end());
     for (const auto& port : settings_.ports) service.ports.push_back(port.value);
     for (const auto& endpoint : settings_.endpoints) {

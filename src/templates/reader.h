@@ -14,8 +14,8 @@ namespace tiltyard::templates {
 
 /// What the operator allows beyond the defaults, per template id ("*": all); from the server's configuration only.
 struct Allowances {
-  std::vector<std::string>
-      keys;  ///< "privileged", "egress", "devices", "cap:SYS_PTRACE", "sysctl:net.ipv4.ip_forward", "bind:/srv/data"
+  std::vector<std::string> keys;  ///< "privileged", "setuid", "egress", "devices", "cap:SYS_PTRACE",
+                                  ///< "sysctl:net.ipv4.ip_forward", "bind:/srv/data"
 };
 
 /// The limits that a template gets where it names none, and may not exceed.
@@ -38,6 +38,7 @@ struct Options {
   bool watch = true;  ///< reload on change (inotify)
   int builds_at_once = 1;
   bool allow_pull = false;
+  bool setuid = true;  ///< whether set-user-ID programs count in templates that say nothing, or ask for it
 };
 
 /// What a site has where its configuration says nothing: twice the ceiling of `standard_bounds`.

@@ -453,6 +453,7 @@ ReadService read_service(const Member& member, ReadContext& context) {
   container.open_stdin = bool_of(service, "stdin_open", context).value_or(false);
   read_limits(&service, context, machine.resources);
   read_privileges(service, context, container);
+  out.service.set_user_id = set_user_id(&service, context);
   read_profiles(service, context, out);
   read_mounts(service, context, out);
   read_files(service, "configs", context, out);

@@ -73,6 +73,8 @@ void read_labels(const Node& service, ReadContext& context, engine::MachineBase&
 void read_health(const Node& service, ReadContext& context, engine::Container& container);
 void read_restart(const Node& service, ReadContext& context, engine::Container& container);
 void read_privileges(const Node& service, ReadContext& context, engine::Container& container);
+/// Said by `security_opt`, else by instance.toml, else by the operator. `service` may be null.
+SetUserId set_user_id(const Node* service, ReadContext& context);
 void read_mounts(const Node& service, ReadContext& context, ReadService& out);
 void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out);
 void read_network_use(const Node& service, ReadContext& context, ReadService& out);

@@ -368,18 +368,28 @@ void read_sysctls(const Node& service, ReadContext& context, engine::Container& 
   }
 }
 
-void read_security_opt(const Node& service, ReadContext& context) {
+/// What `security_opt` says of set-user-ID programs; nullopt: nothing.
+std::optional<Said<bool>> read_security_opt(const Node& service, ReadContext& context) {
+  std::optional<Said<bool>> counts;
   const Node* node = at(&service, "security_opt");
-  if (!node) return;
+  if (!node) return counts;
   for (const Node* item : as_list(*node, "security_opt", context)) {
-    const auto text = as_text(*item, "security_opt", context, 4096);
-    if (!text || *text == "no-new-privileges:true" || *text == "no-new-privileges" || *text == "no-new-privileges=true")
+    auto text = as_text(*item, "security_opt", context, 4096);
+    if (!text) continue;
+    std::ranges::replace(*text, '=', ':');
+    const bool none = *text == "no-new-privileges" || *text == "no-new-privileges:true";
+    if (none || *text == "no-new-privileges:false") {
+      counts = Said<bool>{!none, item->place};
       continue;
-    context.problems.error(item->place, fmt::format("security_opt \"{}\" is refused: no-new-privileges:true holds for "
-                                                    "every machine, and nothing else may be said",
+    }
+    context.problems.error(item->place, fmt::format("security_opt \"{}\" is refused: it takes no-new-privileges:true "
+                                                    "or false; every machine keeps the engine's own seccomp profile",
                                                     printable(*text, 40)));
   }
+  return counts;
 }
+
+bool allows_setuid(const ReadContext& context) { return context.options.setuid || context.allows("setuid"); }
 
 void read_devices(const Node& service, ReadContext& context, engine::Container& container) {
   const Member* member = service.member("devices");
@@ -450,10 +460,22 @@ void read_limits(const Node* service, ReadContext& context, engine::Resources& r
   read_ulimits(service, context, resources);
 }
 
+SetUserId set_user_id(const Node* service, ReadContext& context) {
+  auto said = service ? read_security_opt(*service, context) : std::nullopt;
+  if (!said) said = context.settings.setuid;
+  if (said && said->value && !allows_setuid(context)) {
+    context.problems.error(
+        said->place,
+        "set-user-ID programs are forbidden here (templates.setuid = \"forbid\"): take the line out, "
+        "or an operator can allow \"setuid\" for this template");
+  }
+  if (said) return said->value ? SetUserId::kYes : SetUserId::kNo;
+  return allows_setuid(context) ? SetUserId::kAsImage : SetUserId::kForbidden;
+}
+
 void read_privileges(const Node& service, ReadContext& context, engine::Container& container) {
   read_capabilities(service, context, container);
   read_sysctls(service, context, container);
-  read_security_opt(service, context);
   read_devices(service, context, container);
   if (const Member* member = service.member("privileged");
       member && as_bool(member->value, "privileged", context).value_or(false)) {

@@ -343,6 +343,7 @@ void read_rest(Table& top, Settings& settings) {
   if (const auto said = top.whole_seconds("pause_after")) settings.pause_after = *said;
   if (auto said = top.integer("max_instances", 0, 1'000'000)) settings.max_instances = static_cast<int>(said->value);
   if (auto said = top.text("engine")) settings.engine = said->value;
+  settings.setuid = top.flag("setuid");
   if (auto network = top.table("network")) {
     settings.egress = network->flag("egress");
     network->finish();

@@ -81,7 +81,7 @@ struct Settings {
   std::vector<Said<std::string>> access;
   std::optional<std::vector<std::string>> profiles;
   std::map<std::string, std::string> variables;
-  std::optional<Said<bool>> egress;
+  std::optional<Said<bool>> egress, setuid;
   std::optional<Credentials> credentials;
   std::optional<Said<std::string>> credentials_machine;
   Place credentials_place;

@@ -121,7 +121,7 @@ json::object view(const Shown& shown, const Entry& entry, bool for_staff) {
   if (for_staff) {
     json::array problems;
     for (const auto& problem : tmpl->problems) {
-      problems.push_back({{"severity", problem.severity == Problem::Severity::kError ? "error" : "warning"},
+      problems.push_back({{"severity", word_of(problem.severity)},
                           {"file", problem.file},
                           {"line", problem.line},
                           {"message", problem.message}});

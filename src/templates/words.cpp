@@ -12,6 +12,7 @@
 #include "cli/words.h"
 #include "templates/capability.h"
 #include "templates/reading.h"
+#include "templates/rights.h"
 
 namespace tiltyard::templates {
 namespace {
@@ -55,14 +56,18 @@ std::vector<fs::path> folders_of(const fs::path& path) {
   return out;
 }
 
+Colour colour_of(Problem::Severity severity) {
+  if (severity == Problem::Severity::kError) return Colour::kRed;
+  return severity == Problem::Severity::kWarning ? Colour::kYellow : Colour::kGrey;
+}
+
 struct Count {
   int errors = 0, warnings = 0, templates = 0;
 };
 
 json::object problem_json(const std::string& id, const Problem& problem) {
-  const bool error = problem.severity == Problem::Severity::kError;
   return {{"template", id},
-          {"severity", error ? "error" : "warning"},
+          {"severity", word_of(problem.severity)},
           {"file", problem.file},
           {"line", problem.line},
           {"message", problem.message}};
@@ -70,8 +75,8 @@ json::object problem_json(const std::string& id, const Problem& problem) {
 
 void report(const Context& context, const std::string& id, const fs::path& folder, const Problem& problem, Count& count,
             json::array& items) {
-  const bool error = problem.severity == Problem::Severity::kError;
-  ++(error ? count.errors : count.warnings);
+  if (problem.severity == Problem::Severity::kError) ++count.errors;
+  if (problem.severity == Problem::Severity::kWarning) ++count.warnings;
   if (context.json) {
     items.push_back(problem_json(id, problem));
     return;
@@ -80,7 +85,7 @@ void report(const Context& context, const std::string& id, const fs::path& folde
   const auto file = problem.file.empty() ? folder.string() : (folder / problem.file).lexically_normal().string();
   const auto place = problem.line > 0 ? fmt::format("{}:{}", file, problem.line) : file;
   print(fmt::format("{}: {}: {}\n", harmless(place),
-                    painted(error ? "error" : "warning", error ? Colour::kRed : Colour::kYellow, context.colours),
+                    painted(word_of(problem.severity), colour_of(problem.severity), context.colours),
                     harmless(problem.message)));
 }
 
@@ -90,6 +95,7 @@ void lint_one(const Context& context, const fs::path& folder, const Options& opt
   const auto read = read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
   for (const auto& problem : read.problems) report(context, read.id.str(), folder, problem, count, items);
+  for (const auto& problem : lint_rights(read)) report(context, read.id.str(), folder, problem, count, items);
   const auto [owner, first] = owners.emplace(read.id.str(), folder);
   if (first) return;
   const auto twins = fmt::format("the folder {} has the same id, \"{}\"; say another `id` in one's instance.toml",

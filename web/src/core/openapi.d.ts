@@ -1807,7 +1807,7 @@ export interface components {
             limits: components["schemas"]["Limits"];
             problems?: {
                 /** @enum {string} */
-                severity: "error" | "warning";
+                severity: "error" | "warning" | "note";
                 file: string;
                 line: number;
                 message: string;
