@@ -31,6 +31,10 @@ struct Options {
 /// Declares the keys of the configuration that fill the options in.
 void declare_keys(config::Keys& keys, Options& options);
 
+/// How far images are looked into: for all that is to be known; for the flag alone, as it was known before; or not at
+/// all, so that what was never looked into is an error (`not-scanned`).
+enum class Look { kAll, kForFlags, kRemember };
+
 /// What the service uses. All outlive it.
 struct Parts {
   store::Store& store;
@@ -67,7 +71,8 @@ class Service {
   /// Where the template's flag goes. Looks into its images if that was not done yet, which can take as long as reading
   /// them. Errors: `flags-broken` (the plan's problems say why), `image-missing`, those of `scan_image` and of the
   /// engine.
-  asio::awaitable<Result<std::shared_ptr<const Plan>>> plan_of(std::shared_ptr<const templates::Template> tmpl);
+  asio::awaitable<Result<std::shared_ptr<const Plan>>> plan_of(std::shared_ptr<const templates::Template> tmpl,
+                                                               Look look = Look::kAll);
   /// The kind of warm pool that the template can have; none while that is not known yet.
   labs::PoolChoice pool_kind_of(const templates::Template& tmpl) const;
 

@@ -1,35 +1,20 @@
 // Flags: their texts, where they go, and the files of instances, over the fake engine with the real store.
-#include "flags/flags.h"
-#include "flags/box_test.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_future.hpp>
-
-#include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "base/parallel.h"
-#include "bus/event_log.h"
-#include "engine/fake/fake_engine.h"
 #include "flags/folder_scan.h"
 #include "flags/packing.h"
 #include "flags/placing.h"
-#include "flags/step.h"
-#include "flags/tar_test.h"
-#include "net/loops.h"
+#include "flags/service_test.h"
 
 namespace tiltyard::flags {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using testing::ElementsAre;
@@ -37,35 +22,12 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::Not;
-using testing_tar::Entry;
-using testing_tar::image_of;
-using testing_tar::tar_of;
-using Kind = Entry::Kind;
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-class Folder : public testing::Test {
- protected:
-  Folder() {
-    char name[] = "/tmp/flags-test-XXXXXX";
-    folder_ = ::mkdtemp(name);
-  }
-  ~Folder() override { fs::remove_all(folder_); }
-  void write(const std::string& name, const std::string& content) const {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  fs::path folder_;
-};
 
 class R5_1 : public Folder {
  protected:
   std::string base(const FolderLimits& limits = {}) const {
-    const auto found = find_base(folder_.string(), "FLAG", limits);
-    return found ? found->text + " in " + found->file : "none";
+    const auto found = find_bases(folder_.string(), "FLAG", limits);
+    return found.empty() ? "none" : found.front().text + " in " + found.front().file;
   }
 };
 
@@ -117,6 +79,32 @@ TEST_F(R5_1, FlagFilesComeFirstThenConfigurationThenSources) {
   EXPECT_EQ(base(), "FLAG{file} in web/flag.txt");
 }
 
+TEST_F(R5_1, WhatIsHandedOutOrCallsItselfFakeComesLast) {
+  write("dist/flag.txt", "FLAG{of_dist}");
+  EXPECT_EQ(base(), "FLAG{of_dist} in dist/flag.txt") << "it is all that there is";
+  write("flag.txt", "FLAG{fake_for_testing}");
+  EXPECT_EQ(base(), "FLAG{fake_for_testing} in flag.txt");
+  write("service/main.py", "print('FLAG{real}')");
+  EXPECT_EQ(base(), "FLAG{real} in service/main.py");
+}
+
+TEST_F(R5_1, VariablesOfOtherPlatformsAreSeen) {
+  const auto asked = [&] {
+    const auto found = find_asked_variable(folder_.string());
+    return found ? found->text + " by " + found->file : "none";
+  };
+  write("README.md", "The FLAG is yours. GZCTF_FLAGS are many.");
+  write("my.sh", "echo $FLAGS ${MYFLAG} 'FLAGS'");
+  EXPECT_EQ(asked(), "none");
+  for (const auto* text :
+       {"echo $FLAG", "echo ${FLAG:-x}", "os.environ['FLAG']", "getenv(\"FLAG\")", "process.env.FLAG;"}) {
+    write("start", text);
+    EXPECT_EQ(asked(), "FLAG by start") << text;
+  }
+  write("start.sh", "f=${FLAG:-${GZCTF_FLAG:-not_set}}");
+  EXPECT_EQ(asked(), "GZCTF_FLAG by start.sh");
+}
+
 TEST_F(R5_1, LinksAndWhatIsTooMuchAreNotRead) {
   write("../" + folder_.filename().string() + "-outside", "FLAG{outside}");
   const fs::path outside = folder_.string() + "-outside";
@@ -135,120 +123,6 @@ TEST_F(R5_1, LinksAndWhatIsTooMuchAreNotRead) {
   EXPECT_EQ(base(limits), "none");
   fs::remove(outside);
 }
-
-/// The service with everything below it, and a template of one machine whose image holds what a test puts in.
-class Flags : public Folder {
- protected:
-  Flags() {
-    engine::FakeOptions options;
-    options.images = {"test/one:1", "test/two:1"};
-    engine_ = std::make_unique<engine::FakeEngine>(loops_.home(), options);
-    store_ = std::move(*store::open("sqlite:" + (folder_ / "t.db").string()));
-    EXPECT_TRUE(store_->migrate({{"flags", migrations()}, {"bus", bus::migrations()}}));
-    fs::create_directories(folder_ / "templates" / "box");
-    templates::Options where;
-    where.path = (folder_ / "templates").string();
-    where.watch = false;
-    where.bounds = templates::standard_bounds();
-    catalogue_ = std::make_unique<templates::Catalogue>(where, engines_, bus_, clock_, loops_.home());
-    open();
-    tmpl_ = std::make_shared<templates::Template>();
-    tmpl_->id = TemplateId("box");
-    tmpl_->folder = (folder_ / "templates" / "box").string();
-    tmpl_->hash = "1";
-    add_service("main", "test/one:1");
-    tmpl_->flag.machine = "main";
-  }
-  ~Flags() override {
-    close();
-    run(catalogue_->close());
-    run(engine_->close());
-    store_->close();
-    loops_.stop();
-  }
-
-  void open() {
-    engines_ = engine::Engines(*engine_);
-    service_ = std::make_unique<Service>(Options{"FLAG", (folder_ / "flags").string()},
-                                         Parts{*store_, engines_, *catalogue_, bus_, files_, clock_, loops_.home()});
-    step_ = flags_step(*service_, (folder_ / "instances").string());
-  }
-  void close() {
-    run(service_->close());
-    step_.reset();
-    service_.reset();
-  }
-  void reopen() {
-    close();
-    open();
-  }
-
-  void add_service(const std::string& name, const std::string& image) {
-    templates::Service service;
-    service.name = name;
-    service.machine.image = image;
-    service.build.emplace();
-    tmpl_->services.push_back(std::move(service));
-  }
-  templates::Service& main() { return tmpl_->services[0]; }
-  void image(const std::vector<Entry>& entries, const std::string& reference = "test/one:1") {
-    engine_->set_image_tar(reference, image_of({tar_of(entries)}));
-  }
-
-  template <class T>
-  T run(asio::awaitable<T> work) {
-    return asio::co_spawn(loops_.home(), std::move(work), asio::use_future).get();
-  }
-
-  Result<std::string> flag_of(const std::string& owner) {
-    auto flag = run(service_->flag_of(owner, tmpl_));
-    if (!flag) return fail(flag.error());
-    return flag->reveal();
-  }
-  std::shared_ptr<const Plan> plan() {
-    auto found = run(service_->plan_of(tmpl_));
-    EXPECT_TRUE(found) << (found ? "" : found.error().reason + " " + found.error().message);
-    return found ? *found : std::make_shared<const Plan>();
-  }
-  std::vector<std::string> targets() {
-    std::vector<std::string> out;
-    for (const auto& patch : plan()->patches) out.push_back(patch.service + ":" + patch.target);
-    return out;
-  }
-  std::string problem() {
-    auto found = run(service_->plan_of(tmpl_));
-    if (!found) return found.error().message;
-    return (*found)->problems.empty() ? "" : (*found)->problems.back().message;
-  }
-
-  std::shared_ptr<Box> instance(const std::string& id, const std::string& owner,
-                                labs::PoolRole pool = labs::PoolRole::kNone) {
-    auto box = std::make_shared<Box>();
-    box->instance.id = InstanceId(id);
-    box->instance.owner = owner;
-    box->instance.pool = pool;
-    box->tmpl = tmpl_;
-    return box;
-  }
-  static fs::path file_of(const std::shared_ptr<Box>& box, const std::string& target) {
-    for (const auto& mount : box->added["main"].mounts) {
-      if (mount.target == target) return mount.source;
-    }
-    return {};
-  }
-
-  net::Loops loops_{1};
-  WorkerPool files_{"files", 2};
-  bus::Bus bus_;
-  SystemClock clock_;
-  std::unique_ptr<engine::FakeEngine> engine_;
-  engine::Engines engines_;
-  std::unique_ptr<store::Store> store_;
-  std::unique_ptr<templates::Catalogue> catalogue_;
-  std::unique_ptr<Service> service_;
-  std::unique_ptr<labs::Step> step_;
-  std::shared_ptr<templates::Template> tmpl_;
-};
 
 class R5_1_Kept : public Flags {};
 
@@ -326,111 +200,6 @@ TEST_F(R5_1_Kept, AnAlphabetThatIsUsedUpIsAnError) {
   EXPECT_TRUE(run(twice("a", FlagStore(*store_))));
   EXPECT_TRUE(run(twice("a", FlagStore(*store_)))) << "the same owner's is read, not made";
   EXPECT_EQ(run(twice("b", FlagStore(*store_))).error().reason, "flags-used-up");
-}
-
-class R5_2_Plan : public Flags {};
-
-TEST_F(R5_2_Plan, HoldersBindsAndVariablesOfEveryMachine) {
-  write("templates/box/flag.txt", "FLAG{box}");
-  write("templates/box/conf/a.conf", "FLAG{box}");
-  write("templates/box/conf/b.conf", "nothing");
-  add_service("back", "test/two:1");
-  image({{"one", Kind::kFile, "FLAG{box}"},
-         {"hidden/two", Kind::kFile, "FLAG{box}"},
-         {"three", Kind::kFile, "FLAG{other}"}});
-  image({{"four", Kind::kFile, "FLAG{box}"}}, "test/two:1");
-  main().binds.push_back({"conf", "/hidden", true, -1, {}});
-  main().binds.push_back({"inline", "/run/secrets/flag", true, 0400, "is FLAG{box}"});
-  main().container.environment = {"A=FLAG{box}", "B=none"};
-  EXPECT_THAT(targets(), ElementsAre("main:/one", "main:/hidden/a.conf", "main:/run/secrets/flag", "back:/four"));
-  EXPECT_EQ(plan()->environment.at("main").size(), 1u);
-  EXPECT_EQ(problem(), "");
-  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kNone);
-}
-
-TEST_F(R5_2_Plan, VolumesKeepWhatTheyHold) {
-  tmpl_->flag.base = "box";
-  image({{"data/flag", Kind::kFile, "FLAG{box}"}, {"data2", Kind::kFile, "FLAG{box}"}});
-  main().volumes.push_back({"v", "/data/", false});
-  EXPECT_THAT(targets(), ElementsAre("main:/data2"));
-  EXPECT_THAT(problem(), HasSubstr("/data/flag of main"));
-}
-
-TEST_F(R5_2_Plan, TheSmallestBinaryDecidesForAll) {
-  write("templates/box/flag.txt", "FLAG{long-base}");
-  image({{"text", Kind::kFile, "FLAG{long-base}"},
-         {"bin", Kind::kFile, "\0FLAG{long-base}\0\0\0\0\0\0\0\0\0\0\0x"s, 0755},
-         {"wide", Kind::kFile, "\0FLAG{long-base}"s + std::string(90, '\0')}});
-  EXPECT_EQ(plan()->shape.length(), 15u + 10);
-  EXPECT_THAT(*flag_of("me"), MatchesRegex("FLAG\\{lo_[0-9a-f]+\\}"));
-  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kCreated) << "a program that runs cannot be written to";
-  tmpl_->hash = "2";
-  tmpl_->services[0].machine.image = "test/two:1";
-  image({{"srv/bin", Kind::kFile, "\0FLAG{long-base}\0x"s}}, "test/two:1");
-  EXPECT_THAT(problem(), testing::AllOf(HasSubstr("/srv/bin of main"), HasSubstr("at least 23")));
-  EXPECT_EQ(run(service_->plan_of(tmpl_)).error().reason, "flags-broken");
-}
-
-TEST_F(R5_2_Plan, APromiseThatNothingKeepsIsNoticed) {
-  write("templates/box/flag.txt", "FLAG{box}");
-  EXPECT_THAT(problem(), HasSubstr("promises the flag FLAG{box}"));
-  tmpl_->hash = "2";
-  main().container.environment = {"A=${FLAG}"};
-  EXPECT_EQ(problem(), "");
-  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kNone);
-}
-
-TEST_F(R5_2_Plan, TheFlagFileMustBeAFile) {
-  image({{"dir/", Kind::kFolder, {}},
-         {"out", Kind::kSymlink, "../../x"},
-         {"real/flag", Kind::kFile, "x", 0600, 5, 6},
-         {"to", Kind::kSymlink, "real/flag"}});
-  const auto with = [&](const std::string& file) {
-    tmpl_->flag.file = file;
-    tmpl_->hash += "+";
-    return problem();
-  };
-  EXPECT_THAT(with("/dir"), HasSubstr("is a folder"));
-  EXPECT_THAT(with("/out"), HasSubstr("leaves the image"));
-  EXPECT_EQ(with("/to"), "");
-  EXPECT_THAT(targets(), ElementsAre("main:/real/flag"));
-  EXPECT_EQ(plan()->patches[0].facts.uid, 5u);
-  EXPECT_EQ(with("/new/flag"), "");
-  EXPECT_EQ(plan()->patches[0].facts.mode, 0444u);
-  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kRunning);
-  tmpl_->flag.read_at_start = true;
-  EXPECT_EQ(pool_kind(*tmpl_, *plan()).kind, labs::PoolKind::kCreated);
-}
-
-TEST_F(R5_2_Plan, AnImageIsLookedIntoOnceAlsoAfterARestart) {
-  tmpl_->flag.base = "box";
-  image({{"flag", Kind::kFile, "FLAG{box}", 0640, 1, 2, 77}});
-  const auto before = plan();
-  reopen();
-  EXPECT_EQ(plan()->patches.at(0).facts, before->patches.at(0).facts);
-  EXPECT_EQ(engine_->calls("export_image"), 1);
-  reopen();
-  fs::remove_all(folder_ / "flags");
-  EXPECT_THAT(targets(), ElementsAre("main:/flag"));
-  EXPECT_EQ(engine_->calls("export_image"), 2) << "what is gone is looked for again";
-}
-
-TEST_F(R5_2_Plan, AnImageThatGotAnotherIdIsLookedIntoAgain) {
-  tmpl_->flag.base = "box";
-  main().build.reset();
-  image({{"flag", Kind::kFile, "FLAG{box}"}});
-  EXPECT_THAT(targets(), ElementsAre("main:/flag"));
-  engine_->add_image("test/one:1");
-  image({{"other", Kind::kFile, "FLAG{box}"}});
-  EXPECT_THAT(targets(), ElementsAre("main:/other"));
-}
-
-TEST_F(R5_2_Plan, AStreamThatIsCutIsTriedAgain) {
-  tmpl_->flag.base = "box";
-  image({{"flag", Kind::kFile, "FLAG{box}"}});
-  engine_->fail_next("export_image", Error{Code::kUnavailable, "engine-lost", "Cut.", {}, {}});
-  EXPECT_EQ(run(service_->plan_of(tmpl_)).error().reason, "engine-lost");
-  EXPECT_THAT(targets(), ElementsAre("main:/flag"));
 }
 
 class R5_2_Files : public Flags {};

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::int64_t kMostManifest = 1024 * 1024;
-constexpr std::size_t kMostSkipped = 20;
+constexpr std::size_t kMostSkipped = 20, kMostPrograms = 200;
 constexpr char kUnreadable[] = "image-unreadable";
 
 struct ArchiveEnd {
@@ -161,10 +161,14 @@ Result<> keep(Shared& shared, Layer& layer, const std::string& path, const FileF
     const auto room = holder.binary ? room_for(shared.buffer, text).value_or(0) : 0;
     holder.texts.push_back({std::move(text), room});
   }
-  std::ofstream out(shared.options.folder + "/" + std::to_string(holder.content), std::ios::binary | std::ios::trunc);
+  // An earlier look at the same image may have kept the same here, and a claim may be reading it.
+  const auto path_kept = fmt::format("{}/{}", shared.options.folder, holder.content);
+  std::ofstream out(path_kept + ".new", std::ios::binary | std::ios::trunc);
   out.write(shared.buffer.data(), size);
   out.close();
-  if (!out)
+  std::error_code failure;
+  fs::rename(path_kept + ".new", path_kept, failure);
+  if (!out || failure)
     return fail(Code::kExhausted, "disk-full", "What an image holds of flags could not be kept in the data folder.");
   layer.add_holder(std::move(holder));
   return {};
@@ -256,6 +260,7 @@ class Export {
     auto& out = shared_.result;
     out.layers = layers_.size();
     out.holders = stack->holders();
+    out.programs = stack->programs(kMostPrograms);
     if (out.holders.size() > shared_.options.limits.holders) return fail(too_many(shared_, out.holders.back().path));
     if (!shared_.options.watch.empty()) out.watched = stack->resolve(shared_.options.watch);
     std::set<int> used;

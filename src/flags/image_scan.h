@@ -40,6 +40,14 @@ struct Holder {
   std::vector<HeldText> texts;
 };
 
+/// A program that runs with more rights than whoever starts it: set-user-ID, set-group-ID, or with a file capability.
+struct Program {
+  std::string path;  ///< absolute in the image
+  FileFacts facts;
+
+  bool operator==(const Program&) const = default;
+};
+
 /// What the image has at one path that was asked for, symlinks followed.
 struct Watched {
   enum class Kind { kAbsent, kFile, kFolder, kOther, kOutside };
@@ -49,7 +57,8 @@ struct Watched {
 };
 
 struct ImageScan {
-  std::vector<Holder> holders;  ///< by path
+  std::vector<Holder> holders;                   ///< by path
+  std::optional<std::vector<Program>> programs;  ///< by path, at most 200; nullopt: a version before did not look
   Watched watched;
   std::vector<std::string> skipped;  ///< files over the limit, at most 20 of them
   std::size_t files = 0, layers = 0;

@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <deque>
 
+#include "flags/rights.h"
+
 namespace tiltyard::flags {
 namespace {
 
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 constexpr int kMostLinks = 40;  // as many as Linux follows
+constexpr std::size_t kMostPrograms =
+    1000;  // of a layer: an image of programs that give rights must not fill the memory
 
 using Key = std::array<std::uint64_t, 2>;
 
@@ -98,6 +102,9 @@ void Layer::add(const std::string& path, EntryKind kind, const FileFacts& facts)
   records_.push_back(record);
   holders_.erase(path);
   targets_.erase(path);
+  programs_.erase(path);
+  if (record.kind == EntryKind::kFile && programs_.size() < kMostPrograms && gives_rights(facts))
+    programs_.emplace(path, facts);
 }
 
 void Layer::add_symlink(const std::string& path, std::string target) {
@@ -113,7 +120,9 @@ void Layer::add_holder(Holder holder) {
 
 void Layer::add_link(const std::string& path, const std::string& target, const FileFacts& facts) {
   const auto held = holders_.find(target);
-  if (held == holders_.end()) return add(path, EntryKind::kFile, facts);
+  const auto program = programs_.find(target);  // a link's own entry does not repeat the file's capability
+  if (held == holders_.end())
+    return add(path, EntryKind::kFile, program == programs_.end() ? facts : FileFacts(program->second));
   Holder same = held->second;
   same.path = "/" + path;
   add_holder(std::move(same));
@@ -183,6 +192,22 @@ std::vector<Holder> Stack::holders() const {
     }
   }
   std::ranges::sort(out, {}, &Holder::path);
+  return out;
+}
+
+std::vector<Program> Stack::programs(std::size_t most) const {
+  std::map<std::string, FileFacts> found;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    for (const auto& [path, facts] : layers_[i]->programs()) {
+      const auto seen = see(path);
+      if (seen.record && seen.layer == i) found.emplace("/" + path, facts);
+    }
+  }
+  std::vector<Program> out;
+  for (const auto& [path, facts] : found) {
+    if (out.size() == most) break;
+    out.push_back({path, facts});
+  }
   return out;
 }
 

@@ -42,13 +42,15 @@ class Layer {
   bool hides(std::string_view path) const;
   const std::string* target(const std::string& path) const;
   const std::map<std::string, Holder>& holders() const { return holders_; }
+  const std::map<std::string, FileFacts>& programs() const { return programs_; }
   std::size_t size() const { return records_.size(); }
 
  private:
   void imply_parents(const std::string& path);
 
   std::vector<Record> records_;
-  std::map<std::string, Holder> holders_;  ///< by tidy path
+  std::map<std::string, Holder> holders_;      ///< by tidy path
+  std::map<std::string, FileFacts> programs_;  ///< that give rights, by tidy path; so many at most
   std::map<std::string, std::string> targets_;
   std::string last_parent_;
 };
@@ -65,6 +67,8 @@ class Stack {
   /// What is at a tidy path; a symlink itself, not what it leads to.
   Seen see(std::string_view path) const;
   std::vector<Holder> holders() const;
+  /// Those that give rights, by path; the first `most`.
+  std::vector<Program> programs(std::size_t most) const;
   /// What is at an absolute path for a program inside.
   Watched resolve(const std::string& path) const;
 

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/id.h"
+#include "flags/folder_scan.h"
 #include "flags/image_scan.h"
 #include "flags/text.h"
 #include "labs/model.h"
@@ -40,10 +42,13 @@ struct Plan {
   std::map<std::string, std::vector<std::string>>
       environment;                            ///< "NAME=value" by service, with kFlagMark for the flag
   std::map<std::string, std::string> images;  ///< reference → id
+  std::set<std::string> set_user_id;          ///< services whose set-user-ID programs count
+  bool whole = true;                          ///< false: which those are was not looked for yet
   std::vector<std::string> retaggable;        ///< references that somebody else may point elsewhere
   std::vector<templates::Problem> problems;
 
-  bool broken() const;
+  bool broken() const { return first_error() != nullptr; }
+  const templates::Problem* first_error() const;
 };
 
 /// Stands for the flag in Plan::environment; no template can hold it, for it has a NUL.
@@ -66,10 +71,10 @@ struct ImageFacts {
 };
 
 struct PlanInput {
-  std::string prefix;                      ///< the server's
-  std::optional<std::string> placeholder;  ///< found in the folder
-  std::string found_in;
-  std::vector<ImageFacts> images;  ///< one per service, in their order
+  std::string prefix;               ///< the server's
+  std::vector<FoundBase> found;     ///< in the folder, the likeliest first
+  std::vector<ImageFacts> images;   ///< one per service, in their order
+  std::vector<std::string> unread;  ///< why images were not looked into that need not be for the flag
 };
 
 /// Lays out where the flag goes, and what is wrong with that. Blocking: reads the template's bound files.

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <system_error>
 
 #include "flags/model.h"
+#include "flags/rights.h"
 
 namespace tiltyard::flags {
 namespace {
@@ -18,6 +20,7 @@ using templates::Problem;
 constexpr std::size_t kMostBoundFiles = 2000;
 constexpr std::int64_t kMostBoundBytes = 32LL * 1024 * 1024;
 constexpr std::size_t kMostPatches = 256;
+constexpr std::size_t kMostHeld = 64;  // different texts of one file
 
 bool is_below(std::string_view path, std::string_view folder) {
   while (folder.size() > 1 && folder.ends_with('/')) folder.remove_suffix(1);
@@ -64,6 +67,8 @@ class Planner {
     }
     settle_shape();
     judge();
+    for (const auto& why : input_.unread) warn(fmt::format("its set-user-ID programs do not work: {}", why));
+    settle_rights(tmpl_.services, input_.images, plan_);
     return std::move(plan_);
   }
 
@@ -74,13 +79,49 @@ class Planner {
     if (!tmpl_.flag.base.empty()) {
       plan_.placeholder = fmt::format("{}{{{}}}", input_.prefix, tmpl_.flag.base);
       plan_.found_in = "instance.toml";
-    } else if (input_.placeholder) {
-      plan_.placeholder = *input_.placeholder;
-      plan_.found_in = input_.found_in;
     } else {
-      find_in_images();
+      choose_found();
     }
     if (!plan_.placeholder.empty()) plan_.shape.base = std::string(base_of(plan_.placeholder, input_.prefix));
+  }
+
+  /// A text of the folder that some machine holds; else what only images hold; else one that nothing holds, which lies
+  /// in what players are handed out, or comes into being inside.
+  void choose_found() {
+    const auto& found = input_.found;
+    const auto held = found.size() < 2 && input_.images.empty() ? std::set<std::string>{} : held_texts();
+    const auto it = std::ranges::find_if(found, [&](const FoundBase& one) { return held.contains(one.text); });
+    if (it != found.end()) return take(*it);
+    find_in_images();
+    if (plan_.placeholder.empty() && !found.empty()) take(found.front());
+  }
+
+  void take(const FoundBase& base) {
+    plan_.placeholder = base.text;
+    plan_.found_in = base.file;
+  }
+
+  /// All that images, binds and variables hold.
+  std::set<std::string> held_texts() const {
+    std::set<std::string> out;
+    const auto add = [&](std::string_view content) {
+      for (auto& text : find_placeholders(content, input_.prefix, kMostHeld)) out.insert(std::move(text));
+    };
+    for (const auto& image : input_.images) {
+      for (const auto& variable : image.environment) add(variable);
+      if (!image.scan) continue;
+      for (const auto& holder : image.scan->holders) {
+        for (const auto& held : holder.texts) out.insert(held.text);
+      }
+    }
+    for (const auto& service : tmpl_.services) {
+      for (const auto& variable : service.container.environment) add(variable);
+      for (const auto& bind : service.binds) {
+        if (bind.content) add(*bind.content);
+        else each_bound(bind, [&](const std::string&, const std::string& path) { add(content_of(path).second); });
+      }
+    }
+    return out;
   }
 
   /// Files named for a flag before the others; then the images' environment.
@@ -167,15 +208,19 @@ class Planner {
         add_bound(service, bind, bind.target, {}, *bind.content, facts);
         continue;
       }
-      const std::string path = bind.path.starts_with('/') ? bind.path : tmpl_.folder + "/" + bind.path;
-      std::error_code failure;
-      if (fs::is_directory(fs::symlink_status(path, failure))) add_bound_folder(service, bind, path);
-      else add_bound_file(service, bind, bind.target, path);
+      each_bound(bind, [&](const std::string& target, const std::string& path) {
+        const auto [facts, content] = content_of(path);
+        if (!content.empty()) add_bound(service, bind, target, path, content, facts);
+      });
     }
   }
 
-  void add_bound_folder(const templates::Service& service, const templates::BindSource& bind, const std::string& path) {
+  /// Calls `visit` with the path inside and the path here of each file that a bind brings along.
+  template <class Visit>
+  void each_bound(const templates::BindSource& bind, Visit visit) const {
+    const std::string path = bind.path.starts_with('/') ? bind.path : tmpl_.folder + "/" + bind.path;
     std::error_code failure;
+    if (!fs::is_directory(fs::symlink_status(path, failure))) return visit(bind.target, path);
     std::vector<std::string> below;
     for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
          entry.increment(failure)) {
@@ -184,16 +229,15 @@ class Planner {
       if (below.size() >= kMostBoundFiles) break;
     }
     std::ranges::sort(below);
-    for (const auto& file : below) add_bound_file(service, bind, bind.target + file.substr(path.size()), file);
+    for (const auto& file : below) visit(bind.target + file.substr(path.size()), file);
   }
 
-  void add_bound_file(const templates::Service& service, const templates::BindSource& bind, const std::string& target,
-                      const std::string& path) {
+  /// Empty where it is no ordinary file, or too large.
+  static std::pair<FileFacts, std::string> content_of(const std::string& path) {
     struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kMostBoundBytes) return;
+    if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kMostBoundBytes) return {};
     std::ifstream in(path, std::ios::binary);
-    const std::string content(std::istreambuf_iterator<char>(in), {});
-    add_bound(service, bind, target, path, content, facts_of(status));
+    return {facts_of(status), std::string(std::istreambuf_iterator<char>(in), {})};
   }
 
   void add_bound(const templates::Service& service, const templates::BindSource& bind, const std::string& target,
@@ -307,16 +351,29 @@ class Planner {
                           return std::ranges::any_of(
                               of.second, [](const std::string& variable) { return variable.contains(kFlagMark); });
                         });
-    if (!plan_.dynamic || plan_.placeholder.empty() || placed) return;
+    if (!plan_.dynamic || placed) return;
     for (const auto& service : tmpl_.services) {
       if (std::ranges::any_of(service.container.environment, uses_flag_variable)) return;
     }
+    if (plan_.placeholder.empty()) return warn_of_nowhere();
     warn(
         fmt::format("{} promises the flag {}, but no image, bound file or variable holds it: nobody will find it. Copy "
                     "the file into "
                     "the image, or say [flag] file or variable; what is loaded into a database when its image is built "
                     "cannot be replaced",
                     plan_.found_in, plan_.placeholder));
+  }
+
+  void warn_of_nowhere() {
+    const auto asked = find_asked_variable(tmpl_.folder);
+    warn(fmt::format(
+        "no flag goes anywhere: no file, image, bind or variable holds {}{{...}}, so nobody would find an owner's "
+        "flag. {}",
+        input_.prefix,
+        asked ? fmt::format("{} asks for {}: say [flag] variable = \"{}\" in instance.toml", asked->file, asked->text,
+                            asked->text)
+              : "Say [flag] variable = \"FLAG\" or file = \"/flag\" in instance.toml, or disable_dynamic_flags = true "
+                "if there is none to find"));
   }
 
   void warn(std::string message) { plan_.problems.push_back({Problem::Severity::kWarning, "", 0, std::move(message)}); }
@@ -330,9 +387,9 @@ class Planner {
 
 }  // namespace
 
-bool Plan::broken() const {
-  return std::ranges::any_of(problems,
-                             [](const Problem& problem) { return problem.severity == Problem::Severity::kError; });
+const Problem* Plan::first_error() const {
+  const auto found = std::ranges::find(problems, Problem::Severity::kError, &Problem::severity);
+  return found == problems.end() ? nullptr : &*found;
 }
 
 labs::PoolChoice pool_kind(const templates::Template& tmpl, const Plan& plan) {

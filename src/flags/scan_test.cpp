@@ -119,6 +119,33 @@ TEST_F(R5_2, EachNameOfAHardLinkHolds) {
               ElementsAre("/a"));
 }
 
+TEST(R1_5_Programs, AreThoseOfTheMergedView) {
+  const std::string capability("\1\0\0\2\0\40\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+  const auto image = image_of({tar_of({{"a", Kind::kFile, "x", 04755},
+                                       {"b", Kind::kFile, "x", 04755},
+                                       {"c", Kind::kFile, "x", 04755},
+                                       {"d", Kind::kFile, "x", 02755, 0, 42},
+                                       {"e", Kind::kFile, "x", 0755, 0, 0, 1, capability},
+                                       {"f", Kind::kHardLink, "e"},
+                                       {"g", Kind::kFile, "x", 02744},
+                                       {"h", Kind::kFile, "x", 0755}}),
+                               tar_of({{".wh.b", Kind::kFile, ""}, {"c", Kind::kFile, "x", 0755}}),
+                               tar_of({{"h", Kind::kFile, "x", 04755}})});
+  ScanOptions options;
+  options.prefix = "FLAG";
+  char name[] = "/tmp/flags-scan-XXXXXX";
+  options.folder = std::string(::mkdtemp(name)) + "/kept";
+  bool read = false;
+  const auto found =
+      scan_image([&]() -> Result<std::string> { return std::exchange(read, true) ? std::string() : image; }, options);
+  fs::remove_all(name);
+  ASSERT_TRUE(found);
+  std::vector<std::string> programs;
+  for (const auto& program : *found->programs) programs.push_back(program.path);
+  EXPECT_THAT(programs, ElementsAre("/a", "/d", "/e", "/f", "/h"));
+  EXPECT_EQ(found->programs->at(2).facts.capability, capability);
+}
+
 TEST_F(R5_2, SymlinksAndFoldersHoldNothing) {
   const auto layer = tar_of({{"FLAG{folder}/", Kind::kFolder, {}},
                              {"link", Kind::kSymlink, "FLAG{target}"},

@@ -25,9 +25,6 @@ using ScanRef = std::shared_ptr<const ImageScan>;
 
 constexpr char kBroken[] = "flags-broken";
 
-/// Whether an image that was never looked into is looked into now, or is an error (`not-scanned`).
-enum class Look { kScan, kRemember };
-
 /// "sha256:…" and what was looked for → the name of the folder of contents.
 std::string folder_name(const std::string& image, const std::string& key) {
   unsigned char hash[8];
@@ -44,6 +41,12 @@ bool contents_there(const ImageScan& scan, const std::string& folder) {
     const auto size = fs::file_size(fmt::format("{}/{}", folder, holder.content), failure);
     return !failure && static_cast<std::int64_t>(size) == holder.size;
   });
+}
+
+/// Whether its image decides what its set-user-ID programs may do.
+bool asks_its_image(const templates::Service& service) {
+  using templates::SetUserId;
+  return service.set_user_id == SetUserId::kAsImage || service.set_user_id == SetUserId::kForbidden;
 }
 
 /// One at a time: waits for its turn, and gives it on when it goes.
@@ -88,7 +91,7 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
       : options(std::move(options_in)), parts(parts_in), store(parts.store), made(parts.home), scan_free(parts.home) {}
 
   asio::awaitable<Result<Secret>> flag_of(std::string owner, TemplateRef tmpl, PlanRef plan);
-  asio::awaitable<Result<PlanRef>> plan_of(TemplateRef tmpl, Look look = Look::kScan);
+  asio::awaitable<Result<PlanRef>> plan_of(TemplateRef tmpl, Look look = Look::kAll);
   asio::awaitable<Result<std::optional<engine::ImageInfo>>> find_image(TemplateRef tmpl, std::string reference);
   asio::awaitable<bool> is_current(TemplateRef tmpl, PlanRef plan);
   asio::awaitable<Result<PlanRef>> make_one(TemplateRef tmpl, Look look);
@@ -164,12 +167,13 @@ asio::awaitable<Result<PlanRef>> Service::State::plan_of(TemplateRef tmpl, Look 
   const auto self = shared_from_this();
   while (true) {
     Known& known = plans[tmpl->id];
-    if (known.plan && known.plan->hash == tmpl->hash) {
+    const bool enough = known.plan && (known.plan->whole || look != Look::kAll);
+    if (enough && known.plan->hash == tmpl->hash) {
       const PlanRef plan = known.plan;
       const bool current = plan->retaggable.empty() || co_await is_current(tmpl, plan);
       if (current) {
-        if (!plan->broken()) co_return plan;
-        co_return fail(Code::kConflict, kBroken, plan->problems.back().message);
+        if (const auto* error = plan->first_error()) co_return fail(Code::kConflict, kBroken, error->message);
+        co_return plan;
       }
       if (plans[tmpl->id].plan == plan) plans[tmpl->id].plan.reset();
       continue;
@@ -182,10 +186,7 @@ asio::awaitable<Result<PlanRef>> Service::State::plan_of(TemplateRef tmpl, Look 
   if (!plan) co_return plan;
   plans[tmpl->id].plan = *plan;
   parts.catalogue.report(tmpl->id, tmpl->hash, (*plan)->problems);
-  for (const auto& problem : (*plan)->problems) {
-    if (problem.severity == templates::Problem::Severity::kError)
-      co_return fail(Code::kConflict, kBroken, problem.message);
-  }
+  if (const auto* error = (*plan)->first_error()) co_return fail(Code::kConflict, kBroken, error->message);
   co_return plan;
 }
 
@@ -193,16 +194,13 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
   PlanInput input;
   input.prefix = tmpl->flag_prefix.empty() ? options.prefix : tmpl->flag_prefix;
   if (tmpl->flag.base.empty()) {
-    auto search = [folder = tmpl->folder, prefix = input.prefix] { return find_base(folder, prefix); };
-    const auto found = co_await offload(parts.files, std::move(search));
-    if (found) {
-      input.placeholder = found->text;
-      input.found_in = found->file;
-    }
+    auto search = [folder = tmpl->folder, prefix = input.prefix] { return find_bases(folder, prefix); };
+    input.found = co_await offload(parts.files, std::move(search));
   }
   // A flag that is the same for everybody needs no image looked into, unless it is only there.
-  const bool look_inside =
-      tmpl->dynamic_flags || (tmpl->flag.base.empty() && !input.placeholder) || !tmpl->flag.file.empty();
+  const bool for_flags =
+      tmpl->dynamic_flags || (tmpl->flag.base.empty() && input.found.empty()) || !tmpl->flag.file.empty();
+  bool whole = true;
   std::vector<ScanRef> held;
   for (const auto& service : tmpl->services) {
     auto image = co_await find_image(tmpl, service.machine.image);
@@ -211,18 +209,26 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
       co_return fail(Code::kNotFound, "image-missing",
                      fmt::format("The image {} is not there.", service.machine.image));
     ImageFacts facts{service.machine.image, (*image)->id, (*image)->environment, (*image)->volumes, nullptr, {}};
-    if (look_inside) {
+    if (for_flags || asks_its_image(service)) {
       const std::string watch = service.name == tmpl->flag.machine ? tmpl->flag.file : std::string{};
       auto scan = co_await scan_of(tmpl, facts.id, input.prefix, watch, look);
-      if (!scan) co_return fail(std::move(scan.error()));
-      held.push_back(*scan);
-      facts.scan = held.back().get();
-      facts.folder = folder_of(facts.id, input.prefix + "\n" + watch);
+      if (!scan && for_flags) co_return fail(std::move(scan.error()));
+      if (scan) {
+        whole = whole && (*scan)->programs;
+        held.push_back(*scan);
+        facts.scan = held.back().get();
+        facts.folder = folder_of(facts.id, input.prefix + "\n" + watch);
+      } else if (look == Look::kRemember) {
+        whole = false;
+      } else {
+        input.unread.push_back(fmt::format("{} of {}", scan.error().message, service.name));
+      }
     }
     input.images.push_back(std::move(facts));
   }
   auto lay_out = [tmpl, input = std::move(input), held] { return make_plan(*tmpl, input); };
   auto plan = co_await offload(parts.files, std::move(lay_out));
+  plan.whole = whole;
   // Large files are many in ordinary images; they matter to an author whose flag was found nowhere.
   const bool lost = !plan.placeholder.empty() && plan.patches.empty() && plan.environment.empty();
   for (const auto& scan : lost ? held : std::vector<ScanRef>{}) {
@@ -239,7 +245,8 @@ asio::awaitable<Result<ScanRef>> Service::State::scan_of(TemplateRef tmpl, std::
                                                          std::string watch, Look look) {
   const std::string key = prefix + "\n" + watch;
   while (true) {
-    if (const auto known = scans.find({image, key}); known != scans.end()) co_return known->second;
+    const auto known = scans.find({image, key});
+    if (known != scans.end() && (known->second->programs || look != Look::kAll)) co_return known->second;
     if (!scanning) break;
     co_await scan_free.wait_for(std::chrono::seconds{5});
   }
@@ -247,7 +254,7 @@ asio::awaitable<Result<ScanRef>> Service::State::scan_of(TemplateRef tmpl, std::
   const std::string folder = folder_of(image, key);
   auto kept = co_await store.find_scan(image, key);
   if (!kept) co_return fail(std::move(kept.error()));
-  if (*kept && contents_there(**kept, folder)) {
+  if (*kept && ((*kept)->programs || look != Look::kAll) && contents_there(**kept, folder)) {
     auto scan = std::make_shared<const ImageScan>(std::move(**kept));
     scans.insert_or_assign({image, key}, scan);
     co_return scan;
@@ -309,8 +316,8 @@ asio::awaitable<void> Service::State::prepare(TemplateId id) {
       auto image = co_await find_image(tmpl, reference);
       if (image && *image && (*image)->id != image_id) same = false;
     }
-    if (same) co_return;
-    if (plans[id].plan == plan) plans[id].plan.reset();
+    if (same && plan->whole) co_return;
+    if (!same && plans[id].plan == plan) plans[id].plan.reset();
   }
   auto plan = co_await plan_of(tmpl);
   if (!plan && plan.error().reason != kBroken) {
@@ -406,7 +413,9 @@ asio::awaitable<Result<>> Service::forget(std::string owner) {
 asio::awaitable<Result<std::optional<FlagOwner>>> Service::owner_of(std::string flag) {
   return state_->store.owner_of(std::move(flag));
 }
-asio::awaitable<Result<PlanRef>> Service::plan_of(TemplateRef tmpl) { return state_->plan_of(std::move(tmpl)); }
+asio::awaitable<Result<PlanRef>> Service::plan_of(TemplateRef tmpl, Look look) {
+  return state_->plan_of(std::move(tmpl), look);
+}
 
 labs::PoolChoice Service::pool_kind_of(const templates::Template& tmpl) const {
   const auto known = state_->plans.find(tmpl.id);

@@ -78,6 +78,7 @@ class FlagsStep final : public labs::Step {
       for (auto& [service, tar] : *packed) spawn->additions(service).archive = std::move(tar);
     }
     add_text(*spawn, **plan, *flag);
+    for (const auto& service : (*plan)->set_user_id) spawn->additions(service).set_user_id = true;
     if (spawn->facts().pool == labs::PoolRole::kWaiting) spawn->remember(this, *plan);
     co_return Result<>{};
   }
@@ -156,7 +157,7 @@ class FlagsStep final : public labs::Step {
   /// A claim writes the files that the machines were made with, whatever the template's images are by now.
   asio::awaitable<Result<PlanRef>> plan_at_make(SpawnRef spawn) {
     if (const auto plan = spawn->remembered(this)) co_return std::static_pointer_cast<const Plan>(plan);
-    co_return co_await flags_.plan_of(spawn->origin());
+    co_return co_await flags_.plan_of(spawn->origin(), Look::kForFlags);
   }
 
   asio::awaitable<Result<>> place(SpawnRef spawn, PlanRef plan, Secret flag, Place which) {

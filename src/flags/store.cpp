@@ -69,6 +69,24 @@ Holder holder_of(const json::value& value) {
   return out;
 }
 
+json::value programs_to_json(const std::optional<std::vector<Program>>& programs) {
+  if (!programs) return nullptr;
+  json::array out;
+  for (const auto& program : *programs)
+    out.push_back(json::object{{"path", hex(program.path)}, {"facts", to_object(program.facts)}});
+  return out;
+}
+
+/// Absent where a version before looked, which did not look for them.
+std::optional<std::vector<Program>> programs_of(const json::object& from) {
+  const json::value* list = from.if_contains("programs");
+  if (!list || list->is_null()) return std::nullopt;
+  std::vector<Program> out;
+  for (const auto& program : list->as_array())
+    out.push_back({unhex(program.at("path")), facts_of(program.at("facts"))});
+  return out;
+}
+
 std::optional<std::string> select_flag(soci::session& sql, const std::string& owner, const std::string& tmpl) {
   std::string flag;
   sql << "SELECT flag FROM flags WHERE owner = :owner AND template = :template", use(owner), use(tmpl), into(flag);
@@ -196,6 +214,7 @@ std::string to_json(const ImageScan& scan) {
                              {"facts", to_object(scan.watched.facts)}};
   return json::serialize(json::object{{"holders", std::move(holders)},
                                       {"skipped", std::move(skipped)},
+                                      {"programs", programs_to_json(scan.programs)},
                                       {"watched", watched},
                                       {"files", scan.files},
                                       {"layers", scan.layers}});
@@ -207,6 +226,7 @@ Result<ImageScan> parse_scan(const std::string& text) {
     ImageScan out;
     for (const auto& holder : from.at("holders").as_array()) out.holders.push_back(holder_of(holder));
     for (const auto& path : from.at("skipped").as_array()) out.skipped.push_back(unhex(path));
+    out.programs = programs_of(from.as_object());
     const auto& watched = from.at("watched");
     out.watched = {static_cast<Watched::Kind>(watched.at("kind").to_number<int>()), unhex(watched.at("path")),
                    facts_of(watched.at("facts"))};
