@@ -10,6 +10,7 @@ from harness import templates
 from harness.docker import NAMESPACE
 from harness.gateway import endpoint, fetch
 from harness.leaks import Leaks
+from harness.server import binary
 from harness.split import USER, SplitServer, as_the_server, ask, engine_calls, unit
 from harness.wait import until
 
@@ -72,6 +73,11 @@ def test_R1_5_a_server_without_rights_runs_machines_as_ever(split, docker, templ
     where = {"machine": "front"} if template == "stack" else {}
     ran = caller.post(f"/instances/{instance['id']}/exec", {"command": ["sh", "-c", "echo out; echo err >&2; exit 7"], **where}).expect(200).json
     assert (ran["exit_code"], ran["stdout"], ran["stderr"]) == (7, "out\n", "err\n")
+    # Both ways at once, and the end of the input passes the half between.
+    data = bytes(range(256)) * 4096
+    piped = subprocess.run([binary(), "exec", *(word for pair in where.items() for word in (f"--{pair[0]}", pair[1])), instance["id"], "--", "cat"],
+                           env={**os.environ, "TILTYARD_URL": split.url, "TILTYARD_TOKEN": split.token}, input=data, capture_output=True, timeout=90)
+    assert (piped.returncode, piped.stdout) == (0, data), piped.stderr
     assert subprocess.run(["nft", "list", "table", "inet", "tiltyard"], capture_output=True).returncode == 0
     caller.stop(instance["id"])
     leaks.assert_none()
