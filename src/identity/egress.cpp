@@ -3,6 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/json/parse.hpp>
 
+#include "base/text.h"
 #include "net/client.h"
 
 namespace tiltyard::identity::egress {
@@ -35,7 +36,7 @@ asio::awaitable<Result<Answer>> call(Ask ask) {
   request.method = ask.method;
   request.target = target_of(ask.url);
   request.headers = std::move(ask.headers);
-  request.headers.set("Accept", "application/json");
+  request.headers.set("Accept", ask.accept);
   request.headers.set("User-Agent", "tiltyard");
   request.body = std::move(ask.body);
   auto response = co_await client.send(std::move(request), ask.deadline);
@@ -43,6 +44,8 @@ asio::awaitable<Result<Answer>> call(Ask ask) {
   Answer answer;
   answer.status = response->status;
   answer.retry_after = response->headers.get("Retry-After");
+  const auto type = response->headers.get("Content-Type");
+  answer.type = lower(trim(type.substr(0, type.find(';'))));
   boost::system::error_code error;
   boost::json::parse_options parsing;
   parsing.max_depth = 16;
@@ -50,6 +53,8 @@ asio::awaitable<Result<Answer>> call(Ask ask) {
   if (!error && value.is_object()) {
     answer.json = true;
     answer.body = std::move(value.get_object());
+  } else {
+    answer.text = std::move(response->body);
   }
   co_return answer;
 }

@@ -23,6 +23,7 @@ struct Ask {
   std::string url;
   http::Headers headers;
   std::string body;
+  std::string accept = "application/json";
   std::string ca_file;  ///< empty: the system's authorities
   std::chrono::milliseconds deadline{5'000};
   const net::Reach* reach = nullptr;  ///< set: what may be asked at all (`target-refused`)
@@ -32,6 +33,8 @@ struct Answer {
   int status = 0;
   bool json = false;  ///< the body was a JSON object
   boost::json::object body;
+  std::string text;  ///< the body, if it was none
+  std::string type;  ///< its media type in small letters, without parameters
   std::string retry_after;
 };
 

@@ -86,6 +86,7 @@ struct OidcProvider {
   Secret client_secret;
   std::string tls_ca;
   std::vector<std::string> scopes = {"openid", "profile", "email"};
+  std::vector<std::string> algorithms;
   std::string name_claim = "preferred_username", role_claim, team_claim;
   std::map<std::string, std::string> roles, teams;
 };

@@ -24,7 +24,7 @@ const TimePoint kClock = from_micros(kNow * 1'000'000LL);
 using KeyRef = std::shared_ptr<EVP_PKEY>;
 
 KeyRef rsa(int bits = 2048) { return {EVP_RSA_gen(bits), EVP_PKEY_free}; }
-KeyRef curve() { return {EVP_EC_gen("P-256"), EVP_PKEY_free}; }
+KeyRef curve(const char* name = "P-256") { return {EVP_EC_gen(name), EVP_PKEY_free}; }
 KeyRef edwards() { return {EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free}; }
 
 std::string number(EVP_PKEY* key, const char* name) {
@@ -42,8 +42,9 @@ json::object jwk(const KeyRef& key, const std::string& id, const std::string& ki
     out["n"] = base64url(number(key.get(), "n"));
     out["e"] = base64url(number(key.get(), "e"));
   } else if (kind == "EC") {
-    const auto padded = [](std::string bytes) { return std::string(32 - bytes.size(), '\0') + bytes; };
-    out["crv"] = "P-256";
+    const auto size = static_cast<std::size_t>((EVP_PKEY_get_bits(key.get()) + 7) / 8);
+    const auto padded = [size](std::string bytes) { return std::string(size - bytes.size(), '\0') + bytes; };
+    out["crv"] = size == 32 ? "P-256" : size == 48 ? "P-384" : "P-521";
     out["x"] = base64url(padded(number(key.get(), "qx")));
     out["y"] = base64url(padded(number(key.get(), "qy")));
   } else {
@@ -59,8 +60,12 @@ json::object jwk(const KeyRef& key, const std::string& id, const std::string& ki
 std::string signature(const KeyRef& key, const std::string& algorithm, const std::string& text) {
   EVP_MD_CTX* digest = EVP_MD_CTX_new();
   EVP_PKEY_CTX* context = nullptr;
-  EVP_DigestSignInit(digest, &context, algorithm == "EdDSA" ? nullptr : EVP_sha256(), nullptr, key.get());
-  if (algorithm == "PS256") {
+  const EVP_MD* hash = algorithm.ends_with("256")   ? EVP_sha256()
+                       : algorithm.ends_with("384") ? EVP_sha384()
+                       : algorithm.ends_with("512") ? EVP_sha512()
+                                                    : nullptr;
+  EVP_DigestSignInit(digest, &context, hash, nullptr, key.get());
+  if (algorithm.starts_with("PS")) {
     EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING);
     EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST);
   }
@@ -70,12 +75,13 @@ std::string signature(const KeyRef& key, const std::string& algorithm, const std
                  reinterpret_cast<const unsigned char*>(text.data()), text.size());
   out.resize(size);
   EVP_MD_CTX_free(digest);
-  if (algorithm != "ES256") return out;
+  if (!algorithm.starts_with("ES")) return out;
   const auto* in = reinterpret_cast<const unsigned char*>(out.data());
   ECDSA_SIG* pair = d2i_ECDSA_SIG(nullptr, &in, static_cast<long>(out.size()));
-  std::string raw(64, '\0');
-  BN_bn2binpad(ECDSA_SIG_get0_r(pair), reinterpret_cast<unsigned char*>(raw.data()), 32);
-  BN_bn2binpad(ECDSA_SIG_get0_s(pair), reinterpret_cast<unsigned char*>(raw.data()) + 32, 32);
+  const int each = (EVP_PKEY_get_bits(key.get()) + 7) / 8;
+  std::string raw(2 * static_cast<std::size_t>(each), '\0');
+  BN_bn2binpad(ECDSA_SIG_get0_r(pair), reinterpret_cast<unsigned char*>(raw.data()), each);
+  BN_bn2binpad(ECDSA_SIG_get0_s(pair), reinterpret_cast<unsigned char*>(raw.data()) + each, each);
   ECDSA_SIG_free(pair);
   return raw;
 }
@@ -130,13 +136,16 @@ TEST(R7_1, EveryAlgorithmVerifiesItsOwnAndNothingElse) {
   const auto big = rsa();
   const auto p256 = curve();
   const auto ed = edwards();
+  const auto p384 = curve("P-384"), p521 = curve("P-521");
   const std::vector<std::tuple<std::string, KeyRef, std::string>> all = {
-      {"RS256", big, "RSA"}, {"PS256", big, "RSA"}, {"ES256", p256, "EC"}, {"EdDSA", ed, "OKP"}};
+      {"RS256", big, "RSA"}, {"RS384", big, "RSA"}, {"RS512", big, "RSA"}, {"PS256", big, "RSA"},
+      {"PS384", big, "RSA"}, {"PS512", big, "RSA"}, {"ES256", p256, "EC"}, {"ES384", p384, "EC"},
+      {"ES512", p521, "EC"}, {"EdDSA", ed, "OKP"},  {"Ed25519", ed, "OKP"}};
   for (const auto& [algorithm, key, kind] : all) {
     auto token = jwt::parse(make(key, algorithm));
     ASSERT_TRUE(token) << algorithm;
     for (const auto& [other, other_key, other_kind] : all) {
-      EXPECT_EQ(bool(jwt::verify(*token, only_key(other_key, other_kind))), other_kind == kind)
+      EXPECT_EQ(bool(jwt::verify(*token, only_key(other_key, other_kind))), other_key == key)
           << algorithm << " by a key of " << other;
     }
     token->signed_part.back() ^= 1;
@@ -147,6 +156,8 @@ TEST(R7_1, EveryAlgorithmVerifiesItsOwnAndNothingElse) {
   narrow.algorithm = "PS256";
   EXPECT_FALSE(jwt::verify(*jwt::parse(make(big, "RS256")), narrow));
   EXPECT_TRUE(jwt::verify(*jwt::parse(make(big, "PS256")), narrow));
+  EXPECT_TRUE(jwt::verify(*jwt::parse(make(big, "PS512")), narrow)) << "the same over a longer hash";
+  EXPECT_FALSE(jwt::fits(narrow, "RS256") || jwt::fits(only_key(p256, "EC"), "ES384") || jwt::fits(narrow, "HS256"));
   EXPECT_FALSE(jwt::verify(*jwt::parse(make(rsa(), "RS256")), only_key(big, "RSA"))) << "somebody else's key";
 }
 
@@ -174,6 +185,37 @@ TEST(R7_1, AlgorithmConfusionIsRefused) {
   EXPECT_FALSE(jwt::parse(std::string(20'000, 'a') + ".a.a")) << "too long";
 }
 
+TEST(R7_1, ASharedSecretChecksWhatItHasSigned) {
+  const Secret secret("0123456789abcdef0123456789abcdef");
+  const auto signed_by = [](const Secret& key, const char* algorithm, const EVP_MD* hash) {
+    const auto part = unsigned_part({{"alg", algorithm}}, good_claims());
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    HMAC(hash, key.reveal().data(), static_cast<int>(key.reveal().size()),
+         reinterpret_cast<const unsigned char*>(part.data()), part.size(), mac, &size);
+    return *jwt::parse(part + "." + base64url(std::string(reinterpret_cast<char*>(mac), size)));
+  };
+  EXPECT_TRUE(jwt::verify_shared(signed_by(secret, "HS256", EVP_sha256()), secret));
+  EXPECT_TRUE(jwt::verify_shared(signed_by(secret, "HS512", EVP_sha512()), secret));
+  EXPECT_FALSE(jwt::verify_shared(signed_by(secret, "HS512", EVP_sha256()), secret));
+  EXPECT_FALSE(jwt::verify_shared(signed_by(Secret("another"), "HS256", EVP_sha256()), secret));
+  EXPECT_FALSE(jwt::verify_shared(signed_by(Secret(), "HS256", EVP_sha256()), Secret()));
+  EXPECT_FALSE(jwt::verify_shared(signed_by(secret, "none", EVP_sha256()), secret));
+  EXPECT_FALSE(jwt::verify_shared(*jwt::parse(make(rsa(), "RS256")), secret));
+}
+
+TEST(R7_1, SignedUserInfoIsOfThisProviderAndForThisClient) {
+  const auto complaint_of = [](json::object claims) {
+    const auto checked = jwt::check_user_info(claims, {"https://id.example", "range", {}, {}, kClock});
+    return checked ? std::string() : checked.error().cause;
+  };
+  EXPECT_EQ(complaint_of({{"sub", "42"}}), "") << "what is not said need not be true";
+  EXPECT_EQ(complaint_of({{"iss", "https://id.example"}, {"aud", json::array{"range", "x"}}, {"exp", kNow}}), "");
+  EXPECT_EQ(complaint_of({{"iss", "https://evil.example"}}), "iss is another issuer");
+  EXPECT_EQ(complaint_of({{"aud", "other"}}), "aud is another client");
+  EXPECT_EQ(complaint_of({{"exp", kNow - 60}}), "expired");
+}
+
 TEST(R7_1, WeakAndForeignKeysAreLeftOut) {
   auto encrypting = jwk(rsa(), "e", "RSA");
   encrypting["use"] = "enc";
@@ -185,12 +227,13 @@ TEST(R7_1, WeakAndForeignKeysAreLeftOut) {
 
 TEST(R7_1, ClaimsOfAnotherSignInAreRefused) {
   EXPECT_EQ(complaint(good_claims()), "");
-  EXPECT_EQ(complaint(with("iss", "https://evil.example")), "iss is another issuer");
-  EXPECT_EQ(complaint(with("iss", "https://id.example/")), "iss is another issuer") << "to the letter";
+  EXPECT_EQ(complaint(with("iss", "https://id.example/")),
+            "iss is \"https://id.example/\" and not \"https://id.example\"")
+      << "to the letter, and both are named";
   EXPECT_EQ(complaint(with("aud", "other")), "aud is another client");
   EXPECT_EQ(complaint(without("aud")), "no aud");
   EXPECT_EQ(complaint(with("aud", json::array{"other"})), "aud is another client");
-  EXPECT_EQ(complaint(with("aud", json::array{"other", "range"})), "several audiences and no azp");
+  EXPECT_EQ(complaint(with("aud", json::array{"other", "range"})), "") << "azp is looked at where it is";
   auto party = with("aud", json::array{"other", "range"});
   party["azp"] = "range";
   EXPECT_EQ(complaint(party), "");
@@ -239,6 +282,27 @@ TEST(R7_1, ComingBackStaysOnTheSite) {
                            "/a b", "\\\\evil"}) {
     EXPECT_EQ(oidc::safe_path(path), "/") << path;
   }
+}
+
+TEST(R7_1, TheNameOfAClaimMayHaveDots) {
+  OidcProvider options;
+  options.roles = {{"staff", "operator"}};
+  const auto is_staff = [&](const char* path, const char* claims) {
+    options.role_claim = path;
+    return oidc::person_of(json::parse(claims).get_object(), options).role == Role::kOperator;
+  };
+  constexpr const char* kKeycloak = R"({"sub":"1","resource_access":{"range.example.org":{"roles":["staff"]}}})";
+  EXPECT_TRUE(is_staff("resource_access.range.example.org.roles", kKeycloak));
+  EXPECT_FALSE(is_staff("resource_access.range.example.roles", kKeycloak));
+  EXPECT_TRUE(is_staff("https://range.example/roles", R"({"sub":"1","https://range.example/roles":"staff"})"));
+  EXPECT_TRUE(
+      is_staff("https://range.example/app.roles", R"({"sub":"1","https://range.example/app":{"roles":"staff"}})"));
+  EXPECT_TRUE(is_staff("meta.https://x.example/r", R"({"sub":"1","meta":{"https://x.example/r":["staff"]}})"));
+  // The longest name goes first, and a shorter one where that leads nowhere.
+  EXPECT_TRUE(is_staff("a.b.c", R"({"sub":"1","a.b":{"c":"staff"},"a":{"b":{"c":"none"}}})"));
+  EXPECT_TRUE(is_staff("a.b.c", R"({"sub":"1","a.b":{"d":"none"},"a":{"b":{"c":"staff"}}})"));
+  for (const auto* path : {"groups", ".", "a.", ".a", "..", ""})
+    EXPECT_FALSE(is_staff(path, R"({"sub":"1","groups":[{"name":"staff"}],"a":{"b":"staff"}})")) << path;
 }
 
 TEST(R7_1, ClaimsBecomeRoleAndTeam) {

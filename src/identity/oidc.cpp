@@ -22,14 +22,21 @@ std::unexpected<Error> bad_state(std::string cause) {
               "This sign-in was not begun in this browser, or too long ago. Begin again.", std::move(cause));
 }
 
-/// The values of a claim: a text is one, a list of texts several. A dot goes into objects ("realm_access.roles").
-std::vector<std::string> values_of(const json::object& claims, const std::string& name) {
-  const auto* value = claims.if_contains(name);
-  const auto dot = name.find('.');
-  if (value == nullptr && dot != std::string::npos) {
-    const auto* inner = claims.if_contains(name.substr(0, dot));
-    if (inner != nullptr && inner->is_object()) return values_of(inner->get_object(), name.substr(dot + 1));
+/// A dot goes into objects ("realm_access.roles"), and is part of a name ("resource_access.range.example.roles" of the
+/// client "range.example"): at each level the longest name that leads somewhere.
+const json::value* find_claim(const json::object& claims, std::string_view path) {
+  if (const auto* whole = claims.if_contains(path)) return whole;
+  for (auto dot = path.rfind('.'); dot != std::string_view::npos && dot > 0; dot = path.rfind('.', dot - 1)) {
+    const auto* inner = claims.if_contains(path.substr(0, dot));
+    if (inner == nullptr || !inner->is_object()) continue;
+    if (const auto* found = find_claim(inner->get_object(), path.substr(dot + 1))) return found;
   }
+  return nullptr;
+}
+
+/// The values of a claim: a text is one, a list of texts several.
+std::vector<std::string> values_of(const json::object& claims, const std::string& name) {
+  const auto* value = find_claim(claims, name);
   std::vector<std::string> values;
   if (value == nullptr) return values;
   if (value->is_string()) values.emplace_back(value->get_string());

@@ -40,8 +40,9 @@ std::string safe_path(std::string_view wanted);
 
 struct Metadata {
   std::string authorization, token, keys, userinfo;
-  bool iss_in_answer = false;  ///< the provider promises `iss` (RFC 9207)
-  bool basic = true;           ///< client_secret_basic, else client_secret_post
+  bool iss_in_answer = false;           ///< the provider promises `iss` (RFC 9207)
+  bool basic = true;                    ///< client_secret_basic, else client_secret_post
+  std::vector<std::string> algorithms;  ///< that it signs ID tokens with; empty: it does not say
 };
 
 struct Tokens {
@@ -72,6 +73,10 @@ class Provider {
   asio::awaitable<Result<>> read_keys();
   asio::awaitable<Result<jwt::Key>> key_for(std::string id, std::string algorithm);
   const jwt::Key* find_key(const std::string& id, const std::string& algorithm) const;
+  bool accepts(const std::string& algorithm, const Metadata& known) const;
+  asio::awaitable<Result<>> check_signature(const jwt::Token& token);
+  asio::awaitable<Result<boost::json::object>> open_user_info(std::string text);
+  void warn(std::string_view what, std::string cause) const;
   asio::awaitable<Result<egress::Answer>> ask(egress::Ask ask);
 
   std::string name_;

@@ -1,8 +1,11 @@
 // What a provider says of itself, its keys, codes for tokens.
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 
+#include <algorithm>
+
 #include "base/json.h"
+#include "base/text.h"
 #include "identity/oidc.h"
 #include "net/client.h"
 #include "observe/log.h"
@@ -17,6 +20,7 @@ constexpr Duration kKeysFor = std::chrono::hours{1};
 /// A token with a key that nobody knows may make us look again this often and no more: such tokens cost their maker
 /// nothing.
 constexpr Duration kKeysAtMostEvery = std::chrono::seconds{3};
+constexpr std::string_view kJwt = "application/jwt";
 
 Error unavailable(const std::string& name, std::string cause) {
   return {
@@ -51,8 +55,10 @@ asio::awaitable<Result<egress::Answer>> Provider::ask(egress::Ask ask) {
   ask.ca_file = options_.tls_ca;
   if (!same_place(ask.url, options_.issuer)) ask.reach = &reach_;
   const auto url = ask.url;
+  const bool question_takes_jwt = ask.accept.contains(kJwt);
   auto answer = co_await egress::call(std::move(ask));
-  const bool good = answer && answer->status < 500 && (answer->json || answer->status >= 400);
+  const bool read = answer && (answer->json || (question_takes_jwt && answer->type == kJwt));
+  const bool good = answer && answer->status < 500 && (read || answer->status >= 400);
   if (!good) {
     breaker_.failed(clock_.now());
     const auto cause =
@@ -78,18 +84,31 @@ asio::awaitable<Result<Metadata>> Provider::read_metadata() {
                 text_of(body, "jwks_uri"),
                 text_of(body, "userinfo_endpoint"),
                 false,
-                true};
+                true,
+                {}};
   // Discovery 4.3: another issuer's document must not be taken for this one's.
   if (answer->status != 200 || text_of(body, "issuer") != options_.issuer) {
-    co_return fail(unavailable(name_, fmt::format("status {}, issuer \"{}\" instead of \"{}\"", answer->status,
-                                                  text_of(body, "issuer"), options_.issuer)));
+    auto cause = fmt::format("status {}, the issuer calls itself \"{}\", and auth.oidc.{}.issuer is \"{}\"",
+                             answer->status, text_of(body, "issuer").substr(0, 200), name_, options_.issuer);
+    warn(
+        "what an OpenID provider says of itself is not of the issuer that is configured; they must be the same to the "
+        "last slash",
+        cause);
+    co_return fail(unavailable(name_, std::move(cause)));
   }
   for (const auto& url : {read.authorization, read.token, read.keys}) {
-    if (!as_safe(url, options_.issuer)) co_return fail(unavailable(name_, "an end point is missing or not https"));
+    if (as_safe(url, options_.issuer)) continue;
+    warn("an end point of an OpenID provider is missing or not https", url.substr(0, 200));
+    co_return fail(unavailable(name_, "an end point is missing or not https"));
   }
   if (!read.userinfo.empty() && !as_safe(read.userinfo, options_.issuer)) read.userinfo.clear();
   if (const auto* promised = body.if_contains("authorization_response_iss_parameter_supported")) {
     read.iss_in_answer = promised->is_bool() && promised->get_bool();
+  }
+  if (const auto* algorithms = body.if_contains("id_token_signing_alg_values_supported");
+      algorithms != nullptr && algorithms->is_array()) {
+    for (const auto& one : algorithms->get_array())
+      if (one.is_string()) read.algorithms.emplace_back(one.get_string());
   }
   if (const auto* methods = body.if_contains("token_endpoint_auth_methods_supported");
       methods != nullptr && methods->is_array()) {
@@ -127,15 +146,12 @@ asio::awaitable<Result<>> Provider::read_keys() {
 const jwt::Key* Provider::find_key(const std::string& id, const std::string& algorithm) const {
   const jwt::Key* only = nullptr;
   for (const auto& key : keys_) {
-    const bool fits = key.algorithm.empty() || key.algorithm == algorithm;
-    if (!fits) continue;
+    if (!jwt::fits(key, algorithm)) continue;
     if (!id.empty() && key.id == id) return &key;
-    if (id.empty()) {
-      // Without an id only a set that has one such key is clear.
-      const bool kind = (algorithm == "ES256") == (key.kind == "EC") && (algorithm == "EdDSA") == (key.kind == "OKP");
-      if (kind && only != nullptr) return nullptr;
-      if (kind) only = &key;
-    }
+    if (!id.empty()) continue;
+    // Without an id only a set that has one such key is clear.
+    if (only != nullptr) return nullptr;
+    only = &key;
   }
   return only;
 }
@@ -193,15 +209,61 @@ asio::awaitable<Result<Tokens>> Provider::exchange(std::string code, std::string
   co_return tokens;
 }
 
+/// What the configuration names; else what the provider says that it uses, as far as nobody but it can sign so.
+bool Provider::accepts(const std::string& algorithm, const Metadata& known) const {
+  const auto has = [&](const std::vector<std::string>& list) {
+    return std::ranges::find(list, algorithm) != list.end();
+  };
+  if (!jwt::known_algorithm(algorithm) && !jwt::is_shared_secret(algorithm)) return false;
+  if (!options_.algorithms.empty()) return has(options_.algorithms);
+  return !jwt::is_shared_secret(algorithm) && (known.algorithms.empty() || has(known.algorithms));
+}
+
+void Provider::warn(std::string_view what, std::string cause) const {
+  log::warn("identity", std::string(what), {{"provider", name_}, {"cause", std::move(cause)}});
+}
+
+asio::awaitable<Result<>> Provider::check_signature(const jwt::Token& token) {
+  if (jwt::is_shared_secret(token.algorithm())) co_return jwt::verify_shared(token, options_.client_secret);
+  const auto key = co_await key_for(token.key_id(), token.algorithm());
+  if (!key) co_return fail(key.error());
+  co_return jwt::verify(token, *key);
+}
+
 asio::awaitable<Result<json::object>> Provider::believe(Tokens tokens, std::string nonce) {
   auto token = jwt::parse(tokens.id_token);
   if (!token) co_return fail(std::move(token.error()));
-  if (!jwt::known_algorithm(token->algorithm())) co_return refused("the algorithm is not one of ours");
-  const auto key = co_await key_for(token->key_id(), token->algorithm());
-  if (!key) co_return fail(key.error());
-  if (auto genuine = jwt::verify(*token, *key); !genuine) co_return fail(std::move(genuine.error()));
+  const auto known = co_await metadata();
+  if (!known) co_return fail(known.error());
+  if (!accepts(token->algorithm(), *known)) {
+    auto cause = fmt::format("ID tokens signed with {} are not accepted: see auth.oidc.{}.algorithms",
+                             token->algorithm().substr(0, 20), name_);
+    warn("an OpenID provider signs in a way that is not accepted", cause);
+    co_return refused(std::move(cause));
+  }
   const jwt::Expected expected{options_.issuer, options_.client_id, nonce, tokens.access_token, clock_.now()};
-  if (auto ours = jwt::check_claims(*token, expected); !ours) co_return fail(std::move(ours.error()));
+  auto ours = co_await check_signature(*token);
+  if (ours) ours = jwt::check_claims(*token, expected);
+  if (!ours) {
+    if (ours.error().code != Code::kUnavailable) warn("an ID token was refused", ours.error().cause);
+    co_return fail(std::move(ours.error()));
+  }
+  co_return std::move(token->claims);
+}
+
+/// A provider may sign user info (Core 5.3.2), or encrypt it for a key that we do not have.
+asio::awaitable<Result<json::object>> Provider::open_user_info(std::string text) {
+  if (std::ranges::count(text, '.') == 4)
+    co_return refused("it is encrypted; switch the encryption of user info off at the provider");
+  auto token = jwt::parse(trim(text));
+  if (!token) co_return fail(std::move(token.error()));
+  // Which algorithms the provider has for it need not be those of ID tokens; a shared secret must have been asked for.
+  const auto algorithm = token->algorithm();
+  if (jwt::is_shared_secret(algorithm) && !accepts(algorithm, {}))
+    co_return refused(fmt::format("it is signed with {}", algorithm));
+  auto ours = co_await check_signature(*token);
+  if (ours) ours = jwt::check_user_info(token->claims, {options_.issuer, options_.client_id, {}, {}, clock_.now()});
+  if (!ours) co_return fail(std::move(ours.error()));
   co_return std::move(token->claims);
 }
 
@@ -211,9 +273,16 @@ asio::awaitable<Result<json::object>> Provider::userinfo(std::string access_toke
   if (known->userinfo.empty() || access_token.empty()) co_return json::object{};
   egress::Ask question;
   question.url = known->userinfo;
+  question.accept = fmt::format("application/json, {}", kJwt);
   question.headers.set("Authorization", "Bearer " + access_token);
   auto answer = co_await ask(std::move(question));
   if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status == 200 && answer->type == kJwt) {
+    auto opened = co_await open_user_info(std::move(answer->text));
+    // It is not needed for the sign-in: what it would have said is missing, as where there is none.
+    if (!opened) warn("user info of an OpenID provider is passed over", opened.error().cause);
+    if (opened) answer->body = std::move(*opened);
+  }
   // Core 5.3.2: only what is said of the same subject counts.
   if (answer->status != 200 || text_of(answer->body, "sub") != subject) co_return json::object{};
   co_return std::move(answer->body);

@@ -7,6 +7,7 @@
 
 #include "config/keys.h"
 #include "identity/identity.h"
+#include "identity/jwt.h"
 
 namespace tiltyard::identity {
 namespace {
@@ -33,6 +34,10 @@ bool is_issuer(std::string_view url) {
 
 constexpr config::Form kIssuer{.takes = "the provider's https:// address (http:// only on this machine)",
                                .fits = is_issuer};
+
+constexpr config::Form kAlgorithm{
+    .takes = "a list of algorithms, such as \"RS256\"",
+    .fits = [](std::string_view item) { return jwt::known_algorithm(item) || jwt::is_shared_secret(item); }};
 
 bool is_role(const std::string& text) { return parse_role(text).has_value(); }
 
@@ -71,6 +76,11 @@ void declare_provider(config::Section& keys, OidcProvider& provider) {
       .text("tls_ca", provider.tls_ca, form::kPath,
             "PEM file with the authority that the provider's certificate must come from; empty: the system's.")
       .texts("scopes", provider.scopes, form::kWords, "What is asked for; \"openid\" is among it.")
+      .texts(
+          "algorithms", provider.algorithms, kAlgorithm,
+          "What ID tokens may be signed with. Empty: what the provider says that it uses, of RS256, RS384, RS512, the "
+          "same of PS and ES, and EdDSA. HS256, HS384 and HS512 take client_secret for their key and are accepted "
+          "only if they are named here.")
       .text("name_claim", provider.name_claim, form::kAny, "The claim that is somebody's name here.")
       .text("role_claim", provider.role_claim, form::kAny, "The claim that decides on roles; empty: none does.")
       .own("roles",
@@ -89,6 +99,8 @@ void check_provider(const std::string& name, OidcProvider& provider, config::Pro
   problems.expect(!provider.client_id.empty(), path + ".client_id is missing.");
   problems.expect(std::ranges::find(provider.scopes, "openid") != provider.scopes.end(),
                   path + ".scopes must have \"openid\" in it.");
+  problems.expect(!provider.client_secret.empty() || std::ranges::none_of(provider.algorithms, jwt::is_shared_secret),
+                  path + ".algorithms has one that needs a client_secret.");
   problems.expect(provider.roles.empty() || !provider.role_claim.empty(), path + ".roles needs a role_claim.");
   problems.expect(provider.teams.empty() || !provider.team_claim.empty(), path + ".teams needs a team_claim.");
 }
