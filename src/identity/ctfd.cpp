@@ -42,6 +42,18 @@ bool has_member(const json::array& members, const std::string& id) {
   });
 }
 
+constexpr std::string_view kNotTheCtfd =
+    ", not JSON: the CTFd has not said that; if a proxy stands before it (Cloudflare, a sign-in page), it has to let "
+    "this server's calls of /api/v1 through";
+
+/// Whether the CTFd itself has answered, and not a proxy before it. Its API answers in JSON, refusals too, but for
+/// whoever is banned: they get a page (CTFd/utils/initialization, banned()).
+bool is_own(const egress::Answer& answer) {
+  if (answer.status == 200) return answer.json;
+  const bool refusal = answer.status >= 400 && answer.status < 500 && answer.status != 429;
+  return refusal && (answer.json || (answer.status == 403 && answer.text.contains("banned from this CTF")));
+}
+
 }  // namespace
 
 Ctfd::Ctfd(std::string url, Secret admin_token, std::optional<Role> admins, const Clock& clock)
@@ -63,14 +75,12 @@ asio::awaitable<Result<egress::Answer>> Ctfd::get(std::string path, std::string 
   question.headers.set("Authorization", "Token " + token);
   question.headers.set("Content-Type", "application/json");
   auto answer = co_await egress::call(std::move(question));
-  // A refusal may be a page (error pages of CTFd are HTML); a success that is not JSON is another server's.
-  const bool refusal = answer && answer->status >= 400 && answer->status < 500 && answer->status != 429;
-  if (answer && (refusal || (answer->status == 200 && answer->json))) {
+  if (answer && is_own(*answer)) {
     breaker_.succeeded();
     co_return answer;
   }
   breaker_.failed(clock_.now());
-  auto cause = answer ? fmt::format("{} answered {}{}", path, answer->status, answer->json ? "" : ", not JSON")
+  auto cause = answer ? fmt::format("{} answered {}{}", path, answer->status, answer->json ? "" : kNotTheCtfd)
                       : fmt::format("{}: {} {}", path, answer.error().reason, answer.error().cause);
   log::warn("identity", "the CTFd does not answer as it should", {{"cause", cause}});
   auto error = unavailable(std::move(cause));

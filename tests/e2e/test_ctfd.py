@@ -87,7 +87,11 @@ def test_R7_3_in_user_mode_nobody_needs_a_team(make_server, ctfd):
 
 
 @pytest.mark.parametrize("status,body,kind,headers,expected", [
-    (403, HTML % 403, "text/html", {}, (401, "credentials-wrong")),
+    (403, HTML % "You have been banned from this CTF", "text/html", {}, (401, "credentials-wrong")),
+    (403, HTML % "Just a moment...", "text/html", {"Server": "cloudflare", "cf-mitigated": "challenge"}, (503, "ctfd-unavailable")),
+    (403, "error code: 1020", "text/plain", {"Server": "cloudflare"}, (503, "ctfd-unavailable")),
+    (401, HTML % "Authorization Required", "text/html", {"WWW-Authenticate": "Basic"}, (503, "ctfd-unavailable")),
+    (404, HTML % "no such host", "text/html", {}, (503, "ctfd-unavailable")),
     (401, '{"message": "Your access token has expired"}', "application/json", {}, (401, "credentials-wrong")),
     (429, '{"code": 429, "message": "Too many requests"}', "application/json", {"Retry-After": "17"}, (503, "ctfd-unavailable")),
     (500, HTML % 500, "text/html", {}, (503, "ctfd-unavailable")),
@@ -104,6 +108,8 @@ def test_R7_1_what_a_ctfd_may_answer_besides(make_server, ctfd, status, body, ki
     server.api(token).get("/me").expect(*expected)
     assert token not in server.log()
     ctfd.failure = None
+    if expected[0] == 503:
+        sign_in(server, token)[1].expect(201)  # nothing is remembered of what the CTFd has not said
 
 
 def test_R7_1_a_ctfd_that_goes_away_in_mid_game(make_server, ctfd):

@@ -79,7 +79,8 @@ class Ctfd:
         user = self.tokens.get(token) if is_json else None
         status, body = self.route(parts.path, parse_qs(parts.query), user, is_json)
         if body is None:
-            return self.send(request, status, HTML % status, "text/html; charset=utf-8", {})
+            said = "You have been banned from this CTF" if status == 403 else status
+            return self.send(request, status, HTML % said, "text/html; charset=utf-8", {})
         return self.json(request, status, body)
 
     def route(self, path, query, user, is_json):
