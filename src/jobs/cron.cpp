@@ -30,9 +30,12 @@ constexpr std::array<Field, 5> kFields = {Field{"minute", 0, 59, {}}, Field{"hou
                                           Field{"day of week", 0, 7, kDayNames}};
 
 std::unexpected<Error> invalid(const Field& field, std::string_view text) {
-  return fail(Code::kInvalid, "cron-invalid",
-              fmt::format("\"{}\" is no {} of a cron line; numbers go from {} to {}.", text.substr(0, 40), field.name,
-                          field.least, field.most));
+  return fail(
+      Code::kInvalid, "cron-invalid",
+      fmt::format(
+          "\"{}\" is no {} of a cron line; numbers go from {} to {}{}.", text.substr(0, 40), field.name, field.least,
+          field.most,
+          field.names.empty() ? "" : fmt::format(", names from {} to {}", field.names.front(), field.names.back())));
 }
 
 std::optional<int> field_number(std::string_view text) {
@@ -126,9 +129,10 @@ struct Cron::Zone {
   absl::TimeZone zone;
 };
 
-Result<Cron> Cron::parse(std::string_view line, std::string_view zone) {
+Result<Cron> Cron::parse(std::string_view text, std::string_view zone) {
+  const auto line = trim(text);
   const auto words = words_of(spelled_out(line));
-  if (line.starts_with('@') && words.size() == 1) {
+  if (line.starts_with('@') && words.front().starts_with('@')) {
     return fail(Code::kInvalid, "cron-invalid",
                 fmt::format("\"{}\" is not known; there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and "
                             "@annually. What comes every few minutes is \"*/5 * * * *\".",

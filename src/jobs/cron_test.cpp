@@ -72,6 +72,24 @@ TEST(R8_1, AWeekMayEndWithSundayByName) {
   EXPECT_EQ(firings("@Daily", "UTC", from, 2), firings("0 0 * * *", "UTC", from, 2));
 }
 
+TEST(R8_1, WhatQuartzAndOthersHaveIsRefusedByName) {
+  const auto complaint = [](const char* line) {
+    auto cron = Cron::parse(line, "UTC");
+    return cron ? std::string() : cron.error().message;
+  };
+  for (const auto* line : {"@every 5m", "@reboot", " @every 1h30m "})
+    EXPECT_NE(complaint(line).find("is not known; there are @hourly"), std::string::npos) << complaint(line);
+  for (const auto& [line, word] : {std::pair{"0 0 L * *", "\"L\" is no day of month"},
+                                   {"0 0 ? * *", "\"?\" is no day of month"},
+                                   {"0 0 15W * *", "\"15W\" is no day of month"},
+                                   {"0 0 * * 5#2", "\"5#2\" is no day of week"},
+                                   {"0 0 * * monday", "names from sun to sat"},
+                                   {"0 0 * march *", "names from jan to dec"}})
+    EXPECT_NE(complaint(line).find(word), std::string::npos) << complaint(line);
+  EXPECT_EQ(complaint("  @daily\t"), "");
+  EXPECT_EQ(complaint(" 0 0\t* * * "), "");
+}
+
 TEST(R8_1, CronLinesThatCannotBeAreRefused) {
   for (const auto* line :
        {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *",

@@ -25,6 +25,7 @@ namespace json = boost::json;
 constexpr int kEmbedsAtOnce = 10;
 constexpr std::size_t kCharactersAtOnce = 5'500;
 constexpr std::chrono::seconds kFirstDelay{2}, kLongestDelay{900};
+constexpr int kPausesAsAsked = 3;
 
 std::chrono::milliseconds delay_after(int tries) {
   constexpr std::uint32_t kChances = 1'000;
@@ -88,10 +89,15 @@ asio::awaitable<Result<>> Service::State::post(std::vector<Notice> batch) {
   if (posted.pause) {
     // Not our failure, and no try: the other side says when.
     counted(kDiscord, "paused").add();
-    const auto next = quiet_until[kDiscord] = clock.now() + *posted.pause;
+    auto pause = *posted.pause;
+    // Who keeps to the time and is refused all the same waits longer each time: it may be a ban.
+    if (++pauses_in_row > kPausesAsAsked) pause = std::max(pause, delay_after(pauses_in_row - kPausesAsAsked));
+    const auto next = quiet_until[kDiscord] = clock.now() + pause;
     co_return co_await queue.again(ids_of(batch), next, false, false);
   }
+  pauses_in_row = 0;
   if (posted.status == 429) quiet_until[kDiscord] = clock.now() + delay_after(batch.front().tries);
+  if (posted.not_before) quiet_until[kDiscord] = clock.now() + *posted.not_before;
   const bool one_is_bad = posted.status == 400 && batch.size() > 1;
   if (one_is_bad) co_return co_await queue.again(ids_of(batch), clock.now(), false, true);
   co_return co_await settle(std::move(batch), posted.outcome, posted.cause);

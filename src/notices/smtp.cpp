@@ -16,8 +16,9 @@ namespace tiltyard::notices {
 namespace {
 
 constexpr std::size_t kLongestAddress = 254, kLongestSubject = 400, kLongestText = 64 * 1024;
-/// RFC 2047, 2: 75 characters for an encoded word; 45 bytes make 60 of base64.
-constexpr std::size_t kWordBytes = 45;
+/// RFC 2047, 2: 75 characters for an encoded word and 76 for its line; 45 bytes make 60 of base64, and before the first
+/// word stands the field's name.
+constexpr std::size_t kWordBytes = 45, kFirstWordBytes = 39;
 
 std::unexpected<Error> invalid(std::string message) {
   return fail(Code::kInvalid, "notices-invalid", std::move(message));
@@ -40,9 +41,10 @@ std::string encoded(std::string_view text) {
   if (plain_ascii(text) && text.size() <= 60) return std::string(text);
   std::string out;
   while (!text.empty()) {
-    std::size_t end = std::min(text.size(), kWordBytes);
+    const auto most = std::min(text.size(), out.empty() ? kFirstWordBytes : kWordBytes);
+    std::size_t end = most;
     while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    if (end == 0) end = std::min(text.size(), kWordBytes);
+    if (end == 0) end = most;
     out += fmt::format("{}=?UTF-8?B?{}?=", out.empty() ? "" : "\r\n ", base64(text.substr(0, end)));
     text.remove_prefix(end);
   }
@@ -73,8 +75,12 @@ std::size_t read_some(char* to, std::size_t size, std::size_t count, void* from)
 Delivered judge(CURLcode code, long answer) {
   if (code == CURLE_OK) return {Delivery::kDone, {}};
   const auto cause = fmt::format("{} (answer {})", curl_easy_strerror(code), answer);
-  // RFC 5321, 4.2.1: 5yz will not do better next time. A password that is refused may be put right by then.
-  const bool refused = answer >= 500 && answer < 600 && code != CURLE_LOGIN_DENIED;
+  // RFC 5321, 4.2.1: 5yz will not do better next time. What is wrong with us and not with the letter may be put right
+  // by then: no sign-in, or one that is refused (RFC 4954, 6), no TLS (RFC 3207, 4), and storage (RFC
+  // 5321, 4.5.3.1.10).
+  const bool of_us = code == CURLE_LOGIN_DENIED || code == CURLE_USE_SSL_FAILED || answer == 530 || answer == 534 ||
+                     answer == 535 || answer == 538 || answer == 552;
+  const bool refused = answer >= 500 && answer < 600 && !of_us;
   return {refused ? Delivery::kNever : Delivery::kLater, cause};
 }
 

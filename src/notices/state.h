@@ -42,6 +42,7 @@ struct Service::State {
 
   // delivery.cpp
   std::map<std::string, TimePoint> quiet_until;  ///< the other side of a channel has asked for a pause
+  int pauses_in_row = 0;                         ///< that the webhook has asked for
   asio::awaitable<Result<jobs::Next>> deliver(std::string channel);
   asio::awaitable<Result<>> post(std::vector<Notice> batch);
   asio::awaitable<Result<>> send_letter(Notice notice);

@@ -25,18 +25,13 @@ http::ClientOptions client_options() {
   return options;
 }
 
-/// Seconds, whole or with a fraction, or a date (RFC 9110 section 10.2.3).
-std::optional<double> seconds_until(const std::string& header) {
-  if (header.empty()) return std::nullopt;
-  char* end = nullptr;
-  const double read = std::strtod(header.c_str(), &end);
-  if (*end == '\0') return read;
-  std::tm date{};
-  if (::strptime(header.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return std::nullopt;
-  return static_cast<double>(::timegm(&date) - ::time(nullptr));
+std::optional<std::chrono::milliseconds> bounded(std::optional<double> seconds) {
+  if (!seconds || !std::isfinite(*seconds)) return std::nullopt;
+  const double most = static_cast<double>(kLongestPause.count()), least = static_cast<double>(kShortestPause.count());
+  return std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(*seconds * 1000, least, most))};
 }
 
-/// From Discord's body, or the header; nullopt where neither says. At least a second: an answer that asks for none
+/// From Discord's body, or a header; nullopt where none says. At least a second: an answer that asks for none
 /// would be asked for again at once, and what is refused too often is banned. Source:
 /// https://discord.com/developers/docs/topics/rate-limits
 std::optional<std::chrono::milliseconds> pause_of(const http::Response& response) {
@@ -46,11 +41,27 @@ std::optional<std::chrono::milliseconds> pause_of(const http::Response& response
   if (!error && body.is_object() && body.get_object().contains("retry_after") && body.at("retry_after").is_number()) {
     seconds = body.at("retry_after").to_number<double>();
   } else {
-    seconds = seconds_until(std::string(response.headers.get("Retry-After")));
+    for (const auto* field : {"Retry-After", "X-RateLimit-Reset-After"}) {
+      if (!seconds) seconds = seconds_until(std::string(response.headers.get(field)));
+    }
   }
-  if (!seconds || !std::isfinite(*seconds)) return std::nullopt;
-  const double most = static_cast<double>(kLongestPause.count()), least = static_cast<double>(kShortestPause.count());
-  return std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(*seconds * 1000, least, most))};
+  return bounded(seconds);
+}
+
+}  // namespace
+
+std::optional<double> seconds_until(const std::string& header) {
+  if (header.empty()) return std::nullopt;
+  char* end = nullptr;
+  const double read = std::strtod(header.c_str(), &end);
+  if (*end == '\0') return read;
+  // As they should be written, as RFC 850 and as asctime(3) did.
+  for (const auto* form : {"%a, %d %b %Y %H:%M:%S GMT", "%a, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+    std::tm date{};
+    const char* rest = ::strptime(header.c_str(), form, &date);
+    if (rest != nullptr && *rest == '\0') return static_cast<double>(::timegm(&date) - ::time(nullptr));
+  }
+  return std::nullopt;
 }
 
 Posted judge(const http::Response& response) {
@@ -61,10 +72,9 @@ Posted judge(const http::Response& response) {
   else if (response.status == 429) out.outcome = Delivery::kLater, out.pause = pause_of(response);
   else if (response.status >= 500 || response.status == 408) out.outcome = Delivery::kLater;
   else out.outcome = Delivery::kNever;
+  if (response.status == 503) out.not_before = bounded(seconds_until(std::string(response.headers.get("Retry-After"))));
   return out;
 }
-
-}  // namespace
 
 Result<WebhookTarget> webhook_of(const Options& options) {
   const auto wrong = [](std::string_view why) {

@@ -29,8 +29,15 @@ struct Posted {
   /// The other side asks us to wait so long. A 429 that says no time is a failure like others: it may be a ban, which
   /// ends only for those who ask ever less often.
   std::optional<std::chrono::milliseconds> pause;
+  std::optional<std::chrono::milliseconds> not_before;  ///< a failure that says when to come again (RFC 9110, 10.2.3)
   std::string cause;
 };
+
+/// When an answer asks to be asked again, in seconds from now: Retry-After as seconds or as a date in any of HTTP's
+/// three forms (RFC 9110, 10.2.3 and 5.6.7); nullopt where that is neither.
+std::optional<double> seconds_until(const std::string& header);
+/// What an answer of the webhook means.
+Posted judge(const http::Response& response);
 
 /// One message to the webhook. A redirect is not followed: it would lead the server to wherever a stranger likes.
 class Webhook {
