@@ -305,6 +305,26 @@ TEST(R7_1, TheNameOfAClaimMayHaveDots) {
     EXPECT_FALSE(is_staff(path, R"({"sub":"1","groups":[{"name":"staff"}],"a":{"b":"staff"}})")) << path;
 }
 
+TEST(R7_1, NumbersTruthsAndTruthsAsTextsAreClaimsToo) {
+  OidcProvider options;
+  options.name_claim = "matriculation";
+  options.role_claim = "is_staff";
+  options.roles = {{"true", "operator"}};
+  const auto person = oidc::person_of(
+      json::parse(
+          R"({"sub":"1","matriculation":1234567,"is_staff":true,"email":"a@b.example","email_verified":"true"})")
+          .get_object(),
+      options);
+  EXPECT_EQ(person.name, "1234567");
+  EXPECT_EQ(person.role, Role::kOperator);
+  EXPECT_EQ(person.email, "a@b.example");
+  const auto other = oidc::person_of(
+      json::parse(R"({"sub":"1","is_staff":false,"email":"a@b.example","email_verified":"false"})").get_object(),
+      options);
+  EXPECT_EQ(other.role, Role::kPlayer);
+  EXPECT_EQ(other.email, "");
+}
+
 TEST(R7_1, ClaimsBecomeRoleAndTeam) {
   OidcProvider options;
   options.role_claim = "realm.roles";

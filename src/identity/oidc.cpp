@@ -34,17 +34,18 @@ const json::value* find_claim(const json::object& claims, std::string_view path)
   return nullptr;
 }
 
-/// The values of a claim: a text is one, a list of texts several.
+/// The values of a claim: a text, a whole number or a truth is one, a list several.
 std::vector<std::string> values_of(const json::object& claims, const std::string& name) {
   const auto* value = find_claim(claims, name);
   std::vector<std::string> values;
   if (value == nullptr) return values;
-  if (value->is_string()) values.emplace_back(value->get_string());
-  if (const auto* list = value->if_array()) {
-    for (const auto& one : *list) {
-      if (one.is_string()) values.emplace_back(one.get_string());
-    }
-  }
+  const auto add = [&values](const json::value& one) {
+    if (one.is_string()) values.emplace_back(one.get_string());
+    // A number of matriculation, a flag such as "is_staff".
+    if (one.is_int64() || one.is_bool()) values.push_back(json::serialize(one));
+  };
+  add(*value);
+  if (const auto* list = value->if_array()) std::ranges::for_each(*list, add);
   return values;
 }
 
@@ -109,8 +110,10 @@ bool lacks(const json::object& claims, const OidcProvider& options) {
 Person person_of(const json::object& claims, const OidcProvider& options) {
   Person person;
   person.subject = text_of(claims, "sub");
+  // Some providers write the truth as a text.
   const auto* verified = claims.if_contains("email_verified");
-  if (verified != nullptr && verified->is_bool() && verified->get_bool()) person.email = text_of(claims, "email");
+  if (verified != nullptr && (*verified == json::value(true) || *verified == json::value("true")))
+    person.email = text_of(claims, "email");
   const auto names = values_of(claims, options.name_claim);
   person.name = names.empty() ? text_of(claims, "name") : names.front();
   if (!options.role_claim.empty()) {

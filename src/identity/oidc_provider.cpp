@@ -201,9 +201,11 @@ asio::awaitable<Result<Tokens>> Provider::exchange(std::string code, std::string
   question.deadline = std::chrono::seconds{10};
   auto answer = co_await ask(std::move(question));
   if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status != 200)
-    co_return refused(
-        fmt::format("the code: status {} {}", answer->status, text_of(answer->body, "error").substr(0, 60)));
+  if (answer->status != 200) {
+    auto cause = fmt::format("the code: status {} {}", answer->status, text_of(answer->body, "error").substr(0, 60));
+    warn("an OpenID provider gives no token for a code", cause);
+    co_return refused(std::move(cause));
+  }
   Tokens tokens{text_of(answer->body, "id_token"), text_of(answer->body, "access_token")};
   if (tokens.id_token.empty()) co_return refused("no id_token in the answer");
   co_return tokens;

@@ -9,7 +9,7 @@ from harness.server import ROOT
 from harness.wait import until
 
 sys.path.insert(0, str(ROOT / "tests" / "standins"))
-from oidc import Provider  # noqa: E402
+from oidc import Key, Provider  # noqa: E402
 
 OPTIONS = {"client_id": "range", "client_secret": "s3cret-of-the-range", "title": "The School",
            "role_claim": "groups", "roles": ["range-staff=operator", "range-boss=admin"], "team_claim": "team"}
@@ -101,6 +101,16 @@ def test_R7_1_a_provider_signs_in_with_role_and_team(place):
     browser.me().expect(401)
 
 
+def test_R7_1_a_clients_name_with_dots_and_two_audiences_are_read(place, make_server):
+    _, provider = place
+    nested = {**OPTIONS, "role_claim": "resource_access.range.example.org.roles"}
+    server = make_server(config={"auth": {"strategies": ["local", "oidc"], "oidc": {"school": {"issuer": provider.issuer, **nested}}},
+                                 "engine": {"kind": "fake"}, "rates": {"factor": 100}}).start()
+    browser, where = through((server, provider), sub="90", aud=["range", "account"], team="Red",
+                             resource_access={"range.example.org": {"roles": ["range-staff"]}})
+    assert where == "/" and browser.me().expect(200).json["roles"][-1] == "operator"
+
+
 def test_R7_1_an_equal_name_takes_over_no_account(place):
     server, _ = place
     local = server.user("grace")
@@ -121,6 +131,21 @@ def test_R7_1_claims_that_the_token_lacks_come_from_userinfo(place):
     browser, _ = through(place, sub="56", preferred_username="vera")
     assert browser.me().expect(200).json["roles"] == ["player"], "another subject's claims are not ours"
     provider.userinfo = {}
+
+
+def test_R7_1_signed_userinfo_counts_if_it_is_genuine(place):
+    server, provider = place
+    try:
+        for subject, signed_by, more, roles in (
+                ("61", provider.key, {"iss": provider.issuer, "aud": "range"}, "admin"), ("62", provider.key, {}, "admin"),
+                ("63", Key(provider.folder, "stranger"), {}, "player"), ("64", provider.key, {"aud": "other"}, "player"),
+                ("65", provider.key, {"iss": "https://evil.example"}, "player"), ("66", provider.key, {"sub": "somebody else"}, "player")):
+            provider.signs_userinfo, provider.userinfo = signed_by, {"sub": subject, "groups": ["range-boss"], **more}
+            browser, where = through(place, sub=subject, preferred_username=f"user-{subject}", team="Red")
+            assert where == "/" and browser.me().expect(200).json["roles"][-1] == roles, (subject, server.log()[-600:])
+        assert "user info of an OpenID provider is passed over" in server.log() and "aud is another client" in server.log()
+    finally:
+        provider.signs_userinfo, provider.userinfo = None, {}
 
 
 FORGED = {
@@ -240,6 +265,7 @@ def test_R7_1_a_provider_that_is_away_or_lies_about_itself(place, make_server):
     browser = Browser(server)
     provider.metadata = {"issuer": "https://evil.example"}
     assert browser.visit("/api/v1/auth/oidc/school/start") == "/signin?trouble=oidc-unavailable"
+    assert "https://evil.example" in server.log() and provider.issuer in server.log(), "both are said"
     provider.metadata = {"token_endpoint": "ftp://x/"}
     assert browser.visit("/api/v1/auth/oidc/school/start") == "/signin?trouble=oidc-unavailable"
     provider.metadata = {}

@@ -39,6 +39,7 @@ class Provider:
         self.published = [self.key]
         self.codes = {}          # code -> {"nonce", "challenge", "claims"}
         self.userinfo = {}
+        self.signs_userinfo = None  # the key with which it does
         self.asked = []
         self.metadata = {}       # what the discovery document says differently
         self.failing = False
@@ -97,6 +98,9 @@ class Provider:
                                             "authorization_response_iss_parameter_supported": self.answer_iss, **self.metadata})
         if path == "/jwks":
             return self.send(request, 200, {"keys": [key.jwk() for key in self.published]})
+        if path == "/userinfo" and self.signs_userinfo:
+            head = f"{encode(json.dumps({'alg': 'RS256', 'kid': self.key.id}).encode())}.{encode(json.dumps(self.userinfo).encode())}"
+            return self.send_bytes(request, 200, f"{head}.{encode(self.signs_userinfo.sign(head.encode()))}".encode(), "application/jwt; charset=utf-8")
         if path == "/userinfo":
             return self.send(request, 200, self.userinfo)
         if path == "/token":
@@ -109,11 +113,14 @@ class Provider:
             return self.send(request, 200, {"access_token": "at", "token_type": "Bearer", "id_token": self.token(code)})
         return self.send(request, 404, {})
 
+    @classmethod
+    def send(cls, request, status, body):
+        cls.send_bytes(request, status, json.dumps(body).encode(), "application/json")
+
     @staticmethod
-    def send(request, status, body):
-        data = json.dumps(body).encode()
+    def send_bytes(request, status, data, kind):
         request.send_response(status)
-        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Type", kind)
         request.send_header("Content-Length", str(len(data)))
         request.end_headers()
         request.wfile.write(data)
