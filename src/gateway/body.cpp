@@ -25,14 +25,21 @@ bool is_text(unsigned char c) { return c == '\t' || (c >= 0x20 && c != 0x7f); }
 
 }  // namespace
 
-void BodyFilter::begin(Framing framing, bool decode) {
+void BodyFilter::begin(Framing framing, bool decode, Reading reading) {
   kind_ = framing.kind;
+  lenient_ = reading == Reading::kAnswer;
   decode_ = decode;
   state_ = State::kSizeFirst;
   digits_ = 0;
   overhead_ = 0;
   left_ = framing.length;
   done_ = kind_ == Framing::Kind::kNone || (kind_ == Framing::Kind::kLength && left_ == 0);
+}
+
+std::optional<std::string_view> BodyFilter::missing_end() const {
+  if (!lenient_ || kind_ != Framing::Kind::kChunked || state_ < State::kTrailerFirst) return std::nullopt;
+  if (decode_) return "";
+  return state_ == State::kEndFeed ? "\n" : "\r\n";
 }
 
 BodyFilter::Step BodyFilter::filter(char* raw, std::size_t size, char* to) {
@@ -99,8 +106,9 @@ bool BodyFilter::size_byte(unsigned char byte, bool& keep) {
   if (state_ == State::kSizeFirst || state_ == State::kSize) {
     if (int value = hex_value(byte); value >= 0) {
       state_ = State::kSize;
+      const bool counts = !lenient_ || left_ > 0 || value > 0;
       left_ = left_ * 16 + static_cast<unsigned>(value);
-      return ++digits_ <= kMaxDigits;
+      return counts ? ++digits_ <= kMaxDigits : ++overhead_ <= kMaxOverhead;
     }
     if (state_ == State::kSizeFirst) return false;
   }
@@ -108,14 +116,14 @@ bool BodyFilter::size_byte(unsigned char byte, bool& keep) {
     state_ = left_ == 0 ? State::kTrailerFirst : State::kData;
     return byte == '\n';
   }
-  if (byte == '\r' && state_ != State::kSpace) {
+  if (byte == '\r' && (lenient_ || state_ != State::kSpace)) {
     state_ = State::kSizeFeed;
     return true;
   }
   keep = false;
   if (++overhead_ > kMaxOverhead) return false;
   if (state_ == State::kExtension) return is_text(byte);
-  // White space may stand before an extension only (RFC 9112 section 7.1.1).
+  // White space may stand before an extension only (RFC 9112 section 7.1.1), or pad an answer's size.
   state_ = byte == ';' ? State::kExtension : State::kSpace;
   return byte == ';' || byte == ' ' || byte == '\t';
 }

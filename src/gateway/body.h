@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "gateway/head.h"
 
@@ -18,13 +20,17 @@ class BodyFilter {
     bool valid = true;         ///< false: the chunk framing is broken
   };
 
-  /// `decode`: pass on only the chunks' contents (for HTTP/1.0 clients).
-  void begin(Framing framing, bool decode = false);
+  /// `decode`: pass on only the chunks' contents (for HTTP/1.0 clients). An answer's sizes may have blanks behind them
+  /// (old servers pad them) and zeros before.
+  void begin(Framing framing, bool decode = false, Reading reading = Reading::kRequest);
   /// Takes bytes at `raw` and puts those to pass on at `to` (`to <= raw`, in the same buffer). Stops at the body's end.
   Step filter(char* raw, std::size_t size, char* to);
   /// The sender closed: whether that ends the body properly.
   bool ended_by_close() const { return kind_ == Framing::Kind::kUntilClose || done_; }
   void finish() { done_ = true; }
+  /// What a chunked body lacks whose sender has closed behind the last chunk, as browsers let it; nullopt: more than
+  /// that.
+  std::optional<std::string_view> missing_end() const;
   bool done() const { return done_; }
 
  private:
@@ -50,7 +56,7 @@ class BodyFilter {
 
   Framing::Kind kind_ = Framing::Kind::kNone;
   State state_ = State::kSizeFirst;
-  bool decode_ = false, done_ = true;
+  bool decode_ = false, done_ = true, lenient_ = false;
   std::uint8_t digits_ = 0;
   std::uint32_t overhead_ = 0;  ///< bytes of extensions and trailers so far
   std::uint64_t left_ = 0;      ///< of the length or of the chunk

@@ -1,5 +1,6 @@
 #include "gateway/head.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace tiltyard::gateway {
@@ -119,17 +120,32 @@ std::optional<Refusal> note_length(Field& field, Reading reading, FramingFields&
   return std::nullopt;
 }
 
+/// An answer may say "chunked" several times: an application does, and the server under it. "identity" is gone since
+/// RFC 7230; who still says so in an answer, and nothing else, ends it by closing.
+std::optional<Refusal> note_coding(const Field& field, Reading reading, MessageHead& head, FramingFields& framing) {
+  head.coded = true;
+  ++framing.codings;
+  if (reading == Reading::kRequest) {
+    if (framing.codings > 1) return Refusal{400, "There is more than one Transfer-Encoding."};
+    framing.chunked = same_text(field.value, "chunked");
+    if (framing.chunked) return std::nullopt;
+    return Refusal{501, "The only transfer coding understood here is chunked."};
+  }
+  bool known = true;
+  each_token(field.value, [&](std::string_view token) {
+    if (same_text(token, "chunked")) framing.chunked = true;
+    else known = known && same_text(token, "identity");
+  });
+  if (known) return std::nullopt;
+  return Refusal{501, "The only transfer coding understood here is chunked."};
+}
+
 std::optional<Refusal> note_field(Field& field, Reading reading, MessageHead& head, FramingFields& framing) {
   switch (field.kind) {
     case FieldKind::kContentLength:
       return note_length(field, reading, framing);
     case FieldKind::kTransferEncoding:
-      if (++framing.codings > 1) return Refusal{400, "There is more than one Transfer-Encoding."};
-      head.coded = true;
-      framing.chunked = same_text(field.value, "chunked");
-      // "identity" is gone since RFC 7230; who still says so in an answer ends it by closing.
-      if (framing.chunked || (reading == Reading::kAnswer && same_text(field.value, "identity"))) break;
-      return Refusal{501, "The only transfer coding understood here is chunked."};
+      return note_coding(field, reading, head, framing);
     case FieldKind::kForwarding:
       head.forwarded = true;
       break;
@@ -150,6 +166,23 @@ std::optional<Refusal> note_field(Field& field, Reading reading, MessageHead& he
   return std::nullopt;
 }
 
+/// Takes a field line apart. A request's must be as RFC 9112 section 5.1 has it; from an answer a proxy takes blanks
+/// before the colon away. Says why it is none; empty: it is one.
+inline std::string_view parse_field(std::string_view line, Reading reading, Field& field) {
+  const bool whole = line.ends_with("\r\n");
+  if (line.front() == ' ' || line.front() == '\t') return "A header field is folded over several lines.";
+  std::size_t end_of_name = 0;
+  while (kToken[static_cast<unsigned char>(line[end_of_name])]) ++end_of_name;
+  auto colon = end_of_name;
+  while (reading == Reading::kAnswer && (line[colon] == ' ' || line[colon] == '\t')) ++colon;
+  if (end_of_name == 0 || line[colon] != ':') return "A header field's name is malformed.";
+  const auto value = line.substr(colon + 1, line.size() - colon - (whole ? 3 : 2));
+  if (!all_of(kValue, value)) return "A header field's value has control characters.";
+  field = {line.substr(0, end_of_name), trim(value), line, field_kind(line.substr(0, end_of_name))};
+  if (!whole || colon != end_of_name) field.line = {};
+  return {};
+}
+
 /// Reads the field lines up to the empty line.
 std::optional<Refusal> parse_fields(std::string_view bytes, Reading reading, MessageHead& head,
                                     FramingFields& framing) {
@@ -161,22 +194,17 @@ std::optional<Refusal> parse_fields(std::string_view bytes, Reading reading, Mes
     const bool whole = feed > 0 && bytes[feed - 1] == '\r';
     if (!whole && reading == Reading::kRequest) return kBareLineFeed;
     if (feed == 0) return std::nullopt;
-    if (head.count == kMaxFields) return Refusal{431, "There are more than 100 header fields."};
-    auto line = bytes.substr(0, feed + 1);
+    if (head.count == (reading == Reading::kRequest ? kMaxFields : kMaxAnswerFields))
+      return Refusal{431, "There are too many header fields."};
+    const auto line = bytes.substr(0, feed + 1);
     bytes.remove_prefix(feed + 1);
-    if (line.front() == ' ' || line.front() == '\t')
-      return Refusal{400, "A header field is folded over several lines."};
-    std::size_t end_of_name = 0;
-    while (kToken[static_cast<unsigned char>(line[end_of_name])]) ++end_of_name;
-    auto colon = end_of_name;
-    // RFC 9112 section 5.1: a request with such blanks is refused; from an answer a proxy takes them away.
-    while (reading == Reading::kAnswer && (line[colon] == ' ' || line[colon] == '\t')) ++colon;
-    if (end_of_name == 0 || line[colon] != ':') return Refusal{400, "A header field's name is malformed."};
-    const auto value = line.substr(colon + 1, line.size() - colon - (whole ? 3 : 2));
-    if (!all_of(kValue, value)) return Refusal{400, "A header field's value has control characters."};
-    auto& field = head.fields[head.count++];
-    field = {line.substr(0, end_of_name), trim(value), line, field_kind(line.substr(0, end_of_name))};
-    if (!whole || colon != end_of_name) field.line = {};
+    auto& field = head.fields[head.count];
+    if (const auto why = parse_field(line, reading, field); !why.empty()) {
+      // What is no field of an answer is nobody's: browsers pass over it, and it does not go on.
+      if (reading == Reading::kAnswer) continue;
+      return Refusal{400, why};
+    }
+    ++head.count;
     if (auto refusal = note_field(field, reading, head, framing)) return refusal;
   }
 }
@@ -264,8 +292,32 @@ void clear(MessageHead& head) {
   head.count = 0;
   head.framing = {};
   head.close = head.keep_alive = head.connection_upgrade = head.connection_names = false;
-  head.coded = head.forwarded = false;
+  head.coded = head.sized = head.forwarded = false;
   head.upgrade = {};
+}
+
+/// Blanks may be several, as browsers take them; a newer HTTP/1 is read as the one that we know (RFC 9110 section 2.5).
+std::optional<Refusal> parse_status_line(std::string_view line, ResponseHead& head) {
+  constexpr std::string_view kHttp1 = "HTTP/1.";
+  if (line.size() < 8 || !same_text(line.substr(0, kHttp1.size()), kHttp1) || line[7] < '0' || line[7] > '9') {
+    const bool other = line.size() >= 5 && same_text(line.substr(0, 5), "HTTP/");
+    return Refusal{502, other ? "Only HTTP/1.1 and HTTP/1.0 are spoken here." : "The first line is not one of HTTP."};
+  }
+  head.minor = line[7] == '0' ? 0 : 1;
+  line.remove_prefix(8);
+  const auto blanks = std::min(line.find_first_not_of(' '), line.size());
+  if (blanks == 0) return Refusal{502, "The status line is malformed."};
+  line.remove_prefix(blanks);
+  std::uint64_t status = 0;
+  if (line.size() < 3 || !parse_number(line.substr(0, 3), status) || status < 100)
+    return Refusal{502, "The status is not one of HTTP."};
+  head.status = static_cast<int>(status);
+  line.remove_prefix(3);
+  if (!line.empty() && line.front() != ' ') return Refusal{502, "The status line is malformed."};
+  head.reason = line.empty() ? line : line.substr(1);
+  // It means nothing; what cannot be passed on is left out.
+  if (!all_of(kValue, head.reason)) head.reason = {};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -331,6 +383,7 @@ HeadEnd::State HeadEnd::find(std::string_view bytes) {
     const bool whole = feed > line_ && bytes[feed - 1] == '\r';
     if (!whole && reading_ == Reading::kRequest) return State::kBareLineFeed;
     const bool empty = feed == line_ + (whole ? 1 : 0);
+    if (bytes[line_] == ' ' || bytes[line_] == '\t') folded_ = true;
     line_ = scanned_ = feed + 1;
     if (!empty) continue;
     if (feed == start_ + (whole ? 1 : 0)) {
@@ -341,6 +394,21 @@ HeadEnd::State HeadEnd::find(std::string_view bytes) {
     return State::kFound;
   }
   return State::kMore;
+}
+
+void unfold(std::span<char> bytes) {
+  for (std::size_t i = 1; i < bytes.size(); ++i) {
+    if (bytes[i - 1] != '\n' || (bytes[i] != ' ' && bytes[i] != '\t')) continue;
+    bytes[i - 1] = ' ';
+    if (i >= 2 && bytes[i - 2] == '\r') bytes[i - 2] = ' ';
+  }
+}
+
+bool may_be_answer(std::string_view bytes) {
+  constexpr std::string_view kBegin = "HTTP/";
+  bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
+  const auto size = std::min(bytes.size(), kBegin.size());
+  return same_text(bytes.substr(0, size), kBegin.substr(0, size));
 }
 
 std::optional<Refusal> parse_request(std::string_view bytes, RequestHead& head) {
@@ -363,20 +431,11 @@ std::optional<Refusal> parse_response(std::string_view bytes, bool to_head, Resp
   if (end == std::string_view::npos) return Refusal{502, "The first line is not one of HTTP."};
   auto line = bytes.substr(0, end);
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.size() < 12 || line[8] != ' ') return Refusal{502, "The status line is malformed."};
-  if (auto refusal = parse_version(line.substr(0, 8), head.minor)) return Refusal{502, refusal->why};
-  std::uint64_t status = 0;
-  if (!parse_number(line.substr(9, 3), status) || status < 100) {
-    return Refusal{502, "The status is not one of HTTP."};
-  }
-  head.status = static_cast<int>(status);
-  head.reason = line.size() > 12 ? line.substr(13) : std::string_view{};
-  if ((line.size() > 12 && line[12] != ' ') || !all_of(kValue, head.reason)) {
-    return Refusal{502, "The status line is malformed."};
-  }
+  if (auto refusal = parse_status_line(line, head)) return refusal;
   FramingFields framing;
   if (auto refusal = parse_fields(bytes.substr(end + 1), Reading::kAnswer, head, framing))
     return Refusal{502, refusal->why};
+  head.sized = framing.lengths > 0 && framing.length > 0;
   // RFC 9112 section 6.1: HTTP/1.0 has no codings; the connection of who says one ends after this.
   if (framing.codings > 0 && head.minor == 0) head.close = true;
   if (to_head || head.status < 200 || head.status == 204 || head.status == 304) head.framing = {};

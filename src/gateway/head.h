@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/text.h"
@@ -11,10 +12,12 @@
 /// Reading of HTTP/1.1 heads for forwarding, without allocation. Requests are read strictly: everything that two
 /// parties could frame differently is refused (RFC 9112 sections 2.2, 3.2, 5, 6.1 to 6.3, 11.2), so that no request can
 /// be hidden in another. Answers are read as browsers read them, and written anew as they should have been
-/// (sections 2.2, 5.1, 6.3): machines are old and hand-made, and one answer more or less is nobody's but the machine's.
+/// (sections 2.2, 5.1, 5.2, 6.3): machines are old and hand-made, and one answer more or less is nobody's but the
+/// machine's. Lines of an answer that are no fields are left out.
 namespace tiltyard::gateway {
 
-constexpr std::size_t kMaxFields = 100;
+/// Of a request, and of an answer, of which browsers take more.
+constexpr std::size_t kMaxFields = 100, kMaxAnswerFields = 256;
 
 /// The fields that a forwarder has to know; all others are passed on as they are.
 enum class FieldKind : std::uint8_t {
@@ -59,7 +62,7 @@ inline constexpr Refusal kBareLineFeed{
 /// What request and response heads have in common. All views point into the parsed bytes.
 struct MessageHead {
   int minor = 1;  ///< of HTTP/1.x
-  std::array<Field, kMaxFields> fields;
+  std::array<Field, kMaxAnswerFields> fields;
   std::size_t count = 0;
   Framing framing;
   bool close = false;       ///< "Connection: close"
@@ -67,6 +70,7 @@ struct MessageHead {
   bool connection_upgrade = false;
   bool connection_names = false;  ///< Connection names further fields, which are hop-by-hop then
   bool coded = false;             ///< there is a Transfer-Encoding, which overrules any Content-Length
+  bool sized = false;             ///< there is a Content-Length, and it is not 0
   bool forwarded = false;         ///< there are fields of kForwarding
   std::string_view upgrade;       ///< value of Upgrade
 
@@ -104,14 +108,23 @@ class HeadEnd {
   enum class State { kMore, kFound, kBareLineFeed };
   /// `bytes` begin with the head; each call gets at least the bytes of the call before.
   State find(std::string_view bytes);
+  /// Whether a field goes on over several lines (obs-fold, RFC 9112 section 5.2).
+  bool folded() const { return folded_; }
   std::size_t start() const { return start_; }  ///< after empty lines before the first line (RFC 9112 section 2.2)
   std::size_t end() const { return end_; }      ///< after the empty line; valid when found
   void reset() { *this = HeadEnd(reading_); }
 
  private:
   Reading reading_;
+  bool folded_ = false;
   std::size_t start_ = 0, line_ = 0, scanned_ = 0, end_ = 0;
 };
+
+/// Makes one line of each field that goes on over several, in place: what a proxy has to do with an answer (RFC 9112
+/// section 5.2). `bytes` are a whole head.
+void unfold(std::span<char> bytes);
+/// Whether these first bytes, of an answer that has not come in whole, can still become one of HTTP.
+bool may_be_answer(std::string_view bytes);
 
 /// The name in an authority (`name [":" port]`), with the brackets of an address; nullopt: it is none.
 std::optional<std::string_view> name_of(std::string_view authority);

@@ -180,7 +180,9 @@ std::string passed_on(std::string_view bytes, bool to_head = false) {
   HeadEnd end(Reading::kAnswer);
   if (end.find(bytes) != HeadEnd::State::kFound) return "not found";
   ResponseHead head;
-  if (parse_response(bytes.substr(end.start(), end.end() - end.start()), to_head, head)) return "";
+  std::string whole(bytes.substr(end.start(), end.end() - end.start()));
+  if (end.folded()) unfold(whole);
+  if (parse_response(whole, to_head, head)) return "";
   std::string out;
   write_response_head(head, {1, true, false}, out);
   return out;
@@ -213,6 +215,44 @@ TEST(R2_1, AnswersThatBrowsersReadAreWrittenAsTheyShouldHaveBeen) {
   EXPECT_FALSE(head.persistent());
 }
 
+TEST(R2_1, WhatIsNoFieldOfAnAnswerIsLeftOut) {
+  constexpr std::string_view kClean = "HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\n\r\n";
+  for (std::string_view odd : {"no colon here\r\n", ": nameless\r\n", "X(y): 1\r\n", "X\r: 1\r\n", "X: a\rY: b\r\n",
+                               "X y: 1\r\n", "<b>Warning</b>: in line 3\r\n", "\r\r\n", "Content-Length\x01: 3\r\n"})
+    EXPECT_EQ(passed_on("HTTP/1.1 200 OK\r\nA: 1\r\n" + std::string(odd) + "B: 2\r\n\r\n"), kClean) << odd;
+  EXPECT_EQ(passed_on(std::string("HTTP/1.1 200 OK\r\nA: 1\r\nX: \0\r\nB: 2\r\n\r\n", 39)), kClean);
+}
+
+TEST(R2_1, AFieldOverSeveralLinesBecomesOne) {
+  EXPECT_EQ(passed_on("HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\t3\r\nB: 2\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nX: 1   2  \t3\r\nB: 2\r\n\r\n");
+  EXPECT_EQ(passed_on("HTTP/1.1 200 OK\nX: 1\n 2\n\n"), "HTTP/1.1 200 OK\r\nX: 1  2\r\n\r\n");
+  EXPECT_EQ(passed_on("HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\nContent-Length: 3\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(passed_on("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n"), "") << "a length of two readings";
+}
+
+TEST(R2_1, OddStatusLinesAndCodingsAreReadAsBrowsersDo) {
+  EXPECT_EQ(passed_on("http/1.1  404   Nope\r\n\r\n"), "HTTP/1.1 404   Nope\r\n\r\n");
+  EXPECT_EQ(passed_on("HTTP/1.9 200 OK\r\n\r\n"), "HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_EQ(passed_on("HTTP/1.1 200 a\x01z\r\n\r\n"), "HTTP/1.1 200 \r\n\r\n");
+  for (std::string_view coding :
+       {"Chunked", "chunked, chunked", "identity, chunked", "chunked\r\nTransfer-Encoding: CHUNKED"})
+    EXPECT_EQ(passed_on("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + std::string(coding) + "\r\n\r\n"),
+              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        << coding;
+  std::string many = "HTTP/1.1 200 OK\r\n";
+  for (int i = 0; i < 256; ++i) many += "X: 1\r\n";
+  EXPECT_EQ(passed_on(many + "\r\n"), many + "\r\n");
+  EXPECT_EQ(passed_on(many + "X: 1\r\n\r\n"), "");
+}
+
+TEST(R2_1, WhatCannotBecomeAnAnswerIsKnownByItsFirstBytes) {
+  for (std::string_view yes : {"", "\r", "\r\n", "H", "\r\nHTTP", "http/", "HTTP/1.1 2"})
+    EXPECT_TRUE(may_be_answer(yes)) << yes;
+  for (std::string_view no : {" ", "S", "HTML", "\n\nHi", "<html>", "HTTP "}) EXPECT_FALSE(may_be_answer(no)) << no;
+}
+
 TEST(R2_1, ConnectionCannotTakeTheFramingAway) {
   RequestHead head;
   ASSERT_FALSE(parse_request(
@@ -226,10 +266,11 @@ TEST(R2_1, AmbiguousAnswersAreRefused) {
   ResponseHead head;
   for (std::string bad :
        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", "HTTP/1.1 200 OK\r\nX\r: 1\r\n\r\n",
-        "HTTP/1.1 200 OK\r\n : 1\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n", "HTTP/1.1 404: X\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n",
-        "HTTP/1.1 2000 X\r\n\r\n", "HTTP/1.1  200 X\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n"}) {
+        "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 404: X\r\n\r\n",
+        "HTTP/1.1 99 X\r\n\r\n", "HTTP/1.1 2000 X\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1 \r\n\r\n",
+        "HTTP/1.1200 OK\r\n\r\n", "HTTP/1.x 200 OK\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n"}) {
     auto refusal = parse_response(bad, false, head);
     ASSERT_TRUE(refusal) << bad;
     EXPECT_EQ(refusal->status, 502) << bad;
@@ -258,9 +299,10 @@ TEST(R2_1, TheEndOfAHeadIsFoundHoweverItComes) {
 }
 
 /// Feeds `bytes` in pieces of `piece`; what is passed on, or "invalid".
-std::string pass(std::string bytes, std::size_t piece, bool decode, std::string* rest = nullptr) {
+std::string pass(std::string bytes, std::size_t piece, bool decode, std::string* rest = nullptr,
+                 Reading reading = Reading::kRequest) {
   BodyFilter filter;
-  filter.begin({Framing::Kind::kChunked, 0}, decode);
+  filter.begin({Framing::Kind::kChunked, 0}, decode, reading);
   std::string out;
   std::size_t at = 0;
   while (at < bytes.size() && !filter.done()) {
@@ -270,7 +312,7 @@ std::string pass(std::string bytes, std::size_t piece, bool decode, std::string*
     out.append(bytes.data() + at, step.produced);
     at += step.consumed;
   }
-  if (!filter.done()) return "unfinished";
+  if (!filter.done()) return filter.missing_end() ? out + std::string(*filter.missing_end()) : "unfinished";
   if (rest) *rest = bytes.substr(at);
   return out;
 }
@@ -291,6 +333,21 @@ TEST(R2_1, ChunkedBodiesAreCheckedAndCleaned) {
     EXPECT_EQ(pass(bad, 1, false), "invalid") << bad;
   }
   EXPECT_EQ(pass("5;" + std::string(20'000, 'x') + "\r\nhello\r\n0\r\n\r\n", 1000, false), "invalid");
+}
+
+TEST(R2_1, ChunksOfAnAnswerMayBePaddedAndEndWithTheConnection) {
+  const auto of_answer = [](std::string bytes, bool decode = false) {
+    return pass(std::move(bytes), 1, decode, nullptr, Reading::kAnswer);
+  };
+  EXPECT_EQ(of_answer("5   \r\nhello\r\n0 \r\n\r\n"), "5\r\nhello\r\n0\r\n\r\n");
+  EXPECT_EQ(of_answer("00000000000000000005\r\nhello\r\n0\r\n\r\n", true), "hello");
+  for (std::string end : {"0\r\n", "0\r\n\r", "0\r\nX: y\r\n", "0\r\nX: y\r", "0\r\nX"})
+    EXPECT_EQ(of_answer("5\r\nhello\r\n" + end), "5\r\nhello\r\n0\r\n\r\n") << end;
+  for (std::string cut : {"5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "5\r\nhello\r\n0"})
+    EXPECT_EQ(of_answer(cut), "unfinished") << cut;
+  EXPECT_EQ(of_answer("1000000000000000\r\n"), "invalid");
+  EXPECT_EQ(of_answer(std::string(20'000, '0') + "5\r\n"), "invalid");
+  EXPECT_EQ(pass("5\r\nhello\r\n0\r\n", 1, false), "unfinished") << "a request is whole";
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ namespace {
 
 // The head of an answer may be as long as a block; machines with more are not spoken to.
 constexpr std::size_t kAnswerHeadLimit = 60 * 1024;
+// Interim answers before the final one.
+constexpr int kMostInterims = 100;
 
 /// What is left of a head, and the body bytes behind it, for one gathered write.
 struct Gather {
@@ -123,29 +125,35 @@ bool HttpSession::flush_answer() {
 bool HttpSession::read_answer_head() {
   auto bytes = out_.raw();
   auto found = bytes.empty() ? HeadEnd::State::kMore : out_scan_.find(bytes);
-  if (found == HeadEnd::State::kMore && bytes.size() >= kAnswerHeadLimit) {
-    shard_.totals().upstream_errors.add();
-    answer_page(Page::kBadAnswer, 502, {}, "The head of its answer is too long.");
-    return true;
+  if (found == HeadEnd::State::kMore) {
+    if (bytes.size() >= kAnswerHeadLimit) return refuse_answer("The head of its answer is too long.");
+    // Something else than HTTP may never end its first line.
+    if (!may_be_answer(bytes.substr(out_scan_.start()))) return refuse_answer("The first line is not one of HTTP.");
+    return read_machine();
   }
-  if (found == HeadEnd::State::kMore) return read_machine();
-  return take_answer_head(bytes.substr(out_scan_.start(), out_scan_.end() - out_scan_.start()));
+  const auto size = out_scan_.end() - out_scan_.start();
+  if (out_scan_.folded()) unfold({out_.raw_data() + out_scan_.start(), size});
+  return take_answer_head(bytes.substr(out_scan_.start(), size));
+}
+
+bool HttpSession::refuse_answer(std::string_view why) {
+  shard_.totals().upstream_errors.add();
+  answer_page(Page::kBadAnswer, 502, {}, why);
+  return true;
 }
 
 bool HttpSession::take_answer_head(std::string_view bytes) {
   static thread_local ResponseHead head;
-  if (auto refusal = parse_response(bytes, exchange_.head_only, head)) {
-    shard_.totals().upstream_errors.add();
-    answer_page(Page::kBadAnswer, 502, {}, refusal->why);
-    return true;
-  }
+  if (auto refusal = parse_response(bytes, exchange_.head_only, head)) return refuse_answer(refusal->why);
   if (head.status < 200) return take_interim(head);
   bool until_close = head.framing.kind == Framing::Kind::kUntilClose;
   bool decode = exchange_.http10 && head.framing.kind == Framing::Kind::kChunked;
   exchange_.status = head.status;
   exchange_.head_done = true;
   await_answer(false);
-  exchange_.machine_keeps = head.persistent() && !until_close;
+  // Behind a 204 that speaks of a body there may be one, which would be taken for the beginning of the next answer.
+  const bool odd = head.status == 204 && (head.coded || head.sized);
+  exchange_.machine_keeps = head.persistent() && !until_close && !odd && !exchange_.cut_short;
   // If the request is not over yet, what follows of it could not be told from the next one.
   exchange_.keep_alive = exchange_.keep_alive && !until_close && !decode && in_body_.done() &&
                          !exchange_.request_lost && !shard_.draining();
@@ -154,7 +162,7 @@ bool HttpSession::take_answer_head(std::string_view bytes) {
   const AnswerShape shape{exchange_.http10 ? 0 : 1, exchange_.keep_alive, false, instance_->called(*endpoint_),
                           endpoint_->address().port()};
   write_response_head(head, shape, down_head_);
-  out_body_.begin(head.framing, decode);
+  out_body_.begin(head.framing, decode, Reading::kAnswer);
   out_.skip(out_scan_.end());
   out_scan_.reset();
   return out_body_.done() || out_.raw().empty() || filter_answer();
@@ -163,11 +171,8 @@ bool HttpSession::take_answer_head(std::string_view bytes) {
 bool HttpSession::take_interim(const ResponseHead& head) {
   bool switches = head.status == 101;
   bool wanted = switches && exchange_.websocket && head.connection_upgrade && same_text(head.upgrade, "websocket");
-  if (switches && !wanted) {
-    shard_.totals().upstream_errors.add();
-    answer_page(Page::kBadAnswer, 502, {}, "It switched to a protocol that nobody asked for.");
-    return true;
-  }
+  if (switches && !wanted) return refuse_answer("It switched to a protocol that nobody asked for.");
+  if (++exchange_.interims > kMostInterims) return refuse_answer("It sends interim answers without end.");
   down_head_.clear();
   down_sent_ = 0;
   if (!exchange_.http10) write_response_head(head, {1, true, switches}, down_head_);
@@ -246,10 +251,18 @@ bool HttpSession::machine_gone(bool properly) {
       exchange_.machine_keeps = false;
       return true;
     }
+    if (const auto end = out_body_.missing_end(); properly && end) {
+      down_head_ = *end;
+      down_sent_ = 0;
+      out_body_.finish();
+      exchange_.machine_keeps = false;
+      return true;
+    }
     shard_.totals().upstream_errors.add();
     cut();
     return false;
   }
+  if (properly && !out_.raw().empty() && !exchange_.cut_short) return end_head();
   if (machine_->reused && !exchange_.answered) endpoint_->note_end(*machine_);
   // A kept connection that died before a byte of an answer: the machine had closed it meanwhile, not refused us.
   if (!exchange_.answered && machine_->reused && exchange_.retryable && !exchange_.retried) {
@@ -262,6 +275,18 @@ bool HttpSession::machine_gone(bool properly) {
   }
   shard_.totals().upstream_errors.add();
   answer_page(exchange_.answered ? Page::kBadAnswer : Page::kNoAnswer, 502);
+  return true;
+}
+
+/// Closing ends a head as well as an empty line does, to browsers; what follows is an empty body.
+bool HttpSession::end_head() {
+  exchange_.cut_short = true;
+  auto [to, size] = out_.room();
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  if (size < kEnd.size()) return refuse_answer("The head of its answer is too long.");
+  kEnd.copy(to, kEnd.size());
+  out_.received(kEnd.size());
+  machine_->stream.readable = true;  // the end is still to be read
   return true;
 }
 

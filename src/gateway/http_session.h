@@ -43,6 +43,8 @@ class HttpSession final : public Session {
     bool head_done = false;      ///< the final answer's head has been read
     bool machine_keeps = false;  ///< the machine's connection can be used again
     bool client_ended = false;   ///< the client has closed its direction
+    bool cut_short = false;      ///< the machine has closed within its head
+    std::uint8_t interims = 0;
     int status = 0;
   };
 
@@ -81,6 +83,8 @@ class HttpSession final : public Session {
   bool read_answer_head();
   bool take_answer_head(std::string_view bytes);
   bool take_interim(const ResponseHead& head);
+  bool end_head();
+  bool refuse_answer(std::string_view why);
   void begin_tunnel();
   bool read_machine();
   bool filter_answer();

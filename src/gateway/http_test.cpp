@@ -78,6 +78,31 @@ TEST_F(R2_1_Http, AMachineIsCalledWhatItsTemplateSays) {
   }
 }
 
+TEST_F(R2_1_Http, PagesOfAMachineThatIsCalledOtherwiseAreItsOwn) {
+  std::string seen;
+  Machine machine([&](Peer& peer) {
+    for (seen = peer.read_head(); !seen.empty(); seen = peer.read_head()) peer.send(ok("x"));
+  });
+  Route route{EndpointKind::kHttp, "web", {"one"}, 0, "127.0.0.1", machine.port(), "localhost:3000"};
+  ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {route})));
+  auto peer = client();
+  for (const auto& [field, said, passed] : std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"Origin", "https://one.t.test:8443", "https://localhost:3000"},
+           {"Referer", "http://ONE.t.test:8443/a?b", "http://localhost:3000/a?b"},
+           {"Origin", "https://evil.example", "https://evil.example"},
+           {"Origin", "https://one.t.test:84430", "https://one.t.test:84430"},
+           {"Origin", "https://one.t.test:8443.evil.example", "https://one.t.test:8443.evil.example"},
+           {"Referer", "https://one.t.test/", "https://one.t.test/"},
+           {"Origin", "null", "null"}}) {
+    ASSERT_TRUE(peer.send(get("one.t.test:8443", "/", field + ": " + said + "\r\n")));
+    const auto answer = peer.read_answer();
+    EXPECT_EQ(answer.status, 200);
+    const auto head = seen;
+    EXPECT_EQ(field_of(head, field), passed) << said;
+    EXPECT_EQ(count_of(head, field + ":"), 1u);
+  }
+}
+
 TEST_F(R2_1_Http, CookiesAreTheirOwnHostsAlone) {
   Machine machine([](Peer& peer) {
     for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace tiltyard::gateway {
@@ -45,6 +46,30 @@ bool request_field_stays(const Field& field) {
       return true;
     default:
       return false;
+  }
+}
+
+/// What an Origin or Referer has behind scheme and host, if these are what the player has asked for.
+std::optional<std::pair<std::string_view, std::string_view>> own_reference(const RequestHead& head,
+                                                                           const Field& field) {
+  if (head.host.empty() || (!same_text(field.name, "Origin") && !same_text(field.name, "Referer"))) return std::nullopt;
+  const auto& value = field.value;
+  const auto scheme = value.starts_with("https://") ? 8 : value.starts_with("http://") ? 7 : 0;
+  const auto rest = value.substr(scheme);
+  if (scheme == 0 || !same_text(rest.substr(0, head.host.size()), head.host)) return std::nullopt;
+  const auto path = rest.substr(head.host.size());
+  if (!path.empty() && path.front() != '/' && path.front() != '?') return std::nullopt;
+  return std::pair{value.substr(0, scheme), path};
+}
+
+/// A program that is called otherwise than its players call it compares the pages of its own, of which these tell, with
+/// the Host that it gets. Another site's stay as they are.
+void copy_as_called(const RequestHead& head, const Way& way, std::string& out) {
+  copy_fields(head, out,
+              [&head](const Field& field) { return request_field_stays(field) && !own_reference(head, field); });
+  for (const auto& field : head) {
+    if (const auto own = own_reference(head, field); own && !head.named_by_connection(field.name))
+      add(out, {field.name, ": ", own->first, way.called, own->second, "\r\n"});
   }
 }
 
@@ -184,7 +209,8 @@ void write_request_head(const RequestHead& head, const Way& way, std::string& ou
   if (head.empty_path) slash = head.method == "OPTIONS" && head.target.empty() ? "*" : "/";
   const auto host = way.called.empty() ? head.host : way.called;
   add(out, {head.method, " ", slash, head.target, " HTTP/1.1\r\nHost: ", host, "\r\n"});
-  copy_fields(head, out, request_field_stays);
+  if (way.called.empty()) copy_fields(head, out, request_field_stays);
+  else copy_as_called(head, way, out);
   if (head.framing.kind == Framing::Kind::kLength) {
     char digits[24];
     auto* end = digits + sizeof digits;
@@ -222,7 +248,7 @@ void write_response_head(const ResponseHead& head, AnswerShape shape, std::strin
       case FieldKind::kUpgrade:
         return head.status == 426;
       default:
-        return !own_path(field, shape);
+        return shape.called.empty() || !own_path(field, shape);
     }
   });
   if (!shape.called.empty()) add_own_location(head, shape, out);

@@ -16,6 +16,7 @@ case $first in
   *"/both "*) say 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nok\n\r\n0\r\n\r\n' ;;
   *"/identity "*) say 'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nok\n' ;;
   *"/ten "*) say 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nok\n\r\n0\r\n\r\n' ;;
+  *"/folded "*) say 'HTTP/1.1 200 OK\r\nX-Long: one\r\n two\r\nno field\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nok\n\r\n0\r\n' ;;
   *"/999 "*) say 'HTTP/1.1 999 Request denied\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n' ;;
   *) say "HTTP/1.1 200 OK\r\nContent-Length: ${#asked}\r\nConnection: close\r\n\r\n$asked" ;;
 esac
@@ -43,6 +44,8 @@ def test_R2_1_answers_that_a_browser_reads_pass_the_gateway(make_server):
     status, headers, body = gateway.fetch(url, "/both", "HEAD")
     assert (status, body) == (200, b"") and not {"content-length", "transfer-encoding"} & headers.keys()
     assert gateway.fetch(url, "/999")[::2] == (999, b"ok\n")
+    status, headers, body = gateway.fetch(url, "/folded")
+    assert (status, headers["x-long"].split(), body) == (200, ["one", "two"], b"ok\n")
     # What a player claims of the way is the machine's to believe or not.
     assert gateway.fetch(url, "/")[2] == b"outside"
     assert gateway.fetch(url, "/", headers={"X-Forwarded-For": "10.13.37.1"})[2] == b"inside"
