@@ -150,6 +150,16 @@ struct ImageInfo {
   std::vector<std::string> entrypoint, command;
   std::vector<std::string> environment;  ///< "KEY=value"
   std::string user;
+  bool triggers = false;  ///< it has ONBUILD instructions
+};
+
+/// An image as a listing finds it.
+struct ImageEntry {
+  std::string id;
+  std::vector<std::string> references;  ///< "name:tag"; empty: nothing calls it by a name
+  std::int64_t size = 0;                ///< bytes, with what it shares with others
+  TimePoint created_at{};
+  std::map<std::string, std::string> labels;
 };
 
 // What an engine may be able to do besides running machines. An engine says null where it is not, and its callers say
@@ -162,6 +172,14 @@ class Images {
   virtual ~Images() = default;
   virtual asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) = 0;
   virtual asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) = 0;
+  /// The newest Dockerfile syntax that its own BuildKit reads, times a hundred: 102 is that of docker/dockerfile:1.2.
+  /// 0: it has the classic builder alone. As of the last fingerprint.
+  virtual int dockerfile_syntax() const = 0;
+  /// What was built in our namespace (label tiltyard.namespace), and what templates start from (tiltyard.base).
+  virtual asio::awaitable<Result<std::vector<ImageEntry>>> list_images() = 0;
+  /// Takes the name away, and what no other name holds. `image-in-use` (Conflict): a machine, whosever it is, is made
+  /// of it.
+  virtual asio::awaitable<Result<>> remove_image(std::string reference) = 0;
   /// Fetches from a registry; `image-missing` when there is none.
   virtual asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) = 0;
   /// The image as one tar stream: its layers as tar files, and a manifest.json that names them from the lowest up.

@@ -18,6 +18,8 @@ inline constexpr char kLabelNamespace[] = "tiltyard.namespace";  ///< as the ope
 inline constexpr char kLabelServer[] = "tiltyard.server";        ///< which server's, by its own identity; images: none
 inline constexpr char kLabelInstance[] = "tiltyard.instance";
 inline constexpr char kLabelTemplate[] = "tiltyard.template";
+inline constexpr char kLabelBase[] = "tiltyard.base";    ///< "1": an image that templates start from (images/make)
+inline constexpr char kLabelBelow[] = "tiltyard.below";  ///< a hash of the ids of the images that a build started from
 inline constexpr char kLabelMachine[] = "tiltyard.machine";
 inline constexpr char kLabelOwner[] = "tiltyard.owner";
 inline constexpr char kLabelCostCentre[] = "tiltyard.cost_centre";
@@ -135,11 +137,19 @@ struct NetworkSpec {
   Labels labels;
 };
 
+/// A file that is sent to a build beside its context.
+struct BuildText {
+  std::string path;
+  std::string text;
+  int mode = 0644;
+};
+
 /// Builds `context` (a directory) with its Dockerfile; `tag` is the reference afterwards.
 struct BuildSpec {
   std::string context;
-  std::string dockerfile = "Dockerfile";  ///< relative to the context
-  std::string dockerfile_text;            ///< if not empty: used instead of the file
+  std::string dockerfile = "Dockerfile";   ///< relative to the context
+  std::string dockerfile_text;             ///< if not empty: used instead of the file
+  std::optional<std::string> ignore_text;  ///< set: counts instead of the ignore files in the context
   std::map<std::string, std::string> args;
   std::string target;
   std::string tag;
@@ -148,6 +158,9 @@ struct BuildSpec {
   std::int64_t memory = 0;
   std::chrono::seconds deadline{1800};
   bool network = true;
+  bool buildkit = false;         ///< by the engine's BuildKit (see `Images::dockerfile_syntax`)
+  std::string below;             ///< the folder in what is sent that holds the context; empty: it is all of it
+  std::vector<BuildText> texts;  ///< only with `below`
 };
 
 }  // namespace tiltyard::engine

@@ -101,7 +101,10 @@ TEST_F(R1_5_Guard, WhatTheServerSendsPasses) {
            {"GET", "/v1.41/images/tiltyard%2Fbusybox%3A1/json"},
            {"GET", "/v1.41/containers/json?all=1&filters=%7B%22label%22%3A%5B%22tiltyard.namespace%3Dours%22%5D%7D"},
            {"PUT", "/v1.41/containers/ours-abc/archive?path=%2F"},
-           {"POST", "/v1.41/build?t=x%3A1&networkmode=none&rm=1"}})
+           {"GET", "/v1.41/images/json?filters=%7B%22label%22%3A%5B%22tiltyard.base%3D1%22%5D%7D"},
+           {"GET", "/v1.41/images/json?filters=%7B%22label%22%3A%5B%22tiltyard.namespace%3Dours%22%5D%7D"},
+           {"DELETE", "/v1.41/images/tiltyard%2Ft-web-main%3A0123"},
+           {"POST", "/v1.41/build?t=x%3A1&networkmode=none&rm=1&version=2"}})
     EXPECT_TRUE(read_call(method, target, rules_)) << target;
 }
 
@@ -211,6 +214,13 @@ TEST_F(R1_5_Guard, NoOtherCallPasses) {
            {"POST", "/v1.41/images/load"},
            {"POST", "/v1.41/images/create?fromSrc=-"},
            {"POST", "/v1.41/build?networkmode=host"},
+           {"POST", "/v1.41/build?version=2&networkmode=host"},
+           {"GET", "/v1.41/images/json"},
+           {"GET", "/v1.41/images/json?filters=%7B%22label%22%3A%5B%22tiltyard.managed%3Dtrue%22%5D%7D"},
+           {"DELETE", "/v1.41/images/tiltyard%2Fbusybox%3A1"},
+           {"DELETE", "/v1.41/images/sha256%3A0123"},
+           {"DELETE", "/v1.41/images/tiltyard%2Ft-web%3A1?force=1"},
+           {"DELETE", "/v1.41/images/tiltyard%2Ft-..%2Fbusybox%3A1"},
            {"POST", "/v1.41/build?remote=http%3A%2F%2Fx"},
            {"POST", "/v1.41/build?networkmode=none;networkmode=host"},
            {"POST", "/v1.41/build?networkmode=none&networkmode=host"},

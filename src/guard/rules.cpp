@@ -47,6 +47,12 @@ Result<> check_filter(const Query& query, Call&, const Rules& rules) {
   return {};
 }
 
+/// The same, or the images that templates start from.
+Result<> check_image_filter(const Query& query, Call& call, const Rules& rules) {
+  if (value_of(query, "filters") == fmt::format(R"({{"label":["{}=1"]}})", engine::kLabelBase)) return {};
+  return check_filter(query, call, rules);
+}
+
 Result<> check_new_machine(const Query& query, Call& call, const Rules& rules) {
   const std::string name(value_of(query, "name"));
   if (!name.starts_with(rules.name_space + "-") || !may_be_ours(name, rules))
@@ -118,13 +124,16 @@ const std::vector<Row>& table() {
       {"GET", "/volumes/*", {}, kVolume},
       {.method = "DELETE", .path = "/volumes/*", .query = {"force"}, .about = kVolume, .effect = Effect::kRemoves},
 
+      {.method = "GET", .path = "/images/json", .query = {"filters"}, .check_query = check_image_filter},
       {"GET", "/images/**/json"},
       {"GET", "/images/**/get"},
       {"POST", "/images/create", {"fromImage", "tag"}},
+      // A build of a template; without `force`, so that what a machine is made of stays.
+      {"DELETE", "/images/tiltyard%2Ft-**"},
       {.method = "POST",
        .path = "/build",
        .query = {"t", "dockerfile", "target", "buildargs", "labels", "networkmode", "extrahosts", "memory", "rm",
-                 "forcerm"},
+                 "forcerm", "version"},
        .body = Body::kArchive,
        .check_query = check_build},
   };

@@ -53,6 +53,20 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   const std::string* folder_of(const TemplateId& id) const;
 
   // Images
+  struct Looked {
+    bool missing = false;      ///< it is to be made
+    std::string waiting = {};  ///< why it cannot be yet
+    std::string broken = {};   ///< why it cannot be at all
+  };
+  struct Below {
+    std::string hash;                  ///< of the ids of all; empty: not all are there
+    std::vector<std::string> missing;  ///< names
+    std::string triggers;              ///< one that has ONBUILD instructions
+    std::string fault;                 ///< the engine did not say
+  };
+  asio::awaitable<Looked> look_at(engine::Engine& engine, const Service& service, bool forced);
+  asio::awaitable<Below> look_below(engine::Images& images, const Service& service) const;
+  asio::awaitable<std::vector<std::string>> own_images(engine::Engine& engine);
   asio::awaitable<void> settle(std::string folder);
   asio::awaitable<void> build_one(std::string folder);
   asio::awaitable<Result<engine::ImageInfo>> make_image(std::string folder, std::size_t index);
@@ -82,6 +96,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   std::map<std::string, std::chrono::milliseconds> usual;  ///< how long the last build took, by image without its tag
   std::map<std::string, TimePoint> told;                   ///< when progress was last published, by folder
   std::vector<std::shared_ptr<asio::steady_timer>> sleepers;
+  std::map<std::string, std::pair<TimePoint, std::vector<std::string>>> own_names;  ///< by engine, as of when
   std::set<std::string> away;  ///< engines that were, at the last look
 };
 

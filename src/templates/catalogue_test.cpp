@@ -195,6 +195,53 @@ TEST_F(R1_2_Catalogue, ABaseImageIsWaitedFor) {
   EXPECT_EQ(engine.calls("build"), 1);
 }
 
+TEST_F(R1_2_Catalogue, AMisspeltImageOfOurOwnIsToldFromOneThatIsStillToCome) {
+  engine::ImageInfo base;
+  base.labels[engine::kLabelBase] = "1";
+  engine.add_image("tiltyard/busybox:1", base);
+  write_build_template("t", "FROM tiltyard/busybx:1\n");
+  write_image_template("u", "tiltyard/busybox:2");
+  open();
+  EXPECT_EQ(state_of("t"), State::kWaiting);
+  EXPECT_THAT(reason_of("t"), HasSubstr("did you mean \"tiltyard/busybox:1\"?"));
+  EXPECT_THAT(reason_of("u"), HasSubstr("did you mean \"tiltyard/busybox:1\"?"));
+}
+
+TEST_F(R1_2_Catalogue, AChangedBaseImageIsBuiltOnAnew) {
+  engine.add_image("tiltyard/debian:12");
+  write_build_template("t", "FROM tiltyard/debian:12\n");
+  open();
+  until_state("t", State::kReady);
+  const auto again = [&] {
+    bool done = false;
+    asio::co_spawn(loop, catalogue->reload(std::nullopt), [&done](std::exception_ptr, Result<>) { done = true; });
+    until([&done] { return done; }, "the templates are read again");
+    until_state("t", State::kReady);
+  };
+  again();
+  EXPECT_EQ(engine.calls("build"), 1);
+  engine.add_image("tiltyard/debian:12");  // another id
+  again();
+  EXPECT_EQ(engine.calls("build"), 2);
+  again();
+  EXPECT_EQ(engine.calls("build"), 2);
+}
+
+TEST_F(R1_2_Catalogue, WhatAnEngineCannotBuildIsSaidByTheLineBeforeItIsTried) {
+  engine.know_syntax(102);
+  write_build_template("t", "FROM scratch\nCOPY --link --exclude=*.md . /\n");
+  write_build_template("older",
+                       "# syntax=docker/dockerfile:1\nFROM scratch\nCOPY --link --chmod=755 . /\nRUN <<E\nx\nE\n");
+  open();
+  EXPECT_EQ(state_of("t"), State::kBroken);
+  EXPECT_EQ(
+      reason_of("t"),
+      "Dockerfile:2: COPY --exclude needs BuildKit with Dockerfile syntax 1.19 (Docker 29 and later); this engine "
+      "has 1.2");
+  until_state("older", State::kReady);
+  EXPECT_EQ(engine.calls("build"), 1);
+}
+
 TEST_F(R1_2_Catalogue, AFailedBuildSaysWhyAndIsTriedAgainOnChange) {
   write_build_template("t", "FROM scratch\nRUN false\n");
   open();

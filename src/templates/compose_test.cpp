@@ -382,6 +382,81 @@ TEST(R1_3, ADockerfileMayStandBesideItsContext) {
            "no stage \"nope\""));
 }
 
+TEST(R1_3, WhatOneServiceBuildsAnotherUsesByItsName) {
+  TestFolder folder;
+  folder.write("t/Dockerfile", "FROM tiltyard/busybox:1\n");
+  folder.write("t/base/Dockerfile", "FROM tiltyard/debian:12\nRUN x\n");
+  const Template tmpl =
+      read_compose_text(folder,
+                        "services:\n  worker: {image: acme/shared}\n  web: {build: {context: ., tags: "
+                        "[cron]}, image: docker.io/acme/shared:latest, ports: [80]}\n"
+                        "  base: {build: base, image: \"base:2\", profiles: [build]}\n"
+                        "  user: {image: docker.io/library/base:2}\n  job: {image: \"cron:latest\"}\n"
+                        "  other: {image: \"acme/shared:2\"}\n");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_TRUE(tmpl.problems.empty()) << problems_text(tmpl);
+  const auto image = [&](std::string_view name) { return service_of(tmpl, name).machine.image; };
+  EXPECT_EQ(image("web").substr(0, 17), "tiltyard/t-t-web:");
+  EXPECT_EQ(image("worker"), image("web"));
+  EXPECT_EQ(image("job"), image("web"));
+  EXPECT_EQ(image("user").substr(0, 18), "tiltyard/t-t-base:") << "a service that is not started builds too";
+  EXPECT_THAT(service_of(tmpl, "user").base_images, ElementsAre("tiltyard/debian:12"));
+  EXPECT_EQ(service_of(tmpl, "user").build_runs, 1);
+  ASSERT_TRUE(service_of(tmpl, "worker").build);
+  EXPECT_EQ(service_of(tmpl, "worker").build->tag, image("web"));
+  EXPECT_EQ(image("other"), "acme/shared:2") << "another name is another image";
+  EXPECT_FALSE(service_of(tmpl, "other").build);
+}
+
+TEST(R1_3, ABuildCannotStartFromAnotherOfTheProject) {
+  TestFolder folder;
+  folder.write("t/base/Dockerfile", "FROM tiltyard/busybox:1\n");
+  folder.write("t/app/Dockerfile", "FROM acme/base\n");
+  const Template tmpl = read_compose_text(
+      folder, "services:\n  base: {build: base, image: acme/base}\n  app: {build: app, ports: [80]}\n");
+  EXPECT_EQ(problem_with(tmpl, "starts from acme/base, which the service base builds").line, 3);
+}
+
+TEST(R1_3, AnImagesTagTellsOfAllThatItsBuildReadsAndOfNothingElse) {
+  TestFolder folder;
+  const char* text = "services:\n  a: {build: {context: ., args: {X: \"1\"}}, ports: [80]}\n";
+  const auto tag = [&](std::string compose) {
+    const Template tmpl = read_compose_text(folder, compose);
+    EXPECT_FALSE(tmpl.broken()) << problems_text(tmpl);
+    return tmpl.services.at(0).machine.image;
+  };
+  folder.write("t/.dockerignore", "*\n!www\n");
+  folder.write("t/Dockerfile", "FROM tiltyard/busybox:1 AS one\nRUN echo 1\nFROM one\n");
+  folder.write("t/www/index.html", "hello");
+  folder.write("t/notes.md", "1");
+  std::set<std::string> seen{tag(text)};
+  const auto changed = [&](std::string_view file, std::string_view content) {
+    folder.write(file, content);
+    return seen.insert(tag(text)).second;
+  };
+  EXPECT_TRUE(changed("t/Dockerfile", "FROM tiltyard/busybox:1 AS one\nRUN echo 2\nFROM one\n"))
+      << "though it is left out";
+  EXPECT_TRUE(changed("t/www/index.html", "bye"));
+  EXPECT_TRUE(changed("t/.dockerignore", "*\n!www\n!notes.md\n"));
+  EXPECT_TRUE(changed("t/notes.md", "2"));
+  EXPECT_TRUE(changed("t/Dockerfile.dockerignore", "*\n")) << "it counts in place of the other";
+  EXPECT_FALSE(changed("t/notes.md", "3")) << "left out by now";
+  EXPECT_FALSE(changed("t/.dockerignore", "www\n")) << "not read any more";
+  EXPECT_TRUE(seen.insert(tag("services:\n  a: {build: {context: ., args: {X: \"2\"}}, ports: [80]}\n")).second);
+  EXPECT_TRUE(seen.insert(tag("services:\n  a: {build: {context: ., target: one}, ports: [80]}\n")).second);
+  // Neither when a file was written, nor what a file is called that is read either way.
+  const std::string before = tag(text);
+  std::filesystem::last_write_time(folder.at("t/Dockerfile"), std::filesystem::file_time_type{});
+  EXPECT_EQ(tag(text), before);
+  folder.remove("t/Dockerfile.dockerignore");
+  folder.write("t/.dockerignore", "*\n");
+  const std::string named = tag(text);
+  folder.write("t/App", "FROM tiltyard/busybox:1 AS one\nRUN echo 2\nFROM one\n");
+  EXPECT_EQ(tag("services:\n  a: {build: {context: ., dockerfile: App, args: {X: \"1\"}}, ports: [80]}\n"), named);
+  folder.write("t/.dockerignore", "x\n!\n");
+  EXPECT_TRUE(says(read_compose_text(folder, text), "its .dockerignore, line 2: \"!\" needs a pattern"));
+}
+
 TEST(R1_3, VariablesComeFromEnvFileAndInstanceToml) {
   TestFolder folder;
   folder.write("t/.env", "TAG=1\nBOTH=env\n");

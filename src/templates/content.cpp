@@ -21,75 +21,6 @@ namespace {
 constexpr int kDeepestTree = 64;
 constexpr std::size_t kMostEntries = 20'000;  // looked at, ignored ones included
 
-/// filepath.Match of one path component: * ? [a-z] [^a] and backslash.
-bool match_part(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  const auto one = [&](std::size_t& at, char c) {
-    if (pattern[at] == '?') return ++at, true;
-    if (pattern[at] == '[') {
-      std::size_t i = at + 1;
-      const bool negated = i < pattern.size() && (pattern[i] == '^' || pattern[i] == '!');
-      if (negated) ++i;
-      bool hit = false;
-      for (bool first = true; i < pattern.size() && (first || pattern[i] != ']'); first = false) {
-        const char low = pattern[i++];
-        char high = low;
-        if (i + 1 < pattern.size() && pattern[i] == '-' && pattern[i + 1] != ']') {
-          high = pattern[i + 1];
-          i += 2;
-        }
-        if (low <= c && c <= high) hit = true;
-      }
-      if (i >= pattern.size()) return false;
-      at = i + 1;
-      return hit != negated;
-    }
-    if (pattern[at] == '\\' && at + 1 < pattern.size()) ++at;
-    if (pattern[at] != c) return false;
-    ++at;
-    return true;
-  };
-  while (t < text.size()) {
-    std::size_t next = p;
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.size() && one(next, text[t])) {
-      p = next;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
-using Parts = std::vector<std::string_view>;
-
-/// `**` stands for any number of folders. Reached cells are remembered, so that many `**` cost no more than their
-/// product.
-bool match_parts(const std::vector<std::string>& pattern, const Parts& path) {
-  std::vector<char> reach(path.size() + 1, 0);
-  reach[0] = 1;
-  for (const auto& part : pattern) {
-    std::vector<char> next(path.size() + 1, 0);
-    for (std::size_t i = 0; i <= path.size(); ++i) {
-      if (!reach[i]) continue;
-      if (part == "**") {
-        for (std::size_t j = i; j <= path.size(); ++j) next[j] = 1;
-      } else if (i < path.size() && match_part(part, path[i])) {
-        next[i + 1] = 1;
-      }
-    }
-    reach = std::move(next);
-  }
-  return reach[path.size()] != 0;
-}
-
 crypto_generichash_state* state_of(unsigned char* bytes) { return reinterpret_cast<crypto_generichash_state*>(bytes); }
 
 struct CloseFolder {
@@ -99,8 +30,8 @@ struct CloseFolder {
 /// Walks one tree and feeds a hash. Entries are opened relative to their folder's descriptor and never followed.
 class TreeHasher {
  public:
-  TreeHasher(const IgnorePatterns& ignore, ContentHash& hash, Links links, const TreeLimits& limits)
-      : ignore_(ignore), hash_(hash), links_(links), limits_(limits) {}
+  TreeHasher(const engine::Ignore& ignore, ContentHash& hash, const TreeLimits& limits)
+      : ignore_(ignore), hash_(hash), limits_(limits) {}
 
   std::expected<void, std::string> folder(int parent, const char* name, const std::string& path, int depth) {
     if (depth > kDeepestTree) return std::unexpected("the folder is nested too deep");
@@ -134,7 +65,7 @@ class TreeHasher {
   std::expected<void, std::string> entry(int parent, const std::string& name, const std::string& path, int depth) {
     struct stat info{};
     if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return unreadable(path);
-    const bool ignored = ignore_.ignored(path);
+    const bool ignored = ignore_.excludes(path);
     if (S_ISDIR(info.st_mode)) {
       if (ignored && !ignore_.has_exceptions()) return {};
       if (!ignored) describe(path, info);
@@ -149,11 +80,7 @@ class TreeHasher {
       char target[4096];
       const auto length = ::readlinkat(parent, name.c_str(), target, sizeof target);
       if (length < 0) return unreadable(path);
-      const std::string_view to(target, static_cast<std::size_t>(length));
-      if (links_ == Links::kInside && leaves(path, to)) {
-        return std::unexpected(fmt::format("\"{}\" is a symlink that leaves the folder", printable(path)));
-      }
-      hash_.add(to);
+      hash_.add({target, static_cast<std::size_t>(length)});
       return {};
     }
     if (!S_ISREG(info.st_mode))
@@ -162,17 +89,6 @@ class TreeHasher {
   }
 
   /// Whether a link at `path` leads above the tree's root. An absolute one always does.
-  static bool leaves(std::string_view path, std::string_view target) {
-    if (target.starts_with('/')) return true;
-    int depth = static_cast<int>(std::ranges::count(path, '/'));
-    for (const auto part : split(target, '/')) {
-      if (part == "..") --depth;
-      else if (!part.empty() && part != ".") ++depth;
-      if (depth < 0) return true;
-    }
-    return false;
-  }
-
   void describe(const std::string& path, const struct stat& info) {
     hash_.add(path);
     hash_.add(fmt::format("{:o}", info.st_mode));
@@ -203,66 +119,14 @@ class TreeHasher {
     return {};
   }
 
-  const IgnorePatterns& ignore_;
+  const engine::Ignore& ignore_;
   ContentHash& hash_;
-  Links links_;
   const TreeLimits& limits_;
   std::size_t files_ = 0, looked_at_ = 0;
   std::int64_t bytes_ = 0;
 };
 
-std::string read_ignore_file(const std::string& folder) {
-  const int fd = ::open((folder + "/.dockerignore").c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return {};
-  std::string text(64 * 1024, '\0');
-  const auto got = ::read(fd, text.data(), text.size());
-  ::close(fd);
-  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  return text;
-}
-
 }  // namespace
-
-IgnorePatterns::IgnorePatterns(std::string_view text) {
-  const auto clean = clean_text(text);
-  if (!clean) return;
-  for (auto line : split(*clean, '\n')) {
-    line = trim(line);
-    if (line.empty() || line[0] == '#') continue;
-    Pattern pattern;
-    if (line[0] == '!') {
-      pattern.except = true;
-      line = trim(line.substr(1));
-    }
-    for (const auto part : split(line, '/')) {
-      if (part.empty() || part == ".") continue;
-      if (part == "..") {
-        if (!pattern.parts.empty()) pattern.parts.pop_back();
-      } else {
-        pattern.parts.emplace_back(part);
-      }
-    }
-    if (pattern.parts.empty()) continue;
-    exceptions_ = exceptions_ || pattern.except;
-    patterns_.push_back(std::move(pattern));
-    if (patterns_.size() >= 1000) return;
-  }
-}
-
-bool IgnorePatterns::ignored(std::string_view path) const {
-  bool out = false;
-  const auto parts = split(path, '/');
-  for (const auto& pattern : patterns_) {
-    if (pattern.except != out) continue;  // it would change nothing
-    for (std::size_t count = 1; count <= parts.size(); ++count) {
-      if (match_parts(pattern.parts, Parts(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(count)))) {
-        out = !pattern.except;
-        break;
-      }
-    }
-  }
-  return out;
-}
 
 ContentHash::ContentHash() {
   static_assert(sizeof(crypto_generichash_state) <= sizeof state_);
@@ -285,16 +149,21 @@ std::string ContentHash::hex(std::size_t bytes) {
   return out;
 }
 
-std::expected<void, std::string> hash_tree(const std::string& folder, const IgnorePatterns& ignore, ContentHash& hash,
-                                           Links links, const TreeLimits& limits) {
-  return TreeHasher(ignore, hash, links, limits).folder(AT_FDCWD, folder.c_str(), {}, 0);
+std::expected<void, std::string> hash_tree(const std::string& folder, const engine::Ignore& ignore, ContentHash& hash,
+                                           const TreeLimits& limits) {
+  return TreeHasher(ignore, hash, limits).folder(AT_FDCWD, folder.c_str(), {}, 0);
 }
 
-std::expected<std::string, std::string> hash_build(const engine::BuildSpec& build, const TreeLimits& limits) {
+std::expected<std::string, std::string> hash_build(const engine::BuildSpec& build, std::string_view dockerfile,
+                                                   const TreeLimits& limits) {
+  const auto ignored = engine::read_ignore_text(build);
+  if (!ignored) return std::unexpected(ignored.error());
+  const engine::Ignore ignore(*ignored);
+  if (!ignore.fault().empty()) return std::unexpected(fmt::format("its .dockerignore, {}", printable(ignore.fault())));
   ContentHash hash;
-  hash.add("tiltyard build 1");
-  hash.add(build.dockerfile_text.empty() ? build.dockerfile : std::string{});
-  hash.add(build.dockerfile_text);
+  hash.add("tiltyard build 2");
+  hash.add(dockerfile);
+  hash.add(*ignored);
   hash.add(build.target);
   hash.add(build.network ? "network" : "no network");
   const auto pairs = [&hash](std::string_view what, const std::map<std::string, std::string>& values) {
@@ -306,7 +175,7 @@ std::expected<std::string, std::string> hash_build(const engine::BuildSpec& buil
   };
   pairs("args", build.args);
   pairs("labels", build.labels);
-  auto tree = hash_tree(build.context, IgnorePatterns(read_ignore_file(build.context)), hash, Links::kInside, limits);
+  auto tree = hash_tree(build.context, ignore, hash, limits);
   if (!tree) return std::unexpected(tree.error());
   return hash.hex();
 }

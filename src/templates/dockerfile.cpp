@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "templates/values.h"
 
@@ -11,37 +13,58 @@ namespace {
 
 using Args = std::map<std::string, std::string>;
 
-/// `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+word}`; what is not known is empty, as the builder has it.
-std::string expand(std::string_view text, const Args& args) {
-  std::string out;
-  const auto value = [&args](std::string_view name) {
-    const auto found = args.find(std::string(name));
-    return found == args.end() ? std::string{} : found->second;
-  };
-  for (std::size_t i = 0; i < text.size();) {
-    if (text[i] != '$' || i + 1 >= text.size()) {
-      out += text[i++];
-      continue;
-    }
-    if (text[i + 1] == '{') {
-      const auto close = text.find('}', i);
-      if (close == std::string_view::npos) return out;
-      const std::string_view inner = text.substr(i + 2, close - i - 2);
-      const auto colon = inner.find(':');
-      const std::string known = value(inner.substr(0, colon));
-      const std::string_view word =
-          colon == std::string_view::npos || colon + 2 > inner.size() ? std::string_view{} : inner.substr(colon + 2);
-      const char operation = colon == std::string_view::npos || colon + 1 >= inner.size() ? '\0' : inner[colon + 1];
-      if (operation == '-') out += known.empty() ? std::string(word) : known;
-      else if (operation == '+') out += known.empty() ? std::string{} : std::string(word);
-      else out += known;
-      i = close + 1;
-      continue;
-    }
-    std::size_t end = i + 1;
-    while (end < text.size() && (is_name(text.substr(end, 1)) || text[end] == '_')) ++end;
-    out += value(text.substr(i + 1, end - i - 1));
-    i = std::max(end, i + 1);
+constexpr int kRefused = -1;
+
+struct Flag {
+  std::string_view instruction, name;
+  int syntax;  ///< which brought it; 0: every builder knows it; `kRefused`
+};
+
+/// https://docs.docker.com/reference/dockerfile/ says of each since when it is.
+constexpr Flag kFlags[]{
+    {"FROM", "platform", 0},
+    {"COPY", "from", 0},
+    {"COPY", "chown", 0},
+    {"COPY", "chmod", 102},
+    {"COPY", "link", 104},
+    {"COPY", "parents", 120},
+    {"COPY", "exclude", 119},
+    {"ADD", "chown", 0},
+    {"ADD", "chmod", 102},
+    {"ADD", "link", 104},
+    {"ADD", "checksum", 106},
+    {"ADD", "keep-git-dir", 106},
+    {"ADD", "unpack", 117},
+    {"ADD", "exclude", 119},
+    {"RUN", "mount", 102},
+    {"RUN", "network", 103},
+    {"RUN", "security", kRefused},
+    {"RUN", "device", kRefused},
+    {"HEALTHCHECK", "interval", 0},
+    {"HEALTHCHECK", "timeout", 0},
+    {"HEALTHCHECK", "start-period", 0},
+    {"HEALTHCHECK", "start-interval", 106},
+    {"HEALTHCHECK", "retries", 0},
+};
+
+constexpr std::array<std::string_view, 18> kInstructions{
+    "ADD",   "ARG",        "CMD",     "COPY", "ENTRYPOINT", "ENV",        "EXPOSE", "FROM",   "HEALTHCHECK",
+    "LABEL", "MAINTAINER", "ONBUILD", "RUN",  "SHELL",      "STOPSIGNAL", "USER",   "VOLUME", "WORKDIR"};
+
+#if defined(__x86_64__)
+constexpr std::string_view kArchitecture = "amd64";
+#else
+constexpr std::string_view kArchitecture = "arm64";
+#endif
+
+/// What BuildKit says of the machine that builds, and of the one that it builds for, which are the same here.
+Args platform_args() {
+  Args out;
+  for (const std::string side : {"BUILD", "TARGET"}) {
+    out[side + "OS"] = "linux";
+    out[side + "ARCH"] = kArchitecture;
+    out[side + "VARIANT"] = "";
+    out[side + "PLATFORM"] = fmt::format("linux/{}", kArchitecture);
   }
   return out;
 }
@@ -52,120 +75,182 @@ std::string_view unquote(std::string_view text) {
   return text;
 }
 
-/// Instructions with their continuation lines joined and comments taken out.
-std::vector<std::string> instructions(std::string_view text) {
-  std::vector<std::string> out;
-  std::string joined;
-  char escape = '\\';
-  bool directives = true;
-  for (auto line : split(text, '\n')) {
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    const std::string_view shown = trim(line);
-    if (shown.starts_with('#')) {
-      const std::string directive = lower(shown.substr(1));
-      if (directives && trim(directive).starts_with("escape=")) escape = directive.back() == '`' ? '`' : '\\';
-      continue;
-    }
-    if (shown.empty()) continue;
-    directives = false;
-    if (shown.back() == escape) {
-      joined += std::string(shown.substr(0, shown.size() - 1)) + " ";
-      continue;
-    }
-    joined += shown;
-    out.push_back(std::move(joined));
-    joined.clear();
-  }
-  if (!joined.empty()) out.push_back(std::move(joined));
-  return out;
-}
-
-std::vector<std::string_view> words_of(std::string_view text) {
-  std::vector<std::string_view> words;
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto begin = text.find_first_not_of(" \t", i);
-    if (begin == std::string_view::npos) break;
-    const auto end = std::min(text.find_first_of(" \t", begin), text.size());
-    words.push_back(text.substr(begin, end - begin));
-    i = end;
-  }
-  return words;
+bool is_repository(std::string_view source) {
+  source = source.substr(0, source.find('#'));
+  return source.starts_with("git@") || source.starts_with("git://") || source.starts_with("ssh://") ||
+         (source.starts_with("http") && source.ends_with(".git"));
 }
 
 class Reader {
  public:
-  explicit Reader(const Args& given) : given_(given) {}
+  Reader(const Args& given, std::string_view target) : given_(given), target_(lower(target)), variables_(given) {}
 
-  void instruction(std::string_view line) {
-    const auto words = words_of(line);
-    const std::string what = upper(words[0]);
-    if (what == "ARG") arg(words);
-    else if (what == "FROM") from(words);
-    if (what == "RUN") ++facts_.runs;
-    if (what == "COPY" || what == "ADD" || what == "RUN") copies(words);
+  void instruction(const Instruction& one) {
+    if (std::ranges::find(kInstructions, one.word) == kInstructions.end())
+      return fail(one.line, fmt::format("\"{}\" is no instruction{}", printable(one.word),
+                                        did_you_mean(one.word, std::span(kInstructions))));
+    if (facts_.stages.empty() && one.word != "FROM" && one.word != "ARG")
+      return fail(one.line, fmt::format("{} stands before the first FROM", one.word));
+    const auto words = raw_words(one.rest);
+    if (one.word == "FROM") from(one, words);
+    if (behind_target_) return;
+    variables_.take(one);
+    check_flags(one);
+    if (one.word == "ARG") arg(one, words);
+    if (one.word == "RUN") ++facts_.runs;
+    if (one.word == "RUN" || one.word == "COPY" || one.word == "ADD") copies(one);
+    if (!one.documents.empty()) need(one.line, 104, "a here-document", least_of(one));
+    if (one.word == "ADD" && std::ranges::any_of(words, is_repository)) need(one.line, 106, "ADD of a repository");
   }
 
   DockerfileFacts take() {
-    if (!facts_.has_from && facts_.fault.empty()) facts_.fault = "it has no FROM";
+    if (facts_.stages.empty() && facts_.fault.empty()) facts_.fault = "it has no FROM";
     return std::move(facts_);
   }
 
  private:
-  void arg(const std::vector<std::string_view>& words) {
-    if (facts_.has_from) return;  // of a stage, not of FROM lines
-    for (std::size_t i = 1; i < words.size(); ++i) {
-      const auto equals = words[i].find('=');
-      const std::string name(words[i].substr(0, equals));
+  void fail(int line, std::string why) {
+    if (!facts_.fault.empty()) return;
+    facts_.fault = std::move(why);
+    facts_.fault_line = line;
+  }
+
+  void need(int line, int syntax, std::string what, int least) {
+    facts_.needs.push_back({line, syntax, least, std::move(what)});
+  }
+  void need(int line, int syntax, std::string what) { need(line, syntax, std::move(what), syntax); }
+
+  /// With which syntax `rewrite_dockerfile` can still say what the here-documents of an instruction say.
+  int least_of(const Instruction& one) const {
+    if (one.word == "ONBUILD") return 104;
+    if (one.word == "RUN") {
+      const HereDocument& first = one.documents.front();
+      const auto begin = first.indent ? first.text.find_first_not_of('\t') : 0;
+      const bool script = first.text.find("#!", begin) == begin && raw_words(one.rest).size() == 1;
+      return script ? 102 : 0;
+    }
+    const bool known = std::ranges::all_of(one.documents, [this](const HereDocument& document) {
+      return !document.name.contains('/') && (!document.expand || variables_.fill(document.text));
+    });
+    return known ? 0 : 104;
+  }
+
+  void check_flags(const Instruction& one) {
+    for (const auto& flag : one.flags) {
+      const std::string name = flag.substr(2, flag.find('=') == std::string::npos ? flag.size() : flag.find('=') - 2);
+      const auto is_it = [&](const Flag& known) { return known.instruction == one.word && known.name == name; };
+      const auto* const known = std::ranges::find_if(kFlags, is_it);
+      const std::string what = fmt::format("{} --{}", one.word, printable(name));
+      if (known == std::end(kFlags)) fail(one.line, fmt::format("there is no {}", what));
+      else if (known->syntax == kRefused)
+        fail(one.line, fmt::format("{} is refused: a build gets nothing of the host", what));
+      else if (known->syntax > 0) need(one.line, known->syntax, what, name == "link" ? 0 : known->syntax);
+    }
+  }
+
+  void arg(const Instruction& one, const std::vector<std::string_view>& words) {
+    static const Args kPlatform = platform_args();
+    for (const auto word : words) {
+      const auto equals = word.find('=');
+      const std::string name(word.substr(0, equals));
       const auto given = given_.find(name);
+      const auto platform = kPlatform.find(name);
+      if (equals == std::string_view::npos && given == given_.end() && platform != kPlatform.end())
+        need(one.line, 100, "ARG " + name);
+      if (!facts_.stages.empty()) continue;  // of a stage, not of FROM lines
       if (given != given_.end()) known_[name] = given->second;
-      else if (equals != std::string_view::npos) known_[name] = expand(unquote(words[i].substr(equals + 1)), known_);
+      else if (equals != std::string_view::npos) known_[name] = expand_args(unquote(word.substr(equals + 1)), known_);
     }
   }
 
-  void from(const std::vector<std::string_view>& words) {
-    facts_.has_from = true;
-    std::size_t at = 1;
-    while (at < words.size() && words[at].starts_with("--")) ++at;
-    if (at >= words.size()) {
-      facts_.fault = "a FROM without an image";
-      return;
+  /// In FROM lines BuildKit knows its platform's names without an ARG.
+  std::string expand_from(const Instruction& one, std::string_view text) {
+    Args all = platform_args();
+    for (const auto& [name, value] : all) {
+      if (!known_.contains(name) && text.contains("$" + name)) need(one.line, 100, "$" + name + " in FROM");
+      else if (!known_.contains(name) && text.contains("${" + name)) need(one.line, 100, "$" + name + " in FROM");
     }
-    const std::string image = expand(unquote(words[at]), known_);
-    if (image.empty())
-      facts_.fault = fmt::format("FROM {} names no image; give its ARG a default", printable(words[at]));
-    add(image);
-    const bool named = at + 2 < words.size() && lower(words[at + 1]) == "as";
-    facts_.stages.push_back(named ? lower(words[at + 2]) : "");
+    for (const auto& [name, value] : known_) all[name] = value;
+    return expand_args(unquote(text), all);
   }
 
-  void copies(const std::vector<std::string_view>& words) {
-    for (std::size_t i = 1; i < words.size() && words[i].starts_with("--"); ++i) {
-      if (words[i].starts_with("--from=")) add(expand(unquote(words[i].substr(7)), known_));
-      if (!words[i].starts_with("--mount=")) continue;
-      for (const auto part : split(words[i].substr(8), ',')) {
-        if (part.starts_with("from=")) add(expand(unquote(part.substr(5)), known_));
+  void from(const Instruction& one, const std::vector<std::string_view>& words) {
+    const std::size_t number = facts_.stages.size();
+    const bool named = words.size() > 2 && lower(words[1]) == "as";
+    const std::string name = named ? lower(words[2]) : std::string{};
+    if (words.empty() || (words.size() > 1 && !named)) return fail(one.line, "it is FROM IMAGE or FROM IMAGE AS NAME");
+    if (number > 0 && !target_.empty()) {
+      const std::string& last = facts_.stages.back();
+      behind_target_ = behind_target_ || last == target_ || std::to_string(number - 1) == target_;
+    }
+    if (!behind_target_) {
+      const std::string image = expand_from(one, words[0]);
+      if (image.empty())
+        fail(one.line, fmt::format("FROM {} names no image; give its ARG a default", printable(words[0])));
+      add(image);
+      for (const auto& flag : one.flags) check_platform(one, flag);
+    }
+    facts_.stages.push_back(name);
+  }
+
+  void check_platform(const Instruction& one, std::string_view flag) {
+    if (!flag.starts_with("--platform=")) return;
+    const std::string asked = lower(expand_from(one, flag.substr(11)));
+    const std::string host = fmt::format("linux/{}", kArchitecture);
+    if (asked.empty() || asked == "linux" || asked == host || asked.starts_with(host + "/")) return;
+    fail(one.line, fmt::format("the platform \"{}\" is refused: the host is {}", printable(asked), host));
+  }
+
+  void copies(const Instruction& one) {
+    for (const std::string_view flag : one.flags) {
+      if (flag.starts_with("--from=")) add(expand_args(unquote(flag.substr(7)), known_));
+      if (!flag.starts_with("--mount=")) continue;
+      const auto parts = split(unquote(flag.substr(8)), ',');
+      const auto says = [&parts](std::string_view part) { return std::ranges::find(parts, part) != parts.end(); };
+      for (const auto part : parts) {
+        if (part.starts_with("from=")) add(expand_args(unquote(part.substr(5)), known_));
       }
+      if ((says("type=secret") || says("type=ssh")) && (says("required") || says("required=true")))
+        fail(one.line, "the build needs a secret, and there is none: put what it needs into the template's folder");
     }
   }
 
   void add(const std::string& image) {
-    if (image.empty() || image == "scratch" || parse_integer(image)) return;
+    if (image.empty() || lower(image) == "scratch" || parse_integer(image)) return;
     if (std::ranges::find(facts_.stages, lower(image)) != facts_.stages.end()) return;
     if (std::ranges::find(facts_.bases, image) == facts_.bases.end()) facts_.bases.push_back(image);
   }
 
   const Args& given_;
+  const std::string target_;
   Args known_;
   DockerfileFacts facts_;
+  StageVariables variables_;
+  bool behind_target_ = false;
 };
 
 }  // namespace
 
-DockerfileFacts read_dockerfile(std::string_view text, const std::map<std::string, std::string>& args) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  Reader reader(args);
-  for (const auto& line : instructions(text)) reader.instruction(line);
+std::string_view engine_of_syntax(int syntax) {
+  if (syntax <= 100) return "Docker 18.09";
+  if (syntax <= 102) return "Docker 20.10";
+  if (syntax <= 104) return "Docker 23";
+  if (syntax <= 106) return "Docker 25";
+  if (syntax <= 114) return "Docker 28";
+  return "Docker 29";
+}
+
+DockerfileFacts read_dockerfile(std::string_view text, const std::map<std::string, std::string>& args,
+                                std::string_view target) {
+  const DockerfileText cut = cut_dockerfile(text);
+  if (!cut.fault.empty()) {
+    DockerfileFacts facts;
+    facts.fault = cut.fault;
+    facts.fault_line = cut.fault_line;
+    return facts;
+  }
+  Reader reader(args, target);
+  for (const auto& one : cut.instructions) reader.instruction(one);
   return reader.take();
 }
 

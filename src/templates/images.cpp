@@ -4,8 +4,13 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "engine/ignore.h"
 #include "observe/log.h"
 #include "templates/catalogue_state.h"
+#include "templates/content.h"
+#include "templates/dockerfile.h"
+#include "templates/dockerfile_rewrite.h"
+#include "templates/inside.h"
 #include "templates/values.h"
 
 namespace tiltyard::templates {
@@ -14,13 +19,18 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kTellEvery{200};
+constexpr std::chrono::seconds kNamesKept{30};
 
 /// Images of ours are made on this machine; no registry has them.
 bool made_here(std::string_view reference) { return reference.starts_with("tiltyard/"); }
 
-std::string waits_for(const std::string& image, bool base) {
+std::string waits_for(const std::string& image, bool base, const std::vector<std::string>& known) {
   const std::string_view what = base ? "base image" : "image";
-  if (made_here(image)) return fmt::format("waits for the {} {}, which is made on this machine", what, image);
+  if (made_here(image)) {
+    const std::vector<std::string_view> names(known.begin(), known.end());
+    return fmt::format("waits for the {} {}, which images/make makes on this machine, and which is not there{}", what,
+                       printable(image), did_you_mean(image, names));
+  }
   return fmt::format(
       "waits for the {} {}: load it into the engine (docker load, docker pull), or let the server fetch images with "
       "templates.allow_pull",
@@ -30,6 +40,12 @@ std::string waits_for(const std::string& image, bool base) {
 /// "tiltyard/t-web-main:0123" → "tiltyard/t-web-main": what stays the same from build to build.
 std::string without_tag(const std::string& reference) { return reference.substr(0, reference.rfind(':')); }
 
+/// Whether what an image was built on has another content by now. One of a version that did not say stays as it is.
+bool built_on_others(const engine::ImageInfo& image, const std::string& below) {
+  const auto said = image.labels.find(engine::kLabelBelow);
+  return said != image.labels.end() && !below.empty() && said->second != below;
+}
+
 /// The last few lines: what a person needs to see of a failed build.
 std::string tail(const std::string& text) {
   const auto lines = split(text, '\n');
@@ -37,6 +53,34 @@ std::string tail(const std::string& text) {
   const std::size_t begin = lines.size() > 12 ? lines.size() - 12 : 0;
   for (std::size_t i = begin; i < lines.size(); ++i) out += (out.empty() ? "" : "\n") + printable(lines[i], 300);
   return out;
+}
+
+/// The first of what its Dockerfile says that the engine cannot do; empty: there is none.
+std::string too_new(const Service& service, int syntax) {
+  for (const auto& need : service.build_needs) {
+    if (need.least <= syntax) continue;
+    return fmt::format("{}:{}: {} needs BuildKit with Dockerfile syntax {}.{} ({} and later); this engine has {}",
+                       service.build->dockerfile_text.empty() ? service.build->dockerfile : "dockerfile_inline",
+                       need.line, need.what, need.least / 100, need.least % 100, engine_of_syntax(need.least),
+                       syntax == 0 ? std::string("no BuildKit") : fmt::format("{}.{}", syntax / 100, syntax % 100));
+  }
+  return {};
+}
+
+/// Says the Dockerfile in the words of the engine's own front end, where it says what the classic builder cannot do.
+/// Blocking.
+Result<engine::BuildSpec> worded(engine::BuildSpec spec, int syntax) {
+  auto ignored = engine::read_ignore_text(spec);
+  if (!ignored) return fail(Code::kInvalid, "build-failed", ignored.error());
+  spec.ignore_text = std::move(*ignored);
+  std::string text = spec.dockerfile_text;
+  if (text.empty()) {
+    auto read = Inside(spec.context).read({}, spec.dockerfile, 1024 * 1024);
+    if (!read) return fail(Code::kInvalid, "build-failed", read.error());
+    text = std::move(*read);
+  }
+  rewrite_dockerfile(text, syntax, spec);
+  return spec;
 }
 
 int runs_of(const Template& tmpl, const std::vector<std::size_t>& missing) {
@@ -53,6 +97,74 @@ void Catalogue::State_::set_state(Item& item, State state, std::string reason) {
   item.reason = std::move(reason);
   item.build.reset();
   publish(item.tmpl->id);
+}
+
+/// What a build starts from, as it is on the engine now.
+asio::awaitable<Catalogue::State_::Below> Catalogue::State_::look_below(engine::Images& images,
+                                                                        const Service& service) const {
+  Below below;
+  ContentHash hash;
+  for (const auto& base : service.base_images) {
+    const auto found = co_await images.find_image(base);
+    if (!found) {
+      below.fault = found.error().message;
+      break;
+    }
+    if (!found->has_value()) {
+      below.missing.push_back(base);
+      continue;
+    }
+    hash.add((*found)->id);
+    if ((*found)->triggers) below.triggers = base;
+  }
+  if (below.fault.empty() && below.missing.empty()) below.hash = hash.hex(16);
+  co_return below;
+}
+
+/// Whether an image is there as it is to be, can be made, waits for something, or cannot be made on this engine.
+asio::awaitable<Catalogue::State_::Looked> Catalogue::State_::look_at(engine::Engine& engine, const Service& service,
+                                                                      bool forced) {
+  engine::Images& images = *engine.images();
+  const std::string& name = service.machine.image;
+  const auto image = co_await images.find_image(name);
+  if (!image) co_return Looked{.waiting = fmt::format("waits for the engine: {}", image.error().message)};
+  const bool there = image->has_value();
+  if (!service.build) {
+    if (there) co_return Looked{};
+    if (options.allow_pull && !made_here(name)) co_return Looked{.missing = true};
+    co_return Looked{.waiting = waits_for(name, false, co_await own_images(engine))};
+  }
+  const Below below = co_await look_below(images, service);
+  if (there && !forced && !built_on_others(**image, below.hash)) co_return Looked{};
+  if (!service.build_needs.empty() && images.dockerfile_syntax() == 0) {
+    const auto known = co_await engine.fingerprint();
+    if (!known) co_return Looked{.waiting = fmt::format("waits for the engine: {}", known.error().message)};
+  }
+  if (auto why = too_new(service, images.dockerfile_syntax()); !why.empty()) co_return Looked{.broken = std::move(why)};
+  if (!below.fault.empty()) co_return Looked{.waiting = fmt::format("waits for the engine: {}", below.fault)};
+  for (const auto& base : below.missing) {
+    if (!options.allow_pull || made_here(base))
+      co_return Looked{.waiting = waits_for(base, true, co_await own_images(engine))};
+  }
+  co_return Looked{.missing = true};
+}
+
+/// What images/make has made on an engine, for who has misspelt one; asked for again after a while.
+asio::awaitable<std::vector<std::string>> Catalogue::State_::own_images(engine::Engine& engine) {
+  auto& known = own_names[engine.name()];
+  const TimePoint now = clock.now();
+  if (known.first <= now && now - known.first < kNamesKept) co_return known.second;
+  std::vector<std::string> names;
+  const auto listed = co_await engine.images()->list_images();
+  if (listed) {
+    for (const auto& entry : *listed) {
+      for (const auto& name : entry.references) {
+        if (made_here(name) && !is_built(name)) names.push_back(name);
+      }
+    }
+  }
+  own_names[engine.name()] = {now, names};
+  co_return names;
 }
 
 /// Looks which of a template's images are there. Never makes one: that is the build loops' work.
@@ -72,35 +184,23 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
   std::string waiting;
   if (!engines.configured(tmpl->engine)) waiting = fmt::format("waits for the engine: {}", engine.away()->message);
   else if (!images) waiting = engine::cannot(engine, "hold images").error().message;
-  for (std::size_t i = 0; i < tmpl->image_users() && waiting.empty(); ++i) {
+  std::string broken;
+  for (std::size_t i = 0; i < tmpl->image_users() && waiting.empty() && broken.empty(); ++i) {
     const Service& service = tmpl->image_user(i);
     if (!seen.insert(service.machine.image).second) continue;
-    const auto image = co_await images->find_image(service.machine.image);
-    if (!image) {
-      waiting = fmt::format("waits for the engine: {}", image.error().message);
-      break;
-    }
-    const bool there = image->has_value();
-    if (!service.build) {
-      if (there) continue;
-      if (options.allow_pull && !made_here(service.machine.image)) missing.push_back(i);
-      else waiting = waits_for(service.machine.image, false);
-      continue;
-    }
-    if (there && !forced.contains(service.build->tag)) continue;
-    for (const auto& base : service.base_images) {
-      const auto below = co_await images->find_image(base);
-      if (below && (below->has_value() || (options.allow_pull && !made_here(base)))) continue;
-      waiting = below ? waits_for(base, true) : fmt::format("waits for the engine: {}", below.error().message);
-      break;
-    }
-    missing.push_back(i);
+    const Looked looked = co_await look_at(engine, service, forced.contains(service.machine.image));
+    if (looked.missing) missing.push_back(i);
+    waiting = looked.waiting;
+    broken = looked.broken;
   }
   const auto now = items.find(folder);
   if (now == items.end() || now->second.version != version || building.contains(folder)) co_return;
   Item& item = now->second;
-  item.missing = waiting.empty() ? missing : std::vector<std::size_t>{};
-  if (!waiting.empty()) {
+  item.missing = waiting.empty() && broken.empty() ? missing : std::vector<std::size_t>{};
+  if (!broken.empty()) {
+    item.build_failed = true;
+    set_state(item, State::kBroken, broken);
+  } else if (!waiting.empty()) {
     set_state(item, State::kWaiting, waiting);
   } else if (!missing.empty()) {
     set_state(item, State::kBuilding, "waits for its turn to be built");
@@ -194,6 +294,18 @@ asio::awaitable<Result<engine::ImageInfo>> Catalogue::State_::make_image(std::st
   engine::BuildSpec spec = *service.build;
   spec.labels[engine::kLabelManaged] = "true";
   spec.labels[engine::kLabelTemplate] = tmpl->id.str();
+  const Below below = co_await look_below(images, service);
+  if (!below.hash.empty()) spec.labels[engine::kLabelBelow] = below.hash;
+  if (!service.build_needs.empty()) {
+    auto work = [spec, syntax = images.dockerfile_syntax()] { return worded(spec, syntax); };
+    auto said = co_await offload(reader, std::move(work));
+    if (!said) co_return fail(std::move(said.error()));
+    spec = std::move(*said);
+    if (!below.triggers.empty())
+      co_return fail(Code::kInvalid, "build-failed",
+                     fmt::format("{} has ONBUILD instructions, which cannot be followed together with {} (line {})",
+                                 below.triggers, service.build_needs.front().what, service.build_needs.front().line));
+  }
   auto built = co_await images.build(std::move(spec), tell);
   co_return built;
 }

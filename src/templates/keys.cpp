@@ -85,7 +85,9 @@ constexpr Key kKeys[] = {
     {"service", "group_add", kRefused, "put the user into the group in the image"},
     {"service", "healthcheck", kHonoured, ""},
     {"service", "hostname", kHonoured, ""},
-    {"service", "image", kHonoured, "an image that is there, or one that the server may fetch"},
+    {"service", "image", kHonoured,
+     "an image that is there, or one that the server may fetch; beside `build` the name by which the project's other "
+     "services use what is built"},
     {"service", "init", kHonoured, ""},
     {"service", "ipc", kRefused, "a machine has its own IPC namespace", "private"},
     {"service", "isolation", kRefused, kWindows, "default"},
@@ -165,7 +167,7 @@ constexpr Key kKeys[] = {
     {"service.build", "isolation", kRefused, kWindows, "default"},
     {"service.build", "privileged", kRefused, kHostBuild, "false"},
     {"service.build", "secrets", kRefused, kHostBuild},
-    {"service.build", "tags", kIgnored, "images are named after their content"},
+    {"service.build", "tags", kHonoured, "names by which the project's other services use what is built"},
     {"service.build", "ulimits", kRefused, "the limits of builds are the operator's"},
     {"service.build", "platforms", kHonoured, "the host's own platform; others are refused"},
 

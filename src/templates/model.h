@@ -94,6 +94,15 @@ struct BindSource {
       content;  ///< set: the file's text, given inline; `path` is then only a name that is unique in the template
 };
 
+/// Something in a Dockerfile that not every builder can do. The number is that of the Dockerfile syntax which brought
+/// it, times a hundred: 102 is `docker/dockerfile:1.2`; 100 is every BuildKit.
+struct BuildNeed {
+  int line = 0;
+  int syntax = 0;
+  int least = 0;     ///< with which the same can still be said in older words (`rewrite_dockerfile`)
+  std::string what;  ///< "COPY --link"
+};
+
 struct VolumeUse {
   std::string volume;  ///< a key of Template::volumes; empty: anonymous
   std::string target;
@@ -124,6 +133,7 @@ struct Service {
   std::vector<std::string>
       base_images;     ///< what its build starts from and copies from, as references; empty without a build
   int build_runs = 0;  ///< RUN instructions of its Dockerfile: small builds go first
+  std::vector<BuildNeed> build_needs;  ///< what not every builder can do for it
 };
 
 /// How machines get their owner's flag (rows 5.1 and 5.2). Patching of what holds the base text needs no key of its

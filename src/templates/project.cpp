@@ -157,6 +157,48 @@ void drop_inactive(std::vector<ReadService>& services, ReadContext& context) {
   drop_dependencies(services, active, profiles, context);
 }
 
+/// "docker.io/library/app" → "app:latest": what an engine takes for the same name.
+std::string whole_name(std::string_view image) {
+  for (const std::string_view registry : {"docker.io/", "index.docker.io/", "library/"}) {
+    if (image.starts_with(registry)) image.remove_prefix(registry.size());
+  }
+  const bool tagged = image.contains('@') || image.substr(image.rfind('/') + 1).contains(':');
+  return std::string(image) + (tagged || image.empty() ? "" : ":latest");
+}
+
+/// `image` beside `build`, and `tags` in it, are names of what is built: a service with that image alone runs it. Also
+/// where the one that builds it is not started itself, which is how bases are written.
+void use_built_images(std::vector<ReadService>& services, ReadContext& context) {
+  std::map<std::string, const Service*> built;
+  for (const auto& one : services) {
+    if (!one.service.build) continue;
+    for (const auto& name : one.built_names) {
+      if (!name.empty()) built.emplace(whole_name(name), &one.service);
+    }
+  }
+  for (const auto& one : services) {
+    for (const auto& base : one.service.base_images) {
+      const auto found = built.find(whole_name(base));
+      if (found != built.end())
+        context.problems.error(one.place, fmt::format("its Dockerfile starts from {}, which the service {} builds: one "
+                                                      "build cannot wait for another; make that a stage of the same "
+                                                      "Dockerfile",
+                                                      printable(base), found->second->name));
+    }
+  }
+  for (auto& one : services) {
+    if (one.service.build) continue;
+    const auto found = built.find(whole_name(one.service.machine.image));
+    if (found == built.end()) continue;
+    const Service& from = *found->second;
+    one.service.build = from.build;
+    one.service.machine.image = from.machine.image;
+    one.service.base_images = from.base_images;
+    one.service.build_runs = from.build_runs;
+    one.service.build_needs = from.build_needs;
+  }
+}
+
 /// Two services with the same build have the same image, under the first one's name.
 void share_images(std::vector<ReadService>& services) {
   std::map<std::string, std::string> tags;
@@ -218,6 +260,7 @@ Project read_project(const Node& root, ReadContext& context) {
     if (!member.key.starts_with("x-")) project.services.push_back(read_service(member, context));
   }
   check_circles(project.services, context);
+  use_built_images(project.services, context);
   drop_inactive(project.services, context);
   if (project.services.empty())
     context.problems.error(services->place,

@@ -422,7 +422,7 @@ class FolderReader {
     std::expected<void, std::string> done;
     if (found->kind == Found::Kind::kFolder) {
       const std::string folder = found->path.empty() ? inside_.folder() : inside_.folder() + "/" + found->path;
-      done = hash_tree(folder, {}, hash, Links::kAny);
+      done = hash_tree(folder, {}, hash);
     } else if (auto text = inside_.read({}, bind.path, 200 * 1024 * 1024)) {
       hash.add(*text);
     } else {

@@ -134,9 +134,10 @@ void read_image(const Member& member, ReadContext& context, ReadService& out) {
   const auto image = text_of(service, "image", context, 300);
   if (builds) {
     read_build(member, context, out);
-    if (image && !image->empty()) {
-      context.problems.warn(service.member("image")->place,
-                            "`image` is rewritten: what is built is named after its content");
+    out.built_names.push_back(image.value_or(""));
+    if (const Node* tags = service.find("build")->find("tags")) {
+      for (const Node* tag : as_list(*tags, "tags", context))
+        out.built_names.push_back(as_text(*tag, "tags", context).value_or(""));
     }
   } else if (image && !image->empty()) {
     if (image->find_first_of(" \t\n\"'") != std::string::npos || image->starts_with('-')) {

@@ -55,8 +55,9 @@ struct ReadService {
   std::vector<PublishedPort> published;
   std::vector<std::string> profiles;
   std::map<std::string, Place> dependency_places;
-  bool isolated = false;       ///< network_mode: none
-  std::string container_name;  ///< as far as it is known before spawn
+  bool isolated = false;                 ///< network_mode: none
+  std::string container_name;            ///< as far as it is known before spawn
+  std::vector<std::string> built_names;  ///< what the project's other services call what it builds
   Place place;
 };
 

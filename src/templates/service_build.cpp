@@ -87,7 +87,20 @@ bool place_dockerfile(const Node* node, const std::string& context_path, ReadCon
   }
   context.files[found->path] = *text;
   build.dockerfile_text = std::move(*text);
+  // Its own ignore file lies beside it, which is outside of the context too.
+  if (auto ignored = context.inside.read({}, found->path + ".dockerignore", kLargestDockerfile))
+    build.ignore_text = std::move(*ignored);
   return true;
+}
+
+/// What an engine of the last years cannot do yet, said before anybody tries.
+void warn_of_builder(const BuildNeed& need, Place place, const engine::BuildSpec& build, ReadContext& context) {
+  if (need.least <= 104) return;
+  if (build.dockerfile_text.empty()) place.line = need.line;
+  context.problems.warn(place,
+                        fmt::format("{} needs BuildKit with Dockerfile syntax {}.{}, which is in {} and later: an "
+                                    "older engine will not build this",
+                                    need.what, need.least / 100, need.least % 100, engine_of_syntax(need.least)));
 }
 
 }  // namespace
@@ -95,21 +108,27 @@ bool place_dockerfile(const Node* node, const std::string& context_path, ReadCon
 bool finish_build(engine::BuildSpec& build, const std::string& service, const std::string& context_path,
                   const Place& place, ReadContext& context, Service& out) {
   std::string text = build.dockerfile_text;
+  Place written = place;
   if (text.empty()) {
     auto content = context.inside.read(context_path, build.dockerfile, kLargestDockerfile);
+    if (!content && build.dockerfile == "Dockerfile") {  // builders take it in small letters too
+      if (auto small = context.inside.read(context_path, "dockerfile", kLargestDockerfile)) {
+        build.dockerfile = "dockerfile";
+        content = std::move(small);
+      }
+    }
     if (!content) {
       context.problems.error(place, fmt::format("the build has no Dockerfile: {}", content.error()));
       return false;
     }
     text = std::move(*content);
+    written = place_of((context_path.empty() ? "" : context_path + "/") + build.dockerfile);
   }
-  DockerfileFacts facts = read_dockerfile(text, build.args);
+  DockerfileFacts facts = read_dockerfile(text, build.args, build.target);
   if (!facts.fault.empty()) {
-    const std::string file = build.dockerfile_text.empty()
-                                 ? (context_path.empty() ? "" : context_path + "/") + build.dockerfile
-                                 : place.file();
-    context.problems.error(build.dockerfile_text.empty() ? place_of(file) : place,
-                           fmt::format("this is no Dockerfile: {}", facts.fault));
+    if (build.dockerfile_text.empty()) written.line = facts.fault_line;
+    else if (facts.fault_line > 0) facts.fault = fmt::format("line {}: {}", facts.fault_line, facts.fault);
+    context.problems.error(written, fmt::format("this Dockerfile cannot be built: {}", facts.fault));
     return false;
   }
   const bool by_number = parse_integer(build.target).has_value();
@@ -120,7 +139,9 @@ bool finish_build(engine::BuildSpec& build, const std::string& service, const st
   }
   out.base_images = std::move(facts.bases);
   out.build_runs = facts.runs;
-  const auto hash = hash_build(build);
+  out.build_needs = std::move(facts.needs);
+  for (const auto& need : out.build_needs) warn_of_builder(need, written, build, context);
+  const auto hash = hash_build(build, text);
   if (!hash) {
     context.problems.error(place, fmt::format("the build's context: {}", hash.error()));
     return false;

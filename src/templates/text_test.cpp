@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <map>
@@ -5,6 +6,7 @@
 
 #include "templates/content.h"
 #include "templates/dockerfile.h"
+#include "templates/dockerfile_rewrite.h"
 #include "templates/interpolate.h"
 #include "templates/test_folder.h"
 #include "templates/values.h"
@@ -264,18 +266,180 @@ TEST(R1_3, DockerfilesTellWhatTheyStartFrom) {
   EXPECT_THAT(facts.stages, ElementsAre("build", "middle", ""));
   EXPECT_EQ(facts.runs, 1);
   EXPECT_EQ(read_dockerfile("FROM $NOTHING\n", {}).fault, "FROM $NOTHING names no image; give its ARG a default");
-  EXPECT_EQ(read_dockerfile("RUN x\n", {}).fault, "it has no FROM");
+  EXPECT_EQ(read_dockerfile("# nothing\n", {}).fault, "it has no FROM");
 }
 
-TEST(R1_3, DockerignoreIsReadAsTheBuilderDoes) {
-  const IgnorePatterns ignore(
-      "# note\n*.log\n/build\n**/node_modules\nsecret/*\n!secret/keep\ndir/**/deep\n[ab]?.txt\n");
-  for (const char* path : {"x.log", "build", "build/x/y", "node_modules", "a/b/node_modules/c", "secret/x", "dir/deep",
-                           "dir/a/b/deep", "a1.txt"}) {
-    EXPECT_TRUE(ignore.ignored(path)) << path;
-  }
-  for (const char* path : {"a/x.log", "src/build", "secret/keep", "secret", "dir", "c1.txt", "a12.txt"})
-    EXPECT_FALSE(ignore.ignored(path)) << path;
+TEST(R1_3, HereDocumentsAreBodiesAndNoInstructions) {
+  const auto bases = [](std::string_view text) {
+    const auto facts = read_dockerfile(text, {});
+    EXPECT_EQ(facts.fault, "") << text;
+    return facts.bases;
+  };
+  for (const char* text :
+       {"FROM a\nCOPY <<-SCRIPT /x\n\tfrom flask import x\n\tSCRIPT\n", "FROM a\nRUN <<EOT\nFROM b\nEOT\n",
+        "FROM a\nRUN <<'E O' cat\nFROM b\n# EOT \\\nE O\nRUN x\n", "FROM a\nADD <<\"EOF\" /x\nFROM b\nEOF\n",
+        "FROM a\nCOPY <<one <<two /x/\nFROM b\none\nFROM c\ntwo\n", "FROM a\r\nRUN <<E\r\nFROM b\r\nE\r\n",
+        "FROM a\nRUN python3 - <<EOF > /x \\\n  && y\nfrom b import c\nEOF\n", "FROM a\nRUN cat 3<<E\nFROM b\nE\n",
+        "FROM a\nRUN <<\\E\nFROM b\nE\n", "FROM a\nONBUILD RUN <<E\nFROM b\nE\n",
+        "FROM a\ncopy --chmod=755 <<E /x\n  E\nFROM b\nE", "FROM a\nRUN <<-E\nFROM b\n\t\tE\n"})
+    EXPECT_THAT(bases(text), ElementsAre("a")) << text;
+  // What only looks like one.
+  for (const char* text :
+       {"FROM a\nRUN x <<<word\nFROM b\n", "FROM a\nRUN [\"cat\", \"<<E\"]\nFROM b\n",
+        "FROM a\nRUN echo $((1<<2))\nFROM b\n", "FROM a\nRUN echo \"<<E\"\nFROM b\n", "FROM a\nENV X <<E\nFROM b\n",
+        "FROM a\nRUN cat<<E\nFROM b\n", "FROM a\nRUN << E\nFROM b\n", "FROM a\n# RUN <<E\nFROM b\n"})
+    EXPECT_THAT(bases(text), ElementsAre("a", "b")) << text;
+  const auto open = read_dockerfile("FROM a\n\nRUN <<EOF\nx\n EOF\n", {});
+  EXPECT_EQ(open.fault, "the here-document <<EOF has no end: a line with nothing but EOF");
+  EXPECT_EQ(open.fault_line, 3);
+  const auto cut = cut_dockerfile("FROM a\nCOPY <<-'A' <<B /x\n\t1\nA\n\t2\nB\nRUN y");
+  ASSERT_EQ(cut.instructions.size(), 3u);
+  ASSERT_EQ(cut.instructions[1].documents.size(), 2u);
+  EXPECT_EQ(cut.instructions[1].documents[0].text, "\t1\n");
+  EXPECT_FALSE(cut.instructions[1].documents[0].expand);
+  EXPECT_TRUE(cut.instructions[1].documents[1].expand);
+  EXPECT_EQ(cut.instructions[1].last, 6);
+  EXPECT_EQ(cut.instructions[2].line, 7);
+}
+
+TEST(R1_3, DockerfilesAreCutAsBuildKitDoes) {
+  const auto words = [](std::string_view text) {
+    std::string out;
+    for (const auto& one : cut_dockerfile(text).instructions)
+      out += fmt::format("{}|{}|{};", one.line, one.word, one.rest);
+    return out;
+  };
+  EXPECT_EQ(words("from a\nRUN x \\\n\n  # no\n  y\\  \nz\n"), "1|FROM|a;2|RUN|x   yz;");
+  EXPECT_EQ(words("# escape=`\nFROM a\nRUN x `\n y \\\n"), "2|FROM|a;3|RUN|x  y \\;");
+  EXPECT_EQ(words("# note\n# escape=`\nFROM a\nRUN x `\n"), "3|FROM|a;4|RUN|x `;") << "no directive any more";
+  EXPECT_EQ(words("\n# escape=`\nFROM a `\n"), "3|FROM|a `;") << "an empty line ends them too";
+  EXPECT_EQ(words("#syntax = docker/dockerfile:1\n#ESCAPE=`\nFROM `\na"), "3|FROM|a;");
+  EXPECT_EQ(cut_dockerfile("# syntax=x\nFROM a\n").syntax_line, 1);
+  EXPECT_EQ(cut_dockerfile("FROM a\n# syntax=x\n").syntax_line, 0);
+  EXPECT_EQ(cut_dockerfile("# escape=x\nFROM a\n").fault_line, 1);
+  EXPECT_EQ(cut_dockerfile("\xEF\xBB\xBF"
+                           "FROM a\n")
+                .instructions.at(0)
+                .word,
+            "FROM");
+}
+
+TEST(R1_3, ADockerfileThatCannotBeBuiltSaysTheLine) {
+  const auto fault = [](std::string_view text, std::string_view target = {}) {
+    const auto facts = read_dockerfile(text, {}, target);
+    return fmt::format("{} {}", facts.fault_line, facts.fault);
+  };
+  EXPECT_EQ(fault("FROM a\nCOPPY x y\n"), "2 \"COPPY\" is no instruction; did you mean \"COPY\"?");
+  EXPECT_EQ(fault("ENV A=b\nFROM a\n"), "1 ENV stands before the first FROM");
+  EXPECT_EQ(fault("FROM a\nCOPY --chmods=1 x y\n"), "2 there is no COPY --chmods");
+  EXPECT_EQ(fault("FROM a b\n"), "1 it is FROM IMAGE or FROM IMAGE AS NAME");
+  EXPECT_EQ(fault("FROM a\nRUN --security=insecure x\n"),
+            "2 RUN --security is refused: a build gets nothing of the host");
+  EXPECT_EQ(fault("FROM --platform=windows/amd64 a\n").substr(0, 41), "1 the platform \"windows/amd64\" is refused");
+  EXPECT_EQ(fault("FROM --platform=$BUILDPLATFORM a\n"), "0 ");
+  EXPECT_EQ(fault("FROM a\nRUN --mount=type=secret,id=x,required x\n").substr(0, 28), "2 the build needs a secret, ");
+  EXPECT_EQ(fault("FROM a\nRUN --mount=type=secret,id=x x\n"), "0 ");
+}
+
+TEST(R1_3, WhatADockerfileNeedsOfItsBuilderIsKnown) {
+  const auto needs = [](std::string_view text, std::string_view target = {}) {
+    std::string out;
+    for (const auto& need : read_dockerfile(text, {}, target).needs)
+      out += fmt::format("{}:{}:{};", need.line, need.syntax, need.what);
+    return out;
+  };
+  EXPECT_EQ(needs("# syntax=docker/dockerfile:1\nFROM a\nCOPY --from=b --chown=1 x y\nRUN x\n"), "");
+  EXPECT_EQ(needs("FROM a\nCOPY --chmod=755 x y\nADD --link x y\nRUN --mount=type=cache,target=/x y\n"),
+            "2:102:COPY --chmod;3:104:ADD --link;4:102:RUN --mount;");
+  EXPECT_EQ(needs("FROM a\nCOPY --exclude=*.md x y\nRUN <<E\nE\n"), "2:119:COPY --exclude;3:104:a here-document;");
+  EXPECT_EQ(needs("FROM --platform=$BUILDPLATFORM a\nARG TARGETARCH\nARG TARGETOS=linux\n"),
+            "1:100:$BUILDPLATFORM in FROM;2:100:ARG TARGETARCH;");
+  EXPECT_EQ(needs("FROM a AS one\nRUN x\nFROM a AS two\nCOPY --link x y\n", "one"), "") << "that stage is not built";
+  EXPECT_EQ(needs("FROM a AS one\nRUN x\nFROM a AS two\nCOPY --link x y\n", "0"), "");
+  EXPECT_EQ(read_dockerfile("FROM a AS one\nFROM b\n", {}, "ONE").bases, std::vector<std::string>{"a"});
+}
+
+TEST(R1_3, ArgumentsOfFromAreReadAsBuildKitDoes) {
+  const auto base = [](std::string_view image, const std::map<std::string, std::string>& args = {}) {
+    const auto facts = read_dockerfile(fmt::format("ARG A=x B= C\nARG D=${{A}}y\nFROM {}\n", image), args);
+    return facts.bases.empty() ? "fault: " + facts.fault : facts.bases.front();
+  };
+  EXPECT_EQ(base("$A"), "x");
+  EXPECT_EQ(base("$D:${B:-t}"), "xy:t");
+  EXPECT_EQ(base("i${B-t}"), "i");
+  EXPECT_EQ(base("i${C-t}"), "it");
+  EXPECT_EQ(base("i${A:+-alpine}${B:+no}${B+-set}"), "i-alpine-set");
+  EXPECT_EQ(base("${C:-${A}}"), "x");
+  EXPECT_EQ(base("\"$A\""), "x");
+  EXPECT_EQ(base("$A", {{"A", "given"}}), "given");
+  EXPECT_EQ(base("${D}", {{"A", "given"}}), "giveny");
+  EXPECT_EQ(base("i-$TARGETOS"), "i-linux");
+  EXPECT_EQ(base("$E", {{"E", "undeclared"}}), "fault: FROM $E names no image; give its ARG a default");
+}
+
+TEST(R1_3, ADockerfileIsSaidInTheWordsOfAnOlderFrontEnd) {
+  const auto said = [](std::string_view text, int syntax) {
+    engine::BuildSpec spec;
+    spec.args = {{"BUILDKIT_SYNTAX", "evil/image"}, {"WHO", "you"}};
+    rewrite_dockerfile(text, syntax, spec);
+    EXPECT_EQ(spec.below, "context");
+    EXPECT_EQ(spec.args.size(), 1u) << "what an argument would say to BuildKit itself is not passed on";
+    return spec;
+  };
+  const char* plain =
+      "# syntax=docker/dockerfile:1\n# escape=`\nFROM a AS b\nCOPY --link --chmod=755 ./x /y ../z `\n  /to/\n"
+      "COPY --from=b /x /y\nADD [\"a b\", \"https://x/y\", \"/c/\"]\nRUN --mount=type=bind,target=/m "
+      "--mount=type=cache,target=/k x\nRUN --mount=type=bind,from=b,source=/q,target=/m y\nCOPY . /all\n";
+  EXPECT_EQ(said(plain, 102).dockerfile_text,
+            "# escape=`\n# the engine's own front end reads this\nFROM a AS b\nCOPY --chmod=755 context/x context/y "
+            "context/z /to/\n\nCOPY --from=b /x /y\nADD [\"context/a b\",\"https://x/y\",\"/c/\"]\nRUN "
+            "--mount=type=bind,target=/m,source=context --mount=type=cache,target=/k x\nRUN "
+            "--mount=type=bind,from=b,source=/q,target=/m y\nCOPY context/ /all\n\n");
+  EXPECT_TRUE(said(plain, 102).buildkit);
+  EXPECT_THAT(said(plain, 104).dockerfile_text, HasSubstr("COPY --link --chmod=755 context/x"));
+  EXPECT_FALSE(said("FROM a\nCOPY --link x y\n", 102).buildkit) << "nothing is left that needs it";
+
+  const char* here =
+      "FROM a\nARG WHO=me\nENV GREETING=\"hello $WHO\"\nSHELL [\"/bin/bash\", \"-c\"]\nCOPY <<one <<-'two' file /x/\n"
+      "$GREETING \\$HOME a\\b $(id)\none\n\tas $it is\n\ttwo\nRUN <<E\nFROM b\n  echo \"x\"\nE\nRUN cat <<E > "
+      "/y\n$z\nE\nRUN <<-E\n\t#!/bin/x\n\tE\nCMD [\"c\"]\n";
+  const auto old = said(here, 102);
+  EXPECT_EQ(old.dockerfile_text,
+            "FROM a\nARG WHO=me\nENV GREETING=\"hello $WHO\"\nSHELL [\"/bin/bash\", \"-c\"]\nCOPY texts/1/one "
+            "texts/2/two context/file /x/\n\n\n\n\nRUN [\"/bin/bash\",\"-c\",\"FROM b\\n  echo \\\"x\\\"\\n\"]\n\n\n\n"
+            "RUN [\"/bin/bash\",\"-c\",\"cat <<E > /y\\n$z\\nE\"]\n\n\nRUN "
+            "--mount=type=bind,source=texts/3,target=/dev/pipes [\"/bin/bash\",\"-c\",\"/dev/pipes/E\"]\n\n\nCMD "
+            "[\"c\"]\n\n");
+  ASSERT_EQ(old.texts.size(), 3u);
+  EXPECT_EQ(old.texts[0].text, "hello you $HOME ab $(id)\n");
+  EXPECT_EQ(old.texts[1].text, "as $it is\n");
+  EXPECT_EQ(old.texts[2].text, "#!/bin/x\n");
+  EXPECT_EQ(old.texts[2].mode, 0755);
+  EXPECT_TRUE(old.buildkit) << "the script is mounted";
+  const auto now = said(here, 104);
+  EXPECT_THAT(now.dockerfile_text, HasSubstr("COPY <<one <<-'two' context/file /x/\n$GREETING"));
+  EXPECT_THAT(now.dockerfile_text, HasSubstr("RUN <<E\nFROM b\n"));
+  EXPECT_TRUE(now.texts.empty());
+  const auto long_head = said("FROM a\nCOPY x \\\n <<E /y\nbody\nE\nRUN z\n", 104);
+  EXPECT_EQ(long_head.dockerfile_text, "FROM a\n\nCOPY context/x <<E /y\nbody\nE\nRUN z\n\n");
+}
+
+TEST(R1_3, WhatAnOlderFrontEndCannotBeToldIsKnown) {
+  const auto least = [](std::string_view text) {
+    int most = -1;
+    for (const auto& need : read_dockerfile(text, {}).needs) most = std::max(most, need.least);
+    return most;
+  };
+  EXPECT_EQ(least("FROM a\nCOPY --link x y\n"), 0);
+  EXPECT_EQ(least("FROM a\nCOPY --exclude=z x y\n"), 119);
+  EXPECT_EQ(least("FROM a\nRUN <<E\n$X\nE\n"), 0);
+  EXPECT_EQ(least("FROM a\nRUN <<E\n#!/bin/sh\nE\n"), 102);
+  EXPECT_EQ(least("FROM a\nCOPY <<'E' /x\n$X\nE\n"), 0);
+  EXPECT_EQ(least("FROM a\nENV X=1\nCOPY <<E /x\n$X ${X}\nE\n"), 0);
+  EXPECT_EQ(least("FROM a\nCOPY <<E /x\n$PATH\nE\n"), 104) << "the image below says what it is";
+  EXPECT_EQ(least("FROM a AS b\nENV X=1\nFROM b\nCOPY <<E /x\n$X\nE\n"), 0);
+  EXPECT_EQ(least("FROM a AS b\nENV X=1\nFROM a\nCOPY <<E /x\n$X\nE\n"), 104);
+  EXPECT_EQ(least("FROM a\nONBUILD RUN <<E\nE\n"), 104);
 }
 
 }  // namespace

@@ -302,17 +302,68 @@ TEST_P(R14_2_Docker, NetworkOfAnEarlierServerIsTakenOver) {
   EXPECT_EQ(::if_nametoindex(open.c_str()), 0u);
 }
 
-TEST_P(R14_2_Docker, LinkOutOfTheContextIsRefused) {
+/// Links go into the image as links, and what they lead to on this host does not; a Dockerfile that is left out is read
+/// and not copied.
+TEST_P(R14_2_Docker, ALinkOfTheContextIsSentAsALink) {
   const auto folder = std::filesystem::temp_directory_path() / ("context-" + random_hex(6));
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder / "Dockerfile") << "FROM scratch\nCOPY . /\n";
-  std::filesystem::create_symlink("../../etc/shadow", folder / "inside");
+  std::filesystem::create_directories(folder / "sub");
+  std::ofstream(folder / "Dockerfile") << "FROM " << bench_->image() << R"end(
+COPY . /context
+RUN test "$(busybox readlink /context/out)" = ../../etc/hostname && test -L /context/sub/none \
+ && test "$(busybox readlink /context/absolute)" = /etc/hostname && test "$(echo /context/* /context/.[!.]*)" = \
+    "/context/absolute /context/out /context/sub /context/.[!.]*"
+)end";
+  std::ofstream(folder / ".dockerignore") << "Dockerfile\n.dockerignore\n";
+  std::filesystem::create_symlink("../../etc/hostname", folder / "out");
+  std::filesystem::create_symlink("/etc/hostname", folder / "absolute");
+  std::filesystem::create_symlink("nowhere", folder / "sub" / "none");
   BuildSpec spec;
   spec.context = folder.string();
-  spec.tag = unique("leak") + ":1";
+  spec.tag = unique("links") + ":1";
   const auto built = await(engine().images()->build(spec, {}));
-  EXPECT_EQ(reason(built), "build-failed");
-  EXPECT_THAT(built.error().message, HasSubstr("leaves the build context"));
+  EXPECT_TRUE(built) << (built ? "" : built.error().message);
+  bench_->remove_image(spec.tag);
+  std::filesystem::remove(folder / "Dockerfile");
+  std::filesystem::create_symlink("../" + folder.filename().string() + "-2", folder / "Dockerfile");
+  std::ofstream(folder.string() + "-2") << "FROM scratch\nCOPY . /\n";
+  const auto outside = await(engine().images()->build(spec, {}));
+  EXPECT_EQ(reason(outside), "build-failed");
+  std::filesystem::remove_all(folder);
+  std::filesystem::remove(folder.string() + "-2");
+}
+
+/// BuildKit takes the context in the body, without a session; its own way of telling how it goes is read.
+TEST_P(R14_2_Docker, BuildKitBuildsWhatIsSentBesideTheContext) {
+  if (engine().images()->dockerfile_syntax() == 0) (void)await(engine().fingerprint());
+  if (engine().images()->dockerfile_syntax() < 102) GTEST_SKIP() << "this engine has no BuildKit";
+  const auto folder = std::filesystem::temp_directory_path() / ("context-" + random_hex(6));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "file") << "f";
+  BuildSpec spec;
+  spec.context = folder.string();
+  spec.tag = unique("kit") + ":1";
+  spec.buildkit = true;
+  spec.below = "context";
+  spec.texts = {{"texts/1/run", "#!/bin/sh\necho made >&2\n", 0755}};
+  spec.labels = {{"tiltyard.content", "abc"}};
+  spec.network = false;
+  const std::string head = "FROM " + bench_->image() + "\nCOPY --chmod=444 context/ /all/\n";
+  spec.dockerfile_text =
+      head + "RUN --mount=type=bind,source=texts/1,target=/t /t/run && test \"$(echo /all/*)\" = /all/file\n";
+  std::vector<std::string> said;
+  const auto built =
+      await(engine().images()->build(spec, [&](BuildProgress progress) { said.push_back(progress.text); }));
+  ASSERT_TRUE(built) << built.error().message;
+  EXPECT_EQ(built->labels.at("tiltyard.content"), "abc");
+  EXPECT_THAT(said, testing::Contains("made"));
+  EXPECT_THAT(said, testing::Contains(HasSubstr("COPY --chmod=444")));
+  bench_->remove_image(spec.tag);
+  spec.dockerfile_text = head + "RUN --mount=type=cache,target=/c printf '\\033[91mno\\033[0m\\n'; exit 3\n";
+  const auto failed = await(engine().images()->build(spec, {}));
+  EXPECT_EQ(reason(failed), "build-failed");
+  EXPECT_THAT(failed.error().message, HasSubstr("exit code: 3"));
+  EXPECT_THAT(failed.error().message, HasSubstr("\nno\n"));
+  EXPECT_THAT(failed.error().message, testing::Not(HasSubstr("\x1B")));
   std::filesystem::remove_all(folder);
 }
 

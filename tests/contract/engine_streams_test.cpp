@@ -181,6 +181,33 @@ TEST_P(R14_2, BuildShowsItsStepsAndTheImageIsFound) {
   bench_->remove_image(spec.tag);
 }
 
+TEST_P(R14_2, BuildsOfOursAreListedAndGoUnlessAMachineIsMadeOfThem) {
+  const Folder folder("FROM " + bench_->image() + "\nENV WHOSE=" + bench_->name_space() + "\n");
+  BuildSpec spec;
+  spec.context = folder.path();
+  spec.tag = unique("kept") + ":1";
+  spec.labels = {{kLabelTemplate, "kept"}};
+  ASSERT_TRUE(ok(await(engine().images()->build(spec, {}))));
+  const auto listed = await(engine().images()->list_images());
+  ASSERT_TRUE(ok(listed));
+  EXPECT_THAT(*listed, testing::Contains(testing::Field(&ImageEntry::references, testing::Contains(spec.tag))));
+  for (const auto& entry : *listed) {
+    const auto space = entry.labels.find(kLabelNamespace);
+    EXPECT_TRUE(space == entry.labels.end() || space->second == bench_->name_space()) << entry.id;
+  }
+  MachineSpec user = machine("user");
+  user.image = spec.tag;
+  const auto made = created(user);
+  ASSERT_TRUE(ok(made));
+  EXPECT_EQ(reason(await(engine().images()->remove_image(spec.tag))), "image-in-use");
+  EXPECT_TRUE(ok(await(engine().destroy(*made))));
+  EXPECT_TRUE(ok(await(engine().images()->remove_image(spec.tag))));
+  EXPECT_TRUE(ok(await(engine().images()->remove_image(spec.tag)))) << "gone already is success";
+  const auto found = await(engine().images()->find_image(spec.tag));
+  ASSERT_TRUE(ok(found));
+  EXPECT_FALSE(found->has_value());
+}
+
 TEST_P(R14_2, FailingBuildSaysWhy) {
   const Folder folder("FROM " + bench_->image() + "\nRUN false\n");
   BuildSpec spec;

@@ -10,11 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <vector>
 
-#include "engine/docker/ignore.h"
+#include "engine/ignore.h"
 
 namespace tiltyard::engine::docker {
 namespace {
@@ -22,40 +20,44 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPiece = 256 * 1024;
-constexpr char kOwnDockerfile[] = ".dockerfile.tiltyard";
+constexpr off_t kLargestDockerfile = 1024 * 1024;
+constexpr char kOwnDockerfile[] = ".dockerfile.tiltyard", kIgnoreFile[] = ".dockerignore";
 
 std::unexpected<Error> refuse(std::string message, std::string cause = {}) {
   return fail(Code::kInvalid, "build-failed", std::move(message), std::move(cause));
 }
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
-/// Whether a link at `link` (relative to the context) that points to `target` stays inside the context.
-bool stays_inside(const fs::path& link, const fs::path& target) {
-  if (target.is_absolute()) return false;
-  int depth = 0;
-  for (const auto& part : (link.parent_path() / target)) {
-    if (part == ".." && --depth < 0) return false;
-    if (part != ".." && part != "." && !part.empty()) ++depth;
-  }
-  return true;
+/// The Dockerfile itself is read by us where the daemon would not find it in what is sent: one that is left out, or a
+/// link. It may lead anywhere inside the context, and nowhere else.
+Result<std::string> read_dockerfile(const fs::path& root, const std::string& name) {
+  std::error_code failed;
+  const fs::path real = fs::canonical(root / name, failed);
+  if (failed) return refuse("There is no " + name + " in the build context.");
+  if (!real.generic_string().starts_with(root.generic_string() + "/"))
+    return refuse("The Dockerfile lies outside the build context.");
+  const int fd = ::open(real.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  struct stat facts{};
+  const bool fine =
+      fd >= 0 && ::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size <= kLargestDockerfile;
+  std::string text(fine ? static_cast<std::size_t>(facts.st_size) : 0, '\0');
+  const auto got = fine ? ::read(fd, text.data(), text.size()) : -1;
+  if (fd >= 0) ::close(fd);
+  if (got != static_cast<ssize_t>(text.size())) return refuse("The " + name + " of the build context cannot be read.");
+  return text;
 }
 
 struct Entry {
   std::string path;
   std::string text;  ///< content that is not on disk
   bool from_text = false;
+  int mode = 0644;  ///< of such a text
 };
 
 }  // namespace
 
 struct BuildContext::State {
   fs::path root;
+  std::string below;  ///< the folder in the stream that holds the context, with a slash; or empty
   std::string dockerfile;
   std::vector<Entry> entries;
   std::size_t at = 0;
@@ -70,38 +72,56 @@ struct BuildContext::State {
     if (writer) archive_write_free(writer);
   }
 
-  Result<> collect(const Ignore& ignore, const std::string& keep);
+  Result<> collect(const Ignore& ignore);
+  void hide(std::string text, const std::string& ignored);
+  void send_beside(const BuildSpec& spec);
   Result<> begin();
   Result<> begin_entry();
   Result<> send_some();
   Result<> add_text(const Entry& entry);
 };
 
-Result<> BuildContext::State::collect(const Ignore& ignore, const std::string& keep) {
+Result<> BuildContext::State::collect(const Ignore& ignore) {
   std::error_code failed;
   fs::recursive_directory_iterator walk(root, fs::directory_options::none, failed);
   if (failed) return refuse("The build context cannot be read.", root.string() + ": " + failed.message());
   for (; walk != fs::recursive_directory_iterator(); walk.increment(failed)) {
     if (failed) return refuse("The build context cannot be read.", failed.message());
     const std::string path = walk->path().lexically_relative(root).generic_string();
-    const bool folder = walk->is_directory(failed) && !walk->is_symlink(failed);
-    if (ignore.excludes(path) && path != keep && path != ".dockerignore") {
-      if (folder && !ignore.has_exceptions() && !keep.starts_with(path + "/")) walk.disable_recursion_pending();
+    const bool link = walk->is_symlink(failed);
+    const bool folder = !link && walk->is_directory(failed);
+    if (ignore.excludes(path)) {
+      if (folder && !ignore.has_exceptions()) walk.disable_recursion_pending();
       // A folder that is excluded but may hold exceptions is made by the daemon when one of these comes.
       continue;
     }
-    if (walk->is_symlink(failed)) {
-      const fs::path target = fs::read_symlink(walk->path(), failed);
-      if (failed || !stays_inside(path, target))
-        return refuse("The symbolic link " + path + " leaves the build context.");
-    } else if (!folder && !walk->is_regular_file(failed)) {
+    if (!link && !folder && !walk->is_regular_file(failed))
       return refuse(path + " is neither a file nor a folder nor a symbolic link.");
-    }
-    entries.push_back({path, {}, false});
+    entries.push_back({path, {}});
   }
   if (failed) return refuse("The build context cannot be read.", failed.message());
   std::ranges::sort(entries, {}, &Entry::path);
   return {};
+}
+
+/// Sends `text` as the Dockerfile under a name of its own. The daemon takes what .dockerignore names out again once it
+/// has read it, so that no COPY sees it; nor that file, unless it is part of the context anyway.
+void BuildContext::State::hide(std::string text, const std::string& ignored) {
+  std::erase_if(entries, [](const Entry& entry) { return entry.path == kOwnDockerfile; });
+  const bool shown = std::erase_if(entries, [](const Entry& entry) { return entry.path == kIgnoreFile; }) > 0;
+  std::string names = shown ? ignored : std::string(kIgnoreFile);
+  names += std::string("\n") + kOwnDockerfile + "\n";
+  entries.push_back({kIgnoreFile, std::move(names), true});
+  entries.push_back({kOwnDockerfile, std::move(text), true});
+  dockerfile = kOwnDockerfile;
+}
+
+/// The context in a folder of its own, which is there even when nothing is in it; beside it the Dockerfile and texts.
+void BuildContext::State::send_beside(const BuildSpec& spec) {
+  below = spec.below + "/";
+  dockerfile = "Dockerfile";
+  entries.push_back({dockerfile, spec.dockerfile_text, true});
+  for (const auto& one : spec.texts) entries.push_back({one.path, one.text, true, one.mode});
 }
 
 Result<> BuildContext::State::begin() {
@@ -112,7 +132,16 @@ Result<> BuildContext::State::begin() {
     static_cast<State*>(self)->out.append(static_cast<const char*>(bytes), size);
     return static_cast<la_ssize_t>(size);
   };
-  if (archive_write_open(writer, this, nullptr, take, nullptr) == ARCHIVE_OK) return {};
+  bool fine = archive_write_open(writer, this, nullptr, take, nullptr) == ARCHIVE_OK;
+  if (fine && !below.empty()) {
+    archive_entry* header = archive_entry_new();
+    archive_entry_set_pathname(header, below.c_str());
+    archive_entry_set_filetype(header, AE_IFDIR);
+    archive_entry_set_perm(header, 0755);
+    fine = archive_write_header(writer, header) == ARCHIVE_OK;
+    archive_entry_free(header);
+  }
+  if (fine) return {};
   return refuse("The build context cannot be packed.", archive_error_string(writer));
 }
 
@@ -120,7 +149,7 @@ Result<> BuildContext::State::add_text(const Entry& entry) {
   archive_entry* header = archive_entry_new();
   archive_entry_set_pathname(header, entry.path.c_str());
   archive_entry_set_filetype(header, AE_IFREG);
-  archive_entry_set_perm(header, 0644);
+  archive_entry_set_perm(header, static_cast<mode_t>(entry.mode));
   archive_entry_set_size(header, static_cast<la_int64_t>(entry.text.size()));
   const int status = archive_write_header(writer, header);
   archive_entry_free(header);
@@ -147,9 +176,6 @@ Result<> BuildContext::State::begin_entry() {
     target.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
   }
   ::close(opened);
-  if (S_ISLNK(facts.st_mode) && !stays_inside(entry.path, target)) {
-    return refuse("The symbolic link " + entry.path + " leaves the build context.");
-  }
   if (S_ISREG(facts.st_mode)) {
     file = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (file < 0 || ::fstat(file, &facts) != 0) {
@@ -158,7 +184,7 @@ Result<> BuildContext::State::begin_entry() {
     left = facts.st_size;
   }
   archive_entry* header = archive_entry_new();
-  archive_entry_set_pathname(header, entry.path.c_str());
+  archive_entry_set_pathname(header, (below + entry.path).c_str());
   archive_entry_set_filetype(header, facts.st_mode & S_IFMT);
   archive_entry_set_perm(header, facts.st_mode & 07777);
   archive_entry_set_mtime(header, facts.st_mtim.tv_sec, 0);
@@ -201,22 +227,27 @@ Result<std::unique_ptr<BuildContext>> BuildContext::open(const BuildSpec& spec) 
   state->root = fs::canonical(spec.context, failed);
   if (failed || !fs::is_directory(state->root, failed))
     return refuse("There is no folder " + spec.context + " to build.");
-  const std::string own = spec.dockerfile_text.empty() ? std::string() : kOwnDockerfile;
-  state->dockerfile = own.empty() ? fs::path(spec.dockerfile).lexically_normal().generic_string() : own;
-  if (own.empty() && !fs::is_regular_file(state->root / state->dockerfile, failed)) {
-    return refuse("There is no " + state->dockerfile + " in the build context.");
-  }
-  if (own.empty() && !stays_inside(state->dockerfile, "."))
-    return refuse("The Dockerfile lies outside the build context.");
-  const std::string ignored = read_file(state->root / ".dockerignore");
-  auto collected = state->collect(Ignore(ignored), state->dockerfile);
+  const auto ignored = read_ignore_text(spec);
+  if (!ignored) return refuse("The ignore file of the build cannot be read.", ignored.error());
+  const Ignore ignore(*ignored);
+  if (!ignore.fault().empty()) return refuse("The .dockerignore is refused, " + ignore.fault() + ".");
+  auto collected = state->collect(ignore);
   if (!collected) return fail(std::move(collected.error()));
-  if (!own.empty()) {
-    // The daemon takes what .dockerignore names out again once it has read it, so that no COPY sees our own file.
-    std::erase_if(state->entries,
-                  [](const Entry& entry) { return entry.path == ".dockerignore" || entry.path == kOwnDockerfile; });
-    state->entries.push_back({own, spec.dockerfile_text, true});
-    state->entries.push_back({".dockerignore", ignored + "\n" + kOwnDockerfile + "\n", true});
+  if (!spec.below.empty()) {
+    state->send_beside(spec);
+    auto begun = state->begin();
+    if (!begun) return fail(std::move(begun.error()));
+    return std::unique_ptr<BuildContext>(new BuildContext(std::move(state)));
+  }
+  state->dockerfile = fs::path(spec.dockerfile).lexically_normal().generic_string();
+  const auto listed = std::ranges::find(state->entries, state->dockerfile, &Entry::path);
+  const bool sent = listed != state->entries.end() && !fs::is_symlink(state->root / state->dockerfile, failed);
+  if (!spec.dockerfile_text.empty()) {
+    state->hide(spec.dockerfile_text, *ignored);
+  } else if (!sent) {
+    auto text = read_dockerfile(state->root, state->dockerfile);
+    if (!text) return fail(std::move(text.error()));
+    state->hide(std::move(*text), *ignored);
   }
   auto begun = state->begin();
   if (!begun) return fail(std::move(begun.error()));

@@ -111,6 +111,7 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   out.memory = number(at(*info, "MemTotal"));
   out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));
   fingerprinted_ = true;
+  dockerfile_syntax_ = docker::syntax_of(out.version);
   shares_files_ = out.shares_files;
   storage_ = shares_files_ ? text(at(*info, "DockerRootDir")) : "";
   co_await put_into_group(text(at(*info, "CgroupDriver")), text(at(*info, "CgroupVersion")) == "2", out.memory);

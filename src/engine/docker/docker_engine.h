@@ -72,6 +72,9 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
 
   asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
+  int dockerfile_syntax() const override { return dockerfile_syntax_; }
+  asio::awaitable<Result<std::vector<ImageEntry>>> list_images() override;
+  asio::awaitable<Result<>> remove_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) override;
 
@@ -154,6 +157,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
 
   // As the engine's last fingerprint says:
   bool fingerprinted_ = false;
+  int dockerfile_syntax_ = 0;
   bool limits_disk_ = false;
   bool shares_files_ = false;
   std::string storage_;        ///< the engine's folder, where its files are ours to see

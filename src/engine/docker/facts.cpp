@@ -226,6 +226,7 @@ ImageInfo image_info(const json::value& inspected) {
   out.command = strings(at(config, "Cmd"));
   out.environment = strings(at(config, "Env"));
   out.user = text(at(config, "User"));
+  out.triggers = !strings(at(config, "OnBuild")).empty();
   if (const json::object* ports = at(config, "ExposedPorts").if_object()) {
     for (const auto& [name, unused] : *ports) {
       // "80/tcp"; other transports are not ours to route.
@@ -239,6 +240,30 @@ ImageInfo image_info(const json::value& inspected) {
   if (const json::object* volumes = at(config, "Volumes").if_object()) {
     for (const auto& [path, unused] : *volumes) out.volumes.emplace_back(path.data(), path.size());
   }
+  return out;
+}
+
+int syntax_of(std::string_view version) {
+  int major = 0;
+  std::from_chars(version.data(), version.data() + version.size(), major);
+  // Of each the BuildKit that was within its first release. What is called otherwise (Podman) has numbers far below.
+  constexpr std::pair<int, int> kSince[] = {{29, 119}, {28, 114}, {27, 108}, {26, 107},
+                                            {25, 106}, {24, 105}, {23, 104}, {20, 102}};
+  for (const auto& [since, syntax] : kSince) {
+    if (major >= since) return syntax;
+  }
+  return 0;
+}
+
+ImageEntry image_entry(const json::value& listed) {
+  ImageEntry out;
+  out.id = text(at(listed, "Id"));
+  for (auto& reference : strings(at(listed, "RepoTags"))) {
+    if (reference != "<none>:<none>") out.references.push_back(std::move(reference));
+  }
+  out.size = number(at(listed, "Size"));
+  out.created_at = TimePoint(std::chrono::seconds(number(at(listed, "Created"))));
+  out.labels = labels_of(at(listed, "Labels"));
   return out;
 }
 

@@ -37,4 +37,10 @@ std::optional<EngineEvent> engine_event(const boost::json::value& event);
 /// RFC 3339 with nanoseconds and any offset, or "0001-01-01T00:00:00Z" for never.
 TimePoint time_of(const boost::json::value& value);
 
+/// The Dockerfile syntax of the BuildKit within Docker of a version ("20.10.24+dfsg1" → 102), as `Images` has it; 0:
+/// none.
+int syntax_of(std::string_view version);
+/// An image as a listing has it.
+ImageEntry image_entry(const boost::json::value& listed);
+
 }  // namespace tiltyard::engine::docker

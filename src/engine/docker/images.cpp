@@ -4,12 +4,14 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <deque>
 
 #include "base/offload.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/build_context.h"
+#include "engine/docker/build_trace.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/facts.h"
@@ -26,7 +28,8 @@ constexpr auto kAskDeadline = 15s, kChangeDeadline = 120s;
 constexpr auto kPullDeadline = 30min;
 constexpr std::size_t kTailLines = 20;
 
-/// Reads the daemon's stream of JSON messages about a build or a pull: one object per line.
+/// Reads the daemon's stream of JSON messages about a build or a pull: one object per line. What the programs of a
+/// build say is made plain: no colours, nothing that a terminal would obey.
 class Messages {
  public:
   explicit Messages(OnProgress progress) : progress_(std::move(progress)) {}
@@ -41,6 +44,7 @@ class Messages {
   void finish() {
     if (!pending_.empty()) message(std::exchange(pending_, {}));
     if (!line_.empty()) say(std::exchange(line_, {}));
+    for (auto& line : trace_.rest()) say(std::move(line));
   }
   const std::string& error() const { return error_; }
   std::string tail() const {
@@ -54,7 +58,11 @@ class Messages {
     boost::system::error_code failed;
     const json::value value = json::parse(json::string_view(text_line.data(), text_line.size()), failed);
     if (failed) return;
-    if (std::string words = text(at(value, "error")); !words.empty()) error_ = std::move(words);
+    if (std::string words = text(at(value, "error")); !words.empty()) error_ = plain_lines(words);
+    if (text(at(value, "id")) == kTrace) {
+      for (auto& line : trace_.take(text(at(value, "aux")))) say(std::move(line));
+      return;
+    }
     // A build's output comes in pieces that need not be whole lines.
     line_ += text(at(value, "stream"));
     for (auto end = line_.find('\n'); end != std::string::npos; end = line_.find('\n')) {
@@ -68,6 +76,7 @@ class Messages {
   }
 
   void say(std::string line) {
+    line = plain(line);
     if (line.empty()) return;
     read_step(line);
     tail_.push_back(line);
@@ -75,17 +84,20 @@ class Messages {
     if (progress_) progress_(BuildProgress{step_, steps_, std::move(line)});
   }
 
-  /// "Step 3/9 : RUN make"
+  /// "Step 3/9 : RUN make", or BuildKit's "[build 3/9] RUN make", whose numbers are those of one stage.
   void read_step(std::string_view line) {
-    if (!line.starts_with("Step ")) return;
     const auto slash = line.find('/');
     if (slash == std::string_view::npos) return;
-    std::from_chars(line.data() + 5, line.data() + slash, step_);
+    std::size_t number = 5;
+    if (line.starts_with('[')) number = line.find_last_of(" [", slash) + 1;
+    else if (!line.starts_with("Step ")) return;
+    std::from_chars(line.data() + number, line.data() + slash, step_);
     std::from_chars(line.data() + slash + 1, line.data() + line.size(), steps_);
   }
 
   OnProgress progress_;
   std::string pending_, line_, error_;
+  BuildTrace trace_;
   std::deque<std::string> tail_;
   int step_ = 0, steps_ = 0;
 };
@@ -109,7 +121,8 @@ std::string build_path(const BuildSpec& spec, const std::string& dockerfile, con
                                {"extrahosts", hosts},
                                {"memory", spec.memory > 0 ? std::to_string(spec.memory) : ""},
                                {"rm", "1"},
-                               {"forcerm", "1"}});
+                               {"forcerm", "1"},
+                               {"version", spec.buildkit ? "2" : ""}});
 }
 
 /// Reads such a stream to its end. The deadline is for all of it.
@@ -199,6 +212,38 @@ asio::awaitable<Result<ImageInfo>> DockerEngine::build(BuildSpec spec, OnProgres
   if (!built) co_return fail(std::move(built.error()));
   if (!*built) co_return fail(build_failed("The build ended without an image.", messages->tail()));
   co_return std::move(**built);
+}
+
+asio::awaitable<Result<std::vector<ImageEntry>>> DockerEngine::list_images() {
+  std::vector<ImageEntry> out;
+  const std::string bases = json::serialize(json::object{{"label", json::array{std::string(kLabelBase) + "=1"}}});
+  for (const auto& filter : {our_filter(), bases}) {
+    auto answer =
+        co_await connection_->call("GET", with_query("/images/json", {{"filters", filter}}), {}, kAskDeadline);
+    if (!answer) co_return fail(std::move(answer.error()));
+    if (answer->status != 200) co_return fail(refusal(About::kImage, *answer));
+    auto listed = parse_json(answer->body);
+    if (!listed) co_return fail(std::move(listed.error()));
+    if (!listed->is_array()) continue;
+    for (const auto& one : listed->get_array()) {
+      ImageEntry entry = image_entry(one);
+      // What is built on a base has its label too, whosever it is.
+      const auto space = entry.labels.find(kLabelNamespace);
+      if (space != entry.labels.end() && space->second != options_.name_space) continue;
+      if (std::ranges::find(out, entry.id, &ImageEntry::id) == out.end()) out.push_back(std::move(entry));
+    }
+  }
+  co_return out;
+}
+
+asio::awaitable<Result<>> DockerEngine::remove_image(std::string reference) {
+  auto answer = co_await connection_->call("DELETE", "/images/" + http::percent_encode(reference), {}, kChangeDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status == 200 || answer->status == 404) co_return Result<>{};
+  if (answer->status == 409)
+    co_return fail(Code::kConflict, "image-in-use", "A machine is made of the image " + reference + ".",
+                   words_of(answer->body));
+  co_return fail(refusal(About::kImage, *answer));
 }
 
 asio::awaitable<Result<ImageInfo>> DockerEngine::pull(std::string reference, OnProgress progress) {

@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 
 #include <signal.h>
+#include <sodium.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -18,13 +19,14 @@
 
 #include "engine/docker/ages.h"
 #include "engine/docker/answers.h"
+#include "engine/docker/build_trace.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/facts.h"
 #include "engine/docker/frames.h"
 #include "engine/docker/freezer.h"
-#include "engine/docker/ignore.h"
 #include "engine/docker/machine_body.h"
 #include "engine/docker/same_files.h"
+#include "engine/ignore.h"
 
 namespace tiltyard::engine::docker {
 namespace {
@@ -155,6 +157,56 @@ TEST(R14_2, FramesAreTakenApartWhereverTheyAreCut) {
   }
 }
 
+TEST(R1_3, WhatABuildSaysIsMadePlain) {
+  EXPECT_EQ(plain("\x1B[91mError: \x1B[0mno\x1B[K"), "Error: no");
+  EXPECT_EQ(plain("10%\r50%\rdone\r"), "done");
+  EXPECT_EQ(plain("a\tb\a\x7F\x01 \xC2\x9B"
+                  "c \xC3\xA4\n"),
+            "a b c \xC3\xA4");
+  EXPECT_EQ(plain("\x1B]0;title\ax\x1B]8;;http://y\x1B\\z\x1B(B\x1B"), "xz");
+  EXPECT_EQ(plain("cut \x1B[3"), "cut ");
+  EXPECT_EQ(plain_lines("\x1B[1ma\nb\x1B[m\n"), "a\nb\n");
+}
+
+TEST(R1_3, BuildKitsTraceIsReadAsLines) {
+  const auto field = [](int number, const std::string& bytes) {
+    return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
+  };
+  const auto base64 = [](const std::string& bytes) {
+    std::string out(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
+    sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                      sodium_base64_VARIANT_ORIGINAL);
+    out.pop_back();
+    return out;
+  };
+  const auto log = [&](const std::string& step, const std::string& said) {
+    return base64(field(3, field(1, step) + "\x18\x01" + field(4, said)));
+  };
+  BuildTrace trace;
+  const std::string named = field(1, "sha256:a") + field(3, "[one 2/3] RUN x");
+  EXPECT_THAT(trace.take(base64(field(1, named))), testing::IsEmpty()) << "it has not begun";
+  EXPECT_THAT(trace.take(base64(field(1, named + field(5, "t")))), testing::ElementsAre("[one 2/3] RUN x"));
+  EXPECT_THAT(trace.take(base64(field(1, named + field(5, "t") + field(6, "t")))), testing::IsEmpty()) << "said once";
+  EXPECT_THAT(trace.take(log("sha256:a", "half ")), testing::IsEmpty());
+  EXPECT_THAT(trace.take(log("sha256:b", "other\n")), testing::ElementsAre("other"));
+  EXPECT_THAT(trace.take(log("sha256:a", "line\nnext\nmore")), testing::ElementsAre("half line", "next"));
+  EXPECT_THAT(trace.rest(), testing::ElementsAre("more"));
+  // What came from outside may be anything.
+  for (const std::string wrong : {"!", "", "AA", "////////////////", "Cv8="})
+    EXPECT_THAT(trace.take(wrong), testing::IsEmpty());
+  EXPECT_THAT(trace.take(base64(std::string("\x1a\x7f"
+                                            "short"))),
+              testing::IsEmpty());
+}
+
+TEST(R1_3, AnEnginesVersionTellsWhichDockerfilesItReads) {
+  EXPECT_EQ(syntax_of("20.10.24+dfsg1"), 102);
+  EXPECT_EQ(syntax_of("23.0.1"), 104);
+  EXPECT_EQ(syntax_of("28.2.2"), 114);
+  EXPECT_EQ(syntax_of("31.0.0"), 119);
+  for (const char* classic : {"4.3.1", "19.03.1", "", "x"}) EXPECT_EQ(syntax_of(classic), 0) << classic;
+}
+
 TEST(R14_2, IgnorePatternsAreDockers) {
   const Ignore ignore("# comment\n*.log\n/build/\n**/node_modules\nsecret?\n!keep.log\ndocs/[a-c]*\n  spaced  \n");
   for (const char* path :
@@ -169,10 +221,61 @@ TEST(R14_2, IgnorePatternsAreDockers) {
   EXPECT_TRUE(all.excludes("README"));
   EXPECT_FALSE(all.excludes("src"));
   EXPECT_FALSE(all.excludes("src/a/b.c"));
-  EXPECT_TRUE(matches_glob("a/**/b", "a/b"));
-  EXPECT_TRUE(matches_glob("a/**/b", "a/x/y/b"));
-  EXPECT_FALSE(matches_glob("a/*/b", "a/x/y/b"));
-  EXPECT_FALSE(matches_glob("[", "x"));
+  const auto matches = [](const char* pattern, const char* path) { return Ignore(pattern).excludes(path); };
+  EXPECT_TRUE(matches("a/**/b", "a/b"));
+  EXPECT_TRUE(matches("a/**/b", "a/x/y/b"));
+  EXPECT_FALSE(matches("a/*/b", "a/x/y/b"));
+}
+
+// What github.com/moby/patternmatcher and its reader of ignore files do where the manual leaves it open.
+TEST(R1_3, IgnorePatternsAreReadAsBuildersDo) {
+  struct Case {
+    const char *pattern, *path;
+    bool excluded;
+  };
+  for (const Case& one : std::initializer_list<Case>{{"**", "a/b", true},
+                                                     {"**.log", "a.log", true},
+                                                     {"**.log", "a/b.log", true},
+                                                     {"**/x", "x", true},
+                                                     {"**/x", "a/x/deep", true},
+                                                     {"**/x", "ax", false},
+                                                     {"**x", "ax", true},
+                                                     {"a/**", "a", false},
+                                                     {"a/**", "a/b/c", true},
+                                                     {"a**", "ab/c", true},
+                                                     {"**/a/**", "x/a/b", true},
+                                                     {"**/a/**", "x/a", false},
+                                                     {"a/**/*.c", "a/b.c", true},
+                                                     {"a/**/*.c", "a/b/c/d.c", true},
+                                                     {"./a//b/../c/", "a/c", true},
+                                                     {"/a", "a", true},
+                                                     {"../a", "a", false},
+                                                     {"/../a", "a", true},
+                                                     {".", "a", false},
+                                                     {"/", "a", false},
+                                                     {"*", ".hidden", true},
+                                                     {"*", "a/b", true},
+                                                     {"?", "\u00e4", true},
+                                                     {"[\u00e0-\u00ff]", "\u00e4", true},
+                                                     {"[^a]", "b", true},
+                                                     {"[!a]", "b", false},
+                                                     {"\\*", "*", true},
+                                                     {"\\*", "a", false},
+                                                     {"a b", "a b", true},
+                                                     {" a \t", "a", true},
+                                                     {"  # a", "# a", true},
+                                                     {"*.md\n!R*.md\nREAD*", "README.md", true},
+                                                     {"*\n! a", "a", false},
+                                                     {"*\n!a/b", "a/b", false},
+                                                     {"*\n!a/b", "a/c", true},
+                                                     {"a\n!a/b\na/b/c", "a/b/c", true},
+                                                     {"a\r\n", "a", true},
+                                                     {"A", "a", false}})
+    EXPECT_EQ(Ignore(one.pattern).excludes(one.path), one.excluded) << one.pattern << " of " << one.path;
+  for (const char* wrong : {"!", "a\n  !  ", "[", "[]a]", "[-a]", "a\\", "[a"})
+    EXPECT_NE(Ignore(wrong).fault(), "") << wrong;
+  EXPECT_EQ(Ignore("# [\n\n[]\n").fault(), "line 3: the pattern's [ is not closed");
+  EXPECT_EQ(Ignore("[]]").fault(), "line 1: the pattern's [ is not closed");
 }
 
 TEST(R1_5, BodyIsHardenedByDefault) {

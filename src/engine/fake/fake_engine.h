@@ -43,6 +43,8 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   void add_image(std::string reference, ImageInfo info = {});
   /// What `export_image` gives for it; without, an image of one empty layer.
   void set_image_tar(std::string reference, std::string tar);
+  /// Which Dockerfiles it builds; 0: as an engine without BuildKit.
+  void know_syntax(int syntax) { dockerfile_syntax_ = syntax; }
   /// What is made from now on is this server's, as if another one worked on the same engine; empty: one that does not
   /// say who it is.
   void act_as(std::string server) { options_.server = std::move(server); }
@@ -97,6 +99,9 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   Disks* disks() override { return nullptr; }
   asio::awaitable<Result<std::optional<ImageInfo>>> find_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> build(BuildSpec spec, OnProgress progress) override;
+  int dockerfile_syntax() const override { return dockerfile_syntax_; }
+  asio::awaitable<Result<std::vector<ImageEntry>>> list_images() override;
+  asio::awaitable<Result<>> remove_image(std::string reference) override;
   asio::awaitable<Result<ImageInfo>> pull(std::string reference, OnProgress progress) override;
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_image(std::string reference) override;
   asio::awaitable<Result<>> ensure_isolation() override;
@@ -163,6 +168,7 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   asio::any_io_executor executor_;
   FakeOptions options_;
   std::map<std::string, ImageInfo> images_;
+  int dockerfile_syntax_ = 119;
   std::map<std::string, std::string> image_tars_;
   std::map<std::string, std::unique_ptr<Machine>> machines_;
   std::map<std::string, Network> networks_;

@@ -1,4 +1,6 @@
 // The fake engine's verbs that look at machines, and what flows out of them.
+#include <algorithm>
+
 #include "engine/fake/fake_machine.h"
 
 namespace tiltyard::engine {
@@ -104,6 +106,32 @@ asio::awaitable<Result<>> FakeEngine::put_archive(Handle handle, std::string pat
   auto files = fake::unpack_files(tar, path);
   if (!files) co_return fail(std::move(files.error()));
   for (auto& [name, content] : *files) (*machine)->files[name] = std::move(content);
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<std::vector<ImageEntry>>> FakeEngine::list_images() {
+  auto entered = co_await enter("list_images");
+  if (!entered) co_return fail(std::move(entered.error()));
+  std::vector<ImageEntry> out;
+  for (const auto& [name, info] : images_) {
+    const auto space = info.labels.find(kLabelNamespace);
+    const bool built = space != info.labels.end();
+    if (built ? space->second != options_.name_space : !info.labels.contains(kLabelBase)) continue;
+    const auto same = std::ranges::find(out, info.id, &ImageEntry::id);
+    if (same != out.end()) same->references.push_back(name);
+    else out.push_back({info.id, {name}, info.size, info.created_at, info.labels});
+  }
+  co_return out;
+}
+
+asio::awaitable<Result<>> FakeEngine::remove_image(std::string reference) {
+  auto entered = co_await enter("remove_image");
+  if (!entered) co_return fail(std::move(entered.error()));
+  for (const auto& [name, machine] : machines_) {
+    if (machine->spec.image == reference)
+      co_return fail(Code::kConflict, "image-in-use", "A machine is made of the image " + reference + ".");
+  }
+  images_.erase(reference);
   co_return Result<>{};
 }
 
