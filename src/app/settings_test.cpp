@@ -77,6 +77,7 @@ const std::map<std::string, Sample> kSamples = {
     {"templates.path", {"lab", R"("lab")"}},
     {"templates.watch", {"false", "false"}},
     {"templates.builds_at_once", {"2", "2"}},
+    {"templates.keep_unneeded_images", {"1h", R"("1h")"}},
     {"templates.allow_pull", {"1", "true"}},
     {"templates.allow",
      {"a=egress,cap:SYS_PTRACE;*=devices", R"({a = ["egress", "cap:SYS_PTRACE"], "*" = ["devices"]})"}},

@@ -176,6 +176,13 @@ void Capability::add_facts(const templates::Template& tmpl, boost::json::object&
   labs::add_facts(*service_, tmpl.id, view);
 }
 
+void Capability::add_images(std::set<std::string>& images) const {
+  for (const auto& live : service_->all_live()) {
+    if (!live->tmpl) continue;
+    for (std::size_t i = 0; i < live->tmpl->image_users(); ++i) images.insert(live->tmpl->image_user(i).machine.image);
+  }
+}
+
 PublicAddress Capability::address() const {
   const auto& gateway = ground_->gateway.options();
   PublicAddress address;

@@ -32,6 +32,7 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   asio::awaitable<void> close() override;
   std::vector<realtime::RoomKind> rooms(const house::Routes& routes) override;
   void add_facts(const templates::Template& tmpl, boost::json::object& view) const override;
+  void add_images(std::set<std::string>& images) const override;
   const Options& options() const { return options_; }
 
   Service& service() { return *service_; }

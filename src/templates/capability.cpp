@@ -40,13 +40,16 @@ Result<> Capability::make(house::Ground& ground) {
   catalogue_->declare_jobs(ground.jobs);
   offers_ = std::make_unique<Offers>(*catalogue_, ground.store, ground.bus, ground.clock);
   facts_ = ground.offering<HasFacts>();
+  built_ = std::make_unique<BuiltImages>(
+      BuiltImages::Parts{options_, *catalogue_, ground.engines, ground.store, ground.clock, facts_});
+  built_->declare_jobs(ground.jobs);
   ground_ = &ground;
   metrics::on_collect([catalogue = catalogue_.get()] { count(*catalogue); });
   return {};
 }
 
 void Capability::routes(house::Routes& routes) {
-  add_routes(routes, {{*offers_, facts_}, ground_->store, ground_->clock});
+  add_routes(routes, {{*offers_, facts_}, *built_, ground_->store, ground_->clock});
 }
 
 std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) { return {room_of({*offers_, facts_})}; }

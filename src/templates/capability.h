@@ -4,6 +4,7 @@
 
 #include "house/capability.h"
 #include "realtime/realtime.h"
+#include "templates/built_images.h"
 #include "templates/events.h"
 #include "templates/measures.h"
 #include "templates/templates.h"
@@ -40,6 +41,7 @@ class Capability final : public house::Capability, public realtime::HasRooms {
   house::Ground* ground_ = nullptr;
   std::unique_ptr<Catalogue> catalogue_;
   std::unique_ptr<Offers> offers_;
+  std::unique_ptr<BuiltImages> built_;
   std::vector<HasFacts*> facts_;
 };
 

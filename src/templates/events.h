@@ -15,6 +15,9 @@ inline constexpr bus::EventKind kOverride{.name = "template.override",
                                           .prose = "Staff changed a template at run time."};
 inline constexpr bus::EventKind kRebuild{.name = "template.rebuild", .prose = "Staff had a template built anew."};
 
-inline constexpr const bus::EventKind* kAll[] = {&kOverride, &kRebuild, &kChanged, &kGone};
+inline constexpr bus::EventKind kImageRemoved{
+    .name = "template.image_removed", .prose = "A build that no template needs any more was removed from an engine."};
+
+inline constexpr const bus::EventKind* kAll[] = {&kOverride, &kRebuild, &kImageRemoved, &kChanged, &kGone};
 
 }  // namespace tiltyard::templates::events

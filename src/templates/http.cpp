@@ -111,6 +111,36 @@ asio::awaitable<Result<Response>> rebuild(PartsRef parts, Request request) {
   co_return Response::json(202, json::serialize(view(parts->shown, *entry, true)));
 }
 
+/// The contract is api/paths/templates.yaml.
+json::array view_of(const std::vector<BuiltImage>& images) {
+  constexpr std::string_view kFates[] = {"needed", "stays", "goes", "in-use", "gone"};
+  json::array items;
+  for (const auto& image : images) {
+    items.push_back(
+        json::object{{"image", image.reference},
+                     {"engine", image.engine},
+                     {"template", image.tmpl},
+                     {"bytes", image.bytes},
+                     {"created_at", to_rfc3339(image.created_at)},
+                     {"fate", kFates[static_cast<std::size_t>(image.fate)]},
+                     {"goes_at", image.goes_at ? json::value(to_rfc3339(*image.goes_at)) : json::value(nullptr)}});
+  }
+  return items;
+}
+
+asio::awaitable<Result<Response>> list_images(PartsRef parts, Request) {
+  const auto images = co_await parts->built.look();
+  co_return http::page_answer(view_of(images));
+}
+
+asio::awaitable<Result<Response>> collect_images(PartsRef parts, Request request) {
+  http::Body body(request.body);
+  const bool at_once = body.maybe_flag("at_once").value_or(false);
+  if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
+  const auto images = co_await parts->built.collect(at_once, actor_of(request));
+  co_return http::page_answer(view_of(images));
+}
+
 }  // namespace
 
 void add_routes(house::Routes& routes, HttpParts needs) {
@@ -125,6 +155,8 @@ void add_routes(house::Routes& routes, HttpParts needs) {
   add("PATCH", "/api/v1/admin/templates/{id}", {Access::kOperator, Scope::kAdmin}, {"admin-change"}, change_template);
   add("POST", "/api/v1/admin/templates/{id}/rebuild", {Access::kOperator, Scope::kAdmin},
       {"admin-change", "template-rebuild"}, rebuild);
+  add("GET", "/api/v1/admin/images", {Access::kOperator, Scope::kAdmin}, {"list-read"}, list_images);
+  add("POST", "/api/v1/admin/images/collect", {Access::kOperator, Scope::kAdmin}, {"admin-change"}, collect_images);
 }
 
 }  // namespace tiltyard::templates

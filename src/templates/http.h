@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "house/routes.h"
+#include "templates/built_images.h"
 #include "templates/view.h"
 
 namespace tiltyard::templates {
@@ -9,6 +10,7 @@ namespace tiltyard::templates {
 /// What the routes need; all outlive the router.
 struct HttpParts {
   Shown shown;
+  BuiltImages& built;
   store::Store& store;
   const Clock& clock;
 };

@@ -118,6 +118,9 @@ void declare_keys(config::Keys& keys, Options& options) {
       .text("path", options.path, form::kPath, "The folder that holds one folder per template.")
       .flag("watch", options.watch, "Reload a template as soon as a file in its folder changes.")
       .number("builds_at_once", options.builds_at_once, 1, 16, "Images that are built side by side.")
+      .time("keep_unneeded_images", options.keep_unneeded, std::chrono::seconds{0}, std::chrono::hours{24 * 366},
+            "How long a build stays that no template, instance or pool needs any more; 0s: until somebody removes it "
+            "(tiltyard images collect).")
       .flag("allow_pull", options.allow_pull,
             "Whether images may be pulled from a registry; otherwise they must be there.")
       .choice(

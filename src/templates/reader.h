@@ -39,6 +39,7 @@ struct Options {
   int builds_at_once = 1;
   bool allow_pull = false;
   bool setuid = true;  ///< whether set-user-ID programs count in templates that say nothing, or ask for it
+  std::chrono::seconds keep_unneeded{std::chrono::hours{24}};  ///< builds that nobody needs; 0: for ever
 };
 
 /// What a site has where its configuration says nothing: twice the ceiling of `standard_bounds`.

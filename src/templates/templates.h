@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -123,6 +124,8 @@ class HasFacts {
  public:
   virtual ~HasFacts() = default;
   virtual void add_facts(const Template& tmpl, boost::json::object& view) const = 0;
+  /// The images that what runs is made of, or is made of anew when it is mended: they stay.
+  virtual void add_images(std::set<std::string>& images) const {}
 };
 
 }  // namespace tiltyard::templates

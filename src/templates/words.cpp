@@ -211,6 +211,54 @@ int lint_templates(Context& context, const Options& options, const std::vector<s
   return count.errors == 0 ? kOk : kFailed;
 }
 
+std::string fate_text(const json::value& image, TimePoint now) {
+  const auto fate = text_of(image, "fate");
+  if (fate == "stays" && !text_of(image, "goes_at").empty())
+    return "unneeded, goes " + relative_text(text_of(image, "goes_at"), now);
+  if (fate == "stays") return "unneeded";
+  if (fate == "goes") return "unneeded, goes now";
+  if (fate == "in-use") return "unneeded, but a machine is made of it";
+  return fate == "gone" ? "removed" : fate;
+}
+
+int show_images(const Context& context, const json::value& list) {
+  if (context.json) {
+    print_json(list);
+    return kOk;
+  }
+  Table table({"IMAGE", "TEMPLATE", "SIZE", "ENGINE", "STATE"}, context.colours);
+  for (const auto& image : items_of(list)) {
+    table.add({harmless(text_of(image, "image")), harmless(text_of(image, "template")),
+               bytes_text(static_cast<std::uint64_t>(number_of(image, "bytes"))), harmless(text_of(image, "engine")),
+               fate_text(image, context.clock.now())});
+  }
+  if (table.empty()) note("There is none.");
+  else print(table.text());
+  return kOk;
+}
+
+int list_images(Context& context) {
+  const auto list = context.api().list("/admin/images");
+  return list ? show_images(context, *list) : complain(context, list.error());
+}
+
+/// What it would do is what the list says: nobody has to guess it a second time.
+int collect_images(Context& context, bool dry_run, bool at_once) {
+  if (!dry_run) {
+    auto done = context.api().call(
+        {"POST", "/admin/images/collect", json::object{{"at_once", at_once}}, {}, std::chrono::minutes{10}});
+    return done ? show_images(context, *done) : complain(context, done.error());
+  }
+  const auto list = context.api().list("/admin/images");
+  if (!list) return complain(context, list.error());
+  json::array would;
+  for (const auto& image : items_of(*list)) {
+    const auto fate = text_of(image, "fate");
+    if (fate == "goes" || (at_once && fate == "stays")) would.push_back(image);
+  }
+  return show_images(context, json::object{{"items", std::move(would)}, {"next", nullptr}});
+}
+
 }  // namespace
 
 void Capability::words(Words& words) {
@@ -225,6 +273,14 @@ void Capability::words(Words& words) {
   auto* config = word->add_subcommand("config", "Show what is read of template folders, as JSON, without a server");
   config->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
   words.does(config, [this, c, paths] { return show_readings(*c, options_, *paths); });
+  auto* images = words.add("images", "What was built for templates, and what nobody needs any more (staff)");
+  images->require_subcommand(0, 1);
+  words.does(images, [c] { return list_images(*c); });
+  auto* collect = images->add_subcommand("collect", "Remove the builds whose time has come");
+  auto dry_run = std::make_shared<bool>(false), at_once = std::make_shared<bool>(false);
+  collect->add_flag("--dry-run", *dry_run, "Only show which would go");
+  collect->add_flag("--now", *at_once, "All that nobody needs, however short that is");
+  words.does(collect, [c, dry_run, at_once] { return collect_images(*c, *dry_run, *at_once); });
   words.advise("template-unknown", "See what there is: tiltyard templates");
   for (const auto* reason : {"template-not-ready", "template-broken"})
     words.advise(reason, "See why: tiltyard templates");

@@ -134,6 +134,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/images/collect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["collectImages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/invitations": {
         parameters: {
             query?: never;
@@ -1297,6 +1329,21 @@ export interface components {
             name: string;
             version: string;
         };
+        BuiltImages: {
+            items: {
+                image: string;
+                engine: string;
+                template: string;
+                bytes: number;
+                /** Format: date-time */
+                created_at: string;
+                /** @enum {string} */
+                fate: "needed" | "stays" | "goes" | "in-use" | "gone";
+                /** Format: date-time */
+                goes_at: string | null;
+            }[];
+            next: components["schemas"]["Cursor"];
+        };
         Credentials: {
             user: string;
             password: string;
@@ -1988,6 +2035,7 @@ export interface components {
     pathItems: never;
 }
 export type AuthInfo = components['schemas']['AuthInfo'];
+export type BuiltImages = components['schemas']['BuiltImages'];
 export type Credentials = components['schemas']['Credentials'];
 export type Cursor = components['schemas']['Cursor'];
 export type Endpoint = components['schemas']['Endpoint'];
@@ -2367,6 +2415,60 @@ export interface operations {
                 };
                 content?: never;
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listImages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuiltImages"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    collectImages: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @default false */
+                    at_once?: boolean;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuiltImages"];
+                };
+            };
+            400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Problem"];
