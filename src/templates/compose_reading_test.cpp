@@ -48,6 +48,15 @@ networks: {one: {}, two: {}}
   EXPECT_FALSE(says(tmpl, "container_name"));
 }
 
+TEST(R1_3, AMachineThatIsAloneFindsItselfByItsOtherNames) {
+  TestFolder folder;
+  const Template tmpl =
+      read_compose_text(folder, "services: {a: {image: x, container_name: n, networks: {default: {aliases: [m]}}}}\n");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_THAT(tmpl.services[0].networks, IsEmpty());
+  EXPECT_THAT(tmpl.services[0].extra_hosts, ElementsAre(std::pair("m", "a"), std::pair("n", "a")));
+}
+
 TEST(R1_3, OneContainerNameIsOneServices) {
   TestFolder folder;
   EXPECT_EQ(problem_with(read_compose_text(folder,
@@ -287,6 +296,17 @@ TEST(R1_3, QuestionMarksMayStandInFlow) {
   EXPECT_THAT(app.container.health->test, ElementsAre("CMD", "wget", "http://127.0.0.1:8080/sh?probe=1"));
 }
 
+TEST(R1_3, EscapesOfYamlAreUnicode) {
+  TestFolder folder;
+  const Template tmpl = read_compose_text(
+      folder, R"(services: {a: {image: x, labels: {a: "\_\N?\xe9\u2028\U0001F600é\/", b: é?, "\_": c}}})"
+              "\n");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_THAT(service_of(tmpl, "a").machine.labels,
+              UnorderedElementsAre(std::pair("a", "\u00A0\u0085?\u00E9\u2028\U0001F600\u00E9/"),
+                                   std::pair("b", "\u00E9?"), std::pair("\u00A0", "c")));
+}
+
 TEST(R1_3, EnvironmentValuesAreAsWritten) {
   TestFolder folder;
   const Template tmpl = read_compose_text(
@@ -298,6 +318,22 @@ TEST(R1_3, EnvironmentValuesAreAsWritten) {
   EXPECT_THAT(service_of(tmpl, "a").container.environment,
               ElementsAre("A=true", "B=yes", "C=0010", "D=1.10", "E=1e3", "F=0xFF", "I=2024-02-30", "J=12:30:45",
                           "K=123456789012345678901234567890", "L=", "M=.inf", "O=null", "P=0o17", "Q=+1", "R=1_000"));
+}
+
+TEST(R1_3, PortsOfOtherProtocolsAreLeftOut) {
+  TestFolder folder;
+  const Template tmpl = read_compose_text(
+      folder, "services: {a: {image: x, ports: ['53:53/udp', '53:53', {target: 54, protocol: udp}]}}\n");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_THAT(tmpl.services[0].ports, ElementsAre(53));
+  EXPECT_TRUE(says(tmpl, "the udp port is ignored: the gateway carries TCP"));
+}
+
+TEST(R1_3, AMergeKeyMayStandOnce) {
+  TestFolder folder;
+  const Template tmpl =
+      read_compose_text(folder, "x-a: &a {image: x}\nx-b: &b {user: '1'}\nservices:\n  a:\n    <<: *a\n    <<: *b\n");
+  EXPECT_EQ(problem_with(tmpl, "`<<` is there twice; write <<: [*a, *b]").line, 6);
 }
 
 TEST(R1_3, MergeKeysAreShallow) {

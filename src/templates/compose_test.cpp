@@ -498,7 +498,6 @@ TEST(R1_2, ABareMistakeIsToldOnceAndClearly) {
            {"services: {}\n", "has no `services`"},
            {"services: {a: }\n", "must be a map"},
            {"services: {a: {}}\n", "needs `image` or `build`"},
-           {"services: {a: {image: x, ports: ['53:53/udp']}}\n", "carries TCP"},
            {"services: {a: {image: x, volumes: ['nope:/x']}}\n", "is not declared"},
            {"services: {a: {image: x, networks: [nope]}}\n", "is not declared"},
            {"services: {a: {image: x, secrets: [nope]}}\n", "is not declared"},

@@ -212,7 +212,7 @@ TextFault explain_yaml(std::string_view yaml, TextFault found) {
   const YamlSketch sketch(yaml);
   for (const auto& quote : sketch.quotes()) {
     if (quote.end == 0) return never_closed(quote);
-    if (quote.end == found.line || quote.end + 1 == found.line)
+    if (quote.end == found.line)
       return {quote.begin, fmt::format("the quote ({}) that opens on this line closes only on line {}; is one missing?",
                                        quote.mark, quote.end)};
   }
@@ -220,9 +220,18 @@ TextFault explain_yaml(std::string_view yaml, TextFault found) {
     const auto& first = sketch.open().front();
     return {first.line, fmt::format("the \"{}\" that opens on this line is not closed", first.mark)};
   }
-  if (says("illegal flow end")) found.message = "a closing bracket too many";
+  if (says("flow not found"))
+    found.message = "what stands between the brackets does not hold together; is a comma or a quote missing?";
+  else if (says("block scalar"))
+    found.message = "the text of a | or > begins on the next line; a text that begins with such a sign needs quotes";
+  else if (says("anchor not found after") || says("alias not found after"))
+    found.message = "a text that begins with & or * needs quotes";
+  else if (says("illegal flow end")) found.message = "a closing bracket too many";
   else if (says("illegal map value")) found.message = about_map_value(yaml, found);
   else if (says("end of map not found")) found.message = about_map_end(line);
+  else if (says("anchor is not defined"))
+    found.message =
+        "a \"*\" here names an anchor, and there is none of that name; a text that begins with * needs quotes";
   else if (says("unknown token")) found.message = about_token(line);
   else if (says("unknown escape character")) found.message = about_escape(yaml, found);
   return found;

@@ -200,7 +200,7 @@ constexpr Key kKeys[] = {
     {"service.ports", "host_ip", kRewritten, "the gateway publishes on its own addresses"},
     {"service.ports", "target", kHonoured, ""},
     {"service.ports", "published", kRewritten, "the gateway chooses the port, a lasting one per owner"},
-    {"service.ports", "protocol", kHonoured, "tcp"},
+    {"service.ports", "protocol", kHonoured, "tcp; a port of another is ignored"},
     {"service.ports", "app_protocol", kHonoured, "http or tcp: the endpoint's kind"},
     {"service.volumes", "type", kHonoured, "volume, bind, tmpfs"},
     {"service.volumes", "source", kHonoured, ""},

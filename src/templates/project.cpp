@@ -211,6 +211,15 @@ void share_images(std::vector<ReadService>& services) {
   }
 }
 
+/// A machine that is alone still finds itself by its other names, as a bot does that visits its own page: it has no
+/// network that they could stand on.
+void keep_own_names(Service& service) {
+  std::set<std::string> names;
+  for (const auto& use : service.networks) names.insert(use.aliases.begin(), use.aliases.end());
+  for (const auto& name : names) service.extra_hosts.emplace_back(name, service.name);
+  service.networks.clear();
+}
+
 /// Networks that somebody uses. One machine needs none of its own: nobody else is there.
 void settle_networks(Project& project, const ReadContext& context) {
   std::vector<std::string> order;
@@ -228,7 +237,7 @@ void settle_networks(Project& project, const ReadContext& context) {
     const ReadService& only = project.services.front();
     if (only.isolated && context.egress)
       context.problems.error(only.place, "network_mode none and egress exclude each other");
-    project.services.front().service.networks.clear();
+    keep_own_names(project.services.front().service);
     project.networks.clear();
     return;
   }

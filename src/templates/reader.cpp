@@ -428,7 +428,9 @@ class FolderReader {
     } else {
       done = std::unexpected(text.error());
     }
-    if (!done) problems_.error({}, fmt::format("what is bound to {}: {}", printable(bind.target), done.error()));
+    // What is not there at all was said where the file names it.
+    if (!done && !problems_.broken())
+      problems_.error({}, fmt::format("what is bound to {}: {}", printable(bind.target), done.error()));
   }
 
   const Options& options_;

@@ -94,7 +94,10 @@ void publish(PublishedPort port, ReadService& out) {
 
 bool tcp_only(const Node& node, std::string_view protocol, ReadContext& context) {
   if (protocol == "tcp") return true;
-  context.problems.error(node.place, fmt::format("a {} port is refused: the gateway carries TCP", printable(protocol)));
+  context.problems.warn(node.place,
+                        fmt::format("the {} port is ignored: the gateway carries TCP; the instance's own machines "
+                                    "reach it",
+                                    printable(protocol)));
   return false;
 }
 

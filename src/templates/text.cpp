@@ -55,7 +55,7 @@ std::expected<std::string, TextFault> clean_text(std::string_view raw) {
       return std::unexpected(TextFault{line, "a control character; this is not a text file"});
     }
     const std::size_t length = sequence_length(raw, i);
-    if (length == 0) return std::unexpected(TextFault{line, "not valid UTF-8"});
+    if (length == 0) return std::unexpected(TextFault{line, "not valid UTF-8; save the file with that encoding"});
     out.append(raw.substr(i, length));
     if (c == '\n') ++line;
     i += length;

@@ -37,25 +37,36 @@ struct Extent {
 };
 
 /// Stands for a question mark while yaml-cpp reads. It takes one for an indicator in the midst of a plain text between
-/// brackets, where YAML 1.2 (7.3.3) has it only before a blank: "[http://x/?a=1]" would be an error. Clean text has no
-/// control characters, so this one is free.
-constexpr char kQuestionMark = '\x01';
+/// brackets, where YAML 1.2 (7.3.3) has it only before a blank: "[http://x/?a=1]" would be an error. Valid UTF-8 has no
+/// such byte.
+constexpr char kQuestionMark = '\xFF';
 
 /// Question marks that are part of a text, as kQuestionMark; "? " that marks a key stays.
 void hide_question_marks(std::string& text) {
   const auto blank = [&text](std::size_t at) {
     return at >= text.size() || std::isspace(static_cast<unsigned char>(text[at])) != 0;
   };
-  for (auto at = text.find('?'); at != std::string::npos; at = text.find('?', at + 1)) {
-    const bool begins =
-        at == 0 || blank(at - 1) || std::string_view("[]{},").find(text[at - 1]) != std::string_view::npos;
+  for (auto at = text.find('?', 1); at != std::string::npos; at = text.find('?', at + 1)) {
+    const bool begins = blank(at - 1) || std::string_view("[]{},").find(text[at - 1]) != std::string_view::npos;
     if (!begins || !blank(at + 1)) text[at] = kQuestionMark;
   }
 }
 
-std::string with_question_marks(std::string text) {
-  std::ranges::replace(text, kQuestionMark, '?');
-  return text;
+/// A text as it was meant: with its question marks, and with the two escapes ("\_" and "\N") of which yaml-cpp makes
+/// the bytes of Latin-1.
+std::string as_meant(const std::string& text) {
+  if (std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return text;
+  std::string out;
+  out.reserve(text.size() + 2);
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const std::size_t length = byte < 0x80 ? 1 : byte < 0xC0 ? 0 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+    if (text[i] == kQuestionMark) out += '?';
+    else if (length == 0) (out += '\xC2') += text[i];
+    else out.append(text, i, length);
+    i += text[i] == kQuestionMark || length == 0 ? 1 : length;
+  }
+  return out;
 }
 
 bool is_null_text(std::string_view text) {
@@ -97,7 +108,7 @@ class TreeBuilder final : public YAML::EventHandler {
     node.mark = mark_of(tag, mark);
     node.kind =
         !node.quoted && tag != "tag:yaml.org,2002:str" && is_null_text(value) ? Node::Kind::kNull : Node::Kind::kScalar;
-    if (node.is_scalar()) node.text = with_question_marks(value);
+    if (node.is_scalar()) node.text = as_meant(value);
     const Extent extent{1, value.size(), 0};
     spend(extent, mark.line + 1);
     finish(std::move(node), extent, anchor);
@@ -122,7 +133,7 @@ class TreeBuilder final : public YAML::EventHandler {
     Node node;
     YAML::anchor_t anchor;
     Extent extent;
-    bool want_value = false;
+    bool want_value = false, merged = false;
     Member pending;
     std::unordered_set<std::string> seen;
     std::vector<Node> merges;
@@ -143,7 +154,7 @@ class TreeBuilder final : public YAML::EventHandler {
       if (tag.starts_with(kCore) && std::string_view(tag).substr(kCore.size()) == name) return Node::Mark::kNone;
     }
     throw Refused{mark.line + 1, fmt::format("the tag \"{}\" is not known; Compose has !reset and !override",
-                                             printable(with_question_marks(tag)))};
+                                             printable(as_meant(tag)))};
   }
 
   void spend(const Extent& extent, int line) {
@@ -207,7 +218,11 @@ class TreeBuilder final : public YAML::EventHandler {
     frame.pending.key = std::move(node.text);
     frame.pending.place = node.place;
     frame.want_value = true;
-    if (frame.pending.key == "<<" && !node.quoted) return;  // a merge, resolved at the end of the map
+    if (frame.pending.key == "<<" && !node.quoted) {  // a merge, resolved at the end of the map
+      if (frame.merged) throw Refused{node.place.line, "`<<` is there twice; write <<: [*a, *b]"};
+      frame.merged = true;
+      return;
+    }
     if (!frame.seen.insert(frame.pending.key).second) {
       throw Refused{node.place.line, fmt::format("the key \"{}\" is there twice", printable(frame.pending.key))};
     }

@@ -76,8 +76,17 @@ def container_ports(service):
     return sorted(found)
 
 
-def mounts(service, folder):
-    found = []
+def shared_files(service, folder, document):
+    """Secrets and configs, which are mounted as files."""
+    for section, place in (("secrets", "/run/secrets/"), ("configs", "/")):
+        for use in service.get(section, []):
+            use = {"source": use} if isinstance(use, str) else use
+            target = os.path.join(place, use.get("target", use["source"]))
+            yield ["bind", os.path.relpath(document[section][use["source"]]["file"], folder), target, True, None]
+
+
+def mounts(service, folder, document):
+    found = list(shared_files(service, folder, document))
     for volume in service.get("volumes", []):
         if isinstance(volume, str):
             parts = volume.split(":")
@@ -88,7 +97,7 @@ def mounts(service, folder):
             source = os.path.relpath(source, folder)
         limit = volume.get("tmpfs", {}).get("size")
         read_only = None if volume["type"] == "tmpfs" else volume.get("read_only", False)
-        found.append([volume["type"], source, volume["target"], read_only, limit and size(limit)])
+        found.append([volume["type"], source, volume["target"].rstrip("/"), read_only, limit and size(limit)])
     tmpfs = service.get("tmpfs", [])
     # docker-compose 1.29 keeps two texts of one target; the engine takes a map, in which the later one is left.
     for target, options in {one.partition(":")[0]: one.partition(":")[2] for one in ([tmpfs] if isinstance(tmpfs, str) else tmpfs)}.items():
@@ -97,11 +106,11 @@ def mounts(service, folder):
     return sorted(found, key=str)
 
 
-def networks(service):
+def networks(name, service):
     uses = service.get("networks") or {"default": None}
     uses = dict.fromkeys(uses) if isinstance(uses, list) else uses
-    named = [service["container_name"]] if "container_name" in service else []
-    return {name: sorted([*((use or {}).get("aliases") or []), *named]) for name, use in uses.items()}
+    named = [one for one in [service.get("container_name")] if one not in (None, name)]
+    return {network: sorted([*((use or {}).get("aliases") or []), *named]) for network, use in uses.items()}
 
 
 def dependencies(service):
@@ -132,8 +141,9 @@ def build(said, folder):
     return {"context": context, "dockerfile": said.get("dockerfile", "Dockerfile"), "target": said.get("target", ""), "args": pairs(said.get("args"))}
 
 
-def their_service(service, folder):
+def their_service(name, folder, document):
     """A service of `docker-compose config`, in the words of `tiltyard templates config`."""
+    service = document["services"][name]
     out = {
         "image": None if "build" in service else service.get("image"),
         "build": build(service["build"], folder) if "build" in service else None,
@@ -144,9 +154,9 @@ def their_service(service, folder):
         "sysctls": pairs(service.get("sysctls")),
         "extra_hosts": pairs(service.get("extra_hosts"), "[=:]"),
         "depends_on": dependencies(service),
-        "networks": networks(service),
+        "networks": networks(name, service),
         "ports": container_ports(service),
-        "mounts": mounts(service, folder),
+        "mounts": mounts(service, folder, document),
         "limits": limits(service),
         "restart": service.get("restart", "no"),
         "healthcheck": health(service["healthcheck"]) if "healthcheck" in service else None,
@@ -154,6 +164,11 @@ def their_service(service, folder):
     }
     out |= {name: service.get(name, False) for name in ("init", "read_only", "tty", "stdin_open")}
     return out | {name: str(service.get(name, "")) for name in ("user", "working_dir", "hostname", "domainname", "stop_signal")}
+
+
+def their_services(folder, absent=()):
+    document = theirs(folder)
+    return {name: their_service(name, folder, document) for name in document["services"] if name not in absent}
 
 
 def our_service(service, wanted):
@@ -164,7 +179,7 @@ def our_service(service, wanted):
     listed = []
     for mount in service["mounts"]:
         limit = mount.get("size") if sizes.get(("", mount["target"])) else None
-        listed.append([mount["type"], mount.get("source", ""), mount["target"], mount.get("read_only"), limit])
+        listed.append([mount["type"], mount.get("source", ""), mount["target"].rstrip("/"), mount.get("read_only"), limit])
     built = service.get("build")
     out = {name: service.get(name) for name in ("command", "entrypoint", "healthcheck", "stop_grace_ms")}
     out |= {name: service.get(name, "") for name in ("user", "working_dir", "hostname", "domainname", "stop_signal")}
@@ -205,7 +220,7 @@ def test_R1_3_a_file_means_what_docker_compose_says(case, all_read):
     holds = note.get("services", {})
     if note.get("alone"):
         return compare(all_read[case], holds, holds)
-    wanted = {name: their_service(service, folder) for name, service in theirs(folder)["services"].items() if name not in note.get("absent", [])}
+    wanted = their_services(folder, note.get("absent", []))
     assert set(holds) <= set(wanted)
     compare(all_read[case], {name: {**service, **holds.get(name, {})} for name, service in wanted.items()})
 
@@ -292,5 +307,5 @@ def test_R1_3_random_files_mean_what_docker_compose_says(seed, tmp_path):
     for name, file in (("compose.yaml", drawn), ("compose.override.yaml", draw.override(drawn))):
         style = {"default_flow_style": draw.random.choice([None, False, True]), "width": draw.random.choice([60, 200])}
         (folder / name).write_text(yaml.safe_dump(file, allow_unicode=True, sort_keys=False, **style))
-    wanted = {name: their_service(service, folder) for name, service in theirs(folder)["services"].items()}
+    wanted = their_services(folder)
     compare(ours(folder)[folder.name], wanted)
