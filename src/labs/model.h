@@ -78,6 +78,7 @@ struct PlannedEndpoint {
   EndpointKind kind = EndpointKind::kHttp;
   std::uint16_t port = 0;                ///< of the gateway (TCP)
   std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
+  Rare<std::string> called = {};         ///< the Host that the machine is asked by, where it is not the player's
 };
 
 /// Every name and address that an instance will use. Written with the instance's row before anything is made, so that

@@ -92,10 +92,12 @@ decltype(PlannedEndpoint::host) label_of(const std::string& text) {
 }
 
 json::object endpoint_json(const PlannedEndpoint& endpoint) {
-  return {{"name", endpoint.name},          {"machine", endpoint.machine},
-          {"address", endpoint.address},    {"machine_port", endpoint.machine_port},
-          {"kind", word_of(endpoint.kind)}, {"port", endpoint.port},
-          {"host", hex(endpoint.host)}};
+  json::object out{{"name", endpoint.name},          {"machine", endpoint.machine},
+                   {"address", endpoint.address},    {"machine_port", endpoint.machine_port},
+                   {"kind", word_of(endpoint.kind)}, {"port", endpoint.port},
+                   {"host", hex(endpoint.host)}};
+  if (endpoint.called) out["called"] = *endpoint.called;
+  return out;
 }
 
 }  // namespace
@@ -153,6 +155,7 @@ Result<Plan> parse_plan(std::string_view text, PlanForm form) {
     else kinds = fail(std::move(kind.error()));
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     endpoint.host = label_of(text_of(from, "host"));
+    if (auto called = text_of(from, "called"); !called.empty()) endpoint.called = std::move(called);
     plan.endpoints.push_back(std::move(endpoint));
   });
   if (!kinds) return fail(std::move(kinds.error()));

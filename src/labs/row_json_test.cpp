@@ -20,6 +20,18 @@ TEST(R2_1, AnEndpointsKindIsAWordOnDisk) {
   EXPECT_EQ(read->endpoints[1].port, 20001);
 }
 
+TEST(R2_1, WhatAMachineIsCalledIsKept) {
+  Plan plan;
+  plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp});
+  plan.endpoints.push_back({"dev", "app", "10.64.0.2", 5173, EndpointKind::kHttp});
+  plan.endpoints[1].called = std::string("localhost");
+  const auto read = parse_plan(to_json(plan), PlanForm::kNow);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_FALSE(read->endpoints[0].called);
+  ASSERT_TRUE(read->endpoints[1].called);
+  EXPECT_EQ(*read->endpoints[1].called, "localhost");
+}
+
 TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
   const auto read = parse_plan(
       R"({"networks":[],"machines":[],"volumes":[],"endpoints":[)"

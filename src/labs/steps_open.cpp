@@ -189,6 +189,7 @@ class RoutesStep final : public Step {
       route.port = endpoint.port;
       route.address = endpoint.address;
       route.machine_port = endpoint.machine_port;
+      if (endpoint.called) route.called = *endpoint.called;
       routes.push_back(std::move(route));
     }
     return routes;

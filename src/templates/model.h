@@ -45,6 +45,7 @@ struct Endpoint {
   std::string machine;  ///< the service's name
   std::uint16_t port = 0;
   EndpointKind kind = EndpointKind::kHttp;
+  std::string called = {};  ///< the Host that the machine is asked by (HTTP); empty: the one that the player asks for
 };
 
 /// The numbers of a lease policy; see labs/lease.h for what they mean. Zero: not limited.

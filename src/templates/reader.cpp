@@ -314,7 +314,14 @@ class FolderReader {
           problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.machine)));
         continue;
       }
-      add_endpoint({said.name, machine->name, said.port, said.kind.value_or(guess_kind(said.port))}, said.place);
+      // Only who speaks HTTP has a host to be called by.
+      const auto kind = said.kind.value_or(said.host ? EndpointKind::kHttp : guess_kind(said.port));
+      Endpoint made{said.name, machine->name, said.port, kind};
+      if (said.host && speaks_http(kind)) made.called = said.host->value;
+      else if (said.host)
+        problems_.error(said.host->place,
+                        "host is what a page's program is asked by, and this is no endpoint of kind http");
+      add_endpoint(std::move(made), said.place);
     }
     for (const auto& port : settings_.ports) {
       const bool there =

@@ -121,6 +121,28 @@ TEST(R1_2, AKindOfEndpointThatIsNotServedIsAnErrorAndNeverAnotherKind) {
   EXPECT_EQ(problem_with(tmpl, "an endpoint's kind is http or tcp").line, 4);
 }
 
+TEST(R1_2, AnEndpointMaySayWhatItsProgramIsCalled) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder,
+                                  "image = \"x\"\n[[endpoint]]\nport = 5173\nhost = \"localhost:5173\"\n"
+                                  "[[endpoint]]\nport = 80\n");
+  EXPECT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  ASSERT_EQ(tmpl.endpoints.size(), 2u);
+  EXPECT_EQ(tmpl.endpoints[0].called, "localhost:5173");
+  EXPECT_EQ(tmpl.endpoints[0].kind, EndpointKind::kHttp) << "who has a host speaks HTTP";
+  EXPECT_EQ(tmpl.endpoints[1].called, "");
+  for (const auto* bad : {"", "a b", "http://a", "a/b", "a:", "a:b", "a:123456", "a\\r\\nX: y", ":80"}) {
+    TestFolder other;
+    const auto text = fmt::format("image = \"x\"\n[[endpoint]]\nport = 80\nhost = \"{}\"\n", bad);
+    EXPECT_EQ(problem_with(read_toml(other, text), "is no host").line, 4) << bad;
+  }
+  TestFolder raw;
+  EXPECT_EQ(problem_with(read_toml(raw, "image = \"x\"\n[[endpoint]]\nport = 22\nkind = \"tcp\"\nhost = \"a\"\n"),
+                         "no endpoint of kind http")
+                .line,
+            5);
+}
+
 TEST(R1_1, CredentialsAreEverybodysOrMadeForEachOwner) {
   TestFolder folder;
   const Template tmpl = read_toml(folder, R"(image = "test/one:1"

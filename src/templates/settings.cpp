@@ -91,6 +91,19 @@ void read_lease(Table& top, LeaseSettings& lease) {
   table->finish();
 }
 
+/// What a Host field may say: a name or an address, with or without a port.
+bool is_authority(std::string_view text) {
+  const auto colon = text.find(':');
+  const auto port = colon == std::string_view::npos ? std::string_view("1") : text.substr(colon + 1);
+  const auto name = text.substr(0, colon);
+  return !name.empty() && name.size() <= 253 && !port.empty() && port.size() <= 5 &&
+         std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; }) &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+                  c == '_';
+         });
+}
+
 void read_endpoint(Table& table, Settings& settings) {
   EndpointSettings endpoint;
   endpoint.place = table.place();
@@ -111,6 +124,13 @@ void read_endpoint(Table& table, Settings& settings) {
   if (auto kind = table.text("kind")) {
     if (auto known = endpoint_kind(kind->value)) endpoint.kind = *known;
     else table.problems().error(kind->place, std::move(known.error().message));
+  }
+  if (auto host = table.text("host")) {
+    if (is_authority(host->value)) endpoint.host = std::move(host);
+    else
+      table.problems().error(host->place, fmt::format("\"{}\" is no host: write a name such as \"localhost\", with a "
+                                                      "port where the program wants one (\"localhost:3000\")",
+                                                      printable(host->value)));
   }
   if (auto only = table.flag("owner_only"); only && only->value) {
     table.problems().error(

@@ -34,6 +34,7 @@ struct EndpointSettings {
   std::string name, machine;
   std::uint16_t port = 0;
   std::optional<EndpointKind> kind;
+  std::optional<Said<std::string>> host;
   Place place;
 };
 

@@ -6,7 +6,7 @@ CR=$(printf '\r'); read first
 asked=outside
 while read line; do
   line=${line%$CR}; [ -z "$line" ] && break
-  case $line in X-Forwarded-For:*10.13.37.1*) asked=inside ;; esac
+  case $line in X-Forwarded-For:*10.13.37.1*) asked=inside ;; Host:*) host=${line#Host: } ;; X-Forwarded-Host:*) known=${line#*: } ;; esac
 done
 say() { printf "$1"; exit; }
 case $first in
@@ -16,13 +16,14 @@ case $first in
   *"/both "*) say 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nok\n\r\n0\r\n\r\n' ;;
   *"/identity "*) say 'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nok\n' ;;
   *"/ten "*) say 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nok\n\r\n0\r\n\r\n' ;;
+  *"/host "*) said="$host $known"; say "HTTP/1.1 302 Found\r\nLocation: http://odd.internal/there\r\nContent-Length: ${#said}\r\nConnection: close\r\n\r\n$said" ;;
   *"/folded "*) say 'HTTP/1.1 200 OK\r\nX-Long: one\r\n two\r\nno field\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nok\n\r\n0\r\n' ;;
   *"/999 "*) say 'HTTP/1.1 999 Request denied\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n' ;;
   *) say "HTTP/1.1 200 OK\r\nContent-Length: ${#asked}\r\nConnection: close\r\n\r\n$asked" ;;
 esac
 """
 ODD = {
-    "instance.toml": 'name = "Odd"\nexpected_boot = 1\n[[endpoint]]\nport = 8000\nkind = "http"\n[ready]\ninterval = 50\n',
+    "instance.toml": 'name = "Odd"\nexpected_boot = 1\n[[endpoint]]\nport = 8000\nhost = "odd.internal"\n[ready]\ninterval = 50\n',
     "Dockerfile": 'FROM tiltyard/busybox:1\nCOPY answer /answer\nSTOPSIGNAL SIGKILL\nCMD ["nc", "-ll", "-p", "8000", "-e", "/bin/sh", "/answer"]\n',
     "answer": SCRIPT,
 }
@@ -46,6 +47,9 @@ def test_R2_1_answers_that_a_browser_reads_pass_the_gateway(make_server):
     assert gateway.fetch(url, "/999")[::2] == (999, b"ok\n")
     status, headers, body = gateway.fetch(url, "/folded")
     assert (status, headers["x-long"].split(), body) == (200, ["one", "two"], b"ok\n")
+    # Its program is called what the template says, and told what the player knows it by.
+    status, headers, body = gateway.fetch(url, "/host")
+    assert (status, headers["location"], body.split()[0]) == (302, "/there", b"odd.internal") and body.split()[1].decode() in url
     # What a player claims of the way is the machine's to believe or not.
     assert gateway.fetch(url, "/")[2] == b"outside"
     assert gateway.fetch(url, "/", headers={"X-Forwarded-For": "10.13.37.1"})[2] == b"inside"
