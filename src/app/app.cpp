@@ -114,7 +114,7 @@ asio::awaitable<void> stop(Server& server) { co_await server.stop(); }
 
 int serve(const std::string& config_path) {
   auto settings = std::make_unique<Settings>();
-  if (auto good = read(*settings, config_path, config::process_environment()); !good) {
+  if (auto good = read_named(*settings, config_path, config::process_environment()); !good) {
     fmt::print(stderr, "tiltyard: {}\n", good.error().message);
     return 2;
   }

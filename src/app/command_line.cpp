@@ -59,7 +59,7 @@ CommandLine::CommandLine(cli::Context& context, Serve serve, Capabilities all)
 }
 
 Result<> CommandLine::configure() {
-  if (!configured_) configured_ = read(settings_, cli::config_path(context_), config::process_environment());
+  if (!configured_) configured_ = read_named(settings_, cli::config_path(context_), config::process_environment());
   return *configured_;
 }
 
@@ -72,6 +72,9 @@ cli::Where CommandLine::find_server() {
     where.url = url;
   } else if (listens) {
     where.url = url_of(listen, !settings_.site.tls_certificate.empty());
+  } else if (!good && !context_.config.empty()) {
+    where.fault = configured_->error();
+    where.fault->reason = cli::reason::kUsage;
   }
   if (auto token = without_blanks(context_.variable("TILTYARD_TOKEN")); !token.empty()) {
     where.token = Secret(std::move(token));

@@ -148,7 +148,7 @@ asio::awaitable<void> close_half(Half& half) {
 
 int serve_privileged(const std::string& config_path) {
   Settings settings;
-  if (auto good = read(settings, config_path, config::process_environment()); !good) {
+  if (auto good = read_named(settings, config_path, config::process_environment()); !good) {
     fmt::print(stderr, "tiltyard: {}\n", good.error().message);
     return 2;
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <iterator>
 
 #include "labs/capability.h"
@@ -158,6 +159,14 @@ Result<> read(Settings& settings, const std::string& path, const config::Environ
   config::Keys keys;
   declare_keys(keys, settings);
   return keys.read(path, environment);
+}
+
+Result<> read_named(Settings& settings, const std::string& path, const config::Environment& environment) {
+  std::error_code failure;
+  if (!path.empty() && !std::filesystem::exists(path, failure))
+    return fail(Code::kInvalid, "config-unreadable",
+                fmt::format("There is no configuration {0}. Begin one: tiltyard config example >{0}", path));
+  return read(settings, path, environment);
 }
 
 }  // namespace tiltyard::app

@@ -54,5 +54,7 @@ void declare_keys(config::Keys& keys, Settings& settings);
 
 /// Reads the file and the environment into the settings; errors are those of config::Keys::read.
 Result<> read(Settings& settings, const std::string& path, const config::Environment& environment);
+/// The same for what somebody has named: a file that is not there is a slip, and no wish for the defaults.
+Result<> read_named(Settings& settings, const std::string& path, const config::Environment& environment);
 
 }  // namespace tiltyard::app

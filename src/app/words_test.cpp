@@ -327,6 +327,12 @@ TEST_F(R11_4_CommandLine, AGatewayAtTheAddressIsKnown) {
   }
 }
 
+TEST_F(R11_4_CommandLine, TheApisOwnAddressWillDo) {
+  answer_json("GET", "/me", 200, R"({"name":"zoë","roles":["player"]})");
+  for (const auto* end : {"", "/", "/api/v1", "/api/v1/"})
+    EXPECT_EQ(run({"whoami"}, {{"TILTYARD_URL", url() + end}}).code, kOk) << end;
+}
+
 TEST_F(R11_4_CommandLine, WhatIsNoTokenIsNotSent) {
   const auto done = run({"ls"}, {{"TILTYARD_URL", url()}, {"TILTYARD_TOKEN", "ty_a ty_b"}});
   EXPECT_EQ(done.code, kUsage);
@@ -413,6 +419,15 @@ TEST(R11_4, WrongWordsAreUsageErrors) {
     }
   }
   EXPECT_EQ(run({"token", "create", ""}).code, kUsage);
+  EXPECT_NE(run({"spwan", "web"}).error.find("do you mean \"spawn\"?"), std::string::npos);
+  EXPECT_NE(run({"--json", "templates", "lnt"}).error.find("do you mean \"lint\"?"), std::string::npos);
+  EXPECT_NE(run({"users"}).error.find("users needs one of add, ls"), std::string::npos);
+  EXPECT_NE(run({"spawn", "--wiat", "web"}).error.find("--wiat"), std::string::npos);
+  EXPECT_EQ(run({"token", "create", "x", "--expires", ""}).code, kUsage) << "it would last for ever";
+  const auto lost = run({"ls", "--config", "nowhere.toml"});
+  EXPECT_EQ(lost.code, kUsage);
+  EXPECT_NE(lost.error.find("nowhere.toml"), std::string::npos) << lost.error;
+  EXPECT_EQ(run({"config", "check", "--config", "nowhere.toml"}).code, kFailed) << "a slip in its name is no default";
   EXPECT_EQ(run({"--help"}).code, kOk);
   EXPECT_NE(run({"--help"}).out.find("Exit codes"), std::string::npos);
   EXPECT_EQ(run({"--version"}).code, kOk);

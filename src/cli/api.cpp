@@ -139,6 +139,12 @@ Api::Api(Where where) : state_(std::make_shared<State>()) {
   const auto origin = url.substr(0, path);
   if (path != std::string::npos) state_->base = url.substr(path);
   while (state_->base.ends_with('/')) state_->base.pop_back();
+  if (constexpr std::string_view kApi = "/api/v1"; state_->base.ends_with(kApi))  // as documents of the API name it
+    state_->base.resize(state_->base.size() - kApi.size());
+  if (state_->where.fault) {
+    state_->bad_target = state_->where.fault;
+    return;
+  }
   auto target = http::Target::parse(origin);
   if (!target || !(origin.starts_with("http://") || origin.starts_with("https://") || origin.starts_with("unix://"))) {
     state_->bad_target = Error{Code::kInvalid,

@@ -30,7 +30,8 @@ inline constexpr char kUsage[] = "usage";  ///< what was typed makes no sense
 struct Where {
   std::string url = "http://127.0.0.1:8000";
   Secret token;
-  std::string token_from;  ///< for error messages: "TILTYARD_TOKEN", a file's path, or nothing
+  std::optional<Error> fault;  ///< why it is not known where
+  std::string token_from;      ///< for error messages: "TILTYARD_TOKEN", a file's path, or nothing
 };
 
 /// The server's API as plain blocking calls, for one command. Failures are Errors with the problem's reason; when no

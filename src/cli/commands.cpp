@@ -7,7 +7,9 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
+#include <optional>
 
+#include "base/text.h"
 #include "cli/words.h"
 
 namespace tiltyard::cli {
@@ -18,7 +20,7 @@ constexpr auto kFooter =
     R"(Who and where: TILTYARD_URL (default: what the configuration listens on, else http://127.0.0.1:8000)
 and TILTYARD_TOKEN (default, on the server itself: its data/admin.token).
 Exit codes: 0 done, 1 it did not work, 2 the command line is wrong, 3 there is no such thing,
-4 no server answers. exec ends with its command's own code.)";
+4 no server answers. exec ends with its command's own code, or 124 when its time is over.)";
 
 /// nullptr: there is none.
 const CLI::App* word_in(const CLI::App& command, const std::string& name) {
@@ -92,15 +94,56 @@ Commands::~Commands() = default;
 
 namespace {
 
-/// The argument that was given as an empty text: in scripts mostly a variable that was not set. nullptr: none.
-const CLI::Option* empty_argument(const CLI::App& app) {
-  const CLI::App* word = &app;
-  while (!word->get_subcommands().empty()) word = word->get_subcommands().back();
-  for (const auto* option : word->get_options()) {
-    const auto& given = option->results();
-    if (option->get_positional() && std::ranges::find(given, "") != given.end()) return option;
+/// The first word that stands where one of a command's own words should, and is none: what was that command, and it.
+std::optional<std::pair<const CLI::App*, std::string>> unknown_word(const CLI::App& app,
+                                                                    const std::vector<std::string>& words) {
+  const CLI::App* at = &app;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto& word = words[i];
+    if (word.starts_with('-')) {
+      const auto* option = at->get_option_no_throw(word);
+      if (option == nullptr) option = app.get_option_no_throw(word);
+      if (option != nullptr && option->get_items_expected_max() > 0) ++i;
+      continue;
+    }
+    if (at->get_subcommands([](const CLI::App*) { return true; }).empty()) return std::nullopt;
+    const auto* next = word_in(*at, word);
+    if (next == nullptr) return std::pair(at, word);
+    at = next;
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+/// What is wrong with a command line that cannot be read, in our words where the grammar's say little.
+std::string wrong_with(const CLI::App& app, const std::vector<std::string>& words, const CLI::ParseError& error) {
+  const auto unknown = unknown_word(app, words);
+  const CLI::App* at = &app;
+  if (unknown) at = unknown->first;
+  else
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().back();
+  std::vector<std::string> names;
+  for (const auto* each : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(each->get_name());
+  if (names.empty() || at->get_name().empty()) return error.what();
+  if (unknown) {
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    const auto meant = nearest(unknown->second, candidates);
+    return fmt::format("there is no command \"{}\" here{}", harmless(unknown->second),
+                       meant.empty() ? std::string() : fmt::format("; do you mean \"{}\"?", meant));
+  }
+  if (at == &app || error.get_exit_code() != static_cast<int>(CLI::ExitCodes::RequiredError)) return error.what();
+  return fmt::format("{} needs one of {}", at->get_name(), fmt::join(names, ", "));
+}
+
+/// What was given as an empty text: in scripts mostly a variable that was not set, and never what was meant. nullptr:
+/// nothing.
+const CLI::Option* given_empty(const CLI::App& app) {
+  for (const CLI::App* word = &app;; word = word->get_subcommands().back()) {
+    for (const auto* option : word->get_options()) {
+      const auto& given = option->results();
+      if (std::ranges::find(given, "") != given.end()) return option;
+    }
+    if (word->get_subcommands().empty()) return nullptr;
+  }
 }
 
 }  // namespace
@@ -120,12 +163,12 @@ int Commands::run(const std::vector<std::string>& words) {
     app_->exit(done);
     return kOk;
   } catch (const CLI::ParseError& error) {
-    note(fmt::format("tiltyard: {}", error.what()));
+    note(fmt::format("tiltyard: {}", wrong_with(*app_, ours, error)));
     note(fmt::format("See: {} --help", command_of(*app_)));
     return kUsage;
   }
-  if (const auto* option = empty_argument(*app_)) {
-    note(fmt::format("tiltyard: the {} is empty", option->get_name()));
+  if (const auto* option = given_empty(*app_)) {
+    note(fmt::format("tiltyard: what is given as {} is empty", option->get_name()));
     note(fmt::format("See: {} --help", command_of(*app_)));
     return kUsage;
   }

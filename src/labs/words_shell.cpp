@@ -115,12 +115,18 @@ int logs(Context& context, const LogsOptions& options) {
       fmt::format("/instances/{}/logs?tail={}&follow={}", encoded(options.id), options.tail, options.follow ? 1 : 0);
   if (!options.machine.empty()) path += "&machine=" + encoded(options.machine);
   Tamed tamed;
+  std::string line;  // for programs: what of one has come
   const bool tame = context.out_is_terminal && !options.raw;
+  const auto print_line = [&] { print_json(json::object{{"line", as_utf8(std::exchange(line, {}))}}); };
   const auto done = context.api().stream(path, [&](std::string_view piece) {
-    if (tame) print(tamed.take(piece));
-    else print(piece);
+    if (!context.json) return print(tame ? tamed.take(piece) : std::string(piece));
+    for (const char c : piece) {
+      if (c == '\n') print_line();
+      else line += c;
+    }
   });
   print(tamed.rest());
+  if (!line.empty()) print_line();
   if (!done) return complain(context, done.error());
   return kOk;
 }
