@@ -50,6 +50,7 @@ CommandLine::CommandLine(cli::Context& context, Serve serve, Capabilities all)
       one->words(words);
     }
     words.begin("the server");
+    add_try(words, settings_);
     add_doctor(words, settings_);
     add_firewall(words, settings_);
     add_config(words);

@@ -168,6 +168,7 @@ const std::map<std::string, Sample> kSamples = {
     {"notices.tries", {"3", "3"}},
     {"notices.plain_loopback", {"true", "true"}},
     {"privileged.socket", {"/run/other.sock", R"("/run/other.sock")"}},
+    {"labs.trial", {"true", "true"}},
     {"privileged.engine_socket", {"/run/engine.sock", R"("/run/engine.sock")"}},
     {"privileged.files", {"/srv/files", R"("/srv/files")"}},
     {"privileged.user", {"range", R"("range")"}},

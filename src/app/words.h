@@ -22,5 +22,6 @@ void add_firewall(cli::Words& words, const Settings& settings);
 void add_config(cli::Words& words);
 void add_events(cli::Words& words, const Settings& settings);
 void add_routes(cli::Words& words);
+void add_try(cli::Words& words, const Settings& settings);
 
 }  // namespace tiltyard::app

@@ -66,7 +66,7 @@ Steps steps_of(house::Ground& ground, const Options& options, const std::vector<
   steps.push_back(volumes_step(ground.engines));
   steps.push_back(machines_step(ground.engines, apart ? apart->folder() : folder, options.stop_grace));
   steps.push_back(ready_step(ground.engines));
-  steps.push_back(solve_step(ground.engines));
+  steps.push_back(solve_step(ground.engines, options.trial));
   steps.push_back(routes_step(ground.gateway, ground.lanes));
   return steps;
 }

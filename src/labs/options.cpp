@@ -24,6 +24,8 @@ void declare_keys(config::Keys& keys, Options& options) {
               "Terminals that one user may have open at once; the admin token ten times as many.")
       .number("followed_logs_per_user", options.followed_logs_per_user, 1, 64,
               "Logs that one user may follow at once; the admin token ten times as many.")
+      .flag("trial", options.trial,
+            "As `tiltyard try` has it: no pool is filled, and a template's solver tries every start.")
       .number("fills_at_once", options.fills_at_once, 1, 16,
               "Instances that are made for warm pools side by side, while nobody queues.")
       .time("sweep_interval", options.sweep_interval, 1s, 24h, "How often the engine is compared with the database.")

@@ -64,6 +64,7 @@ struct Options {
   std::chrono::milliseconds cut_after{
       150'000};  ///< how long a step may go on that was told to end: longer than any call of an engine
   std::chrono::seconds stop_grace{2};  ///< how long a machine may take to stop before it is killed
+  bool trial = false;                  ///< no pools, and every start is tried by its template's solver
   std::size_t fills_at_once = 2;       ///< instances that are made for pools side by side
   std::size_t commands_per_user = 4, shells_per_user = 8, followed_logs_per_user = 4;  ///< at once
   std::function<PoolChoice(const templates::Template&)> pool_choice;                   ///< unset: always "running"

@@ -28,8 +28,8 @@ std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_
 /// "ready": the endpoints really answer (row 1.9).
 std::unique_ptr<Step> ready_step(engine::Engines& engines);
 /// "solve": the author's solver proves an instance that is made for a pool (row 1.17); others are not kept waiting by
-/// it. `solver-failed`, with the end of its output, if it does not end with 0 in time.
-std::unique_ptr<Step> solve_step(engine::Engines& engines);
+/// it unless `every_start` says so. `solver-failed`, with the end of its output, if it does not end with 0 in time.
+std::unique_ptr<Step> solve_step(engine::Engines& engines, bool every_start = false);
 /// "routes": the gateway serves the endpoints. A port that somebody else has taken meanwhile is replaced, three times.
 std::unique_ptr<Step> routes_step(gateway::Gateway& gateway, gateway::PortLanes& lanes);
 

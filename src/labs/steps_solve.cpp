@@ -46,14 +46,14 @@ std::vector<std::string> told(Spawn& spawn) {
 
 class SolveStep final : public Step {
  public:
-  explicit SolveStep(engine::Engines& engines) : engines_(engines) {}
+  SolveStep(engine::Engines& engines, bool every_start) : engines_(engines), every_start_(every_start) {}
 
   std::string name() const override { return "solve"; }
   std::vector<std::string> after() const override { return {"ready"}; }
 
   asio::awaitable<Result<>> make(SpawnRef spawn) override {
-    const bool asked = spawn->facts().pool == PoolRole::kWaiting && !spawn->starts_at_claim() && spawn->origin() &&
-                       spawn->origin()->solver;
+    const bool its_turn = every_start_ || (spawn->facts().pool == PoolRole::kWaiting && !spawn->starts_at_claim());
+    const bool asked = its_turn && spawn->origin() && spawn->origin()->solver;
     if (!asked) co_return Result<>{};
     const auto tmpl = spawn->origin();
     auto made = co_await of(*spawn).create(solver_spec(*spawn, *tmpl));
@@ -68,7 +68,8 @@ class SolveStep final : public Step {
 
   /// For one that was cut in the middle; nobody else has a solver's machine.
   asio::awaitable<Result<>> undo(SpawnRef spawn) override {
-    if (spawn->facts().pool == PoolRole::kNone || (spawn->origin() && !spawn->origin()->solver)) co_return Result<>{};
+    const bool never = !every_start_ && spawn->facts().pool == PoolRole::kNone;
+    if (never || (spawn->origin() && !spawn->origin()->solver)) co_return Result<>{};
     if (auto away = of(*spawn).away()) co_return fail(std::move(*away));
     auto handle = co_await of(*spawn).recover(name_of(spawn->facts()));
     if (!handle) co_return fail(std::move(handle.error()));
@@ -141,10 +142,13 @@ class SolveStep final : public Step {
   engine::Engine& of(const Spawn& spawn) const { return engines_.of(spawn.facts().plan.engine); }
 
   engine::Engines& engines_;
+  bool every_start_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> solve_step(engine::Engines& engines) { return std::make_unique<SolveStep>(engines); }
+std::unique_ptr<Step> solve_step(engine::Engines& engines, bool every_start) {
+  return std::make_unique<SolveStep>(engines, every_start);
+}
 
 }  // namespace tiltyard::labs

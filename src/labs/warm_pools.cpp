@@ -119,6 +119,7 @@ void WarmPools::thin_out(Shelf& shelf, const templates::Template* tmpl) {
 /// Players come first: pools are filled only while nobody queues, not in the middle of a run on them, and leave a place
 /// for whoever presses start next.
 bool WarmPools::room_to_fill() const {
+  if (options_.trial) return false;
   std::size_t filling = 0;
   bool one_empty = false;
   for (const auto& [id, shelf] : shelves_) {
