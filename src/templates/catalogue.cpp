@@ -40,7 +40,8 @@ Listing list_folders(const std::string& path) {
   for (const auto& entry : entries) {
     std::error_code ignored;
     const std::string name = entry.path().filename().string();
-    if (is_folder_name(name) && entry.is_directory(ignored)) listing.names.push_back(name);
+    if (is_folder_name(name) && entry.is_directory(ignored) && !starts_nothing(entry.path().string()))
+      listing.names.push_back(name);
     if (listing.names.size() >= kMostTemplates) break;
   }
   std::ranges::sort(listing.names);
@@ -52,6 +53,7 @@ using ReadFolders = std::vector<std::pair<std::string, Template>>;
 std::optional<Template> read_if_there(const std::string& path, const std::string& name, const Options& options) {
   std::error_code ignored;
   if (!is_folder_name(name) || !fs::is_directory(fs::path(path) / name, ignored)) return std::nullopt;
+  if (starts_nothing(path + "/" + name)) return std::nullopt;
   return read_folder(path + "/" + name, options);
 }
 

@@ -123,6 +123,16 @@ TEST_F(R1_2_Catalogue, WhatIsThereIsReadyAfterLoading) {
   EXPECT_EQ(catalogue->list().size(), 4u);
 }
 
+TEST_F(R1_2_Catalogue, AChallengeWithNothingToStartIsNoTemplate) {
+  engine.add_image("x:1");
+  folder.write("files/challenge.toml", "name = \"Only files\"\n");
+  write_image_template("both", "x:1");
+  folder.write("both/challenge.toml", "name = \"A machine, too\"\n");
+  open();
+  EXPECT_FALSE(state_of("files"));
+  EXPECT_EQ(state_of("both"), State::kReady);
+}
+
 TEST_F(R1_2_Catalogue, ImagesAreBuiltOncePerContent) {
   write_build_template("one", "FROM scratch\n");
   open();

@@ -454,4 +454,12 @@ class FolderReader {
 
 Template read_folder(const std::string& folder, const Options& options) { return FolderReader(folder, options).read(); }
 
+bool starts_nothing(const std::string& folder) {
+  std::error_code ignored;
+  const std::filesystem::path path(folder);
+  const auto there = [&](const char* name) { return std::filesystem::exists(path / name, ignored); };
+  return there("challenge.toml") && !there("instance.toml") && !there("Dockerfile") &&
+         std::ranges::none_of(kComposeFiles, there);
+}
+
 }  // namespace tiltyard::templates

@@ -51,6 +51,10 @@ void declare_keys(config::Keys& keys, Options& options);
 /// Pure: only reads files below `folder`.
 Template read_folder(const std::string& folder, const Options& options);
 
+/// Whether a folder is a challenge of the contest with nothing to start: a challenge.toml (docs/challenge.md), and
+/// nothing that a template is made of. It is no template, and no broken one either.
+bool starts_nothing(const std::string& folder);
+
 /// The problems as lines "file:line: error: message", for the command line; empty: none.
 std::string format_problems(const Template& tmpl);
 

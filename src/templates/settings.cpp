@@ -208,8 +208,9 @@ void read_words(Table& top, Settings& settings) {
 }
 
 bool is_prefix(std::string_view text) {
-  return text.size() <= 32 &&
-         std::ranges::all_of(text, [](char c) { return is_name(std::string_view(&c, 1)) || c == '_' || c == '-'; });
+  return text.size() <= 32 && std::ranges::all_of(text, [](char c) {
+           return is_name(std::string_view(&c, 1)) || c == '_' || c == '-' || c == '.';
+         });
 }
 
 bool is_alphabet(std::string_view text) {

@@ -50,7 +50,9 @@ std::vector<fs::path> folders_of(const fs::path& path) {
   std::vector<fs::path> out;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(path, ignored)) {
-    if (entry.is_directory() && !entry.path().filename().string().starts_with('.')) out.push_back(entry.path());
+    if (entry.is_directory() && !entry.path().filename().string().starts_with('.') &&
+        !starts_nothing(entry.path().string()))
+      out.push_back(entry.path());
   }
   std::ranges::sort(out);
   return out;
