@@ -11,6 +11,7 @@
 #include "features/capability.h"
 #include "flags/capability.h"
 #include "identity/capability.h"
+#include "imports/capability.h"
 #include "labs/capability.h"
 #include "notices/capability.h"
 #include "rates/capability.h"
@@ -38,6 +39,7 @@ Capabilities capabilities() {
   add<audit::Capability>(all);
   auto& features = add<features::Capability>(all);
   auto& templates = add<templates::Capability>(all);
+  add<imports::Capability>(all, templates);
   add<flags::Capability>(all, templates);
   auto& labs = add<labs::Capability>(all, identity, templates);
   add<disk::Capability>(all, labs, templates);
