@@ -17,6 +17,7 @@
 #include <set>
 
 #include "flags/layers.h"
+#include "flags/rights.h"
 #include "flags/text.h"
 
 namespace tiltyard::flags {
@@ -26,7 +27,8 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::int64_t kMostManifest = 1024 * 1024;
-constexpr std::size_t kMostSkipped = 20, kMostPrograms = 200;
+constexpr std::size_t kMostSkipped = 20, kMostPrograms = 200, kMostDemanding = 16;
+constexpr std::int64_t kMostProgram = 4 * 1024 * 1024;
 constexpr char kUnreadable[] = "image-unreadable";
 
 struct ArchiveEnd {
@@ -94,6 +96,7 @@ struct Shared {
   ImageScan result;
   std::size_t entries = 0;
   std::size_t holders = 0;
+  std::size_t demanding = 0;  ///< programs kept for their file capability
   std::int64_t kept = 0;
   int next = 0;
   std::string buffer;
@@ -194,7 +197,10 @@ Result<> take_file(Shared& shared, Layer& layer, archive* inner, archive_entry* 
   }
   shared.buffer.resize(filled);
   auto texts = find_placeholders(shared.buffer, shared.options.prefix);
-  if (!texts.empty()) return keep(shared, layer, path, facts, std::move(texts));
+  // A program that Linux may refuse to start for its capability: a machine may need one of its own.
+  const bool demands =
+      !out_of_reach(facts.capability, {}).empty() && size <= kMostProgram && ++shared.demanding <= kMostDemanding;
+  if (!texts.empty() || demands) return keep(shared, layer, path, facts, std::move(texts));
   layer.add(path, EntryKind::kFile, facts);
   return {};
 }
@@ -248,7 +254,7 @@ Result<Layer> read_layer(Shared& shared, Member& member) {
 /// The whole export while it is read.
 class Export {
  public:
-  Export(const ReadMore& read, const ScanOptions& options) : read_(read), shared_{options, {}, 0, 0, 0, 0, {}} {}
+  Export(const ReadMore& read, const ScanOptions& options) : read_(read), shared_{options, {}, 0, 0, 0, 0, 0, {}} {}
 
   Result<ImageScan> scan() {
     std::error_code failure;

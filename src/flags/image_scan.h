@@ -30,7 +30,8 @@ struct HeldText {
   bool operator==(const HeldText&) const = default;
 };
 
-/// A name in the image whose file holds at least one. Hard links are holders of their own with the same content.
+/// A name in the image whose file holds at least one, or is a program with a file capability (then there may be no
+/// texts). Hard links are holders of their own with the same content.
 struct Holder {
   std::string path;  ///< absolute in the image
   FileFacts facts;

@@ -28,6 +28,7 @@ struct Patch {
   std::string source;                  ///< host path of the original; empty: `content` is it
   std::optional<std::string> content;  ///< nullopt with an empty source: the flag, or the password, and a line end
   bool password = false;
+  bool as_is = false;  ///< no flag's: a program that starts without the capability that its image's asks for
 };
 
 /// Where a template's flag goes (row 5.2): found once per template and image.

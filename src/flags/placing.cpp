@@ -87,6 +87,7 @@ Result<std::string> patched(const Patch& patch, std::string_view placeholder, Ow
     if (!original) return original;
     content = std::move(*original);
   }
+  if (patch.as_is) return content;
   if (!patch.binary) return replace_text(content, placeholder, own.flag);
   auto replaced = replace_binary(content, placeholder, own.flag);
   if (!replaced) return fail(std::move(replaced.error()).with("file", patch.target));

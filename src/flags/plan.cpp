@@ -63,6 +63,7 @@ class Planner {
         add_environment(service, image);
       }
       if (service.name == tmpl_.flag.machine) add_own(service, image);
+      add_startable(service, image);
       if (tmpl_.credentials && service.name == tmpl_.credentials->machine) add_password(service);
     }
     settle_shape();
@@ -130,6 +131,7 @@ class Planner {
       for (const auto& image : input_.images) {
         if (!image.scan) continue;
         for (const auto& holder : image.scan->holders) {
+          if (holder.texts.empty()) continue;
           const bool for_flag = fs::path(holder.path).filename().string().contains("flag");
           if (for_flag != named) continue;
           plan_.placeholder = holder.texts.front().text;
@@ -271,6 +273,36 @@ class Planner {
     for (const auto& variable : own) add(variable);
   }
 
+  /// Linux starts no program whose file capability demands what the machine has not, such as most pings: the machine
+  /// gets its own, without the demand.
+  void add_startable(const templates::Service& service, const ImageFacts& image) {
+    const auto& container = service.container;
+    if (!image.scan || !image.scan->programs || container.read_only || container.privileged_by_operator) return;
+    for (const auto& program : *image.scan->programs) {
+      if (out_of_reach(program.facts.capability, container.capabilities).empty()) continue;
+      const auto known = std::ranges::find_if(plan_.patches, [&](const Patch& other) {
+        return other.service == service.name && other.target == program.path;
+      });
+      if (known != plan_.patches.end()) {
+        known->facts.capability = without_demand(program.facts.capability);
+        continue;
+      }
+      const auto held = std::ranges::find(image.scan->holders, program.path, &Holder::path);
+      bool volume = false;
+      if (held == image.scan->holders.end() || mounted_over(service, image, program.path, volume)) continue;
+      Patch patch;
+      patch.service = service.name;
+      patch.target = program.path;
+      patch.file = next_++;
+      patch.facts = program.facts;
+      patch.facts.capability = without_demand(program.facts.capability);
+      patch.read_only = true;
+      patch.source = image.folder + "/" + std::to_string(held->content);
+      patch.as_is = true;
+      plan_.patches.push_back(std::move(patch));
+    }
+  }
+
   /// [flag] file and variable.
   void add_own(const templates::Service& service, const ImageFacts& image) {
     if (!plan_.dynamic && plan_.placeholder.empty()) return;  // no text that could be everybody's
@@ -346,11 +378,12 @@ class Planner {
   void judge() {
     if (plan_.patches.size() > kMostPatches)
       error(fmt::format("more than {} files hold {}", kMostPatches, plan_.placeholder));
-    const bool placed = std::ranges::any_of(plan_.patches, [](const Patch& patch) { return !patch.password; }) ||
-                        std::ranges::any_of(plan_.environment, [](const auto& of) {
-                          return std::ranges::any_of(
-                              of.second, [](const std::string& variable) { return variable.contains(kFlagMark); });
-                        });
+    const bool placed =
+        std::ranges::any_of(plan_.patches, [](const Patch& patch) { return !patch.password && !patch.as_is; }) ||
+        std::ranges::any_of(plan_.environment, [](const auto& of) {
+          return std::ranges::any_of(of.second,
+                                     [](const std::string& variable) { return variable.contains(kFlagMark); });
+        });
     if (!plan_.dynamic || placed) return;
     for (const auto& service : tmpl_.services) {
       if (std::ranges::any_of(service.container.environment, uses_flag_variable)) return;

@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "flags/placing.h"
 #include "flags/service_test.h"
 
 namespace tiltyard::flags {
@@ -154,18 +155,32 @@ TEST_F(R1_5_Rights, TheTemplateAndTheOperatorDecideFirst) {
   EXPECT_FALSE(work());
 }
 
-TEST_F(R1_5_Rights, AFileCapabilityThatTheMachineHasNotIsSaid) {
+TEST_F(R1_5_Rights, AProgramWhoseFileCapabilityTheMachineHasNotStartsWithoutIt) {
   const std::string net_raw("\1\0\0\2\0\40\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
-  image({{"usr/bin/ping", Kind::kFile, "x", 0755, 0, 0, 1, net_raw}});
+  image({{"usr/bin/ping", Kind::kFile, "ping", 0755, 0, 0, 1, net_raw}});
   main().container.capabilities = {"CHOWN"};
   said(SetUserId::kAsImage);
   EXPECT_TRUE(work());
-  const auto found = plan();
-  EXPECT_THAT(found->problems.front().message, testing::AllOf(HasSubstr("/usr/bin/ping"), HasSubstr("NET_RAW")));
+  ASSERT_THAT(targets(), ElementsAre("main:/usr/bin/ping"));
+  const auto& own = plan()->patches[0];
+  EXPECT_EQ(own.facts.capability, std::string(1, '\0') + net_raw.substr(1)) << "permitted, and no longer demanded";
+  EXPECT_EQ(own.facts.mode, 0755u);
+  EXPECT_EQ(*patched(own, "", {"FLAG{x}", ""}), "ping");
+  EXPECT_THAT(plan()->problems.front().message,
+              testing::AllOf(HasSubstr("/usr/bin/ping"), HasSubstr("without NET_RAW")));
+  main().container.read_only = true;
+  said(SetUserId::kAsImage);
+  EXPECT_THAT(targets(), IsEmpty());
+  EXPECT_THAT(plan()->problems.front().message, HasSubstr("cannot be started"));
   main().container.capabilities = {"CHOWN", "NET_RAW"};
   said(SetUserId::kAsImage);
   EXPECT_EQ(plan()->problems.size(), 1u);
   EXPECT_THAT(problem(), HasSubstr("work here"));
+  main().container.read_only = false;
+  main().container.capabilities.clear();
+  tmpl_->flag.variable.clear();
+  said(SetUserId::kAsImage);
+  EXPECT_THAT(plan()->problems.front().message, HasSubstr("no flag goes anywhere")) << "it holds no flag";
 }
 
 TEST_F(R1_5_Rights, WhatAVersionBeforeFoundServesUntilItIsLookedIntoAgain) {

@@ -136,16 +136,28 @@ void say(const templates::Service& service, const Programs& programs, Plan& plan
   }
 }
 
-void warn_of_reach(const templates::Service& service, const ImageScan& scan, Plan& plan) {
+/// Programs that would not start, and those that start all the same since the machine has one of its own.
+void say_of_reach(const templates::Service& service, const ImageScan& scan, Plan& plan) {
   for (const auto& program : *scan.programs) {
     const auto missing = out_of_reach(program.facts.capability, service.container.capabilities);
     if (missing.empty()) continue;
+    const bool starts = std::ranges::any_of(plan.patches, [&](const Patch& patch) {
+      return patch.service == service.name && patch.target == program.path;
+    });
+    if (starts) {
+      plan.problems.push_back(
+          {Problem::Severity::kNote, "", 0,
+           fmt::format("{} of {} runs without {}, which its file capability asks for and the machine has not",
+                       program.path, service.name, fmt::join(missing, ", "))});
+      continue;
+    }
     plan.problems.push_back(
         {Problem::Severity::kWarning, "", 0,
-         fmt::format("{} of {} cannot be started: its file capability asks for {}, which the machine has not. Take the "
-                     "capability off in the Dockerfile (RUN setcap -r {}; ping needs none), or have an operator allow "
-                     "\"cap:{}\" and say cap_add",
-                     program.path, service.name, fmt::join(missing, ", "), program.path, missing.front())});
+         fmt::format(
+             "{} of {} cannot be started: its file capability asks for {}, which the machine has not. Take the "
+             "capability off in the Dockerfile (RUN setcap -r {}), or have an operator allow \"cap:{}\" and say "
+             "cap_add",
+             program.path, service.name, fmt::join(missing, ", "), program.path, missing.front())});
   }
 }
 
@@ -174,6 +186,11 @@ std::vector<std::string> out_of_reach(const std::string& capability, const std::
   return missing;
 }
 
+std::string without_demand(std::string capability) {
+  if (!capability.empty()) capability[0] = static_cast<char>(capability[0] & ~1);
+  return capability;
+}
+
 void settle_rights(const std::vector<templates::Service>& services, const std::vector<ImageFacts>& images, Plan& plan) {
   Said said;
   for (std::size_t i = 0; i < services.size(); ++i) {
@@ -184,7 +201,7 @@ void settle_rights(const std::vector<templates::Service>& services, const std::v
       continue;
     }
     say(service, Programs(*images[i].scan), plan, said);
-    warn_of_reach(service, *images[i].scan, plan);
+    say_of_reach(service, *images[i].scan, plan);
   }
   for (const auto& [what, names] : said) {
     plan.problems.push_back({what.first, "", 0, fmt::format("{}: {}", fmt::join(names, ", "), what.second)});

@@ -18,6 +18,9 @@ bool gives_rights(const FileFacts& facts);
 /// (capabilities(7), "Safety checking for capability-dumb binaries"); empty where it asks for nothing by itself.
 std::vector<std::string> out_of_reach(const std::string& capability, const std::vector<std::string>& kept);
 
+/// The file capability without the demand: the program starts, with what of it the machine has.
+std::string without_demand(std::string capability);
+
 /// Decides for each service whether its set-user-ID programs count, and says so among the problems. `images` are the
 /// services' own, in their order.
 void settle_rights(const std::vector<templates::Service>& services, const std::vector<ImageFacts>& images, Plan& plan);

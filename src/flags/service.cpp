@@ -230,7 +230,8 @@ asio::awaitable<Result<PlanRef>> Service::State::make_one(TemplateRef tmpl, Look
   auto plan = co_await offload(parts.files, std::move(lay_out));
   plan.whole = whole;
   // Large files are many in ordinary images; they matter to an author whose flag was found nowhere.
-  const bool lost = !plan.placeholder.empty() && plan.patches.empty() && plan.environment.empty();
+  const bool lost = !plan.placeholder.empty() && plan.environment.empty() &&
+                    std::ranges::all_of(plan.patches, [](const Patch& patch) { return patch.as_is; });
   for (const auto& scan : lost ? held : std::vector<ScanRef>{}) {
     for (const auto& path : scan->skipped) {
       plan.problems.insert(plan.problems.begin(),
