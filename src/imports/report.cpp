@@ -51,8 +51,7 @@ json::array notes_json(const std::vector<Note>& notes) {
 json::object item_json(const Item& item) {
   json::array problems;
   for (const auto& problem : item.problems) {
-    const bool error = problem.severity == templates::Problem::Severity::kError;
-    problems.push_back(json::object{{"severity", error ? "error" : "warning"},
+    problems.push_back(json::object{{"severity", templates::word_of(problem.severity)},
                                     {"file", problem.file},
                                     {"line", problem.line},
                                     {"message", problem.message}});
@@ -75,9 +74,8 @@ std::string item_text(const Item& item) {
     if (note.kind != Note::Kind::kTaken) out += note_text(note);
   }
   for (const auto& problem : item.problems) {
-    const bool error = problem.severity == templates::Problem::Severity::kError;
     fmt::format_to(std::back_inserter(out), "  {}/{}{}: {}\n", item.id, place_text(problem.file, problem.line),
-                   error ? "error" : "warning", problem.message);
+                   templates::word_of(problem.severity), problem.message);
   }
   return out;
 }
