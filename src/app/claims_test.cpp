@@ -39,11 +39,10 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
   }
 
   /// What a visitor of the instance would read now.
-  std::string page_of(const InstanceId& id) const {
-    std::ifstream in(folder_ / "instances" / id.str() / "flags" / "0");
-    std::string line;
-    std::getline(in, line);
-    return line;
+  std::string page_of(const Instance& instance) const {
+    if (instance.plan.machines.empty()) return {};
+    const auto page = engine_->file(instance.plan.machines.front().name, "/flag").value_or("");
+    return page.substr(0, page.find('\n'));
   }
 
   /// Of what is seen at one moment: each running instance shows its owner's flag, and none has ever shown another's.
@@ -54,7 +53,7 @@ class R1_14_Claims : public Range, public testing::WithParamInterface<unsigned> 
       for (const auto& live : service_->all_live()) {
         const auto& instance = live->instance;
         if (!live->free()) continue;
-        pages.emplace(instance.id, page_of(instance.id));
+        pages.emplace(instance.id, page_of(instance));
         if (instance.state == InstanceState::kRunning) owners.emplace(instance.id, instance.owner);
       }
       return true;
@@ -139,12 +138,16 @@ class R1_14_Passwords : public R1_14_Claims {
         "one", std::string(kPooled) + "[credentials]\nuser = \"player\"\nper_owner = true\nfile = \"/run/password\"\n");
   }
 
-  /// What the machine would read; the flag is the first file.
-  std::string password_in(const InstanceId& id) const {
-    std::ifstream in(folder_ / "instances" / id.str() / "flags" / "1");
-    std::string line;
-    std::getline(in, line);
-    return line;
+  /// What the machine would read.
+  std::string password_in(const InstanceId& id) {
+    std::string found;
+    home([&] {
+      for (const auto& live : service_->all_live()) {
+        if (live->instance.id != id || live->instance.plan.machines.empty()) continue;
+        found = engine_->file(live->instance.plan.machines.front().name, "/run/password").value_or("");
+      }
+    });
+    return found.substr(0, found.find('\n'));
   }
 };
 
@@ -176,7 +179,8 @@ TEST_P(R1_14_Passwords, EachClaimHasItsOwnAndThePoolsIsGone) {
     EXPECT_TRUE(passwords.insert(password).second) << "the pool's, or another owner's";
     EXPECT_EQ(password_in(claimed->id), password);
     owned[claimed->id] = password;
-    for (const auto& file : fs::recursive_directory_iterator(folder_ / "instances" / claimed->id.str())) {
+    std::error_code none;
+    for (const auto& file : fs::recursive_directory_iterator(folder_ / "instances" / claimed->id.str(), none)) {
       if (!file.is_regular_file()) continue;
       std::ifstream in(file.path());
       const std::string text(std::istreambuf_iterator<char>(in), {});

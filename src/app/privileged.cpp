@@ -10,14 +10,18 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
 #include "apart/capability.h"
 #include "app/app.h"
 #include "app/settings.h"
+#include "base/json.h"
+#include "engine/docker/layer_verbs.h"
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/verbs.h"
 #include "guard/guard.h"
@@ -99,11 +103,26 @@ Result<> guard_engine(Half& half, const Settings& settings, const privileged::Ac
   return {};
 }
 
+/// Those for machines' own layers, if the engine is on this host.
+Result<std::vector<privileged::Verb>> layers_of(const Settings& settings, const asio::any_io_executor& home) {
+  auto engine = engine_here(settings);
+  if (!engine) return fail(std::move(engine.error()));
+  if (!*engine) return std::vector<privileged::Verb>();
+  auto ours = [rules = rules_of(settings, **engine)](const boost::json::value& inspected) {
+    return guard::ours(member(member(inspected, "Config"), "Labels").if_object(), rules);
+  };
+  return engine::docker::layer_verbs((*engine)->url.substr(kUnix.size()), std::move(ours), home);
+}
+
 /// All that it can be asked for.
-Result<std::vector<privileged::Verb>> verbs_of(Half& half, const std::string& files,
+Result<std::vector<privileged::Verb>> verbs_of(Half& half, const Settings& settings,
                                                const asio::any_io_executor& home) {
+  const auto files = whole(options_of(settings).files);
   auto verbs = privileged::file_verbs(files, [&half](const std::string& id) { return half.leftovers->take(id); });
   if (!verbs) return verbs;
+  auto layers = layers_of(settings, home);
+  if (!layers) return layers;
+  std::ranges::move(*layers, std::back_inserter(*verbs));
   verbs->push_back(isolation::firewall_verb(half.firewall, home));
   half.leftovers = std::make_unique<labs::Leftovers>(files);
   return verbs;
@@ -129,7 +148,7 @@ Result<> open_half(Half& half, const Settings& settings, const asio::any_io_exec
                 "privileged.user is root: the server runs as another account, or without a privileged half.");
   asio::co_spawn(home, isolate(&half.firewall), asio::use_future).get();
   if (auto guarded = guard_engine(half, settings, *caller, home); !guarded) return guarded;
-  auto verbs = verbs_of(half, whole(options.files), home);
+  auto verbs = verbs_of(half, settings, home);
   if (!verbs) return fail(std::move(verbs.error()));
   auto door = privileged::listen_at(whole(options.socket), SOCK_SEQPACKET, *caller);
   if (!door) return fail(std::move(door.error()));

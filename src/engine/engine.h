@@ -50,6 +50,7 @@ enum class ResourceKind { kMachine, kNetwork, kVolume };
 struct Created {
   Handle handle;
   std::map<std::string, std::string> addresses;  ///< network name → address; those that are settled by now
+  bool found = false;                            ///< it was there: an earlier call made it, and may have started it
 };
 
 /// Something that carries our labels, as a listing finds it.
@@ -194,12 +195,23 @@ class Shell {
   virtual asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) = 0;
 };
 
+/// A text of a file in a machine's own layer, and what takes its place.
+struct Rewrite {
+  std::string path;     ///< absolute in the machine; links on the way are followed inside it
+  std::string was;      ///< empty: the whole file
+  std::string becomes;  ///< the same as `was`: only looked for
+};
+
 /// Files into machines, whether they run or not.
 class Archives {
  public:
   virtual ~Archives() = default;
   /// A tar stream that is unpacked at `path`.
   virtual asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) = 0;
+  /// Rewrites files that an archive has put there, in place: what has them open sees it, whatever else was done to
+  /// them since stays. Done already: success. False: the layer is not at hand on this host, nothing was done.
+  /// `file-moved` (Conflict): a file, or its text, is not there any more.
+  virtual asio::awaitable<Result<bool>> rewrite(Handle handle, std::vector<Rewrite> texts) = 0;
 };
 
 /// Machines that stand still with all they have in memory, and go on in milliseconds.

@@ -59,13 +59,17 @@ struct Resources {
 };
 
 struct Mount {
-  enum class Kind { kBind, kVolume, kTmpfs };
+  /// kOver: a folder of this host that the machine may write to, and that does not change: what is written lies apart.
+  enum class Kind { kBind, kVolume, kTmpfs, kOver };
   Kind kind = Kind::kBind;
-  std::string source;  ///< bind: absolute path on this host; volume: its engine name; tmpfs: empty
+  std::string source;  ///< bind, over: absolute path on this host; volume: its engine name; tmpfs: empty
   std::string target;
   bool read_only = true;
   std::int64_t tmpfs_size = 0;  ///< bytes; 0: 64 MiB
   int tmpfs_mode = 01777;
+  std::string apart;          ///< over: a folder of this host with `upper`, for what is written, and `work`
+  std::string tmpfs_options;  ///< of mount(8) beside those two: "exec,uid=1000"; a "size=50%" among them is the size
+  bool no_copy = false;       ///< volume: begins empty rather than with what the image has there
 };
 
 struct Attachment {

@@ -30,6 +30,7 @@ asio::awaitable<void> Capability::close() {
 labs::Steps Capability::steps(const std::string& instances_folder) {
   labs::Steps steps;
   steps.push_back(flags_step(*service_, instances_folder, apart_));
+  steps.push_back(flags_kept_step(*service_, instances_folder));
   return steps;
 }
 

@@ -76,6 +76,10 @@ class Service {
   /// The kind of warm pool that the template can have; none while that is not known yet.
   labs::PoolChoice pool_kind_of(const templates::Template& tmpl) const;
 
+  /// Its program moved a file with the flag when it started, or edited it away: from now on the template's machines
+  /// wait without having been started.
+  void note_moved(const templates::Template& tmpl);
+
   /// Whether files of this host can be mounted into the engine's machines.
   asio::awaitable<Result<bool>> shares_files(std::string engine);
 

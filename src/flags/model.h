@@ -23,8 +23,9 @@ struct Patch {
   int file = 0;        ///< number of the instance's own file; names of one hard link share it
   FileFacts facts;
   bool binary = false;
-  std::size_t room = 0;  ///< binary: the longest flag that fits
-  bool read_only = false;
+  std::size_t room = 0;                ///< binary: the longest flag that fits
+  bool in_layer = false;               ///< an ordinary file of the machine's own layer; otherwise mounted
+  bool read_only = false;              ///< where it is mounted
   std::string source;                  ///< host path of the original; empty: `content` is it
   std::optional<std::string> content;  ///< nullopt with an empty source: the flag, or the password, and a line end
   bool password = false;

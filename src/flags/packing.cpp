@@ -83,10 +83,11 @@ class Tar {
 
 }  // namespace
 
-Result<std::map<std::string, std::string>> pack_files(const Plan& plan, OwnTexts own) {
+Result<std::map<std::string, std::string>> pack_files(const Plan& plan, OwnTexts own, Pack which) {
   std::map<std::string, Tar> tars;
   std::map<std::pair<std::string, int>, std::string> first_names;
   for (const auto& patch : plan.patches) {
+    if (which == Pack::kLayer && !patch.in_layer) continue;
     auto& tar = tars[patch.service];
     const auto [known, fresh] = first_names.try_emplace({patch.service, patch.file}, name_of(patch));
     if (!fresh) {

@@ -9,14 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <set>
-#include <system_error>
 
 namespace tiltyard::flags {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr off_t kMostRead = 4096;
 
@@ -68,11 +64,6 @@ Result<std::string> read_original(const std::string& path) {
                 "The original of a file with a flag is gone; read the template again.", path);
   }
   return content_of(file, status);
-}
-
-bool is_there(const std::string& path) {
-  struct stat status{};
-  return ::lstat(path.c_str(), &status) == 0;
 }
 
 }  // namespace
@@ -129,18 +120,19 @@ Result<> write_in_place(const std::string& path, std::string_view content, const
   return {};
 }
 
-std::string apart_name(const Patch& patch) { return fmt::format("flags/{}", patch.file); }
+std::string file_name(const Patch& patch) { return fmt::format("flags/{}", patch.file); }
 
-Result<> place_apart(const Plan& plan, OwnTexts own, const privileged::Files& files, const std::string& instance,
-                     Place which) {
+Result<std::set<int>> place_files(const Plan& plan, OwnTexts own, const privileged::Files& files,
+                                  const std::string& instance, Place which) {
   std::set<int> done;
   for (const auto& patch : plan.patches) {
-    if (!done.insert(patch.file).second) continue;
-    const auto path = apart_name(patch);
-    if (which == Place::kMissing) {
+    if (done.contains(patch.file) || (patch.in_layer && which != Place::kClaimed)) continue;
+    if (patch.as_is && which == Place::kClaimed) continue;  // no owner's
+    const auto path = file_name(patch);
+    if (which == Place::kMissing || patch.in_layer) {
       const auto there = files.there(instance, path);
       if (!there) return fail(there.error());
-      if (*there) continue;
+      if (*there != patch.in_layer) continue;
     }
     auto content = patched(patch, plan.placeholder, own);
     if (!content) return fail(std::move(content.error()));
@@ -151,28 +143,10 @@ Result<> place_apart(const Plan& plan, OwnTexts own, const privileged::Files& fi
     const auto& facts = patch.facts;
     auto placed = files.place(
         instance, path, {facts.uid, facts.gid, facts.mode, facts.seconds, facts.nanos, facts.capability}, memory.get());
-    if (!placed) return placed;
+    if (!placed) return fail(std::move(placed.error()));
+    done.insert(patch.file);
   }
-  return {};
-}
-
-Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, Place which) {
-  if (plan.patches.empty()) return {};
-  std::error_code failure;
-  fs::create_directories(folder, failure);
-  if (failure)
-    return fail(Code::kInternal, "flag-file-refused", "The instance's folder could not be made.", failure.message());
-  std::set<int> done;
-  for (const auto& patch : plan.patches) {
-    if (!done.insert(patch.file).second) continue;
-    const auto path = fmt::format("{}/{}", folder, patch.file);
-    if (which == Place::kMissing && is_there(path)) continue;
-    auto content = patched(patch, plan.placeholder, own);
-    if (!content) return fail(std::move(content.error()));
-    auto written = write_in_place(path, *content, patch.facts);
-    if (!written) return written;
-  }
-  return {};
+  return done;
 }
 
 }  // namespace tiltyard::flags

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -27,16 +28,14 @@ std::optional<std::string> read_regular(const std::string& path);
 Result<> write_in_place(const std::string& path, std::string_view content, const FileFacts& facts);
 
 enum class Place {
-  kAll,      ///< every file, also those that are there: nobody has used them yet, or they get another owner
-  kMissing,  ///< only files that are not there: a player may have written to the others
+  kMounted,  ///< every one that is mounted, also those that are there: nobody has used them yet
+  kMissing,  ///< of those what is not there: a player may have written to the others
+  kClaimed,  ///< every one that is mounted or there: machines of earlier versions have all of theirs mounted
 };
-/// Where the privileged half keeps a patched file, below the instance's folder.
-std::string apart_name(const Patch& patch);
-/// The same as `place_files` through the privileged half, which needs no right of ours but to ask.
-Result<> place_apart(const Plan& plan, OwnTexts own, const privileged::Files& files, const std::string& instance,
-                     Place which);
-
-/// Writes the files of the plan into `folder` as "0", "1", …
-Result<> place_files(const Plan& plan, OwnTexts own, const std::string& folder, Place which);
+/// Where a patched file lies, below the instance's folder.
+std::string file_name(const Patch& patch);
+/// Writes files of the plan to where they lie; which ones.
+Result<std::set<int>> place_files(const Plan& plan, OwnTexts own, const privileged::Files& files,
+                                  const std::string& instance, Place which);
 
 }  // namespace tiltyard::flags

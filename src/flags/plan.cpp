@@ -64,7 +64,7 @@ class Planner {
       }
       if (service.name == tmpl_.flag.machine) add_own(service, image);
       add_startable(service, image);
-      if (tmpl_.credentials && service.name == tmpl_.credentials->machine) add_password(service);
+      if (tmpl_.credentials && service.name == tmpl_.credentials->machine) add_password(service, image);
     }
     settle_shape();
     judge();
@@ -171,6 +171,12 @@ class Planner {
     return nullptr;
   }
 
+  /// What lies in a mount is not seen of the layer: it is mounted itself, deeper.
+  static bool is_mounted(const templates::Service& service, const ImageFacts& image, const std::string& path) {
+    bool volume = false;
+    return mounted_over(service, image, path, volume) != nullptr;
+  }
+
   void add_holders(const templates::Service& service, const ImageFacts& image) {
     if (!image.scan) return;
     std::map<int, int> files;  // content → the instance's own file
@@ -196,7 +202,7 @@ class Planner {
       patch.facts = holder.facts;
       patch.binary = holder.binary;
       patch.room = held->room;
-      patch.read_only = service.container.read_only || !tmpl_.flag.writable;
+      patch.in_layer = true;
       patch.source = image.folder + "/" + std::to_string(holder.content);
       plan_.patches.push_back(std::move(patch));
     }
@@ -204,6 +210,7 @@ class Planner {
 
   void add_binds(const templates::Service& service) {
     for (const auto& bind : service.binds) {
+      if (bind.fresh) continue;
       if (bind.content) {
         FileFacts facts;
         facts.seconds = 0;
@@ -252,6 +259,8 @@ class Planner {
     patch.file = next_++;
     patch.facts = std::move(facts);
     if (bind.mode >= 0) patch.facts.mode = static_cast<std::uint32_t>(bind.mode);
+    if (bind.uid >= 0) patch.facts.uid = static_cast<std::uint32_t>(bind.uid);
+    if (bind.gid >= 0) patch.facts.gid = static_cast<std::uint32_t>(bind.gid);
     patch.binary = is_binary(content);
     patch.room = *room;
     patch.read_only = bind.read_only;
@@ -332,12 +341,13 @@ class Planner {
     patch.file = next_++;
     patch.facts = watched.facts;
     if (watched.kind == Watched::Kind::kAbsent) patch.facts.mode = 0444;
+    patch.in_layer = !is_mounted(service, image, watched.path);
     patch.read_only = service.container.read_only || !tmpl_.flag.writable;
     plan_.patches.push_back(std::move(patch));
   }
 
   /// [credentials] file and variable.
-  void add_password(const templates::Service& service) {
+  void add_password(const templates::Service& service, const ImageFacts& image) {
     const auto& credentials = *tmpl_.credentials;
     if (!credentials.variable.empty())
       plan_.environment[service.name].push_back(credentials.variable + "=" + std::string(kPasswordMark));
@@ -350,6 +360,7 @@ class Planner {
     patch.target = credentials.file;
     patch.file = next_++;
     patch.facts.mode = 0444;
+    patch.in_layer = !is_mounted(service, image, credentials.file);
     patch.read_only = service.container.read_only || !credentials.writable;
     patch.password = true;
     plan_.patches.push_back(std::move(patch));

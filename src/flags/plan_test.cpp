@@ -28,8 +28,8 @@ TEST_F(R5_2_Plan, HoldersBindsAndVariablesOfEveryMachine) {
          {"hidden/two", Kind::kFile, "FLAG{box}"},
          {"three", Kind::kFile, "FLAG{other}"}});
   image({{"four", Kind::kFile, "FLAG{box}"}}, "test/two:1");
-  main().binds.push_back({"conf", "/hidden", true, -1, {}});
-  main().binds.push_back({"inline", "/run/secrets/flag", true, 0400, "is FLAG{box}"});
+  main().binds.push_back({.path = "conf", .target = "/hidden"});
+  main().binds.push_back({.path = "inline", .target = "/run/secrets/flag", .mode = 0400, .content = "is FLAG{box}"});
   main().container.environment = {"A=FLAG{box}", "B=none"};
   EXPECT_THAT(targets(), ElementsAre("main:/one", "main:/hidden/a.conf", "main:/run/secrets/flag", "back:/four"));
   EXPECT_EQ(plan()->environment.at("main").size(), 1u);
@@ -85,7 +85,7 @@ TEST_F(R5_2_Plan, WhatAMachineHoldsWinsOverWhatIsHandedOut) {
   EXPECT_EQ(with("an image's own"), "FLAG{real}") << "what only an image holds wins as well";
   image({{"x", Kind::kFile, "none"}}, "test/two:1");
   main().machine.image = "test/two:1";
-  main().binds.push_back({"conf", "/conf", true, -1, {}});
+  main().binds.push_back({.path = "conf", .target = "/conf"});
   EXPECT_EQ(with("a bind"), "FLAG{bound}");
   main().binds.clear();
   main().container.environment = {"A=FLAG{of_dist}"};

@@ -118,6 +118,7 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
   Signal made, scan_free;
   bool scanning = false;
   std::map<std::string, bool> shares_files;  ///< by engine
+  std::set<std::string> movers;              ///< content hashes of templates whose programs move files with the flag
 };
 
 asio::awaitable<Result<Secret>> Service::State::flag_of(std::string owner, TemplateRef tmpl, PlanRef plan) {
@@ -422,8 +423,13 @@ labs::PoolChoice Service::pool_kind_of(const templates::Template& tmpl) const {
   const auto known = state_->plans.find(tmpl.id);
   const bool fits = known != state_->plans.end() && known->second.plan && known->second.plan->hash == tmpl.hash;
   if (!fits) return {labs::PoolKind::kNone, "its images are still to be looked into for the flag"};
-  return pool_kind(tmpl, *known->second.plan);
+  auto choice = pool_kind(tmpl, *known->second.plan);
+  if (choice.kind == labs::PoolKind::kRunning && state_->movers.contains(tmpl.hash))
+    return {labs::PoolKind::kCreated, "its program moves or changes the file with the flag when it starts"};
+  return choice;
 }
+
+void Service::note_moved(const templates::Template& tmpl) { state_->movers.insert(tmpl.hash); }
 
 asio::awaitable<Result<bool>> Service::shares_files(std::string engine) {
   const auto state = state_;

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "flags/packing.h"
 #include "flags/placing.h"
+#include "privileged/own_files.h"
 
 namespace tiltyard::flags {
 namespace {
@@ -49,10 +50,26 @@ Result<Secret> waiting_flag(const std::string& folder, const Shape& shape) {
   return flag;
 }
 
+using Texts = std::map<std::string, std::vector<engine::Rewrite>>;  // by service
+
+/// False: the layers of its machines are not at hand.
+asio::awaitable<Result<bool>> rewrite(SpawnRef spawn, engine::Engines& engines, Texts texts) {
+  auto& engine = engines.of(spawn->plan().engine);
+  engine::Archives* const archives = engine.archives();
+  for (const auto& machine : spawn->plan().machines) {
+    const auto own = texts.find(machine.service);
+    if (own == texts.end()) continue;
+    if (!archives) co_return engine::cannot(engine, "take files into its machines");
+    auto rewritten = co_await archives->rewrite(machine.handle, std::move(own->second));
+    if (!rewritten || !*rewritten) co_return rewritten;
+  }
+  co_return true;
+}
+
 class FlagsStep final : public labs::Step {
  public:
-  FlagsStep(Service& flags, std::string folder, std::shared_ptr<const privileged::Files> apart)
-      : flags_(flags), folder_(std::move(folder)), apart_(std::move(apart)) {}
+  FlagsStep(Service& flags, std::string folder, std::shared_ptr<const privileged::Files> files)
+      : flags_(flags), folder_(std::move(folder)), files_(std::move(files)) {}
 
   std::string name() const override { return "flags"; }
   std::vector<std::string> before() const override { return {"machines"}; }
@@ -69,11 +86,12 @@ class FlagsStep final : public labs::Step {
     // What has run belongs to its player: only what is gone is made again.
     const bool has_run = spawn->facts().started_at.has_value();
     if (*shared) {
-      auto placed = co_await place(spawn, *plan, *flag, has_run ? Place::kMissing : Place::kAll);
-      if (!placed) co_return placed;
+      auto placed = co_await place(spawn, *plan, *flag, has_run ? Place::kMissing : Place::kMounted);
+      if (!placed) co_return fail(std::move(placed.error()));
       add_mounts(*spawn, **plan);
-    } else if (!has_run) {
-      auto packed = co_await pack(spawn, *plan, *flag);
+    }
+    if (!has_run) {
+      auto packed = co_await pack(spawn, *plan, *flag, *shared ? Pack::kLayer : Pack::kAll);
       if (!packed) co_return fail(std::move(packed.error()));
       for (auto& [service, tar] : *packed) spawn->additions(service).archive = std::move(tar);
     }
@@ -107,9 +125,10 @@ class FlagsStep final : public labs::Step {
     if (!flag) co_return fail(std::move(flag.error()));
     auto shared = co_await flags_.shares_files(spawn->plan().engine);
     if (!shared) co_return fail(std::move(shared.error()));
-    auto placing = *shared ? place(spawn, *plan, *flag, Place::kAll) : send(spawn, *plan, *flag);
-    auto placed = co_await std::move(placing);
-    if (!placed) co_return placed;
+    auto handing = *shared ? hand_over(spawn, *plan, *flag) : send(spawn, *plan, *flag);
+    auto handed = co_await std::move(handing);
+    if (!handed) co_return handed;
+    wait_no_more(folder_of(*spawn));
     spawn->forget(this);
     if (*shared) add_mounts(*spawn, **plan);
     add_text(*spawn, **plan, *flag);
@@ -160,14 +179,9 @@ class FlagsStep final : public labs::Step {
     co_return co_await flags_.plan_of(spawn->origin(), Look::kForFlags);
   }
 
-  asio::awaitable<Result<>> place(SpawnRef spawn, PlanRef plan, Secret flag, Place which) {
-    const bool waits = spawn->facts().pool == labs::PoolRole::kWaiting;
-    auto work = [plan, flag, password = password_of(*spawn), folder = folder_of(*spawn), which, waits, apart = apart_,
-                 id = spawn->facts().id.str()] {
-      const OwnTexts own{flag.reveal(), password.reveal()};
-      auto placed = apart ? place_apart(*plan, own, *apart, id, which) : place_files(*plan, own, folder, which);
-      if (placed && !waits) wait_no_more(folder);
-      return placed;
+  asio::awaitable<Result<std::set<int>>> place(SpawnRef spawn, PlanRef plan, Secret flag, Place which) {
+    auto work = [plan, flag, password = password_of(*spawn), which, files = files_, id = spawn->facts().id.str()] {
+      return place_files(*plan, {flag.reveal(), password.reveal()}, *files, id, which);
     };
     co_return co_await offload(flags_.files(), std::move(work));
   }
@@ -177,16 +191,35 @@ class FlagsStep final : public labs::Step {
     fs::remove(folder + "/waiting", none);
   }
 
-  asio::awaitable<Result<std::map<std::string, std::string>>> pack(SpawnRef spawn, PlanRef plan, Secret flag) {
-    auto work = [plan, flag, password = password_of(*spawn)] {
-      return pack_files(*plan, {flag.reveal(), password.reveal()});
+  asio::awaitable<Result<std::map<std::string, std::string>>> pack(SpawnRef spawn, PlanRef plan, Secret flag,
+                                                                   Pack which) {
+    auto work = [plan, flag, password = password_of(*spawn), which] {
+      return pack_files(*plan, {flag.reveal(), password.reveal()}, which);
     };
     co_return co_await offload(flags_.files(), std::move(work));
   }
 
-  /// Into machines of an engine on another host, whether they run or not.
-  asio::awaitable<Result<>> send(SpawnRef spawn, PlanRef plan, Secret flag) {
-    auto packed = co_await pack(spawn, plan, flag);
+  /// What waited has nobody's flag: the owner's takes its place, in files that are mounted and in the machines' layers.
+  asio::awaitable<Result<>> hand_over(SpawnRef spawn, PlanRef plan, Secret flag) {
+    auto placed = co_await place(spawn, plan, flag, Place::kClaimed);
+    if (!placed) co_return fail(std::move(placed.error()));
+    // Without the note a claim that is done once more finds the owner's there.
+    const auto nobodys = read_regular(folder_of(*spawn) + "/waiting").value_or(flag.reveal() + "\n");
+    Texts texts;
+    for (const auto& patch : plan->patches) {
+      if (!patch.in_layer || placed->contains(patch.file)) continue;
+      engine::Rewrite text{patch.target, nobodys.substr(0, nobodys.size() - 1), flag.reveal()};
+      if (patch.password) text = {patch.target, {}, password_of(*spawn).reveal() + "\n"};
+      texts[patch.service].push_back(std::move(text));
+    }
+    auto rewritten = co_await rewrite(spawn, flags_.engines(), std::move(texts));
+    if (!rewritten) co_return fail(std::move(rewritten.error()));
+    co_return *rewritten ? Result<>{} : co_await send(spawn, plan, flag, Pack::kLayer);
+  }
+
+  /// Into machines whose layers are not at hand, whether they run or not.
+  asio::awaitable<Result<>> send(SpawnRef spawn, PlanRef plan, Secret flag, Pack which = Pack::kAll) {
+    auto packed = co_await pack(spawn, plan, flag, which);
     if (!packed) co_return fail(std::move(packed.error()));
     auto& engine = flags_.engines().of(spawn->plan().engine);
     engine::Archives* const archives = engine.archives();
@@ -197,16 +230,15 @@ class FlagsStep final : public labs::Step {
       auto put = co_await archives->put_archive(machine.handle, "/", std::move(tar->second));
       if (!put) co_return put;
     }
-    wait_no_more(folder_of(*spawn));
     co_return Result<>{};
   }
 
   void add_mounts(labs::Spawn& spawn, const Plan& plan) const {
     for (const auto& patch : plan.patches) {
+      if (patch.in_layer) continue;
       engine::Mount mount;
       mount.kind = engine::Mount::Kind::kBind;
-      mount.source = apart_ ? fmt::format("{}/{}/{}", apart_->folder(), spawn.facts().id.str(), apart_name(patch))
-                            : fmt::format("{}/{}", folder_of(spawn), patch.file);
+      mount.source = fmt::format("{}/{}/{}", files_->folder(), spawn.facts().id.str(), file_name(patch));
       mount.target = patch.target;
       mount.read_only = patch.read_only;
       add_mount(spawn.additions(patch.service), std::move(mount));
@@ -223,14 +255,52 @@ class FlagsStep final : public labs::Step {
 
   Service& flags_;
   std::string folder_;
-  std::shared_ptr<const privileged::Files> apart_;  ///< null: we keep the files
+  std::shared_ptr<const privileged::Files> files_;
+};
+
+/// Whether what waits for an owner still has its flag where a claim will look for it, once its programs have started.
+class KeptStep final : public labs::Step {
+ public:
+  KeptStep(Service& flags, std::string folder) : flags_(flags), folder_(std::move(folder)) {}
+
+  std::string name() const override { return "flags-kept"; }
+  std::vector<std::string> after() const override { return {"ready"}; }
+
+  asio::awaitable<Result<>> make(SpawnRef spawn) override {
+    const auto tmpl = spawn->origin();
+    if (!tmpl || spawn->facts().pool != labs::PoolRole::kWaiting || spawn->starts_at_claim()) co_return Result<>{};
+    auto plan = co_await flags_.plan_of(tmpl);
+    if (!plan) co_return fail(std::move(plan.error()));
+    const auto nobodys = read_regular(fmt::format("{}/{}/flags/waiting", folder_, spawn->facts().id.str()));
+    if (!nobodys) co_return Result<>{};
+    const std::string flag = nobodys->substr(0, nobodys->size() - 1);
+    Texts texts;
+    for (const auto& patch : (*plan)->patches) {
+      if (patch.in_layer && !patch.password) texts[patch.service].push_back({patch.target, flag, flag});
+    }
+    auto looked = co_await rewrite(spawn, flags_.engines(), std::move(texts));
+    if (looked) co_return Result<>{};
+    if (looked.error().reason == "file-moved") flags_.note_moved(*tmpl);
+    co_return fail(std::move(looked.error()));
+  }
+
+  asio::awaitable<Result<>> undo(SpawnRef) override { co_return Result<>{}; }
+
+ private:
+  Service& flags_;
+  std::string folder_;
 };
 
 }  // namespace
 
 std::unique_ptr<labs::Step> flags_step(Service& flags, std::string folder,
                                        std::shared_ptr<const privileged::Files> apart) {
-  return std::make_unique<FlagsStep>(flags, std::move(folder), std::move(apart));
+  auto files = apart ? std::move(apart) : privileged::local_files(folder, {});
+  return std::make_unique<FlagsStep>(flags, std::move(folder), std::move(files));
+}
+
+std::unique_ptr<labs::Step> flags_kept_step(Service& flags, std::string folder) {
+  return std::make_unique<KeptStep>(flags, std::move(folder));
 }
 
 }  // namespace tiltyard::flags

@@ -110,7 +110,7 @@ constexpr std::array<Member, 17> kMachine{{{"Image", text},
                                            {"HostConfig", looked_into},
                                            {"NetworkingConfig", looked_into}}};
 
-constexpr std::array<Member, 28> kHost{{{"Privileged", flag},
+constexpr std::array<Member, 29> kHost{{{"Privileged", flag},
                                         {"CapDrop", texts},
                                         {"CapAdd", texts},
                                         {"SecurityOpt", texts},
@@ -131,6 +131,7 @@ constexpr std::array<Member, 28> kHost{{{"Privileged", flag},
                                         {"ReadonlyRootfs", flag},
                                         {"Init", flag},
                                         {"Mounts", looked_into},
+                                        {"Tmpfs", looked_into},
                                         {"Devices", looked_into},
                                         {"Sysctls", text_map},
                                         {"Runtime", text},
@@ -205,14 +206,41 @@ Result<> check_bind(const json::object& mount, const Rules& rules) {
   return check_roots_own(source);
 }
 
+/// "lowerdir=L,upperdir=U/upper,workdir=U/work": a folder of a template's below, and of an instance's own above.
+Result<> check_over(const json::object& mount, const Rules& rules) {
+  static constexpr std::array<Member, 2> kDriver{{{"Name", text}, {"Options", looked_into}}};
+  static constexpr std::array<Member, 3> kOptions{{{"type", text}, {"device", text}, {"o", text}}};
+  const auto& driver = member(member(mount, "VolumeOptions"), "DriverConfig");
+  if (auto good = only(driver, kDriver, "DriverConfig"); !good) return good;
+  const auto& options = member(driver, "Options");
+  if (auto good = only(options, kOptions, "DriverConfig.Options"); !good) return good;
+  if (mount.contains("Source") || text_of(driver, "Name") != "local" || text_of(options, "type") != "overlay" ||
+      text_of(options, "device") != "overlay")
+    return refuse("a volume of another kind");
+  constexpr std::string_view kLower = "lowerdir=", kUpper = ",upperdir=", kWork = ",workdir=";
+  const auto said = text_of(options, "o");
+  const auto upper = said.find(kUpper), work = said.find(kWork);
+  if (!said.starts_with(kLower) || upper == std::string::npos || work == std::string::npos || work < upper)
+    return refuse("an overlay of another form");
+  const auto below = said.substr(kLower.size(), upper - kLower.size());
+  const auto above = said.substr(upper + kUpper.size(), work - upper - kUpper.size());
+  const auto own = above.substr(0, above.rfind('/'));
+  if (std::ranges::count(said, ',') != 2 || said.find_first_of(":\\") != std::string::npos || above != own + "/upper" ||
+      said.substr(work + kWork.size()) != own + "/work")
+    return refuse("an overlay of another form");
+  if (!lies_below(below, rules.templates) || !lies_below(own, rules.files)) return refuse("an overlay of " + below);
+  if (auto good = check_roots_own(below); !good) return good;
+  return check_own_file(own, rules);
+}
+
 Result<> check_mounts(const json::object& host, Call& call, const Rules& rules) {
   static constexpr std::array<Member, 6> kMount{{{"Target", text},
                                                  {"Type", text},
                                                  {"Source", text},
                                                  {"ReadOnly", flag},
                                                  {"BindOptions", looked_into},
-                                                 {"TmpfsOptions", looked_into}}};
-  static constexpr std::array<Member, 2> kTmpfs{{{"SizeBytes", amount}, {"Mode", amount}}};
+                                                 {"VolumeOptions", looked_into}}};
+  static constexpr std::array<Member, 2> kVolumeOptions{{{"NoCopy", flag}, {"DriverConfig", looked_into}}};
   const auto& mounts = member(host, "Mounts");
   if (mounts.is_null()) return {};
   if (auto good = each_of(mounts, kMount, "HostConfig.Mounts"); !good) return good;
@@ -224,15 +252,46 @@ Result<> check_mounts(const json::object& host, Call& call, const Rules& rules) 
       good = check_bind(mount, rules);
     } else if (type == "volume") {
       const auto name = text_of(mount, "Source");
-      if (mount.contains("BindOptions")) good = refuse("a volume with options");
+      const auto& options = member(mount, "VolumeOptions");
+      if (mount.contains("BindOptions")) good = refuse("a volume with options of a bind");
+      else if (!options.is_null()) good = only(options, kVolumeOptions, "VolumeOptions");
+      if (!good) return good;
+      if (options.is_object() && options.get_object().contains("DriverConfig")) good = check_over(mount, rules);
       else if (!granted(rules, "volume:" + name)) call.named.push_back({Kind::kVolume, name});
-    } else if (type == "tmpfs") {
-      good = mount.contains("Source") ? refuse("a tmpfs with a source")
-                                      : only(member(mount, "TmpfsOptions"), kTmpfs, "TmpfsOptions");
     } else {
       good = refuse("a mount of the kind " + type);
     }
     if (!good) return good;
+  }
+  return {};
+}
+
+/// "mode=0700,size=16777216,exec,uid=1000": of a tmpfs, and nothing that would make it another mount.
+bool are_options_of_tmpfs(std::string_view options) {
+  static constexpr std::array<std::string_view, 10> kWords{"rw",     "ro",    "exec",    "noexec",   "suid",
+                                                           "nosuid", "nodev", "noatime", "relatime", "strictatime"};
+  static constexpr std::array<std::string_view, 5> kNumbers{"size", "mode", "uid", "gid", "nr_inodes"};
+  for (;;) {
+    const auto end = options.find(',');
+    const auto option = options.substr(0, end);
+    const auto equals = option.find('=');
+    const bool word = equals == std::string_view::npos && std::ranges::find(kWords, option) != kWords.end();
+    auto value = equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
+    if (value.ends_with('%')) value.remove_suffix(1);
+    const bool number = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos &&
+                        std::ranges::find(kNumbers, option.substr(0, equals)) != kNumbers.end();
+    if (!word && !number) return false;
+    if (end == std::string_view::npos) return true;
+    options.remove_prefix(end + 1);
+  }
+}
+
+Result<> check_tmpfs(const json::object& host) {
+  const auto& mounts = member(host, "Tmpfs");
+  if (mounts.is_null()) return {};
+  if (!text_map(mounts)) return refuse("this value of HostConfig.Tmpfs");
+  for (const auto& [target, options] : mounts.get_object()) {
+    if (!are_options_of_tmpfs(options.get_string())) return refuse("options of a tmpfs that are none");
   }
   return {};
 }
@@ -291,6 +350,7 @@ Result<> check_host(const json::object& host, Call& call, const Rules& rules) {
     return refuse("the runtime " + runtime);
   if (auto good = check_log(host); !good) return good;
   if (auto good = check_devices(host, rules); !good) return good;
+  if (auto good = check_tmpfs(host); !good) return good;
   return check_mounts(host, call, rules);
 }
 

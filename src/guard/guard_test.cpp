@@ -108,6 +108,43 @@ TEST_F(R1_5_Guard, WhatTheServerSendsPasses) {
     EXPECT_TRUE(read_call(method, target, rules_)) << target;
 }
 
+TEST_F(R1_5_Guard, ATmpfsIsOneAndNothingElse) {
+  const auto passes_with = [&](const char* options) {
+    auto body = machine();
+    host(body)["Tmpfs"] = json::object{{"/t", options}};
+    return passes(body);
+  };
+  EXPECT_TRUE(passes_with("mode=0700,size=16777216,exec,uid=1000,gid=1000")) << why_;
+  EXPECT_TRUE(passes_with("mode=1777,size=50%,nr_inodes=100,ro")) << why_;
+  for (const auto* options :
+       {"bind", "rbind,size=1", "", "size=", "mode=0700,,exec", "size=1m", "shared", "remount", "uid=root"})
+    EXPECT_FALSE(passes_with(options)) << options;
+}
+
+TEST_F(R1_5_Guard, WhatIsLaidOverIsATemplatesFolderUnderAnInstancesOwn) {
+  fs::create_directories(folder_ / "templates" / "t" / "data");
+  fs::create_directories(folder_ / "files" / "i1" / "binds" / "over-data" / "upper");
+  const auto lower = (folder_ / "templates" / "t" / "data").string();
+  const auto own = (folder_ / "files" / "i1" / "binds" / "over-data").string();
+  const auto passes_over = [&](const std::string& below, const std::string& above, const std::string& more = "") {
+    engine::MachineSpec spec;
+    engine::Mount over{engine::Mount::Kind::kOver, below, "/data", false};
+    over.apart = above;
+    spec.container().mounts = {over};
+    auto made = json::parse(engine::docker::machine_body(spec, labels(), {}).json).at("HostConfig").at("Mounts").at(0);
+    auto& options = made.as_object()["VolumeOptions"].as_object()["DriverConfig"].as_object()["Options"].as_object();
+    if (!more.empty()) options["o"] = std::string(options["o"].as_string()) + more;
+    return mounts(made.as_object());
+  };
+  if (::geteuid() == 0) EXPECT_TRUE(passes_over(lower, own)) << why_;
+  EXPECT_FALSE(passes_over("/etc", own));
+  EXPECT_FALSE(passes_over(lower, "/etc"));
+  EXPECT_FALSE(passes_over(lower, (folder_ / "files" / "i1").string()));
+  EXPECT_FALSE(passes_over(lower + ":/etc", own));
+  EXPECT_FALSE(passes_over(lower, own, ",metacopy=on"));
+  EXPECT_FALSE(passes_over(lower, own + "/../../../i2/binds/over-data"));
+}
+
 TEST_F(R1_5_Guard, AMachineOfTheHostDoesNot) {
   const std::initializer_list<std::pair<const char*, json::value>> bad{
       {"Privileged", true},

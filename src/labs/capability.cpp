@@ -8,7 +8,6 @@
 
 #include "cli/words.h"
 #include "house/ground.h"
-#include "labs/apart_files.h"
 #include "labs/http.h"
 #include "labs/measures.h"
 #include "labs/rooms.h"
@@ -59,7 +58,7 @@ Steps steps_of(house::Ground& ground, const Options& options, const std::vector<
   const auto apart = apart_files(ground);
   Steps steps;
   steps.push_back(network_step(ground.engines));
-  steps.push_back(apart ? apart_files_step(ground.files, apart, folder) : files_step(ground.files, folder));
+  steps.push_back(files_step(ground.files, folder, apart));
   for (auto* one : joining) {
     for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }

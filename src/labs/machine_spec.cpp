@@ -76,9 +76,13 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
   for (const auto& bind : service.binds) {
     engine::Mount mount;
     mount.kind = engine::Mount::Kind::kBind;
-    const bool own_copy = needs_own_copy(bind);
-    mount.source = own_copy ? fmt::format("{}/{}", files_of(files_folder, instance.id), copy_name(bind))
-                            : (bind.path.starts_with('/') ? bind.path : fmt::format("{}/{}", tmpl.folder, bind.path));
+    const auto original = bind.path.starts_with('/') ? bind.path : fmt::format("{}/{}", tmpl.folder, bind.path);
+    const auto own = fmt::format("{}/{}", files_of(files_folder, instance.id), copy_name(bind));
+    mount.source = needs_own_copy(bind) && !is_laid_over(bind) ? own : original;
+    if (is_laid_over(bind)) {
+      mount.kind = engine::Mount::Kind::kOver;
+      mount.apart = own;
+    }
     mount.target = bind.target;
     mount.read_only = bind.read_only;
     mounts.push_back(std::move(mount));
@@ -88,6 +92,7 @@ void add_mounts(engine::MachineSpec& spec, const Instance& instance, const templ
     mount.kind = engine::Mount::Kind::kVolume;
     mount.target = use.target;
     mount.read_only = use.read_only;
+    mount.no_copy = use.no_copy;
     for (const auto& [key, name] : instance.plan.volumes) {
       if (key == use.volume) mount.source = name;
     }
@@ -128,12 +133,18 @@ std::vector<std::string> where_names_end(const Instance& instance, const Planned
 }  // namespace
 
 bool needs_own_copy(const templates::BindSource& bind) {
-  return !bind.read_only || bind.mode >= 0 || bind.content.has_value();
+  return !bind.read_only || bind.fresh || bind.shared || bind.mode >= 0 || bind.content.has_value();
+}
+
+bool is_laid_over(const templates::BindSource& bind) {
+  return bind.large && !bind.read_only && !bind.shared && !bind.fresh && bind.mode < 0 && !bind.content;
 }
 
 std::string copy_name(const templates::BindSource& bind) {
   // One name deep: what one machine may write to is never on the way to what another gets.
-  auto name = bind.mode < 0 ? std::string("as-is-") : fmt::format("mode-{:04o}-", bind.mode);
+  auto name =
+      bind.mode < 0 ? std::string(is_laid_over(bind) ? "over-" : "as-is-") : fmt::format("mode-{:04o}-", bind.mode);
+  if (bind.uid >= 0 || bind.gid >= 0) fmt::format_to(std::back_inserter(name), "of-{}-{}-", bind.uid, bind.gid);
   for (const char c : bind.path) {
     if (c == '/' || c == '%') fmt::format_to(std::back_inserter(name), "%{:02X}", static_cast<int>(c));
     else name.push_back(c);

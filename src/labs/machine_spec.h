@@ -13,12 +13,15 @@ inline constexpr char kLabelShared[] = "tiltyard.shared";
 /// Where the instance's own files live: `folder`/{instance id}.
 std::string files_of(const std::string& folder, const InstanceId& instance);
 
-/// Whether a bind is served from the instance's own files: what a machine may write, what needs other permission bits,
-/// and text that stands in the compose file itself.
+/// Whether a bind is served from the instance's own files: what a machine may write, what needs another owner or other
+/// permission bits, what the template does not have, and text that stands in the compose file itself.
 bool needs_own_copy(const templates::BindSource& bind);
 
-/// Where such a copy lies below the instance's files, apart from what others keep there: one for each mode that the
-/// same file is wanted with.
+/// Whether it is laid over the template's folder rather than copied.
+bool is_laid_over(const templates::BindSource& bind);
+
+/// Where such a copy lies below the instance's files, apart from what others keep there: one for each owner and
+/// mode that the same file is wanted with.
 std::string copy_name(const templates::BindSource& bind);
 
 /// The service as the engine gets it: what the template says, with the names, addresses, mounts and labels of this

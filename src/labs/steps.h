@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "gateway/port_lanes.h"
 #include "labs/step.h"
+#include "privileged/files.h"
 
 namespace tiltyard::labs {
 
@@ -18,7 +19,10 @@ namespace tiltyard::labs {
 /// instance goes.
 std::unique_ptr<Step> network_step(engine::Engines& engines);
 /// "files": the instance's own copies of files and folders that its machines may write, below `folder`/{instance}.
-std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder);
+/// `apart`: who keeps them instead, below a folder of theirs; `folder` then has what the server itself notes of
+/// instances, which goes with them. Null: we do.
+std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder,
+                                 std::shared_ptr<const privileged::Files> apart = nullptr);
 /// "volumes": the named volumes.
 std::unique_ptr<Step> volumes_step(engine::Engines& engines);
 /// "machines": all are created at once, each is started as soon as what it depends on is as far as it asks.

@@ -99,14 +99,10 @@ class MachinesStep final : public Step {
     auto made = co_await of(*spawn).create(std::move(spec));
     if (!made) co_return fail(std::move(made.error()));
     const auto handle = made->handle;
+    const bool found = made->found;
     take_over(spawn->plan(), index, std::move(*made));
-    if (auto& added = spawn->additions(service.name); !added.archive.empty()) {
-      engine::Archives* const archives = of(*spawn).archives();
-      if (!archives) co_return engine::cannot(of(*spawn), "take files into its machines");
-      auto put = co_await archives->put_archive(handle, "/", added.archive);
-      if (!put) co_return put;
-      added.archive.clear();
-    }
+    auto put = co_await put_files(spawn, service.name, handle, found);
+    if (!put) co_return put;
     spawn->plan().machines[index].state = MachineIs::kCreated;
     if (spawn->starts_at_claim()) co_return Result<>{};
 
@@ -127,6 +123,21 @@ class MachinesStep final : public Step {
     own->changed.pulse();
     spawn->plan().machines[index].state = MachineIs::kRunning;
     co_return Result<>{};
+  }
+
+  /// What other steps want in its layer before it starts. What was started has had it, and did with it what it likes.
+  asio::awaitable<Result<>> put_files(SpawnRef spawn, std::string service, engine::Handle handle, bool found) {
+    auto& added = spawn->additions(service);
+    if (added.archive.empty()) co_return Result<>{};
+    if (found) {
+      auto status = co_await of(*spawn).inspect(handle);
+      if (!status) co_return fail(std::move(status.error()));
+      if (status->state != engine::MachineState::kCreated) co_return Result<>{};
+    }
+    engine::Archives* const archives = of(*spawn).archives();
+    if (!archives) co_return engine::cannot(of(*spawn), "take files into its machines");
+    auto put = co_await archives->put_archive(handle, "/", std::exchange(added.archive, {}));
+    co_return put;
   }
 
   /// What the engine says of a machine that is made holds from now on, also where it was planned otherwise.

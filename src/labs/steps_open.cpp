@@ -13,7 +13,7 @@ namespace tiltyard::labs {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 /// What has to answer before the instance counts as ready.
 struct Probe {
@@ -25,7 +25,7 @@ struct Probe {
 /// One try: connects, and for HTTP asks for the path. An HTTP client would be too strict for it: what counts is that
 /// something answers, and challenges answer in many ways.
 asio::awaitable<bool> answers(Probe probe, milliseconds deadline) {
-  const auto until = Clock::now() + deadline;
+  const auto until = SteadyClock::now() + deadline;
   auto socket = co_await http::dial({{}, probe.address, probe.port}, until);
   if (!socket || probe.path.empty()) co_return socket.has_value();
   auto transport = std::make_shared<http::Transport>(std::move(*socket));
@@ -63,7 +63,7 @@ class ReadyStep final : public Step {
       limit = milliseconds{120'000};
       if (spawn->origin()) limit = std::max(spawn->origin()->expected_boot * 10, limit);
     }
-    const auto end = Clock::now() + limit;
+    const auto end = SteadyClock::now() + limit;
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& probe : probes) works.push_back(until_it_answers(spawn, probe, end));
     auto results = co_await all_of(std::move(works));
@@ -109,19 +109,19 @@ class ReadyStep final : public Step {
   }
 
   /// Tries at short intervals first (most machines answer within milliseconds), then at the template's.
-  asio::awaitable<Result<>> until_it_answers(SpawnRef spawn, Probe probe, Clock::time_point end) {
+  asio::awaitable<Result<>> until_it_answers(SpawnRef spawn, Probe probe, SteadyClock::time_point end) {
     const auto interval = ready_of(*spawn).interval;
     milliseconds delay{1};
-    auto next_look = Clock::now() + milliseconds{200};
+    auto next_look = SteadyClock::now() + milliseconds{200};
     while (true) {
       const bool good = co_await answers(probe, milliseconds{2000});
       if (good) co_return Result<>{};
       if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
-      if (Clock::now() >= end) co_return not_ready(probe);
-      if (Clock::now() >= next_look) {
+      if (SteadyClock::now() >= end) co_return not_ready(probe);
+      if (SteadyClock::now() >= next_look) {
         auto alive = co_await still_runs(spawn, probe.machine);
         if (!alive) co_return alive;
-        next_look = Clock::now() + milliseconds{1000};
+        next_look = SteadyClock::now() + milliseconds{1000};
       }
       co_await sleep_for(delay);
       delay = std::min(delay * 3 / 2 + milliseconds{1}, interval);

@@ -11,7 +11,7 @@ namespace tiltyard::labs {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kLinesShown = 20;
 constexpr std::size_t kBytesShown = 2000;
@@ -100,9 +100,9 @@ class SolveStep final : public Step {
   }
 
   asio::awaitable<Result<>> verdict(SpawnRef spawn, engine::Handle handle, std::chrono::seconds timeout) {
-    const auto end = Clock::now() + timeout;
+    const auto end = SteadyClock::now() + timeout;
     milliseconds delay{20};
-    while (Clock::now() < end) {
+    while (SteadyClock::now() < end) {
       if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await of(*spawn).inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));

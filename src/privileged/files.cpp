@@ -27,7 +27,8 @@ std::string hexadecimal(const std::string& bytes) {
 
 std::string whole(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
-Result<> Files::place(const std::string& instance, const std::string& path, const FileFacts& facts, int content) const {
+Result<> FilesApart::place(const std::string& instance, const std::string& path, const FileFacts& facts,
+                           int content) const {
   return outcome(caller_.call("files.place",
                               {{"instance", instance},
                                {"path", path},
@@ -40,25 +41,29 @@ Result<> Files::place(const std::string& instance, const std::string& path, cons
                               content));
 }
 
-Result<> Files::make_folder(const std::string& instance, const std::string& path, std::uint32_t mode) const {
-  return outcome(caller_.call("files.folder", {{"instance", instance}, {"path", path}, {"mode", std::int64_t{mode}}}));
+Result<> FilesApart::make_folder(const std::string& instance, const std::string& path, const FileFacts& facts) const {
+  return outcome(caller_.call("files.folder", {{"instance", instance},
+                                               {"path", path},
+                                               {"user", std::int64_t{facts.user}},
+                                               {"group", std::int64_t{facts.group}},
+                                               {"mode", std::int64_t{facts.mode}}}));
 }
 
-Result<> Files::link(const std::string& instance, const std::string& path, const std::string& target) const {
+Result<> FilesApart::link(const std::string& instance, const std::string& path, const std::string& target) const {
   return outcome(caller_.call("files.link", {{"instance", instance}, {"path", path}, {"target", target}}));
 }
 
-Result<> Files::move(const std::string& instance, const std::string& from, const std::string& to) const {
+Result<> FilesApart::move(const std::string& instance, const std::string& from, const std::string& to) const {
   return outcome(caller_.call("files.move", {{"instance", instance}, {"from", from}, {"to", to}}));
 }
 
-Result<bool> Files::there(const std::string& instance, const std::string& path) const {
+Result<bool> FilesApart::there(const std::string& instance, const std::string& path) const {
   auto answer = caller_.call("files.there", {{"instance", instance}, {"path", path}});
   if (!answer) return fail(std::move(answer.error()));
   return flag_of(*answer, "there");
 }
 
-Result<> Files::take(const std::string& instance) const {
+Result<> FilesApart::take(const std::string& instance) const {
   return outcome(caller_.call("files.take", {{"instance", instance}}));
 }
 

@@ -9,6 +9,9 @@
 
 namespace tiltyard::privileged {
 
+/// Whoever makes it: the half that keeps the files.
+inline constexpr std::uint32_t kAsMade = 0xffff'ffff;
+
 /// What a file is besides its content.
 struct FileFacts {
   std::uint32_t user = 0, group = 0;
@@ -18,24 +21,43 @@ struct FileFacts {
   std::string capability;  ///< the xattr security.capability; empty: none
 };
 
-/// The instances' own files, as the server has them kept by its privileged half: FOLDER/INSTANCE/AREA/NAME, and what is
-/// below. `path` is relative to the instance's folder ("flags/0"); folders on the way there are made. Blocking.
+/// The instances' own files: FOLDER/INSTANCE/AREA/NAME, and what is below. `path` is relative to the instance's folder
+/// ("flags/0"); folders on the way there are made. Thread-safe; blocking.
 class Files {
  public:
-  Files(Caller caller, std::string folder) : caller_(std::move(caller)), folder_(std::move(folder)) {}
+  virtual ~Files() = default;
 
-  /// For mounts; nobody but root can look into it.
-  const std::string& folder() const { return folder_; }
+  /// For mounts; nobody but its keeper can look into it.
+  virtual const std::string& folder() const = 0;
+  /// Whether files can belong to anybody.
+  virtual bool gives_away() const = 0;
 
   /// Writes what is in the regular file `content`; a file that is there keeps its inode.
-  Result<> place(const std::string& instance, const std::string& path, const FileFacts& facts, int content) const;
-  Result<> make_folder(const std::string& instance, const std::string& path, std::uint32_t mode) const;
-  Result<> link(const std::string& instance, const std::string& path, const std::string& target) const;
+  virtual Result<> place(const std::string& instance, const std::string& path, const FileFacts& facts,
+                         int content) const = 0;
+  virtual Result<> make_folder(const std::string& instance, const std::string& path, const FileFacts& facts) const = 0;
+  virtual Result<> link(const std::string& instance, const std::string& path, const std::string& target) const = 0;
   /// Onto a name that is free.
-  Result<> move(const std::string& instance, const std::string& from, const std::string& to) const;
-  Result<bool> there(const std::string& instance, const std::string& path) const;
+  virtual Result<> move(const std::string& instance, const std::string& from, const std::string& to) const = 0;
+  virtual Result<bool> there(const std::string& instance, const std::string& path) const = 0;
   /// All of the instance's files, at once out of sight; what is not there is success.
-  Result<> take(const std::string& instance) const;
+  virtual Result<> take(const std::string& instance) const = 0;
+};
+
+/// As the server has them kept by its privileged half, below a folder of that one's.
+class FilesApart final : public Files {
+ public:
+  FilesApart(Caller caller, std::string folder) : caller_(std::move(caller)), folder_(std::move(folder)) {}
+
+  const std::string& folder() const override { return folder_; }
+  bool gives_away() const override { return true; }
+  Result<> place(const std::string& instance, const std::string& path, const FileFacts& facts,
+                 int content) const override;
+  Result<> make_folder(const std::string& instance, const std::string& path, const FileFacts& facts) const override;
+  Result<> link(const std::string& instance, const std::string& path, const std::string& target) const override;
+  Result<> move(const std::string& instance, const std::string& from, const std::string& to) const override;
+  Result<bool> there(const std::string& instance, const std::string& path) const override;
+  Result<> take(const std::string& instance) const override;
 
  private:
   Caller caller_;

@@ -79,7 +79,9 @@ TEST_F(R10_6_OwnFiles, AFileGetsItsContentOwnerModeAndTimeAndKeepsItsInode) {
 }
 
 TEST_F(R10_6_OwnFiles, ATreeIsMadeAndMovedToItsPlace) {
-  ASSERT_EQ(reason("files.folder", {{"instance", "i1"}, {"path", "binds/.part"}, {"mode", 0751}}), "");
+  ASSERT_EQ(
+      reason("files.folder", {{"instance", "i1"}, {"path", "binds/.part"}, {"user", 1}, {"group", 2}, {"mode", 0751}}),
+      "");
   ASSERT_EQ(reason("files.place", a_file("binds/.part/f"), holding("x").get()), "");
   ASSERT_EQ(reason("files.link", {{"instance", "i1"}, {"path", "binds/.part/l"}, {"target", "f"}}), "");
   const json::object moving{{"instance", "i1"}, {"from", "binds/.part"}, {"to", "binds/d"}};
@@ -87,7 +89,9 @@ TEST_F(R10_6_OwnFiles, ATreeIsMadeAndMovedToItsPlace) {
   EXPECT_EQ(read("i1/binds/d/l"), "x");
   EXPECT_TRUE(flag_of(*call("files.there", {{"instance", "i1"}, {"path", "binds/d"}}), "there"));
   EXPECT_FALSE(flag_of(*call("files.there", {{"instance", "i1"}, {"path", "binds/.part"}}), "there"));
-  ASSERT_EQ(reason("files.folder", {{"instance", "i1"}, {"path", "binds/.part"}, {"mode", 0700}}), "");
+  ASSERT_EQ(
+      reason("files.folder", {{"instance", "i1"}, {"path", "binds/.part"}, {"user", 0}, {"group", 0}, {"mode", 0700}}),
+      "");
   EXPECT_EQ(reason("files.move", moving), "file-refused");
   EXPECT_EQ(reason("files.take", {{"instance", "i1"}}), "");
   EXPECT_EQ(taken_, "i1");

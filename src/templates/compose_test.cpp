@@ -502,7 +502,7 @@ TEST(R1_2, ABareMistakeIsToldOnceAndClearly) {
            {"services: {a: {image: x, networks: [nope]}}\n", "is not declared"},
            {"services: {a: {image: x, secrets: [nope]}}\n", "is not declared"},
            {"services: {a: {image: x, restart: sometimes}}\n", "not known"},
-           {"services: {a: {image: x, volumes: ['./nope:/x']}}\n", "there is no"},
+           {"services: {a: {image: x, volumes: ['../nope:/x']}}\n", "refused"},
            {"services: {a: {image: x, healthcheck: {test: [echo]}}}\n", "starts with CMD"},
            {"services: {a: {image: x, mem_limit: lots}}\n", "takes a size"},
            {"services: {a: {image: x, volumes: ['v:/x', 'w:/x/']}}\nvolumes: {v: {}, w: {}}\n", "two mounts"}}) {

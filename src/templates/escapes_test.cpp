@@ -72,7 +72,6 @@ INSTANTIATE_TEST_SUITE_P(
         Attempt{"chain", "    volumes: ['./chain/secret.txt:/x']\n"}, Attempt{"loop", "    volumes: ['./loop:/x']\n"},
         Attempt{"pipe", "    volumes: ['./pipe:/x']\n"},
         Attempt{"long_bind", "    volumes:\n      - type: bind\n        source: /etc\n        target: /x\n"},
-        Attempt{"shared_mount", "    volumes: ['./f:/x:rshared']\n"},
         Attempt{"image_mount", "    volumes: [{type: image, source: x, target: /x}]\n"},
         Attempt{"over_proc", "    volumes: ['./f:/proc/x']\n"},
         Attempt{"over_root", "    volumes: ['v:/']\nvolumes: {v: {}}\n"},

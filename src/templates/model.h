@@ -89,8 +89,12 @@ struct ServiceNetwork {
 struct BindSource {
   std::string path;  ///< relative to the template's folder, no symlink leaves it
   std::string target;
-  bool read_only = true;  ///< false: every instance gets a copy of its own
-  int mode = -1;          ///< secrets and configs: permission bits; -1: as it is
+  bool read_only = true;            ///< false: every instance gets a copy of its own
+  int mode = -1;                    ///< secrets and configs: permission bits; -1: as it is
+  std::int64_t uid = -1, gid = -1;  ///< secrets and configs: whose they are; -1: root's
+  bool fresh = false;               ///< it is not there: every instance begins with an empty folder
+  bool large = false;               ///< a folder with more in it than is copied for each instance
+  bool shared = false;              ///< another service may write to it: both see what the instance has of it
   std::optional<std::string>
       content;  ///< set: the file's text, given inline; `path` is then only a name that is unique in the template
 };
@@ -108,6 +112,7 @@ struct VolumeUse {
   std::string volume;  ///< a key of Template::volumes; empty: anonymous
   std::string target;
   bool read_only = false;
+  bool no_copy = false;  ///< begins empty rather than with what the image has there
 };
 
 /// Whether set-user-ID programs and file capabilities of a machine count: as its image needs it, as its template says,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 
 #include "templates/compose.h"
 #include "templates/content.h"
@@ -46,6 +47,7 @@ class FolderReader {
     } else {
       read_all();
     }
+    share_binds();
     finish_hash();
     out_.problems = problems_.take();
     return std::move(out_);
@@ -403,6 +405,47 @@ class FolderReader {
     }
   }
 
+  /// What one service may write to, another one that has it too sees change: both have what the instance has of it.
+  void share_binds() {
+    std::map<std::string, std::pair<int, bool>> uses;  // by path: how many, and whether one writes
+    for (const auto& service : out_.services) {
+      for (const auto& bind : service.binds) {
+        if (bind.mode >= 0 || bind.content) continue;
+        auto& [count, written] = uses[bind.path];
+        ++count;
+        written = written || !bind.read_only;
+      }
+    }
+    for (auto& service : out_.services) {
+      for (auto& bind : service.binds) {
+        if (bind.mode >= 0 || bind.content) continue;
+        const auto& [count, written] = uses.at(bind.path);
+        bind.shared = written && count > 1;
+        bind.large = !bind.read_only && !bind.fresh && is_large(bind.path);
+      }
+    }
+  }
+
+  /// Whether a folder has more in it than is copied in a few milliseconds.
+  bool is_large(const std::string& path) const {
+    constexpr std::uintmax_t kBytes = 4 << 20;
+    constexpr int kFiles = 200;
+    // What the options of a mount cannot hold is copied.
+    const std::string folder = inside_.folder() + "/" + path;
+    std::error_code failure;
+    if (folder.find_first_of(",:\\") != std::string::npos || !std::filesystem::is_directory(folder, failure))
+      return false;
+    std::uintmax_t bytes = 0;
+    int files = 0;
+    for (std::filesystem::recursive_directory_iterator entry(folder, failure), end; !failure && entry != end;
+         entry.increment(failure)) {
+      std::error_code ignored;
+      if (entry->is_regular_file(ignored) && !entry->is_symlink(ignored)) bytes += entry->file_size(ignored);
+      if (++files > kFiles || bytes > kBytes) return true;
+    }
+    return false;
+  }
+
   /// Everything that makes the template: the files that were read, the images' content, the bound files.
   void finish_hash() {
     ContentHash hash;
@@ -424,6 +467,7 @@ class FolderReader {
 
   void add_bind(const BindSource& bind, ContentHash& hash) {
     if (bind.content) return hash.add(*bind.content);
+    if (bind.fresh) return;
     const auto found = inside_.locate({}, bind.path);
     if (!found) return;
     std::expected<void, std::string> done;

@@ -11,6 +11,7 @@ namespace tiltyard::templates {
 namespace {
 
 constexpr std::int64_t kLargestTmpfs = std::int64_t{1} << 40;
+constexpr std::int64_t kMostId = 0xffff'fffe;  // the last one means nobody at all
 
 /// A mount's place in the machine: absolute, without dots, and nothing that would replace the kernel's own file
 /// systems.
@@ -38,17 +39,31 @@ bool host_path_allowed(std::string_view source, ReadContext& context) {
   return context.allows(fmt::format("bind:{}", source));
 }
 
-void add_bind(const Node& node, const std::string& source, const std::string& target, bool said, bool read_only,
-              ReadContext& context, ReadService& out) {
-  if (source.starts_with('/') && host_path_allowed(source, context)) {
-    engine::Mount mount;
-    mount.kind = engine::Mount::Kind::kBind;
-    mount.source = source;
-    mount.target = target;
-    mount.read_only = !said || read_only;
-    out.service.container.mounts.push_back(std::move(mount));
-    return;
+/// A bind as its entry says it.
+struct SaidBind {
+  std::string source, target;
+  std::optional<bool> read_only;
+  bool create = true;  ///< where nothing is there (`create_host_path`)
+};
+
+/// The operator looked at what is there, not at what a machine would write: writing must be said.
+void add_host_bind(const Node& node, const SaidBind& said, ReadContext& context, ReadService& out) {
+  if (!said.read_only) {
+    context.problems.warn(node.place, fmt::format("\"{}\" is the host's, and is mounted read-only; say rw "
+                                                  "(read_only: false) if machines shall write to the host",
+                                                  printable(said.source)));
   }
+  engine::Mount mount;
+  mount.kind = engine::Mount::Kind::kBind;
+  mount.source = said.source;
+  mount.target = said.target;
+  mount.read_only = said.read_only.value_or(true);
+  out.service.container.mounts.push_back(std::move(mount));
+}
+
+void add_bind(const Node& node, const SaidBind& said, ReadContext& context, ReadService& out) {
+  const auto& source = said.source;
+  if (source.starts_with('/') && host_path_allowed(source, context)) return add_host_bind(node, said, context, out);
   if (source.find("docker.sock") != std::string::npos || source.find("containerd.sock") != std::string::npos) {
     context.problems.error(node.place, "the engine's socket is refused: whoever holds it is root on the host");
     return;
@@ -58,31 +73,33 @@ void add_bind(const Node& node, const std::string& source, const std::string& ta
     context.problems.error(node.place, fmt::format("the bind is refused: {}", found.error()));
     return;
   }
-  if (found->kind == Found::Kind::kAbsent) {
-    context.problems.error(node.place, fmt::format("there is no \"{}\" to bind", printable(source)));
+  const bool absent = found->kind == Found::Kind::kAbsent;
+  if (absent && !said.create) {
+    context.problems.error(node.place,
+                           fmt::format("there is no \"{}\" to bind, and `create_host_path: false` says that "
+                                       "none is made",
+                                       printable(source)));
     return;
   }
   if (found->kind == Found::Kind::kSpecial) {
     context.problems.error(node.place, fmt::format("\"{}\" is neither a file nor a folder", printable(source)));
     return;
   }
-  if (!said) {
-    context.problems.warn(
-        node.place,
-        fmt::format(
-            "the bind of \"{}\" is read-only; say rw (read_only: false) and every instance gets a copy of its own",
-            printable(source)));
+  if (absent) {
+    context.problems.warn(node.place, fmt::format("there is no \"{}\": every instance gets an empty folder of its own "
+                                                  "there, as Compose makes one",
+                                                  printable(source)));
   }
   BindSource bind;
   bind.path = found->path.empty() ? "." : found->path;
-  bind.target = target;
-  bind.read_only = !said || read_only;
+  bind.target = said.target;
+  bind.read_only = said.read_only.value_or(false);
+  bind.fresh = absent;
   out.service.binds.push_back(std::move(bind));
 }
 
-void add_volume(const Node& node, const std::string& source, const std::string& target, bool read_only,
-                ReadContext& context, ReadService& out) {
-  if (!source.empty()) {
+void add_volume(const Node& node, VolumeUse use, ReadContext& context, ReadService& out) {
+  if (const auto& source = use.volume; !source.empty()) {
     const auto declared = context.volumes.find(source);
     if (declared == context.volumes.end()) {
       context.problems.error(
@@ -93,23 +110,26 @@ void add_volume(const Node& node, const std::string& source, const std::string& 
       engine::Mount mount;
       mount.kind = engine::Mount::Kind::kVolume;
       mount.source = declared->second;
-      mount.target = target;
-      mount.read_only = read_only;
+      mount.target = use.target;
+      mount.read_only = use.read_only;
+      mount.no_copy = use.no_copy;
       out.service.container.mounts.push_back(std::move(mount));
       return;
     }
   }
-  out.service.volumes.push_back(VolumeUse{source, target, read_only});
+  out.service.volumes.push_back(std::move(use));
 }
 
-void add_tmpfs(const std::string& target, std::int64_t size, int mode, ReadService& out) {
+engine::Mount tmpfs_at(std::string target) {
   engine::Mount mount;
   mount.kind = engine::Mount::Kind::kTmpfs;
-  mount.target = target;
+  mount.target = std::move(target);
   mount.read_only = false;
-  mount.tmpfs_size = size;
-  mount.tmpfs_mode = mode;
-  out.service.container.mounts.push_back(std::move(mount));
+  return mount;
+}
+
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::ranges::find(words, word) != words.end();
 }
 
 /// A path rather than the name of a volume.
@@ -120,6 +140,7 @@ bool is_path(std::string_view source) {
 
 struct ShortOptions {
   std::optional<bool> read_only;
+  bool no_copy = false;
 };
 
 ShortOptions read_short_options(const Node& node, const VolumeText& volume, ReadContext& context) {
@@ -127,12 +148,14 @@ ShortOptions read_short_options(const Node& node, const VolumeText& volume, Read
   for (const auto& option : volume.options) {
     if (option == "ro" || option == "rw") {
       options.read_only = option == "ro";
-    } else if (option == "z" || option == "Z" || option == "cached" || option == "delegated" ||
-               option == "consistent") {
+    } else if (option == "nocopy") {
+      options.no_copy = true;
+    } else if (is_one_of(option,
+                         {"z", "Z", "cached", "delegated", "consistent", "shared", "rshared", "slave", "rslave"})) {
       context.problems.warn(node.place, fmt::format("the option \"{}\" is ignored: it means nothing here", option));
     } else if (option != "rprivate" && option != "private") {
-      context.problems.error(node.place,
-                             fmt::format("the option \"{}\" is refused; there are ro and rw", printable(option)));
+      context.problems.error(
+          node.place, fmt::format("the option \"{}\" is refused; there are ro, rw and nocopy", printable(option)));
     }
   }
   return options;
@@ -146,26 +169,27 @@ void read_short_volume(const Node& item, ReadContext& context, ReadService& out)
   if (!target_is_fine(item, volume->target, context)) return;
   const ShortOptions options = read_short_options(item, *volume, context);
   if (volume->source.empty() || !is_path(volume->source)) {
-    add_volume(item, volume->source, volume->target, options.read_only.value_or(false), context, out);
+    add_volume(item, {volume->source, volume->target, options.read_only.value_or(false), options.no_copy}, context,
+               out);
   } else {
-    add_bind(item, volume->source, volume->target, options.read_only.has_value(), options.read_only.value_or(true),
-             context, out);
+    add_bind(item, {volume->source, volume->target, options.read_only}, context, out);
   }
 }
 
-void read_long_tmpfs(const Node& item, const std::string& target, ReadContext& context, ReadService& out) {
-  std::int64_t size = 0;
-  int mode = 01777;
+void read_long_tmpfs(const Node& item, const std::string& target, bool read_only, ReadContext& context,
+                     ReadService& out) {
+  auto mount = tmpfs_at(target);
+  if (read_only) mount.tmpfs_options = "ro";
   if (const Node* options = item.find("tmpfs"); options && want_map(*options, "tmpfs", context)) {
     check_keys(*options, "service.volumes.tmpfs", context.problems);
-    if (const Node* said = options->find("size")) size = as_bytes(*said, "size", context).value_or(0);
+    if (const Node* said = options->find("size")) mount.tmpfs_size = as_bytes(*said, "size", context).value_or(0);
     if (const Node* said = options->find("mode")) {
       const auto bits = said->is_scalar() ? parse_mode(said->text) : std::nullopt;
-      if (bits) mode = *bits;
+      if (bits) mount.tmpfs_mode = *bits;
       else context.problems.error(said->place, "`mode` takes octal digits like 1777");
     }
   }
-  add_tmpfs(target, size, mode, out);
+  out.service.container.mounts.push_back(std::move(mount));
 }
 
 void read_long_volume(const Node& item, ReadContext& context, ReadService& out) {
@@ -176,26 +200,83 @@ void read_long_volume(const Node& item, ReadContext& context, ReadService& out) 
   const auto read_only = bool_of(item, "read_only", context);
   if (target.empty()) return context.problems.error(item.place, "a mount needs its `target`");
   if (!target_is_fine(item, target, context)) return;
+  const auto said_of = [&](std::string_view part, std::string_view key) -> std::optional<bool> {
+    const Node* options = item.find(part);
+    return options && options->is_map() ? bool_of(*options, key, context) : std::nullopt;
+  };
   for (const std::string_view part : {"bind", "volume"}) {
     const Node* options = item.find(part);
     if (options && want_map(*options, part, context))
       check_keys(*options, fmt::format("service.volumes.{}", part), context.problems);
   }
+  const bool create = said_of("bind", "create_host_path").value_or(true);
+  const bool no_copy = said_of("volume", "nocopy").value_or(false);
   const Node* place = item.find("source") ? item.find("source") : &item;
   if (type == "bind") {
     if (source.empty()) context.problems.error(item.place, "a bind needs its `source`");
-    else add_bind(*place, source, target, read_only.has_value(), read_only.value_or(true), context, out);
+    else add_bind(*place, {source, target, read_only, create}, context, out);
   } else if (type == "volume") {
     if (is_path(source))
       context.problems.error(place->place, fmt::format("\"{}\" is a path; write `type: bind`", printable(source)));
-    else add_volume(*place, source, target, read_only.value_or(false), context, out);
+    else add_volume(*place, {source, target, read_only.value_or(false), no_copy}, context, out);
   } else if (type == "tmpfs") {
-    read_long_tmpfs(item, target, context, out);
+    read_long_tmpfs(item, target, read_only.value_or(false), context, out);
   } else {
     context.problems.error(
         item.place,
         fmt::format("mounts of type \"{}\" are refused; there are volume, bind and tmpfs", printable(type)));
   }
+}
+
+/// Of the size of the host's memory, as the kernel counts it; what is written there counts within the machine's own
+/// limit all the same.
+bool is_percent(std::string_view value) {
+  if (!value.ends_with('%')) return false;
+  const auto number = parse_integer(value.substr(0, value.size() - 1));
+  return number && *number >= 1 && *number <= 100;
+}
+
+/// What an option of a tmpfs says (tmpfs(5), mount(8)). An error in words: it says nothing that can be.
+std::expected<void, std::string> take_tmpfs_option(std::string_view option, engine::Mount& mount,
+                                                   std::vector<std::string>& ignored) {
+  const auto equals = option.find('=');
+  const std::string_view name = option.substr(0, equals);
+  const std::string_view value = equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
+  const auto pass = [&mount](std::string_view text) {
+    if (!mount.tmpfs_options.empty()) mount.tmpfs_options += ',';
+    mount.tmpfs_options += text;
+  };
+  const auto wrong = [&] {
+    return std::unexpected(
+        fmt::format("\"{}\" is no option of tmpfs; there are size, mode, uid, gid, nr_inodes, exec, "
+                    "suid, ro and their opposites",
+                    printable(option)));
+  };
+  const auto bytes = parse_bytes(value);
+  const auto number = parse_integer(value);
+  if (name == "size") {
+    if (is_percent(value)) pass(option);
+    else if (bytes && *bytes <= kLargestTmpfs) mount.tmpfs_size = *bytes;
+    else return wrong();
+  } else if (name == "mode") {
+    const auto bits = parse_mode(value);
+    if (!bits) return wrong();
+    mount.tmpfs_mode = *bits;
+  } else if (name == "uid" || name == "gid") {
+    if (!number || *number < 0 || *number > kMostId) return wrong();
+    pass(fmt::format("{}={}", name, *number));
+  } else if (name == "nr_inodes") {
+    if (!bytes || *bytes > kLargestTmpfs) return wrong();
+    pass(fmt::format("{}={}", name, *bytes));
+  } else if (equals == std::string_view::npos && is_one_of(name, {"rw", "ro", "exec", "noexec", "suid", "nosuid",
+                                                                  "nodev", "noatime", "relatime", "strictatime"})) {
+    pass(name);
+  } else if (is_one_of(name, {"dev", "defaults", "atime", "sync", "async", "mpol", "nr_blocks", "huge", "z", "Z"})) {
+    ignored.emplace_back(name);
+  } else {
+    return wrong();
+  }
+  return {};
 }
 
 /// "/run:size=64m,mode=1777"
@@ -205,27 +286,18 @@ void read_tmpfs_text(const Node& item, ReadContext& context, ReadService& out) {
   const auto colon = text->find(':');
   const std::string target = text->substr(0, colon);
   if (!target_is_fine(item, target, context)) return;
-  std::int64_t size = 0;
-  int mode = 01777;
+  auto mount = tmpfs_at(target);
+  std::vector<std::string> ignored;
   if (colon != std::string::npos) {
     for (const auto option : split(std::string_view(*text).substr(colon + 1), ',')) {
-      const auto equals = option.find('=');
-      const std::string_view name = option.substr(0, equals);
-      const std::string_view value = equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
-      const auto bytes = parse_bytes(value);
-      const auto bits = parse_mode(value);
-      if (name == "size" && bytes && *bytes <= kLargestTmpfs) size = *bytes;
-      else if (name == "mode" && bits) mode = *bits;
-      else if (name == "rw" || name == "noexec" || name == "nosuid" || name == "nodev" || name == "exec" ||
-               name == "uid" || name == "gid")
-        context.problems.warn(item.place,
-                              fmt::format("the option \"{}\" is ignored; there are size and mode", printable(name)));
-      else
-        context.problems.error(item.place,
-                               fmt::format("\"{}\" is no option of tmpfs; there are size and mode", printable(option)));
+      if (trim(option).empty()) continue;
+      if (auto taken = take_tmpfs_option(trim(option), mount, ignored); !taken)
+        context.problems.error(item.place, taken.error());
     }
   }
-  add_tmpfs(target, size, mode, out);
+  for (const auto& option : ignored)
+    context.problems.warn(item.place, fmt::format("the option \"{}\" is ignored: it means nothing here", option));
+  out.service.container.mounts.push_back(std::move(mount));
 }
 
 void check_targets(const Node& service, ReadContext& context, const ReadService& out) {
@@ -241,20 +313,44 @@ void check_targets(const Node& service, ReadContext& context, const ReadService&
   for (const auto& one : out.service.container.mounts) check(one.target);
 }
 
+/// "1000" of `uid` or `gid`; -1: nothing that can be one was said.
+std::int64_t id_of(const Node& item, std::string_view key, ReadContext& context) {
+  const Node* said = item.find(key);
+  if (!said || said->is_null()) return -1;
+  const auto number = said->is_scalar() ? parse_integer(said->text) : std::nullopt;
+  if (number && *number >= 0 && *number <= kMostId) return *number;
+  context.problems.error(said->place, fmt::format("`{}` takes a number: names are the machine's own, and are not known "
+                                                  "before it runs",
+                                                  key));
+  return -1;
+}
+
+/// Whose a file is that says nothing of it: the service's own user's, as Compose has it, if that is a number.
+void own_by_user(const std::string& user, BindSource& bind) {
+  const auto colon = user.find(':');
+  const auto uid = parse_integer(user.substr(0, colon));
+  const auto gid = colon == std::string::npos ? std::nullopt : parse_integer(user.substr(colon + 1));
+  if (bind.uid < 0 && uid && *uid >= 0 && *uid <= kMostId) bind.uid = *uid;
+  if (bind.gid < 0 && gid && *gid >= 0 && *gid <= kMostId) bind.gid = *gid;
+}
+
 /// A `configs` or `secrets` entry of a service. Secrets stand below /run/secrets unless a path is said.
 void read_file_use(const Node& item, std::string_view key, ReadContext& context, ReadService& out) {
   const bool secret = key == "secrets";
   std::string source, target;
-  int mode = 0444;
+  BindSource bind;
+  bind.mode = 0444;
   if (item.is_map()) {
     check_keys(item, secret ? "service.secrets" : "service.configs", context.problems);
     source = text_of(item, "source", context, 200).value_or("");
     target = text_of(item, "target", context).value_or("");
     if (const Node* said = item.find("mode"); said && !said->is_null()) {
       const auto bits = said->is_scalar() ? parse_mode(said->text) : std::nullopt;
-      if (bits) mode = *bits;
+      if (bits) bind.mode = *bits;
       else context.problems.error(said->place, "`mode` takes octal digits like 0440");
     }
+    bind.uid = id_of(item, "uid", context);
+    bind.gid = id_of(item, "gid", context);
   } else {
     source = as_text(item, key, context, 200).value_or("");
   }
@@ -267,11 +363,10 @@ void read_file_use(const Node& item, std::string_view key, ReadContext& context,
   if (target.empty()) target = secret ? "/run/secrets/" + source : "/" + source;
   else if (!target.starts_with('/')) target = (secret ? "/run/secrets/" : "/") + target;
   if (!target_is_fine(item, target, context)) return;
-  BindSource bind;
+  own_by_user(out.service.container.user, bind);
   bind.path = found->second.path;
   bind.content = found->second.content;
   bind.target = target;
-  bind.mode = mode;
   out.service.binds.push_back(std::move(bind));
 }
 

@@ -110,7 +110,7 @@ def test_R1_14_nothing_of_the_pool_survives_the_claim(warm, docker):
         ours, theirs, original = (files_of(docker, identity) for identity in (machines[0]["Id"], machines[1]["Id"], image))
     finally:
         docker.call("DELETE", f"/containers/{image}", {"force": "true"})
-    own = {"state/host_key", "state/machine-id"}
+    own = {"state/host_key", "state/machine-id", "www/flag.txt"}
     # The engine's own mount points, which are empty in an export; what they show is looked at below.
     engines = {"etc/hostname", "etc/hosts", "etc/resolv.conf", ".dockerenv"}
     assert {path for path in ours if ours[path] != theirs.get(path)} == own
@@ -164,7 +164,8 @@ def test_R1_14_each_claim_has_a_password_of_its_own(make_server, docker, templat
     waiting = {}
     for machine in docker.containers(tiltyard__namespace=server.namespace):
         name = machine["Labels"]["tiltyard.instance"]
-        waiting[name] = (server.data / "instances" / name / "flags" / "1").read_text().strip()
+        packed = docker.call("GET", f"/containers/{machine['Id']}/archive", {"path": "/www/password.txt"})
+        waiting[name] = tarfile.open(fileobj=io.BytesIO(packed)).extractfile("password.txt").read().decode().strip()
     assert len(set(waiting.values())) == 3
     ann, bob = server.user("ann"), server.user("bob")
     assert ann.get("/templates").json["items"][0]["credentials"] is None, "nobody's yet"

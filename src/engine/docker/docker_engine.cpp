@@ -64,7 +64,8 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
       unix_path_(std::move(unix_path)),
       local_(!unix_path_.empty()),
       connection_(std::move(connection)),
-      worker_(std::make_shared<WorkerPool>("engine files", 1)) {
+      worker_(std::make_shared<WorkerPool>("engine files", 1)),
+      writer_("machine files", 1) {
   isolation::FirewallOptions firewall;
   firewall.nft = options_.nft;
   firewall.table = options_.firewall_table;
@@ -113,6 +114,7 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   fingerprinted_ = true;
   dockerfile_syntax_ = docker::syntax_of(out.version);
   shares_files_ = out.shares_files;
+  own_ids_ = has_own_ids(*info);
   storage_ = shares_files_ ? text(at(*info, "DockerRootDir")) : "";
   co_await put_into_group(text(at(*info, "CgroupDriver")), text(at(*info, "CgroupVersion")) == "2", out.memory);
   co_return out;

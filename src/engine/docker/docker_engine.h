@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "base/offload.h"
+#include "engine/docker/layer_files.h"
 #include "engine/engine.h"
 #include "engine/isolation/limits.h"
 
-namespace tiltyard {
-class WorkerPool;
-}
 namespace tiltyard::privileged {
 class Caller;
 }
@@ -101,6 +100,7 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) override;
   asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
+  asio::awaitable<Result<bool>> rewrite(Handle handle, std::vector<Rewrite> texts) override;
 
   Subscription on_event(Subscribers::OnEvent subscriber) override;
   void run() override;
@@ -152,6 +152,16 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   DockerOptions options_;
   std::string unix_path_;  ///< empty: over TCP
   bool local_;
+  /// A machine's own layer, if it can be written to from here, and whether the machine has run.
+  struct OwnLayer {
+    docker::Layer layer;
+    bool has_run = false;
+  };
+  asio::awaitable<Result<std::optional<OwnLayer>>> layer_at_hand(Handle handle);
+
+  asio::awaitable<Result<bool>> unpack_from_host(Handle handle, std::string tar);
+  asio::awaitable<Result<bool>> rewrite_from_host(Handle handle, std::vector<Rewrite> texts);
+
   /// Asks for a fingerprint where none has been given: the engine may have been away when the server started.
   asio::awaitable<void> know_storage();
 
@@ -160,10 +170,12 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   int dockerfile_syntax_ = 0;
   bool limits_disk_ = false;
   bool shares_files_ = false;
+  bool own_ids_ = false;       ///< machines' users have the numbers that they have on this host
   std::string storage_;        ///< the engine's folder, where its files are ours to see
   std::string cgroup_parent_;  ///< as its first one
   std::shared_ptr<docker::Connection> connection_;
   std::shared_ptr<WorkerPool> worker_;  ///< reads build contexts
+  WorkerPool writer_;                   ///< into machines' layers, which nobody who builds holds up
   std::unique_ptr<isolation::Firewall> firewall_;
   std::shared_ptr<privileged::Caller> privileged_;  ///< null: the firewall table is ours to keep
   std::unique_ptr<isolation::NoNames> no_names_;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <sstream>
@@ -146,6 +147,31 @@ bool limits_disk(const json::value& info, std::istream& mounts) {
   return options.contains(",pquota,") || options.contains(",prjquota,");
 }
 
+bool has_own_ids(const json::value& info) {
+  return std::ranges::none_of(strings(at(info, "SecurityOptions")), [](const std::string& option) {
+    return option.starts_with("name=userns") || option.starts_with("name=rootless");
+  });
+}
+
+namespace {
+
+/// Where a mount at `target` that is laid over a folder keeps what is written; empty: it is no such mount.
+std::string upper_of(const json::value& inspected, const std::string& target) {
+  const json::array* mounts = at(at(inspected, "HostConfig"), "Mounts").if_array();
+  for (const auto& mount : mounts ? *mounts : json::array()) {
+    if (text(at(mount, "Target")) != target) continue;
+    const auto options = text(at(at(at(at(mount, "VolumeOptions"), "DriverConfig"), "Options"), "o"));
+    constexpr std::string_view kUpper = ",upperdir=";
+    const auto begin = options.find(kUpper);
+    if (begin == std::string::npos) continue;
+    const auto path = begin + kUpper.size();
+    return options.substr(path, options.find(',', path) - path);
+  }
+  return {};
+}
+
+}  // namespace
+
 Footprint footprint_of(const json::value& inspected, const std::string& files_folder) {
   Footprint out;
   std::istringstream(text(at(at(at(inspected, "Config"), "Labels"), kLabelDisk))) >> out.most_bytes >> out.most_inodes;
@@ -154,7 +180,8 @@ Footprint footprint_of(const json::value& inspected, const std::string& files_fo
   out.folders.push_back(layer);
   const json::array* mounts = at(inspected, "Mounts").if_array();
   for (const auto& mount : mounts ? *mounts : json::array()) {
-    const std::string source = text(at(mount, "Source"));
+    std::string source = text(at(mount, "Source"));
+    if (auto upper = upper_of(inspected, text(at(mount, "Destination"))); !upper.empty()) source = std::move(upper);
     const bool ours = !files_folder.empty() && source.starts_with(files_folder + "/");
     if (truth(at(mount, "RW")) && (text(at(mount, "Type")) == "volume" || ours)) out.folders.push_back(source);
   }

@@ -20,8 +20,10 @@ Resource listed_volume(const boost::json::value& item);
 /// quotas, which `mounts` (a text like /proc/self/mounts, of the engine's host) tells.
 /// https://docs.docker.com/reference/cli/docker/container/create/#storage-opt
 bool limits_disk(const boost::json::value& info, std::istream& mounts);
+/// Whether machines' users have the numbers that they have on the engine's host: not with userns-remap, nor rootless.
+bool has_own_ids(const boost::json::value& info);
 /// Where a machine writes, of folders as the engine names them: its layer, its volumes, and what it may write to below
-/// `files_folder` (absolute; empty: nothing).
+/// `files_folder` (absolute; empty: nothing). Of what is laid over a folder, what was written.
 Footprint footprint_of(const boost::json::value& inspected, const std::string& files_folder);
 /// The IPv4 ranges of a listed network, and the host's interface for it.
 std::vector<UsedRange> ranges_of(const boost::json::value& network);

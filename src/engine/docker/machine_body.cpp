@@ -63,6 +63,11 @@ json::object restart_policy(const std::string& policy) {
   return {{"Name", policy.substr(0, colon)}, {"MaximumRetryCount", retries}};
 }
 
+/// https://docs.kernel.org/filesystems/overlayfs.html
+std::string over_options(const Mount& mount) {
+  return fmt::format("lowerdir={0},upperdir={1}/upper,workdir={1}/work", mount.source, mount.apart);
+}
+
 json::object mount(const Mount& mount) {
   json::object out{{"Target", mount.target}};
   switch (mount.kind) {
@@ -76,14 +81,40 @@ json::object mount(const Mount& mount) {
       out["Type"] = "volume";
       out["Source"] = mount.source;
       out["ReadOnly"] = mount.read_only;
+      if (mount.no_copy) out["VolumeOptions"] = {{"NoCopy", true}};
+      break;
+    case Mount::Kind::kOver:
+      // A volume without a name, which goes with its machine.
+      out["Type"] = "volume";
+      out["ReadOnly"] = mount.read_only;
+      out["VolumeOptions"] = {
+          {"NoCopy", true},
+          {"DriverConfig",
+           {{"Name", "local"}, {"Options", {{"type", "overlay"}, {"device", "overlay"}, {"o", over_options(mount)}}}}}};
       break;
     case Mount::Kind::kTmpfs:
-      out["Type"] = "tmpfs";
-      out["TmpfsOptions"] = {{"SizeBytes", mount.tmpfs_size > 0 ? mount.tmpfs_size : kDefaultTmpfs},
-                             {"Mode", mount.tmpfs_mode}};
       break;
   }
   return out;
+}
+
+/// As `docker run --tmpfs` takes them: before API 1.46 a mount of the kind has no options but size and mode.
+std::string tmpfs_options(const Mount& mount) {
+  std::string out = fmt::format("mode={:04o}", mount.tmpfs_mode);
+  if (!mount.tmpfs_options.contains("size="))
+    out += fmt::format(",size={}", mount.tmpfs_size > 0 ? mount.tmpfs_size : kDefaultTmpfs);
+  return mount.tmpfs_options.empty() ? out : out + "," + mount.tmpfs_options;
+}
+
+void add_mounts(json::object& host, const Container& container) {
+  json::array mounts;
+  json::object in_memory;
+  for (const auto& each : container.mounts) {
+    if (each.kind == Mount::Kind::kTmpfs) in_memory[each.target] = tmpfs_options(each);
+    else mounts.push_back(mount(each));
+  }
+  if (!mounts.empty()) host["Mounts"] = std::move(mounts);
+  if (!in_memory.empty()) host["Tmpfs"] = std::move(in_memory);
 }
 
 void add_resources(json::object& host, const Resources& resources) {
@@ -152,11 +183,7 @@ json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
   host["PublishAllPorts"] = false;
   host["ReadonlyRootfs"] = container.read_only;
   if (container.init) host["Init"] = true;
-  if (!container.mounts.empty()) {
-    json::array mounts;
-    for (const auto& each : container.mounts) mounts.push_back(mount(each));
-    host["Mounts"] = std::move(mounts);
-  }
+  add_mounts(host, container);
   if (!container.devices.empty()) {
     json::array devices;
     for (const auto& each : container.devices) devices.push_back(device(each));

@@ -77,7 +77,7 @@ asio::awaitable<Result<Created>> DockerEngine::create(MachineSpec spec) {
       if (!connected) co_return fail(std::move(connected.error()));
     }
     // The addresses are ours to choose here, and hold from the start on.
-    Created made{Handle{1, spec.name}, {}};
+    Created made{Handle{1, spec.name}, {}, answer->status != 201};
     for (const auto& at : spec.networks) made.addresses[at.network] = at.address;
     co_return made;
   }

@@ -341,6 +341,40 @@ TEST(R1_5, SetUserIdProgramsCountWithinTheSameCapabilities) {
   EXPECT_THAT(now.json, HasSubstr(R"("CapDrop":["ALL"],"CapAdd":["SETUID"])"));
 }
 
+TEST(R1_5, ATmpfsHasItsSizeAndWhatItsTemplateSays) {
+  MachineSpec machine;
+  Mount plain{Mount::Kind::kTmpfs, "", "/plain", false};
+  Mount own{Mount::Kind::kTmpfs, "", "/own", false, 1 << 20, 0700};
+  own.tmpfs_options = "exec,uid=1000";
+  Mount part{Mount::Kind::kTmpfs, "", "/part", false};
+  part.tmpfs_options = "size=50%";
+  Mount empty{Mount::Kind::kVolume, "v", "/v", false};
+  empty.no_copy = true;
+  machine.container().mounts = {plain, own, part, empty};
+  const auto host = boost::json::parse(machine_body(machine, {}, {}).json).at("HostConfig");
+  EXPECT_EQ(host.at("Tmpfs"), boost::json::parse(R"({"/plain": "mode=1777,size=67108864",
+      "/own": "mode=0700,size=1048576,exec,uid=1000", "/part": "mode=1777,size=50%"})"));
+  ASSERT_EQ(host.at("Mounts").get_array().size(), 1u);
+  EXPECT_EQ(host.at("Mounts").at(0).at("VolumeOptions"), boost::json::parse(R"({"NoCopy": true})"));
+}
+
+TEST(R1_3, AFolderIsLaidOverByAVolumeThatGoesWithItsMachine) {
+  MachineSpec machine;
+  Mount over{Mount::Kind::kOver, "/srv/templates/t/data", "/data", false};
+  over.apart = "/srv/instances/i/binds/over-data";
+  machine.container().mounts = {over};
+  const auto mount = boost::json::parse(machine_body(machine, {}, {}).json).at("HostConfig").at("Mounts").at(0);
+  EXPECT_EQ(mount, boost::json::parse(R"({"Target": "/data", "Type": "volume", "ReadOnly": false, "VolumeOptions": {
+      "NoCopy": true, "DriverConfig": {"Name": "local", "Options": {"type": "overlay", "device": "overlay",
+      "o": "lowerdir=/srv/templates/t/data,upperdir=/srv/instances/i/binds/over-data/upper,workdir=/srv/instances/i/binds/over-data/work"}}}})"));
+  // What was written counts, not what it lies over.
+  boost::json::value inspected = boost::json::parse(R"({"GraphDriver": {"Data": {"UpperDir": "/layer"}}, "Mounts": [
+      {"Type": "volume", "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/data", "RW": true}]})");
+  inspected.as_object()["HostConfig"] = {{"Mounts", boost::json::array{mount}}};
+  EXPECT_THAT(footprint_of(inspected, "/srv").folders,
+              testing::ElementsAre("/layer", "/srv/instances/i/binds/over-data/upper"));
+}
+
 TEST(R1_5, ADiskLimitIsGivenWhereTheStorageKeepsIt) {
   const auto info = boost::json::parse(R"({"Driver": "overlay2", "DockerRootDir": "/var/lib/docker"})");
   const auto holds = [&](const boost::json::value& about, const std::string& mounts) {

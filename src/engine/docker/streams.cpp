@@ -4,6 +4,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <unistd.h>
+
 #include <variant>
 
 #include "engine/docker/answers.h"
@@ -12,6 +14,7 @@
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/frames.h"
 #include "engine/docker/freezer.h"
+#include "engine/docker/layer_verbs.h"
 #include "engine/isolation/firewall.h"
 
 namespace tiltyard::engine {
@@ -136,12 +139,81 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> DockerEngine::exec(Handle 
   }
 }
 
+asio::awaitable<Result<std::optional<DockerEngine::OwnLayer>>> DockerEngine::layer_at_hand(Handle handle) {
+  co_await know_storage();
+  if (!shares_files_ || !own_ids_) co_return std::nullopt;
+  auto answer = co_await connection_->call("GET", container(handle.data, "/json"), {}, kAskDeadline);
+  if (!answer) co_return fail(std::move(answer.error()));
+  if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
+  auto found = parse_json(answer->body);
+  if (!found) co_return fail(std::move(found.error()));
+  auto layer = layer_of(*found);
+  if (!layer || ::access(layer->upper.c_str(), R_OK | W_OK | X_OK) != 0) co_return std::nullopt;
+  co_return OwnLayer{std::move(*layer), text(at(at(*found, "State"), "Status")) != "created"};
+}
+
+/// True: it is done.
+asio::awaitable<Result<bool>> DockerEngine::unpack_from_host(Handle handle, std::string tar) {
+  if (privileged_) {
+    co_await know_storage();
+    if (!shares_files_ || !own_ids_) co_return false;
+    auto ask = [half = privileged_, name = handle.data, tar = std::move(tar)] {
+      return unpack_through(*half, name, tar);
+    };
+    co_return co_await offload(writer_, std::move(ask));
+  }
+  auto own = co_await layer_at_hand(handle);
+  if (!own) co_return fail(std::move(own.error()));
+  if (!*own || (*own)->has_run) co_return false;
+  auto work = [layer = std::move((*own)->layer), tar = std::move(tar)] { return unpack(layer, tar); };
+  auto done = co_await offload(writer_, std::move(work));
+  if (!done) co_return fail(std::move(done.error()));
+  co_return true;
+}
+
 asio::awaitable<Result<>> DockerEngine::put_archive(Handle handle, std::string path, std::string tar) {
+  if (path == "/") {
+    auto done = co_await unpack_from_host(handle, tar);
+    if (!done) co_return fail(std::move(done.error()));
+    if (*done) co_return Result<>{};
+  }
   auto answer = co_await connection_->call("PUT", with_query(container(handle.data, "/archive"), {{"path", path}}),
                                            std::move(tar), kChangeDeadline, "application/x-tar");
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status == 200) co_return Result<>{};
   co_return fail(refusal(About::kMachine, *answer));
+}
+
+asio::awaitable<Result<bool>> DockerEngine::rewrite_from_host(Handle handle, std::vector<Rewrite> texts) {
+  if (privileged_) {
+    co_await know_storage();
+    if (!shares_files_ || !own_ids_) co_return false;
+    auto ask = [half = privileged_, name = handle.data, texts] { return rewrite_through(*half, name, texts); };
+    co_return co_await offload(writer_, std::move(ask));
+  }
+  auto own = co_await layer_at_hand(handle);
+  if (!own) co_return fail(std::move(own.error()));
+  if (!*own) co_return false;
+  auto work = [layer = std::move((*own)->layer), texts = std::move(texts)] { return docker::rewrite(layer, texts); };
+  auto done = co_await offload(writer_, std::move(work));
+  if (!done) co_return fail(std::move(done.error()));
+  co_return true;
+}
+
+asio::awaitable<Result<bool>> DockerEngine::rewrite(Handle handle, std::vector<Rewrite> texts) {
+  auto done = co_await rewrite_from_host(handle, texts);
+  if (!done || *done) co_return done;
+  // What is only looked for, the engine shows, if it may be asked: a tar of one file, as it is.
+  for (const auto& text : texts) {
+    if (text.was != text.becomes) continue;
+    auto answer = co_await connection_->call(
+        "GET", with_query(container(handle.data, "/archive"), {{"path", text.path}}), {}, kChangeDeadline);
+    if (!answer) co_return fail(std::move(answer.error()));
+    if (answer->status == 404 || (answer->status == 200 && !answer->body.contains(text.was)))
+      co_return fail(Code::kConflict, "file-moved", "A file that was put into the machine is not there any more.",
+                     text.path);
+  }
+  co_return false;
 }
 
 asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::export_image(std::string reference) {

@@ -124,6 +124,7 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   asio::awaitable<Result<std::unique_ptr<ByteStream>>> logs(Handle handle, LogOptions options) override;
   asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
+  asio::awaitable<Result<bool>> rewrite(Handle handle, std::vector<Rewrite> texts) override;
   Subscription on_event(Subscribers::OnEvent subscriber) override { return subscribers_.add(std::move(subscriber)); }
   void run() override {}
   asio::awaitable<void> close() override;

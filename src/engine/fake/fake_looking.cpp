@@ -135,6 +135,24 @@ asio::awaitable<Result<>> FakeEngine::remove_image(std::string reference) {
   co_return Result<>{};
 }
 
+asio::awaitable<Result<bool>> FakeEngine::rewrite(Handle handle, std::vector<Rewrite> texts) {
+  auto entered = co_await enter("rewrite");
+  if (!entered) co_return fail(std::move(entered.error()));
+  if (!options_.local) co_return false;
+  auto machine = find(handle);
+  if (!machine) co_return fail(std::move(machine.error()));
+  for (const auto& text : texts) {
+    const auto file = (*machine)->files.find(text.path);
+    const bool there = file != (*machine)->files.end();
+    const auto at = there ? file->second.find(text.was) : std::string::npos;
+    if (there && text.was.empty()) file->second = text.becomes;
+    else if (at != std::string::npos) file->second.replace(at, text.was.size(), text.becomes);
+    else if (!there || !file->second.contains(text.becomes))
+      co_return fail(Code::kConflict, "file-moved", "A file that was put into the machine is not there any more.");
+  }
+  co_return true;
+}
+
 asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::export_image(std::string reference) {
   auto entered = co_await enter("export_image");
   if (!entered) co_return fail(std::move(entered.error()));

@@ -15,11 +15,18 @@ HTTPD = 'STOPSIGNAL SIGKILL\nCMD ["httpd", "-f", "-p", "8000", "-h", "/www"]\n'
 # Everything that a machine can write to.
 HOG = {
     "instance.toml": 'name = "Hog"\ndisk = "48m"\n[[endpoint]]\nname = "web"\nmachine = "main"\nport = 8000\n'
-                     '[flag]\nwritable = true\n' + LIMITS + "inodes = 3000\n",
-    "compose.yaml": 'services:\n  main:\n    build: .\n    volumes: ["kept:/kept", "./copy:/copy:rw"]\nvolumes:\n  kept: {}\n',
+                     + LIMITS + "inodes = 3000\n",
+    "compose.yaml": 'services:\n  main:\n    build: .\n    volumes: ["kept:/kept", "./copy:/copy:rw", "./large:/large"]\nvolumes:\n  kept: {}\n',
     "copy/note.txt": "a note\n",
+    "large/file": "x" * (5 << 20),
     "flag.txt": "FLAG{hog}\n",
     "Dockerfile": "FROM tiltyard/busybox:1\nRUN mkdir /www\nCOPY flag.txt /www/flag.txt\nVOLUME /nameless\n" + HTTPD,
+}
+# A flag in a tmpfs of the machine is mounted itself.
+MOUNTED = {
+    "instance.toml": 'name = "Mounted"\n[[endpoint]]\nname = "web"\nmachine = "main"\nport = 8000\n[flag]\nfile = "/keep/flag.txt"\n' + LIMITS,
+    "compose.yaml": 'services:\n  main:\n    build: .\n    tmpfs: ["/keep"]\n',
+    "Dockerfile": "FROM tiltyard/busybox:1\nRUN mkdir /www /keep\n" + HTTPD,
 }
 MILLIONS = {**HOG, "instance.toml": HOG["instance.toml"].replace('disk = "48m"', 'disk = "2g"').replace("inodes = 3000", "inodes = 1000000")}
 
@@ -29,6 +36,7 @@ WRITES = {
     "volume": "head -c 400000000 /dev/zero > /kept/x",
     "nameless": "head -c 400000000 /dev/zero > /nameless/x",
     "bind": "head -c 400000000 /dev/zero > /copy/x",
+    "over": "head -c 400000000 /dev/zero > /large/x",
     "flag": "head -c 400000000 /dev/zero > /www/flag.txt",
     "many": "i=0; while [ $i -lt 20 ]; do head -c 20000000 /dev/zero > /x$i; i=$((i+1)); done",
     "inodes": "mkdir /n; i=0; while [ $i -lt 8000 ]; do : > /n/$i; i=$((i+1)); done",
@@ -44,11 +52,11 @@ def said(caller, kind):
 def range_(docker, tmp_path_factory):
     from conftest import server_maker
     make, end, _ = server_maker(docker, tmp_path_factory.mktemp("disk"))
-    server = make(hog=HOG, millions=MILLIONS, box=templates.BOX)
+    server = make(hog=HOG, millions=MILLIONS, mounted=MOUNTED, box=templates.BOX)
     server.add_example("hello-web")
     try:
         server.start()
-        for name in ("hog", "millions", "box", "hello-web"):
+        for name in ("hog", "millions", "mounted", "box", "hello-web"):
             server.admin().wait_template(name)
         yield server
     finally:
@@ -90,8 +98,10 @@ def test_R1_5_what_is_written_and_removed_costs_nothing(range_, docker):
     player.stop(instance["id"])
 
 
-def test_R1_5_a_flag_file_cannot_be_filled(range_, docker, neighbour):
-    machine = docker.machine(neighbour["id"])
+def test_R1_5_a_mounted_flag_cannot_be_filled(range_, docker):
+    player = range_.user("filler")
+    instance = player.running("mounted")
+    machine = docker.machine(instance["id"])
     mounts = [mount for mount in machine["Mounts"] if "/flags/" in mount["Source"]]
     assert mounts and not any(mount["RW"] for mount in mounts)
     for mount in mounts:
@@ -101,6 +111,7 @@ def test_R1_5_a_flag_file_cannot_be_filled(range_, docker, neighbour):
             assert code != 0, output
         after = os.stat(mount["Source"])
         assert (after.st_size, after.st_mode, after.st_ino) == (before.st_size, before.st_mode, before.st_ino)
+    player.stop(instance["id"])
 
 
 def grow(folder, deep, wide):
@@ -127,7 +138,6 @@ def test_R1_12_a_stop_leaves_a_hostile_tree_to_others(range_, cleared):
     player = range_.user("gardener")
     instance = player.running("millions")
     files = range_.data / "instances" / instance["id"]
-    assert (files / "flags" / "0").exists()
     grow(files / "binds" / "as-is-copy", deep=1_500, wide=1_500)
     open_before = range_.open_files()
     began = time.monotonic()

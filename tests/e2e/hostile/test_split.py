@@ -89,13 +89,14 @@ def test_R1_5_files_are_roots_and_nobody_elses(split, docker):
     instance = caller.running("keeper")
     container = docker.machine(instance["id"])["Id"]
     _, said = docker.exec(container, "sh", "-c", "cat /flag.txt /kept/deep/note /read/page.html; stat -c '%u %g %a' /flag.txt")
+    assert not [mount for mount in docker.inspect(container)["Mounts"] if mount["Destination"] == "/flag.txt"], "the flag is the machine's own file"
+    assert docker.exec(container, "sh", "-c", "mv /flag.txt /moved && rm /moved")[0] == 0
     assert "FLAG{keeper_" in said and "kept\nread only\n" in said and said.endswith("0 0 4400\n"), said
     # What a machine's root leaves behind goes as well.
     docker.exec(container, "sh", "-c", "mkdir -p /kept/a/b && echo x >/kept/a/b/f && chmod 000 /kept/a/b/f /kept/a && chown 12345 /kept/a")
     mine = split.files / instance["id"]
-    assert (mine / "flags" / "0").stat().st_mode & 0o7777 == 0o4400
     assert split.files.stat().st_uid == 0 and split.files.stat().st_mode & 0o777 == 0o700
-    assert as_the_server("cat", str(mine / "flags" / "0")).returncode != 0
+    assert as_the_server("cat", str(mine / "binds" / "as-is-kept" / "deep" / "note")).returncode != 0
     assert as_the_server("ls", str(split.files)).returncode != 0
     caller.stop(instance["id"])
     until(lambda: not mine.exists() and os.listdir(split.files / ".gone") == [], "the files to be gone")
@@ -124,6 +125,10 @@ def test_R1_5_the_privileged_half_refuses_what_it_is_not_for(split):
         assert call(verb)["reason"] == "verb-unknown"
     for garbage in (b"\0" * 100, b"{" * 5000, b"[]", b'{"verb":1,"arguments":{}}', b"x" * 70_000):
         assert ask(split, garbage)["reason"] in ("argument-refused", "verb-unknown", "message-too-long"), garbage[:20]
+    # Of layers only those of our own machines.
+    for machine in ("../x", "", "a/b", "x" * 300, ".."):
+        assert call("layer.unpack", machine=machine)["reason"] == "argument-refused", machine
+    assert call("layer.rewrite", machine="nobody")["reason"] == "argument-refused", "no content came along"
     # A link that a machine has planted leads nowhere.
     (split.files / "i2" / "flags").mkdir(parents=True)
     os.symlink("/etc", split.files / "i2" / "binds")
