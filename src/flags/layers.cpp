@@ -12,9 +12,8 @@ namespace {
 
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
-constexpr int kMostLinks = 40;  // as many as Linux follows
-constexpr std::size_t kMostPrograms =
-    1000;  // of a layer: an image of programs that give rights must not fill the memory
+constexpr int kMostLinks = 40;            // as many as Linux follows
+constexpr std::size_t kMostNoted = 1000;  // of a layer: an image of programs that give rights must not fill the memory
 
 using Key = std::array<std::uint64_t, 2>;
 
@@ -103,7 +102,7 @@ void Layer::add(const std::string& path, EntryKind kind, const FileFacts& facts)
   holders_.erase(path);
   targets_.erase(path);
   programs_.erase(path);
-  if (record.kind == EntryKind::kFile && programs_.size() < kMostPrograms && gives_rights(facts))
+  if (record.kind == EntryKind::kFile && programs_.size() < kMostNoted && gives_rights(facts))
     programs_.emplace(path, facts);
 }
 
