@@ -42,6 +42,7 @@ struct MachineStatus {
   std::string engine_id;
   std::map<std::string, std::string> addresses;  ///< network name → address
   std::string error;                             ///< the engine's own words on why it did not start
+  std::int64_t process = 0;                      ///< its first one, as this host counts; 0: not to be seen from here
 };
 
 enum class ResourceKind { kMachine, kNetwork, kVolume };

@@ -102,7 +102,7 @@ struct Container {
   std::vector<std::string> environment;  ///< "KEY=value"
   std::string user, working_dir;
   bool init = false, read_only = false, terminal = false, open_stdin = false;
-  std::string restart = "no";  ///< no, always, on-failure, on-failure:N, unless-stopped
+  std::string restart;  ///< no, always, on-failure, on-failure:N, unless-stopped; empty: nobody has said
   std::string stop_signal;
   std::optional<HealthCheck> health;
   std::vector<Mount> mounts;

@@ -1,4 +1,6 @@
 // Into the machines of an instance: logs, and the way to what else there is.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "labs/machine_calls.h"
@@ -25,9 +27,31 @@ asio::awaitable<void> copy_logs(std::shared_ptr<engine::ByteStream> from, std::s
   from->close();
 }
 
+/// Of one that has failed there is left what its machines said last.
+asio::awaitable<Result<Response>> last_logs(PartsRef parts, Instance instance, std::string wanted) {
+  auto said = co_await parts->service.store().last_words(instance.id);
+  if (!said) co_return fail(std::move(said.error()));
+  if (said->empty()) {
+    co_return fail(Code::kConflict, "instance-not-running",
+                   "The instance has ended. What machines said last is kept of those that failed, for a day; of this "
+                   "one there is nothing.");
+  }
+  std::string text;
+  for (const auto& [machine, words] : *said) {
+    if (!wanted.empty() && machine != wanted) continue;
+    if (wanted.empty() && said->size() > 1) text += fmt::format("== {}\n", machine);
+    text += words + "\n";
+  }
+  if (text.empty())
+    co_return fail(Code::kNotFound, "machine-unknown",
+                   fmt::format("Nothing is kept of a machine '{}'.", wanted.substr(0, 60)));
+  co_return Response::text(200, std::move(text));
+}
+
 asio::awaitable<Result<Response>> logs(PartsRef parts, OpenRef open, Request request) {
   auto instance = co_await visible_instance(parts, request);
   if (!instance) co_return fail(std::move(instance.error()));
+  if (is_final(instance->state)) co_return co_await last_logs(parts, *instance, request.query_value("machine"));
   auto handle = machine_of(*instance, request.query_value("machine"));
   if (!handle) co_return fail(std::move(handle.error()));
   engine::LogOptions options;

@@ -1,5 +1,9 @@
 #include "labs/machines.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace tiltyard::labs {
 namespace {
 
@@ -29,10 +33,76 @@ asio::awaitable<Result<>> each_machine(engine::Engine& engine, LiveRef live, Mac
   if (!engine.freezer()) co_return engine::cannot(engine, "pause machines");
   std::vector<asio::awaitable<Result<>>> works;
   for (const auto& machine : live->instance.plan.machines) {
-    works.push_back(one_machine(engine, machine.handle, verb, some_ended));
+    if (!is_over(machine.state)) works.push_back(one_machine(engine, machine.handle, verb, some_ended));
   }
   auto results = co_await all_of(std::move(works));
   co_return first_error(std::move(results));
+}
+
+namespace {
+
+bool is_reached(const Plan& plan, const std::string& service) {
+  return std::ranges::find(plan.endpoints, service, &PlannedEndpoint::machine) != plan.endpoints.end();
+}
+
+}  // namespace
+
+bool matters(const Plan& plan, const PlannedMachine& machine) {
+  return plan.endpoints.empty() || is_reached(plan, machine.service);
+}
+
+bool all_over(const Plan& plan) {
+  return std::ranges::all_of(plan.machines,
+                             [&](const PlannedMachine& one) { return is_over(one.state) || !matters(plan, one); });
+}
+
+namespace {
+
+/// A machine that others wait for until it has completed does its work once and ends.
+bool runs_once(const templates::Template& tmpl, const std::string& service) {
+  return std::ranges::any_of(tmpl.services, [&](const templates::Service& other) {
+    const auto found = other.depends_on.find(service);
+    return found != other.depends_on.end() && found->second == templates::DependsOn::kCompleted;
+  });
+}
+
+/// From here on an exit code says by which signal a program was ended (as shells have it), not what it thought itself.
+constexpr int kKilled = 128;
+
+}  // namespace
+
+bool stays_ended(const Spawn& spawn, const std::string& service, int exit_code) {
+  std::string_view policy;
+  if (const auto& tmpl = spawn.origin()) {
+    if (runs_once(*tmpl, service)) return true;
+    const auto found = std::ranges::find(tmpl->services, service, &templates::Service::name);
+    if (found != tmpl->services.end()) policy = found->container.restart;
+  }
+  if (policy == "no") return true;
+  if (policy.starts_with("on-failure")) return exit_code == 0;
+  if (!policy.empty()) return false;
+  return !is_reached(spawn.facts().plan, service) && exit_code < kKilled;
+}
+
+Error ended_by_themselves(const Plan& plan) {
+  std::string which;
+  for (const auto& machine : plan.machines) {
+    if (!matters(plan, machine)) continue;
+    which += fmt::format("{}'{}' {}", which.empty() ? "" : ", ", machine.service,
+                         machine.state == MachineIs::kDone ? "is done (exit code 0)" : "has ended with a failure");
+  }
+  return {Code::kConflict,
+          "machines-ended",
+          fmt::format("No machine that matters runs any more: {}. `restart: always` in the compose file has one that "
+                      "ends started again.",
+                      which),
+          {},
+          {}};
+}
+
+void close_book(PlannedMachine& machine, int exit_code) {
+  machine.state = exit_code == 0 ? MachineIs::kDone : MachineIs::kEnded;
+  machine.health = MachineHealth::kUnknown;
 }
 
 namespace {
@@ -41,7 +111,9 @@ bool note(Plan& plan, const std::string& name, std::optional<MachineIs> state, s
   for (auto& machine : plan.machines) {
     if (machine.name != name) continue;
     const auto before = std::pair(machine.state, machine.health);
-    machine.state = state.value_or(machine.state);
+    // That it stays so is more than its engine knows, also where somebody has cleared it away.
+    const bool gone = state == MachineIs::kExited || state == MachineIs::kAbsent;
+    if (!gone || !is_over(machine.state)) machine.state = state.value_or(machine.state);
     machine.health = health.value_or(machine.health);
     return before != std::pair(machine.state, machine.health);
   }

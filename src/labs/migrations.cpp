@@ -37,7 +37,11 @@ std::vector<store::Migration> migrations() {
       {"engines",
        "ALTER TABLE instances ADD COLUMN engine TEXT NOT NULL DEFAULT '';\n"
        "ALTER TABLE machines ADD COLUMN engine TEXT NOT NULL DEFAULT '';\n"
-       "ALTER TABLE machines ADD COLUMN handle TEXT NOT NULL DEFAULT ''"}};
+       "ALTER TABLE machines ADD COLUMN handle TEXT NOT NULL DEFAULT ''"},
+      {"last words",
+       "CREATE TABLE last_words (instance TEXT NOT NULL, machine TEXT NOT NULL, at BIGINT NOT NULL, "
+       "said TEXT NOT NULL, PRIMARY KEY (instance, machine));\n"
+       "CREATE INDEX last_words_at ON last_words (at)"}};
 }
 
 }  // namespace tiltyard::labs

@@ -19,7 +19,8 @@ constexpr std::array<std::pair<InstanceState, std::string_view>, 8> kWords{{
     {InstanceState::kFailed, "failed"},
 }};
 
-constexpr std::array<std::string_view, 5> kMachineWords{"absent", "created", "running", "paused", "exited"};
+constexpr std::array<std::string_view, 7> kMachineWords{"absent", "created", "running", "paused",
+                                                        "exited", "done",    "ended"};
 constexpr std::array<std::string_view, 4> kHealthWords{"", "starting", "healthy", "unhealthy"};
 
 template <class Value, std::size_t count>

@@ -51,9 +51,13 @@ struct PlannedNetwork {
   engine::NetworkSpec spec;
 };
 
-/// How a machine is, as its engine told last. Stored as the words of `to_string`.
-enum class MachineIs : std::uint8_t { kAbsent, kCreated, kRunning, kPaused, kExited };
+/// How a machine is, as its engine told last. Done and ended ones have ended for good, with 0 or another exit code: as
+/// their template has it nobody starts them again. Stored as the words of `to_string`.
+enum class MachineIs : std::uint8_t { kAbsent, kCreated, kRunning, kPaused, kExited, kDone, kEnded };
 enum class MachineHealth : std::uint8_t { kUnknown, kStarting, kHealthy, kUnhealthy };
+
+/// Whether it has ended and stays so.
+inline bool is_over(MachineIs state) { return state == MachineIs::kDone || state == MachineIs::kEnded; }
 
 std::string_view to_string(MachineIs state);
 std::string_view to_string(MachineHealth health);  ///< unknown: empty
@@ -76,6 +80,7 @@ struct PlannedEndpoint {
   std::string address;  ///< of the machine
   std::uint16_t machine_port = 0;
   EndpointKind kind = EndpointKind::kHttp;
+  bool guessed = false;                  ///< its kind, by the port's number; until its machine has answered
   std::uint16_t port = 0;                ///< of the gateway (TCP)
   std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
   Rare<std::string> called = {};         ///< the Host that the machine is asked by, where it is not the player's

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <unordered_set>
 
@@ -23,15 +24,25 @@ using std::chrono::minutes;
 
 constexpr const char* kSweep = "labs.sweep";
 constexpr int kRepairsAtMost = 3;
+constexpr std::chrono::hours kWordsKept{24};
 constexpr minutes kRepairsForgottenAfter{10};
 /// Between the tries to mend one instance.
 constexpr std::array<std::chrono::milliseconds, 5> kMendPauses{std::chrono::milliseconds{500}, std::chrono::seconds{1},
                                                                std::chrono::seconds{2}, std::chrono::seconds{4},
                                                                std::chrono::seconds{8}};
 
+/// An engine that ends takes its machines along first: what ended so shortly before has not ended by itself.
+constexpr std::chrono::seconds kEngineEndsWithin{30};
+constexpr std::size_t kMostRemembered = 1024;
+
 /// Whether no further try can bring the instance back.
 bool gone_for_good(const Error& error) {
-  return error.reason == "machine-missing" || error.reason == "template-changed";
+  return error.reason == "machine-missing" || error.reason == "template-changed" || error.reason == "machines-ended";
+}
+
+bool is_settled(const Plan& plan, const std::string& name) {
+  const auto found = std::ranges::find(plan.machines, name, &PlannedMachine::name);
+  return found != plan.machines.end() && is_over(found->state);
 }
 
 }  // namespace
@@ -190,7 +201,7 @@ asio::awaitable<void> Reconcile::mend(LiveRef live) {
     co_await sleep_.settle(live);
     instances_.announce(*live, live->instance.state == InstanceState::kPaused ? events::kPaused : events::kRunning, "");
   } else if (gone_for_good(mended.error()) || !engine_of(*live).away()) {
-    co_await lose(live, mended.error().message);
+    co_await lose(live, mended.error());
   }
 }
 
@@ -228,11 +239,14 @@ asio::awaitable<Result<>> Reconcile::hand_over_again(LiveRef live) {
   co_return Result<>{};
 }
 
-asio::awaitable<void> Reconcile::lose(LiveRef live, std::string why) {
-  log::warn("labs", "an instance was lost", {{"instance", live->instance.id.str()}, {"why", why}});
+asio::awaitable<void> Reconcile::lose(LiveRef live, Error why) {
+  log::warn("labs", "an instance was lost", {{"instance", live->instance.id.str()}, {"why", why.message}});
   metrics::counter(measures::kLifecycle, {"lost"}).add();
   if (!live->instance.reason) {
-    live->instance.reason = Reason{"engine-loss", why + " The rest of the instance was removed; start it again."};
+    const bool by_itself = why.reason == "machines-ended";
+    live->instance.reason =
+        by_itself ? Reason{why.reason, std::move(why.message)}
+                  : Reason{"engine-loss", why.message + " The rest of the instance was removed; start it again."};
   }
   co_await saga_.unmake(live, InstanceState::kFailed);
 }
@@ -261,6 +275,7 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
     return;
   }
   if (event.what == kLost) {
+    doubt_ends(engine);
     // That nothing of them can be reached is news to whoever looks at them.
     for (const auto& live : instances_.all()) {
       if (&engine_of(*live) == &parts_.engines.of(engine)) instances_.announce(*live, events::kProgress, "");
@@ -279,8 +294,16 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
       instances_.start(Hold(held, Doing::kMending), "look after an unpause", mend(held));
     return;
   }
-  // Its engine starts it again, as often as the template says.
-  if (event.what == kDied && event.labels.contains(engine::kLabelRestart)) return;
+  if (event.what == kDestroyed && is_settled(held->instance.plan, event.machine)) return;
+  if (event.what == kDied) {
+    if (settles(held, event.machine, engine::exit_code_of(event))) return;
+    // Its engine starts it again, as often as the template says.
+    if (const auto policy = event.labels.find(engine::kLabelRestart); policy != event.labels.end()) {
+      if (policy->second.starts_with("on-failure"))
+        gate_.spawn(parts_.home, "look whether a machine goes on", look_whether_it_goes_on(held, event));
+      return;
+    }
+  }
   if (!held->free()) {
     held->work.ask(Next::kLook);
     return;
@@ -293,18 +316,85 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
   if (now - held->last_repair > kRepairsForgottenAfter) held->repairs = 0;
   held->last_repair = now;
   if (++held->repairs > kRepairsAtMost) {
+    if (give_up_helper(held, event)) return;
     instances_.start(Hold(held, Doing::kMending), "lose",
-                     lose(held, fmt::format("A machine ended {} times within {} minutes.", held->repairs,
-                                            kRepairsForgottenAfter.count())));
+                     lose(held, {Code::kConflict,
+                                 "machine-exited",
+                                 fmt::format("A machine ended {} times within {} minutes.", held->repairs,
+                                             kRepairsForgottenAfter.count()),
+                                 {},
+                                 {}}));
     return;
   }
   instances_.start(Hold(held, Doing::kMending), "mend", mend(held));
+}
+
+/// Whether the machine stays ended, as its template has it. The instance goes on while a machine lives that matters.
+bool Reconcile::settles(const LiveRef& live, const std::string& name, int exit_code) {
+  auto& machines = live->instance.plan.machines;
+  const auto machine = std::ranges::find(machines, name, &PlannedMachine::name);
+  if (machine == machines.end() || !stays_ended(*live, machine->service, exit_code)) return false;
+  close(live, *machine, exit_code);
+  return true;
+}
+
+/// One that nobody reaches is left as it is when it has ended too often, and the rest goes on.
+bool Reconcile::give_up_helper(const LiveRef& live, const engine::EngineEvent& death) {
+  auto& plan = live->instance.plan;
+  const auto machine = std::ranges::find(plan.machines, death.machine, &PlannedMachine::name);
+  if (death.what != engine::Happening::kDied || machine == plan.machines.end() || matters(plan, *machine)) return false;
+  close(live, *machine, engine::exit_code_of(death));
+  return true;
+}
+
+void Reconcile::close(const LiveRef& live, PlannedMachine& machine, int exit_code) {
+  close_book(machine, exit_code);
+  const auto now = std::chrono::steady_clock::now();
+  while (!ended_lately_.empty() &&
+         (ended_lately_.size() >= kMostRemembered || now - ended_lately_.front().when > kEngineEndsWithin)) {
+    ended_lately_.pop_front();
+  }
+  ended_lately_.push_back({live->instance.id, machine.name, now});
+  log::info("labs", "a machine has ended and stays so",
+            {{"instance", live->instance.id.str()}, {"machine", machine.service}, {"exit_code", exit_code}});
+  tell_of_machines(live);
+  if (!all_over(live->instance.plan)) return;
+  if (!live->free()) live->work.ask(Next::kLook);
+  else if (is_up(live->instance.state))
+    instances_.start(Hold(live, Doing::kMending), "look at what has ended", look_after(live));
+}
+
+/// One that is to be started again until it ends well, or so many times: the engine has given it up, or not.
+asio::awaitable<void> Reconcile::look_whether_it_goes_on(LiveRef live, engine::EngineEvent death) {
+  const auto find = [&]() -> PlannedMachine* {
+    auto& machines = live->instance.plan.machines;
+    const auto found = std::ranges::find(machines, death.machine, &PlannedMachine::name);
+    return found == machines.end() ? nullptr : &*found;
+  };
+  if (!find()) co_return;
+  auto status = co_await engine_of(*live).inspect(find()->handle);
+  auto* const machine = find();
+  const bool given_up = status && status->state == engine::MachineState::kExited;
+  if (machine && given_up && instances_.knows(live) && !live->ending()) close(live, *machine, status->exit_code);
+}
+
+void Reconcile::doubt_ends(const std::string& engine) {
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& one : ended_lately_) {
+    const auto live = instances_.find(one.instance);
+    if (!live || now - one.when > kEngineEndsWithin || &engine_of(*live) != &parts_.engines.of(engine)) continue;
+    for (auto& machine : live->instance.plan.machines) {
+      if (machine.name == one.machine && is_over(machine.state)) machine.state = MachineIs::kExited;
+    }
+    gate_.spawn(parts_.home, "note machines", note_machines(live));
+  }
 }
 
 asio::awaitable<Result<jobs::Next>> Reconcile::sweep_and_check() {
   // Whoever prunes the engine's volumes by hand takes the claim with them.
   auto claimed = co_await claim();
   if (!claimed) log::error("labs", "the namespace is not ours", {{"message", claimed.error().message}});
+  co_await rows_.forget_last_words(parts_.clock.now() - kWordsKept);
   auto swept = co_await sweep(options_.sweep_window);
   // A machine that vanished without an event being seen.
   for (const auto& live : instances_.all()) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <deque>
+
 #include "labs/ownership.h"
 #include "labs/sleep.h"
 #include "labs/warm_pools.h"
@@ -37,7 +39,12 @@ class Reconcile final : public Care, OnGround {
   asio::awaitable<Result<>> hand_over_again(LiveRef live);
   void tell_of_machines(const LiveRef& live);
   asio::awaitable<void> note_machines(LiveRef live);
-  asio::awaitable<void> lose(LiveRef live, std::string why);
+  asio::awaitable<void> lose(LiveRef live, Error why);
+  bool settles(const LiveRef& live, const std::string& machine, int exit_code);
+  bool give_up_helper(const LiveRef& live, const engine::EngineEvent& death);
+  void close(const LiveRef& live, PlannedMachine& machine, int exit_code);
+  asio::awaitable<void> look_whether_it_goes_on(LiveRef live, engine::EngineEvent death);
+  void doubt_ends(const std::string& engine);
   asio::awaitable<Result<jobs::Next>> sweep_and_check();
   asio::awaitable<Result<std::size_t>> sweep_one(std::string engine, std::chrono::seconds window);
   asio::awaitable<void> leave_one(engine::Engine& engine, Ownership& owned);
@@ -50,6 +57,12 @@ class Reconcile final : public Care, OnGround {
   WarmPools& pools_;
   Sleep& sleep_;
   std::map<std::string, Ownership> owned_;  ///< by the engine's name
+  struct End {
+    InstanceId instance;
+    std::string machine;
+    std::chrono::steady_clock::time_point when;
+  };
+  std::deque<End> ended_lately_;
 };
 
 }  // namespace tiltyard::labs

@@ -97,6 +97,7 @@ json::object endpoint_json(const PlannedEndpoint& endpoint) {
                    {"kind", word_of(endpoint.kind)}, {"port", endpoint.port},
                    {"host", hex(endpoint.host)}};
   if (endpoint.called) out["called"] = *endpoint.called;
+  if (endpoint.guessed) out["guessed"] = true;
   return out;
 }
 
@@ -153,6 +154,7 @@ Result<Plan> parse_plan(std::string_view text, PlanForm form) {
     endpoint.machine_port = static_cast<std::uint16_t>(number_of(from, "machine_port"));
     if (auto kind = kind_of(from)) endpoint.kind = *kind;
     else kinds = fail(std::move(kind.error()));
+    endpoint.guessed = flag_of(from, "guessed");
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     endpoint.host = label_of(text_of(from, "host"));
     if (auto called = text_of(from, "called"); !called.empty()) endpoint.called = std::move(called);

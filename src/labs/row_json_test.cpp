@@ -7,8 +7,8 @@ namespace {
 
 TEST(R2_1, AnEndpointsKindIsAWordOnDisk) {
   Plan plan;
-  plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, 0});
-  plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, 20001});
+  plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, false, 0});
+  plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, false, 20001});
   const auto text = to_json(plan);
   EXPECT_NE(text.find(R"("kind":"http")"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("kind":"tcp")"), std::string::npos) << text;
@@ -47,8 +47,8 @@ TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
 TEST(R2_1, ALabelIsWhatWasDrawnAndOfBeforeWhatItWas) {
   Instance instance;
   instance.id = InstanceId("web-4mzq2x0k-0a1b2c3d");
-  instance.plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, 0, {0x8d, 0x1f, 11}});
-  instance.plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, 20001});
+  instance.plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, true, 0, {0x8d, 0x1f, 11}});
+  instance.plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp, false, 20001});
   const auto read = parse_plan(to_json(instance.plan), PlanForm::kNow);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(hosts_of(instance, read->endpoints[0]), std::vector<std::string>{"8d1f0b000000000000000000"});

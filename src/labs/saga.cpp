@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "engine/engine.h"
 #include "jobs/jobs.h"
+#include "labs/last_words.h"
 #include "labs/lease.h"
 #include "labs/measures.h"
 #include "labs/saga.h"
@@ -192,6 +193,8 @@ asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course
   instances_.announce(*live, events::kProgress, "");
   const auto begun = SteadyClock::now();
   auto made = co_await failpoint("labs.spawn." + name + ".before");
+  // What has turned out to need a port of its own has none yet.
+  if (made && !step->in_pool()) made = co_await planner_.give_ports(&live->instance);
   for (int tries = 0; made; ++tries) {
     made = co_await make_step(live, step.get(), live->making.there().until);
     if (made || !engine_trouble(made.error()) || tries == 5 || live->given_up()) break;
@@ -229,7 +232,8 @@ asio::awaitable<void> Saga::enough(LiveRef live, SteadyClock::time_point until) 
 Error Saga::too_long(const std::string& step) const {
   return {Code::kTimeout,
           "spawn-too-long",
-          fmt::format("The start was given up after {} s, in its step \"{}\".", options_.spawn_limit.count(), step),
+          fmt::format("The start was given up after {} s (labs.spawn_limit), in its step \"{}\".",
+                      options_.spawn_limit.count(), step),
           {},
           {}};
 }
@@ -245,9 +249,24 @@ asio::awaitable<bool> Saga::engine_back(LiveRef live) {
   co_return !engine_of(*live).away();
 }
 
+/// With its machines goes what they have said.
+asio::awaitable<void> Saga::keep_last_words(LiveRef live) {
+  Instance& instance = live->instance;
+  const auto said = co_await last_words(engine_of(*live), instance.plan);
+  if (said.empty()) co_return;
+  if (instance.reason) instance.reason->text = with_last_words(std::move(instance.reason->text), said);
+  auto kept = co_await rows_.keep_last_words(instance.id, said, parts_.clock.now());
+  if (!kept) {
+    log::warn("labs", "what machines said last could not be written down",
+              {{"instance", instance.id.str()}, {"cause", kept.error().cause}});
+  }
+}
+
 asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {
   Instance& instance = live->instance;
   if (live->work.doing() != Doing::kStopping) live->work.move(Doing::kStopping);
+  const bool begins = instance.state != InstanceState::kStopping;
+  if (end == InstanceState::kFailed && begins && instance.pool != PoolRole::kWaiting) co_await keep_last_words(live);
   live->kept = Kept::kRunning;
   auto& making = live->making.there();
   making.step = "stopping";

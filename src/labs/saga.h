@@ -40,6 +40,7 @@ class Saga : OnGround {
   asio::awaitable<void> undo_one(LiveRef live, const StepOrder::Node& node);
   asio::awaitable<void> note_start(TemplateId tmpl, std::chrono::microseconds usual);
   asio::awaitable<bool> engine_back(LiveRef live);
+  asio::awaitable<void> keep_last_words(LiveRef live);
   asio::awaitable<void> enough(LiveRef live, std::chrono::steady_clock::time_point until);
   Error too_long(const std::string& step) const;
 

@@ -369,7 +369,7 @@ TEST_F(R1_6_Service, EachMachineIsShownAsItIs) {
   };
   const auto stands = [&](MachineHealth health) {
     return [&, health] {
-      return machine("init").state == MachineIs::kExited && machine("main").state == MachineIs::kRunning &&
+      return machine("init").state == MachineIs::kDone && machine("main").state == MachineIs::kRunning &&
              machine("main").health == health;
     };
   };
@@ -378,7 +378,7 @@ TEST_F(R1_6_Service, EachMachineIsShownAsItIs) {
   EXPECT_TRUE(until(stands(MachineHealth::kUnhealthy)));
   EXPECT_EQ(service_->live(made->id)->instance.state, InstanceState::kRunning) << "the instance runs all the same";
   const auto shown = home([&] { return instance_view(*service_, service_->live(made->id)->instance, {}); });
-  EXPECT_EQ(shown.at("machines").at(0).at("state"), "exited");
+  EXPECT_EQ(shown.at("machines").at(0).at("state"), "done");
   EXPECT_EQ(shown.at("machines").at(1).at("health"), "unhealthy");
   ASSERT_TRUE(until([&] { return service_->live(made->id)->free(); }));
   close();
@@ -432,7 +432,7 @@ TEST_F(R1_13_Stuck, AStartThatTakesTooLongIsUndoneAndSaysInWhichStep) {
   EXPECT_EQ(ended.state, InstanceState::kFailed);
   ASSERT_TRUE(ended.reason);
   EXPECT_EQ(ended.reason->code, "spawn-too-long");
-  EXPECT_EQ(ended.reason->text, "The start was given up after 1 s, in its step \"stuck\".");
+  EXPECT_EQ(ended.reason->text, "The start was given up after 1 s (labs.spawn_limit), in its step \"stuck\".");
   EXPECT_EQ(engine_->machine_count(), 0u);
   EXPECT_TRUE(ask("ann", "one")) << "its place is free again";
 }

@@ -59,14 +59,20 @@ class MachinesStep final : public Step {
   }
 
   asio::awaitable<Result<>> check(SpawnRef spawn) override {
+    std::vector<engine::MachineStatus> statuses(spawn->plan().machines.size());
     std::vector<asio::awaitable<Result<>>> works;
-    for (const auto& machine : spawn->plan().machines) works.push_back(check_one(spawn, machine));
+    for (std::size_t i = 0; i < statuses.size(); ++i) works.push_back(look(spawn, i, &statuses[i]));
     auto results = co_await all_of(std::move(works));
     // A machine that is gone for good weighs more than one that only stands still.
     for (auto& result : results) {
       if (!result && result.error().reason == "machine-missing") co_return std::move(result);
     }
-    co_return first_error(std::move(results));
+    auto well = first_error(std::move(results));
+    // An engine that began anew has ended all of them. Where one goes on, the others have ended by themselves.
+    const bool some_run = std::ranges::any_of(statuses, runs);
+    for (std::size_t i = 0; well && i < statuses.size(); ++i) well = judge_end(spawn, i, statuses[i], some_run);
+    if (well && all_over(spawn->plan())) well = fail(ended_by_themselves(spawn->plan()));
+    co_return well;
   }
 
  private:
@@ -74,7 +80,7 @@ class MachinesStep final : public Step {
   asio::awaitable<Result<>> start_again(SpawnRef spawn) {
     std::vector<asio::awaitable<Result<>>> works;
     for (const auto& machine : spawn->plan().machines) {
-      if (!runs_once(spawn, machine.service)) works.push_back(of(*spawn).start(machine.handle));
+      if (!is_over(machine.state)) works.push_back(of(*spawn).start(machine.handle));
     }
     auto results = co_await all_of(std::move(works));
     co_return first_error(std::move(results));
@@ -121,7 +127,8 @@ class MachinesStep final : public Step {
     const auto own = progress->at(service.name);
     own->started = true;
     own->changed.pulse();
-    spawn->plan().machines[index].state = MachineIs::kRunning;
+    // One that is quick may have ended by now.
+    if (auto& state = spawn->plan().machines[index].state; state == MachineIs::kCreated) state = MachineIs::kRunning;
     co_return Result<>{};
   }
 
@@ -238,34 +245,34 @@ class MachinesStep final : public Step {
     co_return co_await of(*spawn).destroy(**handle);
   }
 
-  asio::awaitable<Result<>> check_one(SpawnRef spawn, PlannedMachine machine) {
-    auto status = co_await of(*spawn).inspect(machine.handle);
-    if (!status) co_return fail(std::move(status.error()));
+  asio::awaitable<Result<>> look(SpawnRef spawn, std::size_t index, engine::MachineStatus* status) {
+    const auto machine = spawn->plan().machines[index];
+    auto found = co_await of(*spawn).inspect(machine.handle);
+    if (!found) co_return fail(std::move(found.error()));
+    *status = std::move(*found);
     note(spawn->plan(), machine.name, *status);
-    switch (status->state) {
-      case engine::MachineState::kAbsent:
-        co_return fail(Code::kNotFound, "machine-missing", fmt::format("Machine '{}' is gone.", machine.service));
-      case engine::MachineState::kRunning:
-      case engine::MachineState::kPaused:
-      case engine::MachineState::kRestarting:
-        co_return Result<>{};
-      default:
-        break;
-    }
-    if (runs_once(spawn, machine.service)) co_return Result<>{};
-    if (spawn->starts_at_claim() && status->state == engine::MachineState::kCreated) co_return Result<>{};
-    co_return fail(Code::kUnavailable, "machine-exited",
-                   fmt::format("Machine '{}' ended with exit code {}.", machine.service, status->exit_code));
+    if (status->state != engine::MachineState::kAbsent || is_over(spawn->plan().machines[index].state))
+      co_return Result<>{};
+    co_return fail(Code::kNotFound, "machine-missing", fmt::format("Machine '{}' is gone.", machine.service));
   }
 
-  /// A machine that others wait for until it has completed does its work once and ends.
-  static bool runs_once(const SpawnRef& spawn, const std::string& service) {
-    if (!spawn->origin()) return false;
-    for (const auto& other : spawn->origin()->services) {
-      const auto found = other.depends_on.find(service);
-      if (found != other.depends_on.end() && found->second == DependsOn::kCompleted) return true;
+  static bool runs(const engine::MachineStatus& status) {
+    return status.state == engine::MachineState::kRunning || status.state == engine::MachineState::kPaused ||
+           status.state == engine::MachineState::kRestarting;
+  }
+
+  static Result<> judge_end(const SpawnRef& spawn, std::size_t index, const engine::MachineStatus& status,
+                            bool some_run) {
+    auto& machine = spawn->plan().machines[index];
+    if (runs(status) || is_over(machine.state)) return {};
+    if (spawn->starts_at_claim() && status.state == engine::MachineState::kCreated) return {};
+    const bool exited = status.state == engine::MachineState::kExited;
+    if (exited && some_run && stays_ended(*spawn, machine.service, status.exit_code)) {
+      close_book(machine, status.exit_code);
+      return {};
     }
-    return false;
+    return fail(Code::kUnavailable, "machine-exited",
+                fmt::format("Machine '{}' ended with exit code {}.", machine.service, status.exit_code));
   }
 
   engine::Engine& of(const Spawn& spawn) const { return engines_.of(spawn.facts().plan.engine); }

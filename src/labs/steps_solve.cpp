@@ -3,18 +3,15 @@
 
 #include <algorithm>
 
+#include "labs/last_words.h"
 #include "labs/machine_spec.h"
 #include "labs/steps.h"
-#include "observe/log.h"
 
 namespace tiltyard::labs {
 namespace {
 
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
-
-constexpr int kLinesShown = 20;
-constexpr std::size_t kBytesShown = 2000;
 
 std::string upper(std::string_view name) {
   std::string out;
@@ -118,25 +115,14 @@ class SolveStep final : public Step {
       delay = std::min(delay * 3 / 2, milliseconds{500});
     }
     const auto said = co_await output_of(spawn, handle);
-    co_return fail(Code::kTimeout, "solver-failed",
-                   fmt::format("The template's solver did not end within {} s. {}", timeout.count(), said));
+    co_return fail(
+        Code::kTimeout, "solver-failed",
+        fmt::format("The template's solver did not end within {} s (`timeout` in [solve]). {}", timeout.count(), said));
   }
 
   asio::awaitable<std::string> output_of(SpawnRef spawn, engine::Handle handle) {
-    engine::LogOptions options;
-    options.tail = kLinesShown;
-    auto stream = co_await of(*spawn).logs(handle, options);
-    if (!stream) co_return "Its output could not be read.";
-    std::string text;
-    while (text.size() < 64 * 1024) {
-      auto part = co_await (*stream)->read();
-      if (!part || part->empty()) break;
-      text += *part;
-    }
-    (*stream)->close();
-    if (text.size() > kBytesShown) text.erase(0, text.size() - kBytesShown);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    co_return text.empty() ? std::string("It said nothing.") : "It said: " + text;
+    const auto said = co_await last_words(of(*spawn), std::move(handle));
+    co_return said.empty() ? std::string("It said nothing.") : "It said: " + said;
   }
 
   engine::Engine& of(const Spawn& spawn) const { return engines_.of(spawn.facts().plan.engine); }

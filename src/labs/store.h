@@ -75,6 +75,10 @@ class LabsStore {
   asio::awaitable<Result<std::vector<UsageRow>>> usage(std::string by, TimePoint from, TimePoint to);
   asio::awaitable<Result<>> add_usage(InstanceId id, double cpu_seconds, double memory_gib_hours);
   asio::awaitable<Result<>> note(bus::Event event);
+  /// What the machines of an instance said last, by service.
+  asio::awaitable<Result<>> keep_last_words(InstanceId id, std::map<std::string, std::string> said, TimePoint now);
+  asio::awaitable<Result<std::map<std::string, std::string>>> last_words(InstanceId id);
+  asio::awaitable<Result<>> forget_last_words(TimePoint before);
 
  private:
   struct Forgetting;

@@ -29,7 +29,7 @@ struct ListOptions {
 
 struct StopOptions {
   std::vector<std::string> ids;
-  bool wait = false;
+  bool wait = true;  ///< a script that starts the next one needs the place of this one
 };
 
 bool arrived(const std::string& state) { return state == "running" || state == "failed" || state == "stopped"; }
@@ -69,11 +69,13 @@ class ProgressLine {
   std::string last_;
 };
 
-/// Looks until the instance has arrived somewhere.
-Result<json::value> follow(Context& context, json::value instance) {
+bool ended(const std::string& state) { return state == "failed" || state == "stopped"; }
+
+/// Looks until the instance has arrived somewhere, or has ended.
+Result<json::value> follow(Context& context, json::value instance, bool (*there)(const std::string&) = arrived) {
   ProgressLine progress(context.error_is_terminal);
   const auto path = path_of(text_of(instance, "id"));
-  while (!arrived(text_of(instance, "state"))) {
+  while (!there(text_of(instance, "state"))) {
     progress.show(progress_text(instance));
     std::this_thread::sleep_for(kLookEvery);
     auto next = context.api().get(path);
@@ -98,6 +100,8 @@ std::string reason_text(const json::value& instance) {
   return text.empty() ? text_of(reason, "code") : text;
 }
 
+std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+
 std::string timings_text(const json::value& instance) {
   const auto* timings = member(instance, "timings_ms").if_object();
   std::string out;
@@ -109,12 +113,10 @@ std::string timings_text(const json::value& instance) {
   return out;
 }
 
-Result<json::value> stop_one(Context& context, const std::string& id, bool wait) {
+Result<json::value> stop_one(Context& context, const std::string& id) {
   Api::Call call;
   call.method = "DELETE";
   call.path = path_of(id);
-  call.deadline = std::chrono::seconds{90};
-  if (wait) call.prefer = "wait=60";
   return context.api().call(std::move(call));
 }
 
@@ -130,7 +132,7 @@ std::string left_text(const json::value& instance, TimePoint now) {
   const auto state = text_of(instance, "state");
   if (state == "queued" && member(instance, "queue").is_object())
     return fmt::format("place {}", number_of(member(instance, "queue"), "position"));
-  if (state == "failed" || state == "stopped") return reason_text(instance);
+  if (state == "failed" || state == "stopped") return first_line(reason_text(instance));
   const auto ends = parse_rfc3339(text_of(instance, "expires_at"));
   if (!ends) return "";
   return duration_text(std::chrono::duration_cast<std::chrono::seconds>(*ends - now));
@@ -159,7 +161,10 @@ std::string instance_page(const json::value& instance, TimePoint now, bool colou
   line("id", text_of(instance, "id"));
   line("template", text_of(instance, "template"));
   line("state", arrived(state) ? state : progress_text(instance), colour_of_state(state));
-  line("why", reason_text(instance));
+  const auto why = reason_text(instance);
+  line("why", first_line(why));
+  // What the machine said last, as it said it.
+  for (auto at = why.find('\n'); at != why.npos; at = why.find('\n', at + 1)) line("", first_line(why.substr(at + 1)));
   for (const auto& endpoint : items_of(instance, "endpoints"))
     line(text_of(endpoint, "name"), endpoint_text(endpoint), Colour::kBold);
   if (const auto& credentials = member(instance, "credentials"); credentials.is_object()) {
@@ -247,18 +252,25 @@ int extend_instance(Context& context, const std::string& id) {
   return kOk;
 }
 
+/// All are asked before the first is waited for, so that several take no longer than one.
 int stop_instances(Context& context, const StopOptions& options) {
   int worst = kOk;
+  std::vector<json::value> asked;
   for (const auto& id : options.ids) {
-    const auto instance = stop_one(context, id, options.wait);
-    if (!instance) {
-      worst = complain(context, instance.error());
-      if (worst == kServerAway) return worst;
-    } else if (context.json) {
+    auto instance = stop_one(context, id);
+    if (instance) asked.push_back(std::move(*instance));
+    else if (worst = complain(context, instance.error()); worst == kServerAway) return worst;
+  }
+  for (auto& one : asked) {
+    const auto instance = options.wait ? follow(context, std::move(one), ended) : Result<json::value>(std::move(one));
+    if (!instance) return complain(context, instance.error());
+    if (context.json) {
       print_json(*instance);
-    } else {
-      print(fmt::format("{} {}\n", harmless(text_of(*instance, "id")), harmless(text_of(*instance, "state"))));
+      continue;
     }
+    const auto state = text_of(*instance, "state");
+    print(fmt::format("{} {}\n", harmless(text_of(*instance, "id")), harmless(state)));
+    if (!ended(state)) note("Its place is free, and its template can be started again, once it is stopped.");
   }
   return worst;
 }
@@ -299,7 +311,8 @@ void add_instances(Words& words) {
   auto stopped = std::make_shared<StopOptions>();
   words.one_of_list(stop->add_option("id", stopped->ids, "The instances' ids")->required()->type_name(""),
                     kLivingInstances);
-  stop->add_flag("--wait", stopped->wait, "Wait until nothing is left of them");
+  stop->add_flag("--wait,!--no-wait", stopped->wait,
+                 "Wait until nothing is left of them and their places are free, as it does unless --no-wait is said");
   words.does(stop, [c, stopped] { return stop_instances(*c, *stopped); });
 }
 

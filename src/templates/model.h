@@ -46,6 +46,7 @@ struct Endpoint {
   std::uint16_t port = 0;
   EndpointKind kind = EndpointKind::kHttp;
   std::string called = {};  ///< the Host that the machine is asked by (HTTP); empty: the one that the player asks for
+  bool guessed = false;     ///< HTTP by its port's number alone: what the machine answers decides, when one is started
 };
 
 /// The numbers of a lease policy; see labs/lease.h for what they mean. Zero: not limited.
@@ -73,7 +74,7 @@ struct LeasePolicy {
 struct Ready {
   std::string machine;  ///< empty: the first endpoint's
   std::uint16_t port = 0;
-  std::string path;  ///< set: HTTP GET must answer with a status under 500; empty: a TCP connection must open
+  std::string path;  ///< set: HTTP GET must answer with a status under 500; empty: as the endpoint's kind has it
   std::chrono::milliseconds interval{3000};
   std::chrono::seconds timeout{0};  ///< 0: max(10 × expected boot, 120 s)
 };
@@ -213,6 +214,7 @@ struct Template {
   std::string engine;     ///< on which it is made; empty: where the operator says
   std::optional<Credentials> credentials;
   std::vector<Problem> problems;  ///< errors and warnings; broken if one is an error
+  std::vector<Problem> notes;     ///< what was guessed, for the lint alone
 
   /// All that needs an image: the services, and behind them the solver.
   std::size_t image_users() const { return services.size() + (solver ? 1 : 0); }

@@ -22,6 +22,7 @@ constexpr std::array<const char*, 4> kOverrideFiles{"compose.override.yaml", "co
                                                     "docker-compose.override.yaml", "docker-compose.override.yml"};
 constexpr std::array<std::uint16_t, 7> kWebPorts{80, 443, 3000, 5000, 8000, 8080, 8888};
 
+/// What a port's number says of it, which is little: 5000 is Flask's and the usual pwn jail's.
 EndpointKind guess_kind(std::uint16_t port) {
   return std::ranges::find(kWebPorts, port) != kWebPorts.end() ? EndpointKind::kHttp : EndpointKind::kTcp;
 }
@@ -80,6 +81,7 @@ class FolderReader {
     else problems_.error({}, "no compose file, no Dockerfile, and no `image` in instance.toml: nothing to start");
     settle_endpoints();
     settle_ready();
+    note_guesses();
     settle_flag();
     read_solver(context);
     for (auto& [file, text] : context.files) files_.insert_or_assign(file, std::move(text));
@@ -295,7 +297,11 @@ class FolderReader {
     return fmt::format("{}-{}", to_slug(endpoint.machine, 20), endpoint.port);
   }
 
-  void add_endpoint(Endpoint endpoint, const Place& place) {
+  /// `said`: its kind, where the template has a word for it.
+  void add_endpoint(Endpoint endpoint, std::optional<EndpointKind> said, const Place& place) {
+    const auto only = only_kind();
+    if (!said && (only == EndpointKind::kTcp || only == guess_kind(endpoint.port))) said = only;
+    endpoint.kind = said.value_or(guess_kind(endpoint.port));
     const bool twice = std::ranges::any_of(out_.endpoints, [&](const Endpoint& other) {
       return other.machine == endpoint.machine && other.port == endpoint.port;
     });
@@ -304,7 +310,21 @@ class FolderReader {
     if (endpoint.name.empty()) endpoint.name = endpoint_name(endpoint);
     if (name_taken(endpoint.name))
       return problems_.error(place, fmt::format("two endpoints have the name \"{}\"", endpoint.name));
+    if (!said) by_number_.emplace(out_.endpoints.size(), place);
     out_.endpoints.push_back(std::move(endpoint));
+  }
+
+  /// Whoever says more of an endpoint than its number does.
+  void decide(std::size_t index, EndpointKind kind) {
+    if (by_number_.erase(index) > 0) out_.endpoints[index].kind = kind;
+  }
+
+  /// What `access` says of all ways in, where it names one kind.
+  std::optional<EndpointKind> only_kind() const {
+    bool web = false, raw = false;
+    for (const auto& one : settings_.access) (one.value == "web" ? web : raw) |= one.value != "terminal";
+    if (web == raw) return std::nullopt;
+    return web ? EndpointKind::kHttp : EndpointKind::kTcp;
   }
 
   void settle_endpoints() {
@@ -317,24 +337,24 @@ class FolderReader {
         continue;
       }
       // Only who speaks HTTP has a host to be called by.
-      const auto kind = said.kind.value_or(said.host ? EndpointKind::kHttp : guess_kind(said.port));
-      Endpoint made{said.name, machine->name, said.port, kind};
-      if (said.host && speaks_http(kind)) made.called = said.host->value;
+      const auto kind = said.host && !said.kind ? EndpointKind::kHttp : said.kind;
+      Endpoint made{.name = said.name, .machine = machine->name, .port = said.port};
+      if (said.host && speaks_http(*kind)) made.called = said.host->value;
       else if (said.host)
         problems_.error(said.host->place,
                         "host is what a page's program is asked by, and this is no endpoint of kind http");
-      add_endpoint(std::move(made), said.place);
+      add_endpoint(std::move(made), kind, said.place);
     }
     for (const auto& port : settings_.ports) {
       const bool there =
           std::ranges::any_of(settings_.endpoints, [&](const auto& one) { return one.port == port.value; });
       const Service* machine = there ? nullptr : machine_for(port.value, port.place);
-      if (machine) add_endpoint({"", machine->name, port.value, kind_of(machine->name, port.value)}, port.place);
+      if (machine) add_endpoint({"", machine->name, port.value}, kind_of(machine->name, port.value), port.place);
     }
     if (!settings_.ports_said && settings_.endpoints.empty()) {
       for (const auto& [machine, port] : published_) {
         const std::string name = name_taken(port.name) ? std::string{} : port.name;
-        add_endpoint({name, machine, port.port, port.kind.value_or(guess_kind(port.port))}, port.place);
+        add_endpoint({name, machine, port.port}, port.kind, port.place);
       }
     }
     if (out_.endpoints.size() > 64) problems_.error({}, "more than 64 endpoints");
@@ -349,6 +369,8 @@ class FolderReader {
 
   /// What an author says of the ways in must be there: what one reads in the file is so.
   void settle_access() {
+    // The only endpoint there is.
+    if (const auto only = only_kind(); only && out_.endpoints.size() == 1) decide(0, *only);
     for (const auto& [word, place] : settings_.access) {
       const auto kind = word == "web" ? EndpointKind::kHttp : EndpointKind::kTcp;
       if (word == "terminal" || std::ranges::find(out_.endpoints, kind, &Endpoint::kind) != out_.endpoints.end())
@@ -358,11 +380,34 @@ class FolderReader {
     }
   }
 
-  EndpointKind kind_of(std::string_view machine, std::uint16_t number) const {
+  std::optional<EndpointKind> kind_of(std::string_view machine, std::uint16_t number) const {
     for (const auto& [name, port] : published_) {
-      if (name == machine && port.port == number && port.kind) return *port.kind;
+      if (name == machine && port.port == number && port.kind) return port.kind;
     }
-    return guess_kind(number);
+    return std::nullopt;
+  }
+
+  /// What is left to the number is said, with the line that says otherwise.
+  void note_guesses() {
+    for (const auto& [index, place] : by_number_) {
+      auto& endpoint = out_.endpoints[index];
+      endpoint.guessed = speaks_http(endpoint.kind);
+      const bool in_toml = place.file() == "instance.toml";
+      const auto way = [&](std::string_view kind) {
+        return in_toml ? fmt::format("[[endpoint]] machine = \"{}\" port = {} kind = \"{}\"", endpoint.machine,
+                                     endpoint.port, kind)
+                       : fmt::format("app_protocol: {} in the long form of `ports`", kind);
+      };
+      out_.notes.push_back(
+          {Problem::Severity::kNote, place.file(), place.line,
+           endpoint.guessed
+               ? fmt::format("port {} of {} is taken for HTTP by its number; what answers at the first start "
+                             "decides. To say it: {}, or \"http\"",
+                             endpoint.port, endpoint.machine, way("tcp"))
+               : fmt::format("port {} of {} is taken for raw TCP, as its number is none of the web's. To say "
+                             "otherwise: {}",
+                             endpoint.port, endpoint.machine, way("http"))});
+    }
   }
 
   void settle_ready() {
@@ -379,8 +424,19 @@ class FolderReader {
     } else if (said.port && out_.services.size() > 1) {
       if (const Service* machine = machine_for(said.port->value, said.port->place)) ready.machine = machine->name;
     }
-    const bool http = !out_.endpoints.empty() && speaks_http(out_.endpoints.front().kind);
-    if (!said.path && !said.port && !said.machine && http) ready.path = "/";
+    if (said.path) settle_asked();
+  }
+
+  /// Who says what path to ask for says that HTTP is spoken there.
+  void settle_asked() {
+    for (std::size_t i = 0; i < out_.endpoints.size(); ++i) {
+      const auto& endpoint = out_.endpoints[i];
+      const bool meant = out_.ready.port != 0
+                             ? endpoint.port == out_.ready.port &&
+                                   (out_.ready.machine.empty() || endpoint.machine == out_.ready.machine)
+                             : out_.endpoints.size() == 1 || speaks_http(endpoint.kind);
+      if (meant) return decide(i, EndpointKind::kHttp);
+    }
   }
 
   void settle_flag() {
@@ -492,6 +548,7 @@ class FolderReader {
   Template out_;
   std::map<std::string, std::string> files_;
   std::vector<std::pair<std::string, PublishedPort>> published_;
+  std::map<std::size_t, Place> by_number_;  ///< the endpoints whose kind nobody has said, and where they are said
 };
 
 }  // namespace

@@ -74,6 +74,62 @@ interval = 500
   EXPECT_EQ(tmpl.ready.interval, std::chrono::milliseconds{500});
 }
 
+TEST(R1_9, AKindThatNobodySaysIsAGuessAndTheLintSaysSo) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder, "image = \"x\"\nports = [5000, 1337]\n");
+  ASSERT_EQ(tmpl.endpoints.size(), 2u);
+  EXPECT_TRUE(tmpl.endpoints[0].guessed);
+  EXPECT_EQ(tmpl.endpoints[0].kind, EndpointKind::kHttp);
+  EXPECT_FALSE(tmpl.endpoints[1].guessed) << "looked at by nobody";
+  EXPECT_EQ(tmpl.endpoints[1].kind, EndpointKind::kTcp);
+  ASSERT_EQ(tmpl.notes.size(), 2u);
+  EXPECT_EQ(tmpl.notes[0].line, 2);
+  EXPECT_THAT(tmpl.notes[0].message, HasSubstr("[[endpoint]] machine = \"main\" port = 5000 kind = \"tcp\""));
+  EXPECT_THAT(tmpl.notes[1].message, HasSubstr("port = 1337 kind = \"http\""));
+  EXPECT_THAT(problems_text(tmpl), IsEmpty()) << "a guess is no warning";
+}
+
+TEST(R1_9, WhoeverSaysTheKindInAnyWayIsNotGuessedAt) {
+  struct Case {
+    const char* text;
+    EndpointKind kind;
+  };
+  for (const auto& [text, kind] : {
+           Case{"[[endpoint]]\nport = 5000\nkind = \"http\"\n", EndpointKind::kHttp},
+           Case{"[[endpoint]]\nport = 5000\nkind = \"tcp\"\n", EndpointKind::kTcp},
+           Case{"ports = [5000]\n[ready]\npath = \"/up\"\n", EndpointKind::kHttp},
+           Case{"ports = [1337]\n[ready]\npath = \"/up\"\n", EndpointKind::kHttp},
+           Case{"ports = [1337]\n[ready]\nport = 1337\npath = \"/up\"\n", EndpointKind::kHttp},
+           Case{"ports = [5000]\naccess = [\"web\"]\n", EndpointKind::kHttp},
+           Case{"ports = [1337]\naccess = [\"web\"]\n", EndpointKind::kHttp},
+           Case{"ports = [5000]\naccess = [\"tcp\"]\n", EndpointKind::kTcp},
+           Case{"ports = [5000]\naccess = [\"ssh\", \"terminal\"]\n", EndpointKind::kTcp},
+       }) {
+    TestFolder folder;
+    const Template tmpl = read_toml(folder, std::string("image = \"x\"\n") + text);
+    ASSERT_EQ(tmpl.endpoints.size(), 1u) << text;
+    EXPECT_EQ(tmpl.endpoints[0].kind, kind) << text;
+    EXPECT_FALSE(tmpl.endpoints[0].guessed) << text;
+    EXPECT_TRUE(tmpl.notes.empty()) << text;
+  }
+}
+
+TEST(R1_9, WhatComposeSaysOfAPortIsNoGuess) {
+  TestFolder folder;
+  const Template tmpl = read_compose_text(folder,
+                                          "services:\n  a:\n    image: x\n    ports:\n      - 5000\n"
+                                          "      - {target: 8000, app_protocol: http}\n"
+                                          "      - {target: 8080, app_protocol: tcp}\n");
+  ASSERT_EQ(tmpl.endpoints.size(), 3u) << problems_text(tmpl);
+  EXPECT_TRUE(tmpl.endpoints[0].guessed);
+  EXPECT_FALSE(tmpl.endpoints[1].guessed);
+  EXPECT_FALSE(tmpl.endpoints[2].guessed);
+  EXPECT_EQ(tmpl.endpoints[2].kind, EndpointKind::kTcp);
+  ASSERT_EQ(tmpl.notes.size(), 1u);
+  EXPECT_EQ(tmpl.notes[0].line, 5);
+  EXPECT_THAT(tmpl.notes[0].message, HasSubstr("app_protocol: tcp"));
+}
+
 TEST(R1_1, WhatIsNotSaidHasTheServersDefaults) {
   TestFolder folder;
   const Template tmpl = read_toml(folder, "image = \"x\"\nports = [80]\n");

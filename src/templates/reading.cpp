@@ -86,7 +86,7 @@ void add_program(const engine::Container& container, json::object& out) {
   set_if(out, "user", container.user);
   set_if(out, "working_dir", container.working_dir);
   set_if(out, "stop_signal", container.stop_signal);
-  out["restart"] = container.restart;
+  out["restart"] = container.restart.empty() ? "no" : container.restart;
   out["init"] = container.init;
   out["read_only"] = container.read_only;
   out["tty"] = container.terminal;

@@ -415,7 +415,11 @@ void read_restart(const Node& service, ReadContext& context, engine::Container& 
         node->place, fmt::format("restart \"{}\" is not known; there are no, always, on-failure[:N] and unless-stopped",
                                  printable(rest)));
   if (policy && policy->is_map() && before != container.restart) {
-    context.problems.error(node->place, "`restart` and `deploy.restart_policy` say different things; keep one of them");
+    context.problems.warn(node->place,
+                          fmt::format("`restart: {}` is not heard: `deploy.restart_policy` says \"{}\", and "
+                                      "wins",
+                                      container.restart, before));
+    container.restart = before;
   }
 }
 

@@ -97,6 +97,7 @@ void lint_one(const Context& context, const fs::path& folder, const Options& opt
   const auto read = read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
   for (const auto& problem : read.problems) report(context, read.id.str(), folder, problem, count, items);
+  for (const auto& note : read.notes) report(context, read.id.str(), folder, note, count, items);
   for (const auto& problem : lint_rights(read)) report(context, read.id.str(), folder, problem, count, items);
   const auto [owner, first] = owners.emplace(read.id.str(), folder);
   if (first) return;

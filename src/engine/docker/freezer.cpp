@@ -137,6 +137,11 @@ std::string Freezers::known(const std::string& name) const {
   return with_id ? fmt::format("{}{:02x}{}", before, fmt::join(found->second.id, ""), behind) : before;
 }
 
+std::int64_t Freezers::process_here(const std::string& engine_id, std::int64_t pid) const {
+  if (!local_ || pid <= 0 || engine_id.empty()) return 0;
+  return read_text(fmt::format("/proc/{}/cgroup", pid)).contains(engine_id) ? pid : 0;
+}
+
 void Freezers::forget(const std::string& name) {
   files_.erase(name);
   thawed_.erase(name);

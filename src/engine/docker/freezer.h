@@ -57,6 +57,8 @@ class Freezers {
   /// Looks the file up and remembers it; empty where there is none that we can write.
   std::string find(const std::string& name, const std::string& engine_id, std::int64_t pid);
   std::string known(const std::string& name) const;
+  /// The number, if that is a process of this container on this host; else 0.
+  std::int64_t process_here(const std::string& engine_id, std::int64_t pid) const;
   void forget(const std::string& name);
   /// The hierarchies that are mounted here.
   const std::string& mounts() const { return mounts_; }

@@ -254,7 +254,8 @@ Body machine_body(const MachineSpec& spec, const Labels& labels, const BodyOptio
   // Who starts a machine again is the server, when the firewall's table is in force: an engine that begins before it,
   // at boot, would start machines without. Machines of before are the same, whatever the engine was told of them.
   body["HostConfig"].as_object()["RestartPolicy"] = restart_policy("no");
-  if (const auto& policy = spec.container().restart; policy != "no") body["Labels"].as_object()[kLabelRestart] = policy;
+  if (const auto& policy = spec.container().restart; !policy.empty() && policy != "no")
+    body["Labels"].as_object()[kLabelRestart] = policy;
   if (!options.cgroup_parent.empty()) body["HostConfig"].as_object()["CgroupParent"] = options.cgroup_parent;
   // Nor of whether its set-user-ID programs count: what an image holds was not looked for by versions before.
   if (const auto& container = spec.container(); container.set_user_id && !container.privileged_by_operator)

@@ -198,6 +198,7 @@ asio::awaitable<Result<MachineStatus>> DockerEngine::inspect(Handle handle) {
   // As it would be if the engine did it.
   if (status.state == MachineState::kExited && restarts_->under_way(handle.data))
     status.state = MachineState::kRestarting;
+  status.process = freezers_->process_here(status.engine_id, number(at(at(*found, "State"), "Pid")));
   co_return status;
 }
 

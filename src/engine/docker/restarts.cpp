@@ -51,7 +51,7 @@ void Restarts::heard(const EngineEvent& event) {
   if (event.what != Happening::kDied || ended_.contains(event.machine) || gate_.closing()) return;
   auto& one = ones_[event.machine];
   if (Clock::now() - one.started >= kRanWell) one.times = 0;
-  one.waits = goes_on(policy, number_in(label(event, "exitCode")), one.times);
+  one.waits = goes_on(policy, exit_code_of(event), one.times);
   if (!one.waits) return;
   one.turn = ++turns_;
   gate_.spawn(executor_, "start a machine again", again(event.machine, one.turn, restart_pause(one.times++)));

@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "engine/fake/fake_machine.h"
+#include "engine/restart.h"
 
 namespace tiltyard::engine {
 
@@ -113,7 +114,10 @@ const MachineSpec* FakeEngine::machine_spec(const std::string& name) const {
 
 void FakeEngine::tell(const Machine& machine, Happening what) {
   // An engine that is away tells nothing; what happened meanwhile is found by looking.
-  if (!away_ && !machine.stranger) post(EngineEvent{what, machine.spec.name, machine.labels});
+  if (away_ || machine.stranger) return;
+  auto labels = machine.labels;
+  if (what == Happening::kDied) labels[kLabelExitCode] = std::to_string(machine.exit_code);
+  post(EngineEvent{what, machine.spec.name, std::move(labels)});
 }
 
 void FakeEngine::post(EngineEvent event) {

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tiltyard::net {
+
+/// A TCP port that somebody listens on.
+struct Listener {
+  std::string address;  ///< "0.0.0.0" and "::" are all
+  std::uint16_t port = 0;
+  bool only_v6 = false;
+  std::uint32_t waiting = 0;  ///< connections that its program has not taken yet
+
+  bool operator==(const Listener&) const = default;
+};
+
+/// What is listened on in the network namespace of this process, which nobody there notices: no connection is made.
+/// nullopt: it cannot be seen. Who may enter the namespace asks sock_diag(7), in a tenth of a millisecond; others read
+/// /proc/PID/net/tcp and tcp6 (proc(5)), which takes some milliseconds, as the kernel walks its table of all
+/// connections of the host for it: to be asked when `tcp_sockets_of` has changed.
+std::optional<std::vector<Listener>> listeners_of(std::int64_t process);
+
+/// How many TCP sockets the namespace has, in some microseconds.
+std::optional<int> tcp_sockets_of(std::int64_t process);
+
+/// Whether a connection to this IPv4 address and port comes to the listener.
+bool hears(const Listener& listener, std::string_view address, std::uint16_t port);
+
+}  // namespace tiltyard::net
