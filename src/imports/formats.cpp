@@ -138,7 +138,11 @@ void hand_out(const Origin& origin, Draft& draft, const std::string& path, const
     return draft.cannot(place, fmt::format("the file \"{}\" is a folder; pack it, and name the archive", path));
   }
   if (!origin.is_file(*from)) return draft.refuse(place, fmt::format("the file \"{}\" is not there", path));
-  if (name.empty()) name = leaf(path);
+  // Whatever it is called there, here it lies in files/.
+  name = leaf(name.empty() ? path : name);
+  std::erase_if(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '\\'; });
+  if (name.empty() || name == "." || name == ".." || name.size() > 200)
+    return draft.refuse(place, fmt::format("the file \"{}\" cannot have the name \"{}\"", path, name));
   std::set<std::string> taken;
   for (const auto& file : draft.challenge.files) taken.insert(lower(file.name));
   std::string unique = name;

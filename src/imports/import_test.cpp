@@ -202,6 +202,19 @@ TEST_F(R1_16_Import, LinksThatLeadOutAreNotFollowed) {
   EXPECT_TRUE(fs::is_symlink(into() / "b/source/data"));
 }
 
+TEST_F(R1_16_Import, NamesOfFilesDoNotLeadOutOfTheResult) {
+  write_file(from() / "a/challenge.yaml",
+             "name: A\nflag: x\nprovide:\n  - {file: out, as: ../../../evil}\n  - {file: out, as: ..}\n");
+  write_file(from() / "a/out", "x");
+  const auto report = run();
+  EXPECT_THAT(all_notes(report),
+              HasSubstr("a/challenge.yaml:5: refused: the file \"out\" cannot have the name \"..\""));
+  write_file(from() / "a/challenge.yaml", "name: A\nflag: x\nprovide:\n  - {file: out, as: ../../../evil}\n");
+  run();
+  EXPECT_EQ(text_of_file(into() / "a/files/evil"), "x");
+  EXPECT_FALSE(fs::exists(folder_.at("evil")));
+}
+
 TEST_F(R1_16_Import, AFileThatIsTooLargeIsRefusedWithTheOption) {
   challenge("a", "A");
   write_file(from() / "a/huge", "x");

@@ -33,7 +33,8 @@ class Overlay {
   Overlay(fs::path fresh, fs::path target, bool replace, std::vector<Note>& notes)
       : fresh_(std::move(fresh)), target_(std::move(target)), replace_(replace), notes_(notes) {}
 
-  Result<> lay(const Files& now, const Files& before, const Files& made) {
+  /// Whether anything of the new result is another now.
+  Result<bool> lay(const Files& now, const Files& before, const Files& made) {
     for (const auto& [path, hash] : now) {
       const auto was = value_in(before, path), is = value_in(made, path);
       if (hash == was || hash == is) continue;
@@ -47,15 +48,17 @@ class Overlay {
                  : is.empty() ? "changed by hand; the original has it no more"
                  : is == was  ? "changed by hand"
                               : "changed by hand and in the original; --replace takes the original's");
-      if (auto copied = copy(path); !copied) return copied;
+      if (auto copied = copy(path); !copied) return fail(copied.error());
+      changed_ = true;
     }
     for (const auto& [path, hash] : before) {
       if (now.contains(path) || !made.contains(path) || replace_) continue;
       note(path, "removed by hand");
       std::error_code ignored;
       fs::remove(fresh_ / path, ignored);
+      changed_ = true;
     }
-    return {};
+    return changed_;
   }
 
  private:
@@ -75,6 +78,7 @@ class Overlay {
 
   fs::path fresh_, target_;
   bool replace_;
+  bool changed_ = false;
   std::vector<Note>& notes_;
 };
 
@@ -113,8 +117,9 @@ Result<Item::State> lay_over(const std::string& fresh, const std::string& target
   const auto now = files_below(target);
   if (!now) return fail(now.error());
   const auto known = before ? before->files : Files{};
-  if (auto laid = Overlay(fresh, target, replace, notes).lay(*now, known, *made); !laid) return fail(laid.error());
-  const auto then = files_below(fresh);
+  const auto laid = Overlay(fresh, target, replace, notes).lay(*now, known, *made);
+  if (!laid) return fail(laid.error());
+  const auto then = *laid ? files_below(fresh) : made;
   if (!then) return fail(then.error());
   return *then == *now && before && known == *made && before->source == manifest.source ? Item::State::kSame
                                                                                         : Item::State::kUpdated;
