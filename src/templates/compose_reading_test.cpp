@@ -388,6 +388,18 @@ networks:
               HasSubstr("write its name, scada"));
 }
 
+TEST(R1_3, ANameForAPinnedAddressIsItsService) {
+  TestFolder folder;
+  const Template tmpl = read_compose_text(folder, R"(services:
+  web: {image: x, networks: [lan], extra_hosts: ["plc:172.28.5.10", "me:127.0.0.1"]}
+  scada: {image: x, networks: {lan: {ipv4_address: 172.28.5.10}}}
+networks: {lan: {}}
+)");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_THAT(service_of(tmpl, "web").extra_hosts,
+              ElementsAre(std::pair("plc", "scada"), std::pair("me", "127.0.0.1")));
+}
+
 TEST(R1_2, AnEmptyListOfPortsSwitchesTheComposeFilesOff) {
   TestFolder folder;
   folder.write("t/instance.toml", "ports = []\n");

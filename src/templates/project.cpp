@@ -265,6 +265,7 @@ Project read_project(const Node& root, ReadContext& context) {
   for (const auto& member : services->members) {
     if (!member.key.starts_with("x-")) context.services.insert(member.key);
   }
+  context.pinned = pinned_addresses(*services);
   for (const auto& member : services->members) {
     if (!member.key.starts_with("x-")) project.services.push_back(read_service(member, context));
   }

@@ -43,7 +43,8 @@ struct ReadContext {
   std::map<std::string, bool> networks;        ///< declared, and whether internal
   std::map<std::string, std::string> volumes;  ///< declared; with the operator's allowance, the external volume's name
   std::map<std::string, SharedFile> configs, secrets;
-  std::map<std::string, std::string> files;  ///< what was read, for the content hash
+  std::map<std::string, std::string> files;     ///< what was read, for the content hash
+  std::map<std::string, std::string> pinned{};  ///< addresses that the file pins, and whose they are
 
   /// Whether the operator allows this template a key that is otherwise refused.
   bool allows(std::string_view key) const;
@@ -97,6 +98,8 @@ void check_health_waits(const std::vector<ReadService>& services, ReadContext& c
 
 /// Warns wherever the file or the folder has an address written down that the file pins (static_addresses.cpp).
 void warn_of_addresses(const Node& root, ReadContext& context);
+/// Which service each pinned address is of.
+std::map<std::string, std::string> pinned_addresses(const Node& services);
 
 /// The build of a folder's Dockerfile, with tag and base images; false: an error was reported.
 bool finish_build(engine::BuildSpec& build, const std::string& service, const std::string& context_path,

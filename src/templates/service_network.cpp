@@ -252,6 +252,8 @@ void read_extra_hosts(const Node& service, ReadContext& context, ReadService& ou
     }
   }
   for (auto& [name, to, place] : hosts) {
+    // A pinned address is its service, wherever that is here.
+    if (const auto owner = context.pinned.find(to); owner != context.pinned.end()) to = owner->second;
     if (!is_name(name, 200)) context.problems.error(place, fmt::format("\"{}\" is no host name", printable(name)));
     else if (to == "127.0.0.1" || context.services.contains(to)) out.service.extra_hosts.emplace_back(name, to);
     else

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 
 #include "templates/service.h"
 #include "templates/values.h"
@@ -29,13 +30,14 @@ void pin(std::vector<Pinned>& pinned, const Node* said, std::string advice) {
   pinned.push_back({said->text, std::move(advice)});
 }
 
+const Node& part(const Node& node, std::string_view key) {
+  static const Node kNothing;
+  const Node* found = node.find(key);
+  return found ? *found : kNothing;
+}
+
 std::vector<Pinned> pinned_of(const Node& root) {
   std::vector<Pinned> pinned;
-  const Node nothing;
-  const auto part = [&nothing](const Node& node, std::string_view key) -> const Node& {
-    const Node* found = node.find(key);
-    return found ? *found : nothing;
-  };
   for (const auto& service : part(root, "services").members) {
     for (const auto& use : part(service.value, "networks").members) {
       const auto advice = fmt::format(
@@ -79,7 +81,9 @@ class AddressHunt {
     if (node.is_scalar()) look_at(node.text, [&](std::size_t) { return node.place; });
     for (const auto& item : node.items) look_at(item);
     for (const auto& [key, place, value] : node.members) {
-      if (key != "networks" && key != "dns" && key != "ports" && !key.starts_with("x-")) look_at(value);
+      // These are where it is pinned, and what the reader understands or warns of itself.
+      if (key != "networks" && key != "dns" && key != "ports" && key != "extra_hosts" && !key.starts_with("x-"))
+        look_at(value);
     }
   }
 
@@ -132,6 +136,18 @@ class AddressHunt {
 };
 
 }  // namespace
+
+std::map<std::string, std::string> pinned_addresses(const Node& services) {
+  std::map<std::string, std::string> owners;
+  for (const auto& service : services.members) {
+    for (const auto& use : part(service.value, "networks").members) {
+      for (const auto* key : {"ipv4_address", "ipv6_address"}) {
+        if (const Node& said = part(use.value, key); said.is_scalar()) owners.emplace(said.text, service.key);
+      }
+    }
+  }
+  return owners;
+}
 
 void warn_of_addresses(const Node& root, ReadContext& context) {
   auto pinned = pinned_of(root);
