@@ -224,7 +224,7 @@ std::string fate_text(const json::value& image, TimePoint now) {
   return fate == "gone" ? "removed" : fate;
 }
 
-int show_images(const Context& context, const json::value& list) {
+int show_builds(const Context& context, const json::value& list) {
   if (context.json) {
     print_json(list);
     return kOk;
@@ -240,17 +240,17 @@ int show_images(const Context& context, const json::value& list) {
   return kOk;
 }
 
-int list_images(Context& context) {
+int list_builds(Context& context) {
   const auto list = context.api().list("/admin/images");
-  return list ? show_images(context, *list) : complain(context, list.error());
+  return list ? show_builds(context, *list) : complain(context, list.error());
 }
 
 /// What it would do is what the list says: nobody has to guess it a second time.
-int collect_images(Context& context, bool dry_run, bool at_once) {
+int collect_builds(Context& context, bool dry_run, bool at_once) {
   if (!dry_run) {
     auto done = context.api().call(
         {"POST", "/admin/images/collect", json::object{{"at_once", at_once}}, {}, std::chrono::minutes{10}});
-    return done ? show_images(context, *done) : complain(context, done.error());
+    return done ? show_builds(context, *done) : complain(context, done.error());
   }
   const auto list = context.api().list("/admin/images");
   if (!list) return complain(context, list.error());
@@ -259,7 +259,7 @@ int collect_images(Context& context, bool dry_run, bool at_once) {
     const auto fate = text_of(image, "fate");
     if (fate == "goes" || (at_once && fate == "stays")) would.push_back(image);
   }
-  return show_images(context, json::object{{"items", std::move(would)}, {"next", nullptr}});
+  return show_builds(context, json::object{{"items", std::move(would)}, {"next", nullptr}});
 }
 
 }  // namespace
@@ -278,12 +278,12 @@ void Capability::words(Words& words) {
   words.does(config, [this, c, paths] { return show_readings(*c, options_, *paths); });
   auto* images = words.add("images", "What was built for templates, and what nobody needs any more (staff)");
   images->require_subcommand(0, 1);
-  words.does(images, [c] { return list_images(*c); });
+  words.does(images, [c] { return list_builds(*c); });
   auto* collect = images->add_subcommand("collect", "Remove the builds whose time has come");
   auto dry_run = std::make_shared<bool>(false), at_once = std::make_shared<bool>(false);
   collect->add_flag("--dry-run", *dry_run, "Only show which would go");
   collect->add_flag("--now", *at_once, "All that nobody needs, however short that is");
-  words.does(collect, [c, dry_run, at_once] { return collect_images(*c, *dry_run, *at_once); });
+  words.does(collect, [c, dry_run, at_once] { return collect_builds(*c, *dry_run, *at_once); });
   words.advise("template-unknown", "See what there is: tiltyard templates");
   for (const auto* reason : {"template-not-ready", "template-broken"})
     words.advise(reason, "See why: tiltyard templates");
