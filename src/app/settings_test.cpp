@@ -79,6 +79,7 @@ const std::map<std::string, Sample> kSamples = {
     {"templates.builds_at_once", {"2", "2"}},
     {"templates.keep_unneeded_images", {"1h", R"("1h")"}},
     {"templates.allow_pull", {"1", "true"}},
+    {"templates.setuid", {"forbid", R"("forbid")"}},
     {"templates.allow",
      {"a=egress,cap:SYS_PTRACE;*=devices", R"({a = ["egress", "cap:SYS_PTRACE"], "*" = ["devices"]})"}},
     {"engine.kind", {"fake", R"("fake")"}},
