@@ -87,7 +87,8 @@ TEST_F(R5_1, VariablesOfOtherPlatformsAreSeen) {
     const auto found = find_asked_variable(folder_.string());
     return found ? found->text + " by " + found->file : "none";
   };
-  write("README.md", "The FLAG is yours. GZCTF_FLAGS are many.");
+  write("README.md", "It is in $GZCTF_FLAG.");
+  write("names", "The FLAG is yours. GZCTF_FLAGS are many.");
   write("my.sh", "echo $FLAGS ${MYFLAG} 'FLAGS'");
   EXPECT_EQ(asked(), "none");
   for (const auto* text :

@@ -147,7 +147,8 @@ std::vector<FoundBase> find_bases(const std::string& folder, std::string_view pr
 std::optional<FoundBase> find_asked_variable(const std::string& folder, const FolderLimits& limits) {
   std::array<std::string, kPlatformVariables.size()> where;
   each_file(folder, limits, [&](const Candidate& candidate, const std::string& content) {
-    if (is_handed_out(candidate.path) || is_binary(content)) return true;
+    const bool told = candidate.path.ends_with(".md") || candidate.path.ends_with(".txt");  // for people
+    if (told || is_handed_out(candidate.path) || is_binary(content)) return true;
     for (std::size_t i = 0; i < where.size(); ++i) {
       if (where[i].empty() && asks_for(content, kPlatformVariables[i])) where[i] = candidate.path;
     }
