@@ -3,7 +3,7 @@ import { asFailure, call, Failure, listAll, serverNow } from './api';
 import { closeRooms, follow, isJoined, openRooms, type News } from './rooms';
 import { isLive } from './state';
 import { current, dispatch, say } from './store';
-import { endWords, instanceLook } from './words';
+import { endWords, firstLine, instanceLook } from './words';
 import type { Instance, Me, Template } from './openapi';
 
 const POLL_MS = 2000;
@@ -22,7 +22,7 @@ function announce(before: Instance | undefined, after: Instance): void {
   if (before?.state === after.state) return;
   if (!before && !isLive(after)) return;
   const name = after.template_name;
-  if (after.state === 'failed') say(`${name} failed. ${after.reason?.text ?? ''}`);
+  if (after.state === 'failed') say(`${name} failed. ${firstLine(after.reason?.text ?? '')}`);
   else if (after.state === 'stopped') say(`${name}: ${endWords(after)}.`);
   else if (after.state === 'queued' && after.queue) say(`${name} is queued, place ${after.queue.position}.`);
   else say(`${name} is ${instanceLook(after.state).word.toLowerCase()}.`);

@@ -24,6 +24,9 @@ export function lookOf(instance: Instance, undoable: boolean): Look {
   return instance.unreachable ? { word: 'Unreachable', tone: 'bad', shape: 'triangle' } : instanceLook(instance.state);
 }
 
+/** A reason without what the machine said last, which stands on lines of its own behind it. */
+export const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
+
 /** What ended an instance, as a sentence fragment after its name. */
 export function endWords(instance: Instance): string {
   switch (instance.reason?.code) {
@@ -32,7 +35,7 @@ export function endWords(instance: Instance): string {
     case 'expiry': return 'Its time was over';
     case 'abuse': return 'Stopped for misuse';
     case 'engine-loss': return 'Its machine was lost';
-    default: return instance.reason?.text ? sentence(instance.reason.text).replace(/\.$/, '') : (instance.state === 'failed' ? 'It failed' : 'Stopped');
+    default: return instance.reason?.text ? sentence(firstLine(instance.reason.text)).replace(/\.$/, '') : (instance.state === 'failed' ? 'It failed' : 'Stopped');
   }
 }
 

@@ -6,7 +6,7 @@ import { go } from '../../core/route';
 import { isAsked } from '../../core/state';
 import { useStore } from '../../core/store';
 import { countdown, duration, exact } from '../../core/time';
-import { endWords, instanceLook, lookOf } from '../../core/words';
+import { endWords, firstLine, instanceLook, lookOf } from '../../core/words';
 import { CopyButton } from '../../kit/copy';
 import { Icon } from '../../kit/icon';
 import { Mark } from '../../kit/mark';
@@ -183,7 +183,8 @@ export function EndedCard({ instance }: { instance: Instance }) {
       </header>
       {failed && (
         <>
-          <p className="card-text">{instance.reason?.text ? sentence(instance.reason.text) : endWords(instance)}</p>
+          <p className="card-text">{instance.reason?.text ? sentence(firstLine(instance.reason.text)) : endWords(instance)}</p>
+          {instance.reason?.text.includes('\n') && <pre className="last-words">{instance.reason.text.slice(instance.reason.text.indexOf('\n') + 1)}</pre>}
           <p className="card-text muted">Everything that was made for it has been removed; nothing counts against your limit.</p>
           <footer>
             {startable
