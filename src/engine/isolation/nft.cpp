@@ -5,10 +5,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +15,8 @@
 #include <csignal>
 #include <cstring>
 #include <sstream>
-#include <vector>
+
+#include "base/process.h"
 
 extern char** environ;
 
@@ -59,24 +58,6 @@ class Descriptor {
   int fd_;
 };
 
-/// Starts the program with `input` and `output` as its standard streams; -1 and errno in `failure` when it cannot.
-pid_t spawn(const std::string& program, const std::vector<std::string>& words, int input, int output, int& failure) {
-  std::vector<char*> arguments{const_cast<char*>(program.c_str())};
-  for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, input, 0);
-  posix_spawn_file_actions_adddup2(&actions, output, 1);
-  posix_spawn_file_actions_adddup2(&actions, output, 2);
-  // Sockets of the server have no business in a child, however short it lives.
-  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-  pid_t child = -1;
-  failure = posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  return failure == 0 ? child : -1;
-}
-
 /// Reads until the other side closes; false when the deadline passes first.
 bool read_all(int fd, std::string& into) {
   const auto deadline = Clock::now() + kDeadline;
@@ -93,6 +74,7 @@ bool read_all(int fd, std::string& into) {
   }
 }
 
+/// What the program is to read, as a file without a name; -1 and errno when that cannot be had.
 int memory_file(const std::string& content) {
   const int fd = ::memfd_create("nft-input", MFD_CLOEXEC);
   if (fd < 0) return -1;
@@ -102,7 +84,6 @@ int memory_file(const std::string& content) {
     if (wrote <= 0) break;
     done += static_cast<std::size_t>(wrote);
   }
-  ::lseek(fd, 0, SEEK_SET);
   return fd;
 }
 
@@ -126,25 +107,27 @@ std::string_view table_of(const char* attributes, std::size_t size) {
 }  // namespace
 
 Result<std::string> run_nft(const std::string& program, const std::string& arguments, const std::string& input) {
-  std::vector<std::string> words;
+  Program nft;
+  nft.command = {find_program(program)};
   std::istringstream stream(arguments);
-  for (std::string word; stream >> word;) words.push_back(word);
+  for (std::string word; stream >> word;) nft.command.push_back(word == "-" ? "/dev/fd/3" : word);
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) nft.environment.emplace_back(*entry);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return missing(std::strerror(errno));
   Descriptor output(ends[0]), output_in(ends[1]), input_file(memory_file(input));
   if (input_file.get() < 0) return missing(std::strerror(errno));
-  int failure = 0;
-  const std::string path = find_program(program);
-  const pid_t child = spawn(path, words, input_file.get(), output_in.get(), failure);
-  if (child < 0) return missing(path + ": " + std::strerror(failure));
+  nft.output = output_in.get();
+  nft.file = input_file.get();
+  auto started = start_process(nft);
+  if (!started) return missing(std::move(started.error().message));
+  const Descriptor handle(started->handle);
   output_in.reset();
   std::string printed;
   const bool ended = read_all(output.get(), printed);
-  if (!ended) ::kill(child, SIGKILL);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-  if (!ended) return missing(path + " took too long");
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return missing(path + " " + arguments + ": " + printed);
+  if (!ended) ::kill(started->pid, SIGKILL);
+  const int code = reap_process(started->pid);
+  if (!ended) return missing(nft.command.front() + " took too long");
+  if (code != 0) return missing(nft.command.front() + " " + arguments + ": " + printed);
   return printed;
 }
 

@@ -7,9 +7,9 @@
 
 namespace tiltyard::engine::isolation {
 
-/// Runs nft with `arguments` (one word each, separated by spaces) and `input` on its standard input, and gives what it
-/// printed. Blocks, at most 5 s. `isolation-missing` with nft's own words as cause when there is no such program or it
-/// fails, e.g. without CAP_NET_ADMIN.
+/// Runs nft with `arguments` (one word each, separated by spaces), where "-" stands for a file of `input`, and gives
+/// what it printed. Blocks, at most 5 s. `isolation-missing` with nft's own words as cause when there is no such
+/// program or it fails, e.g. without CAP_NET_ADMIN.
 Result<std::string> run_nft(const std::string& program, const std::string& arguments, const std::string& input);
 
 /// Whether a message from the kernel's nf_tables group is about the table `name` of family inet. `bytes` may hold
