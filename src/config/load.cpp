@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/text.h"
 #include "config/files.h"
 #include "config/keys.h"
 
@@ -23,6 +24,13 @@ std::optional<std::string> read_secret_file(const fs::path& path) {
   std::string secret = text.str();
   while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
   return secret;
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates, std::string_view before,
+                         std::string_view after) {
+  const std::vector<std::string_view> known(candidates.begin(), candidates.end());
+  const auto near = nearest(word, known);
+  return near.empty() ? std::string() : fmt::format(" Did you mean {}{}{}?", before, near, after);
 }
 
 namespace {
@@ -197,8 +205,7 @@ void Loading::look_for_unknown_variables() {
     const bool ours =
         std::ranges::any_of(prefixes, [&](const std::string& prefix) { return name.starts_with(prefix); });
     if (!ours || std::ranges::find(known, name) != known.end()) continue;
-    const auto guess = nearest(name, known);
-    note(name, "There is no such setting." + (guess ? " Did you mean " + *guess + "?" : std::string()));
+    note(name, "There is no such setting." + did_you_mean(name, known));
   }
 }
 
@@ -221,8 +228,7 @@ void Loading::complain_of_section(const std::string& section, const std::string&
     }
     sections.emplace_back(key.section);
   }
-  const auto guess = nearest(section, sections);
-  note(where, fmt::format("There is no section \"{}\".{}", section, guess ? " Did you mean [" + *guess + "]?" : ""));
+  note(where, fmt::format("There is no section \"{}\".{}", section, did_you_mean(section, sections, "[", "]")));
 }
 
 void Loading::complain_of_key(const std::string& section, const std::string& name, const std::string& where) {
@@ -232,8 +238,8 @@ void Loading::complain_of_key(const std::string& section, const std::string& nam
     if (key.section == section) here.emplace_back(key.name);
     if (key.name == name && guess.empty()) guess = key.dotted();  // right key, wrong section
   }
-  if (const auto close = nearest(name, here)) guess = section + "." + *close;
-  const std::string hint = guess.empty() ? "" : " Did you mean " + guess + "?";
+  auto hint = did_you_mean(name, here, section + ".");
+  if (hint.empty() && !guess.empty()) hint = " Did you mean " + guess + "?";
   note(where, fmt::format("There is no key {}.{}.{}", section, name, hint));
 }
 

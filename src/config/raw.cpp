@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 namespace tiltyard::config {
 namespace {
 
@@ -11,22 +9,6 @@ template <class... Cases>
 struct Overload : Cases... {
   using Cases::operator()...;
 };
-
-/// Levenshtein's distance with one row.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
 
 }  // namespace
 
@@ -71,18 +53,6 @@ std::string raw_text(const Raw& raw) {
                [](const std::vector<std::string>& items) { return list_text(items); },
                [](const RawTable&) { return std::string("a table"); }, [](const Unfit& unfit) { return unfit.type; }},
       static_cast<const Raw::variant&>(raw));
-}
-
-std::optional<std::string> nearest(const std::string& word, const std::vector<std::string>& candidates) {
-  std::optional<std::string> best;
-  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    const std::size_t away = distance(word, candidate);
-    if (away >= least) continue;
-    least = away;
-    best = candidate;
-  }
-  return best;
 }
 
 }  // namespace tiltyard::config

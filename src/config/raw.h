@@ -36,7 +36,4 @@ std::string toml_text(std::string_view text);
 std::string list_text(const std::vector<std::string>& items);
 std::vector<std::string> split(std::string_view text, char separator);
 
-/// The candidate that looks most like the word, if any is close.
-std::optional<std::string> nearest(const std::string& word, const std::vector<std::string>& candidates);
-
 }  // namespace tiltyard::config

@@ -37,8 +37,7 @@ Problem unknown(const std::vector<Key>& keys, const std::string& path, const std
   std::vector<std::string> known;
   known.reserve(keys.size());
   for (const auto& key : keys) known.push_back(key.name);
-  const auto guess = nearest(name, known);
-  return fmt::format("There is no key {}.{}.{}", path, name, guess ? " Did you mean " + *guess + "?" : "");
+  return fmt::format("There is no key {}.{}.{}", path, name, did_you_mean(name, known));
 }
 
 /// Fills in one table; what is wrong with it, or nothing.

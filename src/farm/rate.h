@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 
 namespace tiltyard::farm {
@@ -40,10 +41,7 @@ class Rate {
   void limited(Duration retry_after, TimePoint now) {
     recover(now);
     ++limited_;
-    if (retry_after <= Duration{0}) {
-      silent_pause_ = std::min<Duration>(silent_pause_ * 2, kLongestSilentPause);
-      retry_after = silent_pause_;
-    }
+    if (retry_after <= Duration{0}) { retry_after = silent_pause_.next(); }
     paused_until_ = std::max(paused_until_, now + std::min(retry_after, kLongestPause));
     // Several senders may hear it of one and the same overload; it counts once.
     if (last_limited_ && now - *last_limited_ < kSameOverload) return;
@@ -56,7 +54,7 @@ class Rate {
   /// It answered as it should.
   void answered(TimePoint now) {
     recover(now);
-    if (now > paused_until_) silent_pause_ = kFirstSilentPause;
+    if (now > paused_until_) silent_pause_.reset();
   }
 
   /// What is in force: the learned one, if there is one, else the configured; 0: none.
@@ -71,8 +69,6 @@ class Rate {
   static constexpr Duration kWindow = std::chrono::seconds{10};
   static constexpr Duration kSameOverload = std::chrono::seconds{1};
   static constexpr Duration kRecoverEvery = std::chrono::seconds{5};
-  static constexpr Duration kFirstSilentPause = std::chrono::milliseconds{500};
-  static constexpr Duration kLongestSilentPause = std::chrono::seconds{30};
   static constexpr Duration kLongestPause = std::chrono::minutes{5};
   static constexpr double kLeast = 0.05;       ///< calls each second
   static constexpr double kForgetAt = 10'000;  ///< where a learned rate that nothing bounds stops to matter
@@ -96,7 +92,7 @@ class Rate {
   double configured_calls_ = 0, configured_flags_ = 0, learned_ = 0;
   TimePoint next_call_{}, next_flag_{}, paused_until_{}, recovered_at_{};
   std::optional<TimePoint> last_limited_;
-  Duration silent_pause_ = kFirstSilentPause / 2;
+  Growing<Duration> silent_pause_{std::chrono::milliseconds{500}, std::chrono::seconds{30}};
   std::deque<TimePoint> recent_;
   std::uint64_t limited_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "gateway/head.h"
+#include "net/text.h"
 
 namespace tiltyard::gateway {
 
@@ -46,35 +47,6 @@ Wording wording(Page page) {
       break;
   }
   return {"bad-request", "This request cannot be passed on", "It is malformed, or it could be understood in two ways."};
-}
-
-std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Error";
-  }
 }
 
 constexpr std::string_view kStyle =
@@ -193,7 +165,7 @@ std::string render_page(const PageText& text, Form form, bool keep_alive, bool h
       "X-Content-Type-Options: nosniff\r\n{}{}"
       "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
       "Connection: {}\r\n\r\n",
-      text.status, reason_phrase(text.status), type_of(form), body.size(),
+      text.status, http::phrase(text.status), type_of(form), body.size(),
       text.status == 503 ? "Retry-After: 2\r\n" : "", text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "",
       keep_alive ? "keep-alive" : "close");
   if (!head_only) answer += body;

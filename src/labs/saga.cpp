@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "base/failpoint.h"
 #include "base/parallel.h"
 #include "engine/engine.h"
@@ -298,7 +299,7 @@ asio::awaitable<void> Saga::unmake(LiveRef live, InstanceState end) {
 
 asio::awaitable<void> Saga::undo_one(LiveRef live, const StepOrder::Node& node) {
   const auto& [step, name, after] = node;
-  auto delay = std::chrono::milliseconds{50};
+  Growing delay(std::chrono::milliseconds{50}, std::chrono::milliseconds{10'000});
   for (int tries = 1;; ++tries) {
     auto undone = co_await failpoint("labs.stop." + name + ".before");
     if (undone) {
@@ -315,8 +316,7 @@ asio::awaitable<void> Saga::undo_one(LiveRef live, const StepOrder::Node& node) 
                  {"reason", undone.error().reason},
                  {"cause", undone.error().cause}});
     }
-    co_await ground_.engine_changed.wait_for(delay);
-    delay = std::min(delay * 2, std::chrono::milliseconds{10'000});
+    co_await ground_.engine_changed.wait_for(delay.next());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/backoff.h"
 #include "labs/machine_spec.h"
 #include "labs/machines.h"
 #include "labs/steps.h"
@@ -168,7 +169,7 @@ class MachinesStep final : public Step {
     if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
     if (state->failed) co_return dependency_failed(other);
     if (condition == DependsOn::kStarted) co_return Result<>{};
-    milliseconds delay{10};
+    Growing delay(milliseconds{10}, milliseconds{500}, 1.5);
     const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
     while (std::chrono::steady_clock::now() < limit) {
       if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
@@ -180,8 +181,7 @@ class MachinesStep final : public Step {
       } else if (status.error().code != Code::kUnavailable) {
         co_return fail(std::move(status.error()));
       }
-      co_await sleep_for(delay);
-      delay = std::min(delay * 3 / 2, milliseconds{500});
+      co_await sleep_for(delay.next());
     }
     co_return fail(Code::kTimeout, "dependency-failed",
                    fmt::format("Machine '{}' was not ready for those that need it within 10 minutes.", other));

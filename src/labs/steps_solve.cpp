@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "labs/last_words.h"
 #include "labs/machine_spec.h"
 #include "labs/steps.h"
@@ -98,7 +99,7 @@ class SolveStep final : public Step {
 
   asio::awaitable<Result<>> verdict(SpawnRef spawn, engine::Handle handle, std::chrono::seconds timeout) {
     const auto end = SteadyClock::now() + timeout;
-    milliseconds delay{20};
+    Growing delay(milliseconds{20}, milliseconds{500}, 1.5);
     while (SteadyClock::now() < end) {
       if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
       auto status = co_await of(*spawn).inspect(handle);
@@ -111,8 +112,7 @@ class SolveStep final : public Step {
         co_return fail(Code::kInvalid, "solver-failed",
                        fmt::format("The template's solver ended with exit code {}. {}", status->exit_code, said));
       }
-      co_await sleep_for(delay);
-      delay = std::min(delay * 3 / 2, milliseconds{500});
+      co_await sleep_for(delay.next());
     }
     const auto said = co_await output_of(spawn, handle);
     co_return fail(

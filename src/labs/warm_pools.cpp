@@ -26,8 +26,6 @@ using std::chrono::milliseconds;
 
 /// A machine that is being made takes the processor from claims that follow each other.
 constexpr milliseconds kQuietAfterClaim{250};
-constexpr milliseconds kFirstDelay{500};
-constexpr milliseconds kLongestDelay{60'000};
 
 /// In the place of the owner in an instance's name. An engine's labels cannot be changed later, so it keeps the name.
 std::string nobody_yet() { return random_hex(4); }
@@ -198,7 +196,7 @@ asio::awaitable<void> WarmPools::fill(LiveRef live) {
   if (made && !live->ending()) {
     shelf.ready.push_back(live);
     shelf.trouble.clear();
-    shelf.delay = milliseconds{0};
+    shelf.delay.reset();
   } else {
     if (!made && !live->ending()) note_trouble(shelf, instance, made.error());
     if (planned) co_await saga_.unmake(live, InstanceState::kStopped);
@@ -212,8 +210,7 @@ asio::awaitable<void> WarmPools::fill(LiveRef live) {
 }
 
 void WarmPools::note_trouble(Shelf& shelf, const Instance& instance, const Error& error) {
-  shelf.delay = std::clamp(shelf.delay * 2, kFirstDelay, kLongestDelay);
-  shelf.not_before = SteadyClock::now() + shelf.delay;
+  shelf.not_before = SteadyClock::now() + shelf.delay.next();
   shelf.trouble = error.message;
   metrics::counter(measures::kPoolFailures, {error.reason}).add();
   gate_.spawn(parts_.home, "note a pool's trouble", note_event(events::kPoolFailed, instance, error));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/backoff.h"
 #include "labs/start_queue.h"
 
 namespace tiltyard::identity {
@@ -21,7 +22,7 @@ struct Shelf {
   std::size_t filling = 0;
   std::deque<std::chrono::steady_clock::time_point> claims;  ///< within the template's idle time, at most `max` of them
   std::chrono::steady_clock::time_point not_before{};        ///< after a fill that failed
-  std::chrono::milliseconds delay{0};
+  Growing<std::chrono::milliseconds> delay{std::chrono::milliseconds{500}, std::chrono::seconds{60}};
   std::string trouble;  ///< why the last fill failed; empty: it did not
   std::size_t target = 0;
   PoolChoice choice;

@@ -85,11 +85,11 @@ std::string listed(const std::vector<Number>& versions) {
 
 std::vector<OldPart> old_parts(const boost::json::value& version) {
   std::vector<OldPart> out;
-  const auto* components = at(version, "Components").if_array();
+  const auto* components = member(version, "Components").if_array();
   if (components == nullptr) return out;
   for (const auto& component : *components) {
-    const std::string name = text(at(component, "Name")), said = text(at(component, "Version"));
-    const std::string revision = text(at(at(component, "Details"), "GitCommit"));
+    const std::string name = text_of(component, "Name"), said = text_of(component, "Version");
+    const std::string revision = text_of(member(component, "Details"), "GitCommit");
     const auto number = number_of(said);
     for (const auto& mended : mendings()) {
       if (!number || mended.part != name || has_it(mended, *number, revision)) continue;

@@ -102,7 +102,7 @@ std::string words_of(std::string_view body) {
   boost::system::error_code failed;
   const json::value value = json::parse(json::string_view(body.data(), body.size()), failed);
   if (!failed) {
-    if (std::string message = text(at(value, "message")); !message.empty()) return message;
+    if (std::string message = text_of(value, "message"); !message.empty()) return message;
   }
   return std::string(body.substr(0, 2000));
 }
@@ -163,32 +163,6 @@ Result<json::value> parse_json(std::string_view body) {
                 failed.message() + ": " + std::string(body.substr(0, 200)));
   }
   return value;
-}
-
-const json::value& at(const json::value& object, std::string_view key) {
-  static const json::value kNothing;
-  const json::object* members = object.if_object();
-  if (!members) return kNothing;
-  const json::value* found = members->if_contains(json::string_view(key.data(), key.size()));
-  return found ? *found : kNothing;
-}
-
-std::string text(const json::value& value) {
-  const json::string* found = value.if_string();
-  return found ? std::string(found->data(), found->size()) : std::string();
-}
-
-std::int64_t number(const json::value& value) {
-  if (const auto* whole = value.if_int64()) return *whole;
-  // Counters above 2^63 (the "unlimited" of cgroups) are as good as the largest number we can say.
-  if (const auto* large = value.if_uint64()) return *large > INT64_MAX ? INT64_MAX : static_cast<std::int64_t>(*large);
-  if (const auto* real = value.if_double()) return *real >= 9.2e18 ? INT64_MAX : static_cast<std::int64_t>(*real);
-  return 0;
-}
-
-bool truth(const json::value& value) {
-  const bool* found = value.if_bool();
-  return found && *found;
 }
 
 std::string with_query(std::string path, std::initializer_list<std::pair<std::string_view, std::string>> parameters) {

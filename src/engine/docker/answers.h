@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "net/http.h"
 
@@ -31,12 +32,6 @@ Error transport_error(const std::string& engine, const Error& error);
 
 /// Parses a body; `engine-refused` where it is not JSON.
 Result<boost::json::value> parse_json(std::string_view body);
-
-/// Members of JSON objects without exceptions: a missing one, or one of another kind, gives an empty value.
-const boost::json::value& at(const boost::json::value& object, std::string_view key);
-std::string text(const boost::json::value& value);
-std::int64_t number(const boost::json::value& value);
-bool truth(const boost::json::value& value);
 
 /// "path?name=value&…" with the values percent-encoded; empty values are left out.
 std::string with_query(std::string path, std::initializer_list<std::pair<std::string_view, std::string>> parameters);

@@ -150,11 +150,11 @@ class DockerExec final : public ExecSession {
     auto found = parse_json(answer->body);
     if (!found) co_return fail(std::move(found.error()));
     out.found = true;
-    out.runs = truth(at(*found, "Running"));
-    if (!out.runs && !at(*found, "ExitCode").is_null())
-      out.exit_code = static_cast<int>(number(at(*found, "ExitCode")));
-    out.pid = static_cast<int>(number(at(*found, "Pid")));
-    out.container = text(at(*found, "ContainerID"));
+    out.runs = flag_of(*found, "Running");
+    if (!out.runs && !member(*found, "ExitCode").is_null())
+      out.exit_code = static_cast<int>(number_of(*found, "ExitCode"));
+    out.pid = static_cast<int>(number_of(*found, "Pid"));
+    out.container = text_of(*found, "ContainerID");
     co_return out;
   }
 
@@ -171,7 +171,7 @@ class DockerExec final : public ExecSession {
     auto answer = parse_json(made->body);
     if (!answer) co_return;
     // Detached: nobody reads what it says, and nobody waits for it but `stop`.
-    co_await connection_->call("POST", "/exec/" + text(at(*answer, "Id")) + "/start", R"({"Detach":true})",
+    co_await connection_->call("POST", "/exec/" + text_of(*answer, "Id") + "/start", R"({"Detach":true})",
                                kStartDeadline);
   }
 
@@ -193,7 +193,7 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> run_command(std::shared_pt
   if (made->status != 201) co_return fail(refusal(About::kMachine, *made));
   auto answer = parse_json(made->body);
   if (!answer) co_return fail(std::move(answer.error()));
-  const std::string id = text(at(*answer, "Id"));
+  const std::string id = text_of(*answer, "Id");
   const json::object start{{"Detach", false}, {"Tty", spec.terminal}};
   auto stream = co_await connection->upgrade("/exec/" + id + "/start", json::serialize(start), kStartDeadline);
   if (!stream) co_return fail(std::move(stream.error()));

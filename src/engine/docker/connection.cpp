@@ -92,8 +92,8 @@ asio::awaitable<Result<std::string>> Connection::negotiate() {
   if (answer->status != 200) co_return fail(refusal(About::kEngine, *answer));
   auto version = parse_json(answer->body);
   if (!version) co_return fail(std::move(version.error()));
-  const int newest = minor_of(text(at(*version, "ApiVersion")));
-  const int oldest = minor_of(text(at(*version, "MinAPIVersion")));
+  const int newest = minor_of(text_of(*version, "ApiVersion"));
+  const int oldest = minor_of(text_of(*version, "MinAPIVersion"));
   if (newest < kOldestMinor || oldest > kNewestMinor) {
     co_return fail(Code::kInvalid, "engine-refused",
                    "The engine " + engine_ + " speaks another version of its API; 1." + std::to_string(kOldestMinor) +

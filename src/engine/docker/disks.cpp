@@ -52,8 +52,8 @@ asio::awaitable<Result<Footprint>> DockerEngine::footprint(Handle handle) {
     if (!found) co_return fail(std::move(found.error()));
     Footprint out = footprint_of(*found, options_.files_folder);
     if (can_be_seen(out)) {
-      const auto groups = groups_of(number(at(at(*found, "State"), "Pid")));
-      out.processor = processor_file(freezers_->mounts(), groups, text(at(*found, "Id"))).value_or("");
+      const auto groups = groups_of(number_of(member(*found, "State"), "Pid"));
+      out.processor = processor_file(freezers_->mounts(), groups, text_of(*found, "Id")).value_or("");
       co_return out;
     }
   }
@@ -65,7 +65,7 @@ asio::awaitable<Result<Footprint>> DockerEngine::footprint(Handle handle) {
   if (!counted) co_return fail(std::move(counted.error()));
   Footprint out = footprint_of(*counted, {});
   out.folders.clear();
-  out.bytes = number(at(*counted, "SizeRw"));
+  out.bytes = number_of(*counted, "SizeRw");
   co_return out;
 }
 

@@ -101,22 +101,22 @@ asio::awaitable<Result<Fingerprint>> DockerEngine::fingerprint() {
   if (!info) co_return fail(std::move(info.error()));
   Fingerprint out;
   out.kind = "docker";
-  out.version = text(at(*info, "ServerVersion"));
+  out.version = text_of(*info, "ServerVersion");
   out.api_version = connection_->api_version();
-  out.os = text(at(*info, "OSType"));
-  out.arch = text(at(*info, "Architecture"));
-  out.runtime = text(at(*info, "DefaultRuntime"));
+  out.os = text_of(*info, "OSType");
+  out.arch = text_of(*info, "Architecture");
+  out.runtime = text_of(*info, "DefaultRuntime");
   std::ifstream mounts(local_ ? "/proc/self/mounts" : "/dev/null");
   limits_disk_ = limits_disk(*info, mounts);
-  out.cpus = static_cast<int>(number(at(*info, "NCPU")));
-  out.memory = number(at(*info, "MemTotal"));
+  out.cpus = static_cast<int>(number_of(*info, "NCPU"));
+  out.memory = number_of(*info, "MemTotal");
   out.shares_files = local_ && (options_.files_folder.empty() || sees_our_files(unix_path_, options_.files_folder));
   fingerprinted_ = true;
   dockerfile_syntax_ = docker::syntax_of(out.version);
   shares_files_ = out.shares_files;
   own_ids_ = has_own_ids(*info);
-  storage_ = shares_files_ ? text(at(*info, "DockerRootDir")) : "";
-  co_await put_into_group(text(at(*info, "CgroupDriver")), text(at(*info, "CgroupVersion")) == "2", out.memory);
+  storage_ = shares_files_ ? text_of(*info, "DockerRootDir") : "";
+  co_await put_into_group(text_of(*info, "CgroupDriver"), text_of(*info, "CgroupVersion") == "2", out.memory);
   co_return out;
 }
 

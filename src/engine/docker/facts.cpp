@@ -49,7 +49,7 @@ std::optional<Happening> happening(std::string_view action) {
 std::vector<std::string> strings(const json::value& value) {
   std::vector<std::string> out;
   if (const json::array* items = value.if_array()) {
-    for (const auto& item : *items) out.push_back(text(item));
+    for (const auto& item : *items) out.push_back(text_of(item));
   }
   return out;
 }
@@ -59,9 +59,9 @@ void add_block_bytes(const json::value& lines, Stats& into) {
   const json::array* items = lines.if_array();
   if (!items) return;
   for (const auto& item : *items) {
-    const std::string direction = text(at(item, "op"));
-    if (direction == "Read" || direction == "read") into.read_bytes += number(at(item, "value"));
-    if (direction == "Write" || direction == "write") into.write_bytes += number(at(item, "value"));
+    const std::string direction = text_of(item, "op");
+    if (direction == "Read" || direction == "read") into.read_bytes += number_of(item, "value");
+    if (direction == "Write" || direction == "write") into.write_bytes += number_of(item, "value");
   }
 }
 
@@ -70,28 +70,28 @@ void add_block_bytes(const json::value& lines, Stats& into) {
 Labels labels_of(const json::value& object) {
   Labels out;
   if (const json::object* members = object.if_object()) {
-    for (const auto& [key, value] : *members) out.emplace(std::string(key.data(), key.size()), text(value));
+    for (const auto& [key, value] : *members) out.emplace(std::string(key.data(), key.size()), text_of(value));
   }
   return out;
 }
 
 TimePoint time_of(const json::value& value) {
-  const auto time = parse_rfc3339(text(value));
+  const auto time = parse_rfc3339(text_of(value));
   return time && to_micros(*time) > 0 ? *time : TimePoint{};
 }
 
 MachineStatus machine_status(const json::value& inspected) {
   MachineStatus out;
-  const json::value& state = at(inspected, "State");
-  out.state = state_of(text(at(state, "Status")));
-  out.health = health_of(text(at(at(state, "Health"), "Status")));
-  out.exit_code = static_cast<int>(number(at(state, "ExitCode")));
-  out.out_of_memory = truth(at(state, "OOMKilled"));
-  out.error = text(at(state, "Error"));
-  out.engine_id = text(at(inspected, "Id"));
-  if (const json::object* networks = at(at(inspected, "NetworkSettings"), "Networks").if_object()) {
+  const json::value& state = member(inspected, "State");
+  out.state = state_of(text_of(state, "Status"));
+  out.health = health_of(text_of(member(state, "Health"), "Status"));
+  out.exit_code = static_cast<int>(number_of(state, "ExitCode"));
+  out.out_of_memory = flag_of(state, "OOMKilled");
+  out.error = text_of(state, "Error");
+  out.engine_id = text_of(inspected, "Id");
+  if (const json::object* networks = member(member(inspected, "NetworkSettings"), "Networks").if_object()) {
     for (const auto& [name, network] : *networks) {
-      const std::string address = text(at(network, "IPAddress"));
+      const std::string address = text_of(network, "IPAddress");
       if (!address.empty()) out.addresses.emplace(std::string(name.data(), name.size()), address);
     }
   }
@@ -102,11 +102,11 @@ Resource listed_machine(const json::value& item) {
   Resource out;
   out.kind = ResourceKind::kMachine;
   // "Names" are ["/name"]; links would add more, and we make none.
-  const auto names = strings(at(item, "Names"));
+  const auto names = strings(member(item, "Names"));
   if (!names.empty()) out.name = names.front().substr(names.front().starts_with('/') ? 1 : 0);
-  out.labels = labels_of(at(item, "Labels"));
-  out.created_at = TimePoint{std::chrono::seconds{number(at(item, "Created"))}};
-  out.state = state_of(text(at(item, "State")));
+  out.labels = labels_of(member(item, "Labels"));
+  out.created_at = TimePoint{std::chrono::seconds{number_of(item, "Created")}};
+  out.state = state_of(text_of(item, "State"));
   out.handle = Handle{1, out.name};
   return out;
 }
@@ -114,23 +114,23 @@ Resource listed_machine(const json::value& item) {
 Resource listed_network(const json::value& item) {
   Resource out;
   out.kind = ResourceKind::kNetwork;
-  out.name = text(at(item, "Name"));
-  out.labels = labels_of(at(item, "Labels"));
-  out.created_at = time_of(at(item, "Created"));
+  out.name = text_of(item, "Name");
+  out.labels = labels_of(member(item, "Labels"));
+  out.created_at = time_of(member(item, "Created"));
   return out;
 }
 
 Resource listed_volume(const json::value& item) {
   Resource out;
   out.kind = ResourceKind::kVolume;
-  out.name = text(at(item, "Name"));
-  out.labels = labels_of(at(item, "Labels"));
-  out.created_at = time_of(at(item, "CreatedAt"));
+  out.name = text_of(item, "Name");
+  out.labels = labels_of(member(item, "Labels"));
+  out.created_at = time_of(member(item, "CreatedAt"));
   return out;
 }
 
 bool limits_disk(const json::value& info, std::istream& mounts) {
-  const std::string driver = text(at(info, "Driver")), root = text(at(info, "DockerRootDir"));
+  const std::string driver = text_of(info, "Driver"), root = text_of(info, "DockerRootDir");
   if (driver == "btrfs" || driver == "zfs") return true;
   if (driver != "overlay2") return false;
   // The innermost mount that has the engine's folder.
@@ -148,7 +148,7 @@ bool limits_disk(const json::value& info, std::istream& mounts) {
 }
 
 bool has_own_ids(const json::value& info) {
-  return std::ranges::none_of(strings(at(info, "SecurityOptions")), [](const std::string& option) {
+  return std::ranges::none_of(strings(member(info, "SecurityOptions")), [](const std::string& option) {
     return option.starts_with("name=userns") || option.starts_with("name=rootless");
   });
 }
@@ -157,10 +157,10 @@ namespace {
 
 /// Where a mount at `target` that is laid over a folder keeps what is written; empty: it is no such mount.
 std::string upper_of(const json::value& inspected, const std::string& target) {
-  const json::array* mounts = at(at(inspected, "HostConfig"), "Mounts").if_array();
+  const json::array* mounts = member(member(inspected, "HostConfig"), "Mounts").if_array();
   for (const auto& mount : mounts ? *mounts : json::array()) {
-    if (text(at(mount, "Target")) != target) continue;
-    const auto options = text(at(at(at(at(mount, "VolumeOptions"), "DriverConfig"), "Options"), "o"));
+    if (text_of(mount, "Target") != target) continue;
+    const auto options = text(member(member(member(member(mount, "VolumeOptions"), "DriverConfig"), "Options"), "o"));
     constexpr std::string_view kUpper = ",upperdir=";
     const auto begin = options.find(kUpper);
     if (begin == std::string::npos) continue;
@@ -174,34 +174,35 @@ std::string upper_of(const json::value& inspected, const std::string& target) {
 
 Footprint footprint_of(const json::value& inspected, const std::string& files_folder) {
   Footprint out;
-  std::istringstream(text(at(at(at(inspected, "Config"), "Labels"), kLabelDisk))) >> out.most_bytes >> out.most_inodes;
-  const std::string layer = text(at(at(at(inspected, "GraphDriver"), "Data"), "UpperDir"));
+  std::istringstream(text_of(member(member(inspected, "Config"), "Labels"), kLabelDisk)) >> out.most_bytes >>
+      out.most_inodes;
+  const std::string layer = text_of(member(member(inspected, "GraphDriver"), "Data"), "UpperDir");
   if (layer.empty()) return out;
   out.folders.push_back(layer);
-  const json::array* mounts = at(inspected, "Mounts").if_array();
+  const json::array* mounts = member(inspected, "Mounts").if_array();
   for (const auto& mount : mounts ? *mounts : json::array()) {
-    std::string source = text(at(mount, "Source"));
-    if (auto upper = upper_of(inspected, text(at(mount, "Destination"))); !upper.empty()) source = std::move(upper);
+    std::string source = text_of(mount, "Source");
+    if (auto upper = upper_of(inspected, text_of(mount, "Destination")); !upper.empty()) source = std::move(upper);
     const bool ours = !files_folder.empty() && source.starts_with(files_folder + "/");
-    if (truth(at(mount, "RW")) && (text(at(mount, "Type")) == "volume" || ours)) out.folders.push_back(source);
+    if (flag_of(mount, "RW") && (text_of(mount, "Type") == "volume" || ours)) out.folders.push_back(source);
   }
   return out;
 }
 
 std::vector<UsedRange> ranges_of(const json::value& network) {
   std::vector<UsedRange> out;
-  const json::array* configs = at(at(network, "IPAM"), "Config").if_array();
+  const json::array* configs = member(member(network, "IPAM"), "Config").if_array();
   for (const auto& config : configs ? *configs : json::array()) {
-    const std::string subnet = text(at(config, "Subnet"));
+    const std::string subnet = text_of(config, "Subnet");
     if (subnet.contains('.'))
-      out.push_back({subnet, text(at(network, "Name")), false, labels_of(at(network, "Labels"))});
+      out.push_back({subnet, text_of(network, "Name"), false, labels_of(member(network, "Labels"))});
   }
   return out;
 }
 
 std::string bridge_of(const json::value& network) {
-  const std::string named = text(at(at(network, "Options"), "com.docker.network.bridge.name"));
-  return named.empty() ? "br-" + text(at(network, "Id")).substr(0, 12) : named;
+  const std::string named = text_of(member(network, "Options"), "com.docker.network.bridge.name");
+  return named.empty() ? "br-" + text_of(network, "Id").substr(0, 12) : named;
 }
 
 std::vector<UsedRange> host_routes(std::istream& lines, const std::set<std::string>& but_over) {
@@ -222,39 +223,39 @@ std::vector<UsedRange> host_routes(std::istream& lines, const std::set<std::stri
 
 Stats machine_stats(const json::value& stats) {
   Stats out;
-  out.cpu_nanos = number(at(at(at(stats, "cpu_stats"), "cpu_usage"), "total_usage"));
-  const json::value& memory = at(stats, "memory_stats");
+  out.cpu_nanos = number_of(member(member(stats, "cpu_stats"), "cpu_usage"), "total_usage");
+  const json::value& memory = member(stats, "memory_stats");
   // The page cache can be given back; cgroup v1 says it as total_inactive_file, v2 as inactive_file.
-  const json::value& detail = at(memory, "stats");
-  const json::value& old_cache = at(detail, "total_inactive_file");
-  const std::int64_t cache = number(old_cache.is_null() ? at(detail, "inactive_file") : old_cache);
-  const std::int64_t usage = number(at(memory, "usage"));
+  const json::value& detail = member(memory, "stats");
+  const json::value& old_cache = member(detail, "total_inactive_file");
+  const std::int64_t cache = number_of(old_cache.is_null() ? member(detail, "inactive_file") : old_cache);
+  const std::int64_t usage = number_of(memory, "usage");
   out.memory = usage > cache ? usage - cache : usage;
-  out.memory_limit = number(at(memory, "limit"));
-  out.pids = number(at(at(stats, "pids_stats"), "current"));
-  if (const json::object* networks = at(stats, "networks").if_object()) {
+  out.memory_limit = number_of(memory, "limit");
+  out.pids = number_of(member(stats, "pids_stats"), "current");
+  if (const json::object* networks = member(stats, "networks").if_object()) {
     for (const auto& [name, network] : *networks) {
-      out.rx_bytes += number(at(network, "rx_bytes"));
-      out.tx_bytes += number(at(network, "tx_bytes"));
+      out.rx_bytes += number_of(network, "rx_bytes");
+      out.tx_bytes += number_of(network, "tx_bytes");
     }
   }
-  add_block_bytes(at(at(stats, "blkio_stats"), "io_service_bytes_recursive"), out);
+  add_block_bytes(member(member(stats, "blkio_stats"), "io_service_bytes_recursive"), out);
   return out;
 }
 
 ImageInfo image_info(const json::value& inspected) {
   ImageInfo out;
-  out.id = text(at(inspected, "Id"));
-  out.size = number(at(inspected, "Size"));
-  out.created_at = time_of(at(inspected, "Created"));
-  const json::value& config = at(inspected, "Config");
-  out.labels = labels_of(at(config, "Labels"));
-  out.entrypoint = strings(at(config, "Entrypoint"));
-  out.command = strings(at(config, "Cmd"));
-  out.environment = strings(at(config, "Env"));
-  out.user = text(at(config, "User"));
-  out.triggers = !strings(at(config, "OnBuild")).empty();
-  if (const json::object* ports = at(config, "ExposedPorts").if_object()) {
+  out.id = text_of(inspected, "Id");
+  out.size = number_of(inspected, "Size");
+  out.created_at = time_of(member(inspected, "Created"));
+  const json::value& config = member(inspected, "Config");
+  out.labels = labels_of(member(config, "Labels"));
+  out.entrypoint = strings(member(config, "Entrypoint"));
+  out.command = strings(member(config, "Cmd"));
+  out.environment = strings(member(config, "Env"));
+  out.user = text_of(config, "User");
+  out.triggers = !strings(member(config, "OnBuild")).empty();
+  if (const json::object* ports = member(config, "ExposedPorts").if_object()) {
     for (const auto& [name, unused] : *ports) {
       // "80/tcp"; other transports are not ours to route.
       const std::string_view port(name.data(), name.size());
@@ -264,7 +265,7 @@ ImageInfo image_info(const json::value& inspected) {
       }
     }
   }
-  if (const json::object* volumes = at(config, "Volumes").if_object()) {
+  if (const json::object* volumes = member(config, "Volumes").if_object()) {
     for (const auto& [path, unused] : *volumes) out.volumes.emplace_back(path.data(), path.size());
   }
   return out;
@@ -284,20 +285,20 @@ int syntax_of(std::string_view version) {
 
 ImageEntry image_entry(const json::value& listed) {
   ImageEntry out;
-  out.id = text(at(listed, "Id"));
-  for (auto& reference : strings(at(listed, "RepoTags"))) {
+  out.id = text_of(listed, "Id");
+  for (auto& reference : strings(member(listed, "RepoTags"))) {
     if (reference != "<none>:<none>") out.references.push_back(std::move(reference));
   }
-  out.size = number(at(listed, "Size"));
-  out.created_at = TimePoint(std::chrono::seconds(number(at(listed, "Created"))));
-  out.labels = labels_of(at(listed, "Labels"));
+  out.size = number_of(listed, "Size");
+  out.created_at = TimePoint(std::chrono::seconds(number_of(listed, "Created")));
+  out.labels = labels_of(member(listed, "Labels"));
   return out;
 }
 
 std::optional<EngineEvent> engine_event(const json::value& event) {
-  const auto what = happening(text(at(event, "Action")));
-  if (!what || text(at(event, "Type")) != "container") return std::nullopt;
-  EngineEvent out{*what, {}, labels_of(at(at(event, "Actor"), "Attributes"))};
+  const auto what = happening(text_of(event, "Action"));
+  if (!what || text_of(event, "Type") != "container") return std::nullopt;
+  EngineEvent out{*what, {}, labels_of(member(member(event, "Actor"), "Attributes"))};
   if (const auto name = out.labels.find("name"); name != out.labels.end()) out.machine = name->second;
   return out;
 }

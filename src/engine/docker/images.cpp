@@ -58,19 +58,19 @@ class Messages {
     boost::system::error_code failed;
     const json::value value = json::parse(json::string_view(text_line.data(), text_line.size()), failed);
     if (failed) return;
-    if (std::string words = text(at(value, "error")); !words.empty()) error_ = plain_lines(words);
-    if (text(at(value, "id")) == kTrace) {
-      for (auto& line : trace_.take(text(at(value, "aux")))) say(std::move(line));
+    if (std::string words = text_of(value, "error"); !words.empty()) error_ = plain_lines(words);
+    if (text_of(value, "id") == kTrace) {
+      for (auto& line : trace_.take(text_of(value, "aux"))) say(std::move(line));
       return;
     }
     // A build's output comes in pieces that need not be whole lines.
-    line_ += text(at(value, "stream"));
+    line_ += text_of(value, "stream");
     for (auto end = line_.find('\n'); end != std::string::npos; end = line_.find('\n')) {
       say(line_.substr(0, end));
       line_.erase(0, end + 1);
     }
-    if (std::string status = text(at(value, "status")); !status.empty()) {
-      const std::string id = text(at(value, "id"));
+    if (std::string status = text_of(value, "status"); !status.empty()) {
+      const std::string id = text_of(value, "id");
       say(id.empty() ? status : id + ": " + status);
     }
   }

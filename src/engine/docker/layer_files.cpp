@@ -335,12 +335,12 @@ Result<> rewrite_one(const Merged& root, const Rewrite& text) {
 }  // namespace
 
 std::optional<Layer> layer_of(const boost::json::value& inspected) {
-  const auto& driver = at(inspected, "GraphDriver");
-  const auto& data = at(driver, "Data");
-  if (text(at(driver, "Name")) != "overlay2") return std::nullopt;
-  Layer out{text(at(data, "UpperDir")), {}};
+  const auto& driver = member(inspected, "GraphDriver");
+  const auto& data = member(driver, "Data");
+  if (text_of(driver, "Name") != "overlay2") return std::nullopt;
+  Layer out{text_of(data, "UpperDir"), {}};
   std::string_view lower;
-  const auto folders = text(at(data, "LowerDir"));
+  const auto folders = text_of(data, "LowerDir");
   for (lower = folders; !lower.empty();) {
     const auto end = std::min(lower.find(':'), lower.size());
     out.lower.emplace_back(lower.substr(0, end));

@@ -69,7 +69,7 @@ Result<std::vector<Rewrite>> texts_of(const std::string& content) {
   if (failed || items == nullptr) return privileged::refused("the content is no list");
   std::vector<Rewrite> out;
   for (const auto& item : *items)
-    out.push_back({text(at(item, "path")), text(at(item, "was")), text(at(item, "becomes"))});
+    out.push_back({text_of(item, "path"), text_of(item, "was"), text_of(item, "becomes")});
   return out;
 }
 
@@ -95,7 +95,7 @@ class Work {
     if (!ours_(*found)) return privileged::refused("the machine belongs to others");
     const auto layer = layer_of(*found);
     if (!layer) return json::object{{"done", false}};
-    auto done = work(*layer, *content, text(at(at(*found, "State"), "Status")) != "created");
+    auto done = work(*layer, *content, text_of(member(*found, "State"), "Status") != "created");
     if (!done) return fail(std::move(done.error()));
     return json::object{{"done", *done}};
   }

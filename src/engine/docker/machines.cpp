@@ -94,14 +94,14 @@ asio::awaitable<Result<DockerEngine::NameHolder>> DockerEngine::who_holds(std::s
   if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  const Labels labels = labels_of(at(at(*found, "Config"), "Labels"));
+  const Labels labels = labels_of(member(member(*found, "Config"), "Labels"));
   const auto held_for = labels.find(kLabelInstance);
   if (!is_ours(labels) || (held_for == labels.end() ? std::string() : held_for->second) != instance) {
     co_return fail(Code::kConflict, "name-taken", "Somebody else's machine has the name " + name + ".");
   }
   const auto hash = labels.find(kLabelSpec);
   const bool same = hash != labels.end() && hash->second == spec_hash;
-  const std::string state = text(at(at(*found, "State"), "Status"));
+  const std::string state = text_of(member(*found, "State"), "Status");
   if (same && state != "removing" && state != "dead") co_return NameHolder::kAdopted;
   co_return NameHolder::kOutdated;
 }
@@ -198,7 +198,7 @@ asio::awaitable<Result<MachineStatus>> DockerEngine::inspect(Handle handle) {
   // As it would be if the engine did it.
   if (status.state == MachineState::kExited && restarts_->under_way(handle.data))
     status.state = MachineState::kRestarting;
-  status.process = freezers_->process_here(status.engine_id, number(at(at(*found, "State"), "Pid")));
+  status.process = freezers_->process_here(status.engine_id, number_of(member(*found, "State"), "Pid"));
   co_return status;
 }
 
@@ -209,7 +209,7 @@ asio::awaitable<Result<std::optional<Handle>>> DockerEngine::recover(std::string
   if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  if (!is_ours(labels_of(at(at(*found, "Config"), "Labels")))) co_return std::nullopt;
+  if (!is_ours(labels_of(member(member(*found, "Config"), "Labels")))) co_return std::nullopt;
   co_return Handle{1, machine_name};
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/backoff.h"
 #include "base/parallel.h"
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
@@ -35,14 +36,14 @@ std::string volume_path(const std::string& name) { return "/volumes/" + http::pe
 /// Whether a network that is there does what the specification says. How its bridge is called does not matter as long
 /// as the firewall table treats it alike: servers of earlier versions called it otherwise.
 bool serves(const json::value& found, const NetworkSpec& spec) {
-  const json::array* ranges = at(at(found, "IPAM"), "Config").if_array();
+  const json::array* ranges = member(member(found, "IPAM"), "Config").if_array();
   if (!ranges || ranges->size() != 1) return false;
   const json::value& range = ranges->front();
-  const json::value& options = at(found, "Options");
-  const auto guard = isolation::guard_of(text(at(options, kBridgeOption)));
-  return text(at(range, "Subnet")) == spec.subnet && text(at(range, "Gateway")) == spec.gateway &&
-         truth(at(found, "Internal")) == !spec.egress && guard == isolation::Guard{spec.shared, spec.egress} &&
-         text(at(options, kPortTrafficOption)) == (spec.shared ? "false" : "true");
+  const json::value& options = member(found, "Options");
+  const auto guard = isolation::guard_of(text_of(member(options, kBridgeOption)));
+  return text_of(range, "Subnet") == spec.subnet && text_of(range, "Gateway") == spec.gateway &&
+         flag_of(found, "Internal") == !spec.egress && guard == isolation::Guard{spec.shared, spec.egress} &&
+         text_of(member(options, kPortTrafficOption)) == (spec.shared ? "false" : "true");
 }
 
 bool says_taken(const http::Response& answer) {
@@ -90,11 +91,12 @@ asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
 
 /// The bridge of a network of this name that does what the spec says, if it is there or comes within about 1.5 s.
 asio::awaitable<std::optional<std::string>> DockerEngine::appears(NetworkSpec spec) {
-  for (auto delay = 50ms; delay <= 800ms; delay *= 2) {
+  Growing<std::chrono::milliseconds> delay(50ms, 800ms);
+  for (int tries = 0; tries < 5; ++tries) {
     auto there = co_await look_at_network(spec);
     if (there && there->holder == NetworkHolder::kSame) co_return std::move(there->bridge);
     if (there && there->holder == NetworkHolder::kStranger) co_return std::nullopt;
-    co_await sleep_for(delay);
+    co_await sleep_for(delay.next());
   }
   co_return std::nullopt;
 }
@@ -106,9 +108,9 @@ asio::awaitable<Result<DockerEngine::FoundNetwork>> DockerEngine::look_at_networ
   if (answer->status != 200) co_return fail(refusal(About::kNetwork, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  if (!is_ours(labels_of(at(*found, "Labels")))) co_return FoundNetwork{NetworkHolder::kStranger, {}};
+  if (!is_ours(labels_of(member(*found, "Labels")))) co_return FoundNetwork{NetworkHolder::kStranger, {}};
   co_return FoundNetwork{serves(*found, spec) ? NetworkHolder::kSame : NetworkHolder::kOurs,
-                         text(at(at(*found, "Options"), kBridgeOption))};
+                         text_of(member(member(*found, "Options"), kBridgeOption))};
 }
 
 /// Our firewall table stands on this host; so must the bridges it is about. An engine in another network namespace
@@ -148,7 +150,7 @@ asio::awaitable<Result<>> DockerEngine::destroy_namesakes(std::string name) {
   std::vector<std::string> ids;
   if (const json::array* items = found->if_array()) {
     for (const auto& item : *items) {
-      if (text(at(item, "Name")) == name) ids.push_back(text(at(item, "Id")));
+      if (text_of(item, "Name") == name) ids.push_back(text_of(item, "Id"));
     }
   }
   for (const auto& id : ids) {
@@ -165,10 +167,10 @@ asio::awaitable<Result<>> DockerEngine::disconnect_leftovers(std::string network
   if (answer->status == 404) co_return Result<>{};
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  const json::object* machines = at(*found, "Containers").if_object();
+  const json::object* machines = member(*found, "Containers").if_object();
   if (!machines) co_return Result<>{};
   std::vector<std::string> names;
-  for (const auto& [id, endpoint] : *machines) names.push_back(text(at(endpoint, "Name")));
+  for (const auto& [id, endpoint] : *machines) names.push_back(text_of(endpoint, "Name"));
   for (const auto& name : names) {
     auto mine = co_await recover(name);
     if (!mine) co_return fail(std::move(mine.error()));
@@ -223,7 +225,7 @@ asio::awaitable<Result<>> DockerEngine::create_volume(std::string name, Labels l
   // For a name that is there the engine answers with what is there, labels and all.
   auto made = parse_json(answer->body);
   if (!made) co_return fail(std::move(made.error()));
-  if (is_ours(labels_of(at(*made, "Labels")))) co_return Result<>{};
+  if (is_ours(labels_of(member(*made, "Labels")))) co_return Result<>{};
   co_return fail(Code::kConflict, "name-taken", "Somebody else's volume has the name " + name + ".");
 }
 
@@ -245,7 +247,7 @@ asio::awaitable<Result<std::vector<Resource>>> DockerEngine::list_volumes() {
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
   std::vector<Resource> out;
-  if (const json::array* items = at(*found, "Volumes").if_array()) {
+  if (const json::array* items = member(*found, "Volumes").if_array()) {
     for (const auto& item : *items) out.push_back(listed_volume(item));
   }
   co_return out;

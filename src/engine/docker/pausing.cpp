@@ -32,7 +32,7 @@ asio::awaitable<Result<MachineState>> DockerEngine::look_for_freezer(std::string
   if (answer->status != 200) co_return fail(refusal(About::kMachine, *answer));
   auto found = parse_json(answer->body);
   if (!found) co_return fail(std::move(found.error()));
-  freezers_->find(name, text(at(*found, "Id")), number(at(at(*found, "State"), "Pid")));
+  freezers_->find(name, text_of(*found, "Id"), number_of(member(*found, "State"), "Pid"));
   co_return machine_status(*found).state;
 }
 

@@ -107,7 +107,7 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::logs(Handle h
   if (inspected->status != 200) co_return fail(refusal(About::kMachine, *inspected));
   auto facts = parse_json(inspected->body);
   if (!facts) co_return fail(std::move(facts.error()));
-  const bool terminal = truth(at(at(*facts, "Config"), "Tty"));
+  const bool terminal = flag_of(member(*facts, "Config"), "Tty");
   const std::string path =
       with_query(container(handle.data, "/logs"), {{"stdout", "1"},
                                                    {"stderr", "1"},
@@ -149,7 +149,7 @@ asio::awaitable<Result<std::optional<DockerEngine::OwnLayer>>> DockerEngine::lay
   if (!found) co_return fail(std::move(found.error()));
   auto layer = layer_of(*found);
   if (!layer || ::access(layer->upper.c_str(), R_OK | W_OK | X_OK) != 0) co_return std::nullopt;
-  co_return OwnLayer{std::move(*layer), text(at(at(*found, "State"), "Status")) != "created"};
+  co_return OwnLayer{std::move(*layer), text_of(member(*found, "State"), "Status") != "created"};
 }
 
 /// True: it is done.

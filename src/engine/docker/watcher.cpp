@@ -136,7 +136,7 @@ void Watcher::take_line(std::string_view line) {
   const boost::json::value value = boost::json::parse(boost::json::string_view(line.data(), line.size()), failed);
   if (failed) return;
   // A stream that was opened anew begins with what was told last.
-  const std::int64_t time = number(at(value, "timeNano"));
+  const std::int64_t time = number_of(value, "timeNano");
   if (time <= seen_nanos_) return;
   seen_nanos_ = time;
   if (const auto event = engine_event(value)) tell_(*event);
