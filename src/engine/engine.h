@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "engine/events.h"
+#include "engine/reasons.h"
 #include "engine/spec.h"
 
 namespace tiltyard::engine {
@@ -296,7 +297,7 @@ class Engine {
 
 /// What is said where a facet is missing: `what` it would take, as "run commands in machines".
 inline std::unexpected<Error> cannot(const Engine& engine, const std::string& what) {
-  return fail(Code::kConflict, "engine-cannot", "The engine " + engine.name() + " cannot " + what + ".");
+  return fail(Code::kConflict, reason::kCannot, "The engine " + engine.name() + " cannot " + what + ".");
 }
 
 /// For engines whose machines are containers: refuses every other kind, before anything is done.

@@ -1,4 +1,5 @@
 #include "engine/engines.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -11,7 +12,7 @@ class MissingEngine final : public Engine {
   const std::string& name() const override { return name_; }
   std::optional<Error> away() const override {
     return Error{Code::kUnavailable,
-                 "engine-away",
+                 reason::kAway,
                  "The engine " + name_ + " is not configured; what is on it waits until it is again.",
                  {},
                  {}};

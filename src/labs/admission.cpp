@@ -7,6 +7,7 @@
 #include "base/failpoint.h"
 #include "engine/engine.h"
 #include "identity/identity.h"
+#include "labs/reasons.h"
 #include "templates/templates.h"
 
 namespace tiltyard::labs {
@@ -34,7 +35,7 @@ Result<> Admission::admit(const identity::Principal& who, const templates::Templ
   if (ground_.closing)
     return fail(Code::kUnavailable, "shutting-down", "The server is shutting down; try again in a moment.");
   if (auto away = engine_for(tmpl).away()) {
-    return fail(Code::kUnavailable, "engine-unavailable",
+    return fail(Code::kUnavailable, reason::kEngineUnavailable,
                 "The engine that runs machines is away; we go on by ourselves when it is back. " + away->message,
                 away->cause);
   }
@@ -50,7 +51,7 @@ Result<> Admission::admit(const identity::Principal& who, const templates::Templ
     const bool theirs = live->instance.owner == owner || (live->claimant && *live->claimant == owner);
     if (!theirs) continue;
     Error exists{
-        Code::kConflict, "instance-exists", "You already run this template; stop that instance first.", {}, {}};
+        Code::kConflict, reason::kInstanceExists, "You already run this template; stop that instance first.", {}, {}};
     return fail(std::move(exists).with("instance_id", live->instance.id.str()));
   }
   const auto over = [](const char* what, std::size_t limit, std::size_t current, std::string message) {

@@ -10,6 +10,7 @@
 #include "house/ground.h"
 #include "labs/http.h"
 #include "labs/measures.h"
+#include "labs/reasons.h"
 #include "labs/rooms.h"
 #include "labs/steps.h"
 #include "labs/words.h"
@@ -118,11 +119,11 @@ void Capability::words(cli::Words& words) {
   add_instances(words);
   add_shell(words);
   add_usage(words);
-  words.advise("instance-unknown", "See yours: tiltyard ls");
-  words.advise("instance-exists", "Show it: tiltyard show {instance_id}");
+  words.advise(reason::kInstanceUnknown, "See yours: tiltyard ls");
+  words.advise(reason::kInstanceExists, "Show it: tiltyard show {instance_id}");
   words.advise("limit-reached", "See what runs: tiltyard ls. End one: tiltyard stop ID");
   words.advise("not-extendable-yet", "Try again {extendable_at}.");
-  words.advise("machine-unknown", "See its machines: tiltyard show ID");
+  words.advise(reason::kMachineUnknown, "See its machines: tiltyard show ID");
 }
 
 Result<> Capability::make(house::Ground& ground) {

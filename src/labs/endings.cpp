@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/failpoint.h"
+#include "labs/reasons.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -30,7 +31,7 @@ asio::awaitable<Result<Instance>> Endings::stop_because(InstanceId id, Reason re
   if (!held) {
     auto ended = co_await rows_.find(id);
     if (ended && *ended) co_return **ended;  // stopping twice is no error
-    co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
+    co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
   }
   Instance& instance = held->instance;
   if (instance.state == InstanceState::kStopping || held->ending()) co_return instance;

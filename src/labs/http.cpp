@@ -8,6 +8,7 @@
 #include <charconv>
 #include <unordered_map>
 
+#include "labs/reasons.h"
 #include "net/body.h"
 #include "net/page.h"
 
@@ -222,7 +223,7 @@ asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpPar
   if (!found) co_return fail(std::move(found.error()));
   // Somebody else's answers as one that does not exist: ids tell nothing.
   if (!*found || !owns(principal_of(request), **found)) {
-    co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
+    co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
   }
   co_return std::move(**found);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "labs/machine_calls.h"
+#include "labs/reasons.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -43,7 +44,7 @@ asio::awaitable<Result<Response>> last_logs(PartsRef parts, Instance instance, s
     text += words + "\n";
   }
   if (text.empty())
-    co_return fail(Code::kNotFound, "machine-unknown",
+    co_return fail(Code::kNotFound, reason::kMachineUnknown,
                    fmt::format("Nothing is kept of a machine '{}'.", wanted.substr(0, 60)));
   co_return Response::text(200, std::move(text));
 }

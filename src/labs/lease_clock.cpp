@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "jobs/jobs.h"
 #include "labs/lease.h"
+#include "labs/reasons.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -71,7 +72,7 @@ asio::awaitable<Result<jobs::Next>> LeaseClock::check() {
 
 asio::awaitable<Result<Instance>> LeaseClock::extend(InstanceId id, bus::Actor actor) {
   const auto held = instances_.find(id);
-  if (!held) co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
+  if (!held) co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
   Instance& instance = held->instance;
   if (!is_up(instance.state) || !instance.started_at || !instance.expires_at) {
     co_return fail(Code::kConflict, "instance-not-running", "Only a running instance can be extended.");

@@ -7,6 +7,8 @@
 #include <charconv>
 
 #include "base/parallel.h"
+#include "engine/reasons.h"
+#include "labs/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::labs {
@@ -47,7 +49,7 @@ Result<engine::Handle> machine_of(const Instance& instance, const std::string& w
   for (const auto& machine : instance.plan.machines) {
     if (service.empty() || machine.service == service) return machine.handle;
   }
-  return fail(Code::kNotFound, "machine-unknown",
+  return fail(Code::kNotFound, reason::kMachineUnknown,
               fmt::format("The instance has no machine '{}'.", wanted.substr(0, 60)));
 }
 
@@ -58,8 +60,9 @@ int number_in(const std::string& text, int standard, int least, int most) {
 }
 
 Error for_player(Error error) {
-  if (error.reason == "engine-away" || error.reason == "engine-lost") error.reason = "engine-unavailable";
-  if (error.reason == "machine-missing") error.reason = "machine-unknown";
+  if (error.reason == engine::reason::kAway || error.reason == engine::reason::kLost)
+    error.reason = reason::kEngineUnavailable;
+  if (error.reason == engine::reason::kMachineMissing) error.reason = reason::kMachineUnknown;
   return error;
 }
 

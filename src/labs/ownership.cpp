@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/parallel.h"
+#include "engine/reasons.h"
+#include "labs/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::labs {
@@ -96,7 +98,7 @@ asio::awaitable<Result<>> Ownership::succeed(std::vector<engine::Resource> left,
             {{"resources", left.size()}, {"which", why}});
   const auto removed = co_await remove_all(engine_, left);
   if (removed == left.size()) co_return co_await make_claim();
-  co_return fail(Code::kUnavailable, "namespace-claimed",
+  co_return fail(Code::kUnavailable, reason::kNamespaceClaimed,
                  "The engine does not remove all that an earlier server of this database left; start again.");
 }
 
@@ -104,7 +106,7 @@ asio::awaitable<Result<>> Ownership::make_claim() {
   engine::Labels labels{
       {kLabelClaim, "true"}, {kLabelHome, self_.home}, {kLabelData, self_.data}, {kLabelHost, self_.host}};
   auto made = co_await engine_.create_volume(claim_name(), std::move(labels));
-  if (!made && made.error().reason == "name-taken") {
+  if (!made && made.error().reason == engine::reason::kNameTaken) {
     co_return refuse("another server, which has just started", "Then start again.");
   }
   held_ = made.has_value();
@@ -132,7 +134,7 @@ asio::awaitable<Result<>> Ownership::check_copy(engine::Labels claim) {
 
 Result<> Ownership::refuse(const std::string& who, const std::string& what_to_do) const {
   return fail(
-      Code::kConflict, "namespace-claimed",
+      Code::kConflict, reason::kNamespaceClaimed,
       fmt::format("The namespace \"{}\" on the engine {} belongs to {}. Set engine.namespace (of several engines, "
                   "that of [engines.{}]) to a name that no other server uses. {}",
                   name_space_, engine_.name(), who, engine_.name(), what_to_do));

@@ -8,11 +8,13 @@
 #include <unordered_set>
 
 #include "base/failpoint.h"
+#include "engine/reasons.h"
 #include "engine/restart.h"
 #include "jobs/jobs.h"
 #include "labs/machine_spec.h"
 #include "labs/machines.h"
 #include "labs/measures.h"
+#include "labs/reasons.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "templates/templates.h"
@@ -37,7 +39,8 @@ constexpr std::size_t kMostRemembered = 1024;
 
 /// Whether no further try can bring the instance back.
 bool gone_for_good(const Error& error) {
-  return error.reason == "machine-missing" || error.reason == "template-changed" || error.reason == "machines-ended";
+  return error.reason == engine::reason::kMachineMissing || error.reason == reason::kTemplateChanged ||
+         error.reason == "machines-ended";
 }
 
 bool is_settled(const Plan& plan, const std::string& name) {
@@ -160,7 +163,7 @@ asio::awaitable<void> Reconcile::reattach(LiveRef live) {
         co_return;
       }
       instance.reason =
-          Reason{"template-changed", "The template changed while the instance was starting; start it again."};
+          Reason{reason::kTemplateChanged, "The template changed while the instance was starting; start it again."};
       co_await saga_.unmake(live, InstanceState::kFailed);
       queue_.give_back_place();
       co_return;
@@ -246,7 +249,7 @@ asio::awaitable<void> Reconcile::lose(LiveRef live, Error why) {
     const bool by_itself = why.reason == "machines-ended";
     live->instance.reason =
         by_itself ? Reason{why.reason, std::move(why.message)}
-                  : Reason{"engine-loss", why.message + " The rest of the instance was removed; start it again."};
+                  : Reason{reason::kEngineLoss, why.message + " The rest of the instance was removed; start it again."};
   }
   co_await saga_.unmake(live, InstanceState::kFailed);
 }
@@ -319,7 +322,7 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
     if (give_up_helper(held, event)) return;
     instances_.start(Hold(held, Doing::kMending), "lose",
                      lose(held, {Code::kConflict,
-                                 "machine-exited",
+                                 reason::kMachineExited,
                                  fmt::format("A machine ended {} times within {} minutes.", held->repairs,
                                              kRepairsForgottenAfter.count()),
                                  {},

@@ -10,10 +10,12 @@
 #include "base/failpoint.h"
 #include "base/parallel.h"
 #include "engine/engine.h"
+#include "engine/reasons.h"
 #include "jobs/jobs.h"
 #include "labs/last_words.h"
 #include "labs/lease.h"
 #include "labs/measures.h"
+#include "labs/reasons.h"
 #include "labs/saga.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -55,7 +57,9 @@ const metrics::Histogram& spawn_seconds() {
 void count_end(const char* what) { metrics::counter(measures::kLifecycle, {what}).add(); }
 
 /// Whether it is worth to wait for the engine and try the step again.
-bool engine_trouble(const Error& error) { return error.reason == "engine-away" || error.reason == "engine-lost"; }
+bool engine_trouble(const Error& error) {
+  return error.reason == engine::reason::kAway || error.reason == engine::reason::kLost;
+}
 
 }  // namespace
 
@@ -134,7 +138,8 @@ asio::awaitable<Result<>> Saga::commit_running(LiveRef live, std::chrono::micros
 asio::awaitable<Result<>> Saga::make_somewhere(LiveRef live) {
   if (auto allowed = parts_.look_for_vetoes(); !allowed) co_return allowed;
   auto made = co_await make_all(live);
-  for (int moves = 0; !made && made.error().reason == "address-taken" && moves < kMovesAtMost && !live->ending();
+  for (int moves = 0;
+       !made && made.error().reason == engine::reason::kAddressTaken && moves < kMovesAtMost && !live->ending();
        ++moves) {
     made = co_await move_addresses(live);
     if (made) made = co_await make_all(live);
@@ -173,7 +178,7 @@ asio::awaitable<Result<>> Saga::make_all(LiveRef live) {
   }
   auto results = co_await all_of(std::move(works));
   for (auto& result : results) {
-    if (!result && result.error().reason != "not-reached") co_return std::move(result);
+    if (!result && result.error().reason != reason::kNotReached) co_return std::move(result);
   }
   co_return first_error(std::move(results));
 }
@@ -185,7 +190,7 @@ asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course
   if (course->failed || live->given_up()) {
     course->failed = true;
     live->changed.pulse();
-    co_return fail(Code::kCancelled, "not-reached", "An earlier step failed.");
+    co_return fail(Code::kCancelled, reason::kNotReached, "An earlier step failed.");
   }
   if (step->phase() == Phase::kStarting && live->instance.state == InstanceState::kPreparing) {
     live->instance.state = InstanceState::kStarting;
@@ -219,7 +224,7 @@ asio::awaitable<Result<>> Saga::make_one(LiveRef live, std::size_t index, Course
 asio::awaitable<Result<>> Saga::make_step(LiveRef live, Step* step, SteadyClock::time_point until) {
   auto made = co_await unless(step->make(live), enough(live, until));
   if (live->ending() || (made && (*made || made->error().code != Code::kCancelled))) {
-    co_return made ? std::move(*made) : Result<>(fail(Code::kCancelled, "cancelled", "The start was given up."));
+    co_return made ? std::move(*made) : Result<>(fail(Code::kCancelled, reason::kCancelled, "The start was given up."));
   }
   co_return fail(too_long(step->name()));
 }
@@ -232,7 +237,7 @@ asio::awaitable<void> Saga::enough(LiveRef live, SteadyClock::time_point until) 
 
 Error Saga::too_long(const std::string& step) const {
   return {Code::kTimeout,
-          "spawn-too-long",
+          reason::kTooLong,
           fmt::format("The start was given up after {} s (labs.spawn_limit), in its step \"{}\".",
                       options_.spawn_limit.count(), step),
           {},

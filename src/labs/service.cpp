@@ -5,6 +5,7 @@
 #include "labs/admission.h"
 #include "labs/lease_clock.h"
 #include "labs/meter.h"
+#include "labs/reasons.h"
 #include "labs/reconcile.h"
 #include "observe/log.h"
 
@@ -51,7 +52,7 @@ asio::awaitable<Result<>> Service::start() {
   auto opened = rooms.planner.open();
   if (!opened) co_return opened;
   auto claimed = co_await rooms.reconcile.claim();
-  if (!claimed && claimed.error().reason == "namespace-claimed") co_return claimed;
+  if (!claimed && claimed.error().reason == reason::kNamespaceClaimed) co_return claimed;
   auto loaded = co_await rooms.reconcile.load();
   if (!loaded) co_return loaded;
   rooms.leases.declare_jobs();

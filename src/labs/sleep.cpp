@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "jobs/jobs.h"
 #include "labs/measures.h"
+#include "labs/reasons.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -68,7 +69,7 @@ asio::awaitable<Result<jobs::Next>> Sleep::pause_idle() {
 
 asio::awaitable<Result<>> Sleep::pause(InstanceId id) {
   const auto held = instances_.find(id);
-  if (!held) co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
+  if (!held) co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
   if (held->instance.state == InstanceState::kPaused) co_return Result<>{};
   if (held->instance.state != InstanceState::kRunning || !held->free()) {
     co_return fail(Code::kConflict, "not-running", "Only a running instance can be paused.");
@@ -133,7 +134,7 @@ asio::awaitable<Result<>> Sleep::wake(InstanceId id) {
   const auto until = SteadyClock::now() + kWakeAtMost;
   while (true) {
     const auto held = instances_.find(id);
-    if (!held || held->ending()) co_return fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
+    if (!held || held->ending()) co_return fail(Code::kNotFound, reason::kInstanceUnknown, "The instance has ended.");
     const auto left = until - SteadyClock::now();
     if (left <= SteadyClock::duration::zero())
       co_return fail(Code::kTimeout, "timeout", "The instance did not wake in time.");
@@ -159,7 +160,7 @@ asio::awaitable<void> Sleep::rouse(LiveRef live, std::shared_ptr<Waking> waking)
   waking->result = co_await thaw_all(live);
   const bool still_there = instances_.knows(live) && !live->ending();
   if (waking->result && !still_there)
-    waking->result = fail(Code::kNotFound, "instance-unknown", "The instance has ended.");
+    waking->result = fail(Code::kNotFound, reason::kInstanceUnknown, "The instance has ended.");
   const bool thawed = waking->result && live->instance.state == InstanceState::kPaused;
   if (thawed) {
     live->instance.state = InstanceState::kRunning;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "labs/machines.h"
+#include "labs/reasons.h"
 #include "labs/saga.h"
 
 namespace tiltyard::labs {
@@ -19,7 +20,7 @@ class Sleep : OnGround {
  private:
   /// One pause, for who asked for it.
   struct Dozing {
-    Result<> result = fail(Code::kCancelled, "cancelled", "The pause was given up.");
+    Result<> result = fail(Code::kCancelled, reason::kCancelled, "The pause was given up.");
     bool over = false;
   };
 

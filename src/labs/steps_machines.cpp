@@ -5,8 +5,10 @@
 #include <map>
 
 #include "base/backoff.h"
+#include "engine/reasons.h"
 #include "labs/machine_spec.h"
 #include "labs/machines.h"
+#include "labs/reasons.h"
 #include "labs/steps.h"
 
 namespace tiltyard::labs {
@@ -46,7 +48,7 @@ class MachinesStep final : public Step {
     auto results = co_await all_of(std::move(works));
     // The one that failed first tells why; those that waited for it only say that they did.
     for (auto& result : results) {
-      if (!result && result.error().reason != "dependency-failed") co_return std::move(result);
+      if (!result && result.error().reason != reason::kDependencyFailed) co_return std::move(result);
     }
     co_return first_error(std::move(results));
   }
@@ -66,7 +68,7 @@ class MachinesStep final : public Step {
     auto results = co_await all_of(std::move(works));
     // A machine that is gone for good weighs more than one that only stands still.
     for (auto& result : results) {
-      if (!result && result.error().reason == "machine-missing") co_return std::move(result);
+      if (!result && result.error().reason == engine::reason::kMachineMissing) co_return std::move(result);
     }
     auto well = first_error(std::move(results));
     // An engine that began anew has ended all of them. Where one goes on, the others have ended by themselves.
@@ -122,7 +124,7 @@ class MachinesStep final : public Step {
                             service.optional_depends.end();
       if (!met && !optional) co_return met;
     }
-    if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    if (spawn->given_up()) co_return fail(Code::kCancelled, reason::kCancelled, "The start was given up.");
     auto started = co_await of(*spawn).start(handle);
     if (!started) co_return started;
     const auto own = progress->at(service.name);
@@ -166,13 +168,13 @@ class MachinesStep final : public Step {
   asio::awaitable<Result<>> wait_for(SpawnRef spawn, std::string other, DependsOn condition,
                                      std::shared_ptr<Progress> state) {
     while (!state->started && !state->failed && !spawn->given_up()) co_await state->changed.wait_for(milliseconds{500});
-    if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+    if (spawn->given_up()) co_return fail(Code::kCancelled, reason::kCancelled, "The start was given up.");
     if (state->failed) co_return dependency_failed(other);
     if (condition == DependsOn::kStarted) co_return Result<>{};
     Growing delay(milliseconds{10}, milliseconds{500}, 1.5);
     const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{10};
     while (std::chrono::steady_clock::now() < limit) {
-      if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (spawn->given_up()) co_return fail(Code::kCancelled, reason::kCancelled, "The start was given up.");
       auto status = co_await of(*spawn).inspect(engine_handle(spawn, other));
       if (status) {
         auto verdict = judge(*status, other, condition);
@@ -183,7 +185,7 @@ class MachinesStep final : public Step {
       }
       co_await sleep_for(delay.next());
     }
-    co_return fail(Code::kTimeout, "dependency-failed",
+    co_return fail(Code::kTimeout, reason::kDependencyFailed,
                    fmt::format("Machine '{}' was not ready for those that need it within 10 minutes.", other));
   }
 
@@ -194,11 +196,11 @@ class MachinesStep final : public Step {
       if (!ended) return false;
       if (status.exit_code == 0) return true;
       return fail(
-          Code::kInvalid, "machine-exited",
+          Code::kInvalid, reason::kMachineExited,
           fmt::format("Machine '{}' should have completed, but ended with exit code {}.", other, status.exit_code));
     }
     if (ended) {
-      return fail(Code::kInvalid, "machine-exited",
+      return fail(Code::kInvalid, reason::kMachineExited,
                   fmt::format("Machine '{}' ended with exit code {} before it was healthy.", other, status.exit_code));
     }
     if (status.health == engine::Health::kUnhealthy) {
@@ -209,7 +211,7 @@ class MachinesStep final : public Step {
   }
 
   static Result<> dependency_failed(const std::string& other) {
-    return fail(Code::kInvalid, "dependency-failed",
+    return fail(Code::kInvalid, reason::kDependencyFailed,
                 fmt::format("Machine '{}', which others need, did not start.", other));
   }
 
@@ -253,7 +255,8 @@ class MachinesStep final : public Step {
     note(spawn->plan(), machine.name, *status);
     if (status->state != engine::MachineState::kAbsent || is_over(spawn->plan().machines[index].state))
       co_return Result<>{};
-    co_return fail(Code::kNotFound, "machine-missing", fmt::format("Machine '{}' is gone.", machine.service));
+    co_return fail(Code::kNotFound, engine::reason::kMachineMissing,
+                   fmt::format("Machine '{}' is gone.", machine.service));
   }
 
   static bool runs(const engine::MachineStatus& status) {
@@ -271,7 +274,7 @@ class MachinesStep final : public Step {
       close_book(machine, status.exit_code);
       return {};
     }
-    return fail(Code::kUnavailable, "machine-exited",
+    return fail(Code::kUnavailable, reason::kMachineExited,
                 fmt::format("Machine '{}' ended with exit code {}.", machine.service, status.exit_code));
   }
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "labs/probe.h"
+#include "labs/reasons.h"
 #include "labs/steps.h"
 #include "net/listeners.h"
 
@@ -158,7 +159,7 @@ class ReadyStep final : public Step {
       auto good = co_await answers(spawn, &probe);
       if (!good) co_return fail(std::move(good.error()));
       if (*good) co_return Result<>{};
-      if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (spawn->given_up()) co_return fail(Code::kCancelled, reason::kCancelled, "The start was given up.");
       if (SteadyClock::now() >= end) co_return co_await not_ready(spawn, &probe, limit);
       if (SteadyClock::now() >= next_look) {
         auto alive = co_await still_runs(spawn, probe.machine);
@@ -366,7 +367,7 @@ class ReadyStep final : public Step {
     const auto state = status->state;
     if (state == engine::MachineState::kExited || state == engine::MachineState::kDead ||
         state == engine::MachineState::kAbsent) {
-      co_return fail(Code::kInvalid, "machine-exited",
+      co_return fail(Code::kInvalid, reason::kMachineExited,
                      fmt::format("Machine '{}' ended with exit code {}{} before it answered.", service,
                                  status->exit_code, status->out_of_memory ? " (out of memory)" : ""));
     }

@@ -6,6 +6,7 @@
 #include "base/backoff.h"
 #include "labs/last_words.h"
 #include "labs/machine_spec.h"
+#include "labs/reasons.h"
 #include "labs/steps.h"
 
 namespace tiltyard::labs {
@@ -101,7 +102,7 @@ class SolveStep final : public Step {
     const auto end = SteadyClock::now() + timeout;
     Growing delay(milliseconds{20}, milliseconds{500}, 1.5);
     while (SteadyClock::now() < end) {
-      if (spawn->given_up()) co_return fail(Code::kCancelled, "cancelled", "The start was given up.");
+      if (spawn->given_up()) co_return fail(Code::kCancelled, reason::kCancelled, "The start was given up.");
       auto status = co_await of(*spawn).inspect(handle);
       if (!status && status.error().code != Code::kUnavailable) co_return fail(std::move(status.error()));
       const bool ended =

@@ -12,6 +12,7 @@
 #include "labs/events.h"
 #include "labs/lease.h"
 #include "labs/machine_rows.h"
+#include "labs/reasons.h"
 #include "labs/row_json.h"
 
 namespace tiltyard::labs {
@@ -256,7 +257,8 @@ Result<> no_twin(soci::session& sql, const Row& row) {
          "AND pool <> 'waiting'",
       soci::use(row.owner), soci::use(row.tmpl), soci::into(twin);
   if (!sql.got_data()) return {};
-  Error exists{Code::kConflict, "instance-exists", "You already run this template; stop that instance first.", {}, {}};
+  Error exists{
+      Code::kConflict, reason::kInstanceExists, "You already run this template; stop that instance first.", {}, {}};
   return fail(std::move(exists).with("instance_id", twin));
 }
 

@@ -13,6 +13,7 @@
 #include "jobs/jobs.h"
 #include "labs/machines.h"
 #include "labs/measures.h"
+#include "labs/reasons.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "templates/events.h"
@@ -259,7 +260,7 @@ asio::awaitable<void> WarmPools::shelve_again(LiveRef live) {
   auto& ready = shelves_[live->instance.tmpl].ready;
   std::erase(ready, live);
   auto well = Result<>{};
-  if (!live->tmpl) well = fail(Code::kConflict, "template-changed", "The template has changed.");
+  if (!live->tmpl) well = fail(Code::kConflict, reason::kTemplateChanged, "The template has changed.");
   if (well && options_.pool_choice && options_.pool_choice(*live->tmpl).kind == PoolKind::kCreated) {
     live->kept = Kept::kCreated;
   }

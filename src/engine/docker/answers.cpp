@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "base/text.h"
+#include "engine/reasons.h"
 #include "net/client.h"
 
 namespace tiltyard::engine::docker {
@@ -23,21 +24,21 @@ struct Phrase {
 
 // The host's own troubles: they mean the same whatever was asked.
 constexpr std::array kTroubles{
-    Phrase{"no space left on device", Code::kExhausted, "engine-out-of-disk", "The engine has no disk space left."},
-    Phrase{"disk quota exceeded", Code::kExhausted, "engine-out-of-disk", "The engine has no disk space left."},
-    Phrase{"cannot allocate memory", Code::kExhausted, "engine-out-of-memory", "The engine has no memory left."},
-    Phrase{"too many open files", Code::kExhausted, "engine-busy", "The engine is at its limit of open files."},
-    Phrase{"resource temporarily unavailable", Code::kExhausted, "engine-busy",
+    Phrase{"no space left on device", Code::kExhausted, reason::kOutOfDisk, "The engine has no disk space left."},
+    Phrase{"disk quota exceeded", Code::kExhausted, reason::kOutOfDisk, "The engine has no disk space left."},
+    Phrase{"cannot allocate memory", Code::kExhausted, reason::kOutOfMemory, "The engine has no memory left."},
+    Phrase{"too many open files", Code::kExhausted, reason::kBusy, "The engine is at its limit of open files."},
+    Phrase{"resource temporarily unavailable", Code::kExhausted, reason::kBusy,
            "The engine is at its limit of processes."},
-    Phrase{"exchange full", Code::kExhausted, "engine-busy", "A bridge of the engine has no port left."},
-    Phrase{"non-overlapping ipv4 address pool", Code::kExhausted, "engine-busy", "The engine has no network left."},
+    Phrase{"exchange full", Code::kExhausted, reason::kBusy, "A bridge of the engine has no port left."},
+    Phrase{"non-overlapping ipv4 address pool", Code::kExhausted, reason::kBusy, "The engine has no network left."},
     // The daemon or containerd under it goes away while it works for us: nobody knows how far it came.
-    Phrase{"transport is closing", Code::kUnavailable, "engine-lost", "The engine restarted in mid-call."},
-    Phrase{"grpc: the client connection is closing", Code::kUnavailable, "engine-lost",
+    Phrase{"transport is closing", Code::kUnavailable, reason::kLost, "The engine restarted in mid-call."},
+    Phrase{"grpc: the client connection is closing", Code::kUnavailable, reason::kLost,
            "The engine restarted in mid-call."},
-    Phrase{"containerd.sock: connect", Code::kUnavailable, "engine-lost", "The engine restarted in mid-call."},
-    Phrase{"context canceled", Code::kUnavailable, "engine-lost", "The engine gave up in mid-call."},
-    Phrase{"ttrpc: closed", Code::kUnavailable, "engine-lost", "The machine's supervisor ended in mid-call."},
+    Phrase{"containerd.sock: connect", Code::kUnavailable, reason::kLost, "The engine restarted in mid-call."},
+    Phrase{"context canceled", Code::kUnavailable, reason::kLost, "The engine gave up in mid-call."},
+    Phrase{"ttrpc: closed", Code::kUnavailable, reason::kLost, "The machine's supervisor ended in mid-call."},
 };
 
 // A registry's, when an image is fetched. The engine keeps no sign-ins of its own: they come with each call of its
@@ -57,9 +58,10 @@ constexpr std::array kRegistry{
 };
 
 constexpr std::array kAddressTaken{
-    Phrase{"pool overlaps", Code::kConflict, "address-taken", "Another network of the engine uses these addresses."},
-    Phrase{"address already in use", Code::kConflict, "address-taken", "Another machine has this address."},
-    Phrase{"conflicts with network", Code::kConflict, "address-taken",
+    Phrase{"pool overlaps", Code::kConflict, reason::kAddressTaken,
+           "Another network of the engine uses these addresses."},
+    Phrase{"address already in use", Code::kConflict, reason::kAddressTaken, "Another machine has this address."},
+    Phrase{"conflicts with network", Code::kConflict, reason::kAddressTaken,
            "Another network of the engine uses these addresses."},
 };
 
@@ -74,11 +76,11 @@ Error make(const Phrase& phrase, std::string_view words) {
 }
 
 Error refused(std::string_view words) {
-  return Error{Code::kInvalid, "engine-refused", "The engine refused: " + std::string(words), std::string(words), {}};
+  return Error{Code::kInvalid, reason::kRefused, "The engine refused: " + std::string(words), std::string(words), {}};
 }
 
 Error image_missing(std::string_view words) {
-  return Error{Code::kNotFound, "image-missing", "The engine does not have the image.", std::string(words), {}};
+  return Error{Code::kNotFound, reason::kImageMissing, "The engine does not have the image.", std::string(words), {}};
 }
 
 bool says_image_missing(std::string_view words) {
@@ -120,16 +122,17 @@ Error refusal(About about, int status, std::string_view body) {
   if (says_image_missing(low)) return image_missing(words);
   if (status == 404 && about == About::kImage) return image_missing(words);
   if (low.contains("no such container")) {
-    return Error{Code::kNotFound, "machine-missing", "The engine does not have the machine.", words, {}};
+    return Error{Code::kNotFound, reason::kMachineMissing, "The engine does not have the machine.", words, {}};
   }
   if (about == About::kStart && says_did_not_start(low)) {
-    return Error{Code::kInvalid, "machine-did-not-start", "The machine did not start: " + words, words, {}};
+    return Error{Code::kInvalid, reason::kDidNotStart, "The machine did not start: " + words, words, {}};
   }
   if (status == 409 && low.contains("already in use")) {
-    return Error{Code::kConflict, "name-taken", "Somebody else's resource has this name on the engine.", words, {}};
+    return Error{
+        Code::kConflict, reason::kNameTaken, "Somebody else's resource has this name on the engine.", words, {}};
   }
   if (status == 503 || status == 429) {
-    return Error{Code::kExhausted, "engine-busy", "The engine has too much to do.", words, {}};
+    return Error{Code::kExhausted, reason::kBusy, "The engine has too much to do.", words, {}};
   }
   return refused(words.empty() ? "status " + std::to_string(status) : words);
 }
@@ -137,17 +140,17 @@ Error refusal(About about, int status, std::string_view body) {
 Error build_failed(std::string_view message, std::string_view tail) {
   std::string shown(message);
   if (!tail.empty()) shown += "\n" + std::string(tail);
-  return Error{Code::kInvalid, "build-failed", std::move(shown), std::string(message), {}};
+  return Error{Code::kInvalid, reason::kBuildFailed, std::move(shown), std::string(message), {}};
 }
 
 Error transport_error(const std::string& engine, const Error& error) {
   const std::string cause = error.reason + ": " + error.message + (error.cause.empty() ? "" : " (" + error.cause + ")");
   if (error.reason == http::reason::kConnectFailed) {
     return Error{
-        Code::kUnavailable, "engine-away", "The engine " + engine + " does not answer; nothing was done.", cause, {}};
+        Code::kUnavailable, reason::kAway, "The engine " + engine + " does not answer; nothing was done.", cause, {}};
   }
   if (error.reason == http::reason::kConnectionLost || error.reason == http::reason::kBadAnswer) {
-    return Error{Code::kUnavailable, "engine-lost", "The engine " + engine + " was cut off in mid-call.", cause, {}};
+    return Error{Code::kUnavailable, reason::kLost, "The engine " + engine + " was cut off in mid-call.", cause, {}};
   }
   if (error.reason == http::reason::kTimeout) {
     return Error{Code::kTimeout, "timeout", "The engine " + engine + " took too long.", cause, {}};
@@ -159,7 +162,7 @@ Result<json::value> parse_json(std::string_view body) {
   boost::system::error_code failed;
   json::value value = json::parse(json::string_view(body.data(), body.size()), failed);
   if (failed) {
-    return fail(Code::kInvalid, "engine-refused", "The engine's answer could not be read.",
+    return fail(Code::kInvalid, reason::kRefused, "The engine's answer could not be read.",
                 failed.message() + ": " + std::string(body.substr(0, 200)));
   }
   return value;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/ignore.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine::docker {
 namespace {
@@ -24,7 +25,7 @@ constexpr off_t kLargestDockerfile = 1024 * 1024;
 constexpr char kOwnDockerfile[] = ".dockerfile.tiltyard", kIgnoreFile[] = ".dockerignore";
 
 std::unexpected<Error> refuse(std::string message, std::string cause = {}) {
-  return fail(Code::kInvalid, "build-failed", std::move(message), std::move(cause));
+  return fail(Code::kInvalid, reason::kBuildFailed, std::move(message), std::move(cause));
 }
 
 /// The Dockerfile itself is read by us where the daemon would not find it in what is sent: one that is left out, or a

@@ -16,6 +16,7 @@
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/frames.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine::docker {
 namespace {
@@ -104,7 +105,7 @@ class DockerExec final : public ExecSession {
     for (int attempt = 0; attempt < 200; ++attempt) {
       auto now = co_await look();
       if (!now) co_return fail(std::move(now.error()));
-      if (!now->found) co_return fail(Code::kNotFound, "machine-missing", "The machine is gone.");
+      if (!now->found) co_return fail(Code::kNotFound, reason::kMachineMissing, "The machine is gone.");
       // The daemon takes a stream that was cut for the end as well, and the later of both is what it remembers.
       if (now->exit_code) co_return killed_ ? 128 + SIGKILL : *now->exit_code;
       co_await sleep_for(10ms);
@@ -201,7 +202,7 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> run_command(std::shared_pt
   if (spec.terminal) {
     // A command that has ended before its terminal got its size needs none.
     auto resized = co_await session->resize(spec.columns, spec.rows);
-    if (!resized && resized.error().reason == "engine-away") co_return fail(std::move(resized.error()));
+    if (!resized && resized.error().reason == reason::kAway) co_return fail(std::move(resized.error()));
   }
   co_return std::move(session);
 }

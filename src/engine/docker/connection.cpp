@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "engine/docker/answers.h"
+#include "engine/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::engine::docker {
@@ -29,7 +30,7 @@ http::ClientOptions client_options() {
 
 /// The privileged half, which answers in the engine's place, finds it away.
 bool says_away(const http::Response& answer) {
-  return answer.status == 503 && answer.headers.get("Tiltyard-Reason") == "engine-away";
+  return answer.status == 503 && answer.headers.get("Tiltyard-Reason") == reason::kAway;
 }
 
 Error nobody_answers() {
@@ -55,9 +56,9 @@ http::Request Connection::request(std::string method, std::string path, std::str
 
 Error Connection::failed(const Error& error) {
   Error ours = transport_error(engine_, error);
-  if (ours.reason == "engine-away" || ours.reason == "engine-lost") {
+  if (ours.reason == reason::kAway || ours.reason == reason::kLost) {
     client_.close_idle();
-    if (ours.reason == "engine-away") set_away(ours.cause);
+    if (ours.reason == reason::kAway) set_away(ours.cause);
     if (trouble_) trouble_();
   }
   return ours;
@@ -95,7 +96,7 @@ asio::awaitable<Result<std::string>> Connection::negotiate() {
   const int newest = minor_of(text_of(*version, "ApiVersion"));
   const int oldest = minor_of(text_of(*version, "MinAPIVersion"));
   if (newest < kOldestMinor || oldest > kNewestMinor) {
-    co_return fail(Code::kInvalid, "engine-refused",
+    co_return fail(Code::kInvalid, reason::kRefused,
                    "The engine " + engine_ + " speaks another version of its API; 1." + std::to_string(kOldestMinor) +
                        " to 1." + std::to_string(kNewestMinor) + " are known.",
                    answer->body);

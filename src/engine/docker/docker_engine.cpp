@@ -18,6 +18,7 @@
 #include "engine/isolation/no_names.h"
 #include "engine/isolation/slice.h"
 #include "engine/isolation/verbs.h"
+#include "engine/reasons.h"
 #include "observe/log.h"
 #include "privileged/caller.h"
 
@@ -142,7 +143,7 @@ asio::awaitable<Result<>> DockerEngine::ensure_isolation() {
   if (local_) co_return co_await firewall_->ensure();
   if (options_.trust_remote_isolation) co_return Result<>{};
   co_return fail(
-      Code::kUnavailable, "isolation-missing",
+      Code::kUnavailable, reason::kIsolationMissing,
       "The engine " + options_.name + " runs on another host, where our firewall table cannot be loaded from here.");
 }
 

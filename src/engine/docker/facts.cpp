@@ -160,7 +160,7 @@ std::string upper_of(const json::value& inspected, const std::string& target) {
   const json::array* mounts = member(member(inspected, "HostConfig"), "Mounts").if_array();
   for (const auto& mount : mounts ? *mounts : json::array()) {
     if (text_of(mount, "Target") != target) continue;
-    const auto options = text(member(member(member(member(mount, "VolumeOptions"), "DriverConfig"), "Options"), "o"));
+    const auto options = text_of(member(member(member(mount, "VolumeOptions"), "DriverConfig"), "Options"), "o");
     constexpr std::string_view kUpper = ",upperdir=";
     const auto begin = options.find(kUpper);
     if (begin == std::string::npos) continue;

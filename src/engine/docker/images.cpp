@@ -16,6 +16,7 @@
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/facts.h"
 #include "engine/isolation/firewall.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -197,7 +198,7 @@ asio::awaitable<Result<ImageInfo>> DockerEngine::build(BuildSpec spec, OnProgres
     const int status = (*stream)->head().status;
     const std::string body = co_await read_rest(stream->get());
     Error refused = refusal(About::kBuild, status, body);
-    if (refused.reason == "engine-refused") co_return fail(build_failed(words_of(body), {}));
+    if (refused.reason == reason::kRefused) co_return fail(build_failed(words_of(body), {}));
     co_return fail(std::move(refused));
   }
   auto messages = std::make_shared<Messages>(std::move(progress));
@@ -205,7 +206,7 @@ asio::awaitable<Result<ImageInfo>> DockerEngine::build(BuildSpec spec, OnProgres
   if (!read) co_return fail(std::move(read.error()));
   if (!messages->error().empty()) {
     Error refused = refusal(About::kBuild, 500, messages->error());
-    if (refused.reason == "engine-refused") co_return fail(build_failed(messages->error(), messages->tail()));
+    if (refused.reason == reason::kRefused) co_return fail(build_failed(messages->error(), messages->tail()));
     co_return fail(std::move(refused));
   }
   auto built = co_await find_image(spec.tag);
@@ -263,7 +264,7 @@ asio::awaitable<Result<ImageInfo>> DockerEngine::pull(std::string reference, OnP
   if (!messages->error().empty()) co_return fail(refusal(About::kImage, 500, messages->error()));
   auto found = co_await find_image(reference);
   if (!found) co_return fail(std::move(found.error()));
-  if (!*found) co_return fail(Code::kNotFound, "image-missing", "The engine does not have the image.", reference);
+  if (!*found) co_return fail(Code::kNotFound, reason::kImageMissing, "The engine does not have the image.", reference);
   co_return std::move(**found);
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/json.h"
 #include "engine/docker/answers.h"
+#include "engine/reasons.h"
 #include "net/client.h"
 
 namespace tiltyard::engine::docker {
@@ -40,7 +41,7 @@ asio::awaitable<Result<json::value>> inspect(std::string socket, std::string mac
   question.target = "/containers/" + http::percent_encode(machine) + "/json";
   auto answer = co_await client.send(std::move(question), kDeadline);
   if (!answer) co_return fail(std::move(answer.error()));
-  if (answer->status != 200) co_return fail(Code::kNotFound, "machine-missing", "There is no such machine.");
+  if (answer->status != 200) co_return fail(Code::kNotFound, reason::kMachineMissing, "There is no such machine.");
   co_return parse_json(answer->body);
 }
 

@@ -13,6 +13,7 @@
 #include "engine/docker/machine_body.h"
 #include "engine/docker/restarts.h"
 #include "engine/isolation/firewall.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -81,7 +82,7 @@ asio::awaitable<Result<Created>> DockerEngine::create(MachineSpec spec) {
     for (const auto& at : spec.networks) made.addresses[at.network] = at.address;
     co_return made;
   }
-  co_return fail(Code::kConflict, "name-taken", "Another machine keeps taking the name.", spec.name);
+  co_return fail(Code::kConflict, reason::kNameTaken, "Another machine keeps taking the name.", spec.name);
 }
 
 /// Who has the name that a create was refused for: a machine of ours for the same instance is what an earlier create
@@ -97,7 +98,7 @@ asio::awaitable<Result<DockerEngine::NameHolder>> DockerEngine::who_holds(std::s
   const Labels labels = labels_of(member(member(*found, "Config"), "Labels"));
   const auto held_for = labels.find(kLabelInstance);
   if (!is_ours(labels) || (held_for == labels.end() ? std::string() : held_for->second) != instance) {
-    co_return fail(Code::kConflict, "name-taken", "Somebody else's machine has the name " + name + ".");
+    co_return fail(Code::kConflict, reason::kNameTaken, "Somebody else's machine has the name " + name + ".");
   }
   const auto hash = labels.find(kLabelSpec);
   const bool same = hash != labels.end() && hash->second == spec_hash;

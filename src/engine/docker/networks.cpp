@@ -17,6 +17,7 @@
 #include "engine/docker/machine_body.h"
 #include "engine/isolation/bridge.h"
 #include "engine/isolation/firewall.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -86,7 +87,7 @@ asio::awaitable<Result<>> DockerEngine::create_network(NetworkSpec spec) {
     if (!removed) co_return fail(std::move(removed.error()));
     if (removed->status != 204 && removed->status != 404) break;
   }
-  co_return fail(Code::kConflict, "name-taken", "Another network has the name " + spec.name + ".");
+  co_return fail(Code::kConflict, reason::kNameTaken, "Another network has the name " + spec.name + ".");
 }
 
 /// The bridge of a network of this name that does what the spec says, if it is there or comes within about 1.5 s.
@@ -120,7 +121,7 @@ asio::awaitable<Result<>> DockerEngine::bridge_is_here(std::string network, std:
   if (::if_nametoindex(bridge.c_str()) != 0) co_return Result<>{};
   auto removed = co_await destroy_network(std::move(network));
   if (!removed) co_return fail(std::move(removed.error()));
-  co_return fail(Code::kUnavailable, "isolation-missing",
+  co_return fail(Code::kUnavailable, reason::kIsolationMissing,
                  "The engine's bridges are not on this host, so that our firewall table does not guard them.",
                  "no interface " + bridge);
 }
@@ -226,7 +227,7 @@ asio::awaitable<Result<>> DockerEngine::create_volume(std::string name, Labels l
   auto made = parse_json(answer->body);
   if (!made) co_return fail(std::move(made.error()));
   if (is_ours(labels_of(member(*made, "Labels")))) co_return Result<>{};
-  co_return fail(Code::kConflict, "name-taken", "Somebody else's volume has the name " + name + ".");
+  co_return fail(Code::kConflict, reason::kNameTaken, "Somebody else's volume has the name " + name + ".");
 }
 
 asio::awaitable<Result<>> DockerEngine::destroy_volume(std::string name) {
@@ -234,7 +235,7 @@ asio::awaitable<Result<>> DockerEngine::destroy_volume(std::string name) {
   if (!answer) co_return fail(std::move(answer.error()));
   if (answer->status == 204 || answer->status == 404) co_return Result<>{};
   if (answer->status == 409) {
-    co_return fail(Code::kExhausted, "engine-busy", "A machine still uses the volume " + name + ".", answer->body);
+    co_return fail(Code::kExhausted, reason::kBusy, "A machine still uses the volume " + name + ".", answer->body);
   }
   co_return fail(refusal(About::kVolume, *answer));
 }

@@ -6,6 +6,7 @@
 #include "engine/docker/docker_engine.h"
 #include "engine/docker/facts.h"
 #include "engine/docker/freezer.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -93,7 +94,7 @@ asio::awaitable<Result<>> DockerEngine::bring_view_up_to_date(std::string name) 
       co_return Result<>{};
     }
     if (*state != MachineState::kPaused || file.empty()) {
-      co_return fail(Code::kInvalid, "engine-refused", "The engine refused: the machine " + name + " is not paused.");
+      co_return fail(Code::kInvalid, reason::kRefused, "The engine refused: the machine " + name + " is not paused.");
     }
     Standstill still(file);
     auto answer = co_await connection_->call("POST", container(name, "/unpause"), {}, kStandstillDeadline);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::engine::docker {
@@ -88,7 +89,7 @@ asio::awaitable<void> Restarts::again(std::string machine, std::uint64_t turn, s
     auto started = co_await start_(Handle{1, machine});
     if (!still_wanted()) co_return;
     const bool settled =
-        started || started.error().reason == "machine-missing" || started.error().reason == "engine-away";
+        started || started.error().reason == reason::kMachineMissing || started.error().reason == reason::kAway;
     if (settled) {
       ones_[machine].waits = false;
       co_return;

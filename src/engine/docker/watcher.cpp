@@ -14,6 +14,7 @@
 #include "engine/docker/answers.h"
 #include "engine/docker/connection.h"
 #include "engine/docker/facts.h"
+#include "engine/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::engine::docker {
@@ -110,7 +111,7 @@ asio::awaitable<Result<>> Watcher::read_events(bool again) {
   auto stream = co_await connection_->open("GET", path, {}, {}, 15s);
   if (!stream) co_return fail(std::move(stream.error()));
   if ((*stream)->head().status != 200) {
-    co_return fail(Code::kUnavailable, "engine-away", "The engine gives no events.",
+    co_return fail(Code::kUnavailable, reason::kAway, "The engine gives no events.",
                    std::to_string((*stream)->head().status));
   }
   // After the stream is open, so that nothing that happens from now on is missed.
@@ -119,10 +120,10 @@ asio::awaitable<Result<>> Watcher::read_events(bool again) {
   while (true) {
     cut_.expires_at(asio::steady_timer::time_point::max());
     auto outcome = co_await ((*stream)->read(kQuiet) || wait_on(&cut_));
-    if (outcome.index() == 1) co_return fail(Code::kUnavailable, "engine-away", "The engine does not answer.");
+    if (outcome.index() == 1) co_return fail(Code::kUnavailable, reason::kAway, "The engine does not answer.");
     auto bytes = std::get<0>(std::move(outcome));
     if (!bytes && bytes.error().reason == http::reason::kTimeout) co_return Result<>{};
-    if (!bytes || bytes->empty()) co_return fail(Code::kUnavailable, "engine-away", "The event stream has ended.");
+    if (!bytes || bytes->empty()) co_return fail(Code::kUnavailable, reason::kAway, "The event stream has ended.");
     pending += *bytes;
     for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
       take_line(std::string_view(pending).substr(0, end));

@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "engine/fake/fake_machine.h"
+#include "engine/reasons.h"
 #include "engine/restart.h"
 
 namespace tiltyard::engine {
@@ -56,7 +57,7 @@ void FakeEngine::go_away() {
   if (away_) return;
   ++absences_;
   away_ = Error{
-      Code::kUnavailable, "engine-away", "The engine " + options_.name + " does not answer; nothing was done.", {}, {}};
+      Code::kUnavailable, reason::kAway, "The engine " + options_.name + " does not answer; nothing was done.", {}, {}};
   post(EngineEvent{Happening::kLost, {}, {}});
 }
 

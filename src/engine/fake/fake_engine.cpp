@@ -8,6 +8,7 @@
 
 #include "base/id.h"
 #include "engine/fake/fake_machine.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
@@ -22,15 +23,15 @@ std::string label(const Labels& labels, const std::string& key) {
 }
 
 std::unexpected<Error> image_missing(const std::string& reference) {
-  return fail(Code::kNotFound, "image-missing", "The engine does not have the image.", reference);
+  return fail(Code::kNotFound, reason::kImageMissing, "The engine does not have the image.", reference);
 }
 
 std::unexpected<Error> refused(std::string message) {
-  return fail(Code::kInvalid, "engine-refused", "The engine refused: " + std::move(message));
+  return fail(Code::kInvalid, reason::kRefused, "The engine refused: " + std::move(message));
 }
 
 std::unexpected<Error> name_taken(const std::string& name) {
-  return fail(Code::kConflict, "name-taken", "Somebody else's resource has the name " + name + ".");
+  return fail(Code::kConflict, reason::kNameTaken, "Somebody else's resource has the name " + name + ".");
 }
 
 /// Two specs make the same machine when all that the engine is told is the same.
@@ -67,7 +68,7 @@ asio::awaitable<Result<>> FakeEngine::enter(std::string verb) {
     co_await released->wait();
   }
   if (absences != absences_) {
-    co_return fail(Code::kUnavailable, "engine-lost", "The engine " + options_.name + " was cut off in mid-call.");
+    co_return fail(Code::kUnavailable, reason::kLost, "The engine " + options_.name + " was cut off in mid-call.");
   }
   if (const auto trouble = failing_.find(verb); trouble != failing_.end() && trouble->second.left > 0) {
     --trouble->second.left;
@@ -84,7 +85,7 @@ asio::awaitable<Result<T>> FakeEngine::act(std::string verb, std::function<Resul
   Result<T> outcome = deed();
   if (const auto losing = losing_.find(verb); losing != losing_.end() && losing->second > 0) {
     --losing->second;
-    co_return fail(Code::kUnavailable, "engine-lost", "The engine " + options_.name + " was cut off in mid-call.");
+    co_return fail(Code::kUnavailable, reason::kLost, "The engine " + options_.name + " was cut off in mid-call.");
   }
   co_return std::move(outcome);
 }
@@ -108,7 +109,7 @@ Result<FakeEngine::Machine*> FakeEngine::find(const Handle& handle) {
   const bool ours = handle.version == kHandleVersion && handle.data.starts_with(kHandlePrefix);
   const auto found = ours ? machines_.find(handle.data.substr(kHandlePrefix.size())) : machines_.end();
   if (found != machines_.end()) return found->second.get();
-  return fail(Code::kNotFound, "machine-missing", "The engine does not have the machine.", handle.data);
+  return fail(Code::kNotFound, reason::kMachineMissing, "The engine does not have the machine.", handle.data);
 }
 
 asio::awaitable<Result<Fingerprint>> FakeEngine::fingerprint() {
@@ -140,11 +141,11 @@ asio::awaitable<Result<std::optional<ImageInfo>>> FakeEngine::find_image(std::st
 Result<ImageInfo> FakeEngine::run_build(const BuildSpec& spec, const OnProgress& progress) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(spec.context, ignored)) {
-    return fail(Code::kInvalid, "build-failed", "There is no folder " + spec.context + " to build.");
+    return fail(Code::kInvalid, reason::kBuildFailed, "There is no folder " + spec.context + " to build.");
   }
   const std::string path = spec.context + "/" + spec.dockerfile;
   if (spec.dockerfile_text.empty() && !std::filesystem::is_regular_file(path, ignored)) {
-    return fail(Code::kInvalid, "build-failed", "There is no " + spec.dockerfile + " in the build context.");
+    return fail(Code::kInvalid, reason::kBuildFailed, "There is no " + spec.dockerfile + " in the build context.");
   }
   std::istringstream text(spec.dockerfile_text.empty() ? read_file(path) : spec.dockerfile_text);
   std::vector<std::string> steps;
@@ -157,7 +158,7 @@ Result<ImageInfo> FakeEngine::run_build(const BuildSpec& spec, const OnProgress&
     if (progress) progress(BuildProgress{static_cast<int>(i + 1), static_cast<int>(steps.size()), shown});
     // The one command that fails wherever it runs.
     if (steps[i] == "RUN false")
-      return fail(Code::kInvalid, "build-failed", "The command 'false' returned a non-zero code: 1\n" + shown);
+      return fail(Code::kInvalid, reason::kBuildFailed, "The command 'false' returned a non-zero code: 1\n" + shown);
     if (steps[i].starts_with("EXPOSE "))
       info.exposed_ports.push_back(static_cast<std::uint16_t>(std::atoi(steps[i].c_str() + 7)));
   }
@@ -184,7 +185,7 @@ asio::awaitable<Result<ImageInfo>> FakeEngine::pull(std::string reference, OnPro
 asio::awaitable<Result<>> FakeEngine::ensure_isolation() {
   std::function<Result<>()> deed = [this]() -> Result<> {
     if (isolated_) return {};
-    return fail(Code::kUnavailable, "isolation-missing",
+    return fail(Code::kUnavailable, reason::kIsolationMissing,
                 "The firewall table that keeps machines apart is not in force; no machine starts without it.");
   };
   co_return co_await act<void>("ensure_isolation", deed);
@@ -193,7 +194,7 @@ asio::awaitable<Result<>> FakeEngine::ensure_isolation() {
 Result<> FakeEngine::make_network(const NetworkSpec& spec) {
   for (const auto& [name, network] : networks_) {
     if (name != spec.name && network.spec.subnet == spec.subnet && !network.stranger) {
-      return fail(Code::kConflict, "address-taken", "Another network of the engine uses these addresses.", name);
+      return fail(Code::kConflict, reason::kAddressTaken, "Another network of the engine uses these addresses.", name);
     }
   }
   const auto found = networks_.find(spec.name);
@@ -247,7 +248,7 @@ asio::awaitable<Result<>> FakeEngine::destroy_volume(std::string name) {
       const auto& mounts = machine->spec.container().mounts;
       const bool used = std::ranges::any_of(
           mounts, [&](const Mount& m) { return m.kind == Mount::Kind::kVolume && m.source == name; });
-      if (used) return fail(Code::kExhausted, "engine-busy", "A machine still uses the volume " + name + ".");
+      if (used) return fail(Code::kExhausted, reason::kBusy, "A machine still uses the volume " + name + ".");
     }
     volumes_.erase(name);
     return {};
@@ -314,7 +315,7 @@ Result<> FakeEngine::start_machine(const Handle& handle) {
   Machine& machine = **found;
   if (machine.state == MachineState::kRunning) return {};
   if (machine.state == MachineState::kPaused) return resume_machine(machine);
-  if (!isolated_) return fail(Code::kUnavailable, "isolation-missing", "The firewall table is not in force.");
+  if (!isolated_) return fail(Code::kUnavailable, reason::kIsolationMissing, "The firewall table is not in force.");
   for (const auto& mine : machine.spec.networks) {
     if (!networks_.contains(mine.network)) return refused("network " + mine.network + " not found");
     for (const auto& [name, other] : machines_) {
@@ -322,14 +323,14 @@ Result<> FakeEngine::start_machine(const Handle& handle) {
       const auto& theirs = other->spec.networks;
       const bool taken = std::ranges::any_of(
           theirs, [&](const Attachment& a) { return a.network == mine.network && a.address == mine.address; });
-      if (taken) return fail(Code::kConflict, "address-taken", "Another machine has this address.", name);
+      if (taken) return fail(Code::kConflict, reason::kAddressTaken, "Another machine has this address.", name);
     }
   }
   const Container& container = machine.spec.container();
   std::vector<std::string> command = container.entrypoint.value_or(std::vector<std::string>{});
   if (container.command) command.insert(command.end(), container.command->begin(), container.command->end());
   if (!command.empty() && options_.missing_programs.contains(command.front())) {
-    return fail(Code::kInvalid, "machine-did-not-start",
+    return fail(Code::kInvalid, reason::kDidNotStart,
                 "The machine did not start: " + command.front() + ": executable file not found");
   }
   auto listening = listen_for(machine);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/fake/fake_machine.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 
@@ -86,7 +87,7 @@ asio::awaitable<Result<std::unique_ptr<ExecSession>>> FakeEngine::exec(Handle ha
     if (auto resumed = resume_machine(**machine); !resumed) co_return fail(std::move(resumed.error()));
   }
   if ((*machine)->state != MachineState::kRunning) {
-    co_return fail(Code::kInvalid, "engine-refused", "The engine refused: the machine does not run");
+    co_return fail(Code::kInvalid, reason::kRefused, "The engine refused: the machine does not run");
   }
   const bool missing = !spec.command.empty() && options_.missing_programs.contains(spec.command.front());
   fake::Program program = fake::program_of(spec.command, missing);
@@ -160,7 +161,7 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::export_image(st
     if (info.id == reference) reference = name;
   }
   if (!images_.contains(reference)) {
-    co_return fail(Code::kNotFound, "image-missing", "There is no image " + reference + ".");
+    co_return fail(Code::kNotFound, reason::kImageMissing, "There is no image " + reference + ".");
   }
   const auto known = image_tars_.find(reference);
   if (known != image_tars_.end()) co_return fake::read_text(known->second);

@@ -1,11 +1,12 @@
 // The fake engine's machines that stand still. As with the real ones, a thawed machine runs before the engine says so.
 #include "engine/fake/fake_machine.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine {
 namespace {
 
 Result<> refused(std::string why) {
-  return fail(Code::kInvalid, "engine-refused", "The engine refused: " + std::move(why));
+  return fail(Code::kInvalid, reason::kRefused, "The engine refused: " + std::move(why));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "engine/fake/fake_parts.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine::fake {
 
@@ -105,7 +106,7 @@ Result<std::unique_ptr<Responder>> Responder::listen(asio::any_io_executor execu
   if (!failed) state->acceptor.bind(endpoint, failed);
   if (!failed) state->acceptor.listen(asio::socket_base::max_listen_connections, failed);
   if (failed) {
-    return fail(Code::kConflict, "address-taken", "Another machine has this address.",
+    return fail(Code::kConflict, reason::kAddressTaken, "Another machine has this address.",
                 address + ":" + std::to_string(port) + ": " + failed.message());
   }
   asio::co_spawn(executor, state->accept(), ignore_failure);

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "engine/fake/fake_parts.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine::fake {
 namespace {
@@ -71,7 +72,7 @@ class FakeExec final : public ExecSession {
   }
 
   asio::awaitable<Result<>> write(std::string bytes) override {
-    if (ended_) co_return fail(Code::kUnavailable, "engine-lost", "The command has ended.");
+    if (ended_) co_return fail(Code::kUnavailable, reason::kLost, "The command has ended.");
     if (program_.reads_input) output_.push_back({false, std::move(bytes)});
     changed_->pulse();
     co_return Result<>{};
@@ -168,7 +169,7 @@ Result<std::map<std::string, std::string>> unpack_files(const std::string& tar, 
   }
   archive_read_free(reader);
   if (status == ARCHIVE_EOF) return out;
-  return fail(Code::kInvalid, "engine-refused", "The archive cannot be read.");
+  return fail(Code::kInvalid, reason::kRefused, "The archive cannot be read.");
 }
 
 }  // namespace tiltyard::engine::fake

@@ -16,6 +16,7 @@
 #include "base/gate.h"
 #include "base/offload.h"
 #include "engine/isolation/nft.h"
+#include "engine/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::engine::isolation {
@@ -145,7 +146,7 @@ asio::awaitable<Result<>> Firewall::State::check_and_load() {
   };
   for (Switch* each : {&hook, &hook6}) {
     if (each->turn_on()) continue;
-    co_return fail(Code::kUnavailable, "isolation-missing",
+    co_return fail(Code::kUnavailable, reason::kIsolationMissing,
                    "Traffic between machines on one bridge does not pass the firewall; no machine starts like this.",
                    each->path() + " is not 1");
   }

@@ -17,6 +17,7 @@
 #include <sstream>
 
 #include "base/process.h"
+#include "engine/reasons.h"
 
 extern char** environ;
 
@@ -27,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kDeadline = std::chrono::seconds{5};
 
 std::unexpected<Error> missing(std::string cause) {
-  return fail(Code::kUnavailable, "isolation-missing",
+  return fail(Code::kUnavailable, reason::kIsolationMissing,
               "The firewall table that keeps machines apart is not in force; no machine starts without it.",
               std::move(cause));
 }

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "engine/isolation/firewall.h"
+#include "engine/reasons.h"
 
 namespace tiltyard::engine::isolation {
 namespace {
@@ -26,7 +27,7 @@ privileged::Verb firewall_verb(Firewall& firewall, asio::any_io_executor executo
     if (auto none = with.only({}); !none) return fail(std::move(none.error()));
     auto ended = asio::co_spawn(executor, ensure(&firewall), asio::use_future);
     if (ended.wait_for(kLongestRepair) != std::future_status::ready)
-      return fail(Code::kTimeout, "isolation-missing",
+      return fail(Code::kTimeout, reason::kIsolationMissing,
                   "The firewall table took too long; no machine starts without it.");
     auto outcome = ended.get();
     if (!outcome) return fail(std::move(outcome.error()));
@@ -40,8 +41,8 @@ Result<> ensure_through(const privileged::Caller& caller) {
   if (answer) return {};
   Error error = std::move(answer.error());
   // Who asks for machines knows one reason.
-  if (error.reason != "isolation-missing")
-    return fail(Code::kUnavailable, "isolation-missing", error.message, error.reason + ": " + error.cause);
+  if (error.reason != reason::kIsolationMissing)
+    return fail(Code::kUnavailable, reason::kIsolationMissing, error.message, error.reason + ": " + error.cause);
   return fail(std::move(error));
 }
 
