@@ -46,7 +46,7 @@ const std::vector<Mended>& mendings() {
 }
 
 /// "1.1.5+ds1", "v26.1.0"; nullopt: no such form.
-std::optional<Number> number_of(std::string_view text) {
+std::optional<Number> release_of(std::string_view text) {
   if (text.starts_with('v')) text.remove_prefix(1);
   Number out{};
   for (auto& part : out) {
@@ -90,7 +90,7 @@ std::vector<OldPart> old_parts(const boost::json::value& version) {
   for (const auto& component : *components) {
     const std::string name = text_of(component, "Name"), said = text_of(component, "Version");
     const std::string revision = text_of(member(component, "Details"), "GitCommit");
-    const auto number = number_of(said);
+    const auto number = release_of(said);
     for (const auto& mended : mendings()) {
       if (!number || mended.part != name || has_it(mended, *number, revision)) continue;
       const bool of_distribution = revision.starts_with(said);
