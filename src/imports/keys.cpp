@@ -33,7 +33,7 @@ bool is_bare(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, fits);
 }
 
-std::string quoted(std::string_view text) { return boost::json::serialize(boost::json::string(text)); }
+std::string in_quotes(std::string_view text) { return boost::json::serialize(boost::json::string(text)); }
 
 void write_node(const Node& node, int depth, std::string& out);
 
@@ -41,14 +41,14 @@ void write_members(const Node& node, int depth, std::string& out) {
   for (const auto& member : node.members) {
     const bool bare = is_bare(member.key) && !member.key.starts_with('-') && !truth(scalar(member.key)) &&
                       (member.key[0] < '0' || member.key[0] > '9');
-    fmt::format_to(std::back_inserter(out), "{:{}}{}:", "", depth * 2, bare ? member.key : quoted(member.key));
+    fmt::format_to(std::back_inserter(out), "{:{}}{}:", "", depth * 2, bare ? member.key : in_quotes(member.key));
     write_node(member.value, depth + 1, out);
   }
 }
 
 void write_node(const Node& node, int depth, std::string& out) {
   if (node.is_scalar()) {
-    out += " " + (!node.quoted && is_bare(node.text) ? node.text : quoted(node.text)) + "\n";
+    out += " " + (!node.quoted && is_bare(node.text) ? node.text : in_quotes(node.text)) + "\n";
   } else if (node.is_empty()) {
     out += node.is_map() ? " {}\n" : node.is_sequence() ? " []\n" : " null\n";
   } else if (node.is_map()) {
