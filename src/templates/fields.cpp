@@ -86,12 +86,12 @@ std::vector<const Node*> as_list(const Node& node, std::string_view what, ReadCo
   return items;
 }
 
-std::optional<std::string> text_of(const Node& map, std::string_view key, ReadContext& context, std::size_t most) {
+std::optional<std::string> text_at(const Node& map, std::string_view key, ReadContext& context, std::size_t most) {
   const Node* node = map.find(key);
   return node ? as_text(*node, key, context, most) : std::nullopt;
 }
 
-std::optional<bool> bool_of(const Node& map, std::string_view key, ReadContext& context) {
+std::optional<bool> bool_at(const Node& map, std::string_view key, ReadContext& context) {
   const Node* node = map.find(key);
   return node ? as_bool(*node, key, context) : std::nullopt;
 }

@@ -46,7 +46,7 @@ void read_networks(const Node& root, ReadContext& context) {
     warn_rewritten(member.value, "network", "name", context);
     warn_rewritten(member.value, "network", "ipam", context);
     check_driver(member.value, "bridge", context);
-    context.networks[member.key] = bool_of(member.value, "internal", context).value_or(false);
+    context.networks[member.key] = bool_at(member.value, "internal", context).value_or(false);
   });
 }
 
@@ -55,11 +55,11 @@ void read_volumes(const Node& root, ReadContext& context) {
   each(root, "volumes", context, [&](const Member& member) {
     const Node& volume = member.value;
     const Member* external = volume.member("external");
-    std::string name = text_of(volume, "name", context, 200).value_or(member.key);
+    std::string name = text_at(volume, "name", context, 200).value_or(member.key);
     bool outside = false;
     if (external && external->value.is_map()) {
       outside = true;
-      name = text_of(external->value, "name", context, 200).value_or(name);
+      name = text_at(external->value, "name", context, 200).value_or(name);
     } else if (external) {
       outside = as_bool(external->value, "external", context).value_or(false);
     }

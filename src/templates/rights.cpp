@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostDockerfile = 1024 * 1024;
 
-std::string text_of(const engine::BuildSpec& build) {
+std::string dockerfile_of(const engine::BuildSpec& build) {
   if (!build.dockerfile_text.empty()) return build.dockerfile_text;
   const auto path = fs::path(build.context) / build.dockerfile;
   std::error_code failure;
@@ -79,7 +79,7 @@ std::vector<Problem> lint_rights(const Template& tmpl) {
   std::vector<Problem> out;
   for (const auto& service : tmpl.services) {
     if (!service.build || service.container.privileged_by_operator) continue;
-    const std::string text = text_of(*service.build);
+    const std::string text = dockerfile_of(*service.build);
     auto file =
         service.build->dockerfile_text.empty()
             ? (fs::path(service.build->context) / service.build->dockerfile).lexically_relative(tmpl.folder).string()

@@ -131,7 +131,7 @@ void read_stop(const Node& service, ReadContext& context, Service& out) {
 void read_image(const Member& member, ReadContext& context, ReadService& out) {
   const Node& service = member.value;
   const bool builds = service.find("build") && !service.find("build")->is_null();
-  const auto image = text_of(service, "image", context, 300);
+  const auto image = text_at(service, "image", context, 300);
   if (builds) {
     read_build(member, context, out);
     out.built_names.push_back(image.value_or(""));
@@ -220,8 +220,8 @@ void read_env_file(const Node& entry, ReadContext& context, std::map<std::string
   if (entry.is_map()) {
     check_keys(entry, "service.env_file", context.problems);
     path = entry.find("path");
-    required = bool_of(entry, "required", context).value_or(true);
-    const auto format = text_of(entry, "format", context, 20);
+    required = bool_at(entry, "required", context).value_or(true);
+    const auto format = text_at(entry, "format", context, 20);
     raw = format == "raw";
     if (format && !raw) context.problems.error(entry.find("format")->place, "format \"raw\" is the only one there is");
   }
@@ -373,7 +373,7 @@ void read_health(const Node& service, ReadContext& context, engine::Container& c
   engine::HealthCheck health;
   if (const Node* test = node->find("test"); test && !test->is_null()) health.test = read_health_test(*test, context);
   health.disabled =
-      bool_of(*node, "disable", context).value_or(false) || (!health.test.empty() && health.test.front() == "NONE");
+      bool_at(*node, "disable", context).value_or(false) || (!health.test.empty() && health.test.front() == "NONE");
   read_health_time(*node, "interval", health.interval, context);
   read_health_time(*node, "timeout", health.timeout, context);
   read_health_time(*node, "start_period", health.start_period, context);
@@ -390,7 +390,7 @@ void read_restart(const Node& service, ReadContext& context, engine::Container& 
   const Node* deploy = service.find("deploy");
   const Node* policy = deploy && deploy->is_map() ? deploy->find("restart_policy") : nullptr;
   if (policy && policy->is_map()) {
-    const std::string condition = text_of(*policy, "condition", context, 20).value_or("any");
+    const std::string condition = text_at(*policy, "condition", context, 20).value_or("any");
     const Node* attempts = policy->find("max_attempts");
     const auto most = attempts ? as_integer(*attempts, "max_attempts", context, 0, 1000) : std::nullopt;
     if (condition == "none") container.restart = "no";
@@ -452,10 +452,10 @@ ReadService read_service(const Member& member, ReadContext& context) {
   read_pull_policy(service, context);
   read_rewritten(service, context, machine);
   if (const Node* platform = service.find("platform")) check_platform(*platform, context);
-  container.init = bool_of(service, "init", context).value_or(false);
-  container.read_only = bool_of(service, "read_only", context).value_or(false);
-  container.terminal = bool_of(service, "tty", context).value_or(false);
-  container.open_stdin = bool_of(service, "stdin_open", context).value_or(false);
+  container.init = bool_at(service, "init", context).value_or(false);
+  container.read_only = bool_at(service, "read_only", context).value_or(false);
+  container.terminal = bool_at(service, "tty", context).value_or(false);
+  container.open_stdin = bool_at(service, "stdin_open", context).value_or(false);
   read_limits(&service, context, machine.resources);
   read_privileges(service, context, container);
   out.service.set_user_id = set_user_id(&service, context);

@@ -121,9 +121,9 @@ std::optional<std::chrono::milliseconds> as_duration(const Node& node, std::stri
 /// A text or a list of texts.
 std::vector<const Node*> as_list(const Node& node, std::string_view what, ReadContext& context);
 /// The same, looked up in a map; nullopt where the key is not there.
-std::optional<std::string> text_of(const Node& map, std::string_view key, ReadContext& context,
+std::optional<std::string> text_at(const Node& map, std::string_view key, ReadContext& context,
                                    std::size_t most = 4096);
-std::optional<bool> bool_of(const Node& map, std::string_view key, ReadContext& context);
+std::optional<bool> bool_at(const Node& map, std::string_view key, ReadContext& context);
 /// Whether the node is a map (reported otherwise).
 bool want_map(const Node& node, std::string_view what, ReadContext& context);
 

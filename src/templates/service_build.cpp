@@ -178,7 +178,7 @@ void read_build(const Member& service, ReadContext& context, ReadService& out) {
   build.context = found->path.empty() ? context.inside.folder() : context.inside.folder() + "/" + found->path;
   read_pairs(map, "args", context, build.args);
   read_pairs(map, "labels", context, build.labels);
-  build.target = text_of(map, "target", context, 100).value_or("");
+  build.target = text_at(map, "target", context, 100).value_or("");
   if (const Node* said = map.find("network")) read_build_network(*said, context, build);
   if (const Node* said = map.find("platforms")) check_platforms(*said, context);
   const Node* inline_text = map.find("dockerfile_inline");

@@ -88,8 +88,8 @@ void read_depends_on(const Node& service, ReadContext& context, ReadService& out
       bool required = true;
       if (!options.is_null() && want_map(options, "depends_on", context)) {
         check_keys(options, "service.depends_on", context.problems);
-        const std::string condition = text_of(options, "condition", context, 40).value_or("service_started");
-        required = bool_of(options, "required", context).value_or(true);
+        const std::string condition = text_at(options, "condition", context, 40).value_or("service_started");
+        required = bool_at(options, "required", context).value_or(true);
         if (condition == "service_healthy") how = DependsOn::kHealthy;
         else if (condition == "service_completed_successfully") how = DependsOn::kCompleted;
         else if (condition != "service_started") {

@@ -402,9 +402,9 @@ void read_devices(const Node& service, ReadContext& context, engine::Container& 
     std::string device;
     if (item->is_map()) {
       check_keys(*item, "service.devices", context.problems);
-      const auto source = text_of(*item, "source", context).value_or("");
-      device = fmt::format("{}:{}:{}", source, text_of(*item, "target", context).value_or(source),
-                           text_of(*item, "permissions", context).value_or("rwm"));
+      const auto source = text_at(*item, "source", context).value_or("");
+      device = fmt::format("{}:{}:{}", source, text_at(*item, "target", context).value_or(source),
+                           text_at(*item, "permissions", context).value_or("rwm"));
     } else {
       const std::string text = as_text(*item, "devices", context).value_or("");
       const auto parts = split(text, ':');

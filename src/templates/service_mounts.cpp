@@ -194,15 +194,15 @@ void read_long_tmpfs(const Node& item, const std::string& target, bool read_only
 
 void read_long_volume(const Node& item, ReadContext& context, ReadService& out) {
   check_keys(item, "service.volumes", context.problems);
-  const std::string type = text_of(item, "type", context, 20).value_or("");
-  const std::string source = text_of(item, "source", context).value_or("");
-  const std::string target = text_of(item, "target", context).value_or("");
-  const auto read_only = bool_of(item, "read_only", context);
+  const std::string type = text_at(item, "type", context, 20).value_or("");
+  const std::string source = text_at(item, "source", context).value_or("");
+  const std::string target = text_at(item, "target", context).value_or("");
+  const auto read_only = bool_at(item, "read_only", context);
   if (target.empty()) return context.problems.error(item.place, "a mount needs its `target`");
   if (!target_is_fine(item, target, context)) return;
   const auto said_of = [&](std::string_view part, std::string_view key) -> std::optional<bool> {
     const Node* options = item.find(part);
-    return options && options->is_map() ? bool_of(*options, key, context) : std::nullopt;
+    return options && options->is_map() ? bool_at(*options, key, context) : std::nullopt;
   };
   for (const std::string_view part : {"bind", "volume"}) {
     const Node* options = item.find(part);
@@ -342,8 +342,8 @@ void read_file_use(const Node& item, std::string_view key, ReadContext& context,
   bind.mode = 0444;
   if (item.is_map()) {
     check_keys(item, secret ? "service.secrets" : "service.configs", context.problems);
-    source = text_of(item, "source", context, 200).value_or("");
-    target = text_of(item, "target", context).value_or("");
+    source = text_at(item, "source", context, 200).value_or("");
+    target = text_at(item, "target", context).value_or("");
     if (const Node* said = item.find("mode"); said && !said->is_null()) {
       const auto bits = said->is_scalar() ? parse_mode(said->text) : std::nullopt;
       if (bits) bind.mode = *bits;

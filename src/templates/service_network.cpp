@@ -131,7 +131,7 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
   const Node* target = item.find("target");
   const auto port = target ? as_integer(*target, "target", context, 1, 65535) : std::nullopt;
   if (!target) context.problems.error(item.place, "a port needs its `target`");
-  if (!tcp_only(item, lower(text_of(item, "protocol", context, 10).value_or("tcp")), context) || !port) return;
+  if (!tcp_only(item, lower(text_at(item, "protocol", context, 10).value_or("tcp")), context) || !port) return;
   for (const std::string_view key : {"published", "host_ip"}) {
     const Member* said = item.member(key);
     if (!said || said->value.is_empty() || said->value.at_spawn) continue;
