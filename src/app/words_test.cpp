@@ -346,7 +346,7 @@ TEST_F(R11_4_CommandLine, StopGoesOnWithTheOthers) {
       return http::problem({Code::kNotFound, "instance-unknown", "There is no such instance.", {}, {}});
     return http::Response::json(202, R"({"id":"i2","state":"stopping"})");
   });
-  const auto done = ask({"stop", "gone", "i2"});
+  const auto done = ask({"stop", "--no-wait", "gone", "i2"});
   EXPECT_EQ(done.code, kNotFound);
   EXPECT_EQ(done.out, "i2 stopping\n");
 }

@@ -263,7 +263,10 @@ int stop_instances(Context& context, const StopOptions& options) {
   }
   for (auto& one : asked) {
     const auto instance = options.wait ? follow(context, std::move(one), ended) : Result<json::value>(std::move(one));
-    if (!instance) return complain(context, instance.error());
+    if (!instance) {
+      if (worst = complain(context, instance.error()); worst == kServerAway) return worst;
+      continue;
+    }
     if (context.json) {
       print_json(*instance);
       continue;

@@ -19,7 +19,7 @@ DOTTED = re.compile(r"`([a-z]+\.[a-z_-]+)`")
 GTEST = re.compile(r"`(R\d+_\d+)\.(\w+)`")
 # What an author writes, or a server makes, is no file of ours.
 NOT_OURS = {"tiltyard.toml", "farm.toml", "docker-compose.yaml", "compose.override.yaml", "start_sploit.py", "auth.token",
-            "templates/greeting/instance.toml", "challenge.toml"}
+            "templates/greeting/instance.toml", "challenge.toml", "./tiltyard.toml"}
 
 
 def text_of(name):

@@ -23,6 +23,7 @@ export const STEP_WORDS: Record<string, string> = {
   volumes: 'Making disks',
   machines: 'Starting machines',
   ready: 'Waiting until it answers',
+  'flags-kept': 'Looking for the flag',
   solve: 'Trying the solution',
   routes: 'Opening the way in',
 };
