@@ -161,9 +161,13 @@ std::expected<std::string, std::string> hash_build(const engine::BuildSpec& buil
   const engine::Ignore ignore(*ignored);
   if (!ignore.fault().empty()) return std::unexpected(fmt::format("its .dockerignore, {}", printable(ignore.fault())));
   ContentHash hash;
-  hash.add("tiltyard build 2");
-  hash.add(dockerfile);
-  hash.add(*ignored);
+  // Builders read both files even where they are no part of the context.
+  const bool outside = build.dockerfile_text.empty() && ignore.excludes(build.dockerfile);
+  // Images are found again by it after an upgrade: what earlier versions hashed stays as it was, what they had
+  // forgotten is added where it counts.
+  hash.add("tiltyard build 1");
+  hash.add(build.dockerfile_text.empty() && !outside ? build.dockerfile : std::string{});
+  hash.add(build.dockerfile_text);
   hash.add(build.target);
   hash.add(build.network ? "network" : "no network");
   const auto pairs = [&hash](std::string_view what, const std::map<std::string, std::string>& values) {
@@ -177,6 +181,14 @@ std::expected<std::string, std::string> hash_build(const engine::BuildSpec& buil
   pairs("labels", build.labels);
   auto tree = hash_tree(build.context, ignore, hash, limits);
   if (!tree) return std::unexpected(tree.error());
+  if (outside) {
+    hash.add("dockerfile");
+    hash.add(dockerfile);
+  }
+  if (build.ignore_text || ignore.excludes(".dockerignore") || ignore.excludes(build.dockerfile + ".dockerignore")) {
+    hash.add("ignored");
+    hash.add(*ignored);
+  }
   return hash.hex();
 }
 
