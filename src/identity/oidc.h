@@ -70,6 +70,8 @@ class Provider {
 
  private:
   asio::awaitable<Result<Metadata>> read_metadata();
+  /// Not older than that.
+  asio::awaitable<Result<Metadata>> metadata_since(Duration oldest);
   asio::awaitable<Result<>> read_keys();
   asio::awaitable<Result<jwt::Key>> key_for(std::string id, std::string algorithm);
   const jwt::Key* find_key(const std::string& id, const std::string& algorithm) const;

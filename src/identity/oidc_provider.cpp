@@ -119,8 +119,10 @@ asio::awaitable<Result<Metadata>> Provider::read_metadata() {
   co_return read;
 }
 
-asio::awaitable<Result<Metadata>> Provider::metadata() {
-  const auto fresh = [this] { return !metadata_.token.empty() && clock_.now() - metadata_at_ < kMetadataFor; };
+asio::awaitable<Result<Metadata>> Provider::metadata() { co_return co_await metadata_since(kMetadataFor); }
+
+asio::awaitable<Result<Metadata>> Provider::metadata_since(Duration oldest) {
+  const auto fresh = [&] { return !metadata_.token.empty() && clock_.now() - metadata_at_ < oldest; };
   if (fresh()) co_return metadata_;
   const auto ticket = co_await flights_.enter("metadata");
   if (fresh()) co_return metadata_;
@@ -235,7 +237,9 @@ asio::awaitable<Result<>> Provider::check_signature(const jwt::Token& token) {
 asio::awaitable<Result<json::object>> Provider::believe(Tokens tokens, std::string nonce) {
   auto token = jwt::parse(tokens.id_token);
   if (!token) co_return fail(std::move(token.error()));
-  const auto known = co_await metadata();
+  auto known = co_await metadata();
+  // It may sign in another way by now than when it was asked.
+  if (known && !accepts(token->algorithm(), *known)) known = co_await metadata_since(kKeysAtMostEvery);
   if (!known) co_return fail(known.error());
   if (!accepts(token->algorithm(), *known)) {
     auto cause = fmt::format("ID tokens signed with {} are not accepted: see auth.oidc.{}.algorithms",
