@@ -1,5 +1,6 @@
 // Accounts, roles, teams and what is kept of their secrets: rows 7.1 to 7.3.
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <boost/json/serialize.hpp>
 
@@ -176,14 +177,20 @@ TEST(R7_1, BadUsersAreRefused) {
 TEST(R7_1, UsersArePaged) {
   Site site;
   for (int i = 0; i < 5; ++i) site.user("user" + std::to_string(i), kPassword);
-  std::vector<std::string> names;
+  std::vector<std::string> names, ids;
   std::string cursor;
   for (int page = 0; page < 10; ++page) {
     const auto answer = site(Ask("GET", "/api/v1/admin/users?limit=2&cursor=" + cursor).bearer(site.admin()));
-    for (const auto& user : answer.body.at("items").as_array()) names.emplace_back(user.at("name").as_string());
+    for (const auto& user : answer.body.at("items").as_array()) {
+      names.emplace_back(user.at("name").as_string());
+      ids.emplace_back(user.at("id").as_string());
+    }
     if (answer.body.at("next").is_null()) break;
     cursor = answer.text("next");
   }
+  // Ids are in the order of the milliseconds in which people came; two of one millisecond are in either.
+  EXPECT_TRUE(std::ranges::is_sorted(ids));
+  std::ranges::sort(names);
   EXPECT_EQ(names, (std::vector<std::string>{"user0", "user1", "user2", "user3", "user4"}));
   EXPECT_EQ(site(Ask("GET", "/api/v1/admin/users?limit=0").bearer(site.admin())).reason(), "invalid-query");
 }
