@@ -90,8 +90,9 @@ class Finder {
     return std::nullopt;
   }
 
-  /// What the files of this folder say, in the order in which they count.
-  std::vector<Said> said_in(const std::string& folder, const std::vector<Origin::Entry>& entries) {
+  /// What the files of this folder say, and what is wrong with those that people expect to say it.
+  std::vector<Said> said_in(const std::string& folder, const std::vector<Origin::Entry>& entries,
+                            std::vector<Note>& wrong) {
     std::vector<Said> out;
     int read = 0;
     for (const auto& entry : entries) {
@@ -102,16 +103,24 @@ class Finder {
         const auto found = std::ranges::find_if(formats(), [&](const Format& format) { return format.is(document); });
         if (found != formats().end()) out.push_back({&*found, std::move(document)});
       }
-      if (is_expected(entry.name)) std::ranges::move(faults, std::back_inserter(notes_));
+      if (is_expected(entry.name)) std::ranges::move(faults, std::back_inserter(wrong));
     }
     return out;
   }
 
   bool said_here(const std::string& folder, const std::vector<Origin::Entry>& entries) {
-    auto said = said_in(folder, entries);
+    std::vector<Note> wrong;
+    auto said = said_in(folder, entries, wrong);
     std::optional<Document> instance;
     if (origin_.is_file(joined(folder, "instance.toml")))
-      instance = toml_document(origin_, joined(folder, "instance.toml"), notes_);
+      instance = toml_document(origin_, joined(folder, "instance.toml"), wrong);
+    if (!wrong.empty()) {
+      // It may be what says the flags: nothing of a folder is taken by its other files then.
+      auto draft = begin("unreadable", folder, leaf(wrong.front().file));
+      draft.notes = std::move(wrong);
+      drafts_.push_back(std::move(draft));
+      return true;
+    }
     if (is_tiltyard(origin_, folder, instance)) {
       auto draft = begin("tiltyard", folder, "");
       read_tiltyard(origin_, folder, instance, draft);

@@ -111,6 +111,12 @@ asio::awaitable<bool> Saga::spawn(LiveRef live) {
                {"message", error.message},
                {"cause", error.cause}});
     instance.reason = Reason{error.reason, error.message};
+    // Somebody removed it behind our back: the next start is to find it.
+    if (error.reason == engine::reason::kImageMissing) {
+      instance.reason->text +=
+          " It is looked for, and made again where it can be; start again when the template is ready.";
+      parts_.offers.catalogue().image_gone(instance.tmpl);
+    }
     count_end("failed");
   }
   co_await unmake(live, wanted ? InstanceState::kStopped : InstanceState::kFailed);

@@ -271,6 +271,15 @@ Result<> Catalogue::State_::rebuild(const TemplateId& id) {
   return {};
 }
 
+void Catalogue::State_::image_gone(const TemplateId& id) {
+  const std::string* folder = folder_of(id);
+  if (!folder) return;
+  Item& item = items.at(*folder);
+  if (item.state != State::kReady) return;
+  set_state(item, State::kBuilding, "an image of it is not on the engine any more");
+  gate.spawn(home, "settle", settle(*folder));
+}
+
 void Catalogue::State_::report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems) {
   const std::string* folder = folder_of(id);
   if (!folder) return;
@@ -382,6 +391,7 @@ std::optional<Entry> Catalogue::find(const TemplateId& id) const { return state_
 const engine::Resources& Catalogue::ceiling() const { return state_->options.bounds.ceiling; }
 asio::awaitable<Result<>> Catalogue::reload(std::optional<TemplateId> id) { return state_->reload(std::move(id)); }
 Result<> Catalogue::rebuild(const TemplateId& id) { return state_->rebuild(id); }
+void Catalogue::image_gone(const TemplateId& id) { state_->image_gone(id); }
 void Catalogue::report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems) {
   state_->report(id, hash, std::move(problems));
 }

@@ -42,6 +42,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
   std::optional<Entry> find(const TemplateId& id) const;
   asio::awaitable<Result<>> reload(std::optional<TemplateId> id);
   Result<> rebuild(const TemplateId& id);
+  void image_gone(const TemplateId& id);
   void report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems);
 
   // Folders

@@ -69,6 +69,8 @@ class Catalogue {
   asio::awaitable<Result<>> reload(std::optional<TemplateId> id);
   /// Builds its images again even if they are there.
   Result<> rebuild(const TemplateId& id);
+  /// An image of it is not on its engine any more: it is looked at again, and made if it can be.
+  void image_gone(const TemplateId& id);
   /// What another capability found when it looked at the template of this hash: shown with what the reader found, in
   /// place of what was reported before. An error breaks the template until it changes.
   void report(const TemplateId& id, const std::string& hash, std::vector<Problem> problems);

@@ -104,6 +104,13 @@ def test_R1_2_builds_that_nobody_needs_are_collected(make_server, docker):
     assert collect() == {old: "stays"} and docker.has_image(old), "its time has not come"
     assert collect(at_once=True) == {old: "gone"} and not docker.has_image(old)
     (new,) = fates()
+    # Removed by somebody else: the start that finds out says so, and the image is made again for the next one.
+    docker.call("DELETE", f"/images/{new}")
+    failed = admin.start("own").json
+    assert (failed["state"], failed["reason"]["code"]) == ("failed", "image-missing"), failed
+    assert "made again" in failed["reason"]["text"]
+    until(lambda: docker.has_image(new) and admin.template("own")["state"] == "ready", "the image to be made again", 60)
+    admin.stop(admin.running("own")["id"])
     shutil.rmtree(server.templates / "own")
     until(lambda: fates()[new] == "stays", "the template is gone")
     assert collect(at_once=True) == {new: "gone"} and not docker.has_image(new)
