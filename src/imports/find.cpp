@@ -50,23 +50,28 @@ class Finder {
   }
 
  private:
-  void look(const std::string& folder, int depth, bool in_stack) {
+  /// `unread`: a description here or above cannot be read. It may be what says the flags, so that only folders with one
+  /// of their own are taken.
+  void look(const std::string& folder, int depth, bool in_stack, bool unread = false) {
     if (++folders_ > kMostFolders || depth > kDeepest || drafts_.size() > kMostChallenges) return too_much(folder);
     if (const auto whole = whole_of_folder(folder)) {
       for (auto& draft : *whole) drafts_.push_back(std::move(draft));
       return;
     }
     const auto entries = origin_.list(folder);
+    const auto noted = notes_.size();
     if (said_here(folder, entries)) return;
-    const auto compose = compose_files(origin_, folder);
+    unread = unread || notes_.size() > noted;
+    const auto compose = unread ? std::vector<std::string>() : compose_files(origin_, folder);
     const auto before = drafts_.size();
     for (const auto& entry : entries) {
       if (entry.kind != Origin::Entry::Kind::kFolder || std::ranges::find(kPassed, entry.name) != kPassed.end())
         continue;
-      look(joined(folder, entry.name), depth + 1, in_stack || !compose.empty());
+      look(joined(folder, entry.name), depth + 1, in_stack || !compose.empty(), unread);
     }
     if (!compose.empty()) bare_compose(folder, compose, drafts_.size() > before);
-    else if (!in_stack && drafts_.size() == before && origin_.is_file(joined(folder, "Dockerfile"))) bare_build(folder);
+    else if (!in_stack && !unread && drafts_.size() == before && origin_.is_file(joined(folder, "Dockerfile")))
+      bare_build(folder);
   }
 
   void too_much(const std::string& folder) {
@@ -90,9 +95,8 @@ class Finder {
     return std::nullopt;
   }
 
-  /// What the files of this folder say, and what is wrong with those that people expect to say it.
-  std::vector<Said> said_in(const std::string& folder, const std::vector<Origin::Entry>& entries,
-                            std::vector<Note>& wrong) {
+  /// What the files of this folder say, in the order in which they count.
+  std::vector<Said> said_in(const std::string& folder, const std::vector<Origin::Entry>& entries) {
     std::vector<Said> out;
     int read = 0;
     for (const auto& entry : entries) {
@@ -103,24 +107,18 @@ class Finder {
         const auto found = std::ranges::find_if(formats(), [&](const Format& format) { return format.is(document); });
         if (found != formats().end()) out.push_back({&*found, std::move(document)});
       }
-      if (is_expected(entry.name)) std::ranges::move(faults, std::back_inserter(wrong));
+      if (is_expected(entry.name)) std::ranges::move(faults, std::back_inserter(notes_));
     }
     return out;
   }
 
   bool said_here(const std::string& folder, const std::vector<Origin::Entry>& entries) {
-    std::vector<Note> wrong;
-    auto said = said_in(folder, entries, wrong);
+    const auto noted = notes_.size();
+    auto said = said_in(folder, entries);
     std::optional<Document> instance;
     if (origin_.is_file(joined(folder, "instance.toml")))
-      instance = toml_document(origin_, joined(folder, "instance.toml"), wrong);
-    if (!wrong.empty()) {
-      // It may be what says the flags: nothing of a folder is taken by its other files then.
-      auto draft = begin("unreadable", folder, leaf(wrong.front().file));
-      draft.notes = std::move(wrong);
-      drafts_.push_back(std::move(draft));
-      return true;
-    }
+      instance = toml_document(origin_, joined(folder, "instance.toml"), notes_);
+    if (notes_.size() > noted) return false;
     if (is_tiltyard(origin_, folder, instance)) {
       auto draft = begin("tiltyard", folder, "");
       read_tiltyard(origin_, folder, instance, draft);

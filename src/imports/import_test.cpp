@@ -285,13 +285,13 @@ TEST_F(R1_16_Import, FlagsOfTheFileThatSaysThemAreNotInTheImage) {
   EXPECT_FALSE(fs::exists(into() / "a/source/challenge.toml"));
 }
 
-TEST_F(R1_16_Import, AFolderWhoseDescriptionCannotBeReadIsRefusedWhole) {
+TEST_F(R1_16_Import, OfAFolderWhoseDescriptionCannotBeReadNothingIsTaken) {
   write_file(from() / "one" / "challenge.yml", "name: Leaky: the sequel\nflags: [\"flag{secret}\"]\nimage: .\n");
   write_file(from() / "one" / "Dockerfile", "FROM tiltyard/busybox:1\nCOPY . /www\nEXPOSE 8000\n");
   write_file(from() / "one" / "inner" / "Dockerfile", kDockerfile);
   const auto report = run();
   EXPECT_THAT(templates(), IsEmpty());
-  EXPECT_THAT(all_notes(report), AllOf(HasSubstr("one/challenge.yml:1: refused"), HasSubstr("1 refused")));
+  EXPECT_THAT(all_notes(report), HasSubstr("one/challenge.yml:1: refused"));
 }
 
 TEST_F(R1_16_Import, WhatAKilledImportLeftIsRemoved) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
-import { card, launch, open, person, pictures, removePeople, row, signIn, START_MS, URL_BASE } from './support.mjs';
+import { card, launch, open, person, pictures, removePeople, row, signIn, START_MS, until, URL_BASE } from './support.mjs';
 
 let browser;
 let signedIn;
@@ -24,6 +24,17 @@ after(async () => {
 
 const VIEWS = [['machines', '/', '.card[data-state=running]'], ['all', '/all', 'tbody tr'], ['usage', '/usage', 'h1'], ['account', '/account', '.line-form'],
   ['people', '/people', 'tbody tr'], ['events', '/events', 'tbody tr'], ['limits', '/limits', 'tbody tr'], ['features', '/features', 'h1']];
+
+test('R11.1 a stylesheet that did not come is asked for once more', async () => {
+  const page = await open(browser);
+  let asked = 0;
+  await page.route(/\/app\.css/, (route) => (asked++ === 0 ? route.abort() : route.continue()));
+  await page.goto(`${URL_BASE}/signin`);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+  await until('the page to have its style', () => page.evaluate(() => [...document.styleSheets].some((sheet) => sheet.href?.includes('/app.css'))));
+  assert.equal(asked, 2);
+  await page.context().close();
+});
 
 for (const scheme of ['light', 'dark']) {
   test(`R11.1 contrast and roles hold AA in ${scheme}`, async () => {

@@ -81,6 +81,10 @@ export async function open(browser, options = {}) {
   page.setDefaultTimeout(30_000);
   page.faults = [];
   page.on('pageerror', (error) => page.faults.push(error.message));
+  page.on('requestfailed', (request) => {
+    // Told for whoever looks for the reason of a page without style or script; tests cut connections on purpose, too.
+    if (['stylesheet', 'script'].includes(request.resourceType())) console.log(`# ${request.url()}: ${request.failure()?.errorText}`);
+  });
   page.on('console', (message) => {
     if (/Content Security Policy/i.test(message.text())) page.faults.push(message.text());
   });
