@@ -37,13 +37,13 @@ class Finder {
 
   std::vector<Draft> find() {
     look("", 0, false);
-    if (drafts_.empty()) {
-      for (auto& draft : builds_) drafts_.push_back(std::move(draft));
-    } else if (!builds_.empty()) {
+    if (drafts_.empty()) drafts_ = std::move(builds_);
+    else std::ranges::transform(builds_, std::back_inserter(passed_), &Draft::source);
+    if (!passed_.empty()) {
       notes_.push_back(
-          {Note::Kind::kUnavailable, builds_.front().source, 0,
-           fmt::format("{} folder{} with a Dockerfile alone {} passed over; import one by its own path", builds_.size(),
-                       builds_.size() == 1 ? "" : "s", builds_.size() == 1 ? "is" : "are")});
+          {Note::Kind::kUnavailable, passed_.front(), 0,
+           fmt::format("{} folder{} with a Dockerfile alone {} passed over; import one by its own path", passed_.size(),
+                       passed_.size() == 1 ? "" : "s", passed_.size() == 1 ? "is" : "are")});
     }
     std::ranges::sort(drafts_, {}, &Draft::source);
     return std::move(drafts_);
@@ -69,9 +69,10 @@ class Finder {
         continue;
       look(joined(folder, entry.name), depth + 1, in_stack || !compose.empty(), unread);
     }
-    if (!compose.empty()) bare_compose(folder, compose, drafts_.size() > before);
-    else if (!in_stack && !unread && drafts_.size() == before && origin_.is_file(joined(folder, "Dockerfile")))
-      bare_build(folder);
+    if (!compose.empty()) return bare_compose(folder, compose, drafts_.size() > before);
+    if (in_stack || drafts_.size() > before || !origin_.is_file(joined(folder, "Dockerfile"))) return;
+    if (unread) passed_.push_back(folder);
+    else bare_build(folder);
   }
 
   void too_much(const std::string& folder) {
@@ -228,6 +229,7 @@ class Finder {
   const Origin& origin_;
   std::vector<Note>& notes_;
   std::vector<Draft> drafts_, builds_;
+  std::vector<std::string> passed_;  ///< folders with a Dockerfile alone that are not taken
   int folders_ = 0;
   bool told_ = false;
 };
