@@ -77,6 +77,15 @@ export async function launch() {
 /** A fresh browser window. Errors of the page's own script fail the test through `faults`. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: 'light', ...options });
+  // A browser drops what it loads whenever an address of the host changes (ERR_NETWORK_CHANGED), and here networks of machines come and go
+  // all the time: what the page is made of comes by way of this program.
+  await context.route(/\.(css|js)\?v=/, async (route) => {
+    try {
+      await route.fulfill({ response: await route.fetch() });
+    } catch {
+      await route.abort().catch(() => {});  // the server is away, as some tests want it, or the page is gone
+    }
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.faults = [];

@@ -183,8 +183,11 @@ class Server:
         return found and found.group(1)
 
     def sign_in_link(self):
-        found = LINK.search(self.log())
-        return found and found.group(1)
+        """Printed once the server listens, which a caller may see first. None: there is none."""
+        try:
+            return until(lambda: LINK.search(self.log()), "the link to be printed", 5).group(1)
+        except AssertionError:
+            return None
 
     def api(self, token=None, contract=None, source=None):
         """A caller with a token; with None it is nobody."""
