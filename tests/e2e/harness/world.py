@@ -35,7 +35,9 @@ class World:
 
     def __init__(self):
         self.name = f"tworld{os.getpid() % 10000}"
-        octet = os.getpid() % 60 * 4
+        # Not the addresses of a world that a killed run has left behind.
+        taken = subprocess.run(["ip", "-4", "-o", "addr"], check=True, capture_output=True, text=True).stdout
+        octet = next(n * 4 for n in ((os.getpid() + i) % 60 for i in range(60)) if f" 198.51.100.{n * 4 + 1}/" not in taken)
         self.near, self.public = f"198.51.100.{octet + 1}", f"198.51.100.{octet + 2}"
         ip("netns", "add", self.name)
         try:
