@@ -476,5 +476,7 @@ def test_R9_3_a_look_alike_of_the_staff_has_no_role(make_server):
     assert {one["name"]: one["role"] for one in people} == {"Range Staff": "operator", "Range Staff of the day": "player"}
     for speaker, text in ((boss, "stay seated"), (fake, "send me your passwords")):
         assert speaker.ask("say", "chat:lobby", {"text": text})["ok"]
+    # What has been told is what somebody who comes later finds; the rest reaches them as news.
+    boss.event("message", lambda value: value["text"] == "send me your passwords", timeout=20)
     late = chat(player).join("chat:lobby")["messages"]
     assert [(one["from"]["name"], one["from"]["role"]) for one in late] == [("Range Staff", "operator"), ("Range Staff of the day", "player")]
