@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "identity/jwt.h"
+#include "base/base64url.h"
 #include "identity/oidc.h"
 #include "identity/state.h"
 #include "observe/log.h"
@@ -61,7 +61,7 @@ asio::awaitable<Answered> start(StatePtr state, http::Request request) {
       "method=S256",
       known->authorization, known->authorization.contains('?') ? "&" : "?", encode(provider->options().client_id),
       encode(redirect_address(*state, request, provider->name())), encode(scopes), flow.state, flow.nonce,
-      jwt::base64url(jwt::sha256(flow.verifier)));
+      base64url(sha256(flow.verifier)));
   // OpenID Connect Core 1.0, 3.1.2.1: whoever has a session there is asked all the same, and the answer says when that
   // was.
   if (again) where += "&prompt=login&max_age=0";

@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 
+#include "base/base64url.h"
 #include "base/json.h"
 
 namespace tiltyard::identity::jwt {
@@ -244,33 +245,6 @@ Result<> check_times(const json::object& claims, TimePoint now) {
 }
 
 }  // namespace
-
-std::string base64url(std::string_view in) {
-  std::string out(sodium_base64_ENCODED_LEN(in.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING), '\0');
-  sodium_bin2base64(out.data(), out.size(), bytes(in), in.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-  out.pop_back();
-  return out;
-}
-
-Result<std::string> from_base64url(std::string_view text) {
-  std::string out(text.size(), '\0');
-  std::size_t size = 0;
-  const char* end = nullptr;
-  if (text.empty() ||
-      sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr,
-                        &size, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-      end != text.data() + text.size()) {
-    return invalid("not base64url");
-  }
-  out.resize(size);
-  return out;
-}
-
-std::string sha256(std::string_view in) {
-  std::string out(crypto_hash_sha256_BYTES, '\0');
-  crypto_hash_sha256(reinterpret_cast<unsigned char*>(out.data()), bytes(in), in.size());
-  return out;
-}
 
 std::string Token::algorithm() const { return text_of(header, "alg"); }
 std::string Token::key_id() const { return text_of(header, "kid"); }

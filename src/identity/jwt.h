@@ -62,10 +62,4 @@ Result<> check_claims(const Token& token, const Expected& expected);
 /// What must be true of signed user info (Core 5.3.2), where it says it: issuer, audience, end.
 Result<> check_user_info(const boost::json::object& claims, const Expected& expected);
 
-std::string base64url(std::string_view bytes);
-/// Without padding, nothing else than the alphabet (RFC 7515, 2).
-Result<std::string> from_base64url(std::string_view text);
-/// SHA-256, 32 bytes.
-std::string sha256(std::string_view bytes);
-
 }  // namespace tiltyard::identity::jwt

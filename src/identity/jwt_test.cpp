@@ -9,6 +9,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/base64url.h"
 #include "identity/identity.h"
 #include "identity/oidc.h"
 
@@ -16,7 +17,6 @@ namespace tiltyard::identity {
 namespace {
 
 namespace json = boost::json;
-using jwt::base64url;
 
 constexpr auto kNow = 1'767'225'600;
 const TimePoint kClock = from_micros(kNow * 1'000'000LL);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/base64url.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "identity/oidc.h"
@@ -193,7 +194,7 @@ asio::awaitable<Result<Tokens>> Provider::exchange(std::string code, std::string
     question.body += "&client_id=" + encode(options_.client_id);
   } else if (known->basic) {
     // RFC 6749, 2.3.1: both are form-encoded before they are joined. The padding is wanted here.
-    auto pair = jwt::base64url(encode(options_.client_id) + ":" + encode(secret));
+    auto pair = base64url(encode(options_.client_id) + ":" + encode(secret));
     for (char& c : pair) c = c == '-' ? '+' : c == '_' ? '/' : c;
     while (pair.size() % 4 != 0) pair += '=';
     question.headers.set("Authorization", "Basic " + pair);

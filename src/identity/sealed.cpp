@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "identity/jwt.h"
+#include "base/base64url.h"
 
 namespace tiltyard::identity {
 namespace {
@@ -34,12 +34,12 @@ std::string seal(std::string_view text, const Secret& master, std::string_view p
   auto* out = reinterpret_cast<unsigned char*>(box.data());
   randombytes_buf(out, crypto_secretbox_NONCEBYTES);
   crypto_secretbox_easy(out + crypto_secretbox_NONCEBYTES, bytes(text), text.size(), out, key.data());
-  return jwt::base64url(box);
+  return base64url(box);
 }
 
 std::optional<std::string> unseal(std::string_view sealed, const Secret& master, std::string_view purpose) {
   if (sealed.size() > kLongest) return std::nullopt;
-  const auto box = jwt::from_base64url(sealed);
+  const auto box = from_base64url(sealed);
   if (!box || box->size() < kOverhead) return std::nullopt;
   const auto key = key_for(master, purpose);
   const auto* in = bytes(*box);

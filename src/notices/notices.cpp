@@ -41,7 +41,7 @@ Result<> Service::prepare() {
     auto server = mail_server_of(state.options);
     if (!server) return fail(std::move(server.error()));
     state.mail_server = std::move(*server);
-    auto seal = Seal::open(state.options.data_folder);
+    auto seal = Seal::open(state.options.data_folder, "notices");
     if (!seal) return fail(std::move(seal.error()));
     state.seal = std::move(*seal);
   }

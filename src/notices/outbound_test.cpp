@@ -3,12 +3,14 @@
 
 #include <ctime>
 
+#include "net/retry_after.h"
 #include "notices/smtp.h"
 #include "notices/webhook.h"
 
 namespace tiltyard::notices {
 namespace {
 
+using http::seconds_until;
 using std::chrono::milliseconds;
 
 Posted answered(int status, std::vector<std::pair<std::string, std::string>> fields, std::string body = {}) {

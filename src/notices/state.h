@@ -5,9 +5,9 @@
 #include <optional>
 
 #include "base/offload.h"
+#include "base/seal.h"
 #include "notices/notices.h"
 #include "notices/queue.h"
-#include "notices/seal.h"
 #include "notices/smtp.h"
 #include "notices/webhook.h"
 #include "observe/metrics.h"

@@ -1,7 +1,6 @@
 #include "notices/webhook.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -10,6 +9,8 @@
 
 #include <algorithm>
 #include <cmath>
+
+#include "net/retry_after.h"
 
 namespace tiltyard::notices {
 namespace {
@@ -42,27 +43,13 @@ std::optional<std::chrono::milliseconds> pause_of(const http::Response& response
     seconds = body.at("retry_after").to_number<double>();
   } else {
     for (const auto* field : {"Retry-After", "X-RateLimit-Reset-After"}) {
-      if (!seconds) seconds = seconds_until(std::string(response.headers.get(field)));
+      if (!seconds) seconds = http::seconds_until(std::string(response.headers.get(field)));
     }
   }
   return bounded(seconds);
 }
 
 }  // namespace
-
-std::optional<double> seconds_until(const std::string& header) {
-  if (header.empty()) return std::nullopt;
-  char* end = nullptr;
-  const double read = std::strtod(header.c_str(), &end);
-  if (*end == '\0') return read;
-  // As they should be written, as RFC 850 and as asctime(3) did.
-  for (const auto* form : {"%a, %d %b %Y %H:%M:%S GMT", "%a, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
-    std::tm date{};
-    const char* rest = ::strptime(header.c_str(), form, &date);
-    if (rest != nullptr && *rest == '\0') return static_cast<double>(::timegm(&date) - ::time(nullptr));
-  }
-  return std::nullopt;
-}
 
 Posted judge(const http::Response& response) {
   Posted out;
@@ -72,7 +59,8 @@ Posted judge(const http::Response& response) {
   else if (response.status == 429) out.outcome = Delivery::kLater, out.pause = pause_of(response);
   else if (response.status >= 500 || response.status == 408) out.outcome = Delivery::kLater;
   else out.outcome = Delivery::kNever;
-  if (response.status == 503) out.not_before = bounded(seconds_until(std::string(response.headers.get("Retry-After"))));
+  if (response.status == 503)
+    out.not_before = bounded(http::seconds_until(std::string(response.headers.get("Retry-After"))));
   return out;
 }
 

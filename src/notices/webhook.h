@@ -33,9 +33,6 @@ struct Posted {
   std::string cause;
 };
 
-/// When an answer asks to be asked again, in seconds from now: Retry-After as seconds or as a date in any of HTTP's
-/// three forms (RFC 9110, 10.2.3 and 5.6.7); nullopt where that is neither.
-std::optional<double> seconds_until(const std::string& header);
 /// What an answer of the webhook means.
 Posted judge(const http::Response& response);
 

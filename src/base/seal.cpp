@@ -1,4 +1,4 @@
-#include "notices/seal.h"
+#include "base/seal.h"
 
 #include <fcntl.h>
 #include <sodium.h>
@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 
-namespace tiltyard::notices {
+namespace tiltyard {
 namespace {
 
 constexpr std::size_t kNonce = crypto_secretbox_NONCEBYTES, kMac = crypto_secretbox_MACBYTES,
@@ -21,13 +21,14 @@ unsigned char* bytes(std::string& text) { return reinterpret_cast<unsigned char*
 const unsigned char* bytes(const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
 std::unexpected<Error> broken(const std::string& path, const char* what) {
-  return fail(Code::kInternal, "notices-key", "The key file " + path + " " + what + ".", std::strerror(errno));
+  const auto name = std::filesystem::path(path).stem().string();
+  return fail(Code::kInternal, name + "-key", "The key file " + path + " " + what + ".", std::strerror(errno));
 }
 
 }  // namespace
 
-Result<Seal> Seal::open(const std::string& folder) {
-  const auto path = (std::filesystem::path(folder) / "notices.key").string();
+Result<Seal> Seal::open(const std::string& folder, const std::string& name) {
+  const auto path = (std::filesystem::path(folder) / (name + ".key")).string();
   int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   std::string key(kKey, '\0');
   if (file < 0 && errno == ENOENT) {
@@ -48,7 +49,7 @@ Result<Seal> Seal::open(const std::string& folder) {
   const bool whole = ::read(file, key.data(), key.size()) == static_cast<ssize_t>(key.size());
   ::fchmod(file, 0600);
   ::close(file);
-  if (!whole) return broken(path, "is too short; remove it (mail that waits is lost)");
+  if (!whole) return broken(path, "is too short; remove it (what was sealed with it is lost)");
   return Seal(Secret(std::move(key)));
 }
 
@@ -72,4 +73,4 @@ std::optional<Secret> Seal::open_text(const std::string& sealed) const {
   return Secret(std::move(text));
 }
 
-}  // namespace tiltyard::notices
+}  // namespace tiltyard

@@ -6,14 +6,14 @@
 #include "base/result.h"
 #include "base/secret.h"
 
-namespace tiltyard::notices {
+namespace tiltyard {
 
-/// Closes texts for the time that they wait in the database: XSalsa20-Poly1305 with a random nonce (libsodium's
+/// Closes texts that are kept in the database: XSalsa20-Poly1305 with a random nonce (libsodium's
 /// secretbox). The key is a file of its own, so that a copy of the database alone opens nothing.
 class Seal {
  public:
-  /// Reads folder/notices.key, or makes it (32 random bytes, mode 0600). `notices-key`.
-  static Result<Seal> open(const std::string& folder);
+  /// Reads folder/NAME.key, or makes it (32 random bytes, mode 0600). `NAME-key`.
+  static Result<Seal> open(const std::string& folder, const std::string& name);
 
   std::string close(const std::string& text) const;
   /// nullopt: not ours, or changed.
@@ -24,4 +24,4 @@ class Seal {
   Secret key_;
 };
 
-}  // namespace tiltyard::notices
+}  // namespace tiltyard
