@@ -84,6 +84,7 @@ asio::awaitable<Result<>> pass(const house::Doors* doors, http::Request* request
 /// Declared in the order of construction: what comes later may use what comes earlier, and goes first.
 struct Server::Floors {
   SystemClock clock;
+  tls::Certificates certificates{clock};
   bus::Kinds kinds;
   bus::Bus bus;
   WorkerPool files{"files", 1};
@@ -229,6 +230,7 @@ asio::awaitable<Result<>> Server::build_floors() {
                                                                    *floors.gateway,
                                                                    *floors.lanes,
                                                                    *floors.limits,
+                                                                   floors.certificates,
                                                                    floors.budget,
                                                                    floors.files,
                                                                    floors.hashing,

@@ -23,6 +23,7 @@
 #include "house/site.h"
 #include "jobs/jobs.h"
 #include "limits/limits.h"
+#include "tls/certificates.h"
 
 namespace tiltyard::house {
 
@@ -53,6 +54,7 @@ struct Ground {
   gateway::Gateway& gateway;
   gateway::PortLanes& lanes;
   limits::Service& limits;
+  tls::Certificates& certificates;      ///< that gateway, API and page may show
   std::shared_ptr<net::Budget> budget;  ///< of all bytes that wait in the process' memory
   WorkerPool& files;                    ///< short work on files
   WorkerPool& hashing;                  ///< slow hashes
