@@ -19,6 +19,7 @@
 #include "labs/saga.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "templates/templates.h"
 
 namespace tiltyard::labs {
 
