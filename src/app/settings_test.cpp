@@ -59,6 +59,7 @@ const std::map<std::string, Sample> kSamples = {
     {"server.tls_key", {"b.pem", R"("b.pem")"}},
     {"gateway.listen", {"0.0.0.0:80", R"("0.0.0.0:80")"}},
     {"gateway.domain", {"play.example", R"("play.example")"}},
+    {"gateway.address_names", {"eu", R"("eu")"}},
     {"gateway.public_host", {"tcp.example", R"("tcp.example")"}},
     {"gateway.tcp_address", {"127.0.0.3", R"("127.0.0.3")"}},
     {"gateway.ports", {"30000-30099", R"("30000-30099")"}},

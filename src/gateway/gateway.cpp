@@ -20,6 +20,20 @@
 #include "observe/log.h"
 
 namespace tiltyard::gateway {
+namespace {
+
+/// "10-1-2-3.reverse-proxy-REGION" for the first endpoint of that address, "10-1-2-3-8080.…" for each.
+void add_address_names(const Route& route, const std::string& region, std::set<std::string>& known,
+                       std::vector<std::string>& hosts) {
+  if (region.empty() || route.address.find(':') != std::string::npos) return;
+  auto dashed = route.address;
+  std::ranges::replace(dashed, '.', '-');
+  const auto below = ".reverse-proxy-" + region;
+  if (known.insert(route.address).second) hosts.push_back(dashed + below);
+  hosts.push_back(fmt::format("{}-{}{}", dashed, route.machine_port, below));
+}
+
+}  // namespace
 
 Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& instance,
                                                              const std::vector<Route>& routes,
@@ -27,12 +41,14 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
   auto publication = std::make_shared<Publication>();
   publication->instance = instance;
   if (!owner.empty()) publication->owner = net::holder_of(owner);
+  std::set<std::string> known_addresses;
   for (const auto& route : routes) {
     auto machine = socket_address(route.address, route.machine_port);
     if (!machine) return fail(std::move(machine.error()));
-    PublishedRoute made{route.kind, {}, route.port, *machine, {}};
+    PublishedRoute made{route.kind, route.endpoint, {}, route.port, *machine, {}};
     if (!route.called.empty()) made.called = route.called;
     for (const auto& host : route.hosts) made.hosts.push_back(lower(host));
+    if (!owns_port(route.kind)) add_address_names(route, shared->options.address_names, known_addresses, made.hosts);
     publication->routes.push_back(std::move(made));
   }
   return publication;
@@ -186,6 +202,18 @@ asio::awaitable<void> Gateway::withdraw(InstanceId instance) {
     for (auto port : ports) shard.close_tcp(port);
     shard.withdraw(instance);
   });
+  co_await run_jobs(std::move(jobs));
+}
+
+asio::awaitable<void> Gateway::name(std::string host, InstanceId instance, std::string endpoint) {
+  auto jobs = state_->everywhere([host = lower(host), instance = std::move(instance), endpoint = std::move(endpoint)](
+                                     Shard& shard) { shard.name(host, instance, endpoint); });
+  co_await run_jobs(std::move(jobs));
+}
+
+asio::awaitable<void> Gateway::unname(std::string host) {
+  if (state_->shut) co_return;
+  auto jobs = state_->everywhere([host = lower(host)](Shard& shard) { shard.unname(host); });
   co_await run_jobs(std::move(jobs));
 }
 

@@ -28,7 +28,7 @@ namespace tiltyard::gateway {
 namespace asio = boost::asio;
 
 /// How the gateway gets to one endpoint. HTTP routes are found by host label ("{instance}" for the first HTTP endpoint,
-/// "{endpoint}--{instance}" for all), those that own a port by that.
+/// "{endpoint}--{instance}" for all) and by what `Gateway::name` has led to them, those that own a port by that.
 struct Route {
   EndpointKind kind = EndpointKind::kHttp;
   std::string endpoint;
@@ -53,6 +53,8 @@ enum class PublicScheme { kAuto, kHttp, kHttps };
 struct Options {
   std::string listen = "127.0.0.1:8080";
   std::string domain = "localhost";
+  /// The region of address-style names, "10-1-2-3.reverse-proxy-REGION.DOMAIN"; empty: there are none.
+  std::string address_names;
   /// Where raw TCP ports are opened; empty: nowhere. Not where the page is: cookies know hosts and no ports.
   std::string tcp_address = "127.0.0.2";
   std::uint16_t first_port = 20000, last_port = 29999;
@@ -106,6 +108,12 @@ class Gateway {
   asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes, std::string owner = {});
   asio::awaitable<void> withdraw(InstanceId instance);
   std::vector<std::string> published() const;  ///< instance ids
+
+  /// Leads a whole host name ("www.example.org") to an endpoint, before any label below the domain is looked at; where
+  /// it led before is forgotten. It answers as long as the instance is published with an endpoint of that name, now or
+  /// later. When this has completed, every loop knows it.
+  asio::awaitable<void> name(std::string host, InstanceId instance, std::string endpoint);
+  asio::awaitable<void> unname(std::string host);
 
   /// From when `set_asleep(…, true)` has completed, nothing more is sent to the instance's machines: new connections
   /// and requests are held, and so is what comes on open ones. The first of them has the instance woken. `set_asleep(…,

@@ -202,19 +202,12 @@ std::string_view plain_name(std::string_view name, std::array<char, 256>& room) 
 
 }  // namespace
 
-const Target* HttpSession::find(std::string_view name) const {
-  const std::string_view domain = shard_.options().domain;
-  const bool below =
-      name.size() > domain.size() + 1 && name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.';
-  return below ? shard_.find_host(name.substr(0, name.size() - domain.size() - 1)) : nullptr;
-}
-
 /// A proxy that calls its upstream by another name says what the player has asked for beside that.
 const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
   const auto host = forwarded_host(head);
   const auto name = name_of(host);
   std::array<char, 256> room;
-  const auto* target = name ? find(plain_name(*name, room)) : nullptr;
+  const auto* target = name ? shard_.find_name(plain_name(*name, room)) : nullptr;
   if (target) head.host = host;
   return target;
 }
@@ -222,7 +215,7 @@ const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
 void HttpSession::route(RequestHead& head) {
   std::array<char, 256> room;
   const auto name = plain_name(head.host_name, room);
-  const auto* target = find(name);
+  const auto* target = shard_.find_name(name);
   if (!target && by_proxy()) target = find_as_forwarded(head);
   if (!target && name == shard_.options().domain) return answer_page(Page::kWelcome, 200);
   if (!target) return answer_page(Page::kUnknownHost, 404, head.host);

@@ -66,7 +66,6 @@ class HttpSession final : public Session {
   // The request's way.
   void begin_exchange(std::string_view head);
   void route(RequestHead& head);
-  const Target* find(std::string_view name) const;
   const Target* find_as_forwarded(RequestHead& head) const;
   void use_machine();
   void wait_for_machine();

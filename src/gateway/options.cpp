@@ -7,6 +7,11 @@ namespace tiltyard::gateway {
 namespace form = config::form;
 using namespace std::chrono_literals;
 
+namespace {
+constexpr config::Form kRegion{.takes = "1 to 16 of a-z, 0-9 and -, or nothing",
+                               .fits = [](std::string_view text) { return text.empty() || config::is_name(text); }};
+}  // namespace
+
 void declare_keys(config::Keys& keys, Options& options) {
   keys.section("gateway", "The way from players to their machines.")
       .text("listen", options.listen, form::kAddress,
@@ -15,6 +20,12 @@ void declare_keys(config::Keys& keys, Options& options) {
             "The domain under which every HTTP endpoint has a random name: {name}.{domain}. It needs a wildcard DNS "
             "entry and "
             "must not be the server's own host, because players' machines are hostile to the page.")
+      .text(
+          "address_names", options.address_names, kRegion,
+          "A region, such as \"eu\": published HTTP endpoints answer by the machine's address, too, at "
+          "10-1-2-3.reverse-proxy-{region}.{domain} (the first of the machine) and "
+          "10-1-2-3-8080.reverse-proxy-{region}.{domain}; it needs a wildcard DNS entry of its own. Such names can be "
+          "guessed. Empty: off.")
       .text(
           "public_host", options.public_host, form::kHost,
           "The host that is shown for raw TCP endpoints; empty: the domain, or `tcp_address` where that is a loopback "

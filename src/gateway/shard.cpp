@@ -263,6 +263,7 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
     }
     if (owns_port(route.kind)) ports_.insert_or_assign(route.port, target);
   }
+  lead_names(publication->instance.str());
   if (!old) return;
   // Sessions whose endpoint has gone are cut; the others keep the instance object that counts them.
   for (auto it = old->sessions.begin(); it != old->sessions.end();) {
@@ -294,6 +295,7 @@ void Shard::withdraw(const InstanceId& id) {
   auto instance = std::move(found->second);
   instances_.erase(found);
   forget_routes(*instance);
+  lead_names(id.str());
   for (auto& endpoint : instance->endpoints) endpoint->retire();
   while (!instance->sessions.empty()) instance->sessions.front().cut();
 }
@@ -410,8 +412,44 @@ void Shard::open_tcp(std::uint16_t port, int fd, Guest guest) {
   TcpSession::begin(*this, fd, *target, std::move(guest));
 }
 
-const Target* Shard::find_host(std::string_view label) const {
-  auto found = hosts_.find(label);
+void Shard::lead_names(const std::string& instance) {
+  const auto known = instances_.find(instance);
+  for (auto it = names_of_.lower_bound({instance, {}}); it != names_of_.end() && it->first == instance; ++it) {
+    auto& named = names_.find(it->second)->second;
+    named.target.reset();
+    if (known == instances_.end()) continue;
+    const auto& routes = known->second->publication->routes;
+    const auto route = std::ranges::find(routes, named.endpoint, &PublishedRoute::endpoint);
+    if (route == routes.end() || owns_port(route->kind)) continue;
+    named.target = Target{known->second, known->second->endpoints[static_cast<std::size_t>(route - routes.begin())]};
+  }
+}
+
+void Shard::name(std::string host, const InstanceId& instance, std::string endpoint) {
+  unname(host);
+  names_of_.emplace(instance.str(), host);
+  names_.emplace(std::move(host), Named{instance.str(), std::move(endpoint), {}});
+  lead_names(instance.str());
+}
+
+void Shard::unname(const std::string& host) {
+  const auto found = names_.find(host);
+  if (found == names_.end()) return;
+  names_of_.erase({found->second.instance, host});
+  names_.erase(found);
+}
+
+const Target* Shard::find_name(std::string_view host) const {
+  if (!names_.empty()) {
+    // A name that leads nowhere just now is not looked for below the domain: it is somebody's.
+    const auto named = names_.find(host);
+    if (named != names_.end()) return named->second.target ? &*named->second.target : nullptr;
+  }
+  const std::string_view domain = options().domain;
+  const bool below =
+      host.size() > domain.size() + 1 && host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.';
+  if (!below) return nullptr;
+  const auto found = hosts_.find(host.substr(0, host.size() - domain.size() - 1));
   return found == hosts_.end() ? nullptr : &found->second;
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,6 +27,7 @@ namespace tiltyard::gateway {
 /// One endpoint as the home loop hands it to the shards; never changed afterwards.
 struct PublishedRoute {
   EndpointKind kind;
+  std::string endpoint;
   std::vector<std::string> hosts;  ///< lower case
   std::uint16_t port;
   SocketAddress machine;
@@ -132,6 +134,17 @@ struct Target {
   std::shared_ptr<Endpoint> endpoint;
 };
 
+/// Where a host name of somebody's own leads. The target is there as long as the instance is published.
+struct Named {
+  std::string instance, endpoint;
+  std::optional<Target> target;
+};
+
+struct NameHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
+};
+
 /// A listening socket on one loop. `secure`: players' bytes are encrypted on their way to it, as machines are told of
 /// each request.
 class Listener final : public Watcher, public Mortal, public Timed {
@@ -197,7 +210,11 @@ class Shard : public std::enable_shared_from_this<Shard> {
   /// Cuts all connections and ends the loop's part.
   void shut();
 
-  const Target* find_host(std::string_view label) const;
+  void name(std::string host, const InstanceId& instance, std::string endpoint);
+  void unname(const std::string& host);
+
+  /// By the whole name of a host: in small letters, without a last dot.
+  const Target* find_name(std::string_view host) const;
   const Target* find_port(std::uint16_t port) const;
   /// Drops connections to the instance that have long been silent, those of whom there are many first. False: none.
   bool make_room(Instance& instance);
@@ -214,6 +231,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   /// A seat for whoever has just come; nullopt: there is none for them, and the socket is to be closed.
   std::optional<Guest> admit(int fd, const SocketAddress& peer);
   void forget_routes(Instance& instance);
+  /// Finds the endpoints of the names that lead to this instance, or that nothing of it is there.
+  void lead_names(const std::string& instance);
   void check_empty();
 
   std::shared_ptr<Shared> shared_;
@@ -224,6 +243,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   LoopTotals totals_;
   std::unordered_map<std::string_view, Target> hosts_;  ///< names are the publication's, which the target holds
   std::unordered_map<std::uint16_t, Target> ports_;
+  std::unordered_map<std::string, Named, NameHash, std::equal_to<>> names_;
+  std::set<std::pair<std::string, std::string>> names_of_;                     ///< instance and name, of all in names_
   std::unordered_map<std::string_view, std::shared_ptr<Instance>> instances_;  ///< by the publication's own id
   std::unordered_map<std::uint16_t, std::unique_ptr<Listener>> tcp_listeners_;
   std::unique_ptr<Listener> http_listener_;
