@@ -31,6 +31,7 @@ constexpr std::size_t kLongestWord = 64 * 1024;  // bytes of one of a command
 constexpr std::size_t kMostWords = 256;          // of a command
 constexpr std::size_t kAnswerPiece = 16 * 1024;  // bytes of output that are made JSON of at a time
 constexpr std::size_t kWindow = 256 * 1024;      // bytes each way of a stream that nobody has taken yet
+constexpr std::size_t kJoined = 4 * 1024;        // bytes of input that small messages make up together
 constexpr seconds kUsualStream{3600}, kLongestStream{24 * 3600};
 constexpr seconds kMayThink{30};  // until a stream says what is to run
 
@@ -258,7 +259,10 @@ asio::awaitable<Result<>> hear(StreamRef stream) {
       good = !stream->input_over && message->data.size() <= kWindow - stream->waiting;
       if (!good) break;
       stream->waiting += message->data.size();
-      if (!message->data.empty()) stream->input.push_back(std::move(message->data));
+      // One byte a message would otherwise cost the space of thirty.
+      if (!stream->input.empty() && stream->input.back().size() + message->data.size() <= kJoined)
+        stream->input.back() += message->data;
+      else if (!message->data.empty()) stream->input.push_back(std::move(message->data));
     } else {
       good = co_await heed(stream, std::move(message->data));
     }

@@ -304,15 +304,21 @@ std::string_view short_scope(std::string_view scope) {
   return dot == std::string_view::npos ? scope : scope.substr(dot + 1);
 }
 
-void report_unknown(const Member& member, std::string_view scope, Problems& problems) {
+void report_unknown(const Node& map, const Member& member, std::string_view scope, Problems& problems) {
   // Nobody reads the hundredth suggestion, and a hostile file must not make us look for thousands.
   if (problems.errors() > 100) return;
   std::vector<std::string_view> known;
   for (const Key& key : kKeys) {
     if (key.scope == scope) known.push_back(key.name);
   }
-  problems.error(member.place, fmt::format("\"{}\" is no key of {}{}", printable(member.key), short_scope(scope),
-                                           did_you_mean(member.key, known)));
+  const auto meant = nearest(member.key, known);
+  std::optional<Fix> fix;
+  if (!meant.empty() && !map.find(meant))
+    fix = Fix{.deed = Fix::Deed::kRename, .from = member.key, .to = std::string(meant)};
+  problems.error(member.place,
+                 fmt::format("\"{}\" is no key of {}{}", printable(member.key), short_scope(scope),
+                             did_you_mean(member.key, known)),
+                 std::move(fix));
 }
 
 bool says_nothing(const Node& value, const Key& key) {
@@ -337,7 +343,7 @@ void check_keys(const Node& map, std::string_view scope, Problems& problems,
     if (member.key.starts_with("x-")) continue;
     const Key* key = find_key(scope, member.key);
     if (!key) {
-      report_unknown(member, scope, problems);
+      report_unknown(map, member, scope, problems);
       continue;
     }
     if (std::ranges::find(decided_elsewhere, member.key) != decided_elsewhere.end()) continue;

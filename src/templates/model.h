@@ -16,12 +16,27 @@ namespace tiltyard::templates {
 
 /// Something the reader found. An error breaks the template; a warning says what was rewritten or ignored, and why; a
 /// note is as it should be, and worth knowing.
+/// What mends a problem without changing what already works, here or with other tools that read the same files.
+struct Fix {
+  enum class Deed : std::uint8_t {
+    kRename,   ///< the key `from`, in the problem's line, is meant to be `to`
+    kDrop,     ///< the problem's line says `from`, which nobody hears
+    kSetting,  ///< instance.toml says the line `to`
+    kVariable  ///< .env says the line `to`
+  };
+  Deed deed = Deed::kSetting;
+  std::string from = {}, to = {};
+
+  bool operator==(const Fix&) const = default;
+};
+
 struct Problem {
   enum class Severity { kError, kWarning, kNote };
   Severity severity = Severity::kError;
   std::string file;  ///< relative to the template's folder
   int line = 0;      ///< from 1; 0: the whole file
   std::string message;
+  std::optional<Fix> fix = std::nullopt;
 
   bool operator==(const Problem&) const = default;
 };

@@ -9,10 +9,10 @@
 
 namespace tiltyard::templates {
 
-void Problems::add(Problem::Severity severity, const Place& place, std::string message) {
+void Problems::add(Problem::Severity severity, const Place& place, std::string message, std::optional<Fix> fix) {
   const bool is_error = severity == Problem::Severity::kError;
   if (is_error) ++errors_;
-  Problem problem{severity, place.file(), place.line, printable(message, 600)};
+  Problem problem{severity, place.file(), place.line, printable(message, 600), std::move(fix)};
   // The same text at the same place says nothing new: an alias or an `extends` repeats what it repeats.
   if (std::ranges::find(list_, problem) != list_.end()) return;
   if (list_.size() >= kMost && !(is_error && errors_ == 1)) return;

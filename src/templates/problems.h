@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,9 +34,15 @@ inline Place place_of(std::string file, int line = 0) {
 /// file must not fill the memory with them.
 class Problems {
  public:
-  void error(const Place& place, std::string message) { add(Problem::Severity::kError, place, std::move(message)); }
-  void warn(const Place& place, std::string message) { add(Problem::Severity::kWarning, place, std::move(message)); }
-  void note(const Place& place, std::string message) { add(Problem::Severity::kNote, place, std::move(message)); }
+  void error(const Place& place, std::string message, std::optional<Fix> fix = std::nullopt) {
+    add(Problem::Severity::kError, place, std::move(message), std::move(fix));
+  }
+  void warn(const Place& place, std::string message, std::optional<Fix> fix = std::nullopt) {
+    add(Problem::Severity::kWarning, place, std::move(message), std::move(fix));
+  }
+  void note(const Place& place, std::string message) {
+    add(Problem::Severity::kNote, place, std::move(message), std::nullopt);
+  }
 
   bool broken() const { return errors_ > 0; }
   int errors() const { return errors_; }
@@ -43,7 +50,7 @@ class Problems {
 
  private:
   static constexpr std::size_t kMost = 100;
-  void add(Problem::Severity severity, const Place& place, std::string message);
+  void add(Problem::Severity severity, const Place& place, std::string message, std::optional<Fix> fix);
 
   std::vector<Problem> list_;
   int errors_ = 0;

@@ -140,7 +140,8 @@ class FolderReader {
       problems_.warn(place_of("instance.toml"),
                      fmt::format("the folder's name \"{}\" is no id (at most 40 lower-case letters, digits and single "
                                  "\"-\"), so the id is \"{}\"; `id` in instance.toml says another",
-                                 printable(folder_name(out_.folder)), out_.id.str()));
+                                 printable(folder_name(out_.folder)), out_.id.str()),
+                     Fix{.deed = Fix::Deed::kSetting, .to = fmt::format("id = \"{}\"", out_.id.str())});
     }
     out_.name = settings_.name.empty() ? out_.id.str() : settings_.name;
     out_.category = settings_.category.empty() ? "misc" : settings_.category;

@@ -418,7 +418,8 @@ void read_restart(const Node& service, ReadContext& context, engine::Container& 
     context.problems.warn(node->place,
                           fmt::format("`restart: {}` is not heard: `deploy.restart_policy` says \"{}\", and "
                                       "wins",
-                                      container.restart, before));
+                                      container.restart, before),
+                          Fix{.deed = Fix::Deed::kDrop, .from = "restart"});
     container.restart = before;
   }
 }

@@ -168,19 +168,24 @@ class Table {
     for (const auto& [key, node] : table_) {
       if (std::ranges::find(known_, key.str()) != known_.end()) continue;
       const Place where{source_, static_cast<int>(key.source().begin.line)};
-      unknown_->push_back({where, prefix(), std::string(key.str()), did_you_mean(key.str(), known_)});
+      const auto meant = nearest(key.str(), known_);
+      std::optional<Fix> fix;
+      if (!meant.empty() && !table_.contains(meant))
+        fix = Fix{.deed = Fix::Deed::kRename, .from = std::string(key.str()), .to = std::string(meant)};
+      unknown_->push_back({where, prefix(), std::string(key.str()), did_you_mean(key.str(), known_), std::move(fix)});
     }
   }
 
   /// Of the whole file, once each table is finished.
   void report_unknown() {
-    for (const auto& [where, prefix, key, hint] : *unknown_) {
+    for (const auto& [where, prefix, key, hint, fix] : *unknown_) {
       const bool above = !prefix.empty() && std::ranges::find(known_, key) != known_.end();
       problems_.error(where,
                       above ? fmt::format("\"{0}\" stands below [{1}] and so is taken for {1}.{0}; put it above the "
                                           "file's first [table]",
                                           key, prefix.substr(0, prefix.size() - 1))
-                            : fmt::format("\"{}{}\" is no key of instance.toml{}", prefix, printable(key), hint));
+                            : fmt::format("\"{}{}\" is no key of instance.toml{}", prefix, printable(key), hint),
+                      above ? std::nullopt : fix);
     }
   }
 
@@ -190,6 +195,7 @@ class Table {
   struct Unknown {
     Place place;
     std::string prefix, key, hint;
+    std::optional<Fix> fix;
   };
 
   const toml::table& table_;

@@ -11,6 +11,7 @@
 
 #include "cli/words.h"
 #include "templates/capability.h"
+#include "templates/fix.h"
 #include "templates/reading.h"
 #include "templates/rights.h"
 
@@ -64,7 +65,7 @@ Colour colour_of(Problem::Severity severity) {
 }
 
 struct Count {
-  int errors = 0, warnings = 0, templates = 0;
+  int errors = 0, warnings = 0, templates = 0, fixable = 0;
 };
 
 json::object problem_json(const std::string& id, const Problem& problem) {
@@ -72,13 +73,15 @@ json::object problem_json(const std::string& id, const Problem& problem) {
           {"severity", word_of(problem.severity)},
           {"file", problem.file},
           {"line", problem.line},
-          {"message", problem.message}};
+          {"message", problem.message},
+          {"fixable", problem.fix.has_value()}};
 }
 
 void report(const Context& context, const std::string& id, const fs::path& folder, const Problem& problem, Count& count,
             json::array& items) {
   if (problem.severity == Problem::Severity::kError) ++count.errors;
   if (problem.severity == Problem::Severity::kWarning) ++count.warnings;
+  if (problem.fix) ++count.fixable;
   if (context.json) {
     items.push_back(problem_json(id, problem));
     return;
@@ -91,10 +94,24 @@ void report(const Context& context, const std::string& id, const fs::path& folde
                     harmless(problem.message)));
 }
 
+/// Writes what is safe to write and says it, on stderr where the list is JSON; what is left is in the answer.
+Template read_fixed(const Context& context, const fs::path& folder, const Options& options) {
+  auto [read, fixed, failed] = fix_folder(fs::absolute(folder).lexically_normal().string(), options);
+  for (const auto& [file, line, what] : fixed) {
+    const auto text = fmt::format("{}:{}: {}: {}", harmless((folder / file).lexically_normal().string()), line,
+                                  painted("fixed", Colour::kGreen, context.colours && !context.json), harmless(what));
+    if (context.json) note(text);
+    else print(text + "\n");
+  }
+  for (const auto& why : failed) note(harmless(fmt::format("{}: not fixed: {}", folder.string(), why)));
+  return std::move(read);
+}
+
 /// `owners`: the folders that were looked at, by the ids of their templates.
-void lint_one(const Context& context, const fs::path& folder, const Options& options, Count& count, json::array& items,
-              std::map<std::string, fs::path>& owners) {
-  const auto read = read_folder(fs::absolute(folder).lexically_normal().string(), options);
+void lint_one(const Context& context, const fs::path& folder, const Options& options, bool fix, Count& count,
+              json::array& items, std::map<std::string, fs::path>& owners) {
+  const auto read = fix ? read_fixed(context, folder, options)
+                        : read_folder(fs::absolute(folder).lexically_normal().string(), options);
   ++count.templates;
   for (const auto& problem : read.problems) report(context, read.id.str(), folder, problem, count, items);
   for (const auto& note : read.notes) report(context, read.id.str(), folder, note, count, items);
@@ -196,7 +213,7 @@ int show_readings(Context& context, const Options& options, const std::vector<st
   return broken ? kFailed : kOk;
 }
 
-int lint_templates(Context& context, const Options& options, const std::vector<std::string>& paths) {
+int lint_templates(Context& context, const Options& options, const std::vector<std::string>& paths, bool fix) {
   const auto folders = all_folders(paths);
   if (!folders) return kNotFound;
   // What this site allows and limits, so that lint says what its server will say.
@@ -204,12 +221,14 @@ int lint_templates(Context& context, const Options& options, const std::vector<s
   Count count;
   json::array items;
   std::map<std::string, fs::path> owners;
-  for (const auto& folder : *folders) lint_one(context, folder, options, count, items, owners);
+  for (const auto& folder : *folders) lint_one(context, folder, options, fix, count, items, owners);
   if (context.json) {
     print_json(json::object{{"items", std::move(items)}, {"next", nullptr}});
   } else {
     note(fmt::format("{} template{}: {} error{}, {} warning{}", count.templates, count.templates == 1 ? "" : "s",
                      count.errors, count.errors == 1 ? "" : "s", count.warnings, count.warnings == 1 ? "" : "s"));
+    if (count.fixable > 0 && !fix)
+      note(fmt::format("{} of these can be mended by themselves: tiltyard templates lint --fix", count.fixable));
   }
   return count.errors == 0 ? kOk : kFailed;
 }
@@ -272,7 +291,9 @@ void Capability::words(Words& words) {
   auto* lint = word->add_subcommand("lint", "Check template folders without a server");
   auto paths = std::make_shared<std::vector<std::string>>();
   lint->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
-  words.does(lint, [this, c, paths] { return lint_templates(*c, options_, *paths); });
+  auto fix = std::make_shared<bool>(false);
+  lint->add_flag("--fix", *fix, "Write what is safe to write into the folders, and check again");
+  words.does(lint, [this, c, paths, fix] { return lint_templates(*c, options_, *paths, *fix); });
   auto* config = word->add_subcommand("config", "Show what is read of template folders, as JSON, without a server");
   config->add_option("path", *paths, "Templates' folders, or folders that have them")->required()->type_name("");
   words.does(config, [this, c, paths] { return show_readings(*c, options_, *paths); });

@@ -166,6 +166,10 @@ def test_R11_4_lint_needs_no_server(tmp_path):
     (folder / "instance.toml").write_text('name = "Bad"\nports = [80]\nflag_prefx = "x"\n')
     ran = cli("templates", "lint", "bad", code=1)
     assert re.search(r"^bad/instance\.toml:3: error: .*flag_prefix", ran.stdout, re.M)
+    assert "1 of these can be mended by themselves: tiltyard templates lint --fix" in ran.stderr
+    ran = cli("templates", "lint", "--fix", "bad")
+    assert ran.stdout.startswith('bad/instance.toml:3: fixed: "flag_prefx" is "flag_prefix" now\n') and "0 errors" in ran.stderr
+    assert (folder / "instance.toml").read_text() == 'name = "Bad"\nports = [80]\nflag_prefix = "x"\n'
 
 
 def test_R11_4_completion_in_bash(cli, server):
