@@ -103,7 +103,9 @@ std::vector<Shown> Certificates::list() const {
   std::shared_lock lock(mutex_);
   std::vector<Shown> out;
   for (const auto& [source, what] : sources_) {
-    auto& shown = out.emplace_back(Shown{.source = source, .problem = what.problem});
+    auto& shown = out.emplace_back();
+    shown.source = source;
+    shown.problem = what.problem;
     if (!what.pair) continue;
     shown.names = what.pair->names();
     shown.not_before = what.pair->not_before();
