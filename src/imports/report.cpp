@@ -124,7 +124,7 @@ std::string report_text(const Report& report) {
   const auto count = [&](Item::State state) { return std::ranges::count(report.items, state, &Item::state); };
   fmt::format_to(std::back_inserter(out), "{} challenge{}: {} new, {} updated, {} unchanged, {} refused{}\n",
                  report.items.size(), report.items.size() == 1 ? "" : "s", count(Item::State::kNew),
-                 count(Item::State::kUpdated), count(Item::State::kSame), count(Item::State::kRefused),
+                 count(Item::State::kUpdated), count(Item::State::kSame), report.refused(),
                  report.dry ? "; nothing was written" : "");
   std::string tame;
   for (std::size_t at = 0; at < out.size();) {

@@ -102,6 +102,7 @@ std::vector<std::string> environment_for(const std::map<std::string, std::string
   all.erase("TILTYARD_FLAG_IDS");
   if (ids.size() < kLongestVariable) all["TILTYARD_FLAG_IDS"] = ids;
   std::vector<std::string> out;
+  out.reserve(all.size());
   for (const auto& [name, value] : all) out.push_back(name + "=" + value);
   return out;
 }
