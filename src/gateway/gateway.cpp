@@ -14,6 +14,7 @@
 #include <csignal>
 
 #include "base/text.h"
+#include "gateway/doors.h"
 #include "gateway/gateway_state.h"
 #include "gateway/report.h"
 #include "gateway/sockets.h"
@@ -45,7 +46,8 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
   for (const auto& route : routes) {
     auto machine = socket_address(route.address, route.machine_port);
     if (!machine) return fail(std::move(machine.error()));
-    PublishedRoute made{route.kind, route.endpoint, {}, route.port, *machine, {}};
+    PublishedRoute made{
+        route.kind, route.endpoint, {}, route.port, *machine, {}, settled(route.door, shared->options.owner_only)};
     if (!route.called.empty()) made.called = route.called;
     for (const auto& host : route.hosts) made.hosts.push_back(lower(host));
     if (!owns_port(route.kind)) add_address_names(route, shared->options.address_names, known_addresses, made.hosts);
@@ -88,6 +90,7 @@ Gateway::Gateway(net::Loops& loops, Options options) {
     state_->shards.push_back(std::make_shared<Shard>(loops.net(i), i, state_->shared));
     state_->shared->shards.push_back(state_->shards.back());
   }
+  state_->doors = std::make_unique<Doors>(state_->shards);
 }
 
 Gateway::~Gateway() {
@@ -133,6 +136,8 @@ Result<> Gateway::start() {
 }
 
 const Options& Gateway::options() const { return state_->shared->options; }
+
+Doors& Gateway::doors() { return *state_->doors; }
 
 std::uint16_t Gateway::port() const { return state_->port; }
 

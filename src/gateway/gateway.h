@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/door.h"
 #include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "base/result.h"
@@ -38,6 +39,7 @@ struct Route {
   std::uint16_t machine_port = 0;
   std::string called =
       {};  ///< the Host that the machine is asked by (HTTP); empty: by the one that the player asks for
+  Door door = Door::kUnsaid;
 };
 
 /// Live counts of one instance, for the idle clock and the usage report.
@@ -79,6 +81,8 @@ struct Options {
   std::function<bool(const boost::asio::ip::address&)> is_proxy;
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
+  bool owner_only = false;                           ///< of endpoints that say nothing of it
+  std::chrono::seconds owner_address_ttl{4 * 3600};  ///< how long an address is its owner's after the last request
 };
 
 /// The host of raw TCP endpoints as players are told it: what is said, else the domain; where ports are opened on the
@@ -87,6 +91,8 @@ std::string tcp_host(const Options& options);
 
 /// Declares the keys of the configuration that fill the options in.
 void declare_keys(config::Keys& keys, Options& options);
+
+class Doors;
 
 /// Sends players' bytes to machines. `publish` and `withdraw` are called on the home loop; the data plane runs on the
 /// net loops and never asks anybody for a route that is in the table. When `publish` has completed, every loop serves
@@ -126,6 +132,8 @@ class Gateway {
   void on_wake(Wake wake);
 
   std::optional<Traffic> traffic(const InstanceId& instance) const;
+  /// Who is let in where an endpoint is its owner's alone.
+  Doors& doors();
   asio::awaitable<void> stop(std::chrono::milliseconds grace);
 
  private:

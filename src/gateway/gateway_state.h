@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/gate.h"
+#include "gateway/doors.h"
 #include "gateway/shard.h"
 
 namespace tiltyard::gateway {
@@ -48,6 +49,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
 
   std::shared_ptr<Shared> shared;
   std::vector<std::shared_ptr<Shard>> shards;
+  std::unique_ptr<Doors> doors;
   asio::any_io_executor home;
   Wake wake;
   Gate wakes{"gateway wakes"};

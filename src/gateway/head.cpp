@@ -333,6 +333,7 @@ FieldKind field_kind(std::string_view name) {
       return is("host") ? FieldKind::kHost : FieldKind::kOther;
     case 6:
       if (is("accept")) return FieldKind::kAccept;
+      if (is("cookie")) return FieldKind::kCookie;
       return is("expect") ? FieldKind::kExpect : FieldKind::kOther;
     case 7:
       if (is("upgrade")) return FieldKind::kUpgrade;
@@ -346,6 +347,8 @@ FieldKind field_kind(std::string_view name) {
       return is("keep-alive") ? FieldKind::kHopByHop : FieldKind::kOther;
     case 14:
       return is("content-length") ? FieldKind::kContentLength : FieldKind::kOther;
+    case 15:
+      return is("clear-site-data") ? FieldKind::kHopByHop : FieldKind::kOther;
     default:
       break;
   }

@@ -29,8 +29,10 @@ enum class FieldKind : std::uint8_t {
   kUpgrade,
   kExpect,
   kAccept,
+  kCookie,
   kSetCookie,
-  kHopByHop,    ///< Keep-Alive, Proxy-Connection, Proxy-Authorization, Proxy-Authenticate, TE, Trailer (RFC 9110 7.6.1)
+  kHopByHop,  ///< Keep-Alive, Proxy-Connection, Proxy-Authorization, Proxy-Authenticate, TE, Trailer (RFC 9110 7.6.1);
+              ///< and Clear-Site-Data, which would clear the cookies of all hosts of the domain
   kForwarding,  ///< Via, Forwarded, X-Forwarded-*, X-Real-IP: what came, and what we add to it
 };
 

@@ -188,9 +188,6 @@ bool HttpSession::must_wait() {
   return true;
 }
 
-namespace {
-
-/// The name as routes have it, in `room`: small letters, without a last dot.
 std::string_view plain_name(std::string_view name, std::array<char, 256>& room) {
   const auto size = std::min(name.size(), room.size());
   std::transform(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(size), room.begin(),
@@ -200,15 +197,15 @@ std::string_view plain_name(std::string_view name, std::array<char, 256>& room) 
   return plain;
 }
 
-}  // namespace
-
 /// A proxy that calls its upstream by another name says what the player has asked for beside that.
 const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
   const auto host = forwarded_host(head);
   const auto name = name_of(host);
   std::array<char, 256> room;
   const auto* target = name ? shard_.find_name(plain_name(*name, room)) : nullptr;
-  if (target) head.host = host;
+  if (!target) return nullptr;
+  head.host = host;
+  head.host_name = *name;
   return target;
 }
 
@@ -219,13 +216,15 @@ void HttpSession::route(RequestHead& head) {
   if (!target && by_proxy()) target = find_as_forwarded(head);
   if (!target && name == shard_.options().domain) return answer_page(Page::kWelcome, 200);
   if (!target) return answer_page(Page::kUnknownHost, 404, head.host);
+  Way way{client_address_, client_address_, secure_, by_proxy()};
+  if (way.trusted) believe(head, shard_.options().is_proxy, way);
+  if (stays_outside(head, *target, way.secure)) return;
   endpoint_ = target->endpoint;
   if (!attach(target->instance)) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);
   }
-  Way way{client_address_, client_address_, secure_, by_proxy(), instance_->called(*endpoint_)};
-  if (way.trusted) believe(head, shard_.options().is_proxy, way);
+  way.called = instance_->called(*endpoint_);
   write_request_head(head, way, up_head_);
   state_ = State::kExchange;
   await_answer(true);
@@ -294,9 +293,23 @@ void HttpSession::refuse_request(const Refusal& refusal) {
 }
 
 void HttpSession::answer_page(Page page, int status, std::string_view host, std::string_view detail) {
+  answer_page({page, status, host, detail});
+}
+
+void HttpSession::answer_page(PageText text) {
+  if (!begin_own_answer(text.status)) return;
+  down_head_ += render_page(text, exchange_.form, exchange_.keep_alive, exchange_.head_only);
+  end_own_answer();
+}
+
+/// False: part of another answer has gone out.
+bool HttpSession::begin_own_answer(int status) {
   await_answer(false);
   // Once the client has part of another answer, the cut connection is the only honest sign.
-  if (exchange_.head_done) return cut();
+  if (exchange_.head_done) {
+    cut();
+    return false;
+  }
   bool request_over = in_body_.done() && in_.ready().empty();
   exchange_.keep_alive = exchange_.keep_alive && request_over && !shard_.draining();
   exchange_.status = status;
@@ -305,8 +318,10 @@ void HttpSession::answer_page(Page page, int status, std::string_view host, std:
   // An interim answer may be on its way; it goes out first.
   down_head_.erase(0, down_sent_);
   down_sent_ = 0;
-  PageText text{page, status, host, detail};
-  down_head_ += render_page(text, exchange_.form, exchange_.keep_alive, exchange_.head_only);
+  return true;
+}
+
+void HttpSession::end_own_answer() {
   state_ = State::kPage;
   touch();
 }

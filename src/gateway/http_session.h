@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,9 @@
 #include "gateway/shard.h"
 
 namespace tiltyard::gateway {
+
+/// The name as routes have it, in `room`: small letters, without a last dot.
+std::string_view plain_name(std::string_view name, std::array<char, 256>& room);
 
 /// A player's HTTP/1.1 connection: reads a head, finds the machine, lets request and answer pass side by side, and goes
 /// on with the next request. A state machine that moves when a socket is ready; nothing is allocated per request once
@@ -67,6 +71,15 @@ class HttpSession final : public Session {
   void begin_exchange(std::string_view head);
   void route(RequestHead& head);
   const Target* find_as_forwarded(RequestHead& head) const;
+
+  // The door (http_door.cpp).
+  struct AtDoor;
+  /// Whether the request is not for the machine: it has been answered then.
+  bool stays_outside(const RequestHead& head, const Target& target, bool secure);
+  void serve_reserved(const AtDoor& at);
+  void redeem(const AtDoor& at, std::string_view grant, std::string_view path);
+  void turn_away(const AtDoor& at);
+  void send_to(std::string_view location, std::string_view fields = {});
   void use_machine();
   void wait_for_machine();
   bool must_wait();
@@ -91,6 +104,9 @@ class HttpSession final : public Session {
   void finish_exchange();
 
   void answer_page(Page page, int status, std::string_view host = {}, std::string_view detail = {});
+  void answer_page(PageText text);
+  bool begin_own_answer(int status);
+  void end_own_answer();
   void refuse_request(const Refusal& refusal);
   void drop_machine();
   void next_request();

@@ -43,6 +43,17 @@ Wording wording(Page page) {
     case Page::kTooMany:
       return {"too-many-connections", "Too many connections",
               "There are as many open connections as allowed. Close some, or try again in a moment."};
+    case Page::kDoor:
+      return {"not-let-in", "This is its owner's alone",
+              "Open it in a browser that is signed in on the Tiltyard page. Programs show a token, which the page has "
+              "beside the link: curl -b tiltyard-door=TOKEN (over https: __Host-tiltyard-door)."};
+    case Page::kNotYours:
+      return {"not-yours", "This is somebody else's",
+              "You are signed in, and neither this instance's owner nor in their team. Ask them for a link that shares "
+              "it, or start one of your own on the Tiltyard page."};
+    case Page::kUsedUp:
+      return {"link-used", "This way in was used already",
+              "What lets a browser in counts once and for half a minute. Ask for a new one: it takes a moment."};
     case Page::kRefused:
       break;
   }
@@ -61,7 +72,8 @@ constexpr std::string_view kStyle =
     "p{margin:12px 0 0}h1{margin:4px 0 0;font-size:24px;line-height:32px;font-weight:600}"
     ".code{margin:0;color:var(--soft);font-size:14px;font-variant-numeric:tabular-nums}"
     ".host{font:14px/20px ui-monospace,monospace;overflow-wrap:anywhere;color:var(--soft);"
-    "border-left:4px solid var(--accent);padding-left:12px}";
+    "border-left:4px solid var(--accent);padding-left:12px}"
+    ".go{color:var(--accent);font-weight:600}";
 
 std::string html(const PageText& text, const Wording& words) {
   std::string body = fmt::format(
@@ -74,6 +86,7 @@ std::string html(const PageText& text, const Wording& words) {
   if (!text.host.empty()) body += fmt::format("<p class=\"host\">{}</p>", escape_html(text.host));
   body += fmt::format("<p>{}</p>", words.text);
   if (!text.detail.empty()) body += fmt::format("<p>{}</p>", escape_html(text.detail));
+  if (!text.open.empty()) body += fmt::format("<p><a class=\"go\" href=\"{}\">Go on</a></p>", escape_html(text.open));
   return body + "</main></body></html>\n";
 }
 
@@ -85,6 +98,7 @@ std::string problem_json(const PageText& text, const Wording& words) {
       "\"answered_by\":\"gateway\"",
       words.type, escape_json(words.title), text.status, escape_json(detail));
   if (!text.host.empty()) body += fmt::format(",\"host\":\"{}\"", escape_json(text.host));
+  if (!text.open.empty()) body += fmt::format(",\"open\":\"{}\"", escape_json(text.open));
   return body + "}\n";
 }
 
@@ -93,6 +107,7 @@ std::string plain_text(const PageText& text, const Wording& words) {
   auto body = fmt::format("{} {}\n", text.status, words.title);
   if (!text.detail.empty()) body += fmt::format("{}\n", text.detail);
   body += fmt::format("{}\n", words.text);
+  if (!text.open.empty()) body += fmt::format("{}\n", text.open);
   return body;
 }
 
@@ -158,6 +173,9 @@ Form wanted_form(std::string_view accept) {
   return json ? Form::kProblem : Form::kText;
 }
 
+/// A 401 says how one is let in (RFC 9110, 11.6.1); there is no registered scheme for a cookie.
+constexpr std::string_view kChallenge = "WWW-Authenticate: Cookie cookie-name=\"tiltyard-door\"\r\n";
+
 std::string render_page(const PageText& text, Form form, bool keep_alive, bool head_only) {
   const auto body = body_of(text, form);
   std::string answer = fmt::format(
@@ -166,8 +184,10 @@ std::string render_page(const PageText& text, Form form, bool keep_alive, bool h
       "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
       "Connection: {}\r\n\r\n",
       text.status, http::phrase(text.status), type_of(form), body.size(),
-      text.status == 503 ? "Retry-After: 2\r\n" : "", text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "",
-      keep_alive ? "keep-alive" : "close");
+      text.status == 503   ? "Retry-After: 2\r\n"
+      : text.status == 401 ? kChallenge
+                           : "",
+      text.status == 405 ? "Allow: GET, HEAD, POST\r\n" : "", keep_alive ? "keep-alive" : "close");
   if (!head_only) answer += body;
   return answer;
 }

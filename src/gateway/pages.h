@@ -16,13 +16,17 @@ enum class Page {
   kAsleep,       ///< the instance sleeps and could not be woken
   kTooMany,      ///< over a connection limit
   kRefused,      ///< the request itself is refused
+  kDoor,         ///< the instance is its owner's alone, and nobody knows who this is
+  kNotYours,     ///< it is somebody else's
+  kUsedUp,       ///< what would have let a visitor in was used before, or is too old
 };
 
 struct PageText {
   Page page = Page::kRefused;
   int status = 400;
-  std::string_view host;    ///< as asked for; shown escaped
-  std::string_view detail;  ///< a fixed sentence, for kRefused and kBadAnswer
+  std::string_view host;       ///< as asked for; shown escaped
+  std::string_view detail;     ///< a fixed sentence, for kRefused and kBadAnswer
+  std::string_view open = {};  ///< where a browser goes on; empty: nowhere
 };
 
 /// How it is said: to people in a terminal as text, to browsers as a page, to programs as a problem (RFC 9457).

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "gateway/door.h"
+
 namespace tiltyard::gateway {
 
 namespace {
@@ -44,8 +46,24 @@ bool request_field_stays(const Field& field) {
     case FieldKind::kExpect:
     case FieldKind::kSetCookie:
       return true;
+    case FieldKind::kCookie:
+      return !has_door_cookie(field.value);
     default:
       return false;
+  }
+}
+
+/// What a visitor shows to the gateway is no machine's business: the machine could go in with it elsewhere.
+void add_other_cookies(const RequestHead& head, std::string& out) {
+  for (const auto& field : head) {
+    if (field.kind != FieldKind::kCookie || !has_door_cookie(field.value)) continue;
+    if (head.connection_names && head.named_by_connection(field.name)) continue;
+    const auto before = out.size();
+    add(out, {field.name, ": "});
+    const auto begins = out.size();
+    append_without_door_cookie(field.value, out);
+    if (out.size() == begins) out.resize(before);
+    else out.append("\r\n");
   }
 }
 
@@ -152,17 +170,18 @@ bool is_domain(std::string_view attribute) {
   return same_text(trim(attribute.substr(0, attribute.find('='))), "domain");
 }
 
+/// Whether a cookie would reach other hosts, or stand in the place of ours.
 bool sets_for_others(const Field& field) {
-  bool found = false;
   if (field.kind != FieldKind::kSetCookie) return false;
+  bool found = sets_door_cookie(field.value);
   each_attribute(field.value, [&found](std::string_view attribute) { found = found || is_domain(attribute); });
   return found;
 }
 
-/// All cookies in their order, without the attribute Domain.
+/// All cookies in their order but those that are ours alone to set, without the attribute Domain.
 void add_own_cookies(const ResponseHead& head, std::string& out) {
   for (const auto& field : head) {
-    if (field.kind != FieldKind::kSetCookie) continue;
+    if (field.kind != FieldKind::kSetCookie || sets_door_cookie(field.value)) continue;
     if (head.connection_names && head.named_by_connection(field.name)) continue;
     add(out, {field.name, ": ", field.value.substr(0, field.value.find(';'))});
     each_attribute(field.value, [&out](std::string_view attribute) {
@@ -211,6 +230,7 @@ void write_request_head(const RequestHead& head, const Way& way, std::string& ou
   add(out, {head.method, " ", slash, head.target, " HTTP/1.1\r\nHost: ", host, "\r\n"});
   if (way.called.empty()) copy_fields(head, out, request_field_stays);
   else copy_as_called(head, way, out);
+  add_other_cookies(head, out);
   if (head.framing.kind == Framing::Kind::kLength) {
     char digits[24];
     auto* end = digits + sizeof digits;

@@ -26,8 +26,8 @@ struct AnswerShape {
 
 /// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients. Cookies lose their
 /// Domain (RFC 6265, 5.2.3), so that they are this host's alone: with it, one player's page would set cookies for
-/// everybody's. A Location on the host that the machine takes itself for becomes a path (RFC 9110, 10.2.2), which leads
-/// to the one that the player knows.
+/// everybody's. Those with the name of the gateway's own are left out. A Location on the host that the machine takes
+/// itself for becomes a path (RFC 9110, 10.2.2), which leads to the one that the player knows.
 void write_response_head(const ResponseHead& head, AnswerShape shape, std::string& out);
 
 }  // namespace tiltyard::gateway

@@ -61,6 +61,11 @@ bool shed(Sessions& sessions, Instant now, Clock::duration quiet_for, Instant& n
   return count > 0;
 }
 
+/// The way to one of its endpoints, with what its route says of it.
+Target target_of(const std::shared_ptr<Instance>& instance, std::size_t index) {
+  return {instance, instance->endpoints[index], instance->publication->routes[index].door};
+}
+
 /// A descriptor on its way to another loop: closed if the loop has ended meanwhile.
 struct TravellingSocket {
   int fd;
@@ -256,7 +261,7 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
   instances_.emplace(publication->instance.str(), next);
   for (std::size_t i = 0; i < publication->routes.size(); ++i) {
     const auto& route = publication->routes[i];
-    Target target{next, next->endpoints[i]};
+    const auto target = target_of(next, i);
     for (const auto& host : route.hosts) {
       hosts_.erase(host);  // the name of whoever had it before goes with it
       hosts_.emplace(host, target);
@@ -330,6 +335,19 @@ void Shard::ask_to_wake(Instance& instance) {
   if (instance.wake_asked || !shared_->want_awake) return;
   instance.wake_asked = true;
   shared_->want_awake(instance.publication->instance);
+}
+
+void Shard::revoke(Party party, Millis until) {
+  doors_.revoke(party, until);
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    auto& session = *it++;
+    if (session.pass() && doors_.is_revoked(*session.pass())) session.cut();
+  }
+}
+
+bool Shard::serves(const Instance& instance) const {
+  const auto found = instances_.find(instance.publication->instance.str());
+  return found != instances_.end() && found->second.get() == &instance;
 }
 
 void Shard::listen_tcp(std::uint16_t port, int fd) {
@@ -421,7 +439,7 @@ void Shard::lead_names(const std::string& instance) {
     const auto& routes = known->second->publication->routes;
     const auto route = std::ranges::find(routes, named.endpoint, &PublishedRoute::endpoint);
     if (route == routes.end() || owns_port(route->kind)) continue;
-    named.target = Target{known->second, known->second->endpoints[static_cast<std::size_t>(route - routes.begin())]};
+    named.target = target_of(known->second, static_cast<std::size_t>(route - routes.begin()));
   }
 }
 

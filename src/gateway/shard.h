@@ -16,6 +16,7 @@
 #include "base/compact.h"
 #include "gateway/buffer.h"
 #include "gateway/counters.h"
+#include "gateway/door.h"
 #include "gateway/event_loop.h"
 #include "gateway/gateway.h"
 #include "gateway/relay.h"
@@ -32,6 +33,7 @@ struct PublishedRoute {
   std::uint16_t port;
   SocketAddress machine;
   Rare<std::string> called;  ///< the Host that the machine gets, where it is not the player's
+  Door door;                 ///< never unsaid
 };
 
 struct Publication {
@@ -79,6 +81,8 @@ class Session : public Watcher,
   /// When the last byte came or went.
   Instant active() const { return active_; }
   const std::optional<net::Holder>& address() const { return guest_.address; }
+  /// By what its visitor is let in, where the instance is its owner's alone.
+  const std::optional<Pass>& pass() const { return pass_; }
   /// How much of its share its address has taken: 0 to 1.
   double crowding() const { return guest_.seat.load(); }
 
@@ -102,6 +106,7 @@ class Session : public Watcher,
   Shard& shard_;
   std::shared_ptr<Instance> instance_;
   std::shared_ptr<Endpoint> endpoint_;
+  std::optional<Pass> pass_;
 
  private:
   bool take_shares(const Instance& instance);
@@ -132,6 +137,7 @@ class Instance {
 struct Target {
   std::shared_ptr<Instance> instance;
   std::shared_ptr<Endpoint> endpoint;
+  Door door = Door::kOwner;
 };
 
 /// Where a host name of somebody's own leads. The target is there as long as the instance is published.
@@ -172,9 +178,10 @@ struct Shared {
         at_instances(options.max_connections_per_address_and_instance, net::Shares::kUnlimited) {}
 
   const Options options;
-  net::Shares addresses;                              ///< connections of players, over all loops
-  net::Shares owners;                                 ///< those to their instances
-  net::Shares at_instances;                           ///< by address and instance
+  net::Shares addresses;     ///< connections of players, over all loops
+  net::Shares owners;        ///< those to their instances
+  net::Shares at_instances;  ///< by address and instance
+  DoorMemory door_memory;
   std::vector<std::weak_ptr<Shard>> shards;           ///< filled before the first starts, then never changed
   std::function<void(const InstanceId&)> want_awake;  ///< from any loop; set before the first starts
 };
@@ -204,6 +211,11 @@ class Shard : public std::enable_shared_from_this<Shard> {
   /// The instance stays asleep, and nobody who waits for it is kept any longer.
   void give_up_waking(const InstanceId& instance);
   void ask_to_wake(Instance& instance);
+  DoorBook& doors() { return doors_; }
+  /// From now on this party's passes of before let nobody in; who came in by one is cut.
+  void revoke(Party party, Millis until);
+  /// Whether the instance is still published as this one.
+  bool serves(const Instance& instance) const;
   void close_tcp(std::uint16_t port);
   /// Stops listening and lets connections end; `on_empty` is called when none is left.
   void drain(std::function<void()> on_empty);
@@ -241,6 +253,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   BlockPool blocks_;
   PipePool pipes_;
   LoopTotals totals_;
+  DoorBook doors_;
   std::unordered_map<std::string_view, Target> hosts_;  ///< names are the publication's, which the target holds
   std::unordered_map<std::uint16_t, Target> ports_;
   std::unordered_map<std::string, Named, NameHash, std::equal_to<>> names_;

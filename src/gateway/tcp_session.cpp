@@ -11,13 +11,15 @@ void TcpSession::begin(Shard& shard, int fd, const Target& target, Guest guest) 
   // A peer that vanished without a word is found out even where no idle time is set.
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  if (!session->attach(target.instance) || !shard.loop().watch(session->client_, *session)) {
-    session->cut();
-    return;
-  }
-  session->endpoint_ = target.endpoint;
-  if (!session->asleep()) session->connect();
-  else if (!session->hold()) session->cut();
+  if (!shard.loop().watch(session->client_, *session)) return session->cut();
+  if (session->pass_door(target)) session->enter(target);
+}
+
+void TcpSession::enter(const Target& target) {
+  if (!attach(target.instance)) return cut();
+  endpoint_ = target.endpoint;
+  if (!asleep()) connect();
+  else if (!hold()) cut();
 }
 
 void TcpSession::connect() {
@@ -63,6 +65,7 @@ bool TcpSession::must_wait() {
 
 void TcpSession::advance() {
   if (closed_ || held()) return;
+  if (prompt_) return read_token();
   if (!machine_) {  // its turn has not come
     if (client_.broken) cut();
     return;
@@ -76,6 +79,7 @@ void TcpSession::advance() {
     }
     machine_->stream.broken = false;
     relay_.emplace(shard_.pipes(), client_, machine_->stream);
+    relay_->in().begin_with(std::exchange(first_, {}));
     touch();
   }
   if (must_wait()) return;

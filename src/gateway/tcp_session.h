@@ -1,6 +1,9 @@
 #pragma once
 
+#include <array>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "gateway/shard.h"
 
@@ -21,7 +24,19 @@ class TcpSession final : public Session {
  private:
   using Session::Session;
   void on_deadline() override;
+  void enter(const Target& target);
   void connect();
+
+  // The door (tcp_door.cpp).
+  struct Prompt {
+    Target target;
+    std::array<char, 128> bytes;
+    std::size_t size = 0;
+  };
+  bool pass_door(const Target& target);
+  void read_token();
+  void take_token(std::string_view line, std::string_view rest);
+
   void advance();
   bool must_wait();
   void touch();
@@ -30,6 +45,8 @@ class TcpSession final : public Session {
   Stream client_;
   std::unique_ptr<Upstream> machine_;
   std::optional<Relay> relay_;
+  std::unique_ptr<Prompt> prompt_;  ///< while the visitor is asked for a token
+  std::string first_;               ///< came with the token, for the machine
   std::uint64_t counted_in_ = 0, counted_out_ = 0;
   int stuck_ = 0;  ///< sides that do not take their bytes
   bool may_connect_ = false, closed_ = false;
