@@ -18,6 +18,8 @@ std::string_view to_string(Doing doing) {
       return "waking";
     case Doing::kMending:
       return "mending";
+    case Doing::kRerouting:
+      return "rerouting";
     case Doing::kStopping:
       return "stopping";
   }

@@ -7,7 +7,16 @@
 namespace tiltyard::labs {
 
 /// What is being done with an instance, one thing at a time. Whoever does it has a `Hold` on it.
-enum class Doing : std::uint8_t { kNothing, kSpawning, kClaiming, kPausing, kWaking, kMending, kStopping };
+enum class Doing : std::uint8_t {
+  kNothing,
+  kSpawning,
+  kClaiming,
+  kPausing,
+  kWaking,
+  kMending,
+  kRerouting,  ///< the gateway learns of an endpoint that comes or goes while it is up
+  kStopping
+};
 
 /// What follows when that is over, because it came meanwhile.
 enum class Next : std::uint8_t {
@@ -25,8 +34,8 @@ enum class Kept : std::uint8_t {
 
 std::string_view to_string(Doing doing);
 
-inline constexpr std::array kAllDoings{Doing::kNothing, Doing::kSpawning, Doing::kClaiming, Doing::kPausing,
-                                       Doing::kWaking,  Doing::kMending,  Doing::kStopping};
+inline constexpr std::array kAllDoings{Doing::kNothing, Doing::kSpawning, Doing::kClaiming,  Doing::kPausing,
+                                       Doing::kWaking,  Doing::kMending,  Doing::kRerouting, Doing::kStopping};
 
 /// Whether `to` may come right after `from`. Anything may begin where nothing is done, and anything may turn into its
 /// end or find that a machine has ended; beyond these, one thing only turns into another.
@@ -41,6 +50,7 @@ constexpr bool may_follow(Doing from, Doing to) {
     case Doing::kPausing:
     case Doing::kWaking:
     case Doing::kMending:
+    case Doing::kRerouting:
       return to == Doing::kNothing || to == Doing::kMending || to == Doing::kStopping;
     case Doing::kStopping:
       return to == Doing::kNothing;  // it is gone, or its end could not be written down

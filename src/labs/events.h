@@ -29,6 +29,14 @@ inline constexpr bus::EventKind kPaused{.name = "instance.paused",
 inline constexpr bus::EventKind kResumed{.name = "instance.resumed",
                                          .prose = "A sleeping instance was woken.",
                                          .notice = {.title = "Instance awake", .subject = "Instance"}};
+inline constexpr bus::EventKind kPortOpened{
+    .name = "instance.port-opened",
+    .prose = "A port of a machine was opened to the outside while its instance was up.",
+    .notice = {.title = "Port opened", .colour = bus::Notice::Colour::kYellow, .subject = "Instance"}};
+inline constexpr bus::EventKind kPortClosed{
+    .name = "instance.port-closed",
+    .prose = "A port that was opened while its instance was up is closed again, or could not be opened after all.",
+    .notice = {.title = "Port closed", .subject = "Instance"}};
 inline constexpr bus::EventKind kStopping{
     .name = "instance.stopping",
     .prose = "An instance is being stopped by its user or by staff.",
@@ -55,8 +63,8 @@ inline constexpr bus::EventKind kProgress{.name = "instance.progress",
 inline constexpr bus::EventKind kEnding{
     .name = "instance.ending", .prose = "The server has begun to end an instance.", .rows = bus::Rows::kNone};
 
-inline constexpr const bus::EventKind* kAll[] = {&kAsked,   &kRunning,   &kFailed,   &kExtended, &kPaused,
-                                                 &kResumed, &kStopping,  &kStopped,  &kExpired,  &kPoolFailed,
-                                                 &kQueued,  &kPreparing, &kProgress, &kEnding};
+inline constexpr const bus::EventKind* kAll[] = {
+    &kAsked,   &kRunning,    &kFailed, &kExtended,  &kPaused,   &kResumed, &kStopping,   &kStopped,
+    &kExpired, &kPoolFailed, &kQueued, &kPreparing, &kProgress, &kEnding,  &kPortOpened, &kPortClosed};
 
 }  // namespace tiltyard::labs::events

@@ -21,7 +21,7 @@ bool can_be_done(InstanceState state, Doing doing) {
     case InstanceState::kRunning:
       return true;
     case InstanceState::kPaused:
-      return one_of(doing, {kNothing, kPausing, kWaking, kMending, kStopping});
+      return one_of(doing, {kNothing, kPausing, kWaking, kMending, kRerouting, kStopping});
     case InstanceState::kStopping:
     case InstanceState::kStopped:
     case InstanceState::kFailed:

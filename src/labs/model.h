@@ -83,6 +83,7 @@ struct PlannedEndpoint {
   bool guessed = false;                  ///< its kind, by the port's number; until its machine has answered
   std::uint16_t port = 0;                ///< of the gateway (TCP)
   std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
+  bool opened = false;                   ///< while its instance was up already: it can be closed again
   Rare<std::string> called = {};         ///< the Host that the machine is asked by, where it is not the player's
 };
 

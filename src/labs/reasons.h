@@ -15,6 +15,7 @@ inline constexpr char kEngineUnavailable[] =
     "engine-unavailable";  ///< as those outside are told of an engine that is away
 inline constexpr char kInstanceExists[] = "instance-exists";
 inline constexpr char kInstanceUnknown[] = "instance-unknown";
+inline constexpr char kEndpointUnknown[] = "endpoint-unknown";
 inline constexpr char kMachineUnknown[] = "machine-unknown";
 
 }  // namespace tiltyard::labs::reason

@@ -98,6 +98,7 @@ json::object endpoint_json(const PlannedEndpoint& endpoint) {
                    {"host", hex(endpoint.host)}};
   if (endpoint.called) out["called"] = *endpoint.called;
   if (endpoint.guessed) out["guessed"] = true;
+  if (endpoint.opened) out["opened"] = true;
   return out;
 }
 
@@ -155,6 +156,7 @@ Result<Plan> parse_plan(std::string_view text, PlanForm form) {
     if (auto kind = kind_of(from)) endpoint.kind = *kind;
     else kinds = fail(std::move(kind.error()));
     endpoint.guessed = flag_of(from, "guessed");
+    endpoint.opened = flag_of(from, "opened");
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     endpoint.host = label_of(text_of(from, "host"));
     if (auto called = text_of(from, "called"); !called.empty()) endpoint.called = std::move(called);

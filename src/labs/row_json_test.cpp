@@ -32,6 +32,17 @@ TEST(R2_1, WhatAMachineIsCalledIsKept) {
   EXPECT_EQ(*read->endpoints[1].called, "localhost");
 }
 
+TEST(R2_8, WhatWasOpenedLaterIsKeptAsThat) {
+  Plan plan;
+  plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp});
+  plan.endpoints.push_back({"dev", "app", "10.64.0.2", 5173, EndpointKind::kHttp});
+  plan.endpoints[1].opened = true;
+  const auto read = parse_plan(to_json(plan), PlanForm::kNow);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_FALSE(read->endpoints[0].opened);
+  EXPECT_TRUE(read->endpoints[1].opened);
+}
+
 TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
   const auto read = parse_plan(
       R"({"networks":[],"machines":[],"volumes":[],"endpoints":[)"

@@ -34,6 +34,7 @@ struct Service::Rooms {
   Endings endings{ground, instances, saga, queue, pools};
   LeaseClock leases{ground, instances, endings};
   Sleep sleep{ground, instances, saga};
+  Openings openings{ground, instances, planner, saga};
   Reconcile reconcile{ground, instances, offers, planner, saga, queue, pools, sleep};
   Meter meter{ground, instances};
   std::vector<engine::Subscription> engine_news;
@@ -120,6 +121,14 @@ asio::awaitable<Result<Instance>> Service::stop_because(InstanceId id, Reason re
 asio::awaitable<Result<>> Service::pause(InstanceId id) { return rooms_->sleep.pause(std::move(id)); }
 
 asio::awaitable<Result<>> Service::wake(InstanceId id) { return rooms_->sleep.wake(std::move(id)); }
+
+asio::awaitable<Result<PlannedEndpoint>> Service::open_endpoint(InstanceId id, Opening wanted, bus::Actor actor) {
+  return rooms_->openings.open(std::move(id), std::move(wanted), std::move(actor));
+}
+
+asio::awaitable<Result<>> Service::close_endpoint(InstanceId id, std::string name, bus::Actor actor) {
+  return rooms_->openings.close(std::move(id), std::move(name), std::move(actor));
+}
 
 std::shared_ptr<void> Service::use(const InstanceId& id) const {
   const auto held = live(id);

@@ -10,6 +10,7 @@
 
 #include "bus/bus.h"
 #include "labs/live.h"
+#include "labs/openings.h"
 #include "labs/parts.h"
 #include "labs/start_queue.h"
 #include "labs/store.h"
@@ -50,6 +51,10 @@ class Service {
   asio::awaitable<Result<>> pause(InstanceId id);
   /// Thaws them; completes when the machines run. Called for the first connection, many times at once if need be.
   asio::awaitable<Result<>> wake(InstanceId id);
+  /// An endpoint more, or one of those less, of an instance that runs or sleeps (openings.h). It is in the instance's
+  /// row, and ends with the instance.
+  asio::awaitable<Result<PlannedEndpoint>> open_endpoint(InstanceId id, Opening wanted, bus::Actor actor);
+  asio::awaitable<Result<>> close_endpoint(InstanceId id, std::string name, bus::Actor actor);
   /// Keeps the instance from being paused for as long as what is returned lives, on whatever thread.
   std::shared_ptr<void> use(const InstanceId& id) const;
 

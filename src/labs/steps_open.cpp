@@ -1,4 +1,6 @@
 // The step that opens an instance to its owner: the gateway knows the way.
+#include <algorithm>
+
 #include "labs/steps.h"
 
 namespace tiltyard::labs {
@@ -17,7 +19,7 @@ class RoutesStep final : public Step {
     for (int tries = 0;; ++tries) {
       auto published = co_await gateway_.publish(spawn->facts().id, routes_of(spawn->facts()), spawn->facts().owner);
       if (published || published.error().reason != "port-busy" || tries == 3) co_return published;
-      auto moved = move_ports(*spawn);
+      auto moved = move_port(*spawn, published.error());
       if (!moved) co_return moved;
     }
   }
@@ -44,10 +46,13 @@ class RoutesStep final : public Step {
     return routes;
   }
 
-  /// Somebody outside took one of the ports between the probe and the bind: all of the instance's move on.
-  Result<> move_ports(Spawn& spawn) {
+  /// Somebody outside took one of the ports between the probe and the bind: that endpoint moves on, the others stay
+  /// where players know them.
+  Result<> move_port(Spawn& spawn, const Error& busy) {
+    const auto said = std::ranges::find(busy.fields, "port", &std::pair<std::string, std::string>::first);
     for (auto& endpoint : spawn.plan().endpoints) {
       if (!owns_port(endpoint.kind)) continue;
+      if (said != busy.fields.end() && said->second != std::to_string(endpoint.port)) continue;
       auto port = lanes_.allocate(spawn.facts().owner, spawn.facts().tmpl.str(), endpoint.machine_port, std::nullopt);
       if (!port) return fail(std::move(port.error()));
       lanes_.release(endpoint.port);
