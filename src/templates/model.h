@@ -192,6 +192,20 @@ struct PoolPolicy {
   bool pause = false;                    ///< frozen while it waits
 };
 
+struct PortRange {
+  std::uint16_t first = 1, last = 65535;
+
+  bool operator==(const PortRange&) const = default;
+};
+
+/// What an owner may open of the machines while they run (row 2.8). It can only be less than the operator allows.
+struct OpenPorts {
+  std::optional<std::vector<EndpointKind>> kinds;  ///< nullopt: as the operator says; empty: nothing, and nothing shown
+  std::optional<int> max;                          ///< at once in one instance; nullopt: as the operator says
+  std::vector<PortRange> ranges;                   ///< of the machine's ports; empty: all
+  std::vector<std::string> machines;               ///< services; empty: all
+};
+
 /// The author's own program that proves an instance solvable (row 1.17). Ends with 0 when it got the flag it was told.
 struct Solver {
   Service service;
@@ -223,6 +237,7 @@ struct Template {
   FlagPolicy flag;
   PoolPolicy pool;
   std::optional<Solver> solver;
+  OpenPorts open_ports;
   std::chrono::seconds pause_after{0};  ///< without a connection, then the machines are frozen; 0: never
   bool egress = false;
   int max_instances = 0;  ///< 0: not limited

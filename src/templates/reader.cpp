@@ -154,6 +154,7 @@ class FolderReader {
     out_.flag_prefix = settings_.flag_prefix;
     out_.flag = settings_.flag;
     out_.pool = settings_.pool;
+    out_.open_ports = settings_.open_ports;
     out_.pause_after = settings_.pause_after;
     out_.max_instances = settings_.max_instances;
     out_.engine = settings_.engine;
@@ -441,6 +442,10 @@ class FolderReader {
   }
 
   void settle_flag() {
+    for (const auto& said : settings_.open_ports_machines) {
+      if (!service_named(said.value))
+        problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.value)));
+    }
     settle_machine(settings_.flag_machine, out_.flag.machine);
     if (!out_.credentials) return;
     settle_machine(settings_.credentials_machine, out_.credentials->machine);

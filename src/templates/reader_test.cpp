@@ -412,6 +412,37 @@ TEST(R1_2, ADoubleDashDividesEndpointsFromInstancesAndIsNoPartOfAName) {
       says(read_toml(folder, "image = \"x\"\n[[endpoint]]\nname = \"a--b\"\nport = 80\n"), "an endpoint's name"));
 }
 
+TEST(R2_8, WhatMayBeOpenedIsTheOperatorsWordUnlessTheTemplateSaysLess) {
+  TestFolder folder;
+  EXPECT_FALSE(read_toml(folder, "image = \"x\"\nports = [80]\n").open_ports.kinds);
+  const auto said = read_toml(folder, R"(image = "x"
+ports = [80]
+[open_ports]
+kinds = ["tcp"]
+max = 2
+ranges = ["22", "8000-8099"]
+machines = ["main"]
+)");
+  EXPECT_FALSE(said.broken());
+  EXPECT_EQ(said.open_ports.kinds, std::vector{EndpointKind::kTcp});
+  EXPECT_EQ(said.open_ports.max, 2);
+  EXPECT_EQ(said.open_ports.ranges, (std::vector<PortRange>{{22, 22}, {8000, 8099}}));
+  EXPECT_EQ(said.open_ports.machines, std::vector<std::string>{"main"});
+  const auto none = read_toml(folder, "image = \"x\"\nports = [80]\n[open_ports]\nkinds = []\n");
+  ASSERT_TRUE(none.open_ports.kinds);
+  EXPECT_TRUE(none.open_ports.kinds->empty());
+  const auto wrong = read_toml(folder, R"(image = "x"
+ports = [80]
+[open_ports]
+kinds = ["gopher"]
+ranges = ["9-8", "0", "70000", "a"]
+machines = ["db"]
+)");
+  EXPECT_EQ(problem_with(wrong, "an endpoint's kind").line, 4);
+  EXPECT_EQ(problem_with(wrong, "open_ports.ranges").line, 5);
+  EXPECT_EQ(problem_with(wrong, "no service \"db\"").line, 6);
+}
+
 TEST(R1_8, TheThreePoliciesHaveTheirNumbers) {
   TestFolder folder;
   const LeasePolicy ctf = read_toml(folder, "image=\"x\"\ntimeout = 3600\nextend_time = 900\n").lease;

@@ -12,6 +12,7 @@
 
 #include "templates/faults.h"
 #include "templates/interpolate.h"
+#include "templates/open_ports.h"
 #include "templates/text.h"
 #include "templates/toml_table.h"
 #include "templates/values.h"
@@ -421,6 +422,7 @@ Settings read_settings(std::string_view text, Problems& problems) {
     read_flag(top, settings);
     read_pool(top, settings);
     read_solver(top, settings);
+    read_open_ports(top, settings);
     top.finish();
     top.report_unknown();
   } catch (const toml::parse_error& failure) {

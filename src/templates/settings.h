@@ -78,6 +78,8 @@ struct Settings {
   std::optional<Said<std::string>> flag_machine;
   PoolPolicy pool;
   std::optional<SolverSettings> solver;
+  OpenPorts open_ports;
+  std::vector<Said<std::string>> open_ports_machines;
   std::chrono::seconds pause_after{0};
   std::vector<Said<std::string>> access;
   std::optional<std::vector<std::string>> profiles;
