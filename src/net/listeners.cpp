@@ -16,15 +16,20 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <unordered_map>
 #include <utility>
 
 namespace tiltyard::net {
 namespace {
 
-constexpr int kListening = 10;  ///< TCP_LISTEN of the kernel's include/net/tcp_states.h
+/// TCP_LISTEN and TCP_CLOSE of the kernel's include/net/tcp_states.h.
+constexpr int kListening = 10, kUnconnected = 7;
 constexpr std::size_t kMost = 4096, kMostRead = 64 * 1024;
+/// Of the host, and of one of its processes, among which the names of programs are looked for.
+constexpr std::size_t kMostProcesses = 32'768, kMostFiles = 1024;
 
 class Fd {
  public:
@@ -51,7 +56,7 @@ int diagnosing_socket(std::int64_t process) {
   return made;
 }
 
-bool ask(int fd, unsigned char family) {
+bool ask(int fd, unsigned char family, unsigned char protocol) {
   struct {
     nlmsghdr head;
     inet_diag_req_v2 body;
@@ -60,8 +65,9 @@ bool ask(int fd, unsigned char family) {
   question.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   question.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   question.body.sdiag_family = family;
-  question.body.sdiag_protocol = IPPROTO_TCP;
-  question.body.idiag_states = 1u << kListening;
+  question.body.sdiag_protocol = protocol;
+  // Of UDP the unconnected ones are those that TCP would call closed.
+  question.body.idiag_states = 1u << (protocol == IPPROTO_UDP ? kUnconnected : kListening);
   return ::send(fd, &question, sizeof(question), 0) == static_cast<ssize_t>(sizeof(question));
 }
 
@@ -72,9 +78,10 @@ std::string without_map(std::string address) {
   return address;
 }
 
-Listener listener_in(const nlmsghdr* head) {
+Waiting waiting_at(const nlmsghdr* head, bool udp) {
   const auto* found = static_cast<const inet_diag_msg*>(NLMSG_DATA(head));
-  Listener out;
+  Waiting all{{}, udp, found->idiag_inode, {}};
+  Listener& out = all.at;
   out.port = ntohs(found->id.idiag_sport);
   out.waiting = found->idiag_rqueue;
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -84,11 +91,11 @@ Listener listener_in(const nlmsghdr* head) {
   for (const auto* at = reinterpret_cast<const rtattr*>(found + 1); RTA_OK(at, left); at = RTA_NEXT(at, left)) {
     if (at->rta_type == INET_DIAG_SKV6ONLY) out.only_v6 = *static_cast<const unsigned char*>(RTA_DATA(at)) != 0;
   }
-  return out;
+  return all;
 }
 
 /// All that is told of one family. The kernel answers at once; a machine can make no more of it than there are ports.
-bool listen_to(int fd, std::vector<Listener>& out) {
+bool listen_to(int fd, bool udp, std::vector<Waiting>& out) {
   alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
   while (true) {
     const auto got = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -99,7 +106,7 @@ bool listen_to(int fd, std::vector<Listener>& out) {
       if (head->nlmsg_type == NLMSG_DONE) return true;
       if (head->nlmsg_type == NLMSG_ERROR) return false;
       if (out.size() < kMost && head->nlmsg_len >= NLMSG_LENGTH(sizeof(inet_diag_msg)))
-        out.push_back(listener_in(head));
+        out.push_back(waiting_at(head, udp));
     }
   }
 }
@@ -128,31 +135,103 @@ std::optional<Listener> listener_at(std::string_view local) {
   return out;
 }
 
-/// Listeners come first in the table, and what is behind them is not looked for.
-void read_table(const std::string& table, std::vector<Listener>& out) {
+/// TCP's listeners come first in the table, and what is behind them is not looked for.
+void read_table(const std::string& table, bool udp, std::vector<Waiting>& out) {
   std::istringstream lines(table);
   std::string line;
   std::getline(lines, line);
   while (out.size() < kMost && std::getline(lines, line)) {
     std::istringstream words(line);
-    std::string number, local, remote, state, queues;
-    words >> number >> local >> remote >> state >> queues;
-    if (state != "0A") return;
+    std::string number, local, remote, state, queues, timer, retries, user, probes;
+    std::uint64_t inode = 0;
+    words >> number >> local >> remote >> state >> queues >> timer >> retries >> user >> probes >> inode;
+    if (state != (udp ? "07" : "0A")) {
+      if (!udp) return;
+      continue;
+    }
     auto found = listener_at(local);
-    if (!found) continue;
+    // The last line may be cut.
+    if (!found || !words) continue;
     if (const auto colon = queues.find(':'); colon != queues.npos)
       std::from_chars(queues.data() + colon + 1, queues.data() + queues.size(), found->waiting, 16);
-    out.push_back(std::move(*found));
+    out.push_back({std::move(*found), udp, inode, {}});
   }
 }
 
-std::optional<std::vector<Listener>> read_tables(std::int64_t process) {
-  const auto four = read_start(fmt::format("/proc/{}/net/tcp", process));
-  if (!four) return std::nullopt;
-  std::vector<Listener> out;
-  read_table(*four, out);
-  if (const auto six = read_start(fmt::format("/proc/{}/net/tcp6", process))) read_table(*six, out);
+bool read_tables(std::int64_t process, bool udp, std::vector<Waiting>& out) {
+  const auto* name = udp ? "udp" : "tcp";
+  const auto four = read_start(fmt::format("/proc/{}/net/{}", process, name));
+  if (!four) return false;
+  read_table(*four, udp, out);
+  if (const auto six = read_start(fmt::format("/proc/{}/net/{}6", process, name))) read_table(*six, udp, out);
+  return true;
+}
+
+/// nullopt: this process may not enter, or the kernel does not answer (a module of it may be missing).
+std::optional<std::vector<Waiting>> diagnosed(std::int64_t process, bool udp) {
+  const Fd fd(diagnosing_socket(process));
+  if (fd.get() < 0) return std::nullopt;
+  std::vector<Waiting> out;
+  for (const unsigned char family : {AF_INET, AF_INET6}) {
+    if (!ask(fd.get(), family, udp ? IPPROTO_UDP : IPPROTO_TCP) || !listen_to(fd.get(), udp, out)) return std::nullopt;
+  }
   return out;
+}
+
+std::optional<std::vector<Waiting>> sockets_of(std::int64_t process, bool udp) {
+  if (auto found = diagnosed(process, udp)) return found;
+  std::vector<Waiting> out;
+  if (!read_tables(process, udp, out)) return std::nullopt;
+  return out;
+}
+
+std::string link_of(const std::string& path) {
+  std::array<char, 256> text{};
+  const auto size = ::readlink(path.c_str(), text.data(), text.size());
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
+}
+
+/// "socket:[1234]"
+std::uint64_t socket_inode(const std::string& link) {
+  constexpr std::string_view kSocket = "socket:[";
+  std::uint64_t inode = 0;
+  if (link.starts_with(kSocket)) std::from_chars(link.data() + kSocket.size(), link.data() + link.size(), inode);
+  return inode;
+}
+
+/// What names in a folder of /proc are numbers.
+std::vector<std::string> numbers_in(const std::string& folder, std::size_t most) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end && out.size() < most;
+       at.increment(error)) {
+    auto name = at->path().filename().string();
+    if (std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) out.push_back(std::move(name));
+  }
+  return out;
+}
+
+/// Those who have a socket open are in its namespace. A parent and its children share it: the first that is met says
+/// the name.
+void name_programs(std::int64_t process, std::vector<Waiting>& sockets) {
+  const auto there = link_of(fmt::format("/proc/{}/ns/net", process));
+  if (there.empty()) return;
+  std::unordered_map<std::uint64_t, std::string> names;
+  for (const auto& one : sockets) names.emplace(one.inode, std::string());
+  std::size_t left = names.size();
+  for (const auto& number : numbers_in("/proc", kMostProcesses)) {
+    if (left == 0) break;
+    if (link_of(fmt::format("/proc/{}/ns/net", number)) != there) continue;
+    auto name = read_start(fmt::format("/proc/{}/comm", number)).value_or("");
+    if (name.ends_with('\n')) name.pop_back();
+    for (const auto& fd : numbers_in(fmt::format("/proc/{}/fd", number), kMostFiles)) {
+      const auto found = names.find(socket_inode(link_of(fmt::format("/proc/{}/fd/{}", number, fd))));
+      if (found == names.end() || !found->second.empty()) continue;
+      found->second = name;
+      --left;
+    }
+  }
+  for (auto& one : sockets) one.program = names[one.inode];
 }
 
 }  // namespace
@@ -172,12 +251,22 @@ std::optional<int> tcp_sockets_of(std::int64_t process) {
 
 std::optional<std::vector<Listener>> listeners_of(std::int64_t process) {
   if (process <= 0) return std::nullopt;
-  const Fd fd(diagnosing_socket(process));
-  if (fd.get() < 0) return read_tables(process);
+  auto found = sockets_of(process, false);
+  if (!found) return std::nullopt;
   std::vector<Listener> out;
-  for (const unsigned char family : {AF_INET, AF_INET6}) {
-    if (!ask(fd.get(), family) || !listen_to(fd.get(), out)) return std::nullopt;
-  }
+  for (auto& one : *found) out.push_back(std::move(one.at));
+  return out;
+}
+
+std::optional<std::vector<Waiting>> waiting_in(std::int64_t process) {
+  if (process <= 0) return std::nullopt;
+  auto out = sockets_of(process, false);
+  const auto more = out ? sockets_of(process, true) : std::nullopt;
+  if (!more) return std::nullopt;
+  out->insert(out->end(), more->begin(), more->end());
+  std::erase_if(*out, [](const Waiting& one) { return one.at.port == 0; });
+  name_programs(process, *out);
+  std::ranges::stable_sort(*out, {}, [](const Waiting& one) { return std::pair(one.at.port, one.udp); });
   return out;
 }
 

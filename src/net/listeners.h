@@ -24,6 +24,20 @@ struct Listener {
 /// connections of the host for it: to be asked when `tcp_sockets_of` has changed.
 std::optional<std::vector<Listener>> listeners_of(std::int64_t process);
 
+/// A socket that waits for whoever comes: a TCP listener, or a UDP socket with a port that is not connected.
+struct Waiting {
+  Listener at;
+  bool udp = false;
+  std::uint64_t inode = 0;  ///< of the socket
+  std::string program;      ///< the name of a process that has it open; empty: it cannot be had
+
+  bool operator==(const Waiting&) const = default;
+};
+
+/// As `listeners_of`, of both protocols, by port, and with the names of programs where this process may look into
+/// theirs (proc(5)). Reads files for some milliseconds. At most 4,096.
+std::optional<std::vector<Waiting>> waiting_in(std::int64_t process);
+
 /// How many TCP sockets the namespace has, in some microseconds.
 std::optional<int> tcp_sockets_of(std::int64_t process);
 

@@ -47,6 +47,37 @@ TEST(R1_9, WhatListensIsSeenWithoutAConnection) {
   EXPECT_FALSE(std::ranges::any_of(*after, [&](const Listener& one) { return one.port == all.port; }));
 }
 
+TEST(R2_8, WhatWaitsIsSeenOfBothProtocolsWithItsProgram) {
+  Socket tcp, udp;
+  listen_on(tcp, INADDR_ANY);
+  udp.fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(udp.fd, reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
+  socklen_t size = sizeof(at);
+  ASSERT_EQ(::getsockname(udp.fd, reinterpret_cast<sockaddr*>(&at), &size), 0);
+  const auto seen = waiting_in(::getpid());
+  ASSERT_TRUE(seen) << "the own namespace is seen without any right";
+  const auto find = [&](std::uint16_t port, bool is_udp) {
+    return std::ranges::find_if(*seen, [&](const Waiting& one) { return one.at.port == port && one.udp == is_udp; });
+  };
+  const auto stream = find(tcp.port, false), datagram = find(ntohs(at.sin_port), true);
+  ASSERT_NE(stream, seen->end());
+  EXPECT_EQ(stream->at.address, "0.0.0.0");
+  EXPECT_EQ(stream->program, "net_test");
+  ASSERT_NE(datagram, seen->end());
+  EXPECT_EQ(datagram->at.address, "127.0.0.1");
+  EXPECT_EQ(datagram->program, "net_test");
+  EXPECT_TRUE(std::ranges::is_sorted(*seen, {}, [](const Waiting& one) { return one.at.port; }));
+  // One that is connected waits for nobody else.
+  ASSERT_EQ(::connect(udp.fd, reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
+  const auto after = waiting_in(::getpid());
+  ASSERT_TRUE(after);
+  EXPECT_FALSE(
+      std::ranges::any_of(*after, [&](const Waiting& one) { return one.udp && one.at.port == ntohs(at.sin_port); }));
+}
+
 TEST(R1_9, AListenerOfTheOtherFamilyHearsUnlessItSaysNo) {
   EXPECT_TRUE(hears({"::", 80, false}, "10.1.2.3", 80));
   EXPECT_FALSE(hears({"::", 80, true}, "10.1.2.3", 80));
@@ -59,6 +90,8 @@ TEST(R1_9, NobodysNamespaceIsNotSeen) {
   EXPECT_FALSE(listeners_of(0));
   EXPECT_FALSE(listeners_of(-1));
   EXPECT_FALSE(listeners_of(std::int64_t{1} << 40));
+  EXPECT_FALSE(waiting_in(0));
+  EXPECT_FALSE(waiting_in(std::int64_t{1} << 40));
 }
 
 }  // namespace
