@@ -348,7 +348,8 @@ FieldKind field_kind(std::string_view name) {
     case 14:
       return is("content-length") ? FieldKind::kContentLength : FieldKind::kOther;
     case 15:
-      return is("clear-site-data") ? FieldKind::kHopByHop : FieldKind::kOther;
+      if (is("clear-site-data")) return FieldKind::kHopByHop;
+      break;
     default:
       break;
   }
