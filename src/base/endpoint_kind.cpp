@@ -5,14 +5,14 @@
 namespace tiltyard {
 
 Result<EndpointKind> endpoint_kind(std::string_view word) {
-  for (const auto kind : {EndpointKind::kHttp, EndpointKind::kTcp}) {
+  for (const auto kind : {EndpointKind::kHttp, EndpointKind::kTcp, EndpointKind::kTls}) {
     if (word == word_of(kind)) return kind;
   }
-  if (word == "tls" || word == "udp") {
+  if (word == "udp") {
     return fail(Code::kInvalid, "kind-not-yet",
-                fmt::format("endpoints of kind {} are not served yet; there are http and tcp", word));
+                fmt::format("endpoints of kind {} are not served yet; there are http, tcp and tls", word));
   }
-  return fail(Code::kInvalid, "kind-unknown", "an endpoint's kind is http or tcp");
+  return fail(Code::kInvalid, "kind-unknown", "an endpoint's kind is http, tcp or tls");
 }
 
 }  // namespace tiltyard

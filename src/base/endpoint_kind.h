@@ -9,7 +9,7 @@ namespace tiltyard {
 
 /// How players' bytes come to an endpoint of a machine. Templates, the plan of an instance (on disk) and the API say it
 /// as a word. Whoever adds one finds through -Wswitch what has to be decided for it.
-enum class EndpointKind : std::uint8_t { kHttp, kTcp };
+enum class EndpointKind : std::uint8_t { kHttp, kTcp, kTls };
 
 constexpr std::string_view word_of(EndpointKind kind) {
   switch (kind) {
@@ -17,6 +17,8 @@ constexpr std::string_view word_of(EndpointKind kind) {
       return "http";
     case EndpointKind::kTcp:
       return "tcp";
+    case EndpointKind::kTls:
+      return "tls";
   }
   return "";
 }
@@ -25,6 +27,7 @@ constexpr std::string_view word_of(EndpointKind kind) {
 constexpr bool owns_port(EndpointKind kind) {
   switch (kind) {
     case EndpointKind::kHttp:
+    case EndpointKind::kTls:
       return false;
     case EndpointKind::kTcp:
       return true;
@@ -38,12 +41,31 @@ constexpr bool speaks_http(EndpointKind kind) {
     case EndpointKind::kHttp:
       return true;
     case EndpointKind::kTcp:
+    case EndpointKind::kTls:
       return false;
   }
   return false;
 }
 
-/// The kind that a word names. "tls" and "udp" have their words already, so that a file which says them is told
+/// Who ends the TLS of an endpoint of kind `tls`, and so whose certificate its players see.
+enum class TlsEnd : std::uint8_t { kMachine, kGateway };
+
+constexpr std::string_view word_of(TlsEnd end) { return end == TlsEnd::kMachine ? "through" : "end"; }
+
+/// What a template says of how the bytes of one endpoint are handed to its machine.
+struct Handover {
+  TlsEnd tls = TlsEnd::kMachine;
+  /// The version of the PROXY protocol in whose header the machine is told of the player, before the first byte; 0:
+  /// none.
+  std::uint8_t proxy_protocol = 0;
+  /// What the player claims of the way (X-Forwarded-*, Forwarded, X-Real-IP, Via) goes on as it is, with nothing of
+  /// ours added to it.
+  bool client_claims = false;
+
+  bool operator==(const Handover&) const = default;
+};
+
+/// The kind that a word names. "udp" has its word already, so that a file which says it is told
 /// `kind-not-yet` rather than served as something else; any other word is `kind-unknown`. Both are kInvalid.
 Result<EndpointKind> endpoint_kind(std::string_view word);
 

@@ -46,8 +46,14 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
   for (const auto& route : routes) {
     auto machine = socket_address(route.address, route.machine_port);
     if (!machine) return fail(std::move(machine.error()));
+    if (route.kind == EndpointKind::kTls && shared->options.tls_listen.empty()) {
+      return fail(Code::kConflict, "tls-off",
+                  "This server takes no TLS (gateway.tls_listen is empty), and the template has an endpoint of kind "
+                  "tls.");
+    }
     PublishedRoute made{
-        route.kind, route.endpoint, {}, route.port, *machine, {}, settled(route.door, shared->options.owner_only)};
+        route.kind,    route.endpoint, {}, route.port, *machine, {}, settled(route.door, shared->options.owner_only),
+        route.handover};
     if (!route.called.empty()) made.called = route.called;
     for (const auto& host : route.hosts) made.hosts.push_back(lower(host));
     if (!owns_port(route.kind)) add_address_names(route, shared->options.address_names, known_addresses, made.hosts);

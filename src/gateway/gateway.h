@@ -28,18 +28,20 @@ namespace tiltyard::gateway {
 
 namespace asio = boost::asio;
 
-/// How the gateway gets to one endpoint. HTTP routes are found by host label ("{instance}" for the first HTTP endpoint,
+/// How the gateway gets to one endpoint. HTTP and TLS routes are found by host label ("{instance}" for the first HTTP
+/// endpoint,
 /// "{endpoint}--{instance}" for all) and by what `Gateway::name` has led to them, those that own a port by that.
 struct Route {
   EndpointKind kind = EndpointKind::kHttp;
   std::string endpoint;
-  std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP)
+  std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP, TLS)
   std::uint16_t port = 0;          ///< of the gateway (TCP)
   std::string address;             ///< of the machine
   std::uint16_t machine_port = 0;
   std::string called =
       {};  ///< the Host that the machine is asked by (HTTP); empty: by the one that the player asks for
   Door door = Door::kUnsaid;
+  Handover handover = {};
 };
 
 /// Live counts of one instance, for the idle clock and the usage report.
@@ -57,6 +59,8 @@ struct Options {
   std::string domain = "localhost";
   /// The region of address-style names, "10-1-2-3.reverse-proxy-REGION.DOMAIN"; empty: there are none.
   std::string address_names;
+  /// Where TLS comes in, for pages and for endpoints of kind tls; empty: nowhere.
+  std::string tls_listen;
   /// Where raw TCP ports are opened; empty: nowhere. Not where the page is: cookies know hosts and no ports.
   std::string tcp_address = "127.0.0.2";
   std::uint16_t first_port = 20000, last_port = 29999;

@@ -43,12 +43,12 @@ bool idempotent(std::string_view method) {
 
 }  // namespace
 
-void HttpSession::begin(Shard& shard, int fd, const SocketAddress& peer, bool secure, Guest guest) {
+void HttpSession::begin(Shard& shard, int fd, bool secure, Guest guest) {
   auto* session =
       new HttpSession(shard, secure, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
   session->client_.fd = fd;
-  session->client_address_ = address_text(peer);
+  session->client_address_ = address_text(session->from());
   if (!shard.loop().watch(session->client_, *session)) return session->end();
   shard.loop().set_deadline(*session, shard.loop().now() + shard.options().head_timeout);
 }
@@ -197,12 +197,18 @@ std::string_view plain_name(std::string_view name, std::array<char, 256>& room) 
   return plain;
 }
 
+/// What has a name and speaks something else has no pages.
+const Target* HttpSession::find(std::string_view name) const {
+  const auto* target = shard_.find_name(name);
+  return target && speaks_http(target->kind) ? target : nullptr;
+}
+
 /// A proxy that calls its upstream by another name says what the player has asked for beside that.
 const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
   const auto host = forwarded_host(head);
   const auto name = name_of(host);
   std::array<char, 256> room;
-  const auto* target = name ? shard_.find_name(plain_name(*name, room)) : nullptr;
+  const auto* target = name ? find(plain_name(*name, room)) : nullptr;
   if (!target) return nullptr;
   head.host = host;
   head.host_name = *name;
@@ -212,7 +218,7 @@ const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
 void HttpSession::route(RequestHead& head) {
   std::array<char, 256> room;
   const auto name = plain_name(head.host_name, room);
-  const auto* target = shard_.find_name(name);
+  const auto* target = find(name);
   if (!target && by_proxy()) target = find_as_forwarded(head);
   if (!target && name == shard_.options().domain) return answer_page(Page::kWelcome, 200);
   if (!target) return answer_page(Page::kUnknownHost, 404, head.host);

@@ -43,6 +43,7 @@ class OneWay {
 
   /// Bytes that go before all others (what was read together with a head).
   void begin_with(std::string bytes) { first_ = std::move(bytes); }
+  bool has_first() const { return !first_.empty(); }
   /// Moves what can be moved now; `kMoved` when more may follow at once.
   Step step();
   /// The end was read and passed on.

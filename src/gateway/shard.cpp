@@ -63,7 +63,8 @@ bool shed(Sessions& sessions, Instant now, Clock::duration quiet_for, Instant& n
 
 /// The way to one of its endpoints, with what its route says of it.
 Target target_of(const std::shared_ptr<Instance>& instance, std::size_t index) {
-  return {instance, instance->endpoints[index], instance->publication->routes[index].door};
+  const auto& route = instance->publication->routes[index];
+  return {instance, instance->endpoints[index], route.door, route.kind, route.handover};
 }
 
 /// A descriptor on its way to another loop: closed if the loop has ended meanwhile.
@@ -241,7 +242,8 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
     // The same way to the same machine goes on: its connections stay.
     for (std::size_t i = 0; old && i < old->endpoints.size(); ++i) {
       const auto& before = old->publication->routes[i];
-      if (before.kind == route.kind && before.machine == route.machine && before.port == route.port) {
+      if (before.kind == route.kind && before.machine == route.machine && before.port == route.port &&
+          before.handover == route.handover) {
         endpoint = old->endpoints[i];
       }
     }
@@ -368,6 +370,7 @@ void Shard::close_tcp(std::uint16_t port) {
 std::optional<Guest> Shard::admit(int fd, const SocketAddress& peer) {
   const auto ip = ip_of(peer);
   Guest guest;
+  guest.from = peer;
   if (!shared_->options.is_proxy || !shared_->options.is_proxy(ip)) guest.address = net::holder_of(ip);
   const auto take = [&] {
     guest.seat = guest.address ? shared_->addresses.take(*guest.address) : shared_->addresses.take_for_many();
@@ -396,7 +399,7 @@ void Shard::accept_http(int fd, const SocketAddress& peer, bool secure) {
     return;
   }
   set_no_delay(fd);
-  HttpSession::begin(*this, fd, peer, secure, std::move(*guest));
+  HttpSession::begin(*this, fd, secure, std::move(*guest));
 }
 
 void Shard::accept_tcp(std::uint16_t port, int fd, const SocketAddress& peer) {
@@ -427,7 +430,7 @@ void Shard::open_tcp(std::uint16_t port, int fd, Guest guest) {
     return;
   }
   set_no_delay(fd);
-  TcpSession::begin(*this, fd, *target, std::move(guest));
+  TcpSession::begin(*this, {fd}, *target, std::move(guest));
 }
 
 void Shard::lead_names(const std::string& instance) {

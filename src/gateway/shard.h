@@ -34,6 +34,7 @@ struct PublishedRoute {
   SocketAddress machine;
   Rare<std::string> called;  ///< the Host that the machine gets, where it is not the player's
   Door door;                 ///< never unsaid
+  Handover handover = {};
 };
 
 struct Publication {
@@ -54,6 +55,7 @@ class Shard;
 struct Guest {
   std::optional<net::Holder> address;  ///< none: it speaks for many
   net::Shares::Hold seat;
+  SocketAddress from;  ///< the player's, or that of the proxy that speaks for many
 };
 
 /// One player's connection, on one loop for its whole life. Ends with `close`, which buries it.
@@ -100,6 +102,9 @@ class Session : public Watcher,
   /// Whether who is connected is a proxy that is trusted.
   bool by_proxy() const { return !guest_.address; }
   void let_go();
+  /// For the session that goes on with this connection.
+  Guest hand_over() { return std::move(guest_); }
+  const SocketAddress& from() const { return guest_.from; }
   /// Whether an answer is awaited: a machine that is at work for somebody is not idle.
   void await_answer(bool awaited);
 
@@ -138,6 +143,8 @@ struct Target {
   std::shared_ptr<Instance> instance;
   std::shared_ptr<Endpoint> endpoint;
   Door door = Door::kOwner;
+  EndpointKind kind = EndpointKind::kHttp;
+  Handover handover = {};
 };
 
 /// Where a host name of somebody's own leads. The target is there as long as the instance is published.

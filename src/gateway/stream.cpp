@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace tiltyard::gateway {
 
@@ -49,6 +50,12 @@ IoResult Stream::transmit(std::span<const iovec> pieces) {
     broken = true;
     return {Io::kBroken, 0};
   }
+}
+
+Arrival Stream::hand_over(std::string first) {
+  Arrival given{std::exchange(fd, -1), std::move(layer_), std::move(first)};
+  readable = writable = false;
+  return given;
 }
 
 bool Stream::has_bytes() const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 struct iovec;
 
@@ -40,6 +41,13 @@ class Layer {
   virtual bool write_splices() const = 0;
 };
 
+/// What another session goes on with: the socket, what lies on it, and what has been read of it already.
+struct Arrival {
+  int fd = -1;
+  std::unique_ptr<Layer> layer = {};
+  std::string first = {};
+};
+
 /// A non-blocking socket and what is known of its readiness. Registered once, edge-triggered: the flags are set by the
 /// loop and cleared by a call that found nothing, so that no system call is made in vain. A plain one has no layer, and
 /// pays for the possibility with one comparison beside each system call.
@@ -64,6 +72,8 @@ struct Stream {
   bool write_splices() const { return !layer_ || layer_->write_splices(); }
   /// Whether bytes wait; an end is none.
   bool has_bytes() const;
+  /// Gives the socket away, with its layer. It must not be watched any more.
+  Arrival hand_over(std::string first);
   void shutdown_write();
   void close();
   /// Closes with RST, so that the peer cannot take the cut for a proper end.

@@ -31,9 +31,12 @@ bool TcpSession::pass_door(const Target& target) {
   if (target.door == Door::kOpen) return true;
   const auto now = millis_now();
   const auto& owner = target.instance->publication->owner;
-  if (target.door != Door::kPrompt && owner && address()) pass_ = shard_.doors().known(*owner, *address(), now);
+  // Whose TLS ends at the machine cannot be asked in the middle of it.
+  const bool through = target.kind == EndpointKind::kTls && target.handover.tls == TlsEnd::kMachine;
+  if ((target.door != Door::kPrompt || through) && owner && address())
+    pass_ = shard_.doors().known(*owner, *address(), now);
   if (pass_) return true;
-  if (target.door == Door::kAddress) {
+  if (target.door == Door::kAddress || through) {
     cut();
     return false;
   }

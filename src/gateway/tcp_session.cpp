@@ -4,14 +4,21 @@
 
 namespace tiltyard::gateway {
 
-void TcpSession::begin(Shard& shard, int fd, const Target& target, Guest guest) {
+void TcpSession::begin(Shard& shard, Arrival arrival, const Target& target, Guest guest) {
   auto* session = new TcpSession(shard, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
+  const int fd = arrival.fd;
   session->client_.fd = fd;
+  session->first_ = std::move(arrival.first);
   // A peer that vanished without a word is found out even where no idle time is set.
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   if (!shard.loop().watch(session->client_, *session)) return session->cut();
+  if (arrival.layer) {
+    session->client_.put_on(std::move(arrival.layer));
+    // Of what the layer has read already the kernel will not tell again.
+    session->client_.readable = session->client_.writable = true;
+  }
   if (session->pass_door(target)) session->enter(target);
 }
 
@@ -58,7 +65,7 @@ void TcpSession::woke(bool good) {
 /// Bytes for a machine that sleeps stay where they are until it is awake. An end goes on without it: the kernel takes
 /// it.
 bool TcpSession::must_wait() {
-  if (!asleep() || !client_.has_bytes()) return false;
+  if (!asleep() || !(relay_->in().has_first() || client_.has_bytes())) return false;
   if (!hold()) cut();
   return true;
 }

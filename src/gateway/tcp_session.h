@@ -9,10 +9,11 @@
 
 namespace tiltyard::gateway {
 
-/// A raw TCP connection of a player: connects to the machine, then relays until both sides have ended.
+/// A raw connection of a player: connects to the machine, then relays until both sides have ended. What has been read
+/// of it already goes first; where the endpoint wants one, behind a header that tells the machine of the player.
 class TcpSession final : public Session {
  public:
-  static void begin(Shard& shard, int fd, const Target& target, Guest guest);
+  static void begin(Shard& shard, Arrival arrival, const Target& target, Guest guest);
 
   void on_ready(Stream& stream) override;
   void on_turn() override { advance(); }
@@ -46,7 +47,7 @@ class TcpSession final : public Session {
   std::unique_ptr<Upstream> machine_;
   std::optional<Relay> relay_;
   std::unique_ptr<Prompt> prompt_;  ///< while the visitor is asked for a token
-  std::string first_;               ///< came with the token, for the machine
+  std::string first_;               ///< has been read already, of a hello or with the token, and goes first
   std::uint64_t counted_in_ = 0, counted_out_ = 0;
   int stuck_ = 0;  ///< sides that do not take their bytes
   bool may_connect_ = false, closed_ = false;

@@ -84,7 +84,8 @@ struct PlannedEndpoint {
   std::uint16_t port = 0;                ///< of the gateway (TCP)
   std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
   bool opened = false;                   ///< while its instance was up already: it can be closed again
-  Rare<std::string> called = {};         ///< the Host that the machine is asked by, where it is not the player's
+  Handover handover = {};
+  Rare<std::string> called = {};  ///< the Host that the machine is asked by, where it is not the player's
 };
 
 /// Every name and address that an instance will use. Written with the instance's row before anything is made, so that

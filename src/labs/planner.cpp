@@ -65,6 +65,7 @@ asio::awaitable<Result<>> Planner::plan(LiveRef live) {
     planned.kind = endpoint.kind;
     if (!endpoint.called.empty()) planned.called = endpoint.called;
     planned.guessed = endpoint.guessed;
+    planned.handover = endpoint.handover;
     planned.address = address_of(instance.plan, endpoint.machine);
     // Whoever knows the name is let in, so that it must not follow from anything that is told elsewhere.
     if (!owns_port(endpoint.kind)) randombytes_buf(planned.host.data(), planned.host.size());

@@ -84,6 +84,14 @@ Result<EndpointKind> kind_of(const json::object& from) {
   return kind;
 }
 
+Handover handover_of(const json::object& from) {
+  Handover handover;
+  if (text_of(from, "tls") == word_of(TlsEnd::kGateway)) handover.tls = TlsEnd::kGateway;
+  handover.proxy_protocol = static_cast<std::uint8_t>(number_of(from, "proxy_protocol"));
+  handover.client_claims = flag_of(from, "client_claims");
+  return handover;
+}
+
 decltype(PlannedEndpoint::host) label_of(const std::string& text) {
   decltype(PlannedEndpoint::host) label{};
   std::size_t size = 0;
@@ -99,6 +107,9 @@ json::object endpoint_json(const PlannedEndpoint& endpoint) {
   if (endpoint.called) out["called"] = *endpoint.called;
   if (endpoint.guessed) out["guessed"] = true;
   if (endpoint.opened) out["opened"] = true;
+  if (endpoint.handover.tls == TlsEnd::kGateway) out["tls"] = word_of(endpoint.handover.tls);
+  if (endpoint.handover.proxy_protocol != 0) out["proxy_protocol"] = endpoint.handover.proxy_protocol;
+  if (endpoint.handover.client_claims) out["client_claims"] = true;
   return out;
 }
 
@@ -157,6 +168,7 @@ Result<Plan> parse_plan(std::string_view text, PlanForm form) {
     else kinds = fail(std::move(kind.error()));
     endpoint.guessed = flag_of(from, "guessed");
     endpoint.opened = flag_of(from, "opened");
+    endpoint.handover = handover_of(from);
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     endpoint.host = label_of(text_of(from, "host"));
     if (auto called = text_of(from, "called"); !called.empty()) endpoint.called = std::move(called);

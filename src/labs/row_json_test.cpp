@@ -43,6 +43,22 @@ TEST(R2_8, WhatWasOpenedLaterIsKeptAsThat) {
   EXPECT_TRUE(read->endpoints[1].opened);
 }
 
+TEST(R2_2, HowBytesAreHandedOverIsKept) {
+  Plan plan;
+  plan.endpoints.push_back({"vpn", "app", "10.64.0.2", 8443, EndpointKind::kTls, false, 0, {1}});
+  plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp, false, 0, {2}});
+  plan.endpoints[0].handover = {TlsEnd::kGateway, 2, false};
+  plan.endpoints[1].handover.client_claims = true;
+  const auto text = to_json(plan);
+  EXPECT_NE(text.find(R"("kind":"tls")"), std::string::npos) << text;
+  const auto read = parse_plan(text, PlanForm::kNow);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->endpoints[0].kind, EndpointKind::kTls);
+  EXPECT_EQ(read->endpoints[0].handover, plan.endpoints[0].handover);
+  EXPECT_EQ(read->endpoints[1].handover, plan.endpoints[1].handover);
+  EXPECT_EQ(hosts_of({}, read->endpoints[0]).size(), 1u) << "it is found by a name";
+}
+
 TEST(R1_13, APlanOfBeforeThereWereWordsIsRead) {
   const auto read = parse_plan(
       R"({"networks":[],"machines":[],"volumes":[],"endpoints":[)"
@@ -92,7 +108,7 @@ TEST(R14_2, APlanOfBeforeTheyHadColumnsSaysEngineAndHandles) {
 }
 
 TEST(R2_1, APlanWithAKindOfALaterVersionIsNotTakenForAnother) {
-  for (const char* word : {"udp", "tls", "quic"}) {
+  for (const char* word : {"udp", "quic"}) {
     const auto read =
         parse_plan(std::string(R"({"endpoints":[{"name":"vpn","kind":")") + word + R"("}]})", PlanForm::kNow);
     ASSERT_FALSE(read) << word;

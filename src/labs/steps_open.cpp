@@ -41,6 +41,7 @@ class RoutesStep final : public Step {
       route.address = endpoint.address;
       route.machine_port = endpoint.machine_port;
       if (endpoint.called) route.called = *endpoint.called;
+      route.handover = endpoint.handover;
       routes.push_back(std::move(route));
     }
     return routes;

@@ -13,7 +13,8 @@ struct PublicAddress {
   std::string scheme = "http";
   std::string domain = "localhost";  ///< of the gateway
   std::string tcp_host = "localhost";
-  std::uint16_t port = 8080;  ///< of the gateway's HTTP; 80 and 443 are left out of URLs
+  std::uint16_t port = 8080;     ///< of the gateway's HTTP; 80 and 443 are left out of URLs
+  std::uint16_t tls_port = 443;  ///< where endpoints of kind tls are reached by name
 };
 
 /// The instance as the API shows it; the contract is api/paths/labs.yaml.

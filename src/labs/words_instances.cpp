@@ -120,12 +120,22 @@ Result<json::value> stop_one(Context& context, const std::string& id) {
   return context.api().call(std::move(call));
 }
 
+/// Commands that reach it, where no other tool of theirs would.
+std::vector<std::string> ways_to(const json::value& endpoint) {
+  if (text_of(endpoint, "kind") != "tls") return {};
+  const auto host = text_of(endpoint, "host");
+  const auto port = number_of(endpoint, "port");
+  return {fmt::format("ncat --ssl {} {}", host, port),
+          fmt::format("openssl s_client -quiet -connect {}:{} -servername {}", host, port, host)};
+}
+
 }  // namespace
 
 std::string endpoint_text(const json::value& endpoint) {
   if (const auto url = text_of(endpoint, "url"); !url.empty()) return url;
   const auto host = text_of(endpoint, "host");
-  return host.empty() ? std::string() : fmt::format("tcp {}:{}", host, number_of(endpoint, "port"));
+  return host.empty() ? std::string()
+                      : fmt::format("{} {}:{}", text_of(endpoint, "kind"), host, number_of(endpoint, "port"));
 }
 
 std::string left_text(const json::value& instance, TimePoint now) {
@@ -165,8 +175,10 @@ std::string instance_page(const json::value& instance, TimePoint now, bool colou
   line("why", first_line(why));
   // What the machine said last, as it said it.
   for (auto at = why.find('\n'); at != why.npos; at = why.find('\n', at + 1)) line("", first_line(why.substr(at + 1)));
-  for (const auto& endpoint : items_of(instance, "endpoints"))
+  for (const auto& endpoint : items_of(instance, "endpoints")) {
     line(text_of(endpoint, "name"), endpoint_text(endpoint), Colour::kBold);
+    for (const auto& way : ways_to(endpoint)) line("", way);
+  }
   if (const auto& credentials = member(instance, "credentials"); credentials.is_object()) {
     line("user", text_of(credentials, "user"));
     line("password", text_of(credentials, "password"));

@@ -203,7 +203,7 @@ constexpr Key kKeys[] = {
     {"service.ports", "target", kHonoured, ""},
     {"service.ports", "published", kRewritten, "the gateway chooses the port, a lasting one per owner"},
     {"service.ports", "protocol", kHonoured, "tcp; a port of another is ignored"},
-    {"service.ports", "app_protocol", kHonoured, "http or tcp: the endpoint's kind"},
+    {"service.ports", "app_protocol", kHonoured, "http, tcp or tls: the endpoint's kind"},
     {"service.volumes", "type", kHonoured, "volume, bind, tmpfs"},
     {"service.volumes", "source", kHonoured, ""},
     {"service.volumes", "target", kHonoured, ""},

@@ -62,6 +62,7 @@ struct Endpoint {
   EndpointKind kind = EndpointKind::kHttp;
   std::string called = {};  ///< the Host that the machine is asked by (HTTP); empty: the one that the player asks for
   bool guessed = false;     ///< HTTP by its port's number alone: what the machine answers decides, when one is started
+  Handover handover = {};
 };
 
 /// The numbers of a lease policy; see labs/lease.h for what they mean. Zero: not limited.

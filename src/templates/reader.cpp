@@ -329,6 +329,38 @@ class FolderReader {
     return web ? EndpointKind::kHttp : EndpointKind::kTcp;
   }
 
+  /// Its kind as the other keys say it, where none is said; and what these keys say, where they fit the kind.
+  std::optional<EndpointKind> settle_handover(const EndpointSettings& said, Endpoint& made) {
+    // Only who speaks HTTP has a host to be called by.
+    auto kind = said.kind;
+    if (!kind && (said.host || (said.client_claims && said.client_claims->value))) kind = EndpointKind::kHttp;
+    if (!kind && said.tls) kind = EndpointKind::kTls;
+    const bool http = kind && speaks_http(*kind);
+    if (said.host && http) made.called = said.host->value;
+    else if (said.host)
+      problems_.error(said.host->place,
+                      "host is what a page's program is asked by, and this is no endpoint of kind http");
+    if (said.tls && kind == EndpointKind::kTls) made.handover.tls = said.tls->value;
+    else if (said.tls)
+      problems_.error(said.tls->place,
+                      "tls says where the TLS of an endpoint ends, and this is none of kind tls: write kind = \"tls\"");
+    if (said.client_claims && said.client_claims->value && !http) {
+      problems_.error(said.client_claims->place,
+                      "client_claims is about fields of HTTP, and this is no endpoint of kind http");
+    } else if (said.client_claims) {
+      made.handover.client_claims = said.client_claims->value;
+    }
+    if (!said.proxy_protocol) return kind;
+    if (!kind)
+      problems_.error(said.proxy_protocol->place, "proxy_protocol needs a kind that is said: \"tcp\" or \"tls\"");
+    else if (http)
+      problems_.error(said.proxy_protocol->place,
+                      "proxy_protocol is for endpoints of kind tcp and tls: those of kind http share connections, and "
+                      "their machine is told of the player in X-Forwarded-For");
+    else made.handover.proxy_protocol = said.proxy_protocol->value;
+    return kind;
+  }
+
   void settle_endpoints() {
     if (out_.services.empty()) return;
     for (const auto& said : settings_.endpoints) {
@@ -338,13 +370,8 @@ class FolderReader {
           problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.machine)));
         continue;
       }
-      // Only who speaks HTTP has a host to be called by.
-      const auto kind = said.host && !said.kind ? EndpointKind::kHttp : said.kind;
       Endpoint made{.name = said.name, .machine = machine->name, .port = said.port};
-      if (said.host && speaks_http(*kind)) made.called = said.host->value;
-      else if (said.host)
-        problems_.error(said.host->place,
-                        "host is what a page's program is asked by, and this is no endpoint of kind http");
+      const auto kind = settle_handover(said, made);
       add_endpoint(std::move(made), kind, said.place);
     }
     for (const auto& port : settings_.ports) {

@@ -119,12 +119,14 @@ TEST(R1_9, WhatComposeSaysOfAPortIsNoGuess) {
   const Template tmpl = read_compose_text(folder,
                                           "services:\n  a:\n    image: x\n    ports:\n      - 5000\n"
                                           "      - {target: 8000, app_protocol: http}\n"
-                                          "      - {target: 8080, app_protocol: tcp}\n");
-  ASSERT_EQ(tmpl.endpoints.size(), 3u) << problems_text(tmpl);
+                                          "      - {target: 8080, app_protocol: tcp}\n"
+                                          "      - {target: 8443, app_protocol: tls}\n");
+  ASSERT_EQ(tmpl.endpoints.size(), 4u) << problems_text(tmpl);
   EXPECT_TRUE(tmpl.endpoints[0].guessed);
   EXPECT_FALSE(tmpl.endpoints[1].guessed);
   EXPECT_FALSE(tmpl.endpoints[2].guessed);
   EXPECT_EQ(tmpl.endpoints[2].kind, EndpointKind::kTcp);
+  EXPECT_EQ(tmpl.endpoints[3].kind, EndpointKind::kTls);
   ASSERT_EQ(tmpl.notes.size(), 1u);
   EXPECT_EQ(tmpl.notes[0].line, 5);
   EXPECT_THAT(tmpl.notes[0].message, HasSubstr("app_protocol: tcp"));
@@ -165,7 +167,7 @@ TEST(R1_2, UnknownKeyNamesLineAndNearestKey) {
 }
 
 TEST(R1_2, AKindOfEndpointThatIsNotServedIsAnErrorAndNeverAnotherKind) {
-  for (const char* later : {"tls", "udp"}) {
+  for (const char* later : {"udp"}) {
     TestFolder folder;
     const Template tmpl =
         read_toml(folder, fmt::format("image = \"x\"\n[[endpoint]]\nport = 443\nkind = \"{}\"\n", later));
@@ -174,7 +176,48 @@ TEST(R1_2, AKindOfEndpointThatIsNotServedIsAnErrorAndNeverAnotherKind) {
   }
   TestFolder folder;
   const Template tmpl = read_toml(folder, "image = \"x\"\n[[endpoint]]\nport = 80\nkind = \"htpp\"\n");
-  EXPECT_EQ(problem_with(tmpl, "an endpoint's kind is http or tcp").line, 4);
+  EXPECT_EQ(problem_with(tmpl, "an endpoint's kind is http, tcp or tls").line, 4);
+}
+
+TEST(R2_2, AnEndpointSaysWhereItsTlsEndsAndHowItsMachineIsTold) {
+  TestFolder folder;
+  const Template tmpl = read_toml(folder,
+                                  "image = \"x\"\n[[endpoint]]\nport = 8443\nkind = \"tls\"\nproxy_protocol = 2\n"
+                                  "[[endpoint]]\nport = 31\ntls = \"end\"\n"
+                                  "[[endpoint]]\nport = 32\nkind = \"tcp\"\nproxy_protocol = 1\n"
+                                  "[[endpoint]]\nport = 33\nclient_claims = true\n");
+  EXPECT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  ASSERT_EQ(tmpl.endpoints.size(), 4u);
+  using enum EndpointKind;
+  EXPECT_EQ(tmpl.endpoints[0].kind, kTls);
+  EXPECT_EQ(tmpl.endpoints[0].handover, (Handover{TlsEnd::kMachine, 2, false}));
+  EXPECT_EQ(tmpl.endpoints[1].kind, kTls) << "who says where its TLS ends has some";
+  EXPECT_EQ(tmpl.endpoints[1].handover, (Handover{TlsEnd::kGateway, 0, false}));
+  EXPECT_EQ(tmpl.endpoints[2].kind, kTcp);
+  EXPECT_EQ(tmpl.endpoints[2].handover, (Handover{TlsEnd::kMachine, 1, false}));
+  EXPECT_EQ(tmpl.endpoints[3].kind, kHttp);
+  EXPECT_EQ(tmpl.endpoints[3].handover, (Handover{TlsEnd::kMachine, 0, true}));
+}
+
+TEST(R2_2, WhatDoesNotFitAnEndpointsKindIsSaidWithItsLine) {
+  struct Case {
+    const char* lines;
+    const char* message;
+  };
+  for (const auto& [lines, message] : {
+           Case{"kind = \"tcp\"\ntls = \"end\"\n", "this is none of kind tls"},
+           Case{"kind = \"tls\"\ntls = \"here\"\n", "tls is \"through\""},
+           Case{"kind = \"http\"\nproxy_protocol = 1\n", "told of the player in X-Forwarded-For"},
+           Case{"name = \"a\"\nproxy_protocol = 1\n", "needs a kind that is said"},
+           Case{"kind = \"tcp\"\nproxy_protocol = 3\n", "proxy_protocol"},
+           Case{"kind = \"tls\"\nclient_claims = true\n", "this is no endpoint of kind http"},
+           Case{"kind = \"tls\"\nhost = \"a\"\n", "this is no endpoint of kind http"},
+       }) {
+    TestFolder folder;
+    const auto tmpl = read_toml(folder, std::string("image = \"x\"\n[[endpoint]]\nport = 80\n") + lines);
+    EXPECT_TRUE(tmpl.broken()) << lines;
+    EXPECT_EQ(problem_with(tmpl, message).line, 5) << lines;
+  }
 }
 
 TEST(R1_2, AnEndpointMaySayWhatItsProgramIsCalled) {

@@ -149,6 +149,7 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
     const std::string text = lower(as_text(*kind, "app_protocol", context, 20).value_or(""));
     if (text == "http" || text == "ws") published.kind = EndpointKind::kHttp;
     else if (text == "tcp") published.kind = EndpointKind::kTcp;
+    else if (text == "tls") published.kind = EndpointKind::kTls;
     else if (!text.empty())
       context.problems.warn(kind->place, fmt::format("app_protocol \"{}\" is taken as tcp", printable(text))),
           published.kind = EndpointKind::kTcp;

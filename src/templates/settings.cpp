@@ -133,6 +133,19 @@ void read_endpoint(Table& table, Settings& settings) {
                                                       "port where the program wants one (\"localhost:3000\")",
                                                       printable(host->value)));
   }
+  if (auto tls = table.text("tls")) {
+    for (const auto end : {TlsEnd::kMachine, TlsEnd::kGateway}) {
+      if (tls->value == word_of(end)) endpoint.tls = Said<TlsEnd>{end, tls->place};
+    }
+    if (!endpoint.tls)
+      table.problems().error(
+          tls->place, fmt::format("tls is \"through\" (the machine has a certificate of its own) or \"end\" (the "
+                                  "gateway shows its certificate, the machine gets what was in it), not \"{}\"",
+                                  printable(tls->value)));
+  }
+  if (auto version = table.integer("proxy_protocol", 1, 2))
+    endpoint.proxy_protocol = Said<std::uint8_t>{static_cast<std::uint8_t>(version->value), version->place};
+  endpoint.client_claims = table.flag("client_claims");
   if (auto only = table.flag("owner_only"); only && only->value) {
     table.problems().error(
         only->place,

@@ -35,6 +35,9 @@ struct EndpointSettings {
   std::uint16_t port = 0;
   std::optional<EndpointKind> kind;
   std::optional<Said<std::string>> host;
+  std::optional<Said<TlsEnd>> tls;
+  std::optional<Said<std::uint8_t>> proxy_protocol;
+  std::optional<Said<bool>> client_claims;
   Place place;
 };
 

@@ -1361,6 +1361,14 @@ export interface components {
             kind: "tcp";
             host: string;
             port: number;
+        } | {
+            name: string;
+            /** @enum {string} */
+            kind: "tls";
+            host: string;
+            port: number;
+            /** @enum {string} */
+            tls: "through" | "end";
         };
         Engine: {
             name: string;
@@ -1831,7 +1839,7 @@ export interface components {
             endpoints: {
                 name: string;
                 /** @enum {string} */
-                kind: "http" | "tcp";
+                kind: "http" | "tcp" | "tls";
                 machine: string;
                 port: number;
             }[];

@@ -15,6 +15,13 @@ import { Logs } from './logs';
 import { QueueWait } from './queue';
 import { stepWords } from './words';
 
+function commandsTo(endpoint: Endpoint): [string, string][] {
+  if (endpoint.kind === 'tcp') return [['nc', `nc ${endpoint.host} ${endpoint.port}`]];
+  if (endpoint.kind !== 'tls') return [];
+  const { host, port } = endpoint;
+  return [['ncat', `ncat --ssl ${host} ${port}`], ['openssl', `openssl s_client -quiet -connect ${host}:${port} -servername ${host}`]];
+}
+
 function EndpointLine({ endpoint, alone }: { endpoint: Endpoint; alone: boolean }) {
   const address = endpoint.kind === 'http' ? endpoint.url : `${endpoint.host}:${endpoint.port}`;
   const shown = endpoint.kind === 'http' ? endpoint.url.replace(/^https?:\/\//, '').replace(/\/$/, '') : address;
@@ -25,7 +32,7 @@ function EndpointLine({ endpoint, alone }: { endpoint: Endpoint; alone: boolean 
         ? <a className="mono" href={endpoint.url} target="_blank" rel="noopener noreferrer" title={address}>{shown}</a>
         : <span className="mono" title={address}>{shown}</span>}
       <span className="endpoint-tools">
-        {endpoint.kind === 'tcp' && <CopyButton text={`nc ${endpoint.host} ${endpoint.port}`} what={`the command: nc ${endpoint.host} ${endpoint.port}`} label="nc" />}
+        {commandsTo(endpoint).map(([label, command]) => <CopyButton key={label} text={command} what={`the command: ${command}`} label={label} />)}
         <CopyButton text={address} what={`the address of ${endpoint.name}`} />
       </span>
     </li>
