@@ -4,6 +4,7 @@
 namespace tiltyard::gateway::testing {
 namespace {
 
+class R2_2_Own : public GatewayTest {};
 class R2_1_Answers : public GatewayTest {
  protected:
   /// What the player gets when the machine says `bytes` and closes.
@@ -73,6 +74,27 @@ TEST_F(R2_1_Answers, WhatComesBehindA204IsNoAnswer) {
   EXPECT_EQ(peer.read_answer().status, 204);
   EXPECT_EQ(peer.read_answer().body, "next");
   EXPECT_EQ(machine.connections(), 2u);
+}
+
+TEST_F(R2_2_Own, WhatProvesANameIsAnsweredOnAnyHostBeforeItsMachine) {
+  Machine machine(always("of the machine"));
+  publish_http("i1", machine.port());
+  const std::string path = "/.well-known/acme-challenge/token-1";
+  run(gateway_->answer_itself({{path, "token-1.thumbprint"}}));
+  for (const auto* host : {"i1.t.test", "elsewhere.example", "elsewhere.example:5002"}) {
+    auto asked = client();
+    ASSERT_TRUE(asked.send(get(host, path)));
+    const auto answer = asked.read_answer();
+    EXPECT_EQ(answer.status, 200) << host;
+    EXPECT_EQ(answer.body, "token-1.thumbprint") << host;
+    ASSERT_TRUE(asked.send(get("i1.t.test", "/.well-known/acme-challenge/token-2")));
+    EXPECT_EQ(asked.read_answer().body, "of the machine")
+        << "another one may be the machine's own, and the connection stays";
+  }
+  run(gateway_->answer_itself({}));
+  auto later = client();
+  ASSERT_TRUE(later.send(get("i1.t.test", path)));
+  EXPECT_EQ(later.read_answer().body, "of the machine");
 }
 
 }  // namespace

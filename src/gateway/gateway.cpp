@@ -228,6 +228,15 @@ asio::awaitable<void> Gateway::unname(std::string host) {
   co_await run_jobs(std::move(jobs));
 }
 
+asio::awaitable<void> Gateway::answer_itself(std::map<std::string, std::string, std::less<>> texts) {
+  auto state = state_;
+  if (!state->started || state->shut) co_return;
+  std::shared_ptr<const OwnAnswers> answers;
+  if (!texts.empty()) answers = std::make_shared<const OwnAnswers>(std::move(texts));
+  auto jobs = state->everywhere([answers](Shard& shard) { shard.set_own_answers(answers); });
+  co_await run_jobs(std::move(jobs));
+}
+
 std::vector<std::string> Gateway::published() const {
   std::lock_guard lock(state_->mutex);
   std::vector<std::string> ids;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -118,6 +119,9 @@ class Gateway {
   asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes, std::string owner = {});
   asio::awaitable<void> withdraw(InstanceId instance);
   std::vector<std::string> published() const;  ///< instance ids
+  /// What the gateway answers itself, whatever the host: texts by path, such as those that prove a name to a
+  /// certificate authority. In place of those of before; every loop has them when this has completed.
+  asio::awaitable<void> answer_itself(std::map<std::string, std::string, std::less<>> texts);
 
   /// Leads a whole host name ("www.example.org") to an endpoint, before any label below the domain is looked at; where
   /// it led before is forgotten. It answers as long as the instance is published with an endpoint of that name, now or

@@ -216,6 +216,7 @@ const Target* HttpSession::find_as_forwarded(RequestHead& head) const {
 }
 
 void HttpSession::route(RequestHead& head) {
+  if (answer_itself(head)) return;
   std::array<char, 256> room;
   const auto name = plain_name(head.host_name, room);
   const auto* target = find(name);
@@ -306,6 +307,16 @@ void HttpSession::answer_page(PageText text) {
   if (!begin_own_answer(text.status)) return;
   down_head_ += render_page(text, exchange_.form, exchange_.keep_alive, exchange_.head_only);
   end_own_answer();
+}
+
+/// What is asked for on any name and never of a machine. False: nothing of it is.
+bool HttpSession::answer_itself(const RequestHead& head) {
+  const auto* text = shard_.own_answer(head.target);
+  if (text == nullptr || (head.method != "GET" && head.method != "HEAD")) return false;
+  if (!begin_own_answer(200)) return true;
+  down_head_ += render_text(*text, exchange_.keep_alive, exchange_.head_only);
+  end_own_answer();
+  return true;
 }
 
 /// False: part of another answer has gone out.

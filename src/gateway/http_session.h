@@ -106,6 +106,7 @@ class HttpSession final : public Session {
 
   void answer_page(Page page, int status, std::string_view host = {}, std::string_view detail = {});
   void answer_page(PageText text);
+  bool answer_itself(const RequestHead& head);
   bool begin_own_answer(int status);
   void end_own_answer();
   void refuse_request(const Refusal& refusal);

@@ -192,4 +192,13 @@ std::string render_page(const PageText& text, Form form, bool keep_alive, bool h
   return answer;
 }
 
+std::string render_text(std::string_view text, bool keep_alive, bool head_only) {
+  auto answer = fmt::format(
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
+      "X-Content-Type-Options: nosniff\r\nConnection: {}\r\n\r\n",
+      text.size(), keep_alive ? "keep-alive" : "close");
+  if (!head_only) answer += text;
+  return answer;
+}
+
 }  // namespace tiltyard::gateway

@@ -37,6 +37,9 @@ Form wanted_form(std::string_view accept);
 /// A whole answer, head and body, without any outside parts. Never cached. `head_only`: the request was HEAD.
 std::string render_page(const PageText& text, Form form, bool keep_alive, bool head_only);
 
+/// The same for a text as it is.
+std::string render_text(std::string_view text, bool keep_alive, bool head_only);
+
 std::string escape_html(std::string_view text);
 std::string escape_json(std::string_view text);
 

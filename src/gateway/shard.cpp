@@ -460,6 +460,12 @@ void Shard::unname(const std::string& host) {
   names_.erase(found);
 }
 
+const std::string* Shard::own_answer(std::string_view target) const {
+  if (!own_answers_) return nullptr;
+  const auto found = own_answers_->find(target);
+  return found == own_answers_->end() ? nullptr : &found->second;
+}
+
 const Target* Shard::find_name(std::string_view host) const {
   if (!names_.empty()) {
     // A name that leads nowhere just now is not looked for below the domain: it is somebody's.

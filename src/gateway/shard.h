@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -43,6 +44,9 @@ struct Publication {
   std::shared_ptr<InstanceTraffic> traffic;
   std::optional<net::Holder> owner;
 };
+
+/// By path.
+using OwnAnswers = std::map<std::string, std::string, std::less<>>;
 
 struct AllHook;
 struct InstanceHook;
@@ -234,6 +238,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
   /// By the whole name of a host: in small letters, without a last dot.
   const Target* find_name(std::string_view host) const;
+  /// The text that the gateway itself answers with at this target; null, and at once, where there is none.
+  const std::string* own_answer(std::string_view target) const;
+  void set_own_answers(std::shared_ptr<const OwnAnswers> answers) { own_answers_ = std::move(answers); }
   const Target* find_port(std::uint16_t port) const;
   /// Drops connections to the instance that have long been silent, those of whom there are many first. False: none.
   bool make_room(Instance& instance);
@@ -271,6 +278,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>>,
                   intrusive::constant_time_size<false>>
       sessions_;
+  std::shared_ptr<const OwnAnswers> own_answers_;  ///< null: there are none
   std::size_t next_shard_ = 0;
   Instant shed_after_;  ///< no room is made before
   bool draining_ = false;
