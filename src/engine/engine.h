@@ -38,6 +38,7 @@ enum class Health { kNone, kStarting, kHealthy, kUnhealthy };
 struct MachineStatus {
   MachineState state = MachineState::kAbsent;
   Health health = Health::kNone;
+  std::string check_said;  ///< the last health check's output, of one that is unhealthy; as the machine wrote it
   int exit_code = 0;
   bool out_of_memory = false;
   std::string engine_id;

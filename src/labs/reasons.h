@@ -9,6 +9,7 @@ inline constexpr char kTemplateChanged[] = "template-changed";
 inline constexpr char kNotReached[] = "not-reached";  ///< of a step, as another has failed
 inline constexpr char kDependencyFailed[] = "dependency-failed";
 inline constexpr char kMachineExited[] = "machine-exited";
+inline constexpr char kMachineUnhealthy[] = "machine-unhealthy";
 inline constexpr char kNamespaceClaimed[] = "namespace-claimed";
 inline constexpr char kEngineLoss[] = "engine-loss";  ///< as the reason of an end
 inline constexpr char kEngineUnavailable[] =

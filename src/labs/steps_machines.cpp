@@ -7,6 +7,7 @@
 #include "base/backoff.h"
 #include "engine/reasons.h"
 #include "labs/machine_spec.h"
+#include "labs/machine_text.h"
 #include "labs/machines.h"
 #include "labs/reasons.h"
 #include "labs/steps.h"
@@ -204,8 +205,10 @@ class MachinesStep final : public Step {
                   fmt::format("Machine '{}' ended with exit code {} before it was healthy.", other, status.exit_code));
     }
     if (status.health == engine::Health::kUnhealthy) {
-      return fail(Code::kInvalid, "machine-unhealthy",
-                  fmt::format("Machine '{}' reports that it is unhealthy.", other));
+      const auto said = plain_line(status.check_said, 300);
+      return fail(Code::kInvalid, reason::kMachineUnhealthy,
+                  fmt::format("Machine '{}' reports that it is unhealthy{}", other,
+                              said.empty() ? "; its check says nothing." : ". Its check last said: " + said));
     }
     return status.health == engine::Health::kHealthy || status.health == engine::Health::kNone;
   }

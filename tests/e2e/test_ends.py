@@ -40,11 +40,15 @@ LOUD = {
         "image": "tiltyard/busybox:1", "stop_signal": "SIGKILL",
         "command": ["sh", "-c", "for i in $$(seq 30); do echo line $$i; done; printf '\\033[31mmv: busy\\033[0m\\n'; exit 9"]}}})}
 
+SICK = stack("sleep 60", depends_on={"seed": {"condition": "service_healthy"}})
+SICK["compose.yaml"] = SICK["compose.yaml"].replace('"stop_signal"', json.dumps("healthcheck") + ": " + json.dumps(
+    {"test": "printf '\\033[31mno table\\nof users\\n'; exit 1", "interval": "200ms", "retries": 1, "start_period": "0s"}) + ', "stop_signal"', 1)
+
 
 @pytest.fixture(scope="module")
 def server(docker, tmp_path_factory):
     make, end, _ = server_maker(docker, tmp_path_factory.mktemp("ends"))
-    shared = make(loud=LOUD, **{name: files for name, (files, _, _) in STACKS.items()})
+    shared = make(loud=LOUD, sick=SICK, **{name: files for name, (files, _, _) in STACKS.items()})
     try:
         yield shared.start()
     finally:
@@ -127,3 +131,11 @@ def test_R1_9_a_failed_start_says_what_its_machine_said_last(server):
     logs = admin.get(f"/instances/{failed['id']}/logs").expect(200)
     assert logs.text.splitlines() == lines
     admin.get(f"/instances/{failed['id']}/logs", query={"machine": "nope"}).expect(404, "machine-unknown")
+
+
+def test_R1_9_a_start_that_waited_for_a_sick_machine_says_what_its_check_found(server):
+    admin = server.admin()
+    admin.wait_template("sick")
+    failed = admin.start("sick", wait=60).expect(201).json
+    assert failed["state"] == "failed" and failed["reason"]["code"] == "machine-unhealthy", failed
+    assert "'seed' reports that it is unhealthy. Its check last said: no table of users" in failed["reason"]["text"], failed

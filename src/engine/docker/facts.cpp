@@ -85,6 +85,9 @@ MachineStatus machine_status(const json::value& inspected) {
   const json::value& state = member(inspected, "State");
   out.state = state_of(text_of(state, "Status"));
   out.health = health_of(text_of(member(state, "Health"), "Status"));
+  const json::array* checks = member(member(state, "Health"), "Log").if_array();
+  if (out.health == Health::kUnhealthy && checks && !checks->empty())
+    out.check_said = text_of(checks->back(), "Output");
   out.exit_code = static_cast<int>(number_of(state, "ExitCode"));
   out.out_of_memory = flag_of(state, "OOMKilled");
   out.error = text_of(state, "Error");

@@ -397,6 +397,17 @@ TEST(R1_5, ADiskLimitIsGivenWhereTheStorageKeepsIt) {
   EXPECT_THAT(machine_body(machine, {}, options).json, HasSubstr(R"("StorageOpt":{"size":"104857600"})"));
 }
 
+TEST(R1_9, WhatTheLastCheckOfAnUnhealthyMachineSaidIsKnown) {
+  const auto status = machine_status(boost::json::parse(R"({"State": {"Status": "running", "Health": {
+    "Status": "unhealthy", "Log": [{"ExitCode": 0, "Output": "fine"}, {"ExitCode": 1, "Output": "no database\n"}]}}})"));
+  EXPECT_EQ(status.health, Health::kUnhealthy);
+  EXPECT_EQ(status.check_said, "no database\n");
+  EXPECT_EQ(machine_status(boost::json::parse(R"({"State": {"Health": {"Status": "healthy", "Log": [
+    {"Output": "fine"}]}}})"))
+                .check_said,
+            "");
+}
+
 TEST(R1_5, WhereAMachineWritesIsFoundInWhatTheEngineSays) {
   const auto inspected = boost::json::parse(R"({
     "Config": {"Labels": {"tiltyard.disk": "1048576 500"}},
