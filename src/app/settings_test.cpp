@@ -70,6 +70,7 @@ const std::map<std::string, Sample> kSamples = {
     {"gateway.max_connections", {"500", "500"}},
     {"gateway.max_connections_per_address", {"8", "8"}},
     {"gateway.max_connections_per_owner", {"9", "9"}},
+    {"gateway.proxy_protocol_from", {"10.0.0.0/8,::1", R"(["10.0.0.0/8", "::1"])"}},
     {"gateway.max_connections_per_instance", {"7", "7"}},
     {"gateway.max_connections_per_address_and_instance", {"6", "6"}},
     {"gateway.connects_per_instance", {"5", "5"}},

@@ -15,6 +15,7 @@ struct Way {
   std::string_view client;       ///< the player's: the peer, or whom a trusted one speaks for
   bool secure = false;           ///< the player speaks TLS
   bool trusted = false;          ///< the peer is one of server.trusted_proxies: what it says of the way is so
+  bool claims = false;           ///< what the player claims of it is passed on as it is
   std::string_view called = {};  ///< the Host that the machine gets; empty: the player's
 };
 

@@ -12,11 +12,11 @@ bool is_proxy(const asio::ip::address& address) {
 }
 
 /// The head that the machine gets, of a request with these fields by a peer at 127.0.0.1.
-std::string head_by(std::string_view fields, bool trusted, bool secure = false) {
+std::string head_by(std::string_view fields, bool trusted, bool secure = false, bool claims = false) {
   RequestHead head;
   const auto bytes = "GET / HTTP/1.1\r\nHost: a.test\r\n" + std::string(fields) + "\r\n";
   if (parse_request(bytes, head)) return "refused";
-  Way way{"127.0.0.1", "127.0.0.1", secure, trusted};
+  Way way{"127.0.0.1", "127.0.0.1", secure, trusted, claims};
   if (trusted) believe(head, is_proxy, way);
   std::string out;
   write_request_head(head, way, out);
@@ -88,6 +88,45 @@ TEST(R2_1, WithoutAWordTheSchemeIsTheConfigurations) {
   EXPECT_EQ(field_of(head_by("X-Forwarded-For: 203.0.113.7\r\n", true, true), "X-Forwarded-Proto"), "https");
   EXPECT_EQ(field_of(head_by("X-Forwarded-Proto: http\r\n", true, true), "X-Forwarded-Proto"), "http");
   EXPECT_EQ(field_of(head_by("X-Forwarded-Proto: http\r\n", false, true), "X-Forwarded-Proto"), "https");
+}
+
+/// For an endpoint with `client_claims`.
+std::string claimed_by(std::string_view fields, bool trusted) { return head_by(fields, trusted, true, true); }
+
+TEST(R2_1, WhereTheClaimIsTheSubjectItIsPassedOnAlone) {
+  constexpr std::string_view kClaims =
+      "X-Forwarded-For: 10.13.37.1\r\nX-Real-IP: 127.0.0.1\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Port: 1\r\n"
+      "X-Forwarded-Host: evil.example\r\nForwarded: for=127.0.0.1\r\nVia: 1.0 me\r\n";
+  const auto head = claimed_by(kClaims, false);
+  for (auto [name, value] : {Said{"X-Forwarded-For", "10.13.37.1"},
+                             {"X-Real-IP", "127.0.0.1"},
+                             {"X-Forwarded-Proto", "gopher"},
+                             {"X-Forwarded-Port", "1"},
+                             {"X-Forwarded-Host", "evil.example"},
+                             {"Forwarded", "for=127.0.0.1"},
+                             {"Via", "1.0 me"}}) {
+    EXPECT_EQ(field_of(head, name), value) << name;
+    EXPECT_EQ(count_of(head, std::string("\r\n") + std::string(name) + ":"), 1u) << name;
+  }
+  EXPECT_EQ(field_of(head_by(kClaims, false), "X-Forwarded-For"), "10.13.37.1, 127.0.0.1") << "and nowhere else";
+}
+
+TEST(R2_1, WhatNobodyClaimsIsSaidAsAlways) {
+  const auto head = claimed_by("", false);
+  EXPECT_EQ(head, head_by("", false, true));
+  EXPECT_EQ(field_of(head, "X-Forwarded-For"), "127.0.0.1");
+  EXPECT_EQ(field_of(head, "X-Forwarded-Proto"), "https");
+}
+
+TEST(R2_1, WhatATrustedProxyHasAddedIsNoClaim) {
+  for (auto [fields, value] : {Said{"X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.3\r\n", "6.6.6.6"},
+                               {"X-Forwarded-For: a, b\r\nX-Forwarded-For: 203.0.113.7\r\n", "a, b"},
+                               {"X-Forwarded-For: 203.0.113.7\r\n", "203.0.113.7, 127.0.0.1"},
+                               {"X-Forwarded-For: a,203.0.113.7\r\nX-Forwarded-For: 10.0.0.3\r\n", "a"}}) {
+    const auto head = claimed_by(fields, true);
+    EXPECT_EQ(field_of(head, "X-Forwarded-For"), value) << fields;
+    EXPECT_EQ(field_of(head, "X-Real-IP"), "203.0.113.7") << fields;
+  }
 }
 
 class R2_1_ByAProxy : public GatewayTest {

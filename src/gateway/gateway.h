@@ -84,6 +84,9 @@ struct Options {
   std::size_t connects_per_instance = 100;  ///< to its machines each second; ten seconds' worth may come at once
   /// Who speaks for many people and is counted in the whole alone; unset: nobody.
   std::function<bool(const boost::asio::ip::address&)> is_proxy;
+  /// Who hands on the connections of others, each behind a header of the PROXY protocol; unset: nobody.
+  std::function<bool(const boost::asio::ip::address&)> hands_on;
+  std::vector<std::string> proxy_protocol_from;    ///< the same as the configuration has it
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
   bool owner_only = false;                           ///< of endpoints that say nothing of it

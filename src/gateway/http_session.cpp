@@ -223,7 +223,7 @@ void HttpSession::route(RequestHead& head) {
   if (!target && by_proxy()) target = find_as_forwarded(head);
   if (!target && name == shard_.options().domain) return answer_page(Page::kWelcome, 200);
   if (!target) return answer_page(Page::kUnknownHost, 404, head.host);
-  Way way{client_address_, client_address_, secure_, by_proxy()};
+  Way way{client_address_, client_address_, secure_, by_proxy(), target->handover.client_claims};
   if (way.trusted) believe(head, shard_.options().is_proxy, way);
   if (stays_outside(head, *target, way.secure)) return;
   endpoint_ = target->endpoint;

@@ -1,6 +1,7 @@
 // What the configuration says of the gateway.
 #include "config/keys.h"
 #include "gateway/gateway.h"
+#include "net/networks.h"
 
 namespace tiltyard::gateway {
 
@@ -54,6 +55,9 @@ void declare_keys(config::Keys& keys, Options& options) {
       .number(
           "max_connections_per_address", options.max_connections_per_address, 1, 1'000'000,
           "Connections of one address (of IPv6: a /64), such as a hall's or a school's; not of server.trusted_proxies.")
+      .texts("proxy_protocol_from", options.proxy_protocol_from, form::kNetworks,
+             "Addresses or networks of load balancers and proxies that hand on connections with a header of the PROXY "
+             "protocol (version 1 or 2), on all of the gateway's ports. From these, one without a header is cut.")
       .number("max_connections_per_owner", options.max_connections_per_owner, 1, 1'000'000,
               "Connections to all instances of one owner.")
       .number("max_connections_per_instance", options.max_connections_per_instance, 1, 100'000,
@@ -67,6 +71,12 @@ void declare_keys(config::Keys& keys, Options& options) {
   keys.afterwards([&options](config::Problems& problems) {
     options.public_tls = options.public_scheme == PublicScheme::kHttps ||
                          (options.public_scheme == PublicScheme::kAuto && options.public_port == 443);
+    if (auto networks = net::Networks::parse(options.proxy_protocol_from);
+        networks && !options.proxy_protocol_from.empty()) {
+      options.hands_on = [networks = std::move(*networks)](const boost::asio::ip::address& peer) {
+        return networks.contains(peer);
+      };
+    }
     problems.expect(!options.domain.empty(), "gateway.domain is empty.");
     problems.expect(options.tcp_address.empty() || config::is_ip(options.tcp_address),
                     "gateway.tcp_address is not an address of this host.");

@@ -1,6 +1,7 @@
 #include "gateway/rewrite.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -126,25 +127,45 @@ void add_node(std::string_view address, std::string& out) {
   add(out, {"for=", v6 ? "\"[" : "", address, v6 ? "]\"" : ""});
 }
 
-/// What the machine is told of the way here. The machine sees what the client claimed to be, as behind any proxy,
-/// because that claim may be what it is there to teach; how the client has come is what we know or a trusted peer says.
-void add_origin(const RequestHead& head, const Way& way, std::string& out) {
-  const std::string_view scheme = way.secure ? "https" : "http";
-  // The peer has spoken for somebody in one of the two lists; the other one is written as if it had there too.
-  const bool speaks_for = way.client != way.peer;
-  if (head.forwarded) {
-    copy_fields(head, out, [&way](const Field& field) {
-      return field.kind == FieldKind::kForwarding && !is_list(field.name) && (way.trusted || !is_fact(field.name));
-    });
+/// What the player itself has written of a list; proxies that are trusted have added theirs behind it. `over`: all that
+/// follows is theirs.
+std::string_view claimed_part(const Field& field, const Way& way, bool& over) {
+  const std::less<> before;
+  const char* const client = way.client.data();
+  over = way.trusted && !before(client, field.value.data()) && before(client, field.value.data() + field.value.size());
+  if (!over) return field.value;
+  const auto left = field.value.substr(0, static_cast<std::size_t>(client - field.value.data()));
+  const auto comma = left.rfind(',');
+  return comma == left.npos ? std::string_view() : trim(left.substr(0, comma));
+}
+
+/// Passes a list on as the player has sent it. False: the player has sent none.
+bool add_claimed(const RequestHead& head, const Way& way, std::string_view name, std::string& out) {
+  bool any = false, over = false;
+  if (!way.claims || !head.forwarded) return false;
+  for (const auto& field : head) {
+    if (over || field.kind != FieldKind::kForwarding || !same_text(field.name, name)) continue;
+    const auto part = claimed_part(field, way, over);
+    if (!part.empty()) add(out, {field.name, ": ", part, "\r\n"});
+    any = any || !part.empty();
   }
-  begin_list(head, "X-Forwarded-For", out);
-  if (speaks_for && !says(head, "X-Forwarded-For")) add(out, {way.client, ", "});
-  add(out, {way.peer, "\r\n"});
-  add_once(head, "X-Real-IP", way.client, out);
-  if (!way.trusted || !says(head, "X-Forwarded-Proto")) add(out, {"X-Forwarded-Proto: ", scheme, "\r\n"});
-  if (!head.host.empty()) add_once(head, "X-Forwarded-Host", head.host, out);
-  begin_list(head, "Forwarded", out);
-  const bool first = speaks_for && !says(head, "Forwarded");
+  return any;
+}
+
+/// The list as far as it goes on, and then what we know. Of one that is the player's alone nothing goes on here.
+void add_list(const RequestHead& head, const Way& way, std::string_view name, std::string& out) {
+  if (way.claims) add(out, {name, ": "});
+  else begin_list(head, name, out);
+}
+
+/// The peer has spoken for somebody in one of the two lists; the other one is written as if it had there too.
+bool speaks_first(const RequestHead& head, const Way& way, std::string_view name) {
+  return way.client != way.peer && (way.claims || !says(head, name));
+}
+
+void add_forwarded(const RequestHead& head, const Way& way, std::string_view scheme, std::string& out) {
+  const bool first = speaks_first(head, way, "Forwarded");
+  add_list(head, way, "Forwarded", out);
   add_node(first ? way.client : way.peer, out);
   if (!head.host.empty()) add(out, {";host=\"", head.host, "\""});
   add(out, {";proto=", scheme});
@@ -153,8 +174,32 @@ void add_origin(const RequestHead& head, const Way& way, std::string& out) {
     add_node(way.peer, out);
   }
   out.append("\r\n");
-  begin_list(head, "Via", out);
-  add(out, {head.minor == 1 ? "1.1" : "1.0", " tiltyard\r\n"});
+}
+
+/// What the machine is told of the way here. The machine sees what the client claimed to be, as behind any proxy,
+/// because that claim may be what it is there to teach; how the client has come is what we know or a trusted peer says.
+/// Where the endpoint wants the claims alone, only what the client does not say is said by us.
+void add_origin(const RequestHead& head, const Way& way, std::string& out) {
+  const std::string_view scheme = way.secure ? "https" : "http";
+  const bool facts_pass = way.trusted || way.claims;
+  if (head.forwarded) {
+    copy_fields(head, out, [facts_pass](const Field& field) {
+      return field.kind == FieldKind::kForwarding && !is_list(field.name) && (facts_pass || !is_fact(field.name));
+    });
+  }
+  if (!add_claimed(head, way, "X-Forwarded-For", out)) {
+    add_list(head, way, "X-Forwarded-For", out);
+    if (speaks_first(head, way, "X-Forwarded-For")) add(out, {way.client, ", "});
+    add(out, {way.peer, "\r\n"});
+  }
+  add_once(head, "X-Real-IP", way.client, out);
+  if (!facts_pass || !says(head, "X-Forwarded-Proto")) add(out, {"X-Forwarded-Proto: ", scheme, "\r\n"});
+  if (!head.host.empty()) add_once(head, "X-Forwarded-Host", head.host, out);
+  if (!add_claimed(head, way, "Forwarded", out)) add_forwarded(head, way, scheme, out);
+  if (!add_claimed(head, way, "Via", out)) {
+    add_list(head, way, "Via", out);
+    add(out, {head.minor == 1 ? "1.1" : "1.0", " tiltyard\r\n"});
+  }
 }
 
 /// Calls `each(attribute)` for what follows the name and value of a cookie, with the white space around it.

@@ -12,7 +12,7 @@ namespace tiltyard::gateway {
 /// Writes the head that goes to the machine (RFC 9110 section 7.6, RFC 7239): Host as the client said it, hop-by-hop
 /// fields left out, framing said anew; to Via, Forwarded and X-Forwarded-For we append. Scheme and port are what we
 /// know of the connection, or what a trusted peer says; the other X-Forwarded-* and X-Real-IP are ours where the client
-/// has none.
+/// has none. With `Way::claims` all of these fields are the client's own where it has said them.
 void write_request_head(const RequestHead& head, const Way& way, std::string& out);
 
 /// What the client is told about the connection and the body.

@@ -12,8 +12,10 @@
 #include <cstring>
 
 #include "gateway/http_session.h"
+#include "gateway/proxy_session.h"
 #include "gateway/tcp_session.h"
 #include "net/descriptors.h"
+#include "observe/log.h"
 
 namespace tiltyard::gateway {
 
@@ -28,6 +30,8 @@ constexpr auto kShedPause = std::chrono::milliseconds(100);
 constexpr std::size_t kShedShare = 16;
 // Nobody is quieter than this: the fiftieth connection of one address goes before somebody's only one.
 constexpr auto kQuietest = std::chrono::minutes(1);
+// A proxy that is set up wrongly is told of so often at most, by each loop.
+constexpr auto kHeaderPause = std::chrono::minutes(1);
 
 asio::ip::address ip_of(const SocketAddress& peer) {
   if (peer.storage.sin6_family == AF_INET6) {
@@ -91,6 +95,14 @@ std::string_view Instance::called(const Endpoint& endpoint) const {
 
 Session::Session(Shard& shard, Guest guest) : shard_(shard), guest_(std::move(guest)), active_(shard.loop().now()) {}
 Session::~Session() = default;
+
+SocketAddress Session::to(int fd) const {
+  if (guest_.to) return *guest_.to;
+  SocketAddress own;
+  own.size = sizeof own.storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own.storage), &own.size) != 0) own.size = 0;
+  return own;
+}
 
 bool Session::attach(std::shared_ptr<Instance> instance) {
   if (instance_ == instance) return true;
@@ -180,8 +192,7 @@ void Session::await_answer(bool awaited) {
   else traffic()->waiting.sub();
 }
 
-Listener::Listener(EventLoop& loop, int fd, bool secure, Accepted accepted)
-    : loop_(loop), secure_(secure), accepted_(std::move(accepted)) {
+Listener::Listener(EventLoop& loop, int fd, Accepted accepted) : loop_(loop), accepted_(std::move(accepted)) {
   stream_.fd = fd;
 }
 
@@ -194,7 +205,7 @@ void Listener::on_ready(Stream&) {
     int fd =
         ::accept4(stream_.fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      accepted_(fd, peer, secure_);
+      accepted_(fd, peer);
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -220,9 +231,8 @@ Shard::~Shard() { shut(); }
 void Shard::start(int http_listener) {
   loop_->start();
   if (http_listener < 0) return;
-  http_listener_ = std::make_unique<Listener>(
-      *loop_, http_listener, shared_->options.public_tls,
-      [this](int fd, const SocketAddress& peer, bool secure) { accept_http(fd, peer, secure); });
+  http_listener_ = std::make_unique<Listener>(*loop_, http_listener,
+                                              [this](int fd, const SocketAddress& peer) { accept({}, fd, peer); });
   http_listener_->start();
 }
 
@@ -353,8 +363,9 @@ bool Shard::serves(const Instance& instance) const {
 }
 
 void Shard::listen_tcp(std::uint16_t port, int fd) {
-  auto listener = std::make_unique<Listener>(
-      *loop_, fd, false, [this, port](int socket, const SocketAddress& peer, bool) { accept_tcp(port, socket, peer); });
+  auto listener = std::make_unique<Listener>(*loop_, fd, [this, port](int socket, const SocketAddress& peer) {
+    accept({Entrance::Kind::kTcp, port}, socket, peer);
+  });
   listener->start();
   tcp_listeners_.insert_or_assign(port, std::move(listener));
 }
@@ -367,11 +378,12 @@ void Shard::close_tcp(std::uint16_t port) {
   tcp_listeners_.erase(found);
 }
 
-std::optional<Guest> Shard::admit(int fd, const SocketAddress& peer) {
+std::optional<Guest> Shard::admit(int fd, const SocketAddress& peer, bool for_many) {
   const auto ip = ip_of(peer);
   Guest guest;
   guest.from = peer;
-  if (!shared_->options.is_proxy || !shared_->options.is_proxy(ip)) guest.address = net::holder_of(ip);
+  guest.trusted = shared_->options.is_proxy && shared_->options.is_proxy(ip);
+  if (!guest.trusted && !for_many) guest.address = net::holder_of(ip);
   const auto take = [&] {
     guest.seat = guest.address ? shared_->addresses.take(*guest.address) : shared_->addresses.take_for_many();
     return static_cast<bool>(guest.seat);
@@ -391,45 +403,65 @@ bool Shard::make_room(Instance& instance) {
               [](const Session&) { return true; });
 }
 
-void Shard::accept_http(int fd, const SocketAddress& peer, bool secure) {
-  // Over the limit nothing is promised: the socket is closed, the client may come again.
-  auto guest = admit(fd, peer);
-  if (!guest) {
-    HttpSession::refuse(fd);
-    return;
-  }
-  set_no_delay(fd);
-  HttpSession::begin(*this, fd, secure, std::move(*guest));
+void Shard::refuse(Entrance entrance, int fd) {
+  if (entrance.kind == Entrance::Kind::kHttp) return HttpSession::refuse(fd);
+  Stream refused;
+  refused.fd = fd;
+  refused.reset();
 }
 
-void Shard::accept_tcp(std::uint16_t port, int fd, const SocketAddress& peer) {
-  auto guest = admit(fd, peer);
-  if (!guest) {
-    Stream refused;
-    refused.fd = fd;
-    refused.reset();
-    return;
+void Shard::accept(Entrance entrance, int fd, const SocketAddress& peer) {
+  const bool handed_on = shared_->options.hands_on && shared_->options.hands_on(ip_of(peer));
+  // Over the limit nothing is promised: the socket is closed, the client may come again.
+  auto guest = admit(fd, peer, handed_on);
+  if (!guest) return refuse(entrance, fd);
+  set_no_delay(fd);
+  if (handed_on) ProxySession::begin(*this, fd, entrance, std::move(*guest));
+  else enter(entrance, fd, std::move(*guest));
+}
+
+void Shard::enter(Entrance entrance, int fd, Guest guest) {
+  switch (entrance.kind) {
+    case Entrance::Kind::kHttp: {
+      const bool secure = shared_->options.public_tls || guest.secure;
+      return HttpSession::begin(*this, fd, secure, std::move(guest));
+    }
+    case Entrance::Kind::kTcp:
+      return deal_out(entrance.port, fd, std::move(guest));
   }
-  // A port's listener lives on one loop; its connections are dealt out to all in turn.
+}
+
+void Shard::enter_as(Entrance entrance, int fd, Guest guest, const ProxyHeader& header) {
+  if (header.from.size != 0) {
+    guest.seat.reset();
+    auto player = admit(fd, header.from, false);
+    if (!player) return refuse(entrance, fd);
+    guest = std::move(*player);
+    guest.to = header.to;
+  }
+  guest.secure = header.secure;
+  enter(entrance, fd, std::move(guest));
+}
+
+void Shard::note_no_header(const SocketAddress& from) {
+  if (loop_->now() < quiet_about_headers_) return;
+  quiet_about_headers_ = loop_->now() + kHeaderPause;
+  log::warn("gateway", "a connection of gateway.proxy_protocol_from began without a PROXY header and was cut",
+            {{"address", ip_of(from).to_string()}});
+}
+
+/// A port's listener lives on one loop; its connections are dealt out to all in turn.
+void Shard::deal_out(std::uint16_t port, int fd, Guest guest) {
   auto& shards = shared_->shards;
   auto chosen = shards[next_shard_++ % shards.size()].lock();
-  if (!chosen || chosen.get() == this) {
-    open_tcp(port, fd, std::move(*guest));
-    return;
-  }
-  auto socket = std::make_shared<TravellingSocket>(fd, std::move(*guest));
+  if (!chosen || chosen.get() == this) return open_tcp(port, fd, std::move(guest));
+  auto socket = std::make_shared<TravellingSocket>(fd, std::move(guest));
   chosen->post([port, socket](Shard& shard) { shard.open_tcp(port, socket->release(), std::move(socket->guest)); });
 }
 
 void Shard::open_tcp(std::uint16_t port, int fd, Guest guest) {
   const auto* target = find_port(port);
-  if (!target || draining_) {
-    Stream refused;
-    refused.fd = fd;
-    refused.reset();
-    return;
-  }
-  set_no_delay(fd);
+  if (!target || draining_) return refuse({Entrance::Kind::kTcp, port}, fd);
   TcpSession::begin(*this, {fd}, *target, std::move(guest));
 }
 

@@ -54,12 +54,23 @@ using AutoUnlink = intrusive::link_mode<intrusive::auto_unlink>;
 
 class Instance;
 class Shard;
+struct ProxyHeader;
 
 /// Who has come, and the seat that this connection takes in the whole and in its address' share.
 struct Guest {
   std::optional<net::Holder> address;  ///< none: it speaks for many
   net::Shares::Hold seat;
-  SocketAddress from;  ///< the player's, or that of the proxy that speaks for many
+  SocketAddress from;      ///< the player's, or that of the proxy that speaks for many
+  Rare<SocketAddress> to;  ///< where the player has connected to, if that is not the socket's own address
+  bool trusted = false;    ///< it is one of server.trusted_proxies: what it says of a request's way is so
+  bool secure = false;     ///< the player speaks TLS to whoever has handed the connection on
+};
+
+/// By which way somebody comes in.
+struct Entrance {
+  enum class Kind : std::uint8_t { kHttp, kTcp };
+  Kind kind = Kind::kHttp;
+  std::uint16_t port = 0;  ///< of kTcp
 };
 
 /// One player's connection, on one loop for its whole life. Ends with `close`, which buries it.
@@ -104,11 +115,13 @@ class Session : public Watcher,
   bool hold();
   bool held() const { return held_; }
   /// Whether who is connected is a proxy that is trusted.
-  bool by_proxy() const { return !guest_.address; }
+  bool by_proxy() const { return guest_.trusted; }
   void let_go();
   /// For the session that goes on with this connection.
   Guest hand_over() { return std::move(guest_); }
   const SocketAddress& from() const { return guest_.from; }
+  /// Where the player has connected to; `fd` is the connection's.
+  SocketAddress to(int fd) const;
   /// Whether an answer is awaited: a machine that is at work for somebody is not idle.
   void await_answer(bool awaited);
 
@@ -162,12 +175,11 @@ struct NameHash {
   std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
 };
 
-/// A listening socket on one loop. `secure`: players' bytes are encrypted on their way to it, as machines are told of
-/// each request.
+/// A listening socket on one loop.
 class Listener final : public Watcher, public Mortal, public Timed {
  public:
-  using Accepted = std::function<void(int fd, const SocketAddress& peer, bool secure)>;
-  Listener(EventLoop& loop, int fd, bool secure, Accepted accepted);
+  using Accepted = std::function<void(int fd, const SocketAddress& peer)>;
+  Listener(EventLoop& loop, int fd, Accepted accepted);
   bool start();
   void close() { stream_.close(); }
   void on_ready(Stream&) override;
@@ -176,7 +188,6 @@ class Listener final : public Watcher, public Mortal, public Timed {
  private:
   EventLoop& loop_;
   Stream stream_;
-  const bool secure_;
   Accepted accepted_;
 };
 
@@ -244,6 +255,10 @@ class Shard : public std::enable_shared_from_this<Shard> {
   const Target* find_port(std::uint16_t port) const;
   /// Drops connections to the instance that have long been silent, those of whom there are many first. False: none.
   bool make_room(Instance& instance);
+  /// Somebody who hands on connections has said whose this one is.
+  void enter_as(Entrance entrance, int fd, Guest guest, const ProxyHeader& header);
+  /// Somebody who should have said whose a connection is has not.
+  void note_no_header(const SocketAddress& from);
   void add(Session& session);
   /// Takes a session out and buries it.
   void remove(Session& session);
@@ -251,11 +266,14 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void post(std::function<void(Shard&)> work);
 
  private:
-  void accept_http(int fd, const SocketAddress& peer, bool secure);
-  void accept_tcp(std::uint16_t port, int fd, const SocketAddress& peer);
+  void accept(Entrance entrance, int fd, const SocketAddress& peer);
+  void enter(Entrance entrance, int fd, Guest guest);
+  void deal_out(std::uint16_t port, int fd, Guest guest);
   void open_tcp(std::uint16_t port, int fd, Guest guest);
-  /// A seat for whoever has just come; nullopt: there is none for them, and the socket is to be closed.
-  std::optional<Guest> admit(int fd, const SocketAddress& peer);
+  /// A seat for whoever has just come; nullopt: there is none for them, and the socket is to be closed. `for_many`: it
+  /// hands on the connections of others.
+  std::optional<Guest> admit(int fd, const SocketAddress& peer, bool for_many);
+  void refuse(Entrance entrance, int fd);
   void forget_routes(Instance& instance);
   /// Finds the endpoints of the names that lead to this instance, or that nothing of it is there.
   void lead_names(const std::string& instance);
@@ -281,6 +299,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   std::shared_ptr<const OwnAnswers> own_answers_;  ///< null: there are none
   std::size_t next_shard_ = 0;
   Instant shed_after_;  ///< no room is made before
+  Instant quiet_about_headers_;
   bool draining_ = false;
   std::function<void()> on_empty_;
 };

@@ -46,6 +46,7 @@ struct Arrival {
   int fd = -1;
   std::unique_ptr<Layer> layer = {};
   std::string first = {};
+  std::string name = {};  ///< that the player has asked for (SNI); empty: none
 };
 
 /// A non-blocking socket and what is known of its readiness. Registered once, edge-triggered: the flags are set by the
@@ -65,6 +66,7 @@ struct Stream {
 
   /// Before the first byte.
   void put_on(std::unique_ptr<Layer> layer);
+  bool layered() const { return layer_ != nullptr; }
   bool open() const { return fd >= 0; }
   IoResult read(char* to, std::size_t size) { return layer_ ? layer_->read(*this, to, size) : receive(to, size); }
   IoResult write(std::span<const iovec> pieces) { return layer_ ? layer_->write(*this, pieces) : transmit(pieces); }

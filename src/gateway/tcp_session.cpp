@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include "gateway/proxy_header.h"
+
 namespace tiltyard::gateway {
 
 void TcpSession::begin(Shard& shard, Arrival arrival, const Target& target, Guest guest) {
@@ -10,6 +12,7 @@ void TcpSession::begin(Shard& shard, Arrival arrival, const Target& target, Gues
   const int fd = arrival.fd;
   session->client_.fd = fd;
   session->first_ = std::move(arrival.first);
+  session->name_ = std::move(arrival.name);
   // A peer that vanished without a word is found out even where no idle time is set.
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -25,8 +28,15 @@ void TcpSession::begin(Shard& shard, Arrival arrival, const Target& target, Gues
 void TcpSession::enter(const Target& target) {
   if (!attach(target.instance)) return cut();
   endpoint_ = target.endpoint;
+  if (target.handover.proxy_protocol != 0) tell_machine(target.handover.proxy_protocol);
   if (!asleep()) connect();
   else if (!hold()) cut();
+}
+
+void TcpSession::tell_machine(int version) {
+  const auto& instance = instance_->publication->instance.str();
+  first_.insert(0, proxy_header(version, {from(), to(client_.fd), instance, name_, client_.layered()}));
+  name_ = {};
 }
 
 void TcpSession::connect() {

@@ -26,6 +26,7 @@ class TcpSession final : public Session {
   using Session::Session;
   void on_deadline() override;
   void enter(const Target& target);
+  void tell_machine(int version);
   void connect();
 
   // The door (tcp_door.cpp).
@@ -48,6 +49,7 @@ class TcpSession final : public Session {
   std::optional<Relay> relay_;
   std::unique_ptr<Prompt> prompt_;  ///< while the visitor is asked for a token
   std::string first_;               ///< has been read already, of a hello or with the token, and goes first
+  std::string name_;                ///< that the player has asked for; until the machine may be told
   std::uint64_t counted_in_ = 0, counted_out_ = 0;
   int stuck_ = 0;  ///< sides that do not take their bytes
   bool may_connect_ = false, closed_ = false;
