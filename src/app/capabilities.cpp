@@ -6,6 +6,7 @@
 #include "apart/capability.h"
 #include "audit/capability.h"
 #include "board/capability.h"
+#include "certificates/capability.h"
 #include "disk/capability.h"
 #include "farm/capability.h"
 #include "features/capability.h"
@@ -38,6 +39,7 @@ Capabilities capabilities() {
   auto& identity = add<identity::Capability>(all, notices);
   add<audit::Capability>(all);
   auto& features = add<features::Capability>(all);
+  add<certificates::Capability>(all);
   auto& templates = add<templates::Capability>(all);
   add<imports::Capability>(all, templates);
   add<flags::Capability>(all, templates);

@@ -63,7 +63,7 @@ class Api:
     def call(self, method, path, body=None, headers=None, query=None, raw=None, timeout=70):
         """`body` is sent as JSON, `raw` as it is. Cookie-signed unsafe calls carry the CSRF header unless headers say otherwise."""
         parts = urlsplit(self.base)
-        prefix = "" if path.startswith(("/api/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/signin", "/socket.io/")) or path == "/" else "/api/v1"
+        prefix = "" if path.startswith(("/api/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/signin", "/socket.io/", "/.well-known/")) or path == "/" else "/api/v1"
         url = prefix + path + ("?" + urlencode(query) if query else "")
         send = {"Accept": "application/json"}
         if self.token:

@@ -4,6 +4,22 @@
  */
 
 export interface paths {
+    "/.well-known/acme-challenge/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["proveName"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/get_config": {
         parameters: {
             query?: never;
@@ -30,6 +46,38 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["legacyPostFlags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listCertificates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/certificates/{name}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["renewCertificate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1344,6 +1392,17 @@ export interface components {
             }[];
             next: components["schemas"]["Cursor"];
         };
+        Certificate: {
+            id: string;
+            names: string[];
+            /** @enum {string} */
+            state: "waiting" | "ordering" | "good" | "failing";
+            error: string | null;
+            issuer: string | null;
+            not_before: components["schemas"]["MaybeTime"];
+            not_after: components["schemas"]["MaybeTime"];
+            next_try: components["schemas"]["MaybeTime"];
+        };
         Credentials: {
             user: string;
             password: string;
@@ -2044,6 +2103,7 @@ export interface components {
 }
 export type AuthInfo = components['schemas']['AuthInfo'];
 export type BuiltImages = components['schemas']['BuiltImages'];
+export type Certificate = components['schemas']['Certificate'];
 export type Credentials = components['schemas']['Credentials'];
 export type Cursor = components['schemas']['Cursor'];
 export type Endpoint = components['schemas']['Endpoint'];
@@ -2130,6 +2190,36 @@ export type ParameterPreferWait = components['parameters']['PreferWait'];
 export type ParameterTemplateId = components['parameters']['TemplateId'];
 export type $defs = Record<string, never>;
 export interface operations {
+    proveName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     legacyFarmConfig: {
         parameters: {
             query?: never;
@@ -2183,6 +2273,69 @@ export interface operations {
             404: components["responses"]["FarmOff"];
             413: components["responses"]["TooLarge"];
             503: components["responses"]["FarmBusy"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCertificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Certificate"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    renewCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };

@@ -1,0 +1,279 @@
+"""Row 2.2: certificates that the server fetches itself, from a real ACME server (pebble) with names in a real DNS server (PowerDNS),
+and from an authority of the tests' own for what those have not."""
+import re
+import subprocess
+import time
+
+import pytest
+
+from conftest import server_maker
+from harness.acme import Pebble, PowerDns, free_udp_and_tcp_port
+from harness.authority import Authority
+from harness.cli import Cli
+from harness.wait import until
+
+NAMES = ["range.test", "play.range.test", "*.play.range.test"]
+
+
+def standing(server, name="site"):
+    return next((one for one in server.admin().get("/admin/certificates").expect(200).json["items"] if one["id"] == name), None)
+
+
+def settled(server, state="good", after=None, name="site", timeout=60):
+    """Waits until the certificate is in that state (and is a newer one)."""
+    def look():
+        one = standing(server, name)
+        return one if one and one["state"] == state and (after is None or one["not_before"] != after["not_before"] or one["error"] != after["error"]) else None
+    return until(look, f"{name} to be {state}; it is {standing(server, name)}", timeout)
+
+
+def chain_of(server, name="site"):
+    return server.rows("SELECT chain FROM certificates WHERE name = '" + name + "'")[0][0]
+
+
+def assert_from(root, chain, names, folder):
+    """The chain leads to the root and is for exactly these names."""
+    leaf = folder / "leaf.pem"
+    leaf.write_text(chain)
+    subprocess.run(["openssl", "verify", "-CAfile", root, "-untrusted", leaf, leaf], check=True, capture_output=True)
+    text = subprocess.run(["openssl", "x509", "-in", leaf, "-noout", "-ext", "subjectAltName"], check=True, capture_output=True, text=True).stdout
+    assert sorted(re.findall(r"DNS:([^,\s]+)", text)) == sorted(names)
+
+
+@pytest.fixture(scope="module")
+def dns(tmp_path_factory):
+    server = PowerDns(tmp_path_factory.mktemp("dns"))
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def site(docker, dns, tmp_path_factory):
+    """A server with its DNS and its CA; both zones lead to it."""
+    folder = tmp_path_factory.mktemp("site")
+    dns.zone("range.test")
+    make, end, _ = server_maker(docker, folder)
+    server = make(config={"gateway": {"domain": "play.range.test"}, "powerdns": {"url": dns.url, "key": dns.KEY}})
+    pebble = Pebble(folder / "pebble", server.gateway_port, free_udp_and_tcp_port(), dns.port)
+    server.config["acme"] = {"directory": pebble.directory, "ca_file": str(pebble.ca), "names": NAMES, "email": "ops@range.test", "dns": "powerdns"}
+    try:
+        pebble.start()
+        server.pebble = pebble
+        server.start()
+        yield server
+    finally:
+        end()
+        pebble.close()
+
+
+def orders_of(pebble):
+    return len(re.findall(r"Added order ", pebble.log()))
+
+
+def test_R2_2_names_and_their_wildcard_get_one_certificate(site, dns, tmp_path):
+    one = settled(site)
+    assert one["names"] == sorted(NAMES) and one["error"] is None and one["issuer"].startswith("Pebble")
+    assert one["not_before"] < one["next_try"] < one["not_after"], "renewed before its end"
+    assert_from(site.pebble.root(), chain_of(site), NAMES, tmp_path)
+    assert dns.texts("_acme-challenge.play.range.test") == [], "what proved the name is taken away"
+    assert site.rows("SELECT count(*) FROM acme_proofs") == [(0,)]
+    assert any(event["kind"] == "certificate.issued" and event["subject"] == "site" for event in site.admin().get("/admin/events").expect(200).json["items"])
+
+
+def test_R2_2_nobody_reads_the_keys_in_the_database(site):
+    settled(site)
+    rows = site.rows("SELECT private_key, chain, progress FROM certificates") + site.rows("SELECT private_key, url, directory FROM acme_accounts")
+    assert len(rows) == 2
+    for row in rows:
+        assert row[0] and not any("PRIVATE KEY" in text for text in row), "sealed"
+    assert ((site.data / "certificates.key").stat().st_mode & 0o777) == 0o600
+
+
+@pytest.mark.parametrize("where", ["certificates.ordered", "certificates.proving", "certificates.finalized", "certificates.issued"])
+def test_R2_2_a_server_that_dies_in_the_middle_goes_on_with_its_order(site, where, tmp_path):
+    settled(site)
+    before = chain_of(site)
+    orders = orders_of(site.pebble)
+    site.restart(failpoints=f"{where}=kill")
+    site.admin().post("/admin/certificates/site/renew").expect(204)
+    site.wait_dead()
+    assert orders_of(site.pebble) == orders + 1
+    site.start()
+    until(lambda: site.rows("SELECT asked_at FROM certificates") == [(0,)] and standing(site)["state"] == "good", "the order to end", 60)
+    assert orders_of(site.pebble) == orders + 1, "the same order, no second one"
+    assert chain_of(site) != before
+    assert_from(site.pebble.root(), chain_of(site), NAMES, tmp_path)
+    assert site.rows("SELECT count(*) FROM acme_proofs") == [(0,)]
+
+
+def test_R2_2_an_authority_that_forgot_the_account_gets_a_new_one(site):
+    settled(site)
+    accounts = site.rows("SELECT url FROM acme_accounts")
+    before = chain_of(site)
+    site.pebble.close()
+    site.pebble.start()
+    site.admin().post("/admin/certificates/site/renew").expect(204)
+    until(lambda: chain_of(site) != before, "a new certificate", 60)
+    assert site.rows("SELECT url FROM acme_accounts") != accounts
+
+
+def test_R2_2_the_command_line_lists_and_renews(site, tmp_path):
+    settled(site)
+    before = chain_of(site)
+    cli = Cli(tmp_path, TILTYARD_URL=site.url, TILTYARD_TOKEN=site.token)
+    assert "play.range.test" in cli("certificates").stdout
+    assert cli.json("certificates")["items"][0]["id"] == "site"
+    cli("certificates", "renew", "site")
+    until(lambda: chain_of(site) != before, "a new certificate", 60)
+    assert "tiltyard certificates" in cli("certificates", "renew", "no-such", code=3).stderr
+
+
+def test_R2_2_other_names_are_ordered_anew_and_proved_by_a_program(site, dns, tmp_path):
+    settled(site)
+    site.stop()
+    calls = tmp_path / "calls"
+    hook = tmp_path / "hook"
+    hook.write_text(f"""#!/bin/sh
+echo "$1 $2 $3" >> {calls}
+type=REPLACE
+[ "$1" = present ] || type=DELETE
+exec curl -sf -X PATCH -H "X-API-Key: {dns.KEY}" {dns.url}/api/v1/servers/localhost/zones/range.test. \\
+  -d '{{"rrsets":[{{"name":"'"$2"'","type":"TXT","ttl":60,"changetype":"'$type'","records":[{{"content":"\\"'"$3"'\\"","disabled":false}}]}}]}}'
+""")
+    hook.chmod(0o755)
+    keys = dict(site.config["acme"])
+    site.config["acme"].update(names=["*.hook.range.test"], dns="hook", dns_hook=str(hook))
+    try:
+        site.start()
+        until(lambda: standing(site)["names"] == ["*.hook.range.test"] and standing(site)["state"] == "good" and calls.read_text().count("\n") == 2, "the other certificate", 60)
+        assert_from(site.pebble.root(), chain_of(site), ["*.hook.range.test"], tmp_path)
+        (present, cleanup) = calls.read_text().splitlines()
+        assert present.split()[:2] == ["present", "_acme-challenge.hook.range.test."] and cleanup.split()[1:] == present.split()[1:]
+    finally:
+        site.stop()
+        site.config["acme"] = keys
+        site.start()
+    until(lambda: standing(site)["names"] == sorted(NAMES) and standing(site)["state"] == "good", "the names of before", 60)
+
+
+def test_R2_2_a_server_that_takes_signed_updates_proves_a_name(site, dns, tmp_path):
+    settled(site)
+    key = "c2VjcmV0LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25n"
+    dns.close()
+    dns.start(dnsupdate="yes", **{"allow-dnsupdate-from": "127.0.0.0/8"})
+    dns.call("POST", "/tsigkeys", {"name": "updates", "algorithm": "hmac-sha256", "key": key})
+    dns.call("PUT", "/zones/range.test./metadata/TSIG-ALLOW-DNSUPDATE", {"kind": "TSIG-ALLOW-DNSUPDATE", "metadata": ["updates"]})
+    site.stop()
+    keys = dict(site.config["acme"])
+    site.config["acme"].update(names=["*.update.range.test", "update.range.test"], challenge="dns-01", dns="rfc2136", dns_server=f"127.0.0.1:{dns.port}",
+                               tsig_name="updates", tsig_key=key)
+    try:
+        site.start()
+        until(lambda: standing(site)["names"] == ["*.update.range.test", "update.range.test"] and standing(site)["state"] == "good", "the other certificate", 60)
+        assert_from(site.pebble.root(), chain_of(site), ["*.update.range.test", "update.range.test"], tmp_path)
+        until(lambda: dns.texts("_acme-challenge.update.range.test") == [], "the record to be gone", 30)
+        assert key not in site.log()
+    finally:
+        site.stop()
+        site.config["acme"] = keys
+        site.start()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    one = Authority(tmp_path_factory.mktemp("authority"))
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def own(docker, authority, tmp_path_factory):
+    make, end, _ = server_maker(docker, tmp_path_factory.mktemp("own"))
+    server = make(config={"acme": {"directory": authority.directory, "ca_file": str(authority.ca), "names": ["own.test"], "profile": "shortlived"}})
+    try:
+        yield server.start()
+    finally:
+        end()
+
+
+def renewed(server):
+    before = chain_of(server)
+    server.admin().post("/admin/certificates/site/renew").expect(204)
+    until(lambda: chain_of(server) != before, "a new certificate", 60)
+
+
+def failing(server, words):
+    """Asks for a new one and waits for it to fail with these words; what there was stays."""
+    before = chain_of(server)
+    server.admin().post("/admin/certificates/site/renew").expect(204)
+    one = until(lambda: (look := standing(server)) and words in (look["error"] or "") and look, f"a failure with {words!r}; it is {standing(server)}", 60)
+    assert one["state"] == "failing" and one["not_after"] is not None and chain_of(server) == before, "the old one serves"
+    return one
+
+
+def ari_asked_for(server, authority):
+    """Whether the authority was asked when the certificate that there is now is to be renewed."""
+    return authority.orders and authority.asked and authority.asked[-1] not in [order["replaces"] for order in authority.orders] and standing(server)["state"] == "good"
+
+
+def test_R2_2_a_profile_is_ordered_and_renewal_is_announced(own, authority):
+    settled(own)
+    assert authority.orders[0]["profile"] == "shortlived" and authority.orders[0]["replaces"] is None
+    assert authority.agents == {"Tiltyard"}
+    until(lambda: authority.asked, "to be asked when", 30)
+    renewed(own)
+    assert authority.orders[-1]["replaces"] == authority.asked[0], "a renewal is exempt from limits"
+
+
+def test_R2_2_the_authority_says_when_and_is_not_asked_for_ever_more(own, authority):
+    settled(own)
+    orders = len(authority.orders)
+    authority.window = (time.time() - 20, time.time() - 10)
+    try:
+        own.stop()
+        own.change("UPDATE certificates SET progress = replace(progress, '\"ask_at\":', '\"ask_at\":0,\"asked_before\":')")
+        own.start()
+        until(lambda: len(authority.orders) > orders and standing(own)["state"] == "good", "a renewal that the authority wanted", 60)
+        until(lambda: ari_asked_for(own, authority), "the new one to be asked for as well", 30)
+        assert len(authority.orders) == orders + 1, "each new one is in the window too: that is not followed at once"
+    finally:
+        authority.window = None
+
+
+def test_R2_2_what_an_authority_does_wrong_is_said_and_harms_nothing(own, authority):
+    settled(own)
+    for mood, words in (("refusing", "this name is on a list"), ("garbage", "something that is not ACME"), ("other", "key")):
+        authority.mood = mood
+        failing(own, words)
+    authority.mood = "good"
+    renewed(own)
+    assert standing(own)["error"] is None
+
+
+def test_R2_2_a_slow_authority_is_waited_for(own, authority):
+    settled(own)
+    before = chain_of(own)
+    authority.mood = "slow"
+    own.admin().post("/admin/certificates/site/renew").expect(204)
+    until(lambda: standing(own)["state"] == "ordering" and authority.orders[-1]["status"] == "processing", "the order to be under way", 30)
+    assert chain_of(own) == before
+    authority.mood = "good"
+    until(lambda: chain_of(own) != before, "the certificate", 60)
+
+
+def test_R2_2_a_limit_is_kept_over_a_restart_and_against_staff(own, authority):
+    settled(own)
+    authority.limit = 7200
+    try:
+        one = failing(own, "limits how often")
+        orders = len(authority.orders)
+        own.admin().post("/admin/certificates/site/renew").expect(409, "certificate-limited")
+        own.restart()
+        again = standing(own)
+        assert again["next_try"] == one["next_try"] and again["state"] == "failing"
+        own.admin().post("/admin/certificates/site/renew").expect(409, "certificate-limited")
+        assert len(authority.orders) == orders
+    finally:
+        authority.limit = None
