@@ -15,6 +15,7 @@ pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(PCAP REQUIRED IMPORTED_TARGET libpcap)
 find_package(absl REQUIRED)
 
 # gRPC itself is linked from its archives: as shared libraries it costs every start of the command line 40 ms, wanted or not.

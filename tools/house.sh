@@ -45,20 +45,20 @@ packages_of() {
       echo clang-19 lld-19 cmake ninja-build ccache pkgconf libboost$boost-dev libboost-json$boost-dev \
         libboost-url$boost-dev libfmt-dev libspdlog-dev libsoci-dev libsqlite3-dev libpq-dev \
         libtomlplusplus-dev libyaml-cpp-dev libcli11-dev libsodium-dev libutf8proc-dev libre2-dev libarchive-dev libssl-dev \
-        prometheus-cpp-dev zlib1g-dev libhiredis-dev libcurl4-openssl-dev libabsl-dev libgrpc++-dev libprotobuf-dev \
+        prometheus-cpp-dev zlib1g-dev libhiredis-dev libcurl4-openssl-dev libpcap-dev libabsl-dev libgrpc++-dev libprotobuf-dev \
         protobuf-compiler protobuf-compiler-grpc ;;
     run) echo curl ca-certificates nftables iproute2 busybox-static mmdebstrap tzdata ;;
     # The engine finds its iptables by itself; git and the like are only recommended.
     engine) echo $docker iptables ;;
     unit) echo libgtest-dev libgmock-dev librapidcheck-dev redis-server postgresql ;;
-    e2e) echo python3 python3-pytest python3-hypothesis python3-grpcio python3-protobuf python3-aiosmtpd python3-socketio python3-websocket python3-requests openssh-client openssl redis-server postgresql docker-registry runsc nginx-light caddy docker-compose python3-yaml pebble pdns-server pdns-backend-sqlite3 bind9-dnsutils sqlite3 ;;
+    e2e) echo python3 python3-pytest python3-hypothesis python3-grpcio python3-protobuf python3-aiosmtpd python3-socketio python3-websocket python3-requests openssh-client openssl redis-server postgresql docker-registry runsc nginx-light caddy docker-compose python3-yaml tshark pebble pdns-server pdns-backend-sqlite3 bind9-dnsutils sqlite3 ;;
     lint) echo git python3 python3-pytest python3-yaml clang-format-19 ;;
     tidy) echo git python3 clang-tidy-19 ;;
     web) echo chromium ;;
     node) echo nodejs ;;
     npm) echo npm ;;
     sanitizers) echo libclang-rt-19-dev llvm-19 ;;
-    bench) echo python3 nginx-light haproxy wrk docker-compose redis-server postgresql ;;
+    bench) echo python3 tshark nginx-light haproxy wrk docker-compose redis-server postgresql ;;
     *) die "no package group named $1" ;;
   esac
 }

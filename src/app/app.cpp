@@ -23,6 +23,7 @@
 #include "app/rights.h"
 #include "app/server.h"
 #include "base/parallel.h"
+#include "captures/capability.h"
 #include "observe/log.h"
 
 namespace tiltyard::app {
@@ -122,7 +123,7 @@ int serve(const std::string& config_path) {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   keep_memory_to_ourselves();
-  drop_rights();
+  drop_rights(settings->of<captures::Capability>().options().at_once > 0);
   const auto wanted = settings->site.threads;
   const auto threads =
       wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1u, std::thread::hardware_concurrency());

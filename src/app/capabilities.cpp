@@ -6,6 +6,7 @@
 #include "apart/capability.h"
 #include "audit/capability.h"
 #include "board/capability.h"
+#include "captures/capability.h"
 #include "certificates/capability.h"
 #include "disk/capability.h"
 #include "farm/capability.h"
@@ -34,7 +35,7 @@ One& add(Capabilities& all, Others&... others) {
 
 Capabilities capabilities() {
   Capabilities all;
-  add<apart::Capability>(all);
+  auto& apart = add<apart::Capability>(all);
   auto& notices = add<notices::Capability>(all);
   auto& identity = add<identity::Capability>(all, notices);
   add<audit::Capability>(all);
@@ -45,6 +46,7 @@ Capabilities capabilities() {
   add<flags::Capability>(all, templates);
   auto& labs = add<labs::Capability>(all, identity, templates);
   add<disk::Capability>(all, labs, templates);
+  add<captures::Capability>(all, apart, labs);
   add<farm::Capability>(all);
   add<board::Capability>(all);
   add<rates::Capability>(all, identity);

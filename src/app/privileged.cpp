@@ -21,6 +21,8 @@
 #include "app/app.h"
 #include "app/settings.h"
 #include "base/json.h"
+#include "captures/capability.h"
+#include "captures/tap.h"
 #include "engine/docker/layer_verbs.h"
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/verbs.h"
@@ -124,6 +126,11 @@ Result<std::vector<privileged::Verb>> verbs_of(Half& half, const Settings& setti
   if (!layers) return layers;
   std::ranges::move(*layers, std::back_inserter(*verbs));
   verbs->push_back(isolation::firewall_verb(half.firewall, home));
+  auto engine = engine_here(settings);
+  if (!engine) return fail(std::move(engine.error()));
+  // A socket that hears packets can send them as well: where nothing is captured none is handed out.
+  if (*engine && settings.of<captures::Capability>().options().at_once > 0)
+    verbs->push_back(captures::tap_verb((*engine)->terms.name_space));
   half.leftovers = std::make_unique<labs::Leftovers>(files);
   return verbs;
 }

@@ -5,7 +5,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -24,17 +23,17 @@ constexpr std::array<int, 15> kNeeded{
 
 }  // namespace
 
-void drop_rights() {
+void drop_rights(bool captures) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (::geteuid() != 0) return;
+  std::uint64_t kept = captures ? std::uint64_t{1} << CAP_NET_RAW : 0;
+  for (const int right : kNeeded) kept |= std::uint64_t{1} << right;
   for (int right = 0; ::prctl(PR_CAPBSET_READ, right, 0, 0, 0) >= 0; ++right) {
-    if (std::ranges::find(kNeeded, right) == kNeeded.end()) ::prctl(PR_CAPBSET_DROP, right, 0, 0, 0);
+    if (!(kept >> right & 1)) ::prctl(PR_CAPBSET_DROP, right, 0, 0, 0);
   }
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
   bool done = ::syscall(SYS_capget, &header, sets.data()) == 0;
-  std::uint64_t kept = 0;
-  for (const int right : kNeeded) kept |= std::uint64_t{1} << right;
   for (std::size_t i = 0; i < sets.size(); ++i) {
     const auto mask = static_cast<std::uint32_t>(kept >> (32 * i));
     sets[i].effective &= mask;

@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "base/json.h"
-#include "privileged/wire.h"
 
 namespace tiltyard::privileged {
 namespace {
@@ -55,7 +54,7 @@ Error error_of(const json::object& answer) {
 
 }  // namespace
 
-Result<json::object> Caller::call(std::string_view verb, json::object arguments, int file) const {
+Result<Caller::Answer> Caller::ask(std::string_view verb, json::object arguments, int file) const {
   auto socket = dial(socket_);
   if (!socket) return fail(std::move(socket.error()));
   const json::object question{{"verb", verb}, {"arguments", std::move(arguments)}};
@@ -70,7 +69,21 @@ Result<json::object> Caller::call(std::string_view verb, json::object arguments,
     return fail(Code::kUnavailable, "privileged-lost", "The privileged half of the server closed without an answer.");
   if (object->contains("reason")) return fail(error_of(*object));
   const auto* result = member(*object, "result").if_object();
-  return result == nullptr ? json::object() : *result;
+  return Answer{result == nullptr ? json::object() : *result, std::move(answer->file)};
+}
+
+Result<json::object> Caller::call(std::string_view verb, json::object arguments, int file) const {
+  auto answer = ask(verb, std::move(arguments), file);
+  if (!answer) return fail(std::move(answer.error()));
+  return std::move(answer->result);
+}
+
+Result<Descriptor> Caller::open(std::string_view verb, json::object arguments, int file) const {
+  auto answer = ask(verb, std::move(arguments), file);
+  if (!answer) return fail(std::move(answer.error()));
+  if (!answer->file.open())
+    return fail(Code::kUnavailable, "privileged-lost", "The privileged half of the server handed out nothing.");
+  return std::move(answer->file);
 }
 
 }  // namespace tiltyard::privileged

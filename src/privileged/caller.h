@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "privileged/wire.h"
 
 namespace tiltyard::privileged {
 
@@ -17,8 +18,16 @@ class Caller {
 
   /// What the verb answers, or its error. `file` goes along, and stays the caller's. `privileged-away`: nobody listens.
   Result<boost::json::object> call(std::string_view verb, boost::json::object arguments = {}, int file = -1) const;
+  /// The open file that the verb hands out.
+  Result<Descriptor> open(std::string_view verb, boost::json::object arguments, int file = -1) const;
 
  private:
+  struct Answer {
+    boost::json::object result;
+    Descriptor file;
+  };
+  Result<Answer> ask(std::string_view verb, boost::json::object arguments, int file) const;
+
   std::string socket_;
 };
 

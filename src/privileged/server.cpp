@@ -113,7 +113,7 @@ void Server::serve(const std::stop_token& stop) {
 void Server::answer(int socket) const {
   const Peer peer = peer_of(socket);
   std::string verb;
-  Result<json::object> outcome;
+  Result<Outcome> outcome;
   // Read in any case: who is closed upon with something unread hears no answer.
   auto question = receive_message(socket);
   if (question && question->text.empty()) return;
@@ -137,12 +137,12 @@ void Server::answer(int socket) const {
                {"user", static_cast<std::int64_t>(peer.user)},
                {"pid", static_cast<std::int64_t>(peer.process)}});
   }
-  const json::object said = outcome ? json::object{{"result", std::move(*outcome)}} : answer_of(outcome.error());
+  const json::object said = outcome ? json::object{{"result", std::move(outcome->result)}} : answer_of(outcome.error());
   // Who does not wait for the answer gets none.
-  [[maybe_unused]] const auto sent = send_message(socket, json::serialize(said));
+  [[maybe_unused]] const auto sent = send_message(socket, json::serialize(said), outcome ? outcome->file.get() : -1);
 }
 
-Result<json::object> Server::perform(const Message& question, std::string& verb) const {
+Result<Server::Outcome> Server::perform(const Message& question, std::string& verb) const {
   boost::system::error_code failed;
   const auto value = json::parse(question.text, failed);
   const auto* asked = value.if_object();
@@ -153,7 +153,15 @@ Result<json::object> Server::perform(const Message& question, std::string& verb)
   const auto found = std::ranges::find(verbs_, verb, &Verb::name);
   if (found == verbs_.end())
     return fail(Code::kNotFound, "verb-unknown", "The privileged half of the server knows no such verb.");
-  return found->run(Arguments(*arguments, question.file.get()));
+  const Arguments with(*arguments, question.file.get());
+  if (found->open) {
+    auto file = found->open(with);
+    if (!file) return fail(std::move(file.error()));
+    return Outcome{{}, std::move(*file)};
+  }
+  auto result = found->run(with);
+  if (!result) return fail(std::move(result.error()));
+  return Outcome{std::move(*result), Descriptor()};
 }
 
 }  // namespace tiltyard::privileged

@@ -14,10 +14,12 @@
 
 namespace tiltyard::privileged {
 
-/// One thing that the privileged half does. It checks all it is called with itself; called on several threads.
+/// One thing that the privileged half does. It checks all it is called with itself; called on several threads. One of
+/// the two functions is there: what it answers, or an open file that goes to the caller.
 struct Verb {
   std::string name;
   std::function<Result<boost::json::object>(const Arguments&)> run;
+  std::function<Result<Descriptor>(const Arguments&)> open = {};
 };
 
 /// Who may call.
@@ -50,7 +52,11 @@ class Server {
  private:
   void serve(const std::stop_token& stop);
   void answer(int socket) const;
-  Result<boost::json::object> perform(const Message& question, std::string& verb) const;
+  struct Outcome {
+    boost::json::object result;
+    Descriptor file;
+  };
+  Result<Outcome> perform(const Message& question, std::string& verb) const;
 
   Descriptor listener_;
   Account caller_;

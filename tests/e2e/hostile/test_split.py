@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import subprocess
+import threading
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_R1_5_the_halves_run_with_what_their_units_give(split):
     for kind in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh"):
         assert int(server[kind], 16) == 0, kind
     assert server["Groups"].split() == [] and server["NoNewPrivs"] == half["NoNewPrivs"] == "1"
-    given = {f"CAP_{name}" for name in ("NET_ADMIN", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETFCAP")}
+    given = {f"CAP_{name}" for name in ("NET_ADMIN", "NET_RAW", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETFCAP")}
     assert set(" ".join(unit("tiltyard-privileged.service")["CapabilityBoundingSet"]).split()) == given
     assert bin(int(half["CapBnd"], 16)).count("1") == len(given)
     # A socket that leads to root is no use to the one, and the other half's memory and files are none of its business.
@@ -211,9 +212,85 @@ def test_R1_5_the_halves_may_be_started_anew_one_by_one(split):
 
 
 def test_R1_5_a_server_that_is_root_keeps_only_what_it_needs(make_server):
-    server = make_server(config={"engine": {"kind": "fake"}}).start()
+    server = make_server(config={"engine": {"kind": "fake"}, "captures": {"at_once": 0}}).start()
     status = status_of(server.process)
     kept = int(status["CapEff"], 16)
     for right in ("SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "NET_RAW", "MKNOD", "SYS_CHROOT", "SYS_BOOT", "SYS_TIME", "BPF"):
         assert not kept & 1 << NUMBERS[right], right
     assert status["CapBnd"] == status["CapPrm"] == status["CapEff"] and status["NoNewPrivs"] == "1"
+
+
+# Asks for a socket as a taken-over server would, and tries what more it can do with it.
+TAP = """
+import array, json, os, socket, sys
+asked = json.load(sys.stdin)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(20)
+s.connect(sys.argv[1])
+memory = os.memfd_create("filter")
+os.write(memory, bytes.fromhex(asked["program"]))
+s.sendmsg([json.dumps({"verb": "capture.open", "arguments": asked["arguments"]}).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
+text, extra, _, _ = s.recvmsg(1 << 16, 1024)
+said = json.loads(text)
+if extra:
+    tap = socket.socket(fileno=array.array("i", extra[0][2])[0])
+    def hears():
+        tap.settimeout(3)
+        try:
+            return bool(tap.recv(100))
+        except TimeoutError:
+            return False
+    said["here"] = hears()
+    try:
+        tap.setsockopt(socket.SOL_SOCKET, 26, bytes(16))
+    except OSError as error:
+        said["filter"] = type(error).__name__
+    tap.bind(("lo", 3))
+    tap.settimeout(0)
+    try:
+        while tap.recv(100):
+            pass
+    except BlockingIOError:
+        pass
+    word = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(20):
+        word.sendto(b"word", ("127.0.0.1", 9))
+    said["elsewhere"] = hears()
+print(json.dumps(said))
+"""
+EVERYTHING = bytes([6, 0, 0, 0, 255, 255, 255, 255])  # ret #-1
+
+
+def tap(split, arguments, program=EVERYTHING):
+    asked = json.dumps({"program": program.hex(), "arguments": arguments})
+    ran = as_the_server("/usr/bin/python3", "-c", TAP, str(split.run / "privileged.sock"), input=asked)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_R2_7_a_server_without_rights_captures_through_the_other_half_and_no_other_bridge(split, docker):
+    caller = split.admin()
+    instance = caller.running("stack")
+    capture = caller.post("/admin/captures", {"instance": instance["id"], "filter": "tcp"}).expect(201).json
+    fetch(endpoint(instance)["url"])
+    until(lambda: caller.get(f"/admin/captures/{capture['id']}").expect(200).json["packets"] >= 5, "packets to come", 60)
+    assert caller.post(f"/admin/captures/{capture['id']}/stop").expect(200).json["lost"] == {"not_read": 0, "not_written": 0}
+
+    mine = {"network": docker.networks(tiltyard__instance=instance["id"])[0]["Name"], "shared": False, "egress": False}
+    assert tap(split, mine, program=b"")["reason"] == "argument-refused", "no filter came along"
+    for wrong in ({"network": "bridge"}, {"network": "docker0"}, {"network": "eth0"}, {"network": "../x"}, {"network": ""}, {"shared": "no"}, {"more": 1}):
+        assert tap(split, {**mine, **wrong})["reason"] == "argument-refused", wrong
+    assert tap(split, {**mine, "network": f"{split.namespace}-nobody"})["reason"] == "network-away"
+    # What it gets hears that one bridge, wherever it is bound, and takes no other filter.
+    over = threading.Event()
+    asking = threading.Thread(target=lambda: [fetch(endpoint(instance)["url"]) for _ in iter(over.is_set, True)])
+    asking.start()
+    try:
+        # The one of both networks that the gateway's questions pass is found by hearing them.
+        heard = [tap(split, {**mine, "network": network["Name"]}) for network in docker.networks(tiltyard__instance=instance["id"])]
+    finally:
+        over.set()
+        asking.join()
+    assert sorted(one["here"] for one in heard) == [False, True]
+    assert [(one["elsewhere"], one["filter"]) for one in heard] == [(False, "PermissionError")] * 2
+    caller.stop(instance["id"])

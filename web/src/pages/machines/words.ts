@@ -18,6 +18,7 @@ export const templateLook = (state: string): Look => TEMPLATE_LOOK[state as Temp
 export const STEP_WORDS: Record<string, string> = {
   asking: 'Asking the server',
   network: 'Making the network',
+  capture: 'Making the network',
   files: 'Placing files',
   flags: 'Placing the flag',
   volumes: 'Making disks',

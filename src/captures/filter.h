@@ -1,0 +1,25 @@
+#pragma once
+
+#include <linux/filter.h>
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tiltyard::captures {
+
+/// A program of the kernel's packet filter (classic BPF).
+using Program = std::vector<sock_filter>;
+
+inline constexpr std::size_t kLongestFilter = 1000;
+
+/// Compiles a filter as tcpdump takes it (pcap-filter(7)) for Ethernet; an empty one lets everything pass. It takes no
+/// rights. Blocking: names in it are looked up. `filter-refused`, in libpcap's words.
+Result<Program> compile(const std::string& text);
+
+/// Only what is to or from one of these addresses, and of that what `filter` lets pass; `filter` alone has been
+/// compiled.
+std::string only_of(const std::vector<std::string>& addresses, const std::string& filter);
+
+}  // namespace tiltyard::captures
