@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <ranges>
@@ -17,6 +18,7 @@
 #include "app/measured.h"
 #include "app/node.h"
 #include "app/page.h"
+#include "app/secure.h"
 #include "bus/bus.h"
 #include "bus/event_log.h"
 #include "engine/docker/docker_engine.h"
@@ -95,6 +97,9 @@ struct Server::Floors {
   std::unique_ptr<bus::EventLog> events;
   std::unique_ptr<jobs::Service> jobs;
   engine::Engines engines;
+  std::unique_ptr<Secure> secure;
+  /// What the gateway hands connections to that ask for the page's name; null: it is not open.
+  std::atomic<std::shared_ptr<http::Server>> page;
   std::unique_ptr<gateway::Gateway> gateway;
   std::unique_ptr<gateway::PortLanes> lanes;
   std::unique_ptr<bus::Redis> redis;
@@ -103,7 +108,7 @@ struct Server::Floors {
   std::unique_ptr<house::Ground> ground;
   std::unique_ptr<http::Router> router;
   std::unique_ptr<house::Routes> routes;
-  std::unique_ptr<http::Server> http;
+  std::shared_ptr<http::Server> http;
   bool recorded = false;  ///< that the server has started
 
   ~Floors() {
@@ -116,6 +121,7 @@ Server::Server(std::unique_ptr<Settings> settings, net::Loops& loops)
 
 Server::~Server() {
   // The doors and the routes hold on to the capabilities, and those to the floors.
+  floors_->page.store(nullptr);
   floors_->http.reset();
   floors_->router.reset();
   while (!settings_->capabilities.empty()) settings_->capabilities.pop_back();
@@ -209,6 +215,14 @@ asio::awaitable<Result<>> Server::build_floors() {
   gateway_options.is_proxy = [proxies = std::move(*proxies)](const asio::ip::address& peer) {
     return proxies.contains(peer);
   };
+  floors.secure = std::make_unique<Secure>(*settings_, floors.certificates, floors.files);
+  if (auto ready = floors.secure->prepare(); !ready) co_return ready;
+  floors.secure->add_to(gateway_options);
+  gateway_options.to_page = [&page = floors.page](std::size_t loop, int socket, const asio::ip::address& from,
+                                                  std::string read) {
+    if (const auto server = page.load()) server->take(loop, socket, from, std::move(read));
+    else ::close(socket);
+  };
   floors.gateway = std::make_unique<gateway::Gateway>(loops_, std::move(gateway_options));
   floors.lanes = std::make_unique<gateway::PortLanes>(
       settings_->gateway.first_port, settings_->gateway.last_port,
@@ -294,6 +308,7 @@ asio::awaitable<Result<>> Server::start() {
                 {{"name", name}, {"message", print.error().message}, {"cause", print.error().cause}});
     }
   }
+  floors.secure->run(loops_.home());
   if (auto bound = floors.gateway->start(); !bound) co_return bound;
   if (auto declared = declare_routes(); !declared) co_return declared;
   auto noted = co_await bus::record(*floors.store, server_event(events::kStarted, floors.clock));
@@ -314,11 +329,12 @@ asio::awaitable<Result<>> Server::start() {
   options.out_of_descriptors = [this] {
     asio::post(loops_.home(), [this] { floors_->events->note(server_event(events::kShort, floors_->clock)); });
   };
-  options.tls_certificate = settings_->site.tls_certificate;
-  options.tls_key = settings_->site.tls_key;
+  options.tls = floors.secure->context();
+  options.tls_at_listen = !settings_->site.tls_certificate.empty();
   options.hosts = hosts_of(settings_->site);
-  floors.http = std::make_unique<http::Server>(loops_, *floors.router, options);
+  floors.http = std::make_shared<http::Server>(loops_, *floors.router, options);
   if (auto listening = floors.http->start(); !listening) co_return listening;
+  floors.page.store(floors.http);
   for (const auto& one : settings_->capabilities) {
     auto opened = co_await one->open();
     if (!opened) co_return opened;
@@ -342,6 +358,7 @@ std::string Server::local_url() const {
 asio::awaitable<void> Server::stop() {
   auto& floors = *floors_;
   for (const auto& one : settings_->capabilities) co_await one->drain();
+  if (floors.secure) co_await floors.secure->close();
   if (floors.http) co_await floors.http->stop(std::chrono::seconds{2});
   if (floors.jobs) co_await floors.jobs->close();
   for (const auto& one : std::views::reverse(settings_->capabilities)) co_await one->close();

@@ -141,6 +141,8 @@ void declare_keys(config::Keys& keys, Settings& settings) {
   engine::declare_keys(keys, settings.engines);
   keys.begin("gateway");
   gateway::declare_keys(keys, settings.gateway);
+  keys.begin("tls");
+  tls::declare_keys(keys, settings.certificates);
   keys.begin("limits");
   limits::declare_keys(keys, settings.limits);
   for (const auto& one : settings.capabilities) {

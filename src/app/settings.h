@@ -13,6 +13,7 @@
 #include "limits/limits.h"
 #include "observe/log.h"
 #include "store/store.h"
+#include "tls/files.h"
 
 namespace tiltyard::app {
 
@@ -36,6 +37,7 @@ struct Settings {
   bus::RedisSite redis;
   engine::Configured engines;
   gateway::Options gateway;
+  std::map<std::string, tls::FilePair> certificates;
   limits::Options limits;
   Capabilities capabilities;
 

@@ -42,7 +42,8 @@ struct InstanceTraffic {
 
 /// What one loop has done since the start, for the metrics.
 struct alignas(64) LoopTotals {
-  std::array<LoopCounter, 6> requests;  ///< by the class of the answer's status: [2] is 2xx; [0] got none
+  std::array<LoopCounter, 6> requests;    ///< by the class of the answer's status: [2] is 2xx; [0] got none
+  std::array<LoopCounter, 3> handshakes;  ///< of TLS: full, resumed, and those that came to nothing
   LoopCounter connections, bytes_in, bytes_out, upstream_errors;
 };
 

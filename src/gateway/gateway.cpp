@@ -105,39 +105,55 @@ Gateway::~Gateway() {
   for (auto& shard : state_->shards) shard->post([](Shard& s) { s.shut(); });
 }
 
-Result<> Gateway::start() {
-  state_->listen_for_wakes();
-  auto& options = state_->shared->options;
-  auto address = parse_listen(options.listen);
+/// A listener for each loop on one port.
+Result<OpenedListeners> Gateway::State::open_listeners(const std::string& listen) const {
+  OpenedListeners opened;
+  auto address = parse_listen(listen);
   if (!address) return fail(std::move(address.error()));
-  // splice(2) has no MSG_NOSIGNAL.
-  if (auto before = std::signal(SIGPIPE, SIG_IGN); before != SIG_DFL && before != SIG_IGN) std::signal(SIGPIPE, before);
   // SO_REUSEPORT would let a second server of the same user take half of the connections unnoticed: one plain bind
   // first.
   auto probe = open_listener(*address, false);
-  if (!probe) return fail(std::move(probe.error()).with("address", options.listen));
-  state_->port = bound_port(*probe);
+  if (!probe) return fail(std::move(probe.error()).with("address", listen));
+  opened.port = bound_port(*probe);
   ::close(*probe);
-  address->set_port(state_->port);
-  std::vector<int> listeners;
-  for (std::size_t i = 0; i < state_->shards.size(); ++i) {
+  address->set_port(opened.port);
+  while (opened.fds.size() < shards.size()) {
     auto fd = open_listener(*address, true);
-    if (!fd) {
-      for (int opened : listeners) ::close(opened);
-      return fail(std::move(fd.error()).with("address", options.listen));
-    }
-    listeners.push_back(*fd);
+    if (!fd) return fail(std::move(fd.error()).with("address", listen));
+    opened.fds.push_back(*fd);
   }
+  return opened;
+}
+
+Result<> Gateway::start() {
+  state_->listen_for_wakes();
+  auto& options = state_->shared->options;
+  // splice(2) has no MSG_NOSIGNAL.
+  if (auto before = std::signal(SIGPIPE, SIG_IGN); before != SIG_DFL && before != SIG_IGN) std::signal(SIGPIPE, before);
+  auto plain = state_->open_listeners(options.listen);
+  if (!plain) return fail(std::move(plain.error()));
+  OpenedListeners secure;
+  if (options.tls) {
+    auto opened = state_->open_listeners(options.tls_listen);
+    if (!opened) return fail(std::move(opened.error()));
+    secure = std::move(*opened);
+  }
+  state_->port = plain->port;
+  state_->shared->tls_port = secure.port;
   state_->started = true;
-  for (std::size_t i = 0; i < listeners.size(); ++i) {
-    state_->shards[i]->post([fd = listeners[i]](Shard& shard) { shard.start(fd); });
+  for (std::size_t i = 0; i < state_->shards.size(); ++i) {
+    state_->shards[i]->post(
+        [http = plain->release(i), tls = secure.release(i)](Shard& shard) { shard.start(http, tls); });
   }
   report_metrics(state_, [](const void* state) {
     const auto& self = *static_cast<const State*>(state);
     return Totals::of(self.shards, self.route_count());
   });
   log::info("gateway", "gateway listens",
-            {{"address", options.listen}, {"domain", options.domain}, {"port", static_cast<int>(state_->port)}});
+            {{"address", options.listen},
+             {"domain", options.domain},
+             {"port", static_cast<int>(state_->port)},
+             {"tls_port", static_cast<int>(secure.port)}});
   return {};
 }
 
@@ -146,6 +162,19 @@ const Options& Gateway::options() const { return state_->shared->options; }
 Doors& Gateway::doors() { return *state_->doors; }
 
 std::uint16_t Gateway::port() const { return state_->port; }
+
+std::uint16_t Gateway::tls_port() const { return state_->shared->tls_port; }
+
+std::uint16_t Gateway::public_port() const {
+  const auto& options = state_->shared->options;
+  if (options.public_port != 0) return options.public_port;
+  return options.public_tls && options.tls ? tls_port() : port();
+}
+
+std::uint16_t Gateway::public_tls_port() const {
+  const auto& options = state_->shared->options;
+  return options.public_port != 0 && options.public_tls ? options.public_port : tls_port();
+}
 
 std::string_view Gateway::scheme() const { return state_->shared->options.public_tls ? "https" : "http"; }
 

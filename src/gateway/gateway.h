@@ -24,6 +24,9 @@ class address;
 namespace tiltyard::config {
 class Keys;
 }
+namespace tiltyard::tls {
+class Context;
+}
 
 namespace tiltyard::gateway {
 
@@ -62,13 +65,21 @@ struct Options {
   std::string address_names;
   /// Where TLS comes in, for pages and for endpoints of kind tls; empty: nowhere.
   std::string tls_listen;
+  std::shared_ptr<const tls::Context> tls;  ///< what is spoken there
+  bool redirect_to_https = true;            ///< who comes without TLS to a name that has a certificate
+  std::chrono::seconds hsts{0};             ///< what browsers are told to remember of it; 0: nothing
+  bool kernel_tls = false;                  ///< see tls::Context
+  /// Names of the server's own page, in small letters. Who asks for one of them in TLS is handed to it, on the loop of
+  /// that number, with what has been read of the hello.
+  std::vector<std::string> page_hosts;
+  std::function<void(std::size_t loop, int socket, const boost::asio::ip::address& from, std::string read)> to_page;
   /// Where raw TCP ports are opened; empty: nowhere. Not where the page is: cookies know hosts and no ports.
   std::string tcp_address = "127.0.0.2";
   std::uint16_t first_port = 20000, last_port = 29999;
   std::string public_host;        ///< what players are told of raw TCP; empty: `tcp_host` chooses
   std::uint16_t public_port = 0;  ///< in URLs; 0: the port that `listen` has
   PublicScheme public_scheme = PublicScheme::kAuto;
-  bool public_tls = false;  ///< a proxy in front takes players' TLS off: they say https, and machines are told so
+  bool public_tls = false;  ///< players say https: to `tls_listen`, or else to a proxy in front that takes TLS off
   std::chrono::milliseconds head_timeout{10'000}, idle_timeout{300'000}, connect_timeout{3'000},
       answer_timeout{120'000};
   std::chrono::milliseconds tcp_idle_timeout{3'600'000};  ///< of raw TCP connections
@@ -111,6 +122,10 @@ class Gateway {
   ~Gateway();
   Result<> start();
   std::uint16_t port() const;
+  std::uint16_t tls_port() const;  ///< 0: there is none
+  /// In the URLs of pages, and where endpoints of kind tls are reached.
+  std::uint16_t public_port() const;
+  std::uint16_t public_tls_port() const;
   const Options& options() const;
   /// "http" or "https": how players' browsers come in.
   std::string_view scheme() const;

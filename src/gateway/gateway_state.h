@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/gate.h"
@@ -34,6 +35,26 @@ struct OpenedPorts {
   ~OpenedPorts() {
     for (auto [port, fd] : fds) ::close(fd);
   }
+};
+
+/// Sockets that listen on one port, one for each loop; closed unless they are handed over.
+struct OpenedListeners {
+  std::uint16_t port = 0;
+  std::vector<int> fds;
+  OpenedListeners() = default;
+  OpenedListeners(OpenedListeners&& other) noexcept : port(other.port), fds(std::exchange(other.fds, {})) {}
+  OpenedListeners& operator=(OpenedListeners&& other) noexcept {
+    std::swap(port, other.port);
+    std::swap(fds, other.fds);
+    return *this;
+  }
+  ~OpenedListeners() {
+    for (const int fd : fds) {
+      if (fd >= 0) ::close(fd);
+    }
+  }
+  /// Negative: there is none.
+  int release(std::size_t index) { return index < fds.size() ? std::exchange(fds[index], -1) : -1; }
 };
 
 /// What the home loop knows.
@@ -68,6 +89,7 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   Result<std::shared_ptr<Publication>> prepare(const InstanceId& instance, const std::vector<Route>& routes,
                                                const std::string& owner) const;
   Result<> open_ports(const Publication& publication, const std::set<std::uint16_t>& have, OpenedPorts& opened) const;
+  Result<OpenedListeners> open_listeners(const std::string& listen) const;
   std::size_t route_count() const;
 
   /// Has the shards tell the home loop of whom they want woken.

@@ -159,8 +159,9 @@ bool HttpSession::take_answer_head(std::string_view bytes) {
                          !exchange_.request_lost && !shard_.draining();
   down_head_.clear();
   down_sent_ = 0;
-  const AnswerShape shape{exchange_.http10 ? 0 : 1, exchange_.keep_alive, false, instance_->called(*endpoint_),
-                          endpoint_->address().port()};
+  const AnswerShape shape{
+      exchange_.http10 ? 0 : 1,      exchange_.keep_alive,        false,
+      instance_->called(*endpoint_), endpoint_->address().port(), secure_ ? shard_.options().hsts.count() : 0};
   write_response_head(head, shape, down_head_);
   out_body_.begin(head.framing, decode, Reading::kAnswer);
   out_.skip(out_scan_.end());

@@ -2,6 +2,7 @@
 #include "gateway/http_session.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -11,6 +12,7 @@
 #include <array>
 
 #include "gateway/rewrite.h"
+#include "tls/context.h"
 
 namespace tiltyard::gateway {
 
@@ -43,14 +45,19 @@ bool idempotent(std::string_view method) {
 
 }  // namespace
 
-void HttpSession::begin(Shard& shard, int fd, bool secure, Guest guest) {
+void HttpSession::begin(Shard& shard, Arrival arrival, bool secure, Guest guest) {
   auto* session =
       new HttpSession(shard, secure, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
-  session->client_.fd = fd;
+  session->client_.fd = arrival.fd;
   session->client_address_ = address_text(session->from());
   if (!shard.loop().watch(session->client_, *session)) return session->end();
   shard.loop().set_deadline(*session, shard.loop().now() + shard.options().head_timeout);
+  if (!arrival.layer) return;
+  session->client_.put_on(std::move(arrival.layer));
+  // Of what the layer has read already the kernel will not tell again.
+  session->client_.readable = session->client_.writable = true;
+  session->advance();
 }
 
 void HttpSession::refuse(int fd) {
@@ -219,12 +226,14 @@ void HttpSession::route(RequestHead& head) {
   if (answer_itself(head)) return;
   std::array<char, 256> room;
   const auto name = plain_name(head.host_name, room);
+  Way way{client_address_, client_address_, secure_, by_proxy()};
+  if (way.trusted) believe(head, shard_.options().is_proxy, way);
+  if (redirects(head, name, way.secure)) return;
   const auto* target = find(name);
   if (!target && by_proxy()) target = find_as_forwarded(head);
   if (!target && name == shard_.options().domain) return answer_page(Page::kWelcome, 200);
   if (!target) return answer_page(Page::kUnknownHost, 404, head.host);
-  Way way{client_address_, client_address_, secure_, by_proxy(), target->handover.client_claims};
-  if (way.trusted) believe(head, shard_.options().is_proxy, way);
+  way.claims = target->handover.client_claims;
   if (stays_outside(head, *target, way.secure)) return;
   endpoint_ = target->endpoint;
   if (!attach(target->instance)) {
@@ -235,6 +244,21 @@ void HttpSession::route(RequestHead& head) {
   write_request_head(head, way, up_head_);
   state_ = State::kExchange;
   await_answer(true);
+}
+
+/// Whoever comes without TLS, and could have it, is sent where it is. False: they stay.
+bool HttpSession::redirects(const RequestHead& head, std::string_view name, bool secure) {
+  const auto& options = shard_.options();
+  if (secure || !options.tls || !options.redirect_to_https || !options.tls->certificates().covers(name)) return false;
+  if (!begin_own_answer(308)) return true;
+  const auto port = options.public_port != 0 ? options.public_port : shard_.shared().tls_port;
+  const auto path = head.target.starts_with('/') ? head.target : std::string_view("/");
+  down_head_ += fmt::format(
+      "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://{}{}{}\r\nContent-Length: 0\r\nConnection: {}\r\n\r\n",
+      name, port == 443 ? std::string() : fmt::format(":{}", port), path,
+      exchange_.keep_alive ? "keep-alive" : "close");
+  end_own_answer();
+  return true;
 }
 
 void HttpSession::use_machine() {

@@ -19,7 +19,7 @@ std::string_view plain_name(std::string_view name, std::array<char, 256>& room);
 /// the strings have grown. Pipelined requests wait in the buffer until the answer before them has been sent.
 class HttpSession final : public Session {
  public:
-  static void begin(Shard& shard, int fd, bool secure, Guest guest);
+  static void begin(Shard& shard, Arrival arrival, bool secure, Guest guest);
   /// Over the limit of connections: a short 503, then closed.
   static void refuse(int fd);
 
@@ -70,6 +70,7 @@ class HttpSession final : public Session {
   // The request's way.
   void begin_exchange(std::string_view head);
   void route(RequestHead& head);
+  bool redirects(const RequestHead& head, std::string_view name, bool secure);
   const Target* find(std::string_view name) const;
   const Target* find_as_forwarded(RequestHead& head) const;
 

@@ -14,6 +14,12 @@ inline constexpr metrics::Metric kBytes{.name = "tiltyard_gateway_bytes_total",
                                         .unit = "bytes",
                                         .help = "Bytes passed on",
                                         .labels = {"direction"}};
+inline constexpr metrics::Metric kHandshakes{
+    .name = "tiltyard_gateway_handshakes_total",
+    .kind = metrics::Kind::kCounter,
+    .unit = "handshakes",
+    .help = "Beginnings of TLS: whole ones, ones with a ticket, and those that came to nothing",
+    .labels = {"kind"}};
 inline constexpr metrics::Metric kUpstreamErrors{
     .name = "tiltyard_gateway_upstream_errors_total",
     .kind = metrics::Kind::kCounter,
@@ -26,6 +32,7 @@ inline constexpr metrics::Metric kConnectionsOpen{.name = "tiltyard_gateway_conn
 inline constexpr metrics::Metric kRoutes{
     .name = "tiltyard_gateway_routes", .kind = metrics::Kind::kGauge, .unit = "routes", .help = "Published routes"};
 
-inline constexpr const metrics::Metric* kAll[] = {&kRequests, &kBytes, &kUpstreamErrors, &kConnectionsOpen, &kRoutes};
+inline constexpr const metrics::Metric* kAll[] = {&kRequests,       &kHandshakes,      &kBytes,
+                                                  &kUpstreamErrors, &kConnectionsOpen, &kRoutes};
 
 }  // namespace tiltyard::gateway::measures

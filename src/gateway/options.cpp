@@ -17,6 +17,18 @@ void declare_keys(config::Keys& keys, Options& options) {
   keys.section("gateway", "The way from players to their machines.")
       .text("listen", options.listen, form::kAddress,
             "Where players' HTTP traffic to their machines comes in. Port 0 takes a free one.")
+      .text("tls_listen", options.tls_listen, form::kAddressOrNone,
+            "Where TLS comes in: for instances by their names, and for the page by the host of server.public_url, both "
+            "with the certificates that there are. Empty: nowhere. Port 0 takes a free one.")
+      .flag("redirect_to_https", options.redirect_to_https,
+            "Send whoever comes to `listen` to https, where `tls_listen` is set and the name has a certificate.")
+      .time(
+          "hsts", options.hsts, 0s, 2 * 365 * 24h,
+          "How long browsers shall ask for an instance's name over https alone (Strict-Transport-Security), once they "
+          "have; 0: it is the machine's own business.")
+      .flag("kernel_tls", options.kernel_tls,
+            "Hand the keys of a connection to the kernel where it takes them (the module tls), so that what a machine "
+            "sends is not copied through the server.")
       .text("domain", options.domain, form::kHost,
             "The domain under which every HTTP endpoint has a random name: {name}.{domain}. It needs a wildcard DNS "
             "entry and "
@@ -36,14 +48,16 @@ void declare_keys(config::Keys& keys, Options& options) {
           "The local address on which raw TCP ports are opened; empty: on none. Over plain HTTP it must be another one "
           "than the page's: a browser sends the page's cookie to all ports of its host.")
       .ports("ports", options.first_port, options.last_port, "The range of raw TCP ports.")
-      .number("public_port", options.public_port, 0, 65535,
-              "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in listen.")
+      .number(
+          "public_port", options.public_port, 0, 65535,
+          "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in `tls_listen`, or "
+          "else in `listen`.")
       .choice("public_scheme", options.public_scheme,
               {{"auto", PublicScheme::kAuto}, {"http", PublicScheme::kHttp}, {"https", PublicScheme::kHttps}},
               "What instances' URLs begin with, and what machines are told in X-Forwarded-Proto where no trusted proxy "
               "says "
               "it: \"https\" if a proxy in front of the gateway takes the TLS off; \"auto\" is https when "
-              "`public_port` is 443, else http.")
+              "`public_port` is 443 or `tls_listen` is set, else http.")
       .time("idle_timeout", options.idle_timeout, 1s, 24h,
             "A connection without a byte either way is closed after this long.")
       .time("tcp_idle_timeout", options.tcp_idle_timeout, 1s, 24h,
@@ -69,8 +83,9 @@ void declare_keys(config::Keys& keys, Options& options) {
           "New connections a second to one port of a machine, in the long run; ten seconds' worth may come at once, "
           "what is more waits its turn.");
   keys.afterwards([&options](config::Problems& problems) {
-    options.public_tls = options.public_scheme == PublicScheme::kHttps ||
-                         (options.public_scheme == PublicScheme::kAuto && options.public_port == 443);
+    options.public_tls =
+        options.public_scheme == PublicScheme::kHttps ||
+        (options.public_scheme == PublicScheme::kAuto && (options.public_port == 443 || !options.tls_listen.empty()));
     if (auto networks = net::Networks::parse(options.proxy_protocol_from);
         networks && !options.proxy_protocol_from.empty()) {
       options.hands_on = [networks = std::move(*networks)](const boost::asio::ip::address& peer) {

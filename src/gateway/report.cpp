@@ -11,6 +11,7 @@ namespace tiltyard::gateway {
 
 namespace {
 
+constexpr std::array<const char*, 3> kHandshakes{"full", "resumed", "failed"};
 constexpr std::array<const char*, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 /// The metrics count up only, so each exposition adds what came since the one before.
@@ -18,11 +19,13 @@ class Reporter {
  public:
   Reporter() {
     for (const auto* name : kClasses) { requests_.push_back(metrics::counter(measures::kRequests, {name})); }
+    for (const auto* name : kHandshakes) handshakes_.push_back(metrics::counter(measures::kHandshakes, {name}));
   }
 
   void report(const Totals& now) {
     std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < requests_.size(); ++i) add(requests_[i], now.requests[i], before_.requests[i]);
+    for (std::size_t i = 0; i < handshakes_.size(); ++i) add(handshakes_[i], now.handshakes[i], before_.handshakes[i]);
     add(in_, now.bytes_in, before_.bytes_in);
     add(out_, now.bytes_out, before_.bytes_out);
     add(errors_, now.upstream_errors, before_.upstream_errors);
@@ -38,7 +41,7 @@ class Reporter {
 
   std::mutex mutex_;
   Totals before_;
-  std::vector<metrics::Counter> requests_;
+  std::vector<metrics::Counter> requests_, handshakes_;
   metrics::Counter in_ = metrics::counter(measures::kBytes, {"in"});
   metrics::Counter out_ = metrics::counter(measures::kBytes, {"out"});
   metrics::Counter errors_ = metrics::counter(measures::kUpstreamErrors);
@@ -54,6 +57,7 @@ Totals Totals::of(const std::vector<std::shared_ptr<Shard>>& shards, std::size_t
   for (const auto& shard : shards) {
     const auto& mine = shard->totals();
     for (std::size_t i = 0; i < sum.requests.size(); ++i) sum.requests[i] += mine.requests[i].get();
+    for (std::size_t i = 0; i < sum.handshakes.size(); ++i) sum.handshakes[i] += mine.handshakes[i].get();
     sum.connections += mine.connections.get();
     sum.bytes_in += mine.bytes_in.get();
     sum.bytes_out += mine.bytes_out.get();

@@ -13,6 +13,7 @@ class Shard;
 /// What a gateway has done since its start, over all loops.
 struct Totals {
   std::array<std::uint64_t, 6> requests{};  ///< by class of status; [0]: ended without an answer
+  std::array<std::uint64_t, 3> handshakes{};
   std::uint64_t connections = 0, bytes_in = 0, bytes_out = 0, upstream_errors = 0, routes = 0;
 
   static Totals of(const std::vector<std::shared_ptr<Shard>>& shards, std::size_t routes);

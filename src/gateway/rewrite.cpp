@@ -12,6 +12,8 @@ namespace tiltyard::gateway {
 
 namespace {
 
+constexpr std::string_view kHsts = "Strict-Transport-Security";
+
 void add(std::string& out, std::initializer_list<std::string_view> pieces) {
   for (auto piece : pieces) out.append(piece);
 }
@@ -313,11 +315,16 @@ void write_response_head(const ResponseHead& head, AnswerShape shape, std::strin
       case FieldKind::kUpgrade:
         return head.status == 426;
       default:
+        if (shape.hsts > 0 && same_text(field.name, kHsts)) return false;
         return shape.called.empty() || !own_path(field, shape);
     }
   });
   if (!shape.called.empty()) add_own_location(head, shape, out);
   if (rewrites_cookies) add_own_cookies(head, out);
+  if (shape.hsts > 0 && head.status >= 200) {
+    add(out, {kHsts, ": max-age="});
+    out.append(std::to_string(shape.hsts)).append("\r\n");
+  }
   if (head.framing.kind == Framing::Kind::kChunked && shape.client_minor == 1) {
     out.append("Transfer-Encoding: chunked\r\n");
   }

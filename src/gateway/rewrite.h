@@ -22,6 +22,7 @@ struct AnswerShape {
   bool upgraded = false;         ///< 101: Upgrade and Connection are passed on
   std::string_view called = {};  ///< by which Host the machine was asked; empty: by the player's
   std::uint16_t port = 0;        ///< of the machine
+  std::int64_t hsts = 0;         ///< seconds that a browser is told to ask over TLS alone; 0: as the machine says
 };
 
 /// Writes the head that goes to the client. Chunked bodies lose their coding for HTTP/1.0 clients. Cookies lose their

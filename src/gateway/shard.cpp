@@ -11,8 +11,10 @@
 #include <cerrno>
 #include <cstring>
 
+#include "gateway/hello_session.h"
 #include "gateway/http_session.h"
 #include "gateway/proxy_session.h"
+#include "gateway/sockets.h"
 #include "gateway/tcp_session.h"
 #include "net/descriptors.h"
 #include "observe/log.h"
@@ -32,15 +34,6 @@ constexpr std::size_t kShedShare = 16;
 constexpr auto kQuietest = std::chrono::minutes(1);
 // A proxy that is set up wrongly is told of so often at most, by each loop.
 constexpr auto kHeaderPause = std::chrono::minutes(1);
-
-asio::ip::address ip_of(const SocketAddress& peer) {
-  if (peer.storage.sin6_family == AF_INET6) {
-    asio::ip::address_v6::bytes_type bytes;
-    std::memcpy(bytes.data(), &peer.storage.sin6_addr, bytes.size());
-    return asio::ip::address_v6(bytes);
-  }
-  return asio::ip::address_v4(ntohl(reinterpret_cast<const sockaddr_in&>(peer.storage).sin_addr.s_addr));
-}
 
 /// Drops those of `sessions` that have been silent longest, weighed by how much of its share their address has taken;
 /// only those that `concerns` speaks of. False: nobody was quiet, or it is too soon after the last time.
@@ -228,12 +221,18 @@ Shard::Shard(asio::any_io_executor executor, std::size_t index, std::shared_ptr<
 
 Shard::~Shard() { shut(); }
 
-void Shard::start(int http_listener) {
+void Shard::start(int http_listener, int tls_listener) {
   loop_->start();
-  if (http_listener < 0) return;
-  http_listener_ = std::make_unique<Listener>(*loop_, http_listener,
-                                              [this](int fd, const SocketAddress& peer) { accept({}, fd, peer); });
-  http_listener_->start();
+  if (http_listener >= 0) {
+    http_listener_ = std::make_unique<Listener>(*loop_, http_listener,
+                                                [this](int fd, const SocketAddress& peer) { accept({}, fd, peer); });
+    http_listener_->start();
+  }
+  if (tls_listener < 0) return;
+  tls_listener_ = std::make_unique<Listener>(*loop_, tls_listener, [this](int fd, const SocketAddress& peer) {
+    accept({.kind = Entrance::Kind::kTls}, fd, peer);
+  });
+  tls_listener_->start();
 }
 
 void Shard::post(std::function<void(Shard&)> work) {
@@ -423,9 +422,12 @@ void Shard::accept(Entrance entrance, int fd, const SocketAddress& peer) {
 void Shard::enter(Entrance entrance, int fd, Guest guest) {
   switch (entrance.kind) {
     case Entrance::Kind::kHttp: {
-      const bool secure = shared_->options.public_tls || guest.secure;
-      return HttpSession::begin(*this, fd, secure, std::move(guest));
+      // Where TLS has a port of its own, this one is without.
+      const bool secure = (shared_->options.public_tls && !shared_->options.tls) || guest.secure;
+      return HttpSession::begin(*this, {fd}, secure, std::move(guest));
     }
+    case Entrance::Kind::kTls:
+      return HelloSession::begin(*this, {fd}, std::move(guest));
     case Entrance::Kind::kTcp:
       return deal_out(entrance.port, fd, std::move(guest));
   }
@@ -536,6 +538,7 @@ void Shard::drain(std::function<void()> on_empty) {
   draining_ = true;
   on_empty_ = std::move(on_empty);
   if (http_listener_) http_listener_->close();
+  if (tls_listener_) tls_listener_->close();
   for (auto& [port, listener] : tcp_listeners_) listener->close();
   for (auto it = sessions_.begin(); it != sessions_.end();) (it++)->drain();
   check_empty();
@@ -550,6 +553,7 @@ void Shard::check_empty() {
 void Shard::shut() {
   draining_ = true;
   if (http_listener_) http_listener_->close();
+  if (tls_listener_) tls_listener_->close();
   for (auto& [port, listener] : tcp_listeners_) listener->close();
   while (!sessions_.empty()) sessions_.front().cut();
   for (auto& [id, instance] : instances_) {

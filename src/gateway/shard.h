@@ -68,7 +68,7 @@ struct Guest {
 
 /// By which way somebody comes in.
 struct Entrance {
-  enum class Kind : std::uint8_t { kHttp, kTcp };
+  enum class Kind : std::uint8_t { kHttp, kTcp, kTls };
   Kind kind = Kind::kHttp;
   std::uint16_t port = 0;  ///< of kTcp
 };
@@ -204,6 +204,7 @@ struct Shared {
   net::Shares owners;        ///< those to their instances
   net::Shares at_instances;  ///< by address and instance
   DoorMemory door_memory;
+  std::uint16_t tls_port = 0;                         ///< set before the first starts
   std::vector<std::weak_ptr<Shard>> shards;           ///< filled before the first starts, then never changed
   std::function<void(const InstanceId&)> want_awake;  ///< from any loop; set before the first starts
 };
@@ -224,7 +225,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   LoopTotals& totals() { return totals_; }
   bool draining() const { return draining_; }
 
-  void start(int http_listener);
+  /// Negative: there is none.
+  void start(int http_listener, int tls_listener);
   void publish(std::shared_ptr<const Publication> publication);
   /// Opens a published TCP port, once all shards know its route.
   void listen_tcp(std::uint16_t port, int fd);
@@ -292,7 +294,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   std::set<std::pair<std::string, std::string>> names_of_;                     ///< instance and name, of all in names_
   std::unordered_map<std::string_view, std::shared_ptr<Instance>> instances_;  ///< by the publication's own id
   std::unordered_map<std::uint16_t, std::unique_ptr<Listener>> tcp_listeners_;
-  std::unique_ptr<Listener> http_listener_;
+  std::unique_ptr<Listener> http_listener_, tls_listener_;
   intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>>,
                   intrusive::constant_time_size<false>>
       sessions_;

@@ -86,4 +86,13 @@ std::uint16_t bound_port(int fd) {
   return ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
 }
 
+boost::asio::ip::address ip_of(const SocketAddress& address) {
+  if (address.storage.sin6_family == AF_INET6) {
+    boost::asio::ip::address_v6::bytes_type bytes;
+    std::memcpy(bytes.data(), &address.storage.sin6_addr, bytes.size());
+    return boost::asio::ip::address_v6(bytes);
+  }
+  return boost::asio::ip::address_v4(ntohl(reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr.s_addr));
+}
+
 }  // namespace tiltyard::gateway

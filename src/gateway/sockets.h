@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/asio/ip/address.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,5 +20,6 @@ Result<SocketAddress> parse_listen(std::string_view listen);
 /// `port-busy` (Conflict) if somebody has the port, `invalid-address` if the address is not ours.
 Result<int> open_listener(const SocketAddress& address, bool shared);
 std::uint16_t bound_port(int fd);
+boost::asio::ip::address ip_of(const SocketAddress& address);
 
 }  // namespace tiltyard::gateway

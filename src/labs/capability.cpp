@@ -188,7 +188,8 @@ PublicAddress Capability::address() const {
   PublicAddress address;
   address.domain = gateway.domain;
   address.tcp_host = gateway::tcp_host(gateway);
-  address.port = gateway.public_port != 0 ? gateway.public_port : ground_->gateway.port();
+  address.port = ground_->gateway.public_port();
+  address.tls_port = ground_->gateway.public_tls_port();
   address.scheme = ground_->gateway.scheme();
   return address;
 }

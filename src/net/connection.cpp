@@ -14,6 +14,7 @@
 #include "net/trace.h"
 #include "net/websocket.h"
 #include "observe/log.h"
+#include "tls/hello.h"
 
 namespace tiltyard::http {
 namespace {
@@ -89,8 +90,13 @@ struct Connection::Plan {
   std::unique_ptr<Request> upgrade;  ///< the handshake, if it asks for a WebSocket
 };
 
-Connection::Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, Peer peer)
-    : shared_(std::move(shared)), transport_(std::make_shared<Transport>(std::move(socket))), peer_(std::move(peer)) {
+Connection::Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, Peer peer, Way way,
+                       std::string read)
+    : shared_(std::move(shared)),
+      transport_(std::make_shared<Transport>(std::move(socket))),
+      peer_(std::move(peer)),
+      way_(way),
+      input_(std::move(read)) {
   transport_->claim() = net::Claim(shared_->budget, peer_.holder);
 }
 
@@ -132,19 +138,36 @@ void Connection::cut() {
 }
 
 asio::awaitable<void> Connection::run() {
-  if (shared_->tls) {
-    deadline_ = steady_clock::now() + shared_->options.head_timeout;
-    const error_code error = co_await transport_->accept_tls(shared_->tls);
-    deadline_ = TimePoint::max();
-    if (error) co_return transport_->close();
-  }
   bool again = true;
+  if (way_ == Way::kTls) again = co_await start_tls();
   while (again && !cut_) again = co_await serve_one();
   if (!transport_->taken()) transport_->close();
 }
 
+/// What a hello costs stays small until it is whole.
+asio::awaitable<bool> Connection::start_tls() {
+  const TimePoint until = steady_clock::now() + shared_->options.head_timeout;
+  tls::HelloScan scan;
+  auto found = scan.look(input_);
+  while (found == tls::HelloScan::State::kMore) {
+    const bool more = co_await read_more(until);
+    if (!more) co_return false;
+    found = scan.look(input_);
+  }
+  if (found == tls::HelloScan::State::kHttp) {
+    input_.clear();
+    co_await refuse(400, "tls-wanted", "This port speaks TLS: the address begins with https://.");
+  }
+  if (found != tls::HelloScan::State::kWhole) co_return false;
+  deadline_ = until;
+  std::string hello = std::exchange(input_, {});
+  const error_code error = co_await transport_->accept_tls(shared_->options.tls, std::move(hello));
+  deadline_ = TimePoint::max();
+  co_return !error;
+}
+
 asio::awaitable<void> Connection::turn_away() {
-  if (!shared_->tls) {
+  if (way_ == Way::kPlain) {
     Error full{Code::kUnavailable, "too-many-connections", "The server has no room for another connection.", {}, {}};
     if (!shared_->places.full()) {
       full.code = Code::kLimited;
@@ -245,7 +268,7 @@ Result<> Connection::prepare(Request& request) const {
   request.path = std::move(*path);
   if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
   request.remote_address = peer_.address;
-  request.secure = shared_->tls != nullptr || (peer_.speaks_for_many && says_https(request.headers));
+  request.secure = transport_->tls() || (peer_.speaks_for_many && says_https(request.headers));
   request.trace_id = trace_id_;
   return {};
 }
@@ -448,7 +471,7 @@ asio::awaitable<bool> Connection::send(const Plan& plan, Response response) {
   const bool keep = plan.keep_alive && !shared_->draining;
   const bool bodiless = response.status == 204 || response.status == 304 || response.status / 100 == 1;
   std::string bytes =
-      write_head(response, plan.path, bodiless ? Framing::kNone : Framing::kLength, keep, shared_->tls != nullptr);
+      write_head(response, plan.path, bodiless ? Framing::kNone : Framing::kLength, keep, transport_->tls());
   if (bodiless || plan.head_only) {
     const bool sent = co_await write(std::move(bytes));
     co_return sent&& keep;
@@ -467,8 +490,8 @@ asio::awaitable<bool> Connection::send(const Plan& plan, Response response) {
 asio::awaitable<bool> Connection::send_stream(const Plan& plan, Response response) {
   const bool keep = plan.keep_alive && !shared_->draining && !plan.http_1_0;
   chunked_ = !plan.http_1_0;
-  std::string head = write_head(response, plan.path, chunked_ ? Framing::kChunked : Framing::kUntilClose, keep,
-                                shared_->tls != nullptr);
+  std::string head =
+      write_head(response, plan.path, chunked_ ? Framing::kChunked : Framing::kUntilClose, keep, transport_->tls());
   const bool begun = co_await write(std::move(head));
   if (!begun) co_return false;
   if (plan.head_only) co_return keep;
@@ -513,7 +536,7 @@ asio::awaitable<bool> Connection::send_websocket(const Plan& plan, Response resp
     co_return co_await send(plan, std::move(refusal));
   }
   if (shared_->draining) co_return false;
-  Headers extra = security_fields(response, plan.path, shared_->tls != nullptr);
+  Headers extra = security_fields(response, plan.path, transport_->tls());
   for (const auto& [name, value] : response.headers) extra.add(name, value);
   transport_->unread(std::exchange(input_, {}));
   endless_ = true;
@@ -544,7 +567,7 @@ asio::awaitable<void> Connection::say(Response response) {
   transport_->claim().release();
   response.headers.add("X-Trace-Id", trace_id_.empty() ? trace_id_of({}) : trace_id_);
   count_refused("other", response.status);
-  std::string bytes = write_head(response, "/api", Framing::kLength, false, shared_->tls != nullptr) + response.body;
+  std::string bytes = write_head(response, "/api", Framing::kLength, false, transport_->tls()) + response.body;
   const bool sent = co_await write(std::move(bytes));
   if (sent) co_await linger();
 }

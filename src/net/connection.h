@@ -33,7 +33,6 @@ struct ServerShared {
   net::Shares places;    ///< of connections
   net::Shares requests;  ///< under way, of those for whom proxies speak
   net::Shares streams;   ///< answers that go on, of users
-  std::shared_ptr<asio::ssl::context> tls;
   std::atomic<std::size_t> connections{0};
   std::atomic<bool> draining{false};
 };
@@ -56,8 +55,10 @@ struct Pressure {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
+  enum class Way { kPlain, kTls };
 
-  Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, Peer peer);
+  /// `read`: what has been read of it already.
+  Connection(std::shared_ptr<ServerShared> shared, Transport::Socket socket, Peer peer, Way way, std::string read);
   ~Connection();
 
   asio::awaitable<void> run();
@@ -82,6 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   struct Plan;
 
+  asio::awaitable<bool> start_tls();
   asio::awaitable<bool> read_more(TimePoint deadline);
   asio::awaitable<bool> read_head(RequestReader& reader);
   asio::awaitable<bool> read_body(RequestReader& reader, std::size_t limit);
@@ -110,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<ServerShared> shared_;
   std::shared_ptr<Transport> transport_;
   const Peer peer_;
+  const Way way_;
   std::string input_;  ///< read, not yet used
   TimePoint deadline_ = TimePoint::max();
   TimePoint held_since_{};            ///< more than the first piece of memory

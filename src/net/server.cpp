@@ -11,6 +11,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -61,8 +64,7 @@ Result<tcp::endpoint> parse_listen(const std::string& listen) {
   return tcp::endpoint(address, port);
 }
 
-std::string text_of(tcp::endpoint endpoint) {
-  auto address = endpoint.address();
+std::string text_of(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
     return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
   }
@@ -104,6 +106,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   static asio::awaitable<void> accept(std::shared_ptr<State> self, Part* part);
   static asio::awaitable<void> accept_some(std::shared_ptr<State> self, Part* part);
   void take_up(Part* part, tcp::socket socket);
+  void take_up(Part* part, tcp::socket socket, const asio::ip::address& from, Connection::Way way, std::string read);
   bool out_of_descriptors(int descriptor);
   static asio::awaitable<void> serve(std::shared_ptr<State> self, Part* part, std::shared_ptr<Connection> connection);
   void sweep_once(Part& part);
@@ -221,17 +224,24 @@ void Server::State::take_up(Part* part, tcp::socket socket) {
   socket.set_option(tcp::no_delay(true), ignored);
   const auto remote = socket.remote_endpoint(ignored);
   if (ignored) return;
+  const auto way = shared->options.tls_at_listen ? Connection::Way::kTls : Connection::Way::kPlain;
+  take_up(part, std::move(socket), remote.address(), way, {});
+}
+
+void Server::State::take_up(Part* part, tcp::socket socket, const asio::ip::address& from, Connection::Way way,
+                            std::string read) {
   const auto& callers = shared->router.callers();
   Peer peer;
-  peer.address = text_of(remote);
-  peer.holder = net::holder_of(remote.address());
-  peer.speaks_for_many = callers.proxy && callers.proxy(remote.address());
+  peer.address = text_of(from);
+  peer.holder = net::holder_of(from);
+  peer.speaks_for_many = callers.proxy && callers.proxy(from);
   peer.place = peer.speaks_for_many ? shared->places.take_for_many() : shared->places.take(peer.holder);
   if (!peer.place) {
     (shared->places.full() ? full : over_share).add();
     if (told_so.load() >= kMostToldSo) return;
   }
-  auto connection = std::make_shared<Connection>(shared, Transport::Socket(std::move(socket)), std::move(peer));
+  auto connection =
+      std::make_shared<Connection>(shared, Transport::Socket(std::move(socket)), std::move(peer), way, std::move(read));
   auto work = serve(shared_from_this(), part, std::move(connection));
   gate.spawn(part->executor, "connection", std::move(work));
 }
@@ -310,12 +320,6 @@ Server::~Server() = default;
 
 Result<> Server::start() {
   State& state = *state_;
-  const ServerOptions& options = state.shared->options;
-  if (!options.tls_certificate.empty() || !options.tls_key.empty()) {
-    auto context = make_server_context(options.tls_certificate, options.tls_key);
-    if (!context) return fail(std::move(context.error()));
-    state.shared->tls = std::move(*context);
-  }
   if (auto listening = state.listen(); !listening) return listening;
   for (const auto& part : state.parts) {
     state.gate.spawn(part->executor, "accept", State::accept(state_, part.get()));
@@ -325,6 +329,20 @@ Result<> Server::start() {
 }
 
 std::uint16_t Server::port() const { return state_->port; }
+
+void Server::take(std::size_t loop, int socket, const asio::ip::address& from, std::string read) {
+  State& state = *state_;
+  auto& part = *state.parts.at(loop);
+  tcp::socket taken(part.executor);
+  error_code error;
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size);
+  taken.assign(own.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), socket, error);
+  if (error) ::close(socket);
+  else if (state.shared->options.tls && !state.shared->draining)
+    state.take_up(&part, std::move(taken), from, Connection::Way::kTls, std::move(read));
+}
 
 asio::awaitable<void> Server::stop(std::chrono::milliseconds grace) {
   const auto state = state_;

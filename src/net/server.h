@@ -5,11 +5,17 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/ip/address.hpp>
+
 #include "base/result.h"
 #include "net/budget.h"
 #include "net/hosts.h"
 #include "net/loops.h"
 #include "net/router.h"
+
+namespace tiltyard::tls {
+class Context;
+}
 
 namespace tiltyard::http {
 
@@ -25,8 +31,9 @@ struct ServerOptions {
   std::size_t connections_per_address = 1'250;
   /// Answers that go on (event streams, followed logs, WebSockets) of one user, from wherever; over it 429.
   std::size_t streams_per_user = 128;
-  std::shared_ptr<net::Budget> budget;   ///< of what connections hold in memory; null: one of their own
-  std::string tls_certificate, tls_key;  ///< PEM files; both empty: plain HTTP
+  std::shared_ptr<net::Budget> budget;      ///< of what connections hold in memory; null: one of their own
+  std::shared_ptr<const tls::Context> tls;  ///< null: plain HTTP, and nothing is handed in
+  bool tls_at_listen = false;               ///< whether `listen` speaks it too
   /// Told, on one of the net loops and at most once a minute, that connections wait because no more descriptors are to
   /// be used for them.
   std::function<void()> out_of_descriptors;
@@ -42,6 +49,9 @@ class Server {
   /// Binds and starts to accept; `address-in-use` or `invalid-address` name the address.
   Result<> start();
   std::uint16_t port() const;
+  /// Takes a connection over that somebody else has accepted, on that net loop's thread: a client that speaks TLS, with
+  /// what has been read of its hello. `from`: the client's address. Closed where there is no TLS, or when it stops.
+  void take(std::size_t loop, int socket, const asio::ip::address& from, std::string read);
   /// Stops accepting, lets running answers finish until `grace`, then cuts them; completes when no connection is left.
   asio::awaitable<void> stop(std::chrono::milliseconds grace);
 

@@ -1,16 +1,19 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <boost/asio/post.hpp>
 
-#include <cstdio>
-#include <filesystem>
+#include <csignal>
+#include <fstream>
+#include <thread>
 
+#include "base/test_folder.h"
 #include "net/client.h"
 #include "net/testing.h"
+#include "tls/context.h"
+#include "tls/testing.h"
 
 namespace tiltyard::http {
 namespace {
@@ -20,47 +23,27 @@ using testing::run;
 using testing::Site;
 using Task = asio::awaitable<void>;
 
-/// A certificate for `name` that signs itself, and its key, as PEM files that go with this object.
-class Certificate {
- public:
+/// A certificate that signs itself, on a shelf of its own, and as a file for who trusts it.
+struct Certificate {
   explicit Certificate(const std::string& name) {
-    char place[] = "/tmp/tiltyard-tls-XXXXXX";
-    folder_ = ::mkdtemp(place);
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* certificate = X509_new();
-    X509_set_version(certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    X509_NAME* subject = X509_get_subject_name(certificate);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
-    X509_set_issuer_name(certificate, subject);
-    X509V3_CTX context;
-    X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
-    X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, &context, NID_subject_alt_name, name.c_str());
-    X509_add_ext(certificate, names, -1);
-    X509_EXTENSION_free(names);
-    X509_sign(certificate, key, EVP_sha256());
-    std::FILE* out = std::fopen(file().c_str(), "w");
-    PEM_write_X509(out, certificate);
-    std::fclose(out);
-    out = std::fopen(key_file().c_str(), "w");
-    PEM_write_PrivateKey(out, key, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(out);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    const auto made = tls::testing::make(name);
+    std::ofstream(file()) << made.chain;
+    EXPECT_TRUE(shelf.put("it", made.chain, made.key));
+    shelf.set_default("it");
+    context = std::move(*tls::Context::make(shelf, false));
   }
-  ~Certificate() { std::filesystem::remove_all(folder_); }
-  std::string file() const { return folder_ + "/certificate.pem"; }
-  std::string key_file() const { return folder_ + "/key.pem"; }
+  std::string file() const { return folder.path() + "/certificate.pem"; }
 
- private:
-  std::string folder_;
+  TestFolder folder;
+  SystemClock clock;
+  tls::Certificates shelf{clock};
+  std::shared_ptr<tls::Context> context;
 };
 
+enum class Listen { kTls, kPlain };
+
 struct SecureSite : Site {
-  explicit SecureSite(const Certificate& certificate) {
+  explicit SecureSite(const Certificate& certificate, Listen listen = Listen::kTls) {
     add(
         "POST", "/echo",
         [](Request request) -> asio::awaitable<Result<Response>> {
@@ -76,8 +59,8 @@ struct SecureSite : Site {
       co_return response;
     });
     ServerOptions options;
-    options.tls_certificate = certificate.file();
-    options.tls_key = certificate.key_file();
+    options.tls = certificate.context;
+    options.tls_at_listen = listen == Listen::kTls;
     start(options);
   }
   Target target(std::string ca) const {
@@ -167,32 +150,46 @@ TEST(R10_6, TlsBefore12IsNotSpoken) {
   EXPECT_FALSE(accepted(site.port(), TLS1_VERSION));
 }
 
-TEST(R10_6, ATlsFileThatCannotBeUsedIsNamed) {
-  const Certificate one("IP:127.0.0.1"), two("IP:127.0.0.1");
-  net::Loops loops(1);
-  Router router(loops.home());
-  ServerOptions options;
-  options.tls_certificate = "/nonexistent.pem";
-  options.tls_key = one.key_file();
-  Server missing(loops, router, options);
-  const auto absent = missing.start();
-  ASSERT_FALSE(absent);
-  EXPECT_EQ(absent.error().reason, "tls-invalid");
-  EXPECT_NE(absent.error().message.find("/nonexistent.pem"), std::string::npos);
-  options.tls_certificate = two.file();
-  Server mismatched(loops, router, options);
-  const auto refused = mismatched.start();
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().reason, "tls-invalid");
-}
-
-TEST(R10_6, PlainHttpAtATlsPortIsClosedAndTheServerLives) {
+TEST(R2_2, PlainHttpAtATlsPortIsToldSoAndTheServerLives) {
   const Certificate certificate("IP:127.0.0.1");
   SecureSite site(certificate);
   testing::Wire wire(site.port());
   wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-  wire.rest();
+  const auto answer = wire.rest();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
+  EXPECT_NE(answer.find("tls-wanted"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("Strict-Transport-Security"), std::string::npos) << "what was said without TLS binds nobody";
+  testing::Wire noise(site.port());
+  noise.send(std::string("\x16\x03\x01\x40\x00\x01\xff\xff\xff", 9));
+  EXPECT_EQ(noise.rest(), "") << "a hello that is too long is not waited for";
   EXPECT_TRUE(accepted(site.port(), TLS1_3_VERSION));
+}
+
+TEST(R2_2, AConnectionIsTakenOverWithWhatHasBeenReadOfIt) {
+  const Certificate certificate("IP:127.0.0.1");
+  SecureSite site(certificate, Listen::kPlain);
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  std::signal(SIGPIPE, SIG_IGN);  // which the client would get that says goodbye too late
+  const tls::Owned<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  const tls::Owned<SSL> session(SSL_new(context.get()));
+  SSL_set_fd(session.get(), ends[1]);
+  std::thread client([&] {
+    EXPECT_EQ(SSL_connect(session.get()), 1);
+    const std::string request =
+        "POST /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    EXPECT_GT(SSL_write(session.get(), request.data(), static_cast<int>(request.size())), 0);
+    std::string answer(4096, '\0');
+    std::size_t at = 0;
+    for (int got; (got = SSL_read(session.get(), answer.data() + at, static_cast<int>(answer.size() - at))) > 0;)
+      at += static_cast<std::size_t>(got);
+    EXPECT_NE(answer.find("secure hi"), std::string::npos) << answer.substr(0, at);
+  });
+  std::string hello(100, '\0');
+  ASSERT_EQ(::recv(ends[0], hello.data(), hello.size(), MSG_WAITALL), 100);
+  asio::post(site.loops.net(0), [&] { site.server->take(0, ends[0], asio::ip::make_address("192.0.2.7"), hello); });
+  client.join();
+  ::close(ends[1]);
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include <array>
 #include <cstring>
 
+#include "tls/context.h"
+
 namespace tiltyard::http {
 namespace {
 
@@ -33,6 +35,7 @@ struct Transport::Tls {
   Tls(Socket& socket, std::shared_ptr<asio::ssl::context> settings)
       : context(std::move(settings)), stream(socket, *context) {}
 
+  std::shared_ptr<const tls::Context> server;  ///< whose callbacks the session calls; null: a client's
   std::shared_ptr<asio::ssl::context> context;
   asio::ssl::stream<Socket&> stream;
 };
@@ -42,9 +45,15 @@ Transport::~Transport() = default;
 
 asio::any_io_executor Transport::executor() { return socket_.get_executor(); }
 
-asio::awaitable<error_code> Transport::accept_tls(std::shared_ptr<asio::ssl::context> context) {
-  tls_ = std::make_unique<Tls>(socket_, std::move(context));
-  auto [error] = co_await tls_->stream.async_handshake(asio::ssl::stream_base::server, kTuple);
+asio::awaitable<error_code> Transport::accept_tls(std::shared_ptr<const tls::Context> context, std::string read) {
+  // The wrapper owns a reference of its own.
+  ::SSL_CTX_up_ref(context->native());
+  tls_ = std::make_unique<Tls>(socket_, std::make_shared<asio::ssl::context>(context->native()));
+  tls_->server = std::move(context);
+  const asio::const_buffer first(read.data(), read.size());
+  auto [error, used] = co_await tls_->stream.async_handshake(asio::ssl::stream_base::server, first, kTuple);
+  // An authority has seen its challenge: there is no more to say.
+  if (!error && tls::Context::was_challenge(tls_->stream.native_handle())) co_return asio::error::eof;
   co_return error;
 }
 
@@ -171,22 +180,6 @@ bool Transport::quiet() {
   char byte = 0;
   const auto got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
-Result<std::shared_ptr<asio::ssl::context>> make_server_context(const std::string& certificate_file,
-                                                                const std::string& key_file) {
-  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
-  ::SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
-  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::single_dh_use);
-  error_code error;
-  context->use_certificate_chain_file(certificate_file, error);
-  if (error) return tls_invalid(certificate_file, error);
-  context->use_private_key_file(key_file, asio::ssl::context::pem, error);
-  if (error) return tls_invalid(key_file, error);
-  if (::SSL_CTX_check_private_key(context->native_handle()) != 1) {
-    return fail(Code::kInvalid, "tls-invalid", "The key '" + key_file + "' does not belong to the certificate.");
-  }
-  return context;
 }
 
 Result<std::shared_ptr<asio::ssl::context>> make_client_context(const std::string& ca_file,

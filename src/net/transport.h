@@ -21,6 +21,9 @@ struct iovec;
 namespace boost::asio::ssl {
 class context;
 }
+namespace tiltyard::tls {
+class Context;
+}
 
 namespace tiltyard::http {
 
@@ -63,7 +66,8 @@ class Transport {
 
   asio::any_io_executor executor();
   /// TLS from here on. A client names the host that the certificate must be for (checked when it is not empty).
-  asio::awaitable<error_code> accept_tls(std::shared_ptr<asio::ssl::context> context);
+  /// `read`: what has been read of it already.
+  asio::awaitable<error_code> accept_tls(std::shared_ptr<const tls::Context> context, std::string read);
   asio::awaitable<error_code> connect_tls(std::shared_ptr<asio::ssl::context> context, std::string host);
 
   /// Some bytes; zero bytes without an error never happen, the end is asio::error::eof.
@@ -117,9 +121,6 @@ class Transport {
   bool taken_ = false;
 };
 
-/// A context that speaks TLS 1.2 and later with this certificate and key; `tls-invalid` names the file that is wrong.
-Result<std::shared_ptr<asio::ssl::context>> make_server_context(const std::string& certificate_file,
-                                                                const std::string& key_file);
 /// A context that trusts `ca_file` (empty: what the system trusts) and shows the certificate if there is one.
 Result<std::shared_ptr<asio::ssl::context>> make_client_context(const std::string& ca_file,
                                                                 const std::string& certificate_file,

@@ -39,6 +39,7 @@ class Context {
 
   SSL_CTX* native() const { return context_.get(); }
   bool kernel() const { return kernel_; }
+  const Certificates& certificates() const { return certificates_; }
   /// Before the handshake.
   static void ask(SSL* session, Doorman* doorman);
   /// Whether it was an authority's look for a challenge, after which nothing is said (RFC 8737 section 3).
