@@ -44,7 +44,7 @@ packages_of() {
     build)
       echo clang-19 lld-19 cmake ninja-build ccache pkgconf libboost$boost-dev libboost-json$boost-dev \
         libboost-url$boost-dev libfmt-dev libspdlog-dev libsoci-dev libsqlite3-dev libpq-dev \
-        libtomlplusplus-dev libyaml-cpp-dev libcli11-dev libsodium-dev libutf8proc-dev libre2-dev libarchive-dev libssl-dev \
+        libtomlplusplus-dev libyaml-cpp-dev libcli11-dev libsodium-dev libutf8proc-dev libc-ares-dev libidn2-dev libre2-dev libarchive-dev libssl-dev \
         prometheus-cpp-dev zlib1g-dev libhiredis-dev libcurl4-openssl-dev libpcap-dev libabsl-dev libgrpc++-dev libprotobuf-dev \
         protobuf-compiler protobuf-compiler-grpc ;;
     run) echo curl ca-certificates nftables iproute2 busybox-static mmdebstrap tzdata ;;

@@ -15,6 +15,7 @@
 #include "identity/capability.h"
 #include "imports/capability.h"
 #include "labs/capability.h"
+#include "names/capability.h"
 #include "notices/capability.h"
 #include "rates/capability.h"
 #include "realtime/capability.h"
@@ -40,11 +41,12 @@ Capabilities capabilities() {
   auto& identity = add<identity::Capability>(all, notices);
   add<audit::Capability>(all);
   auto& features = add<features::Capability>(all);
-  add<certificates::Capability>(all);
+  auto& certificates = add<certificates::Capability>(all);
   auto& templates = add<templates::Capability>(all);
   add<imports::Capability>(all, templates);
   add<flags::Capability>(all, templates);
   auto& labs = add<labs::Capability>(all, identity, templates);
+  add<names::Capability>(all, identity, labs, certificates);
   add<disk::Capability>(all, labs, templates);
   add<captures::Capability>(all, apart, labs);
   add<farm::Capability>(all);

@@ -1296,6 +1296,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listNames"];
+        put?: never;
+        post: operations["askForName"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/names/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get: operations["getName"];
+        put: operations["pointName"];
+        post?: never;
+        delete: operations["dropName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/names/{id}/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["lookForName"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1887,6 +1939,20 @@ export interface components {
             } | null;
         };
         Milliseconds: number;
+        NameCheck: {
+            /** @enum {string} */
+            what: "ownership" | "address" | "record" | "certificate";
+            /** @enum {string} */
+            is: "good" | "bad" | "unknown";
+            text: string;
+        };
+        NameOffers: {
+            free_domain: string | null;
+            own_domains: boolean;
+            per_owner: number;
+            target: string;
+            addresses: string[];
+        };
         NewInvitation: components["schemas"]["Invitation"] & {
             code: string;
         };
@@ -1895,6 +1961,36 @@ export interface components {
         };
         NewUser: components["schemas"]["User"] & {
             sign_in_url: string | null;
+        };
+        OwnName: {
+            id: string;
+            name: string;
+            /** @enum {string} */
+            kind: "free" | "own";
+            /** @enum {string} */
+            state: "asked" | "held" | "leaving" | "resting";
+            owner: {
+                id: string;
+                name: string;
+            };
+            instance: string;
+            template: string;
+            endpoint: string;
+            follow: boolean;
+            url: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            held_at: string | null;
+            /** Format: date-time */
+            rests_until: string | null;
+            proof: {
+                name: string;
+                type: string;
+                value: string;
+            } | null;
+            checks: components["schemas"]["NameCheck"][];
+            problem: string | null;
         };
         Permission: {
             method: string;
@@ -2250,9 +2346,12 @@ export type Limits = components['schemas']['Limits'];
 export type MaybeTime = components['schemas']['MaybeTime'];
 export type Me = components['schemas']['Me'];
 export type Milliseconds = components['schemas']['Milliseconds'];
+export type NameCheck = components['schemas']['NameCheck'];
+export type NameOffers = components['schemas']['NameOffers'];
 export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewToken = components['schemas']['NewToken'];
 export type NewUser = components['schemas']['NewUser'];
+export type OwnName = components['schemas']['OwnName'];
 export type Permission = components['schemas']['Permission'];
 export type Pool = components['schemas']['Pool'];
 export type PoolKind = components['schemas']['PoolKind'];
@@ -5496,6 +5595,215 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listNames: {
+        parameters: {
+            query?: {
+                owner?: "me" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["OwnName"][];
+                        next: components["schemas"]["Cursor"];
+                        offers: components["schemas"]["NameOffers"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    askForName: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                    instance: string;
+                    endpoint?: string | null;
+                    /** @default false */
+                    follow?: boolean | null;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnName"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnName"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    pointName: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    instance: string;
+                    endpoint?: string | null;
+                    /** @default false */
+                    follow?: boolean | null;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnName"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    dropName: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    lookForName: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnName"];
+                };
             };
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];

@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { dismiss, extend, start, stop, undoStop } from '../../core/actions';
 import { LeaseLine, Left, Progress, useSeconds, When } from '../../core/clock';
 import type { Endpoint, Instance } from '../../core/openapi';
-import { go } from '../../core/route';
+import { go, Link } from '../../core/route';
 import { isAsked } from '../../core/state';
 import { useStore } from '../../core/store';
 import { countdown, duration, exact } from '../../core/time';
@@ -73,6 +73,7 @@ function Details({ instance }: { instance: Instance }) {
           <div><dt>Start took</dt><dd>{timings.map(([step, ms]) => `${step} ${duration(ms)}`).join(' · ')}</dd></div>
         )}
       </dl>
+      {(instance.state === 'running' || instance.state === 'paused') && <p><Link to={`/names?instance=${encodeURIComponent(instance.id)}`}>Give it a name of your own</Link></p>}
       {instance.state === 'running' && !instance.unreachable && <Logs instance={instance} />}
     </div>
   );
