@@ -174,5 +174,39 @@ TEST_F(R2_1_ByAProxy, AProxyThatCallsUsByAnotherNameSaysWhomItMeans) {
   EXPECT_EQ(ask(66, "other.t.test", "X-Forwarded-Host: one.t.test/x\r\n").status, 404);
 }
 
+class R2_1_SharesByAProxy : public GatewayTest {
+ protected:
+  R2_1_SharesByAProxy()
+      : GatewayTest([] {
+          auto options = small_options();
+          options.is_proxy = [](const asio::ip::address& peer) { return peer.to_string() == "127.0.0.66"; };
+          options.max_connections_per_address_and_instance = 1;
+          options.quiet = 10min;
+          return options;
+        }()) {}
+};
+
+TEST_F(R2_1_SharesByAProxy, EachPlayerBehindAProxyHasTheirOwnAtAnInstance) {
+  Machine machine([](Peer& peer) {
+    for (auto head = peer.read_head(); !head.empty(); head = peer.read_head()) {
+      if (head.starts_with("GET /slow")) continue;  // an answer that does not come
+      peer.send(ok("here"));
+    }
+  });
+  publish_http("one", machine.port());
+  const auto by = [](std::string_view player) { return "X-Forwarded-For: " + std::string(player) + "\r\n"; };
+  auto slow = client(66);
+  ASSERT_TRUE(slow.send(testing::get("one.t.test", "/slow", by("203.0.113.7"))));
+  ASSERT_TRUE(eventually([&] { return gateway_->traffic(InstanceId("one"))->waiting == 1; }));
+  auto more = client(66);
+  ASSERT_TRUE(more.send(testing::get("one.t.test", "/", by("203.0.113.7"))));
+  EXPECT_EQ(more.read_answer().status, 503) << "one player has one";
+  // On the same connection another one asks, and has theirs.
+  ASSERT_TRUE(more.send(testing::get("one.t.test", "/", by("203.0.113.8"))));
+  EXPECT_EQ(more.read_answer().status, 200);
+  ASSERT_TRUE(more.send(testing::get("one.t.test", "/", by("203.0.113.7"))));
+  EXPECT_EQ(more.read_answer().status, 503);
+}
+
 }  // namespace
 }  // namespace tiltyard::gateway::testing

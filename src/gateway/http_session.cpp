@@ -12,6 +12,7 @@
 #include <array>
 
 #include "gateway/rewrite.h"
+#include "net/networks.h"
 #include "tls/context.h"
 
 namespace tiltyard::gateway {
@@ -41,6 +42,13 @@ std::string address_text(const SocketAddress& peer) {
 
 bool idempotent(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+}
+
+/// Whose share at an instance a request takes that a trusted proxy hands on.
+std::optional<net::Holder> spoken_for(const Way& way) {
+  if (!way.trusted || way.client == way.peer) return std::nullopt;
+  const auto address = net::parse_address(way.client);
+  return address ? std::optional(net::holder_of(*address)) : std::nullopt;
 }
 
 }  // namespace
@@ -236,7 +244,7 @@ void HttpSession::route(RequestHead& head) {
   way.claims = target->handover.client_claims;
   if (stays_outside(head, *target, way.secure)) return;
   endpoint_ = target->endpoint;
-  if (!attach(target->instance)) {
+  if (!attach(target->instance, spoken_for(way))) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);
   }

@@ -97,9 +97,10 @@ SocketAddress Session::to(int fd) const {
   return own;
 }
 
-bool Session::attach(std::shared_ptr<Instance> instance) {
-  if (instance_ == instance) return true;
+bool Session::attach(std::shared_ptr<Instance> instance, std::optional<net::Holder> spoken_for) {
+  if (instance_ == instance && spoken_for_ == spoken_for) return true;
   detach();
+  spoken_for_ = spoken_for;
   auto& traffic = *instance->publication->traffic;
   if (!take_shares(*instance) && !(shard_.make_room(*instance) && take_shares(*instance))) return false;
   instance_ = std::move(instance);
@@ -117,9 +118,9 @@ bool Session::take_shares(const Instance& instance) {
   auto& open = publication.traffic->open;
   bool room = open.fetch_add(1, std::memory_order_relaxed) < shard_.options().max_connections_per_instance;
   if (room && publication.owner) room = static_cast<bool>(of_owner_ = shared.owners.take(*publication.owner));
-  if (room && guest_.address) {
+  if (const auto who = guest_.address ? guest_.address : spoken_for_; room && who) {
     // Any function of both will do: the shares mix what they are given.
-    const net::Holder both = *guest_.address * 0x9e3779b97f4a7c15 ^ net::holder_of(publication.instance.str());
+    const net::Holder both = *who * 0x9e3779b97f4a7c15 ^ net::holder_of(publication.instance.str());
     room = static_cast<bool>(at_instance_ = shared.at_instances.take(both));
   }
   if (room) return true;

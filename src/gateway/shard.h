@@ -105,7 +105,8 @@ class Session : public Watcher,
 
  protected:
   /// Counts the connection to the instance. False: the instance has as many as it may, or its owner, or this address.
-  bool attach(std::shared_ptr<Instance> instance);
+  /// `spoken_for`: whom a trusted proxy speaks for just now; the share at the instance is theirs then.
+  bool attach(std::shared_ptr<Instance> instance, std::optional<net::Holder> spoken_for = std::nullopt);
   void detach();
   LoopTraffic* traffic() const;
   void count(std::uint64_t in, std::uint64_t out);
@@ -134,6 +135,7 @@ class Session : public Watcher,
   bool take_shares(const Instance& instance);
 
   Guest guest_;
+  std::optional<net::Holder> spoken_for_;
   net::Shares::Hold of_owner_, at_instance_;
   Instant active_;
   bool held_ = false, awaits_answer_ = false;
