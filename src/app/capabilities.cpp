@@ -9,6 +9,7 @@
 #include "captures/capability.h"
 #include "certificates/capability.h"
 #include "disk/capability.h"
+#include "doors/capability.h"
 #include "farm/capability.h"
 #include "features/capability.h"
 #include "flags/capability.h"
@@ -47,6 +48,7 @@ Capabilities capabilities() {
   add<flags::Capability>(all, templates);
   auto& labs = add<labs::Capability>(all, identity, templates);
   add<names::Capability>(all, identity, labs, certificates);
+  add<doors::Capability>(all, identity, labs);
   add<disk::Capability>(all, labs, templates);
   add<captures::Capability>(all, apart, labs);
   add<farm::Capability>(all);

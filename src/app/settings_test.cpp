@@ -102,6 +102,8 @@ const std::map<std::string, Sample> kSamples = {
     {"acme.dns_wait", {"10s", R"("10s")"}},
     {"powerdns.url", {"http://127.0.0.1:8081", R"("http://127.0.0.1:8081")"}},
     {"powerdns.key", {"secret-of-dns", R"("secret-of-dns")"}},
+    {"gateway.owner_only", {"true", "true"}},
+    {"gateway.owner_address_ttl", {"2h", R"("2h")"}},
     {"store.url", {"sqlite:other.db", R"("sqlite:other.db")"}},
     {"data.path", {"state", R"("state")"}},
     {"templates.path", {"lab", R"("lab")"}},

@@ -110,6 +110,7 @@ Result<> record(soci::session& sql, const Event& event) {
          "FROM event_sequence WHERE id = 1",
       use(kind, "kind"), use(subject, "subject"), use(owner, "owner"), use(actor, "actor"), use(actor_id, "actor_id"),
       use(address, "address"), use(at, "at"), use(detail, "detail");
+  if (event.kind->touches == Touches::kRights) store::notify(sql, kRightsChannel, "lost");
   return {};
 }
 

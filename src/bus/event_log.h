@@ -17,6 +17,9 @@ namespace tiltyard::bus {
 
 namespace asio = boost::asio;
 
+/// The channel (store/news.h) on which it is said that somebody may have lost a right (Touches::kRights).
+inline constexpr char kRightsChannel[] = "rights";
+
 /// Numbers 300 to 399 of the schema.
 std::vector<store::Migration> migrations();
 

@@ -36,9 +36,8 @@ asio::awaitable<void> Doors::revoke(Party party) {
 }
 
 asio::awaitable<void> Doors::know(const std::string& owner, const asio::ip::address& address, DoorBook::Known known) {
-  const auto lives = known.until - known.issued;
   known.issued = next();
-  known.until = known.issued + lives;
+  known.until += known.issued;
   auto jobs = on_all(shards_, [whose = net::holder_of(owner), from = net::holder_of(address), known](Shard& shard) {
     shard.doors().know(whose, from, known);
   });

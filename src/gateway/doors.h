@@ -32,7 +32,7 @@ class Doors {
   asio::awaitable<void> send_visitors_to(std::string page);
   /// What this party (0: anybody) was given until now lets nobody in any more, and who is in by it is cut.
   asio::awaitable<void> revoke(Party party);
-  /// The address is its owner's until then.
+  /// The address is its owner's from now on, for `known.until` milliseconds.
   asio::awaitable<void> know(const std::string& owner, const asio::ip::address& address, DoorBook::Known known);
 
   /// A pass that counts from now on, whatever its parties had lost before. Empty: there is no key yet.

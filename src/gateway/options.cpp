@@ -81,7 +81,13 @@ void declare_keys(config::Keys& keys, Options& options) {
       .number(
           "connects_per_instance", options.connects_per_instance, 1, 100'000,
           "New connections a second to one port of a machine, in the long run; ten seconds' worth may come at once, "
-          "what is more waits its turn.");
+          "what is more waits its turn.")
+      .flag("owner_only", options.owner_only,
+            "Whether endpoints of which their template says nothing are their owner's alone (docs/doors.md): HTTP by "
+            "the session on the page, raw TCP by the address that it is used from, or by a token. It holds for what is "
+            "started or published anew afterwards.")
+      .time("owner_address_ttl", options.owner_address_ttl, 1min, 24h,
+            "How long an owner's address opens raw TCP endpoints after it last used the page or the API.");
   keys.afterwards([&options](config::Problems& problems) {
     options.public_tls =
         options.public_scheme == PublicScheme::kHttps ||

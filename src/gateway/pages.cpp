@@ -51,6 +51,9 @@ Wording wording(Page page) {
       return {"not-yours", "This is somebody else's",
               "You are signed in, and neither this instance's owner nor in their team. Ask them for a link that shares "
               "it, or start one of your own on the Tiltyard page."};
+    case Page::kLink:
+      return {"link-closed", "This link does not lead in",
+              "Links that share an instance have an end, and their owners take them back."};
     case Page::kUsedUp:
       return {"link-used", "This way in was used already",
               "What lets a browser in counts once and for half a minute. Ask for a new one: it takes a moment."};
@@ -123,13 +126,13 @@ std::string_view type_of(Form form) {
   return "text/plain; charset=utf-8";
 }
 
-std::string body_of(const PageText& text, Form form) {
+}  // namespace
+
+std::string page_body(const PageText& text, Form form) {
   const auto words = wording(text.page);
   if (form == Form::kText) return plain_text(text, words);
   return form == Form::kHtml ? html(text, words) : problem_json(text, words);
 }
-
-}  // namespace
 
 std::string escape_html(std::string_view text) {
   std::string out;
@@ -177,7 +180,7 @@ Form wanted_form(std::string_view accept) {
 constexpr std::string_view kChallenge = "WWW-Authenticate: Cookie cookie-name=\"tiltyard-door\"\r\n";
 
 std::string render_page(const PageText& text, Form form, bool keep_alive, bool head_only) {
-  const auto body = body_of(text, form);
+  const auto body = page_body(text, form);
   std::string answer = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
       "X-Content-Type-Options: nosniff\r\n{}{}"

@@ -18,6 +18,7 @@ enum class Page {
   kRefused,      ///< the request itself is refused
   kDoor,         ///< the instance is its owner's alone, and nobody knows who this is
   kNotYours,     ///< it is somebody else's
+  kLink,         ///< a shared link does not lead in
   kUsedUp,       ///< what would have let a visitor in was used before, or is too old
 };
 
@@ -39,6 +40,8 @@ std::string render_page(const PageText& text, Form form, bool keep_alive, bool h
 
 /// The same for a text as it is.
 std::string render_text(std::string_view text, bool keep_alive, bool head_only);
+/// The body alone, for those who answer by themselves.
+std::string page_body(const PageText& text, Form form);
 
 std::string escape_html(std::string_view text);
 std::string escape_json(std::string_view text);

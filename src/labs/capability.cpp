@@ -191,6 +191,7 @@ PublicAddress Capability::address() const {
   address.port = ground_->gateway.public_port();
   address.tls_port = ground_->gateway.public_tls_port();
   address.scheme = ground_->gateway.scheme();
+  address.owner_only = gateway.owner_only;
   return address;
 }
 

@@ -36,9 +36,10 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   const Options& options() const { return options_; }
 
   Service& service() { return *service_; }
+  /// How the outside reaches the gateway.
+  PublicAddress address() const;
 
  private:
-  PublicAddress address() const;
   asio::awaitable<void> user_gone(UserId user);
 
   identity::Capability& identity_;

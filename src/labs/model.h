@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/compact.h"
+#include "base/door.h"
 #include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "base/secret.h"
@@ -84,6 +85,7 @@ struct PlannedEndpoint {
   std::uint16_t port = 0;                ///< of the gateway (TCP)
   std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
   bool opened = false;                   ///< while its instance was up already: it can be closed again
+  Door door = Door::kUnsaid;             ///< as its template says
   Handover handover = {};
   Rare<std::string> called = {};  ///< the Host that the machine is asked by, where it is not the player's
 };

@@ -110,6 +110,7 @@ json::object endpoint_json(const PlannedEndpoint& endpoint) {
   if (endpoint.handover.tls == TlsEnd::kGateway) out["tls"] = word_of(endpoint.handover.tls);
   if (endpoint.handover.proxy_protocol != 0) out["proxy_protocol"] = endpoint.handover.proxy_protocol;
   if (endpoint.handover.client_claims) out["client_claims"] = true;
+  if (endpoint.door != Door::kUnsaid) out["door"] = word_of(endpoint.door);
   return out;
 }
 
@@ -169,6 +170,8 @@ Result<Plan> parse_plan(std::string_view text, PlanForm form) {
     endpoint.guessed = flag_of(from, "guessed");
     endpoint.opened = flag_of(from, "opened");
     endpoint.handover = handover_of(from);
+    // A word of a newer version closes the door, whatever it means.
+    endpoint.door = door_of(text_of(from, "door")).value_or(Door::kOwner);
     endpoint.port = static_cast<std::uint16_t>(number_of(from, "port"));
     endpoint.host = label_of(text_of(from, "host"));
     if (auto called = text_of(from, "called"); !called.empty()) endpoint.called = std::move(called);

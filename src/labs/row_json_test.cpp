@@ -32,6 +32,22 @@ TEST(R2_1, WhatAMachineIsCalledIsKept) {
   EXPECT_EQ(*read->endpoints[1].called, "localhost");
 }
 
+TEST(R2_4, WhoseDoorItIsIsKeptAndAWordThatIsNotKnownClosesIt) {
+  Plan plan;
+  for (const auto door : {Door::kUnsaid, Door::kOpen, Door::kOwner, Door::kAddress, Door::kPrompt}) {
+    plan.endpoints.push_back({"pwn", "app", "10.64.0.2", 1337, EndpointKind::kTcp});
+    plan.endpoints.back().door = door;
+  }
+  auto text = to_json(plan);
+  const auto read = parse_plan(text, PlanForm::kNow);
+  ASSERT_TRUE(read) << read.error().message;
+  for (std::size_t i = 0; i < plan.endpoints.size(); ++i) EXPECT_EQ(read->endpoints[i].door, plan.endpoints[i].door);
+  text.replace(text.find(R"("door":"open")"), 13, R"("door":"ajar")");
+  const auto newer = parse_plan(text, PlanForm::kNow);
+  ASSERT_TRUE(newer);
+  EXPECT_EQ(newer->endpoints[1].door, Door::kOwner);
+}
+
 TEST(R2_8, WhatWasOpenedLaterIsKeptAsThat) {
   Plan plan;
   plan.endpoints.push_back({"web", "app", "10.64.0.2", 80, EndpointKind::kHttp});

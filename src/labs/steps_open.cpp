@@ -42,6 +42,7 @@ class RoutesStep final : public Step {
       route.machine_port = endpoint.machine_port;
       if (endpoint.called) route.called = *endpoint.called;
       route.handover = endpoint.handover;
+      route.door = endpoint.door;
       routes.push_back(std::move(route));
     }
     return routes;

@@ -15,6 +15,7 @@ struct PublicAddress {
   std::string tcp_host = "localhost";
   std::uint16_t port = 8080;     ///< of the gateway's HTTP; 80 and 443 are left out of URLs
   std::uint16_t tls_port = 443;  ///< where endpoints of kind tls are reached by name
+  bool owner_only = false;       ///< of endpoints whose template says nothing of it
 };
 
 /// The instance as the API shows it; the contract is api/paths/labs.yaml.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/door.h"
 #include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "engine/spec.h"
@@ -63,6 +64,7 @@ struct Endpoint {
   std::string called = {};  ///< the Host that the machine is asked by (HTTP); empty: the one that the player asks for
   bool guessed = false;     ///< HTTP by its port's number alone: what the machine answers decides, when one is started
   Handover handover = {};
+  Door door = Door::kUnsaid;
 };
 
 /// The numbers of a lease policy; see labs/lease.h for what they mean. Zero: not limited.

@@ -372,6 +372,7 @@ class FolderReader {
       }
       Endpoint made{.name = said.name, .machine = machine->name, .port = said.port};
       const auto kind = settle_handover(said, made);
+      if (said.door) made.door = said.door->value;
       add_endpoint(std::move(made), kind, said.place);
     }
     for (const auto& port : settings_.ports) {

@@ -440,12 +440,26 @@ TEST(R1_1, WaysInThatAreNotThereAreTold) {
   EXPECT_FALSE(says(tcp, "needs an endpoint of kind tcp"));
 }
 
-TEST(R2_4, AnEndpointForItsOwnerAloneIsRefusedUntilTheGatewayKeepsIt) {
+TEST(R2_4, AnEndpointSaysWhoseDoorItIs) {
   TestFolder folder;
-  const auto tmpl = read_toml(folder, "image = \"x\"\n[[endpoint]]\nport = 80\nowner_only = true\n");
-  EXPECT_TRUE(tmpl.broken());
-  EXPECT_EQ(problem_with(tmpl, "owner_only is refused").line, 4);
-  EXPECT_TRUE(says(tmpl, "per_owner = true"));
+  const auto door = [&](const std::string& said) {
+    const auto tmpl = read_toml(folder, "image = \"x\"\n[[endpoint]]\nport = 80\n" + said);
+    EXPECT_THAT(problems_text(tmpl), IsEmpty());
+    return tmpl.endpoints.at(0).door;
+  };
+  EXPECT_EQ(door("kind = \"http\"\n"), Door::kUnsaid);
+  EXPECT_EQ(door("kind = \"http\"\nowner_only = true\n"), Door::kOwner);
+  EXPECT_EQ(door("kind = \"http\"\nowner_only = false\n"), Door::kOpen);
+  EXPECT_EQ(door("kind = \"tcp\"\nowner_only = true\n"), Door::kOwner);
+  EXPECT_EQ(door("kind = \"tcp\"\nowner_only = \"address\"\n"), Door::kAddress);
+  EXPECT_EQ(door("kind = \"tcp\"\nowner_only = \"prompt\"\n"), Door::kPrompt);
+  const auto wrong = [&](const std::string& said, const std::string& text) {
+    return problem_with(read_toml(folder, "image = \"x\"\n[[endpoint]]\nport = 80\n" + said), text).line;
+  };
+  EXPECT_EQ(wrong("kind = \"http\"\nowner_only = \"prompt\"\n", "is a way of raw TCP"), 5);
+  EXPECT_EQ(wrong("owner_only = \"address\"\n", "is a way of raw TCP"), 4);
+  EXPECT_EQ(wrong("owner_only = \"everybody\"\n", "takes true, false, \"address\" or \"prompt\""), 4);
+  EXPECT_EQ(wrong("owner_only = 1\n", "takes true, false"), 4);
 }
 
 TEST(R1_2, ADoubleDashDividesEndpointsFromInstancesAndIsNoPartOfAName) {

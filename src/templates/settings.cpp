@@ -105,6 +105,28 @@ bool is_authority(std::string_view text) {
          });
 }
 
+/// true and false, or how raw TCP is to tell its owner: a page has no line that could be asked for a token, and its
+/// visitors are told apart by more than their address.
+std::optional<Said<Door>> read_door(Table& table, std::optional<EndpointKind> kind) {
+  const toml::node* node = table.take("owner_only");
+  if (!node) return std::nullopt;
+  const auto place = table.place(*node);
+  if (const auto only = node->value_exact<bool>()) return Said<Door>{*only ? Door::kOwner : Door::kOpen, place};
+  const auto word = node->value_exact<std::string>();
+  for (const auto door : {Door::kAddress, Door::kPrompt}) {
+    if (!word || *word != word_of(door)) continue;
+    if (!kind || speaks_http(*kind)) {
+      table.problems().error(
+          place, fmt::format("owner_only = \"{0}\" is a way of raw TCP: say kind = \"tcp\" beside it, or owner_only = "
+                             "true, which does for every kind",
+                             *word));
+    }
+    return Said<Door>{door, place};
+  }
+  table.wrong("owner_only", *node, "true, false, \"address\" or \"prompt\"");
+  return std::nullopt;
+}
+
 void read_endpoint(Table& table, Settings& settings) {
   EndpointSettings endpoint;
   endpoint.place = table.place();
@@ -146,12 +168,7 @@ void read_endpoint(Table& table, Settings& settings) {
   if (auto version = table.integer("proxy_protocol", 1, 2))
     endpoint.proxy_protocol = Said<std::uint8_t>{static_cast<std::uint8_t>(version->value), version->place};
   endpoint.client_claims = table.flag("client_claims");
-  if (auto only = table.flag("owner_only"); only && only->value) {
-    table.problems().error(
-        only->place,
-        "owner_only is refused: the gateway lets everybody in who knows the address. Take it out, and "
-        "let the program ask for a password ([credentials] per_owner = true draws one for each owner)");
-  }
+  endpoint.door = read_door(table, endpoint.kind);
   table.finish();
   if (endpoint.port != 0) settings.endpoints.push_back(std::move(endpoint));
 }

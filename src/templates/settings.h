@@ -38,6 +38,7 @@ struct EndpointSettings {
   std::optional<Said<TlsEnd>> tls;
   std::optional<Said<std::uint8_t>> proxy_protocol;
   std::optional<Said<bool>> client_claims;
+  std::optional<Said<Door>> door;
   Place place;
 };
 

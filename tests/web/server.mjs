@@ -1,4 +1,4 @@
-// A server of a test's own, where the settings are what is tested; it runs no machines. And a mail server that keeps letters.
+// A server of a test's own, where the settings are what is tested; it runs no machines unless it is told an engine. And a mail server that keeps letters.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -16,10 +16,11 @@ export const freePort = () => new Promise((resolve) => {
 });
 
 /**
- * Starts a server with `settings` (TOML) added to what every test needs, and `files` (path to text) beside it; `binary`: another one.
+ * Starts a server with `settings` (TOML) added to what every test needs, and `files` (path to text) beside it; `binary`: another one. The
+ * settings go on with the keys of [engine].
  * Answers {site, port, token, folder, log(), kill(), start(), stop()}: killed, it may be started again where it was.
  */
-export async function ownServer(settings, files = {}, binary = BINARY) {
+export async function ownServer(settings, files = {}, binary = BINARY, engine = 'fake') {
   const folder = mkdtempSync(join(tmpdir(), 'tiltyard-web-server-'));
   const [page, gateway, ports] = [await freePort(), await freePort(), await freePort()];
   const site = `http://127.0.0.1:${page}`;
@@ -38,7 +39,7 @@ public_url = "${settings.includes('smtp_url') ? site : ''}"
 listen = "127.0.0.1:${gateway}"
 ports = "${first}-${first + 99}"
 [engine]
-kind = "fake"
+kind = "${engine}"
 ${settings}
 `);
   let process, gone;

@@ -1,5 +1,6 @@
 // What a person can do, from any place on the page.
 import { asFailure, call, serverNow } from './api';
+import { wayTo } from './door';
 import { learnInstance, noteFailure } from './live';
 import type { Instance, Template } from './openapi';
 import { isAsked, isLive, liveOf } from './state';
@@ -128,7 +129,7 @@ addEventListener('pagehide', () => void sendPending(true));
 /** Opens the first page of a running instance in a new tab. */
 export function open(instance: Instance): void {
   const page = instance.endpoints.find((endpoint) => endpoint.kind === 'http');
-  if (page?.kind === 'http') window.open(page.url, '_blank', 'noopener');
+  if (page?.kind === 'http') window.open(wayTo(page), '_blank', 'noopener');
   else if (instance.endpoints.length > 0) tell('It has no web page: copy its address instead.');
 }
 

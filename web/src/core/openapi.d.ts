@@ -796,6 +796,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/door": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["openDoor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -1044,6 +1060,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/instances/{id}/door": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["getDoor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/instances/{id}/exec": {
         parameters: {
             query?: never;
@@ -1093,6 +1127,43 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["listShares"];
+        put?: never;
+        post: operations["makeShare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+                share: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["takeShareBack"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1572,18 +1643,29 @@ export interface components {
             password: string;
         } | null;
         Cursor: string | null;
+        Door: {
+            token: string;
+            token_ends_at: components["schemas"]["Time"];
+            address: string | null;
+            /** Format: date-time */
+            address_ends_at: string | null;
+        };
+        /** @enum {string} */
+        DoorKind: "open" | "owner" | "address" | "prompt";
         Endpoint: {
             name: string;
             /** @enum {string} */
             kind: "http";
             /** Format: uri */
             url: string;
+            door: components["schemas"]["DoorKind"];
         } | {
             name: string;
             /** @enum {string} */
             kind: "tcp";
             host: string;
             port: number;
+            door: components["schemas"]["DoorKind"];
         } | {
             name: string;
             /** @enum {string} */
@@ -1592,6 +1674,7 @@ export interface components {
             port: number;
             /** @enum {string} */
             tls: "through" | "end";
+            door: components["schemas"]["DoorKind"];
         };
         Engine: {
             name: string;
@@ -2069,6 +2152,14 @@ export interface components {
             /** @enum {string} */
             strategy: "address";
         };
+        Share: {
+            id: string;
+            one: boolean;
+            by: string;
+            made_at: components["schemas"]["Time"];
+            ends_at: components["schemas"]["Time"];
+            guests: string[];
+        };
         Team: {
             id: string;
             name: string;
@@ -2315,6 +2406,8 @@ export type Capture = components['schemas']['Capture'];
 export type Certificate = components['schemas']['Certificate'];
 export type Credentials = components['schemas']['Credentials'];
 export type Cursor = components['schemas']['Cursor'];
+export type Door = components['schemas']['Door'];
+export type DoorKind = components['schemas']['DoorKind'];
 export type Endpoint = components['schemas']['Endpoint'];
 export type Engine = components['schemas']['Engine'];
 export type Event = components['schemas']['Event'];
@@ -2362,6 +2455,7 @@ export type Role = components['schemas']['Role'];
 export type Scope = components['schemas']['Scope'];
 export type Session = components['schemas']['Session'];
 export type SessionRequest = components['schemas']['SessionRequest'];
+export type Share = components['schemas']['Share'];
 export type Team = components['schemas']['Team'];
 export type TeamRow = components['schemas']['TeamRow'];
 export type TeamWithPeople = components['schemas']['TeamWithPeople'];
@@ -4294,6 +4388,58 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    openDoor: {
+        parameters: {
+            query?: {
+                host?: string;
+                to?: string;
+                share?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     followEvents: {
         parameters: {
             query?: never;
@@ -4974,6 +5120,30 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getDoor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Door"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
     streamExec: {
         parameters: {
             query?: {
@@ -5129,6 +5299,114 @@ export interface operations {
             401: components["responses"]["NotSignedIn"];
             404: components["responses"]["NotFound"];
             503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listShares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Share"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    makeShare: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @default 86400 */
+                    lives_s?: number;
+                    /** @default true */
+                    one?: boolean;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"] & {
+                        /** Format: uri */
+                        url: string;
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    takeShareBack: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };

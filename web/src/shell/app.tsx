@@ -1,6 +1,7 @@
 import { Component, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { call } from '../core/api';
 import { KEYS, onKey } from '../core/keys';
+import { keepWay, takeWay } from '../core/door';
 import { noteFailure, startLive, stopLive, whatIsOn, whoAmI } from '../core/live';
 import type { Me } from '../core/openapi';
 import { sees } from '../core/page';
@@ -91,11 +92,16 @@ export function App() {
   useEffect(() => {
     if (me) startLive();
     else stopLive();
+    const way = me ? takeWay() : null;
+    if (way) go(way, true);
     if (me && current().features === null) void whatIsOn().then((features) => { if (current().me?.id === me.id) dispatch({ type: 'features', features }); });
   }, [me?.id]);
   const door = doorAt(path);
   useEffect(() => {
-    if (me === null && !door) go(FRONT_DOOR, true);
+    if (me === null && !door) {
+      keepWay(path, location.search);
+      go(FRONT_DOOR, true);
+    }
     if (me && door && !byLink) go('/', true);
   }, [me, door]);
   const running = liveOnes(state).filter((one) => one.state === 'running').length;

@@ -4,6 +4,7 @@ import { LeaseLine, Left, Progress, useSeconds, When } from '../../core/clock';
 import type { Endpoint, Instance } from '../../core/openapi';
 import { go, Link } from '../../core/route';
 import { isAsked } from '../../core/state';
+import { wayTo } from '../../core/door';
 import { useStore } from '../../core/store';
 import { countdown, duration, exact } from '../../core/time';
 import { endWords, firstLine, instanceLook, lookOf } from '../../core/words';
@@ -11,6 +12,7 @@ import { CopyButton } from '../../kit/copy';
 import { Icon } from '../../kit/icon';
 import { Mark } from '../../kit/mark';
 import { plural, sentence } from '../../kit/text';
+import { DoorSection } from './door';
 import { Logs } from './logs';
 import { QueueWait } from './queue';
 import { stepWords } from './words';
@@ -29,8 +31,9 @@ function EndpointLine({ endpoint, alone }: { endpoint: Endpoint; alone: boolean 
     <li className="endpoint">
       <span className="endpoint-name" title={endpoint.name}>{alone ? endpoint.kind : endpoint.name}</span>
       {endpoint.kind === 'http'
-        ? <a className="mono" href={endpoint.url} target="_blank" rel="noopener noreferrer" title={address}>{shown}</a>
+        ? <a className="mono" href={wayTo(endpoint)} target="_blank" rel="noopener noreferrer" title={address}>{shown}</a>
         : <span className="mono" title={address}>{shown}</span>}
+      {endpoint.door !== 'open' && <span className="muted" title="The gateway lets you and your team in, and nobody else">yours alone</span>}
       <span className="endpoint-tools">
         {commandsTo(endpoint).map(([label, command]) => <CopyButton key={label} text={command} what={`the command: ${command}`} label={label} />)}
         <CopyButton text={address} what={`the address of ${endpoint.name}`} />
@@ -74,6 +77,7 @@ function Details({ instance }: { instance: Instance }) {
         )}
       </dl>
       {(instance.state === 'running' || instance.state === 'paused') && <p><Link to={`/names?instance=${encodeURIComponent(instance.id)}`}>Give it a name of your own</Link></p>}
+      {(instance.state === 'running' || instance.state === 'paused') && <DoorSection instance={instance} />}
       {instance.state === 'running' && !instance.unreachable && <Logs instance={instance} />}
     </div>
   );
@@ -143,7 +147,7 @@ export function MachineCard({ instance }: { instance: Instance }) {
           ) : (
             <>
               {reached && page?.kind === 'http' && (
-                <a className="button primary" href={page.url} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
+                <a className="button primary" href={wayTo(page)} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
               )}
               {reached && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
               {running && <ExtendButton instance={instance} />}

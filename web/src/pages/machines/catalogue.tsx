@@ -1,5 +1,6 @@
 import { start, undoStop } from '../../core/actions';
 import { Progress } from '../../core/clock';
+import { wayTo } from '../../core/door';
 import type { Me, Template } from '../../core/openapi';
 import { seesProblems } from '../../core/roles';
 import { useQuery } from '../../core/route';
@@ -97,7 +98,7 @@ function TemplateRow({ template, me }: { template: Template; me: Me }) {
           {instance && state.stopping[instance.id] ? (
             <button type="button" onClick={() => undoStop(instance.id)} aria-label={`Undo the stop of ${template.name}`}><Icon name="undo" />Undo</button>
           ) : running && page?.kind === 'http' ? (
-            <a className="button" href={page.url} target="_blank" rel="noopener noreferrer" aria-label={`Open ${template.name}`}><Icon name="open" />Open</a>
+            <a className="button" href={wayTo(page)} target="_blank" rel="noopener noreferrer" aria-label={`Open ${template.name}`}><Icon name="open" />Open</a>
           ) : (
             <button
               type="button" disabled={template.state !== 'ready' || instance !== undefined}
