@@ -18,6 +18,7 @@
 #include "labs/capability.h"
 #include "names/capability.h"
 #include "notices/capability.h"
+#include "ports/capability.h"
 #include "rates/capability.h"
 #include "realtime/capability.h"
 #include "templates/capability.h"
@@ -51,6 +52,7 @@ Capabilities capabilities() {
   add<doors::Capability>(all, identity, labs);
   add<disk::Capability>(all, labs, templates);
   add<captures::Capability>(all, apart, labs);
+  add<ports::Capability>(all, labs);
   add<farm::Capability>(all);
   add<board::Capability>(all);
   add<rates::Capability>(all, identity);

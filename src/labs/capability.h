@@ -37,6 +37,7 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
 
   Service& service() { return *service_; }
   /// How the outside reaches the gateway.
+  /// How the outside reaches endpoints.
   PublicAddress address() const;
 
  private:

@@ -109,6 +109,28 @@ json::value pool_view(const Service& service, const TemplateId& tmpl) {
 
 }  // namespace
 
+json::object endpoint_view(const Instance& instance, const PlannedEndpoint& endpoint, const PublicAddress& address) {
+  if (owns_port(endpoint.kind)) {
+    return {
+        {"name", endpoint.name}, {"kind", word_of(endpoint.kind)}, {"host", address.tcp_host}, {"port", endpoint.port}};
+  }
+  const auto hosts = hosts_of(instance, endpoint);
+  const std::string label = hosts.empty() ? "" : hosts.front();
+  if (!speaks_http(endpoint.kind)) {
+    return {{"name", endpoint.name},
+            {"kind", word_of(endpoint.kind)},
+            {"host", fmt::format("{}.{}", label, address.domain)},
+            {"port", address.tls_port},
+            {"tls", word_of(endpoint.handover.tls)}};
+  }
+  const bool standard =
+      (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
+  const std::string port = standard ? "" : fmt::format(":{}", address.port);
+  return {{"name", endpoint.name},
+          {"kind", word_of(endpoint.kind)},
+          {"url", fmt::format("{}://{}.{}{}/", address.scheme, label, address.domain, port)}};
+}
+
 json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address) {
   json::array endpoints, machines;
   const bool open = is_up(instance.state);

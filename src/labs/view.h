@@ -21,6 +21,10 @@ struct PublicAddress {
 /// The instance as the API shows it; the contract is api/paths/labs.yaml.
 boost::json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address);
 
+/// One of its endpoints, as it stands in there.
+boost::json::object endpoint_view(const Instance& instance, const PlannedEndpoint& endpoint,
+                                  const PublicAddress& address);
+
 /// What is known here of a template: how long starts take, and what waits in its pool.
 void add_facts(const Service& service, const TemplateId& tmpl, boost::json::object& view);
 

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -266,7 +267,7 @@ std::optional<std::vector<Waiting>> waiting_in(std::int64_t process) {
   out->insert(out->end(), more->begin(), more->end());
   std::erase_if(*out, [](const Waiting& one) { return one.at.port == 0; });
   name_programs(process, *out);
-  std::ranges::stable_sort(*out, {}, [](const Waiting& one) { return std::pair(one.at.port, one.udp); });
+  std::ranges::sort(*out, {}, [](const Waiting& one) { return std::tuple(one.at.port, one.udp, one.at.address); });
   return out;
 }
 

@@ -294,3 +294,17 @@ def test_R2_7_a_server_without_rights_captures_through_the_other_half_and_no_oth
     assert sorted(one["here"] for one in heard) == [False, True]
     assert [(one["elsewhere"], one["filter"]) for one in heard] == [(False, "PermissionError")] * 2
     caller.stop(instance["id"])
+
+
+def test_R2_8_a_server_without_rights_sees_ports_and_opens_them(split):
+    admin = split.admin()
+    instance = admin.running("web")
+    try:
+        machine = until(lambda: next((one for one in admin.get(f"/instances/{instance['id']}/ports").expect(200).json["machines"]
+                                      if one["seen"] and one["ports"]), None), "its ports to be seen")
+        seen = machine["ports"][0]
+        assert (seen["port"], seen["reachable"], seen["endpoint"], seen["program"]) == (8000, True, "web", None), "the name is root's to see"
+        opened = admin.post(f"/instances/{instance['id']}/ports", {"port": 9000, "kind": "http"}).expect(201).json
+        admin.delete(f"/instances/{instance['id']}/ports/{opened['name']}").expect(204)
+    finally:
+        admin.stop(instance["id"])

@@ -1132,6 +1132,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/instances/{id}/ports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["listPorts"];
+        put?: never;
+        post: operations["openPort"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/ports/free": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["givePort"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/ports/{endpoint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+                endpoint: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["closePort"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/instances/{id}/shares": {
         parameters: {
             query?: never;
@@ -1997,6 +2052,25 @@ export interface components {
             memory_bytes?: number;
             pids?: number;
         };
+        ListeningPort: {
+            port: number;
+            /** @enum {string} */
+            protocol: "tcp" | "udp";
+            addresses: string[];
+            program: string | null;
+            reachable: boolean;
+            why: string | null;
+            endpoint: string | null;
+            allowed: boolean;
+        };
+        MachinePorts: {
+            name: string;
+            seen: boolean;
+            why: string | null;
+            ports: components["schemas"]["ListeningPort"][];
+            more: boolean;
+            free: number | null;
+        };
         /** Format: date-time */
         MaybeTime: string | null;
         Me: {
@@ -2044,6 +2118,21 @@ export interface components {
         };
         NewUser: components["schemas"]["User"] & {
             sign_in_url: string | null;
+        };
+        OpenPort: {
+            name: string;
+            machine: string;
+            port: number;
+            opened: boolean;
+            endpoint: components["schemas"]["Endpoint"];
+        };
+        OpenedPort: {
+            name: string;
+            machine: string;
+            port: number;
+            opened: boolean;
+            endpoint: components["schemas"]["Endpoint"];
+            listens: boolean;
         };
         OwnName: {
             id: string;
@@ -2097,6 +2186,17 @@ export interface components {
         };
         /** @enum {string} */
         PoolKind: "running" | "created" | "none";
+        Ports: {
+            policy: {
+                kinds: string[];
+                max: number;
+                left: number;
+                ranges: number[][];
+                why: string | null;
+            };
+            machines: components["schemas"]["MachinePorts"][];
+            open: components["schemas"]["OpenPort"][];
+        };
         Problem: {
             type: components["schemas"]["ProblemType"];
             title: string;
@@ -2352,6 +2452,14 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        PortConflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         Problem: {
             headers: {
                 [name: string]: unknown;
@@ -2436,6 +2544,8 @@ export type JobKind = components['schemas']['JobKind'];
 export type JobMinute = components['schemas']['JobMinute'];
 export type Limiter = components['schemas']['Limiter'];
 export type Limits = components['schemas']['Limits'];
+export type ListeningPort = components['schemas']['ListeningPort'];
+export type MachinePorts = components['schemas']['MachinePorts'];
 export type MaybeTime = components['schemas']['MaybeTime'];
 export type Me = components['schemas']['Me'];
 export type Milliseconds = components['schemas']['Milliseconds'];
@@ -2444,10 +2554,13 @@ export type NameOffers = components['schemas']['NameOffers'];
 export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewToken = components['schemas']['NewToken'];
 export type NewUser = components['schemas']['NewUser'];
+export type OpenPort = components['schemas']['OpenPort'];
+export type OpenedPort = components['schemas']['OpenedPort'];
 export type OwnName = components['schemas']['OwnName'];
 export type Permission = components['schemas']['Permission'];
 export type Pool = components['schemas']['Pool'];
 export type PoolKind = components['schemas']['PoolKind'];
+export type Ports = components['schemas']['Ports'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemType = components['schemas']['ProblemType'];
 export type RateNumbers = components['schemas']['RateNumbers'];
@@ -2475,6 +2588,7 @@ export type ResponseForbidden = components['responses']['Forbidden'];
 export type ResponseInvalid = components['responses']['Invalid'];
 export type ResponseNotFound = components['responses']['NotFound'];
 export type ResponseNotSignedIn = components['responses']['NotSignedIn'];
+export type ResponsePortConflict = components['responses']['PortConflict'];
 export type ResponseProblem = components['responses']['Problem'];
 export type ResponseTooLarge = components['responses']['TooLarge'];
 export type ResponseUnavailable = components['responses']['Unavailable'];
@@ -5298,6 +5412,168 @@ export interface operations {
             400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPorts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ports"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["PortConflict"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    openPort: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    port: number;
+                    kind: string;
+                    machine?: string;
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenedPort"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["PortConflict"];
+            413: components["responses"]["TooLarge"];
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    givePort: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    machine?: string;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        machine: string;
+                        port: number;
+                        kept_s: number;
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["PortConflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    closePort: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+                endpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: components["responses"]["PortConflict"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };

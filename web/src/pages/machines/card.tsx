@@ -109,7 +109,7 @@ function Body({ instance }: { instance: Instance }) {
 
 /** A machine that lives or is on its way. */
 export function MachineCard({ instance }: { instance: Instance }) {
-  const { stopping } = useStore();
+  const { stopping, features } = useStore();
   const [detailed, setDetailed] = useState(false);
   const undoable = stopping[instance.id] !== undefined;
   const look = lookOf(instance, undoable);
@@ -150,6 +150,7 @@ export function MachineCard({ instance }: { instance: Instance }) {
                 <a className="button primary" href={wayTo(page)} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
               )}
               {reached && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
+              {reached && features?.ports !== false && features !== null && <button type="button" onClick={() => go(`/ports/${instance.id}`)} aria-label={`Ports of ${instance.template_name}`} title="Which of its ports listen, and opening one">Ports</button>}
               {running && <ExtendButton instance={instance} />}
               {instance.state !== 'stopping' && (
                 <button type="button" onClick={() => stop(instance)} title={`Destroys ${plural(instance.machines.length || 1, 'machine')}, network and files. Key: s`}>
