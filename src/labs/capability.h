@@ -36,7 +36,6 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   const Options& options() const { return options_; }
 
   Service& service() { return *service_; }
-  /// How the outside reaches the gateway.
   /// How the outside reaches endpoints.
   PublicAddress address() const;
 

@@ -23,33 +23,6 @@ json::value time_or_null(const std::optional<TimePoint>& time) {
   return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
 }
 
-json::value endpoint_view(const Instance& instance, const PlannedEndpoint& endpoint, const PublicAddress& address) {
-  if (owns_port(endpoint.kind)) {
-    return {{"name", endpoint.name},
-            {"kind", word_of(endpoint.kind)},
-            {"host", address.tcp_host},
-            {"port", endpoint.port},
-            {"door", word_of(settled(endpoint.door, address.owner_only))}};
-  }
-  const auto hosts = hosts_of(instance, endpoint);
-  const std::string label = hosts.empty() ? "" : hosts.front();
-  if (!speaks_http(endpoint.kind)) {
-    return {{"name", endpoint.name},
-            {"kind", word_of(endpoint.kind)},
-            {"host", fmt::format("{}.{}", label, address.domain)},
-            {"port", address.tls_port},
-            {"tls", word_of(endpoint.handover.tls)},
-            {"door", word_of(settled(endpoint.door, address.owner_only))}};
-  }
-  const bool standard =
-      (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
-  const std::string port = standard ? "" : fmt::format(":{}", address.port);
-  return {{"name", endpoint.name},
-          {"kind", word_of(endpoint.kind)},
-          {"url", fmt::format("{}://{}.{}{}/", address.scheme, label, address.domain, port)},
-          {"door", word_of(settled(endpoint.door, address.owner_only))}};
-}
-
 json::value queue_view(const Service& service, const Instance& instance) {
   if (instance.state != InstanceState::kQueued) return nullptr;
   const auto place = service.queue_place(instance.id);
@@ -111,8 +84,11 @@ json::value pool_view(const Service& service, const TemplateId& tmpl) {
 
 json::object endpoint_view(const Instance& instance, const PlannedEndpoint& endpoint, const PublicAddress& address) {
   if (owns_port(endpoint.kind)) {
-    return {
-        {"name", endpoint.name}, {"kind", word_of(endpoint.kind)}, {"host", address.tcp_host}, {"port", endpoint.port}};
+    return {{"name", endpoint.name},
+            {"kind", word_of(endpoint.kind)},
+            {"host", address.tcp_host},
+            {"port", endpoint.port},
+            {"door", word_of(settled(endpoint.door, address.owner_only))}};
   }
   const auto hosts = hosts_of(instance, endpoint);
   const std::string label = hosts.empty() ? "" : hosts.front();
@@ -121,14 +97,16 @@ json::object endpoint_view(const Instance& instance, const PlannedEndpoint& endp
             {"kind", word_of(endpoint.kind)},
             {"host", fmt::format("{}.{}", label, address.domain)},
             {"port", address.tls_port},
-            {"tls", word_of(endpoint.handover.tls)}};
+            {"tls", word_of(endpoint.handover.tls)},
+            {"door", word_of(settled(endpoint.door, address.owner_only))}};
   }
   const bool standard =
       (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
   const std::string port = standard ? "" : fmt::format(":{}", address.port);
   return {{"name", endpoint.name},
           {"kind", word_of(endpoint.kind)},
-          {"url", fmt::format("{}://{}.{}{}/", address.scheme, label, address.domain, port)}};
+          {"url", fmt::format("{}://{}.{}{}/", address.scheme, label, address.domain, port)},
+          {"door", word_of(settled(endpoint.door, address.owner_only))}};
 }
 
 json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address) {
