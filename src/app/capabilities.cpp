@@ -22,6 +22,7 @@
 #include "rates/capability.h"
 #include "realtime/capability.h"
 #include "templates/capability.h"
+#include "traefik/capability.h"
 
 namespace tiltyard::app {
 namespace {
@@ -53,6 +54,7 @@ Capabilities capabilities() {
   add<disk::Capability>(all, labs, templates);
   add<captures::Capability>(all, apart, labs);
   add<ports::Capability>(all, labs);
+  add<traefik::Capability>(all, labs);
   add<farm::Capability>(all);
   add<board::Capability>(all);
   add<rates::Capability>(all, identity);

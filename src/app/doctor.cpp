@@ -25,6 +25,8 @@
 #include "net/client.h"
 #include "net/networks.h"
 #include "templates/capability.h"
+#include "traefik/capability.h"
+#include "traefik/look.h"
 
 namespace tiltyard::app {
 namespace {
@@ -209,6 +211,12 @@ Check check_disk(const Settings& settings) {
   return {Verdict::kOk, "disk", detail, {}};
 }
 
+Check check_traefik(const traefik::Options& options) {
+  auto seen = traefik::look(options);
+  if (seen) return {Verdict::kOk, "traefik", std::move(*seen), {}};
+  return {Verdict::kWarn, "traefik", seen.error().message, "Look at [traefik] in the configuration (docs/traefik.md)."};
+}
+
 Check check_templates(const Settings& settings) {
   const auto& path = settings.of<templates::Capability>().options().path;
   std::error_code ignored;
@@ -296,6 +304,8 @@ std::vector<Check> look(Context& context, const Settings& settings) {
   checks.push_back(check_store(settings));
   checks.push_back(check_disk(settings));
   checks.push_back(check_templates(settings));
+  if (const auto& options = settings.of<traefik::Capability>().options(); !options.url.empty())
+    checks.push_back(check_traefik(options));
   for (const auto& name : docker) {
     const auto before = checks.size();
     checks.push_back(check_disk_limits(engines.at(name)));
