@@ -20,7 +20,7 @@ using http::Response;
 
 constexpr std::chrono::seconds kDeadline{30};
 constexpr std::size_t kMostNonces = 16, kLongestNonce = 512, kLongestUrl = 2048, kMostNames = 100;
-constexpr int kNonceTries = 4;
+constexpr int kNonceTries = 10;
 constexpr std::chrono::hours kLongestWait{24 * 7};
 
 std::unexpected<Error> no_protocol(std::string cause) {
@@ -221,7 +221,7 @@ asio::awaitable<Result<Response>> Client::post(std::string url, std::string payl
     if (!answer) co_return fail(std::move(answer.error()));
     if (answer->status < 300) co_return std::move(*answer);
     auto refused = refusal(*answer);
-    if (refused.reason != "acme-bad-nonce" || tries == kNonceTries) co_return fail(std::move(refused));
+    if (refused.reason != reason::kBadNonce || tries == kNonceTries) co_return fail(std::move(refused));
     // The others of the stock may be as old; the one that came with this answer is not.
     while (nonces_.size() > 1) nonces_.pop_front();
   }

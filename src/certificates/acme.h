@@ -35,6 +35,7 @@ namespace reason {
 inline constexpr char kAway[] = "acme-away";      ///< nobody answers, or too late
 inline constexpr char kAnswer[] = "acme-answer";  ///< what came is not the protocol
 inline constexpr char kLimited[] = "acme-rate-limited";
+inline constexpr char kBadNonce[] = "acme-bad-nonce";  ///< again and again
 inline constexpr char kNoAccount[] = "acme-account-does-not-exist";
 inline constexpr char kReplaced[] = "acme-already-replaced";
 inline constexpr char kNotReady[] = "acme-order-not-ready";

@@ -45,7 +45,8 @@ std::string_view type_of(Proving proving) {
 
 bool keeps_order(const Error& error) {
   return error.reason == acme::reason::kAway || error.reason == acme::reason::kLimited || error.reason == kSlow ||
-         error.reason == acme::reason::kAnswer || error.code == Code::kUnavailable || error.code == Code::kTimeout;
+         error.reason == acme::reason::kAnswer || error.reason == acme::reason::kBadNonce ||
+         error.code == Code::kUnavailable || error.code == Code::kTimeout;
 }
 
 asio::awaitable<Result<>> Ordering::save() {

@@ -10,6 +10,7 @@ from conftest import server_maker
 from harness.acme import Pebble, PowerDns, free_udp_and_tcp_port
 from harness.authority import Authority
 from harness.cli import Cli
+from harness.ports import free_port
 from harness.wait import until
 
 NAMES = ["range.test", "play.range.test", "*.play.range.test"]
@@ -53,10 +54,12 @@ def dns(tmp_path_factory):
 def site(docker, dns, tmp_path_factory):
     """A server with its DNS and its CA; both zones lead to it."""
     folder = tmp_path_factory.mktemp("site")
-    dns.zone("range.test")
+    dns.zone("range.test", "play.range.test")
     make, end, _ = server_maker(docker, folder)
     server = make(config={"gateway": {"domain": "play.range.test"}, "powerdns": {"url": dns.url, "key": dns.KEY}})
-    pebble = Pebble(folder / "pebble", server.gateway_port, free_udp_and_tcp_port(), dns.port)
+    server.tls_port = free_port()
+    server.config["gateway"]["tls_listen"] = f"127.0.0.1:{server.tls_port}"
+    pebble = Pebble(folder / "pebble", server.gateway_port, server.tls_port, dns.port)
     server.config["acme"] = {"directory": pebble.directory, "ca_file": str(pebble.ca), "names": NAMES, "email": "ops@range.test", "dns": "powerdns"}
     try:
         pebble.start()
@@ -80,6 +83,42 @@ def test_R2_2_names_and_their_wildcard_get_one_certificate(site, dns, tmp_path):
     assert dns.texts("_acme-challenge.play.range.test") == [], "what proved the name is taken away"
     assert site.rows("SELECT count(*) FROM acme_proofs") == [(0,)]
     assert any(event["kind"] == "certificate.issued" and event["subject"] == "site" for event in site.admin().get("/admin/events").expect(200).json["items"])
+
+
+def shown(server, name, root):
+    """The serial number of the certificate that a client is shown who asks for the name and trusts the CA alone."""
+    ran = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.tls_port}", "-servername", name, "-verify_hostname", name,
+                          "-verify_return_error", "-CAfile", root], input="", capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=ran.stdout, check=True, capture_output=True, text=True).stdout
+
+
+def test_R2_2_instances_share_the_wildcard_and_a_new_one_is_shown_without_a_restart(site):
+    settled(site)
+    root, before = site.pebble.root(), chain_of(site)
+    serial = shown(site, "some-instance.play.range.test", root)
+    assert shown(site, "range.test", root) == serial
+    site.admin().post("/admin/certificates/site/renew").expect(204)
+    until(lambda: chain_of(site) != before, "a new certificate", 60)
+    until(lambda: shown(site, "some-instance.play.range.test", root) != serial, "the new one to be shown", 30)
+
+
+def test_R2_2_a_name_is_proved_on_the_tls_port(site, tmp_path):
+    settled(site)
+    site.stop()
+    keys = dict(site.config["acme"])
+    site.config["acme"].update(names=["alpn.range.test"], challenge="tls-alpn-01", dns="none")
+    asked = site.pebble.log().count("validate w/ HTTP")
+    try:
+        site.start()
+        until(lambda: standing(site)["names"] == ["alpn.range.test"] and standing(site)["state"] == "good", "the other certificate", 60)
+        assert_from(site.pebble.root(), chain_of(site), ["alpn.range.test"], tmp_path)
+        assert site.pebble.log().count("validate w/ HTTP") == asked, "nobody came to the plain port"
+    finally:
+        site.stop()
+        site.config["acme"] = keys
+        site.start()
+    until(lambda: standing(site)["names"] == sorted(NAMES) and standing(site)["state"] == "good", "the names of before", 60)
 
 
 def test_R2_2_nobody_reads_the_keys_in_the_database(site):
@@ -179,6 +218,38 @@ def test_R2_2_a_server_that_takes_signed_updates_proves_a_name(site, dns, tmp_pa
         site.stop()
         site.config["acme"] = keys
         site.start()
+
+
+def test_R2_2_what_proves_a_name_is_in_the_database_so_any_server_answers(site):
+    settled(site)
+    site.stop()
+    site.change("INSERT INTO acme_proofs (kind, name, value, certificate) VALUES ('http', 'token-1', 'token-1.thumb', 'none')")
+    site.start()
+    for port in (site.port, site.gateway_port):
+        ask = ["curl", "-s", "-o", "-", "-w", " %{http_code}", f"http://127.0.0.1:{port}/.well-known/acme-challenge/"]
+        assert subprocess.run([*ask[:-1], ask[-1] + "token-1"], capture_output=True, text=True).stdout == "token-1.thumb 200"
+        assert subprocess.run([*ask[:-1], ask[-1] + "token-2"], capture_output=True, text=True).stdout.endswith(" 404")
+
+
+def test_R2_2_an_account_is_bound_where_the_authority_wants_it(docker, dns, tmp_path, make_server):
+    key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    dns.zone("bound.test")
+    server = make_server()
+    pebble = Pebble(tmp_path / "pebble", server.gateway_port, free_udp_and_tcp_port(), dns.port, bound={"kid-1": key})
+    server.config["acme"] = {"directory": pebble.directory, "ca_file": str(pebble.ca), "names": ["bound.test"]}
+    try:
+        pebble.start()
+        server.start()
+        assert "acme.eab_kid" in settled(server, "failing")["error"]
+        server.stop()
+        server.config["acme"].update(eab_kid="kid-1", eab_key=key)
+        server.start()
+        assert settled(server, "failing")["next_try"] is not None, "its pause is kept over the restart"
+        server.admin().post("/admin/certificates/site/renew").expect(204)
+        settled(server)
+        assert key not in server.log()
+    finally:
+        pebble.close()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ after(async () => {
 });
 
 const VIEWS = [['machines', '/', '.card[data-state=running]'], ['all', '/all', 'tbody tr'], ['usage', '/usage', 'h1'], ['account', '/account', '.line-form'],
-  ['people', '/people', 'tbody tr'], ['events', '/events', 'tbody tr'], ['limits', '/limits', 'tbody tr'], ['features', '/features', 'h1']];
+  ['people', '/people', 'tbody tr'], ['events', '/events', 'tbody tr'], ['limits', '/limits', 'tbody tr'], ['features', '/features', 'h1'], ['certificates', '/certificates', 'h1']];
 
 test('R11.1 a stylesheet that did not come is asked for once more', async () => {
   const page = await open(browser);

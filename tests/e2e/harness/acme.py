@@ -115,11 +115,13 @@ class PowerDns:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def zone(self, name):
+    def zone(self, name, *hosts):
+        """`hosts` get addresses of their own: below a wildcard a name loses its address while something stands below it."""
         record = lambda kind, content, at=name: {"name": f"{at}.", "type": kind, "ttl": 60, "records": [{"content": content, "disabled": False}]}
         self.call("POST", "/zones", {"name": f"{name}.", "kind": "Native", "nameservers": [], "rrsets": [
             record("SOA", f"ns.{name}. root.{name}. 1 60 60 60 60"), record("NS", f"ns.{name}."), record("A", "127.0.0.1"),
-            record("A", "127.0.0.1", f"*.{name}"), record("A", "127.0.0.1", f"ns.{name}")]})
+            record("A", "127.0.0.1", f"*.{name}"), record("A", "127.0.0.1", f"ns.{name}"),
+            *(record("A", "127.0.0.1", host) for host in hosts)]})
 
     def texts(self, name):
         return lookup_txt(self.port, name)
@@ -131,16 +133,19 @@ class PowerDns:
 
 
 class Pebble:
-    """An ACME server that looks names up at `dns` and comes to `http_port` and `tls_port`. Its state goes with its process."""
+    """An ACME server that looks names up at `dns_port` and comes to `http_port` and `tls_port`; `bound` are its keys for accounts by id.
 
-    def __init__(self, folder, http_port, tls_port, dns_port, refused_nonces=30, strict=True):
+    Its state goes with its process.
+    """
+
+    def __init__(self, folder, http_port, tls_port, dns_port, refused_nonces=15, strict=True, bound=None):
         self.folder = folder
         self.port, self.management = free_port(), free_port()
         self.ca, cert, key = own_authority(folder / "tls")
         (folder / "pebble.json").write_text(json.dumps({"pebble": {
             "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{self.management}",
             "certificate": str(cert), "privateKey": str(key), "httpPort": http_port, "tlsPort": tls_port,
-            "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+            "ocspResponderURL": "", "externalAccountBindingRequired": bound is not None, "externalAccountMACKeys": bound or {}}}))
         self.dns_port, self.strict = dns_port, strict
         self.environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(refused_nonces), "PEBBLE_AUTHZREUSE": "0"}
         self.process = None
