@@ -13,12 +13,15 @@ constexpr std::size_t kMostSeen = 20'000;
 
 }  // namespace
 
+bool Service::is_news(const identity::Principal& who, const std::string& address) const {
+  const auto found = seen_.find({who.owner(), address});
+  // The loops are told anew when an eighth of the time has gone, not with every request.
+  return found == seen_.end() || parts_.clock.now() - found->second.at >= parts_.address_ttl / 8;
+}
+
 asio::awaitable<void> Service::saw(std::shared_ptr<const identity::Principal> who, std::string address) {
   const auto now = parts_.clock.now();
   const std::pair key{who->owner(), std::move(address)};
-  const auto found = seen_.find(key);
-  // The loops are told anew when an eighth of the time has gone, not with every request.
-  if (found != seen_.end() && now - found->second.at < parts_.address_ttl / 8) co_return;
   const auto ip = net::parse_address(key.second);
   if (!ip) co_return;
   if (seen_.size() >= kMostSeen)

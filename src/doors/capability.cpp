@@ -12,7 +12,8 @@ using Who = std::shared_ptr<const identity::Principal>;
 /// Behind identity: who is known by now has come from somewhere.
 asio::awaitable<Result<>> note(Service* service, const http::Request* request) {
   const auto* who = std::any_cast<Who>(&request->principal);
-  if (who != nullptr && *who && !request->client_address.empty()) co_await service->saw(*who, request->client_address);
+  if (who != nullptr && *who && !request->client_address.empty() && service->is_news(**who, request->client_address))
+    co_await service->saw(*who, request->client_address);
   co_return Result<>{};
 }
 

@@ -82,7 +82,11 @@ asio::awaitable<Result<>> Service::start() {
   auto lost = co_await parts_.store.read(std::move(work));
   if (!lost) co_return fail(std::move(lost.error()));
   log_ = lost->until;
-  co_await revoke(std::move(lost->subjects));
+  for (const auto& [subject, at] : lost->parties) {
+    // What was made while the change was on its way to the disk does not count either.
+    const auto until = std::min(parts_.clock.now(), at + kOnceMore);
+    co_await parts_.gateway.revoke(gateway::party_of(subject), static_cast<gateway::Millis>(to_micros(until) / 1000));
+  }
   co_return Result<>{};
 }
 
@@ -107,8 +111,10 @@ asio::awaitable<void> Service::follow() {
     auto lost = co_await parts_.store.read(std::move(work));
     if (lost) {
       log_ = lost->until;
-      for (const auto& subject : lost->subjects) again_.emplace_back(parts_.clock.now() + kOnceMore, subject);
-      co_await revoke(std::move(lost->subjects));
+      std::vector<std::string> subjects;
+      for (auto& [subject, at] : lost->parties) subjects.push_back(std::move(subject));
+      for (const auto& subject : subjects) again_.emplace_back(parts_.clock.now() + kOnceMore, subject);
+      co_await revoke(std::move(subjects));
     } else {
       log::warn("doors", "the event log cannot be read; who has lost a right is let in for a moment",
                 {{"reason", lost.error().reason}});

@@ -71,7 +71,8 @@ class Service {
   /// `share-unknown`
   asio::awaitable<Result<>> unshare(InstanceId instance, std::string share, bus::Actor actor);
 
-  /// Somebody has used the page or the API from this address.
+  /// Whether the gateway has still to be told that somebody has used the page or the API from this address.
+  bool is_news(const identity::Principal& who, const std::string& address) const;
   asio::awaitable<void> saw(std::shared_ptr<const identity::Principal> who, std::string address);
   /// Until when the address is its owner's.
   std::optional<TimePoint> address_until(const std::string& owner, const std::string& address) const;

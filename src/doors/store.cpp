@@ -88,9 +88,12 @@ Lost lost(soci::session& sql, const std::string& where, long long bound) {
   Lost found;
   sql << "SELECT last FROM event_sequence WHERE id = 1", into(found.until);
   std::string subject;
-  soci::statement query = (sql.prepare << "SELECT DISTINCT subject FROM events WHERE " + where + " AND seq <= :until",
-                           use(bound, "bound"), use(found.until, "until"), into(subject));
-  for (bool more = query.execute(true); more; more = query.fetch()) found.subjects.push_back(subject);
+  long long at = 0;
+  soci::statement query =
+      (sql.prepare << "SELECT subject, MAX(at) FROM events WHERE " + where + " AND seq <= :until GROUP BY subject",
+       use(bound, "bound"), use(found.until, "until"), into(subject), into(at));
+  for (bool more = query.execute(true); more; more = query.fetch())
+    found.parties.emplace_back(subject, from_micros(at));
   return found;
 }
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -39,10 +40,10 @@ std::vector<gateway::DoorKey> keys(soci::session& sql, TimePoint now);
 /// The same by reading alone; empty: it is time to make one, or to forget one.
 std::vector<gateway::DoorKey> keys_as_they_are(soci::session& sql, TimePoint now);
 
-/// What somebody may have lost a right with, since then: the subjects of the events, each once; and until where the log
-/// was read.
+/// Who may have lost a right since then: the subjects of the events, each once, and when that was last; and until where
+/// the log was read.
 struct Lost {
-  std::vector<std::string> subjects;
+  std::vector<std::pair<std::string, TimePoint>> parties;
   long long until = 0;
 };
 Lost lost_since(soci::session& sql, const bus::Kinds& kinds, TimePoint since);

@@ -28,10 +28,11 @@ asio::awaitable<void> Doors::send_visitors_to(std::string page) {
   co_await run_jobs(std::move(jobs));
 }
 
-asio::awaitable<void> Doors::revoke(Party party) {
-  const auto now = next();
-  book_.revoke(party, now);
-  auto jobs = on_all(shards_, [party, now](Shard& shard) { shard.revoke(party, now); });
+asio::awaitable<void> Doors::revoke(Party party) { return revoke(party, next()); }
+
+asio::awaitable<void> Doors::revoke(Party party, Millis until) {
+  book_.revoke(party, until);
+  auto jobs = on_all(shards_, [party, until](Shard& shard) { shard.revoke(party, until); });
   co_await run_jobs(std::move(jobs));
 }
 

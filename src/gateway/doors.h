@@ -32,6 +32,8 @@ class Doors {
   asio::awaitable<void> send_visitors_to(std::string page);
   /// What this party (0: anybody) was given until now lets nobody in any more, and who is in by it is cut.
   asio::awaitable<void> revoke(Party party);
+  /// The same for what it was given until then.
+  asio::awaitable<void> revoke(Party party, Millis until);
   /// The address is its owner's from now on, for `known.until` milliseconds.
   asio::awaitable<void> know(const std::string& owner, const asio::ip::address& address, DoorBook::Known known);
 

@@ -66,7 +66,8 @@ asio::awaitable<Result<>> Planner::plan(LiveRef live) {
     if (!endpoint.called.empty()) planned.called = endpoint.called;
     planned.guessed = endpoint.guessed;
     planned.handover = endpoint.handover;
-    planned.door = endpoint.door;
+    // Who tries a template of their own has nobody to sign in as.
+    planned.door = options_.trial ? Door::kOpen : endpoint.door;
     planned.address = address_of(instance.plan, endpoint.machine);
     // Whoever knows the name is let in, so that it must not follow from anything that is told elsewhere.
     if (!owns_port(endpoint.kind)) randombytes_buf(planned.host.data(), planned.host.size());

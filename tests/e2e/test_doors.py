@@ -13,10 +13,13 @@ TWO = {
                      '[[endpoint]]\nname = "strict"\nport = 1338\nkind = "tcp"\nowner_only = "prompt"\n'
                      '[[endpoint]]\nname = "public"\nport = 1339\nkind = "tcp"\nowner_only = false\n'
                      '[ready]\ninterval = 50\n[limits]\nmemory = "32m"\npids = 64\n',
-    "Dockerfile": "FROM tiltyard/busybox:1\nCOPY run /run.sh\nSTOPSIGNAL SIGKILL\nCMD [\"sh\", \"/run.sh\"]\n",
-    "run": "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\nprintf \"Content-Type: text/plain\\\\r\\\\nSet-Cookie: tiltyard-door=x\\\\r\\\\n"
-           "Set-Cookie: a=b; Domain=localhost\\\\r\\\\n\\\\r\\\\n\"; echo \"[$HTTP_COOKIE]\"\\n' > /www/cgi-bin/seen; chmod 755 /www/cgi-bin/seen\n"
-           "for port in 1337 1338 1339; do nc -ll -p $port -e /bin/cat & done\nexec httpd -f -p 8000 -h /www\n",
+    "Dockerfile": 'FROM tiltyard/busybox:1\nCOPY run /run.sh\nCOPY seen /www/cgi-bin/seen\nRUN chmod 755 /www/cgi-bin/seen\n'
+                  'STOPSIGNAL SIGKILL\nCMD ["sh", "/run.sh"]\n',
+    "run": "for port in 1337 1338 1339; do nc -ll -p $port -e /bin/cat & done\nexec httpd -f -p 8000 -h /www\n",
+    "seen": """#!/bin/sh
+printf 'Content-Type: text/plain\\r\\nSet-Cookie: tiltyard-door=x\\r\\nSet-Cookie: a=b; Domain=localhost\\r\\n\\r\\n'
+echo "[$HTTP_COOKIE]"
+""",
 }
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 SEEN = "/cgi-bin/seen"
@@ -102,7 +105,7 @@ def test_R2_4_its_owner_and_their_team_are_let_in_and_nobody_else(site):
     again = go(ann, url)
     assert inside(url, again)
     site.restart()
-    until(lambda: inside(url, again), "the cookie to count after a restart", 30)
+    until(lambda: inside(url, staff), "a cookie of before to count after a restart", 30)
     assert not inside(url, theirs) and not inside(url, mine), "what was lost is lost after a restart"
 
 
