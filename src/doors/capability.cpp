@@ -10,7 +10,7 @@ namespace {
 using Who = std::shared_ptr<const identity::Principal>;
 
 /// Behind identity: who is known by now has come from somewhere.
-asio::awaitable<Result<>> note(Service* service, const http::Request* request) {
+asio::awaitable<Result<>> remember(Service* service, const http::Request* request) {
   const auto* who = std::any_cast<Who>(&request->principal);
   if (who != nullptr && *who && !request->client_address.empty() && service->is_news(**who, request->client_address))
     co_await service->saw(*who, request->client_address);
@@ -39,7 +39,7 @@ Result<> Capability::make(house::Ground& ground) {
                                       labs_.service(), ground.gateway.options().owner_address_ttl});
   service_->declare_jobs(ground.jobs);
   ground.doors.filters.push_back(
-      [service = service_.get()](http::Request& request, const http::Route&) { return note(service, &request); });
+      [service = service_.get()](http::Request& request, const http::Route&) { return remember(service, &request); });
   return {};
 }
 
