@@ -96,10 +96,10 @@ def milliseconds(text):
     return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def wrk(stage, proxy, port, path, connections, seconds, host):
+def wrk(stage, proxy, port, path, connections, seconds, host, scheme="http"):
     before = cpu_seconds(proxy) if proxy else 0
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Host: {host}",
-               f"http://127.0.0.1:{port}{path}"]
+               f"{scheme}://127.0.0.1:{port}{path}"]
     out = subprocess.run(command, check=True, capture_output=True, text=True,
                          preexec_fn=lambda: os.sched_setaffinity(0, stage.load_cores)).stdout
     used = cpu_seconds(proxy) - before if proxy else 0

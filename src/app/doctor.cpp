@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "app/host.h"
+#include "app/secure.h"
 #include "app/settings.h"
 #include "app/words.h"
 #include "cli/words.h"
@@ -246,7 +247,8 @@ Check check_server(Context& context) {
 /// Whether what stands between people and the page tells who asks, and keeps it secret.
 Check check_front(const Settings& settings) {
   const auto& site = settings.site;
-  const bool tls = !site.tls_certificate.empty(), secure = site.public_url.starts_with("https://");
+  const bool tls = !site.tls_certificate.empty() || !page_hosts(settings).empty(),
+             secure = site.public_url.starts_with("https://");
   const auto trusted = net::Networks::parse(site.trusted_proxies);
   // Addresses of documentation (RFC 5737): nobody's proxy is there.
   if (trusted && trusted->contains(*net::parse_address("192.0.2.1")) &&
@@ -260,7 +262,7 @@ Check check_front(const Settings& settings) {
   const auto at = config::parse_address(site.listen);
   if (!tls && !secure && at && !net::parse_address(at->first)->is_loopback())
     return {Verdict::kWarn, "proxy", "passwords and cookies cross the network unencrypted",
-            "Put a TLS proxy in front and set server.public_url, or give server.tls_certificate."};
+            "Set gateway.tls_listen and server.public_url with certificates, or put a TLS proxy in front."};
   const bool figures = !site.metrics_token.empty() || (site.public_url.empty() && site.trusted_proxies.empty());
   return {Verdict::kOk,
           "proxy",
@@ -269,6 +271,30 @@ Check check_front(const Settings& settings) {
                       : site.trusted_proxies.empty() ? "none, for this machine alone"
                                                      : "trusted",
                       figures ? "" : "; without metrics.token nobody gets /metrics"),
+          {}};
+}
+
+/// What is in the files of certificates, and whether the names that people use are among theirs.
+Check check_certificates(const Settings& settings) {
+  const auto files = certificate_files(settings);
+  const SystemClock clock;
+  tls::Certificates shelf(clock);
+  tls::Files(shelf, files).look();
+  for (const auto& each : shelf.list()) {
+    if (!each.problem.empty())
+      return {Verdict::kWarn, "certificates", fmt::format("{}: {}", each.source, each.problem), "Replace its files."};
+  }
+  auto names = page_hosts(settings);
+  if (!settings.gateway.tls_listen.empty()) names.push_back("x." + settings.gateway.domain);
+  for (const auto& name : names) {
+    if (shelf.covers(name)) continue;
+    const auto shown = name.starts_with("x.") ? "*" + name.substr(1) : name;
+    return {Verdict::kWarn, "certificates", fmt::format("none in files is for {}", shown),
+            "Give one in [certificates.NAME], or let [acme] fetch it."};
+  }
+  return {Verdict::kOk,
+          "certificates",
+          files.empty() ? "none in files" : fmt::format("{} in files, all in order", files.size()),
           {}};
 }
 
@@ -301,6 +327,7 @@ std::vector<Check> look(Context& context, const Settings& settings) {
   checks.push_back(check_port("server", settings.site.listen, answers));
   checks.push_back(check_port("gateway", settings.gateway.listen, answers));
   checks.push_back(check_front(settings));
+  checks.push_back(check_certificates(settings));
   checks.push_back(check_store(settings));
   checks.push_back(check_disk(settings));
   checks.push_back(check_templates(settings));

@@ -40,7 +40,11 @@ void listeners_apart(const Settings& settings, config::Problems& problems) {
   problems.expect(!gateway || gateway->second == 0 || page != gateway,
                   "server.listen and gateway.listen are the same: the page and players' machines must not share an "
                   "origin.");
-  for (const auto& [key, address] : {std::pair{"server.listen", page}, std::pair{"gateway.listen", gateway}}) {
+  const auto secure = config::parse_address(settings.gateway.tls_listen);
+  problems.expect(!secure || secure->second == 0 || (secure != page && secure != gateway),
+                  "gateway.tls_listen is the same as server.listen or gateway.listen: TLS has a port of its own.");
+  for (const auto& [key, address] : {std::pair{"server.listen", page}, std::pair{"gateway.listen", gateway},
+                                     std::pair{"gateway.tls_listen", secure}}) {
     const bool inside =
         address && address->second >= settings.gateway.first_port && address->second <= settings.gateway.last_port;
     problems.expect(!inside, fmt::format("{} lies inside of gateway.ports.", key));
@@ -81,7 +85,7 @@ void cookies_apart(const Settings& settings, config::Problems& problems) {
       fmt::format(
           "The page and players' raw TCP ports may share an address (gateway.tcp_address is {}), and the page has "
           "no TLS: whoever follows a link to such a port hands the player's machine the session. Give the page "
-          "TLS (server.tls_certificate, or server.public_url with https:// and a proxy), or gateway.tcp_address "
+          "TLS (gateway.tls_listen or a proxy, with https:// in server.public_url), or gateway.tcp_address "
           "another address of this host than the page's, or leave it empty where no template has raw TCP "
           "endpoints.",
           gateway.tcp_address));

@@ -69,6 +69,10 @@ const std::map<std::string, Sample> kSamples = {
     {"names.rest", {"1d", R"("1d")"}},
     {"names.certificates", {"false", "false"}},
     {"gateway.listen", {"0.0.0.0:80", R"("0.0.0.0:80")"}},
+    {"gateway.tls_listen", {"0.0.0.0:443", R"("0.0.0.0:443")"}},
+    {"gateway.redirect_to_https", {"false", "false"}},
+    {"gateway.hsts", {"30d", R"("30 d")"}},
+    {"gateway.kernel_tls", {"true", "true"}},
     {"gateway.domain", {"play.example", R"("play.example")"}},
     {"gateway.address_names", {"eu", R"("eu")"}},
     {"gateway.public_host", {"tcp.example", R"("tcp.example")"}},
@@ -302,6 +306,13 @@ TEST(R15_1, WhatDoesNotFitTogetherIsRefused) {
   EXPECT_TRUE(has(error_in("[server]\nlisten = \"127.0.0.1:8080\"\n"), "must not share an origin"));
   EXPECT_TRUE(
       has(error_in("[gateway]\nlisten = \"127.0.0.1:20001\"\n"), "gateway.listen lies inside of gateway.ports"));
+  EXPECT_TRUE(has(error_in("[gateway]\ntls_listen = \"127.0.0.1:8080\"\n"), "TLS has a port of its own"));
+  EXPECT_TRUE(has(error_in("[gateway]\ntls_listen = \"127.0.0.1:20001\"\n"),
+                  "gateway.tls_listen lies inside of gateway.ports"));
+  EXPECT_TRUE(has(error_in("[certificates.a]\nchain = \"c.pem\"\n"), "belong together: give both"));
+  EXPECT_TRUE(has(error_in("[certificates.a]\nchain = \"c\"\nkey = \"k\"\ndefault = true\n"
+                           "[certificates.b]\nchain = \"c\"\nkey = \"k\"\ndefault = true\n"),
+                  "choose one"));
   EXPECT_TRUE(has(error_in("[limits]\nmemory = \"8g\"\n"), "limits.memory is above limits.max_memory"));
   EXPECT_TRUE(has(error_in("[auth]\nstrategies = []\n"), "nobody could sign in"));
   EXPECT_TRUE(has(error_in("[auth]\nhall = [\"10.0.0.0/8\"]\n"), "does not have \"address\""));

@@ -16,8 +16,8 @@ constexpr config::Form kHosts{.takes = "a list of host names and addresses",
 void declare_keys(config::Keys& keys, Site& site) {
   keys.section("server", "The page and the API.")
       .text("listen", site.listen, form::kAddress,
-            "Where the page and the API are served. Port 0 takes a free one. Put a TLS proxy in front, or give a "
-            "certificate, before you listen on more than the loopback.")
+            "Where the page and the API are served. Port 0 takes a free one. Reach it by gateway.tls_listen, by a "
+            "TLS proxy or with a certificate of its own before you listen on more than the loopback.")
       .text("public_url", site.public_url, form::kUrl,
             "The URL that people use, if it is not the address above: \"https://ctf.example\". Links are made from it.")
       .texts("hosts", site.hosts, kHosts,
@@ -47,7 +47,9 @@ void declare_keys(config::Keys& keys, Site& site) {
              "Addresses or networks that the farm, its senders and what a sign-in provider names may be called at, "
              "although they are this host's own, link-local or of machines, and would be refused.")
       .text("tls_certificate", site.tls_certificate, form::kPath,
-            "PEM file with the certificate chain; turns TLS on, together with tls_key.")
+            "PEM file with the certificate chain; turns TLS on at `listen`, together with tls_key. Where everything "
+            "comes "
+            "in at gateway.tls_listen, give [certificates.NAME] instead.")
       .text("tls_key", site.tls_key, form::kPath, "PEM file with the certificate's private key.");
   keys.section("data", "The server's own files.")
       .text("path", site.data, form::kPath,
