@@ -48,13 +48,10 @@ def ports_server(docker, tmp_path_factory):
 
 @pytest.fixture
 def owner(ports_server):
+    """Somebody new each time, whose instances stay until the module ends."""
     if not ports_server.alive:
         ports_server.start()
-    caller = ports_server.user(f"owner-{next(NUMBERS)}")
-    yield caller
-    if not ports_server.alive:
-        ports_server.start()
-    ports_server.admin().stop_all()
+    return ports_server.user(f"owner-{next(NUMBERS)}")
 
 
 def listing(caller, instance):
