@@ -21,7 +21,8 @@ Result<std::vector<Row>> read_all(soci::session& sql) { return rows::all(sql); }
 std::string state_of(const Row& row) {
   if (!row.progress.order_url.empty() && row.progress.error.empty()) return "ordering";
   if (!row.progress.error.empty()) return "failing";
-  return row.chain.empty() ? "waiting" : "good";
+  // One for other names serves meanwhile, and is not what is wanted.
+  return row.chain.empty() || row.progress.names != row.names ? "waiting" : "good";
 }
 
 Standing standing_of(const Row& row) {
