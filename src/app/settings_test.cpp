@@ -158,7 +158,7 @@ const std::map<std::string, Sample> kSamples = {
     {"traefik.catch_all", {"none", R"("none")"}},
     {"traefik.extra", {"/etc/tiltyard/traefik.keys", R"("/etc/tiltyard/traefik.keys")"}},
     {"traefik.look_every", {"5m", R"("5m")"}},
-    {"ports.open", {"http,tcp", R"(["http", "tcp"])"}},
+    {"ports.open", {"tcp", R"(["tcp"])"}},
     {"ports.max", {"0", "0"}},
     {"ports.max_per_owner", {"30", "30"}},
     {"flags.prefix", {"CTF", R"("CTF")"}},
