@@ -45,6 +45,9 @@ Answered said(const Request& request, gateway::Page page, Error error) {
   response.status = http::http_status(error.code);
   response.headers.set("Content-Type", "text/html; charset=utf-8");
   response.headers.set("Cache-Control", "no-store");
+  // It brings its style along, as all of the gateway's pages do, and nothing else.
+  response.headers.set("Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
   response.body = gateway::page_body({page, response.status, {}, error.message}, gateway::Form::kHtml);
   return response;
 }
