@@ -1,5 +1,6 @@
 // A gateway of its own for the benchmark: one loop unless said otherwise, ROUTES routes to one machine, until SIGTERM.
-// gateway_server HTTP_LISTEN TCP_PORT MACHINE_ADDRESS MACHINE_PORT TCP_MACHINE_PORT ROUTES [LOOPS]
+// gateway_server HTTP_LISTEN TCP_PORT MACHINE_ADDRESS MACHINE_PORT TCP_MACHINE_PORT ROUTES [LOOPS [UDP_PORT
+// UDP_MACHINE_PORT]]
 // Prints one line when it serves: microseconds that one more publication took (median and worst of 1000).
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
@@ -21,7 +22,9 @@ using namespace tiltyard;
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    std::fprintf(stderr, "usage: gateway_server LISTEN TCP_PORT ADDRESS PORT TCP_MACHINE_PORT ROUTES [LOOPS]\n");
+    std::fprintf(stderr,
+                 "usage: gateway_server LISTEN TCP_PORT ADDRESS PORT TCP_MACHINE_PORT ROUTES [LOOPS [UDP_PORT "
+                 "UDP_MACHINE_PORT]]\n");
     return 2;
   }
   auto number = [&](int i) { return static_cast<std::uint16_t>(std::atoi(argv[i])); };
@@ -39,6 +42,7 @@ int main(int argc, char** argv) {
   // What is measured is the way, not the limits: all load comes from one address.
   options.max_connections_per_instance = options.max_connections_per_address = 100'000;
   options.max_connections_per_address_and_instance = options.connects_per_instance = 100'000;
+  options.max_udp_flows_per_address = options.max_udp_flows_per_instance = 10'000;
   gateway::Gateway gateway(loops, options);
   auto started = gateway.start();
   if (!started) {
@@ -65,6 +69,8 @@ int main(int argc, char** argv) {
     }
   }
   if (!publish("raw", {{tiltyard::EndpointKind::kTcp, "raw", {}, number(2), argv[3], number(5)}})) return 1;
+  if (argc > 9 && !publish("datagrams", {{tiltyard::EndpointKind::kUdp, "udp", {}, number(8), argv[3], number(9)}}))
+    return 1;
   std::sort(took.begin(), took.end());
   std::printf("%ld %ld\n", took[took.size() / 2], took.back());
   std::fflush(stdout);

@@ -224,9 +224,11 @@ asio::awaitable<Result<>> Server::build_floors() {
     else ::close(socket);
   };
   floors.gateway = std::make_unique<gateway::Gateway>(loops_, std::move(gateway_options));
-  floors.lanes = std::make_unique<gateway::PortLanes>(
-      settings_->gateway.first_port, settings_->gateway.last_port,
-      [gateway = floors.gateway.get()](std::uint16_t port) { return gateway->port_free(port); });
+  floors.lanes =
+      std::make_unique<gateway::PortLanes>(settings_->gateway.first_port, settings_->gateway.last_port,
+                                           [gateway = floors.gateway.get()](std::uint16_t port, Transport transport) {
+                                             return gateway->port_free(port, transport);
+                                           });
   if (auto made = make_limits(); !made) co_return made;
   floors.budget = std::make_shared<net::Budget>(settings_->site.buffers);
   floors.ground = std::unique_ptr<house::Ground>(new house::Ground{settings_->site,

@@ -9,7 +9,10 @@ namespace tiltyard {
 
 /// How players' bytes come to an endpoint of a machine. Templates, the plan of an instance (on disk) and the API say it
 /// as a word. Whoever adds one finds through -Wswitch what has to be decided for it.
-enum class EndpointKind : std::uint8_t { kHttp, kTcp, kTls };
+enum class EndpointKind : std::uint8_t { kHttp, kTcp, kUdp, kTls };
+
+/// What carries an endpoint's bytes. Each has a space of ports of its own.
+enum class Transport : std::uint8_t { kTcp, kUdp };
 
 constexpr std::string_view word_of(EndpointKind kind) {
   switch (kind) {
@@ -19,6 +22,8 @@ constexpr std::string_view word_of(EndpointKind kind) {
       return "tcp";
     case EndpointKind::kTls:
       return "tls";
+    case EndpointKind::kUdp:
+      return "udp";
   }
   return "";
 }
@@ -30,6 +35,7 @@ constexpr bool owns_port(EndpointKind kind) {
     case EndpointKind::kTls:
       return false;
     case EndpointKind::kTcp:
+    case EndpointKind::kUdp:
       return true;
   }
   return false;
@@ -42,6 +48,7 @@ constexpr bool speaks_http(EndpointKind kind) {
       return true;
     case EndpointKind::kTcp:
     case EndpointKind::kTls:
+    case EndpointKind::kUdp:
       return false;
   }
   return false;
@@ -65,8 +72,11 @@ struct Handover {
   bool operator==(const Handover&) const = default;
 };
 
-/// The kind that a word names. "udp" has its word already, so that a file which says it is told
-/// `kind-not-yet` rather than served as something else; any other word is `kind-unknown`. Both are kInvalid.
+constexpr Transport transport_of(EndpointKind kind) {
+  return kind == EndpointKind::kUdp ? Transport::kUdp : Transport::kTcp;
+}
+
+/// The kind that a word names; any other word is `kind-unknown` (kInvalid).
 Result<EndpointKind> endpoint_kind(std::string_view word);
 
 }  // namespace tiltyard

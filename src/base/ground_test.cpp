@@ -36,9 +36,8 @@ TEST(R11_5, WhatIsNoTimeIsRefused) {
 }
 
 TEST(R2_1, AnEndpointsKindIsAWord) {
-  for (const auto kind : {EndpointKind::kHttp, EndpointKind::kTcp, EndpointKind::kTls})
+  for (const auto kind : {EndpointKind::kHttp, EndpointKind::kTcp, EndpointKind::kUdp, EndpointKind::kTls})
     EXPECT_EQ(endpoint_kind(word_of(kind)).value(), kind);
-  EXPECT_EQ(endpoint_kind("udp").error().reason, "kind-not-yet");
   for (const char* other : {"", "HTTP", "https", "sctp"}) {
     EXPECT_EQ(endpoint_kind(other).error().reason, "kind-unknown") << other;
   }

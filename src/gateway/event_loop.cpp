@@ -49,17 +49,17 @@ void EventLoop::stop() {
 }
 
 bool EventLoop::watch(Stream& stream, Watcher& watcher) {
-  stream.watcher = &watcher;
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.ptr = &stream;
-  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, stream.fd, &event) == 0;
+  return add(stream, watcher, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
-bool EventLoop::watch_accept(Stream& stream, Watcher& watcher) {
+bool EventLoop::watch_input(Stream& stream, Watcher& watcher) { return add(stream, watcher, EPOLLIN | EPOLLET); }
+
+bool EventLoop::watch_accept(Stream& stream, Watcher& watcher) { return add(stream, watcher, EPOLLIN); }
+
+bool EventLoop::add(Stream& stream, Watcher& watcher, std::uint32_t events) {
   stream.watcher = &watcher;
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.ptr = &stream;
   return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, stream.fd, &event) == 0;
 }

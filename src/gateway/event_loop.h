@@ -67,6 +67,8 @@ class EventLoop : public std::enable_shared_from_this<EventLoop> {
 
   /// Registers for both directions, edge-triggered. False: the kernel refused (out of memory or watches).
   bool watch(Stream& stream, Watcher& watcher);
+  /// For sockets that are written to without waiting: readable only, edge-triggered.
+  bool watch_input(Stream& stream, Watcher& watcher);
   /// For listening sockets: readable only, level-triggered.
   bool watch_accept(Stream& stream, Watcher& watcher);
   void unwatch(Stream& stream);
@@ -92,6 +94,7 @@ class EventLoop : public std::enable_shared_from_this<EventLoop> {
   static constexpr std::size_t kSlots = 512;
   using Slot = intrusive::list<Timed, intrusive::constant_time_size<false>>;
 
+  bool add(Stream& stream, Watcher& watcher, std::uint32_t events);
   void arm();
   void turn();
   void dispatch(Stream& stream, std::uint32_t events);

@@ -62,20 +62,22 @@ Result<std::shared_ptr<Publication>> Gateway::State::prepare(const InstanceId& i
   return publication;
 }
 
-Result<> Gateway::State::open_ports(const Publication& publication, const std::set<std::uint16_t>& have,
+Result<> Gateway::State::open_ports(const Publication& publication, const std::set<OwnedPort>& have,
                                     OpenedPorts& opened) const {
   for (const auto& route : publication.routes) {
-    if (!owns_port(route.kind) || have.contains(route.port) || opened.fds.contains(route.port)) continue;
+    const OwnedPort port{route.port, transport_of(route.kind)};
+    if (!owns_port(route.kind) || have.contains(port) || opened.fds.contains(port)) continue;
     if (shared->options.tcp_address.empty()) {
       return fail(Code::kConflict, "raw-tcp-off",
-                  "This server opens no raw TCP ports (gateway.tcp_address is empty), and the template has an endpoint "
+                  "This server opens no ports for raw TCP and UDP (gateway.tcp_address is empty), and the template has "
+                  "an endpoint "
                   "that needs one.");
     }
     auto address = socket_address(shared->options.tcp_address, route.port);
     if (!address) return fail(std::move(address.error()));
-    auto fd = open_listener(*address, false);
+    auto fd = port.transport == Transport::kUdp ? open_datagram_port(*address) : open_listener(*address, false);
     if (!fd) return fail(std::move(fd.error()).with("port", std::to_string(route.port)));
-    opened.fds.emplace(route.port, *fd);
+    opened.fds.emplace(port, *fd);
   }
   return {};
 }
@@ -178,10 +180,10 @@ std::uint16_t Gateway::public_tls_port() const {
 
 std::string_view Gateway::scheme() const { return state_->shared->options.public_tls ? "https" : "http"; }
 
-bool Gateway::port_free(std::uint16_t port) const {
+bool Gateway::port_free(std::uint16_t port, Transport transport) const {
   auto address = socket_address(state_->shared->options.tcp_address, port);
   if (!address) return false;
-  auto fd = open_listener(*address, false);
+  auto fd = transport == Transport::kUdp ? open_datagram_port(*address) : open_listener(*address, false);
   if (!fd) return false;
   ::close(*fd);
   return true;
@@ -204,7 +206,7 @@ asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Rout
   (*publication)->traffic = entry.traffic;
   auto before = std::exchange(entry.ports, {});
   for (const auto& route : routes) {
-    if (owns_port(route.kind)) entry.ports.insert(route.port);
+    if (owns_port(route.kind)) entry.ports.insert({route.port, transport_of(route.kind)});
   }
   entry.routes = routes.size();
   {
@@ -218,10 +220,10 @@ asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Rout
   jobs = {};
   for (auto port : before) {
     if (entry.ports.contains(port)) continue;
-    jobs.push_back({state->shard_of(port), [port](Shard& shard) { shard.close_tcp(port); }});
+    jobs.push_back({state->shard_of(port), [port](Shard& shard) { shard.close(port); }});
   }
   for (auto [port, fd] : std::exchange(opened.fds, {})) {
-    jobs.push_back({state->shard_of(port), [port, fd](Shard& shard) { shard.listen_tcp(port, fd); }});
+    jobs.push_back({state->shard_of(port), [port, fd](Shard& shard) { shard.listen(port, fd); }});
   }
   co_await run_jobs(std::move(jobs));
   co_return Result<>{};
@@ -239,7 +241,7 @@ asio::awaitable<void> Gateway::withdraw(InstanceId instance) {
   }
   if (state->shut) co_return;
   auto jobs = state->everywhere([instance, ports = entry.ports](Shard& shard) {
-    for (auto port : ports) shard.close_tcp(port);
+    for (auto port : ports) shard.close(port);
     shard.withdraw(instance);
   });
   co_await run_jobs(std::move(jobs));

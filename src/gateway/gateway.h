@@ -39,7 +39,7 @@ struct Route {
   EndpointKind kind = EndpointKind::kHttp;
   std::string endpoint;
   std::vector<std::string> hosts;  ///< labels before the gateway's domain (HTTP, TLS)
-  std::uint16_t port = 0;          ///< of the gateway (TCP)
+  std::uint16_t port = 0;          ///< of the gateway (TCP, UDP)
   std::string address;             ///< of the machine
   std::uint16_t machine_port = 0;
   std::string called =
@@ -100,8 +100,12 @@ struct Options {
   std::vector<std::string> proxy_protocol_from;    ///< the same as the configuration has it
   std::chrono::milliseconds wake_timeout{10'000};  ///< how long a connection to a sleeping instance is held
   std::size_t max_held_per_instance = 1'000;
-  bool owner_only = false;                           ///< of endpoints that say nothing of it
-  std::chrono::seconds owner_address_ttl{4 * 3600};  ///< how long an address is its owner's after the last request
+  bool owner_only = false;                             ///< of endpoints that say nothing of it
+  std::chrono::seconds owner_address_ttl{4 * 3600};    ///< how long an address is its owner's after the last request
+  std::chrono::milliseconds udp_idle_timeout{60'000};  ///< of a client of a UDP endpoint
+  std::size_t max_udp_flows = 10'000;                  ///< clients of UDP endpoints, an address and port each
+  std::size_t max_udp_flows_per_address = 500;
+  std::size_t max_udp_flows_per_instance = 1'000;
 };
 
 /// The host of raw TCP endpoints as players are told it: what is said, else the domain; where ports are opened on the
@@ -129,10 +133,10 @@ class Gateway {
   const Options& options() const;
   /// "http" or "https": how players' browsers come in.
   std::string_view scheme() const;
-  /// Whether a raw TCP port could be opened now: the probe for `PortLanes`. Ports that the gateway itself has open are
+  /// Whether a port could be opened now: the probe for `PortLanes`. Ports that the gateway itself has open are
   /// not free.
-  bool port_free(std::uint16_t port) const;
-  /// Replaces all routes of the instance. `port-busy` (Conflict) if a TCP port cannot be opened: choose another one.
+  bool port_free(std::uint16_t port, Transport transport = Transport::kTcp) const;
+  /// Replaces all routes of the instance. `port-busy` (Conflict) if a port cannot be opened: choose another one.
   /// `owner`: with whose other instances it shares connections; empty: with nobody's.
   asio::awaitable<Result<>> publish(InstanceId instance, std::vector<Route> routes, std::string owner = {});
   asio::awaitable<void> withdraw(InstanceId instance);

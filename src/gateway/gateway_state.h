@@ -28,7 +28,7 @@ asio::awaitable<void> run_jobs(std::vector<Job> jobs);
 
 /// Opened ports that are closed again unless they are handed over.
 struct OpenedPorts {
-  std::map<std::uint16_t, int> fds;
+  std::map<OwnedPort, int> fds;
   OpenedPorts() = default;
   OpenedPorts(const OpenedPorts&) = delete;
   OpenedPorts& operator=(const OpenedPorts&) = delete;
@@ -61,7 +61,7 @@ struct OpenedListeners {
 struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   struct Published {
     std::shared_ptr<InstanceTraffic> traffic;
-    std::set<std::uint16_t> ports;
+    std::set<OwnedPort> ports;
     std::size_t routes = 0;
     bool asleep = false, waking = false;  ///< of the home loop alone
   };
@@ -84,11 +84,11 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
     for (const auto& shard : shards) jobs.push_back({shard, work});
     return jobs;
   }
-  /// A TCP port's listener lives on one loop.
-  const std::shared_ptr<Shard>& shard_of(std::uint16_t tcp_port) const { return shards[tcp_port % shards.size()]; }
+  /// A port's listener lives on one loop.
+  const std::shared_ptr<Shard>& shard_of(OwnedPort port) const { return shards[port.number % shards.size()]; }
   Result<std::shared_ptr<Publication>> prepare(const InstanceId& instance, const std::vector<Route>& routes,
                                                const std::string& owner) const;
-  Result<> open_ports(const Publication& publication, const std::set<std::uint16_t>& have, OpenedPorts& opened) const;
+  Result<> open_ports(const Publication& publication, const std::set<OwnedPort>& have, OpenedPorts& opened) const;
   Result<OpenedListeners> open_listeners(const std::string& listen) const;
   std::size_t route_count() const;
 

@@ -29,10 +29,24 @@ inline constexpr metrics::Metric kConnectionsOpen{.name = "tiltyard_gateway_conn
                                                   .kind = metrics::Kind::kGauge,
                                                   .unit = "connections",
                                                   .help = "Open connections of players"};
+inline constexpr metrics::Metric kUdpFlows{.name = "tiltyard_gateway_udp_flows_open",
+                                           .kind = metrics::Kind::kGauge,
+                                           .unit = "flows",
+                                           .help = "Clients of UDP endpoints that have lately been heard of"};
+inline constexpr metrics::Metric kUdpPushedOut{.name = "tiltyard_gateway_udp_flows_pushed_out_total",
+                                               .kind = metrics::Kind::kCounter,
+                                               .unit = "flows",
+                                               .help = "Clients of UDP endpoints that were forgotten for others"};
+inline constexpr metrics::Metric kUdpDropped{.name = "tiltyard_gateway_udp_dropped_total",
+                                             .kind = metrics::Kind::kCounter,
+                                             .unit = "datagrams",
+                                             .help = "Datagrams that went no further, by the reason",
+                                             .labels = {"reason"}};
 inline constexpr metrics::Metric kRoutes{
     .name = "tiltyard_gateway_routes", .kind = metrics::Kind::kGauge, .unit = "routes", .help = "Published routes"};
 
 inline constexpr const metrics::Metric* kAll[] = {&kRequests,       &kHandshakes,      &kBytes,
-                                                  &kUpstreamErrors, &kConnectionsOpen, &kRoutes};
+                                                  &kUpstreamErrors, &kConnectionsOpen, &kRoutes,
+                                                  &kUdpFlows,       &kUdpPushedOut,    &kUdpDropped};
 
 }  // namespace tiltyard::gateway::measures

@@ -43,11 +43,12 @@ void declare_keys(config::Keys& keys, Options& options) {
           "public_host", options.public_host, form::kHost,
           "The host that is shown for raw TCP endpoints; empty: the domain, or `tcp_address` where that is a loopback "
           "address.")
-      .text(
-          "tcp_address", options.tcp_address, form::kHost,
-          "The local address on which raw TCP ports are opened; empty: on none. Over plain HTTP it must be another one "
-          "than the page's: a browser sends the page's cookie to all ports of its host.")
-      .ports("ports", options.first_port, options.last_port, "The range of raw TCP ports.")
+      .text("tcp_address", options.tcp_address, form::kHost,
+            "The local address on which ports of raw TCP and of UDP are opened; empty: on none. Over plain HTTP it "
+            "must be another one "
+            "than the page's: a browser sends the page's cookie to all ports of its host.")
+      .ports("ports", options.first_port, options.last_port,
+             "The range of the ports of raw TCP and of UDP endpoints; the two are apart.")
       .number(
           "public_port", options.public_port, 0, 65535,
           "The port in instances' URLs, if a proxy in front of the gateway has another one; 0: as in `tls_listen`, or "
@@ -62,6 +63,16 @@ void declare_keys(config::Keys& keys, Options& options) {
             "A connection without a byte either way is closed after this long.")
       .time("tcp_idle_timeout", options.tcp_idle_timeout, 1s, 24h,
             "A raw TCP connection without a byte either way is closed after this long.")
+      .time("udp_idle_timeout", options.udp_idle_timeout, 1s, 24h,
+            "A client of a UDP endpoint is forgotten after this long without a datagram either way; after 10 s at most "
+            "where the machine has never answered it.")
+      .number("max_udp_flows", options.max_udp_flows, 1, 1'000'000,
+              "Clients of all UDP endpoints together, counted by address and port. When there are as many, those go "
+              "first that have been silent for longest and of whom nobody knows whether they are there.")
+      .number("max_udp_flows_per_address", options.max_udp_flows_per_address, 1, 1'000'000,
+              "How many of them may come from one address (of IPv6: a /64).")
+      .number("max_udp_flows_per_instance", options.max_udp_flows_per_instance, 1, 100'000,
+              "How many clients the UDP endpoints of one instance may have.")
       .number(
           "max_connections", options.max_connections, 1, 1'000'000,
           "Connections of all players together, HTTP and raw TCP. When all are taken, those go first that have been "

@@ -18,17 +18,17 @@ std::size_t port_count(std::uint16_t first, std::uint16_t last) {
 
 }  // namespace
 
-PortLanes::PortLanes(std::uint16_t first, std::uint16_t last, std::function<bool(std::uint16_t)> is_free)
-    : first_(first),
-      last_(last),
-      is_free_(std::move(is_free)),
-      cursors_(std::min(kMaxLanes, port_count(first, last)), 0) {}
+PortLanes::PortLanes(std::uint16_t first, std::uint16_t last, IsFree is_free)
+    : first_(first), last_(last), is_free_(std::move(is_free)) {
+  for (auto& space : spaces_) space.cursors.assign(std::min(kMaxLanes, port_count(first, last)), 0);
+}
 
 // BLAKE2b with a digest of 8 bytes (RFC 7693), read as a little-endian number, modulo the lanes: the same on every
 // host.
 std::size_t PortLanes::lane_of(const std::string& owner, const std::string& template_id,
                                std::uint16_t machine_port) const {
-  if (cursors_.empty()) return 0;
+  const auto lanes = spaces_.front().cursors.size();
+  if (lanes == 0) return 0;
   auto key = fmt::format("{}:{}:{}", owner, template_id, machine_port);
   std::array<unsigned char, 8> digest{};
   // libsodium's own smallest digest is 16 bytes; BLAKE2b's parameter block allows 8 only through the low-level name.
@@ -36,29 +36,31 @@ std::size_t PortLanes::lane_of(const std::string& owner, const std::string& temp
                              key.size(), nullptr, 0);
   std::uint64_t number = 0;
   for (std::size_t i = digest.size(); i-- > 0;) number = number << 8 | digest[i];
-  return static_cast<std::size_t>(number % cursors_.size());
+  return static_cast<std::size_t>(number % lanes);
 }
 
 Result<std::uint16_t> PortLanes::allocate(const std::string& owner, const std::string& template_id,
-                                          std::uint16_t machine_port, std::optional<std::uint16_t> preferred) {
-  auto try_port = [this](std::uint16_t port) {
-    if (used_.contains(port) || !is_free_(port)) return false;
-    used_.insert(port);
+                                          std::uint16_t machine_port, std::optional<std::uint16_t> preferred,
+                                          Transport transport) {
+  auto& space = space_of(transport);
+  auto try_port = [&](std::uint16_t port) {
+    if (space.used.contains(port) || !is_free_(port, transport)) return false;
+    space.used.insert(port);
     return true;
   };
   if (preferred && *preferred >= first_ && *preferred <= last_ && try_port(*preferred)) return *preferred;
   auto count = port_count(first_, last_);
-  auto lanes = cursors_.size();
+  auto lanes = space.cursors.size();
   auto home = lane_of(owner, template_id, machine_port);
   for (std::size_t step = 0; step < lanes; ++step) {
     auto lane = (home + step) % lanes;
     // Equal lanes; where the range does not divide, neighbours differ by one port and none is left out.
     auto begin = count * lane / lanes, size = count * (lane + 1) / lanes - begin;
     for (std::size_t i = 0; i < size; ++i) {
-      auto offset = (cursors_[lane] + i) % size;
+      auto offset = (space.cursors[lane] + i) % size;
       auto port = static_cast<std::uint16_t>(first_ + begin + offset);
       if (!try_port(port)) continue;
-      cursors_[lane] = static_cast<std::uint16_t>((offset + 1) % size);
+      space.cursors[lane] = static_cast<std::uint16_t>((offset + 1) % size);
       return port;
     }
   }
@@ -66,8 +68,8 @@ Result<std::uint16_t> PortLanes::allocate(const std::string& owner, const std::s
               "All ports of the gateway are in use. Stop an instance, or widen the range.");
 }
 
-void PortLanes::restore(std::uint16_t port) { used_.insert(port); }
+void PortLanes::restore(std::uint16_t port, Transport transport) { space_of(transport).used.insert(port); }
 
-void PortLanes::release(std::uint16_t port) { used_.erase(port); }
+void PortLanes::release(std::uint16_t port, Transport transport) { space_of(transport).used.erase(port); }
 
 }  // namespace tiltyard::gateway

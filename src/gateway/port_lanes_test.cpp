@@ -8,7 +8,7 @@
 namespace tiltyard::gateway {
 namespace {
 
-bool always_free(std::uint16_t) { return true; }
+bool always_free(std::uint16_t, Transport) { return true; }
 
 TEST(R2_3, LanesAreDeterministic) {
   PortLanes one(20000, 29999, always_free), two(20000, 29999, always_free);
@@ -43,7 +43,7 @@ TEST(R2_3, NoPortHasTwoOwners) {
       if (random() % 7 == 0) blocked.insert(static_cast<std::uint16_t>(port));
     }
     PortLanes lanes(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last),
-                    [&](std::uint16_t port) { return !blocked.contains(port); });
+                    [&](std::uint16_t port, Transport) { return !blocked.contains(port); });
     std::map<std::uint16_t, std::string> owners;
     std::size_t usable = static_cast<std::size_t>(last - first + 1) - blocked.size();
     for (int i = 0; i < 3000; ++i) {
@@ -77,6 +77,23 @@ TEST(R2_3, TheSameOwnerGetsTheSamePortAgain) {
   EXPECT_EQ(*lanes.allocate("a", "t", 22, port), port);
   EXPECT_NE(*lanes.allocate("b", "t", 22, port), port) << "taken meanwhile";
   EXPECT_NE(*lanes.allocate("c", "t", 22, 19999), 19999) << "no longer in the range";
+}
+
+TEST(R2_3, TcpAndUdpHaveLanesOfTheirOwn) {
+  std::set<std::uint16_t> asked;
+  PortLanes lanes(20000, 20000, [&](std::uint16_t, Transport transport) {
+    asked.insert(static_cast<std::uint16_t>(transport));
+    return true;
+  });
+  EXPECT_EQ(*lanes.allocate("a", "t", 53, {}), 20000);
+  EXPECT_EQ(*lanes.allocate("a", "t", 53, 20000, Transport::kUdp), 20000);
+  EXPECT_EQ(asked.size(), 2u) << "each is looked for with its own probe";
+  EXPECT_EQ(lanes.in_use(), 2u);
+  EXPECT_FALSE(lanes.allocate("b", "t", 53, {}, Transport::kUdp));
+  lanes.release(20000);
+  EXPECT_FALSE(lanes.allocate("b", "t", 53, {}, Transport::kUdp));
+  lanes.release(20000, Transport::kUdp);
+  EXPECT_TRUE(lanes.allocate("b", "t", 53, {}, Transport::kUdp));
 }
 
 TEST(R2_3, RestoredPortsAreTaken) {

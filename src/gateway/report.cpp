@@ -12,6 +12,9 @@ namespace tiltyard::gateway {
 namespace {
 
 constexpr std::array<const char*, 3> kHandshakes{"full", "resumed", "failed"};
+/// In the order of DropReason.
+constexpr std::array<const char*, kDropReasons> kDropWords{"not-theirs", "full",     "too-many-new",
+                                                           "asleep",     "unproven", "not-taken"};
 constexpr std::array<const char*, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 /// The metrics count up only, so each exposition adds what came since the one before.
@@ -20,6 +23,7 @@ class Reporter {
   Reporter() {
     for (const auto* name : kClasses) { requests_.push_back(metrics::counter(measures::kRequests, {name})); }
     for (const auto* name : kHandshakes) handshakes_.push_back(metrics::counter(measures::kHandshakes, {name}));
+    for (const auto* word : kDropWords) dropped_.push_back(metrics::counter(measures::kUdpDropped, {word}));
   }
 
   void report(const Totals& now) {
@@ -30,6 +34,9 @@ class Reporter {
     add(out_, now.bytes_out, before_.bytes_out);
     add(errors_, now.upstream_errors, before_.upstream_errors);
     open_.set(static_cast<double>(now.connections));
+    for (std::size_t i = 0; i < dropped_.size(); ++i) add(dropped_[i], now.udp_dropped[i], before_.udp_dropped[i]);
+    add(pushed_out_, now.udp_pushed_out, before_.udp_pushed_out);
+    flows_.set(static_cast<double>(now.udp_flows));
     routes_.set(static_cast<double>(now.routes));
     before_ = now;
   }
@@ -41,10 +48,12 @@ class Reporter {
 
   std::mutex mutex_;
   Totals before_;
-  std::vector<metrics::Counter> requests_, handshakes_;
+  std::vector<metrics::Counter> requests_, handshakes_, dropped_;
   metrics::Counter in_ = metrics::counter(measures::kBytes, {"in"});
   metrics::Counter out_ = metrics::counter(measures::kBytes, {"out"});
   metrics::Counter errors_ = metrics::counter(measures::kUpstreamErrors);
+  metrics::Counter pushed_out_ = metrics::counter(measures::kUdpPushedOut);
+  metrics::Gauge flows_ = metrics::gauge(measures::kUdpFlows);
   metrics::Gauge open_ = metrics::gauge(measures::kConnectionsOpen);
   metrics::Gauge routes_ = metrics::gauge(measures::kRoutes);
 };
@@ -62,6 +71,9 @@ Totals Totals::of(const std::vector<std::shared_ptr<Shard>>& shards, std::size_t
     sum.bytes_in += mine.bytes_in.get();
     sum.bytes_out += mine.bytes_out.get();
     sum.upstream_errors += mine.upstream_errors.get();
+    sum.udp_flows += mine.udp_flows.get();
+    sum.udp_pushed_out += mine.udp_pushed_out.get();
+    for (std::size_t i = 0; i < kDropReasons; ++i) sum.udp_dropped[i] += mine.udp_dropped[i].get();
   }
   return sum;
 }

@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "gateway/counters.h"
+
 namespace tiltyard::gateway {
 
 class Shard;
@@ -15,6 +17,8 @@ struct Totals {
   std::array<std::uint64_t, 6> requests{};  ///< by class of status; [0]: ended without an answer
   std::array<std::uint64_t, 3> handshakes{};
   std::uint64_t connections = 0, bytes_in = 0, bytes_out = 0, upstream_errors = 0, routes = 0;
+  std::uint64_t udp_flows = 0, udp_pushed_out = 0;
+  std::array<std::uint64_t, kDropReasons> udp_dropped{};
 
   static Totals of(const std::vector<std::shared_ptr<Shard>>& shards, std::size_t routes);
 };

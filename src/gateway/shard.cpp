@@ -16,6 +16,7 @@
 #include "gateway/proxy_session.h"
 #include "gateway/sockets.h"
 #include "gateway/tcp_session.h"
+#include "gateway/udp_port.h"
 #include "net/descriptors.h"
 #include "observe/log.h"
 
@@ -278,7 +279,11 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
       hosts_.erase(host);  // the name of whoever had it before goes with it
       hosts_.emplace(host, target);
     }
-    if (owns_port(route.kind)) ports_.insert_or_assign(route.port, target);
+    if (!owns_port(route.kind)) continue;
+    const OwnedPort port{route.port, transport_of(route.kind)};
+    ports_.insert_or_assign(port, target);
+    if (const auto open = udp_ports_.find(route.port); port.transport == Transport::kUdp && open != udp_ports_.end())
+      open->second->move_to(target);
   }
   lead_names(publication->instance.str());
   if (!old) return;
@@ -299,7 +304,7 @@ void Shard::forget_routes(Instance& instance) {
       auto found = hosts_.find(host);
       if (found != hosts_.end() && found->second.instance.get() == &instance) hosts_.erase(found);
     }
-    auto found = ports_.find(route.port);
+    auto found = ports_.find(OwnedPort{route.port, transport_of(route.kind)});
     if (owns_port(route.kind) && found != ports_.end() && found->second.instance.get() == &instance) {
       ports_.erase(found);
     }
@@ -333,6 +338,7 @@ void Shard::set_asleep(const InstanceId& id, bool asleep) {
     if (asleep) session.fell_asleep();
     else session.woke(true);
   }
+  if (!asleep) datagrams_woke(*instance, true);
 }
 
 void Shard::give_up_waking(const InstanceId& id) {
@@ -341,6 +347,7 @@ void Shard::give_up_waking(const InstanceId& id) {
   auto instance = found->second;
   instance->wake_asked = false;
   for (auto it = instance->sessions.begin(); it != instance->sessions.end();) (it++)->woke(false);
+  datagrams_woke(*instance, false);
 }
 
 void Shard::ask_to_wake(Instance& instance) {
@@ -355,6 +362,7 @@ void Shard::revoke(Party party, Millis until) {
     auto& session = *it++;
     if (session.pass() && doors_.is_revoked(*session.pass())) session.cut();
   }
+  for (auto& [number, port] : udp_ports_) port->revoke(doors_);
 }
 
 bool Shard::serves(const Instance& instance) const {
@@ -376,6 +384,16 @@ void Shard::close_tcp(std::uint16_t port) {
   found->second->close();
   loop_->bury(std::move(found->second));
   tcp_listeners_.erase(found);
+}
+
+void Shard::listen(OwnedPort port, int fd) {
+  if (port.transport == Transport::kUdp) listen_udp(port.number, fd);
+  else listen_tcp(port.number, fd);
+}
+
+void Shard::close(OwnedPort port) {
+  if (port.transport == Transport::kUdp) close_udp(port.number);
+  else close_tcp(port.number);
 }
 
 std::optional<Guest> Shard::admit(int fd, const SocketAddress& peer, bool for_many) {
@@ -515,8 +533,8 @@ const Target* Shard::find_name(std::string_view host) const {
   return found == hosts_.end() ? nullptr : &found->second;
 }
 
-const Target* Shard::find_port(std::uint16_t port) const {
-  auto found = ports_.find(port);
+const Target* Shard::find_port(std::uint16_t port, Transport transport) const {
+  auto found = ports_.find(OwnedPort{port, transport});
   return found == ports_.end() ? nullptr : &found->second;
 }
 
@@ -541,6 +559,7 @@ void Shard::drain(std::function<void()> on_empty) {
   if (http_listener_) http_listener_->close();
   if (tls_listener_) tls_listener_->close();
   for (auto& [port, listener] : tcp_listeners_) listener->close();
+  for (auto& [number, port] : udp_ports_) port->drain();
   for (auto it = sessions_.begin(); it != sessions_.end();) (it++)->drain();
   check_empty();
 }
@@ -556,6 +575,7 @@ void Shard::shut() {
   if (http_listener_) http_listener_->close();
   if (tls_listener_) tls_listener_->close();
   for (auto& [port, listener] : tcp_listeners_) listener->close();
+  for (auto& [number, port] : udp_ports_) port->close();
   while (!sessions_.empty()) sessions_.front().cut();
   for (auto& [id, instance] : instances_) {
     for (auto& endpoint : instance->endpoints) endpoint->retire();

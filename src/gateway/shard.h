@@ -55,6 +55,21 @@ using AutoUnlink = intrusive::link_mode<intrusive::auto_unlink>;
 class Instance;
 class Shard;
 struct ProxyHeader;
+class UdpPort;
+struct UdpRoom;
+
+/// A port that the gateway listens on for one endpoint alone.
+struct OwnedPort {
+  std::uint16_t number = 0;
+  Transport transport = Transport::kTcp;
+
+  auto operator<=>(const OwnedPort&) const = default;
+  struct Hash {
+    std::size_t operator()(OwnedPort port) const {
+      return static_cast<std::size_t>(port.number) << 1 | static_cast<std::size_t>(port.transport);
+    }
+  };
+};
 
 /// Who has come, and the seat that this connection takes in the whole and in its address' share.
 struct Guest {
@@ -199,12 +214,14 @@ struct Shared {
       : options(std::move(settings)),
         addresses(options.max_connections_per_address, options.max_connections),
         owners(options.max_connections_per_owner, net::Shares::kUnlimited),
-        at_instances(options.max_connections_per_address_and_instance, net::Shares::kUnlimited) {}
+        at_instances(options.max_connections_per_address_and_instance, net::Shares::kUnlimited),
+        flows(options.max_udp_flows_per_address, options.max_udp_flows) {}
 
   const Options options;
   net::Shares addresses;     ///< connections of players, over all loops
   net::Shares owners;        ///< those to their instances
   net::Shares at_instances;  ///< by address and instance
+  net::Shares flows;         ///< clients of UDP endpoints, over all loops
   DoorMemory door_memory;
   std::uint16_t tls_port = 0;                         ///< set before the first starts
   std::vector<std::weak_ptr<Shard>> shards;           ///< filled before the first starts, then never changed
@@ -230,8 +247,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   /// Negative: there is none.
   void start(int http_listener, int tls_listener);
   void publish(std::shared_ptr<const Publication> publication);
-  /// Opens a published TCP port, once all shards know its route.
-  void listen_tcp(std::uint16_t port, int fd);
+  /// Opens a published port, once all shards know its route.
+  void listen(OwnedPort port, int fd);
   void withdraw(const InstanceId& instance);
   void set_asleep(const InstanceId& instance, bool asleep);
   /// The instance stays asleep, and nobody who waits for it is kept any longer.
@@ -242,7 +259,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void revoke(Party party, Millis until);
   /// Whether the instance is still published as this one.
   bool serves(const Instance& instance) const;
-  void close_tcp(std::uint16_t port);
+  void close(OwnedPort port);
   /// Stops listening and lets connections end; `on_empty` is called when none is left.
   void drain(std::function<void()> on_empty);
   /// Cuts all connections and ends the loop's part.
@@ -256,7 +273,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   /// The text that the gateway itself answers with at this target; null, and at once, where there is none.
   const std::string* own_answer(std::string_view target) const;
   void set_own_answers(std::shared_ptr<const OwnAnswers> answers) { own_answers_ = std::move(answers); }
-  const Target* find_port(std::uint16_t port) const;
+  const Target* find_port(std::uint16_t port, Transport transport = Transport::kTcp) const;
   /// Drops connections to the instance that have long been silent, those of whom there are many first. False: none.
   bool make_room(Instance& instance);
   /// Somebody who hands on connections has said whose this one is.
@@ -270,6 +287,12 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void post(std::function<void(Shard&)> work);
 
  private:
+  void listen_tcp(std::uint16_t port, int fd);
+  void listen_udp(std::uint16_t port, int fd);
+  void close_tcp(std::uint16_t port);
+  void close_udp(std::uint16_t port);
+  /// What its UDP ports on this loop hold goes on, or is dropped.
+  void datagrams_woke(const Instance& instance, bool good);
   void accept(Entrance entrance, int fd, const SocketAddress& peer);
   void enter(Entrance entrance, int fd, Guest guest);
   void deal_out(std::uint16_t port, int fd, Guest guest);
@@ -291,11 +314,13 @@ class Shard : public std::enable_shared_from_this<Shard> {
   LoopTotals totals_;
   DoorBook doors_;
   std::unordered_map<std::string_view, Target> hosts_;  ///< names are the publication's, which the target holds
-  std::unordered_map<std::uint16_t, Target> ports_;
+  std::unordered_map<OwnedPort, Target, OwnedPort::Hash> ports_;
   std::unordered_map<std::string, Named, NameHash, std::equal_to<>> names_;
   std::set<std::pair<std::string, std::string>> names_of_;                     ///< instance and name, of all in names_
   std::unordered_map<std::string_view, std::shared_ptr<Instance>> instances_;  ///< by the publication's own id
   std::unordered_map<std::uint16_t, std::unique_ptr<Listener>> tcp_listeners_;
+  std::unique_ptr<UdpRoom> udp_;  ///< since the first UDP port
+  std::unordered_map<std::uint16_t, std::unique_ptr<UdpPort>> udp_ports_;
   std::unique_ptr<Listener> http_listener_, tls_listener_;
   intrusive::list<Session, intrusive::base_hook<intrusive::list_base_hook<intrusive::tag<AllHook>, AutoUnlink>>,
                   intrusive::constant_time_size<false>>

@@ -79,6 +79,18 @@ Result<int> open_listener(const SocketAddress& address, bool shared) {
   return fd;
 }
 
+Result<int> open_datagram_port(const SocketAddress& address) {
+  int fd = ::socket(address.storage.sin6_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return socket_failure(address, errno);
+  bound_buffers(fd);
+  if (::bind(fd, address.get(), address.size) != 0) {
+    int error = errno;
+    ::close(fd);
+    return socket_failure(address, error);
+  }
+  return fd;
+}
+
 std::uint16_t bound_port(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;

@@ -113,6 +113,7 @@ std::string kind_of_way(Keys& top, Draft& draft) {
   if (protocol.empty()) return {};
   if (protocol == "http" || protocol == "https") return "http";
   if (protocol == "tcp" || protocol == "ssh") return "tcp";
+  if (protocol == "udp") return "udp";
   draft.cannot(top.place("protocol"), fmt::format("protocol: \"{}\" is none that the gateway passes on", protocol));
   return {};
 }

@@ -9,7 +9,7 @@
 /// How an instance reads; pure, so that tests can hold it against what people should see.
 namespace tiltyard::labs {
 
-/// "http://…", "tcp host:port", or "" while there is none.
+/// "http://…", "tcp host:port", "udp host:port", or "" while there is none.
 std::string endpoint_text(const boost::json::value& endpoint);
 /// What is in the column LEFT: what is left of the lease, the place in the queue, or why it failed.
 std::string left_text(const boost::json::value& instance, TimePoint now);

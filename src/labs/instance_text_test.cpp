@@ -23,7 +23,7 @@ json::value instance(const char* more) {
       R"({"id":"i1","template":"web","state":"running","reason":null,"owner":{"id":"u","name":"Zoë","team":null},
     "created_at":"2026-03-01T11:00:00.000Z","started_at":"2026-03-01T11:00:00.000Z","ended_at":null,
     "expires_at":"2026-03-01T12:40:00.000Z","extendable_at":"2026-03-01T12:10:00.000Z","extend_s":1800,"queue":null,"progress":null,
-    "endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"},{"name":"ssh","kind":"tcp","host":"127.0.0.1","port":20001}],
+    "endpoints":[{"name":"web","kind":"http","url":"http://i1.localhost:8080/"},{"name":"ssh","kind":"tcp","host":"127.0.0.1","port":20001},{"name":"dns","kind":"udp","host":"127.0.0.1","port":20002}],
     "machines":[{"name":"box","state":"running","health":null}],"credentials":{"user":"root","password":"x"},"timings_ms":{"total":612.4}})");
   for (const auto& [key, member] : json::parse(more).as_object()) value.as_object()[key] = member;
   return value;
@@ -36,6 +36,8 @@ TEST(R11_4, AnInstanceOnOnePage) {
             "state        running\n"
             "web          http://i1.localhost:8080/\n"
             "ssh          tcp 127.0.0.1:20001\n"
+            "dns          udp 127.0.0.1:20002\n"
+            "             nc -u 127.0.0.1 20002\n"
             "user         root\n"
             "password     x\n"
             "owner        Zoë\n"

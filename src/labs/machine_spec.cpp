@@ -183,7 +183,7 @@ engine::MachineSpec machine_spec(Spawn& spawn, const templates::Service& service
     spec.extra_hosts.push_back(fmt::format("{}:{}", name, address.empty() ? target : address));
   }
   for (const auto& endpoint : instance.plan.endpoints) {
-    if (endpoint.machine == service.name &&
+    if (endpoint.machine == service.name && transport_of(endpoint.kind) == Transport::kTcp &&
         std::find(spec.exposed.begin(), spec.exposed.end(), endpoint.machine_port) == spec.exposed.end()) {
       spec.exposed.push_back(endpoint.machine_port);
     }

@@ -82,7 +82,7 @@ struct PlannedEndpoint {
   std::uint16_t machine_port = 0;
   EndpointKind kind = EndpointKind::kHttp;
   bool guessed = false;                  ///< its kind, by the port's number; until its machine has answered
-  std::uint16_t port = 0;                ///< of the gateway (TCP)
+  std::uint16_t port = 0;                ///< of the gateway (TCP, UDP)
   std::array<unsigned char, 12> host{};  ///< the label before the gateway's domain (HTTP), at random; zeros: of before
   bool opened = false;                   ///< while its instance was up already: it can be closed again
   Door door = Door::kUnsaid;             ///< as its template says

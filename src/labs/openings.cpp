@@ -169,7 +169,7 @@ asio::awaitable<void> Openings::add(LiveRef live, ChangeRef change) {
     co_await instances_.save_surely(live, events::kPortClosed);
     co_await publish(live);
   }
-  if (endpoint.port != 0) parts_.lanes.release(endpoint.port);
+  if (endpoint.port != 0) parts_.lanes.release(endpoint.port, transport_of(endpoint.kind));
 }
 
 asio::awaitable<void> Openings::remove(LiveRef live, ChangeRef change) {
@@ -186,7 +186,8 @@ asio::awaitable<void> Openings::remove(LiveRef live, ChangeRef change) {
   if (done) {
     done = co_await failpoint("labs.port.close.after");
     if (done) done = co_await publish(live);
-    if (done && change->endpoint.port != 0) parts_.lanes.release(change->endpoint.port);
+    if (done && change->endpoint.port != 0)
+      parts_.lanes.release(change->endpoint.port, transport_of(change->endpoint.kind));
   }
   change->result = std::move(done);
   change->over = true;

@@ -21,6 +21,17 @@ std::string address_of(const Plan& plan, const std::string& service) {
   return {};
 }
 
+/// Of the same port of the same machine over the other transport: who gets a short answer over UDP asks for the whole
+/// of it on the TCP port of the same number (DNS does, RFC 7766).
+std::optional<std::uint16_t> port_of_twin(const Plan& plan, const PlannedEndpoint& endpoint) {
+  for (const auto& other : plan.endpoints) {
+    if (other.port != 0 && other.machine == endpoint.machine && other.machine_port == endpoint.machine_port &&
+        transport_of(other.kind) != transport_of(endpoint.kind))
+      return other.port;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<> Planner::open() {
@@ -92,9 +103,11 @@ asio::awaitable<void> Planner::make_ahead(std::string on, engine::NetworkSpec ne
 asio::awaitable<Result<>> Planner::give_ports(Instance* instance) {
   for (auto& endpoint : instance->plan.endpoints) {
     if (!owns_port(endpoint.kind) || endpoint.port != 0) continue;
-    auto before = co_await rows_.remembered_port(instance->owner, instance->tmpl, endpoint.machine_port);
-    const std::optional<std::uint16_t> preferred = before && *before != 0 ? std::optional(*before) : std::nullopt;
-    auto port = parts_.lanes.allocate(instance->owner, instance->tmpl.str(), endpoint.machine_port, preferred);
+    const auto transport = transport_of(endpoint.kind);
+    auto before = co_await rows_.remembered_port(instance->owner, instance->tmpl, endpoint.machine_port, transport);
+    const auto preferred = before && *before != 0 ? std::optional(*before) : port_of_twin(instance->plan, endpoint);
+    auto port =
+        parts_.lanes.allocate(instance->owner, instance->tmpl.str(), endpoint.machine_port, preferred, transport);
     if (!port) co_return fail(std::move(port.error()));
     endpoint.port = *port;
   }
@@ -103,7 +116,7 @@ asio::awaitable<Result<>> Planner::give_ports(Instance* instance) {
 
 void Planner::release_ports(const Instance& instance) {
   for (const auto& endpoint : instance.plan.endpoints) {
-    if (endpoint.port != 0) parts_.lanes.release(endpoint.port);
+    if (endpoint.port != 0) parts_.lanes.release(endpoint.port, transport_of(endpoint.kind));
   }
 }
 
@@ -119,7 +132,7 @@ void Planner::restore(Plan& plan) {
     place->addresses.restore(plan);
   }
   for (const auto& endpoint : plan.endpoints) {
-    if (endpoint.port != 0) parts_.lanes.restore(endpoint.port);
+    if (endpoint.port != 0) parts_.lanes.restore(endpoint.port, transport_of(endpoint.kind));
   }
 }
 

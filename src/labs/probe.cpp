@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +21,8 @@ using SteadyClock = std::chrono::steady_clock;
 /// "HTTP/1.1 200": as much of a status line as is needed (RFC 9112 4); the name is as old servers write it, too.
 constexpr std::string_view kName = "HTTP/";
 constexpr std::size_t kStatusLine = 12;
+/// How often a socket is asked whether somebody has refused what it sent.
+constexpr std::chrono::milliseconds kLookAgain{20};
 /// Of an answer that says why it is a bad request.
 constexpr std::size_t kBadRequest = 2048;
 
@@ -95,6 +100,30 @@ asio::awaitable<Heard> ask(Question question, std::chrono::milliseconds patience
 asio::awaitable<bool> takes_connections(std::string address, std::uint16_t port, std::chrono::milliseconds patience) {
   const auto socket = co_await http::dial({{}, std::move(address), port}, SteadyClock::now() + patience);
   co_return socket.has_value();
+}
+
+asio::awaitable<bool> takes_datagrams(std::string address, std::uint16_t port, std::chrono::milliseconds patience) {
+  using asio::ip::udp;
+  const auto executor = co_await asio::this_coro::executor;
+  boost::system::error_code failed;
+  const auto where = asio::ip::make_address(address, failed);
+  if (failed) co_return false;
+  udp::socket socket(executor);
+  const udp::endpoint to(where, port);
+  socket.open(to.protocol(), failed);
+  if (!failed) socket.connect(to, failed);
+  if (!failed) socket.send(asio::const_buffer(), 0, failed);
+  if (!failed) socket.non_blocking(true, failed);
+  if (failed) co_return false;
+  asio::steady_timer pause(executor);
+  for (const auto end = SteadyClock::now() + patience; SteadyClock::now() < end;) {
+    pause.expires_after(kLookAgain);
+    co_await pause.async_wait(asio::use_awaitable);
+    std::array<char, 1> byte;
+    socket.receive(asio::buffer(byte), 0, failed);
+    if (failed != asio::error::would_block) co_return !failed;
+  }
+  co_return true;
 }
 
 std::string words_of(const Heard& heard) {

@@ -90,7 +90,7 @@ class Range : public testing::Test {
     gate.listen = "127.0.0.1:0";
     gateway_ = std::make_unique<gateway::Gateway>(loops_, gate);
     ASSERT_TRUE(gateway_->start());
-    lanes_ = std::make_unique<gateway::PortLanes>(21000, 21999, [](std::uint16_t) { return true; });
+    lanes_ = std::make_unique<gateway::PortLanes>(21000, 21999, [](std::uint16_t, Transport) { return true; });
     Steps steps;
     steps.push_back(network_step(engines_));
     steps.push_back(files_step(files_, (folder_ / "instances").string()));

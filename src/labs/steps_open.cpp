@@ -55,9 +55,11 @@ class RoutesStep final : public Step {
     for (auto& endpoint : spawn.plan().endpoints) {
       if (!owns_port(endpoint.kind)) continue;
       if (said != busy.fields.end() && said->second != std::to_string(endpoint.port)) continue;
-      auto port = lanes_.allocate(spawn.facts().owner, spawn.facts().tmpl.str(), endpoint.machine_port, std::nullopt);
+      const auto transport = transport_of(endpoint.kind);
+      auto port = lanes_.allocate(spawn.facts().owner, spawn.facts().tmpl.str(), endpoint.machine_port, std::nullopt,
+                                  transport);
       if (!port) return fail(std::move(port.error()));
-      lanes_.release(endpoint.port);
+      lanes_.release(endpoint.port, transport);
       endpoint.port = *port;
     }
     return {};

@@ -31,11 +31,13 @@ constexpr milliseconds kEndsWithin{500}, kListensAgainWithin{3'000};
 /// The list of listeners is believed for so long; a rule of the machine's own may lead a port elsewhere.
 constexpr milliseconds kListBelieved{2'000};
 constexpr milliseconds kReadAgain{500};
+/// A datagram that nobody wants is refused at once, where it is.
+constexpr milliseconds kNobodyRefuses{500};
 constexpr std::size_t kMostLearned = 4096;
 
 /// What has to answer before the instance counts as ready.
 struct Probe {
-  enum class Kind { kTcp, kHttp, kGuessed };
+  enum class Kind { kTcp, kUdp, kHttp, kGuessed };
   std::string machine, address;
   std::uint16_t port = 0;
   std::string host;  ///< in the field Host of what is asked
@@ -106,7 +108,8 @@ class ReadyStep final : public Step {
       probe.port = endpoint.machine_port;
       probe.host = host_of(endpoint);
       probe.endpoint = i;
-      if (endpoint.guessed) probe.kind = Probe::Kind::kGuessed;
+      if (transport_of(endpoint.kind) == Transport::kUdp) probe.kind = Probe::Kind::kUdp;
+      else if (endpoint.guessed) probe.kind = Probe::Kind::kGuessed;
       else if (speaks_http(endpoint.kind) && (named || ready.port == 0)) probe.kind = Probe::Kind::kHttp;
       if (probe.kind == Probe::Kind::kHttp) probe.path = ready.path;
       probe.listed = is_listed(spawn, endpoint.machine);
@@ -135,8 +138,10 @@ class ReadyStep final : public Step {
     const auto& service = ready.machine.empty() ? spawn.origin()->services[0].name : ready.machine;
     for (const auto& machine : spawn.facts().plan.machines) {
       if (machine.service != service || machine.attachments.empty()) continue;
-      const bool known = std::ranges::any_of(
-          probes, [&](const Probe& probe) { return probe.machine == service && probe.port == ready.port; });
+      const bool known = std::ranges::any_of(probes, [&](const Probe& probe) {
+        return probe.machine == service && probe.port == ready.port &&
+               (probe.kind != Probe::Kind::kUdp || ready.path.empty());
+      });
       if (known) continue;
       Probe probe;
       probe.machine = probe.host = service;
@@ -178,6 +183,7 @@ class ReadyStep final : public Step {
   /// One try. The probe belongs to the caller, who waits. An error: it never will.
   asio::awaitable<Result<bool>> answers(SpawnRef spawn, Probe* probe) {
     if (probe->kind == Probe::Kind::kTcp) co_return co_await listens(spawn, probe);
+    if (probe->kind == Probe::Kind::kUdp) co_return co_await takes_one(spawn, probe);
     Question question{probe->address, probe->port, probe->host, probe->path.empty() ? "/" : probe->path};
     auto patience = kGuessPatience;
     if (probe->kind == Probe::Kind::kHttp)
@@ -321,6 +327,24 @@ class ReadyStep final : public Step {
     co_return false;
   }
 
+  /// Whether a datagram would be taken. Nobody can be connected to: the machine's own table of sockets says it. Where
+  /// that cannot be seen, or a rule of the machine's own may lead the port elsewhere, an empty one is sent, and what
+  /// counts is that nobody refuses it.
+  asio::awaitable<Result<bool>> takes_one(SpawnRef spawn, Probe* probe) {
+    const auto process = co_await process_of(spawn, probe);
+    const auto seen = net::datagram_listeners_of(process);
+    if (!seen) {
+      probe->process = 0;
+      if (process != 0) probe->listed = false;
+    } else if (std::ranges::any_of(
+                   *seen, [&](const net::Listener& one) { return net::hears(one, probe->address, probe->port); })) {
+      co_return true;
+    } else if (SteadyClock::now() - probe->begun < kListBelieved) {
+      co_return false;
+    }
+    co_return co_await takes_datagrams(probe->address, probe->port, kNobodyRefuses);
+  }
+
   /// The machine's first process; 0: it cannot be looked into.
   asio::awaitable<std::int64_t> process_of(SpawnRef spawn, Probe* probe) {
     if (!probe->listed || probe->process != 0) co_return probe->process;
@@ -333,17 +357,22 @@ class ReadyStep final : public Step {
   }
 
   asio::awaitable<Result<>> not_ready(SpawnRef spawn, Probe* probe, milliseconds limit) {
-    auto why = probe->kind == Probe::Kind::kTcp ? words_of(Heard{}) : words_of(probe->last);
+    const bool datagrams = probe->kind == Probe::Kind::kUdp;
+    auto why = datagrams                          ? std::string("nobody took a datagram")
+               : probe->kind == Probe::Kind::kTcp ? words_of(Heard{})
+                                                  : words_of(probe->last);
     if (!probe->path.empty() && probe->last.what == Heard::What::kHttp)
       why += fmt::format(" to GET {}, and below 500 is wanted", probe->path);
-    const auto seen = net::listeners_of(co_await process_of(spawn, probe));
-    const bool refused = probe->kind == Probe::Kind::kTcp || probe->last.what == Heard::What::kRefused;
+    const auto process = co_await process_of(spawn, probe);
+    const auto seen = datagrams ? net::datagram_listeners_of(process) : net::listeners_of(process);
+    const bool refused = datagrams || probe->kind == Probe::Kind::kTcp || probe->last.what == Heard::What::kRefused;
     if (seen && refused) why += where_it_listens(*seen, *probe);
     co_return fail(
         Code::kTimeout, "not-ready",
-        fmt::format("Machine '{}' runs, but did not answer on port {} within {} s: {}. `timeout` in [ready] "
+        fmt::format("Machine '{}' runs, but did not answer on {}port {} within {} s: {}. `timeout` in [ready] "
                     "of instance.toml gives it longer.",
-                    probe->machine, probe->port, std::chrono::ceil<std::chrono::seconds>(limit).count(), why));
+                    probe->machine, datagrams ? "UDP " : "", probe->port,
+                    std::chrono::ceil<std::chrono::seconds>(limit).count(), why));
   }
 
   static std::string where_it_listens(const std::vector<net::Listener>& seen, const Probe& probe) {

@@ -262,12 +262,17 @@ Result<> no_twin(soci::session& sql, const Row& row) {
   return fail(std::move(exists).with("instance_id", twin));
 }
 
+/// In the table of ports; those of UDP come after all of TCP.
+int number_of(std::uint16_t machine_port, Transport transport) {
+  return machine_port + (transport == Transport::kUdp ? 65536 : 0);
+}
+
 /// Remembers the gateway's ports, so that the same owner gets the same ones again.
 void remember_ports(soci::session& sql, const Instance& instance) {
   for (const auto& endpoint : instance.plan.endpoints) {
     if (endpoint.port == 0) continue;
     const std::string tmpl = instance.tmpl.str();
-    const int machine_port = endpoint.machine_port, port = endpoint.port;
+    const int machine_port = number_of(endpoint.machine_port, transport_of(endpoint.kind)), port = endpoint.port;
     sql << "DELETE FROM ports WHERE owner = :owner AND template = :template AND machine_port = :machine_port",
         soci::use(instance.owner), soci::use(tmpl), soci::use(machine_port);
     sql << "INSERT INTO ports (owner, template, machine_port, port) VALUES (:owner, :template, :machine_port, :port)",
@@ -452,10 +457,10 @@ asio::awaitable<Result<std::vector<Instance>>> LabsStore::list(InstanceFilter fi
 }
 
 asio::awaitable<Result<std::uint16_t>> LabsStore::remembered_port(std::string owner, TemplateId tmpl,
-                                                                  std::uint16_t machine_port) {
-  auto work = [owner = std::move(owner), key = tmpl.str(), machine_port](soci::session& sql) -> Result<std::uint16_t> {
+                                                                  std::uint16_t machine_port, Transport transport) {
+  auto work = [owner = std::move(owner), key = tmpl.str(),
+               wanted = number_of(machine_port, transport)](soci::session& sql) -> Result<std::uint16_t> {
     int port = 0;
-    const int wanted = machine_port;
     sql << "SELECT port FROM ports WHERE owner = :owner AND template = :template AND machine_port = :machine_port",
         soci::use(owner), soci::use(key), soci::use(wanted), soci::into(port);
     return static_cast<std::uint16_t>(sql.got_data() ? port : 0);

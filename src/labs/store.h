@@ -63,8 +63,8 @@ class LabsStore {
   /// if nothing of the owner was written since. On the home loop, as all writers of instances are.
   asio::awaitable<Result<OwnList>> own(std::string owner);
   /// The gateway's port that this owner had before for this endpoint (row 2.3); 0: none.
-  asio::awaitable<Result<std::uint16_t>> remembered_port(std::string owner, TemplateId tmpl,
-                                                         std::uint16_t machine_port);
+  asio::awaitable<Result<std::uint16_t>> remembered_port(std::string owner, TemplateId tmpl, std::uint16_t machine_port,
+                                                         Transport transport);
   /// Mean time from admission to running of earlier spawns, by template.
   asio::awaitable<Result<std::map<TemplateId, std::chrono::microseconds>>> usual_starts();
   asio::awaitable<Result<>> note_start(TemplateId tmpl, std::chrono::microseconds usual);

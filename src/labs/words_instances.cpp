@@ -122,9 +122,10 @@ Result<json::value> stop_one(Context& context, const std::string& id) {
 
 /// Commands that reach it, where no other tool of theirs would.
 std::vector<std::string> ways_to(const json::value& endpoint) {
-  if (text_of(endpoint, "kind") != "tls") return {};
-  const auto host = text_of(endpoint, "host");
+  const auto kind = text_of(endpoint, "kind"), host = text_of(endpoint, "host");
   const auto port = number_of(endpoint, "port");
+  if (kind == "udp") return {fmt::format("nc -u {} {}", host, port)};
+  if (kind != "tls") return {};
   return {fmt::format("ncat --ssl {} {}", host, port),
           fmt::format("openssl s_client -quiet -connect {}:{} -servername {}", host, port, host)};
 }

@@ -186,6 +186,15 @@ std::optional<std::vector<Waiting>> sockets_of(std::int64_t process, bool udp) {
   return out;
 }
 
+std::optional<std::vector<Listener>> only_where(std::int64_t process, bool udp) {
+  if (process <= 0) return std::nullopt;
+  auto found = sockets_of(process, udp);
+  if (!found) return std::nullopt;
+  std::vector<Listener> out;
+  for (auto& one : *found) out.push_back(std::move(one.at));
+  return out;
+}
+
 std::string link_of(const std::string& path) {
   std::array<char, 256> text{};
   const auto size = ::readlink(path.c_str(), text.data(), text.size());
@@ -250,14 +259,9 @@ std::optional<int> tcp_sockets_of(std::int64_t process) {
   return count;
 }
 
-std::optional<std::vector<Listener>> listeners_of(std::int64_t process) {
-  if (process <= 0) return std::nullopt;
-  auto found = sockets_of(process, false);
-  if (!found) return std::nullopt;
-  std::vector<Listener> out;
-  for (auto& one : *found) out.push_back(std::move(one.at));
-  return out;
-}
+std::optional<std::vector<Listener>> listeners_of(std::int64_t process) { return only_where(process, false); }
+
+std::optional<std::vector<Listener>> datagram_listeners_of(std::int64_t process) { return only_where(process, true); }
 
 std::optional<std::vector<Waiting>> waiting_in(std::int64_t process) {
   if (process <= 0) return std::nullopt;

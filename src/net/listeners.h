@@ -8,7 +8,7 @@
 
 namespace tiltyard::net {
 
-/// A TCP port that somebody listens on.
+/// A port that somebody listens on.
 struct Listener {
   std::string address;  ///< "0.0.0.0" and "::" are all
   std::uint16_t port = 0;
@@ -23,6 +23,9 @@ struct Listener {
 /// /proc/PID/net/tcp and tcp6 (proc(5)), which takes some milliseconds, as the kernel walks its table of all
 /// connections of the host for it: to be asked when `tcp_sockets_of` has changed.
 std::optional<std::vector<Listener>> listeners_of(std::int64_t process);
+
+/// The same of UDP: what takes datagrams from everybody.
+std::optional<std::vector<Listener>> datagram_listeners_of(std::int64_t process);
 
 /// A socket that waits for whoever comes: a TCP listener, or a UDP socket with a port that is not connected.
 struct Waiting {
@@ -41,7 +44,7 @@ std::optional<std::vector<Waiting>> waiting_in(std::int64_t process);
 /// How many TCP sockets the namespace has, in some microseconds.
 std::optional<int> tcp_sockets_of(std::int64_t process);
 
-/// Whether a connection to this IPv4 address and port comes to the listener.
+/// Whether what is sent to this IPv4 address and port comes to the listener.
 bool hears(const Listener& listener, std::string_view address, std::uint16_t port);
 
 }  // namespace tiltyard::net

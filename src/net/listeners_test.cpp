@@ -78,6 +78,37 @@ TEST(R2_8, WhatWaitsIsSeenOfBothProtocolsWithItsProgram) {
       std::ranges::any_of(*after, [&](const Waiting& one) { return one.udp && one.at.port == ntohs(at.sin_port); }));
 }
 
+TEST(R1_9, WhatTakesDatagramsIsSeenAndWhatIsConnectedIsNot) {
+  Socket all, loopback, connected;
+  const auto open = [](Socket& out, std::uint32_t address) {
+    out.fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(address);
+    ASSERT_EQ(::bind(out.fd, reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
+    socklen_t size = sizeof(at);
+    ASSERT_EQ(::getsockname(out.fd, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    out.port = ntohs(at.sin_port);
+  };
+  open(all, INADDR_ANY);
+  open(loopback, INADDR_LOOPBACK);
+  open(connected, INADDR_LOOPBACK);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(all.port);
+  ASSERT_EQ(::connect(connected.fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+  const auto seen = datagram_listeners_of(::getpid());
+  if (!seen) GTEST_SKIP() << "only root sees it";
+  const auto heard = [&](const char* address, std::uint16_t port) {
+    return std::ranges::any_of(*seen, [&](const Listener& one) { return hears(one, address, port); });
+  };
+  EXPECT_TRUE(heard("10.1.2.3", all.port));
+  EXPECT_TRUE(heard("127.0.0.1", loopback.port));
+  EXPECT_FALSE(heard("10.1.2.3", loopback.port));
+  EXPECT_FALSE(heard("127.0.0.1", connected.port));
+}
+
 TEST(R1_9, AListenerOfTheOtherFamilyHearsUnlessItSaysNo) {
   EXPECT_TRUE(hears({"::", 80, false}, "10.1.2.3", 80));
   EXPECT_FALSE(hears({"::", 80, true}, "10.1.2.3", 80));

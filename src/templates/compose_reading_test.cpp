@@ -1,4 +1,5 @@
 // What files from elsewhere say, read as `docker compose config` reads it.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -322,11 +323,39 @@ TEST(R1_3, EnvironmentValuesAreAsWritten) {
 
 TEST(R1_3, PortsOfOtherProtocolsAreLeftOut) {
   TestFolder folder;
-  const Template tmpl = read_compose_text(
-      folder, "services: {a: {image: x, ports: ['53:53/udp', '53:53', {target: 54, protocol: udp}]}}\n");
+  const Template tmpl =
+      read_compose_text(folder, "services: {a: {image: x, ports: ['53:53/sctp', '53:53'], expose: ['55/sctp']}}\n");
   ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
   EXPECT_THAT(tmpl.services[0].ports, ElementsAre(53));
-  EXPECT_TRUE(says(tmpl, "the udp port is ignored: the gateway carries TCP"));
+  EXPECT_TRUE(says(tmpl, "the sctp port is ignored: the gateway carries TCP and UDP"));
+}
+
+TEST(R2_3, ComposesUdpPortsAreEndpoints) {
+  TestFolder folder;
+  const Template tmpl = read_compose_text(
+      folder,
+      "services:\n  a: {image: x, ports: ['53:53/udp', '53:53', {target: 54, protocol: udp, name: game}], expose: "
+      "['99/udp']}\n  b: {image: x, ports: ['5000-5001/udp']}\n");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  EXPECT_THAT(tmpl.services[0].ports, ElementsAre(53));
+  EXPECT_THAT(tmpl.services[0].udp_ports, ElementsAre(53, 54, 99));
+  std::vector<std::string> got;
+  for (const auto& one : tmpl.endpoints)
+    got.push_back(fmt::format("{} {} {} {}", one.name, one.machine, one.port, tiltyard::word_of(one.kind)));
+  EXPECT_THAT(got, ElementsAre("udp-53 a 53 udp", "port-53 a 53 tcp", "game a 54 udp", "udp-5000 b 5000 udp",
+                               "udp-5001 b 5001 udp"));
+}
+
+TEST(R2_3, ABarePortMeansWhatItsServiceHasOfIt) {
+  TestFolder folder;
+  folder.write("t/instance.toml", "ports = [53, 69]\n");
+  const Template tmpl = read_compose_text(
+      folder, "services:\n  a: {image: x, expose: ['53/udp', '53']}\n  b: {image: x, expose: ['69/udp']}\n");
+  ASSERT_FALSE(tmpl.broken()) << problems_text(tmpl);
+  std::vector<std::string> got;
+  for (const auto& one : tmpl.endpoints)
+    got.push_back(fmt::format("{} {} {}", one.machine, one.port, tiltyard::word_of(one.kind)));
+  EXPECT_THAT(got, ElementsAre("a 53 tcp", "a 53 udp", "b 69 udp"));
 }
 
 TEST(R1_3, AMergeKeyMayStandOnce) {

@@ -155,6 +155,7 @@ struct Service {
   std::vector<std::pair<std::string, std::string>>
       extra_hosts;                   ///< name → service name of this instance, or an address
   std::vector<std::uint16_t> ports;  ///< container side of `ports` and `expose`, TCP
+  std::vector<std::uint16_t> udp_ports;
   std::vector<std::string>
       base_images;     ///< what its build starts from and copies from, as references; empty without a build
   int build_runs = 0;  ///< RUN instructions of its Dockerfile: small builds go first

@@ -9,6 +9,7 @@
 
 #include "templates/compose.h"
 #include "templates/content.h"
+#include "templates/handover.h"
 #include "templates/project.h"
 #include "templates/settings.h"
 #include "templates/values.h"
@@ -212,8 +213,8 @@ class FolderReader {
     service.container.capabilities.assign(kept_capabilities().begin(), kept_capabilities().end());
     for (const auto& port : settings_.ports) service.ports.push_back(port.value);
     for (const auto& endpoint : settings_.endpoints) {
-      if (std::ranges::find(service.ports, endpoint.port) == service.ports.end())
-        service.ports.push_back(endpoint.port);
+      auto& ports = service.*ports_by(endpoint.kind);
+      if (std::ranges::find(ports, endpoint.port) == ports.end()) ports.push_back(endpoint.port);
     }
     service.machine.exposed = service.ports;
     return service;
@@ -267,12 +268,25 @@ class FolderReader {
     return found == out_.services.end() ? nullptr : &*found;
   }
 
+  /// Which of a service's ports are of what carries this kind.
+  static std::vector<std::uint16_t> Service::* ports_by(std::optional<EndpointKind> kind) {
+    return kind && transport_of(*kind) == Transport::kUdp ? &Service::udp_ports : &Service::ports;
+  }
+
+  bool some_service_has(std::uint16_t port, std::optional<EndpointKind> kind) const {
+    return std::ranges::any_of(out_.services, [&](const Service& service) {
+      const auto& ports = service.*ports_by(kind);
+      return std::ranges::find(ports, port) != ports.end();
+    });
+  }
+
   /// The machine that a bare port number means; reports when that is not clear.
-  const Service* machine_for(std::uint16_t port, const Place& place) {
+  const Service* machine_for(std::uint16_t port, const Place& place, std::optional<EndpointKind> kind = {}) {
     if (out_.services.size() == 1) return &out_.services.front();
     const Service* found = nullptr;
     for (const auto& service : out_.services) {
-      if (std::ranges::find(service.ports, port) == service.ports.end()) continue;
+      const auto& ports = service.*ports_by(kind);
+      if (std::ranges::find(ports, port) == ports.end()) continue;
       if (found) {
         problems_.error(place, fmt::format("port {} is both of {} and of {}; say which with [[endpoint]] machine", port,
                                            found->name, service.name));
@@ -292,11 +306,12 @@ class FolderReader {
   }
 
   std::string endpoint_name(const Endpoint& endpoint) const {
-    const std::string number = fmt::format("port-{}", endpoint.port);
+    const bool datagrams = endpoint.kind == EndpointKind::kUdp;
+    const std::string number = fmt::format("{}-{}", datagrams ? "udp" : "port", endpoint.port);
     if (speaks_http(endpoint.kind) && !name_taken("web")) return "web";
-    if (endpoint.port == 22 && !name_taken("ssh")) return "ssh";
+    if (endpoint.port == 22 && !datagrams && !name_taken("ssh")) return "ssh";
     if (!name_taken(number)) return number;
-    return fmt::format("{}-{}", to_slug(endpoint.machine, 20), endpoint.port);
+    return fmt::format("{}-{}{}", to_slug(endpoint.machine, 20), datagrams ? "udp-" : "", endpoint.port);
   }
 
   /// `said`: its kind, where the template has a word for it.
@@ -305,7 +320,8 @@ class FolderReader {
     if (!said && (only == EndpointKind::kTcp || only == guess_kind(endpoint.port))) said = only;
     endpoint.kind = said.value_or(guess_kind(endpoint.port));
     const bool twice = std::ranges::any_of(out_.endpoints, [&](const Endpoint& other) {
-      return other.machine == endpoint.machine && other.port == endpoint.port;
+      return other.machine == endpoint.machine && other.port == endpoint.port &&
+             transport_of(other.kind) == transport_of(endpoint.kind);
     });
     if (twice)
       return problems_.error(place, fmt::format("port {} of {} is an endpoint twice", endpoint.port, endpoint.machine));
@@ -324,62 +340,38 @@ class FolderReader {
   /// What `access` says of all ways in, where it names one kind.
   std::optional<EndpointKind> only_kind() const {
     bool web = false, raw = false;
-    for (const auto& one : settings_.access) (one.value == "web" ? web : raw) |= one.value != "terminal";
+    for (const auto& one : settings_.access)
+      (one.value == "web" ? web : raw) |= one.value != "terminal" && one.value != "udp";
     if (web == raw) return std::nullopt;
     return web ? EndpointKind::kHttp : EndpointKind::kTcp;
-  }
-
-  /// Its kind as the other keys say it, where none is said; and what these keys say, where they fit the kind.
-  std::optional<EndpointKind> settle_handover(const EndpointSettings& said, Endpoint& made) {
-    // Only who speaks HTTP has a host to be called by.
-    auto kind = said.kind;
-    if (!kind && (said.host || (said.client_claims && said.client_claims->value))) kind = EndpointKind::kHttp;
-    if (!kind && said.tls) kind = EndpointKind::kTls;
-    const bool http = kind && speaks_http(*kind);
-    if (said.host && http) made.called = said.host->value;
-    else if (said.host)
-      problems_.error(said.host->place,
-                      "host is what a page's program is asked by, and this is no endpoint of kind http");
-    if (said.tls && kind == EndpointKind::kTls) made.handover.tls = said.tls->value;
-    else if (said.tls)
-      problems_.error(said.tls->place,
-                      "tls says where the TLS of an endpoint ends, and this is none of kind tls: write kind = \"tls\"");
-    if (said.client_claims && said.client_claims->value && !http) {
-      problems_.error(said.client_claims->place,
-                      "client_claims is about fields of HTTP, and this is no endpoint of kind http");
-    } else if (said.client_claims) {
-      made.handover.client_claims = said.client_claims->value;
-    }
-    if (!said.proxy_protocol) return kind;
-    if (!kind)
-      problems_.error(said.proxy_protocol->place, "proxy_protocol needs a kind that is said: \"tcp\" or \"tls\"");
-    else if (http)
-      problems_.error(said.proxy_protocol->place,
-                      "proxy_protocol is for endpoints of kind tcp and tls: those of kind http share connections, and "
-                      "their machine is told of the player in X-Forwarded-For");
-    else made.handover.proxy_protocol = said.proxy_protocol->value;
-    return kind;
   }
 
   void settle_endpoints() {
     if (out_.services.empty()) return;
     for (const auto& said : settings_.endpoints) {
-      const Service* machine = said.machine.empty() ? machine_for(said.port, said.place) : service_named(said.machine);
+      const Service* machine =
+          said.machine.empty() ? machine_for(said.port, said.place, said.kind) : service_named(said.machine);
       if (!machine) {
         if (!said.machine.empty())
           problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.machine)));
         continue;
       }
       Endpoint made{.name = said.name, .machine = machine->name, .port = said.port};
-      const auto kind = settle_handover(said, made);
+      const auto kind = settle_handover(said, problems_, made);
       if (said.door) made.door = said.door->value;
       add_endpoint(std::move(made), kind, said.place);
     }
     for (const auto& port : settings_.ports) {
       const bool there =
           std::ranges::any_of(settings_.endpoints, [&](const auto& one) { return one.port == port.value; });
-      const Service* machine = there ? nullptr : machine_for(port.value, port.place);
-      if (machine) add_endpoint({"", machine->name, port.value}, kind_of(machine->name, port.value), port.place);
+      if (there) continue;
+      const bool datagrams = some_service_has(port.value, EndpointKind::kUdp);
+      if (!datagrams || some_service_has(port.value, EndpointKind::kTcp)) {
+        const Service* machine = machine_for(port.value, port.place);
+        if (machine) add_endpoint({"", machine->name, port.value}, kind_of(machine->name, port.value), port.place);
+      }
+      const Service* machine = datagrams ? machine_for(port.value, port.place, EndpointKind::kUdp) : nullptr;
+      if (machine) add_endpoint({"", machine->name, port.value}, EndpointKind::kUdp, port.place);
     }
     if (!settings_.ports_said && settings_.endpoints.empty()) {
       for (const auto& [machine, port] : published_) {
@@ -402,7 +394,7 @@ class FolderReader {
     // The only endpoint there is.
     if (const auto only = only_kind(); only && out_.endpoints.size() == 1) decide(0, *only);
     for (const auto& [word, place] : settings_.access) {
-      const auto kind = word == "web" ? EndpointKind::kHttp : EndpointKind::kTcp;
+      const auto kind = word == "web" ? EndpointKind::kHttp : word == "udp" ? EndpointKind::kUdp : EndpointKind::kTcp;
       if (word == "terminal" || std::ranges::find(out_.endpoints, kind, &Endpoint::kind) != out_.endpoints.end())
         continue;
       problems_.warn(place,
@@ -410,9 +402,10 @@ class FolderReader {
     }
   }
 
+  /// Of a TCP port, what the compose file says of it.
   std::optional<EndpointKind> kind_of(std::string_view machine, std::uint16_t number) const {
     for (const auto& [name, port] : published_) {
-      if (name == machine && port.port == number && port.kind) return port.kind;
+      if (name == machine && port.port == number && port.kind && *port.kind != EndpointKind::kUdp) return port.kind;
     }
     return std::nullopt;
   }
@@ -461,6 +454,7 @@ class FolderReader {
   void settle_asked() {
     for (std::size_t i = 0; i < out_.endpoints.size(); ++i) {
       const auto& endpoint = out_.endpoints[i];
+      if (transport_of(endpoint.kind) == Transport::kUdp) continue;
       const bool meant = out_.ready.port != 0
                              ? endpoint.port == out_.ready.port &&
                                    (out_.ready.machine.empty() || endpoint.machine == out_.ready.machine)

@@ -106,6 +106,7 @@ void add_surroundings(const Service& service, json::object& out) {
   out["extra_hosts"] = std::move(hosts);
   json::array ports;
   for (const auto port : service.ports) ports.emplace_back(port);
+  for (const auto port : service.udp_ports) ports.emplace_back(fmt::format("{}/udp", port));
   out["ports"] = std::move(ports);
   out["mounts"] = mounts_json(service);
 }

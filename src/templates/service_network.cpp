@@ -81,24 +81,33 @@ bool read_network_mode(const Node& service, ReadContext& context, ReadService& o
   return true;
 }
 
-void add_port(std::uint16_t port, ReadService& out) {
-  auto& ports = out.service.ports;
+void add_port(std::uint16_t port, Transport transport, ReadService& out) {
+  auto& ports = transport == Transport::kUdp ? out.service.udp_ports : out.service.ports;
   if (std::ranges::find(ports, port) == ports.end()) ports.push_back(port);
 }
 
 void publish(PublishedPort port, ReadService& out) {
-  add_port(port.port, out);
-  const auto same = std::ranges::find(out.published, port.port, &PublishedPort::port);
+  const auto carried_by = [](const PublishedPort& one) { return transport_of(one.kind.value_or(EndpointKind::kTcp)); };
+  add_port(port.port, carried_by(port), out);
+  const auto same = std::ranges::find_if(out.published, [&](const PublishedPort& one) {
+    return one.port == port.port && carried_by(one) == carried_by(port);
+  });
   if (same == out.published.end()) out.published.push_back(std::move(port));
 }
 
-bool tcp_only(const Node& node, std::string_view protocol, ReadContext& context) {
-  if (protocol == "tcp") return true;
+/// nullopt: the gateway does not carry it, which is said.
+std::optional<Transport> transport_named(const Node& node, std::string_view protocol, ReadContext& context) {
+  if (protocol == "tcp") return Transport::kTcp;
+  if (protocol == "udp") return Transport::kUdp;
   context.problems.warn(node.place,
-                        fmt::format("the {} port is ignored: the gateway carries TCP; the instance's own machines "
-                                    "reach it",
+                        fmt::format("the {} port is ignored: the gateway carries TCP and UDP; the instance's own "
+                                    "machines reach it",
                                     printable(protocol)));
-  return false;
+  return std::nullopt;
+}
+
+std::optional<EndpointKind> kind_by(Transport transport) {
+  return transport == Transport::kUdp ? std::optional(EndpointKind::kUdp) : std::nullopt;
 }
 
 void read_short_port(const Node& item, ReadContext& context, ReadService& out) {
@@ -115,7 +124,8 @@ void read_short_port(const Node& item, ReadContext& context, ReadService& out) {
   }
   const auto port = parse_port_text(text);
   if (!port) return context.problems.error(item.place, port.error());
-  if (!tcp_only(item, port->protocol, context)) return;
+  const auto transport = transport_named(item, port->protocol, context);
+  if (!transport) return;
   if (port->last - port->first >= kMostPorts)
     return context.problems.error(item.place, fmt::format("more than {} ports", kMostPorts));
   if (pinned && (!port->host.empty() || !port->address.empty())) {
@@ -123,7 +133,7 @@ void read_short_port(const Node& item, ReadContext& context, ReadService& out) {
                                                   find_key("service.ports", "published")->note));
   }
   for (int one = port->first; one <= port->last; ++one)
-    publish({static_cast<std::uint16_t>(one), {}, std::nullopt, item.place}, out);
+    publish({static_cast<std::uint16_t>(one), {}, kind_by(*transport), item.place}, out);
 }
 
 void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
@@ -131,13 +141,14 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
   const Node* target = item.find("target");
   const auto port = target ? as_integer(*target, "target", context, 1, 65535) : std::nullopt;
   if (!target) context.problems.error(item.place, "a port needs its `target`");
-  if (!tcp_only(item, lower(text_at(item, "protocol", context, 10).value_or("tcp")), context) || !port) return;
+  const auto transport = transport_named(item, lower(text_at(item, "protocol", context, 10).value_or("tcp")), context);
+  if (!transport || !port) return;
   for (const std::string_view key : {"published", "host_ip"}) {
     const Member* said = item.member(key);
     if (!said || said->value.is_empty() || said->value.at_spawn) continue;
     context.problems.warn(said->place, fmt::format("`{}` is rewritten: {}", key, find_key("service.ports", key)->note));
   }
-  PublishedPort published{static_cast<std::uint16_t>(*port), {}, std::nullopt, item.place};
+  PublishedPort published{static_cast<std::uint16_t>(*port), {}, kind_by(*transport), item.place};
   if (const Node* name = item.find("name")) {
     published.name = lower(as_text(*name, "name", context, 30).value_or(""));
     if (!published.name.empty() && !is_slug(published.name, 30)) {
@@ -145,7 +156,8 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
                              "an endpoint's name has at most 30 lower-case letters, digits and single \"-\"");
     }
   }
-  if (const Node* kind = item.find("app_protocol")) {
+  // What is spoken over UDP makes no difference to the gateway.
+  if (const Node* kind = item.find("app_protocol"); kind && *transport == Transport::kTcp) {
     const std::string text = lower(as_text(*kind, "app_protocol", context, 20).value_or(""));
     if (text == "http" || text == "ws") published.kind = EndpointKind::kHttp;
     else if (text == "tcp") published.kind = EndpointKind::kTcp;
@@ -166,11 +178,8 @@ void read_expose(const Node& service, ReadContext& context, ReadService& out) {
     const auto port = parse_port_text(*text);
     if (!port || !port->host.empty() || port->last - port->first >= kMostPorts) {
       context.problems.error(item->place, fmt::format("\"{}\" is no port", printable(*text)));
-    } else if (port->protocol != "tcp") {
-      context.problems.warn(item->place,
-                            "only TCP ports are exposed; machines of one network reach each other on all ports anyway");
-    } else {
-      for (int one = port->first; one <= port->last; ++one) add_port(static_cast<std::uint16_t>(one), out);
+    } else if (const auto transport = transport_named(*item, port->protocol, context)) {
+      for (int one = port->first; one <= port->last; ++one) add_port(static_cast<std::uint16_t>(one), *transport, out);
     }
   }
 }
@@ -227,7 +236,7 @@ void read_ports(const Node& service, ReadContext& context, ReadService& out) {
     }
   }
   read_expose(service, context, out);
-  if (out.service.ports.size() > kMostPorts)
+  if (out.service.ports.size() > kMostPorts || out.service.udp_ports.size() > kMostPorts)
     context.problems.error(out.place, fmt::format("a machine has at most {} ports", kMostPorts));
   for (const auto port : out.service.ports) out.service.machine.exposed.push_back(port);
 }

@@ -209,11 +209,12 @@ void read_ready(Table& top, ReadySettings& ready) {
 }
 
 void read_words(Table& top, Settings& settings) {
-  constexpr std::array<std::string_view, 4> kAccess{"web", "tcp", "ssh", "terminal"};
+  constexpr std::array<std::string_view, 5> kAccess{"web", "tcp", "ssh", "udp", "terminal"};
   for (auto& word : top.texts("access")) {
     if (std::ranges::find(kAccess, word.value) == kAccess.end()) {
-      top.problems().error(word.place, fmt::format("access \"{}\" is not known; there are web, tcp, ssh and terminal{}",
-                                                   printable(word.value), did_you_mean(word.value, kAccess)));
+      top.problems().error(word.place,
+                           fmt::format("access \"{}\" is not known; there are web, tcp, ssh, udp and terminal{}",
+                                       printable(word.value), did_you_mean(word.value, kAccess)));
     } else {
       settings.access.push_back(word);
     }

@@ -1730,6 +1730,13 @@ export interface components {
             /** @enum {string} */
             tls: "through" | "end";
             door: components["schemas"]["DoorKind"];
+        } | {
+            name: string;
+            /** @enum {string} */
+            kind: "udp";
+            host: string;
+            port: number;
+            door: components["schemas"]["DoorKind"];
         };
         Engine: {
             name: string;
@@ -2297,7 +2304,7 @@ export interface components {
             endpoints: {
                 name: string;
                 /** @enum {string} */
-                kind: "http" | "tcp" | "tls";
+                kind: "http" | "tcp" | "udp" | "tls";
                 machine: string;
                 port: number;
             }[];

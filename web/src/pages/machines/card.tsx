@@ -19,6 +19,7 @@ import { stepWords } from './words';
 
 function commandsTo(endpoint: Endpoint): [string, string][] {
   if (endpoint.kind === 'tcp') return [['nc', `nc ${endpoint.host} ${endpoint.port}`]];
+  if (endpoint.kind === 'udp') return [['nc', `nc -u ${endpoint.host} ${endpoint.port}`]];
   if (endpoint.kind !== 'tls') return [];
   const { host, port } = endpoint;
   return [['ncat', `ncat --ssl ${host} ${port}`], ['openssl', `openssl s_client -quiet -connect ${host}:${port} -servername ${host}`]];
