@@ -23,6 +23,7 @@
 #include "realtime/capability.h"
 #include "templates/capability.h"
 #include "traefik/capability.h"
+#include "traffic/capability.h"
 
 namespace tiltyard::app {
 namespace {
@@ -53,6 +54,7 @@ Capabilities capabilities() {
   add<doors::Capability>(all, identity, labs);
   add<disk::Capability>(all, labs, templates);
   add<captures::Capability>(all, apart, labs);
+  add<traffic::Capability>(all, labs);
   add<ports::Capability>(all, labs);
   add<traefik::Capability>(all, labs);
   add<farm::Capability>(all);

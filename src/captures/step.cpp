@@ -14,7 +14,16 @@ class CaptureStep final : public labs::Step {
   bool lives_in_process() const override { return true; }
 
   asio::awaitable<Result<>> make(labs::SpawnRef spawn) override {
-    co_await service_().take_up(spawn->facts().id, std::nullopt);
+    std::optional<Ask> wanted;
+    if (const auto& tmpl = spawn->origin(); tmpl && tmpl->capture) {
+      wanted.emplace();
+      wanted->instance = spawn->facts().id;
+      wanted->filter = tmpl->capture->filter;
+      wanted->bytes = static_cast<std::uint64_t>(tmpl->capture->bytes);
+      wanted->lasts = tmpl->capture->lasts;
+      wanted->cause = Cause::kTemplate;
+    }
+    co_await service_().take_up(spawn->facts().id, std::move(wanted));
     co_return Result<>{};
   }
 

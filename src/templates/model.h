@@ -216,6 +216,13 @@ struct Solver {
   std::chrono::seconds timeout{60};
 };
 
+/// Packets of every instance are captured from its start on (row 2.7).
+struct CapturePolicy {
+  std::string filter;             ///< as for tcpdump; empty: everything
+  std::int64_t bytes = 0;         ///< that are kept; 0: as the server has it
+  std::chrono::seconds lasts{0};  ///< 0: as long as the instance
+};
+
 struct Network {
   std::string name;
   bool internal = true;  ///< false only where egress is asked for and the operator allows it
@@ -242,6 +249,7 @@ struct Template {
   PoolPolicy pool;
   std::optional<Solver> solver;
   OpenPorts open_ports;
+  std::optional<CapturePolicy> capture;
   std::chrono::seconds pause_after{0};  ///< without a connection, then the machines are frozen; 0: never
   bool egress = false;
   int max_instances = 0;  ///< 0: not limited

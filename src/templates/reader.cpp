@@ -155,7 +155,7 @@ class FolderReader {
     out_.flag_prefix = settings_.flag_prefix;
     out_.flag = settings_.flag;
     out_.pool = settings_.pool;
-    out_.open_ports = settings_.open_ports;
+    out_.open_ports = settings_.open_ports, out_.capture = settings_.capture;
     out_.pause_after = settings_.pause_after;
     out_.max_instances = settings_.max_instances;
     out_.engine = settings_.engine;

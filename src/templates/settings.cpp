@@ -376,6 +376,21 @@ void read_solver(Table& top, Settings& settings) {
   settings.solver = std::move(solver);
 }
 
+void read_capture(Table& top, Settings& settings) {
+  auto table = top.table("capture");
+  if (!table) return;
+  CapturePolicy capture;
+  if (auto said = table->text("filter", 1000)) capture.filter = said->value;
+  if (const auto said = table->bytes("keep")) {
+    constexpr std::int64_t kLeast = 1 << 20;
+    capture.bytes = said->value;
+    if (said->value < kLeast) top.problems().error(said->place, "capture.keep is at least 1m");
+  }
+  if (const auto said = table->whole_seconds("for", seconds{1})) capture.lasts = *said;
+  table->finish();
+  settings.capture = std::move(capture);
+}
+
 void read_rest(Table& top, Settings& settings) {
   settings.id = top.text("id");
   settings.image = top.text("image", 300);
@@ -454,6 +469,7 @@ Settings read_settings(std::string_view text, Problems& problems) {
     read_pool(top, settings);
     read_solver(top, settings);
     read_open_ports(top, settings);
+    read_capture(top, settings);
     top.finish();
     top.report_unknown();
   } catch (const toml::parse_error& failure) {

@@ -83,6 +83,7 @@ struct Settings {
   PoolPolicy pool;
   std::optional<SolverSettings> solver;
   OpenPorts open_ports;
+  std::optional<CapturePolicy> capture;
   std::vector<Said<std::string>> open_ports_machines;
   std::chrono::seconds pause_after{0};
   std::vector<Said<std::string>> access;

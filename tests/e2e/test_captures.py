@@ -165,3 +165,27 @@ def test_R2_7_a_killed_server_goes_on_capturing_and_says_what_it_missed(make_ser
     assert b"the server was away" in path.read_bytes()
     facts(path)
     admin.stop(instance["id"])
+
+
+def test_R2_7_a_template_has_every_instance_captured_from_its_start(make_server, tmp_path):
+    asks = {**templates.WEB, "instance.toml": templates.WEB["instance.toml"] + '[capture]\nfilter = "tcp"\nkeep = "8m"\n'}
+    wrong = {**templates.WEB, "instance.toml": templates.WEB["instance.toml"] + '[capture]\nfilter = "tcp prot 80"\n'}
+    server = make_server(config={"captures": {"tell_owner": True}}, asks=asks, wrong=wrong).start()
+    admin = server.admin()
+    for name in ("asks", "wrong"):
+        admin.wait_template(name)
+    player = server.user("told")
+    instance = player.running("asks")
+    fetch(endpoint(instance)["url"], "/first")
+    (capture,) = admin.get("/admin/captures", query={"instance": instance["id"]}).expect(200).json["items"]
+    assert (capture["state"], capture["cause"], capture["filter"], capture["most_bytes"], capture["started_by"]) == ("running", "template", "tcp", 8 << 20, None)
+    until(lambda: ("/first",) in fields(taken(admin, capture, tmp_path), "http.request", "http.request.uri"), "the first question", 60, step=0.5)
+    assert [one["instance"] for one in player.get("/me/captures").expect(200).json["items"]] == [instance["id"]]
+    # What cannot begin keeps nobody waiting, and staff hear of it.
+    other = player.running("wrong")
+    assert admin.get("/admin/captures", query={"instance": other["id"]}).expect(200).json["items"] == []
+    failed = admin.get("/admin/events", query={"kind": "capture.failed"}).expect(200).json["items"]
+    assert [event["subject"] for event in failed] == [other["id"]] and "syntax error" in failed[0]["detail"]["why"]
+    for one in (instance, other):
+        player.stop(one["id"])
+    assert admin.get(f"/admin/captures/{capture['id']}").expect(200).json["end_reason"] == "instance-ended"

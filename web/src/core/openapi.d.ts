@@ -246,6 +246,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/gateway/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listGatewayRoutes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/gateway/traffic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listGatewayTraffic"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/images": {
         parameters: {
             query?: never;
@@ -1913,6 +1945,29 @@ export interface components {
             /** @enum {string|null} */
             role?: "player" | "author" | "operator" | "admin" | null;
         };
+        GatewayRoute: {
+            instance: string;
+            template: string;
+            template_name: string;
+            owner_name: string;
+            state: string;
+            endpoint: string;
+            kind: string;
+            place: string;
+            machine: string;
+            machine_port: number;
+            open: number;
+            connections: number;
+            bytes_in: number;
+            bytes_out: number;
+        };
+        GatewaySample: {
+            at: components["schemas"]["Time"];
+            open: number;
+            connections: number;
+            bytes_in: number;
+            bytes_out: number;
+        };
         Health: {
             status: string;
             checks?: {
@@ -2540,6 +2595,8 @@ export type FarmTally = components['schemas']['FarmTally'];
 export type FarmVerdict = components['schemas']['FarmVerdict'];
 export type Feature = components['schemas']['Feature'];
 export type FeatureRule = components['schemas']['FeatureRule'];
+export type GatewayRoute = components['schemas']['GatewayRoute'];
+export type GatewaySample = components['schemas']['GatewaySample'];
 export type Health = components['schemas']['Health'];
 export type Instance = components['schemas']['Instance'];
 export type InstanceState = components['schemas']['InstanceState'];
@@ -3245,6 +3302,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listGatewayRoutes: {
+        parameters: {
+            query?: {
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit500"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["GatewayRoute"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listGatewayTraffic: {
+        parameters: {
+            query?: {
+                instance?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["GatewaySample"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
             };
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
