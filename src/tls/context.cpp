@@ -11,7 +11,7 @@ constexpr char kCiphers12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr char kCiphers13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-constexpr std::string_view kHttp11 = "http/1.1", kChallenge = "acme-tls/1";
+constexpr std::string_view kHttp11 = "http/1.1", kAcme = "acme-tls/1";
 
 /// What has been found out of a session: where its doorman is, and how it goes on.
 enum class Kind : std::uintptr_t { kHttp = 0, kRaw, kChallenge };
@@ -109,7 +109,7 @@ int Context::protocol_callback(SSL* session, const unsigned char** out, unsigned
                                unsigned in_size, void*) {
   const auto kind = kind_of(session);
   if (kind == Kind::kRaw) return SSL_TLSEXT_ERR_NOACK;
-  const auto wanted = kind == Kind::kChallenge ? kChallenge : kHttp11;
+  const auto wanted = kind == Kind::kChallenge ? kAcme : kHttp11;
   for (unsigned at = 0; at < in_size && in[at] < in_size - at; at += 1U + in[at]) {
     if (std::string_view(reinterpret_cast<const char*>(in + at + 1), in[at]) != wanted) continue;
     *out = in + at + 1;

@@ -11,7 +11,7 @@
 namespace tiltyard::traefik {
 namespace {
 
-constexpr std::size_t kMostBytes = 1024 * 1024, kMostKeys = 10'000;
+constexpr std::size_t kMostBytes = 1024 * 1024, kMostExtra = 10'000;
 
 bool is_path(std::string_view key) {
   return !key.empty() && key.size() <= 500 && !key.starts_with('/') && !key.ends_with('/') && !key.contains("//") &&
@@ -39,7 +39,7 @@ Result<Keys> parse_extra(const Options& options, std::string_view text) {
     auto key = options.root + "/" + std::string(path);
     if (is_ours(options, key)) return wrong("the name begins like ours, and would be removed.");
     if (!keys.emplace(std::move(key), std::string(value)).second) return wrong("the key is there twice.");
-    if (keys.size() > kMostKeys) return wrong("more than 10000 keys.");
+    if (keys.size() > kMostExtra) return wrong("more than 10000 keys.");
   }
   return keys;
 }
