@@ -34,6 +34,8 @@ class TlsLayer final : public Layer {
  private:
   struct Method;
 
+  static void note_message(int written, int version, int type, const void* bytes, std::size_t size, SSL* session,
+                           void* layer);
   int receive(BIO* bio, char* to, int size);
   int transmit(BIO* bio, const char* from, int size);
   bool flush();
@@ -49,6 +51,7 @@ class TlsLayer final : public Layer {
   bool dry_ = false;      ///< the kernel had no more when it was asked last
   bool ended_ = false;    ///< the peer has closed, by what the loop knows
   bool failed_ = false;   ///< nothing more may be said
+  int idle_talk_ = 0;     ///< new keys that the peer has announced since the last byte of its own
 };
 
 }  // namespace tiltyard::gateway

@@ -66,6 +66,10 @@ class Visitor {
   /// The other side has said, inside of TLS, that no more comes.
   bool was_told_the_end() const { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
   void finish_writing() { SSL_shutdown(ssl_.get()); }
+  bool was_cut() { return peer_.closed_within(30s); }
+  bool announce_keys() {
+    return SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl_.get()) == 1;
+  }
 
   bool connected = false;
   std::string alert;
@@ -207,6 +211,21 @@ TEST_F(R2_2_GatewayTls, AnEndpointOfKindTlsIsEndedHereOrHandedThrough) {
   EXPECT_TRUE(through.is_for("through.t.test"));
   EXPECT_FALSE(through.is_for("other.t.test")) << "it is the machine's certificate";
   EXPECT_EQ(through.read(14), "of the machine");
+}
+
+TEST_F(R2_2_GatewayTls, WhoAnnouncesNewKeysAndSaysNothingIsCut) {
+  Machine machine([](Peer& peer) {
+    for (std::string bytes; !(bytes = peer.read_some()).empty();) peer.send(bytes);
+  });
+  publish_tls("ended", machine.port(), TlsEnd::kGateway);
+  auto usual = visitor("ended.t.test"), idle = visitor("ended.t.test");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(usual.announce_keys() && usual.send("x"));
+    ASSERT_EQ(usual.read(1), "x") << "who goes on talking may have as many as it likes";
+  }
+  // More than are read at once.
+  for (int i = 0; i < 5000 && idle.announce_keys(); ++i) {}
+  EXPECT_TRUE(idle.was_cut());
 }
 
 TEST_F(R2_2_GatewayTls, WhoAsksForThePageIsHandedToItUnanswered) {
