@@ -13,7 +13,7 @@ namespace tiltyard::app {
 namespace {
 
 // A file that has changed is noticed within this.
-constexpr std::chrono::seconds kLookEvery{2};
+constexpr std::chrono::seconds kRereadEvery{2};
 constexpr char kOwn[] = "server.tls_certificate";
 
 std::string host_of_url(std::string_view url) {
@@ -71,7 +71,7 @@ asio::awaitable<void> Secure::close() { co_await gate_.close(); }
 asio::awaitable<void> Secure::watch(Secure* self) {
   asio::steady_timer pause(co_await asio::this_coro::executor);
   while (true) {
-    pause.expires_after(kLookEvery);
+    pause.expires_after(kRereadEvery);
     co_await pause.async_wait(asio::use_awaitable);
     auto look = offload(self->pool_, [self] {
       self->files_.look();

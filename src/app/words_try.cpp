@@ -24,7 +24,7 @@ using namespace cli;
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::chrono::milliseconds kLookEvery{200};
+constexpr std::chrono::milliseconds kAskEvery{200};
 constexpr std::chrono::seconds kMayWaitForImage{20};  // that is not there: time for a registry to answer
 constexpr int kLinesShown = 30;
 
@@ -144,7 +144,7 @@ class Author {
       stage(build.is_object()
                 ? fmt::format("building, step {} of {}", number_of(build, "step"), number_of(build, "steps"))
                 : state + (reason.empty() || !found ? "" : ": " + reason));
-      std::this_thread::sleep_for(kLookEvery);
+      std::this_thread::sleep_for(kAskEvery);
     }
     return "interrupted";
   }
@@ -156,7 +156,7 @@ class Author {
       if (state == "running" || state == "failed" || state == "stopped" || stopped != 0) return state;
       const auto& progress = member(instance, "progress");
       stage(progress.is_object() ? fmt::format("{}: {}", state, text_of(progress, "step")) : state);
-      std::this_thread::sleep_for(kLookEvery);
+      std::this_thread::sleep_for(kAskEvery);
       auto next = trial_->api().get(path);
       if (!next) {
         fails(next.error());

@@ -153,7 +153,7 @@ int list_templates(Context& context) {
     print_json(*list);
     return kOk;
   }
-  Table table({"ID", "NAME", "CATEGORY", "STATE", "ENDPOINTS", "LEASE"}, context.colours);
+  cli::Table table({"ID", "NAME", "CATEGORY", "STATE", "ENDPOINTS", "LEASE"}, context.colours);
   for (const auto& tmpl : items_of(*list)) {
     const auto lease = number_of(member(tmpl, "lease"), "timeout_s");
     table.add({text_of(tmpl, "id"),
@@ -248,7 +248,7 @@ int show_builds(const Context& context, const json::value& list) {
     print_json(list);
     return kOk;
   }
-  Table table({"IMAGE", "TEMPLATE", "SIZE", "ENGINE", "STATE"}, context.colours);
+  cli::Table table({"IMAGE", "TEMPLATE", "SIZE", "ENGINE", "STATE"}, context.colours);
   for (const auto& image : items_of(list)) {
     table.add({harmless(text_of(image, "image")), harmless(text_of(image, "template")),
                bytes_text(static_cast<std::uint64_t>(number_of(image, "bytes"))), harmless(text_of(image, "engine")),
