@@ -103,7 +103,8 @@ Result<PlannedEndpoint> Openings::planned(const Instance& instance, const Openin
   endpoint.kind = wanted.kind;
   endpoint.opened = true;
   for (const auto& one : plan.endpoints) {
-    const bool same = one.machine == endpoint.machine && one.machine_port == endpoint.machine_port;
+    const bool same = one.machine == endpoint.machine && one.machine_port == endpoint.machine_port &&
+                      transport_of(one.kind) == transport_of(endpoint.kind);
     if (!same && one.name != endpoint.name) continue;
     return fail(Error{
         Code::kConflict,
