@@ -95,8 +95,11 @@ Result<PlannedEndpoint> Openings::planned(const Instance& instance, const Openin
                 fmt::format("The instance has no machine '{}' on a network.", service.substr(0, 60)));
   }
   PlannedEndpoint endpoint;
-  endpoint.name =
-      wanted.name.empty() ? fmt::format("{}-{}", machine->service.substr(0, 24), wanted.machine_port) : wanted.name;
+  endpoint.name = wanted.name;
+  if (endpoint.name.empty()) {
+    const auto* over = transport_of(wanted.kind) == Transport::kUdp ? "-udp" : "";
+    endpoint.name = fmt::format("{}-{}{}", machine->service.substr(0, 24), wanted.machine_port, over);
+  }
   endpoint.machine = machine->service;
   endpoint.address = machine->attachments.front().address;
   endpoint.machine_port = wanted.machine_port;
@@ -140,10 +143,11 @@ asio::awaitable<void> Openings::add(LiveRef live, ChangeRef change) {
   Instance draft;
   draft.owner = instance.owner;
   draft.tmpl = instance.tmpl;
+  draft.plan.endpoints = instance.plan.endpoints;
   draft.plan.endpoints.push_back(endpoint);
   auto done = co_await planner_.give_ports(&draft);
   if (done) {
-    endpoint = draft.plan.endpoints.front();
+    endpoint = draft.plan.endpoints.back();
     done = co_await failpoint("labs.port.row.before");
     // In memory first: what else is saved of the instance meanwhile then says the same.
     if (done) instance.plan.endpoints.push_back(endpoint);

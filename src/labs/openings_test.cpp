@@ -215,6 +215,20 @@ TEST_F(R2_8_Openings, APortThatSomebodyElseHasIsReplacedAndTheOthersStay) {
   EXPECT_EQ(heard(second->port), "") << "it is not one of those that others have, which would greet";
 }
 
+TEST_F(R2_8_Openings, ThePortOfOneNumberOverUdpIsAnotherOne) {
+  open();
+  const auto instance = running();
+  auto tcp = open_port(instance.id, 9000);
+  auto udp = open_port(instance.id, 9000, EndpointKind::kUdp);
+  ASSERT_TRUE(tcp && udp);
+  EXPECT_EQ(udp->name, "main-9000-udp");
+  EXPECT_EQ(udp->port, tcp->port) << "outside as well";
+  EXPECT_EQ(row(instance.id), (Names{"web", "main-9000", "main-9000-udp"}));
+  ASSERT_TRUE(close_port(instance.id, "main-9000-udp"));
+  EXPECT_EQ(row(instance.id), (Names{"web", "main-9000"}));
+  EXPECT_EQ(lanes_in_use(), 1u);
+}
+
 TEST_F(R2_8_Openings, WhatCannotBeOpenedIsToldWhy) {
   open();
   const auto instance = running();

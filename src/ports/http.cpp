@@ -60,8 +60,8 @@ json::object policy_json(const View& view) {
 /// What leads players to this port; empty: nothing does.
 std::string endpoint_at(const labs::Instance& instance, const Machine& machine, const Seen& seen) {
   for (const auto& endpoint : instance.plan.endpoints) {
-    const bool same = endpoint.machine == machine.name && endpoint.machine_port == seen.port;
-    if (same && !seen.udp) return endpoint.name;
+    const bool udp = transport_of(endpoint.kind) == Transport::kUdp;
+    if (endpoint.machine == machine.name && endpoint.machine_port == seen.port && seen.udp == udp) return endpoint.name;
   }
   return {};
 }

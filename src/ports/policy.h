@@ -16,9 +16,9 @@ namespace tiltyard::ports {
 
 /// What the operator allows: the most that a template can.
 struct Options {
-  std::vector<std::string> open{"http", "tcp"};  ///< words of EndpointKind
-  int max = 4;                                   ///< of one instance at once
-  int max_per_owner = 12;                        ///< of all instances of one owner at once
+  std::vector<std::string> open{"http", "tcp", "udp"};  ///< words of EndpointKind
+  int max = 4;                                          ///< of one instance at once
+  int max_per_owner = 12;                               ///< of all instances of one owner at once
 };
 
 /// Declares the keys of the configuration that fill the options in.

@@ -95,6 +95,8 @@ TEST(R2_8, ATemplateAllowsLessThanTheOperatorAndNeverMore) {
   EXPECT_EQ(policy.max, 4);
   EXPECT_EQ(why(policy.allows("main", 80, EndpointKind::kHttp)), "");
   EXPECT_EQ(why(policy.allows("main", 80, EndpointKind::kTcp)), "");
+  EXPECT_EQ(why(policy.allows("main", 53, EndpointKind::kUdp)), "");
+  EXPECT_EQ(why(policy.allows("main", 443, EndpointKind::kTls)), "kind-not-allowed") << "unless the operator says so";
 
   tmpl.open_ports = {.kinds = std::vector{EndpointKind::kTcp}, .max = 9, .ranges = {{8000, 8099}}, .machines = {"dev"}};
   policy = policy_of(options, &tmpl);

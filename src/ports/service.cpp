@@ -126,7 +126,7 @@ asio::awaitable<Result<Opened>> Service::open(labs::Instance instance, Wanted wa
   Opened out;
   if (!looked.empty()) {
     for (const auto& seen : looked.front().ports) {
-      if (seen.port != wanted.port || seen.udp) continue;
+      if (seen.port != wanted.port || seen.udp != (transport_of(wanted.kind) == Transport::kUdp)) continue;
       if (!seen.reachable) {
         co_return fail(Code::kConflict, "port-unreachable",
                        fmt::format("Port {} of machine '{}' would answer nobody. {}", wanted.port, *machine, seen.why));

@@ -18,7 +18,7 @@ constexpr auto kLiving = "/instances?state=running,paused";
 struct Wanted {
   std::string id, machine, name;
   int port = 0;
-  bool tcp = false;
+  bool tcp = false, udp = false;
 };
 
 std::string path_of(const std::string& id) { return "/instances/" + encoded(id) + "/ports"; }
@@ -96,7 +96,7 @@ int show_ports(Context& context, const std::string& id) {
 }
 
 int open_port(Context& context, const Wanted& wanted) {
-  json::object body{{"port", wanted.port}, {"kind", wanted.tcp ? "tcp" : "http"}};
+  json::object body{{"port", wanted.port}, {"kind", wanted.udp ? "udp" : wanted.tcp ? "tcp" : "http"}};
   if (!wanted.machine.empty()) body["machine"] = wanted.machine;
   if (!wanted.name.empty()) body["name"] = wanted.name;
   const auto opened = send(context, "POST", path_of(wanted.id), json::value(std::move(body)));
@@ -143,12 +143,15 @@ void add_words(Words& words) {
   take_id(all, wanted->id);
   words.does(all, [c, wanted] { return show_ports(*c, wanted->id); });
 
-  auto* open = all->add_subcommand("open", "Open a port of a machine, as a page or with --tcp as a TCP endpoint");
+  auto* open = all->add_subcommand(
+      "open", "Open a port of a machine, as a page, or with --tcp or --udp as a port of the gateway");
   take_id(open, wanted->id);
   open->add_option("port", wanted->port, "The port that the program in the machine listens on")
       ->required()
       ->type_name("");
-  open->add_flag("--tcp", wanted->tcp, "A port of the gateway for raw TCP, instead of a host name for HTTP");
+  auto* tcp =
+      open->add_flag("--tcp", wanted->tcp, "A port of the gateway for raw TCP, instead of a host name for HTTP");
+  open->add_flag("--udp", wanted->udp, "A port of the gateway for UDP")->excludes(tcp);
   open->add_option("--name", wanted->name, "What the endpoint is called")->type_name("NAME");
   take_machine(open, wanted->machine);
   words.does(open, [c, wanted] { return open_port(*c, *wanted); });

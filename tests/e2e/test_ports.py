@@ -1,5 +1,6 @@
 """Row 2.8: an owner sees which ports of their machines listen, gets a free one, and opens one while the instance runs."""
 import itertools
+import socket
 import subprocess
 import sys
 
@@ -21,13 +22,14 @@ DEV = {
 SHUT = {**DEV, "instance.toml": DEV["instance.toml"] + "[open_ports]\nkinds = []\n"}
 NARROW = {**DEV, "instance.toml": DEV["instance.toml"] + '[open_ports]\nkinds = ["http"]\nmax = 1\nranges = ["9000-9099"]\n'}
 
-# A UDP socket in somebody's network, until its input ends.
+# A UDP echo in somebody's network, until its input ends.
 DATAGRAMS = """
-import socket, sys
+import select, socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("0.0.0.0", 5353))
 print("bound", flush=True)
-sys.stdin.read()
+while sys.stdin not in select.select([s, sys.stdin], [], [])[0]:
+    s.sendto(*s.recvfrom(2048))
 """
 
 
@@ -75,6 +77,21 @@ def seen(caller, instance, *numbers):
     return until(look, f"{numbers} to listen")
 
 
+def echoed(udp, data):
+    """What comes back; asked again, as datagrams may be lost."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.connect((udp["host"], udp["port"]))
+        link.settimeout(1)
+
+        def ask():
+            link.send(data)
+            try:
+                return link.recv(2048)
+            except OSError:
+                return None
+        return until(ask, "an answer over UDP")
+
+
 def refused(tcp):
     try:
         dial(tcp).close()
@@ -89,6 +106,11 @@ def test_R2_8_what_listens_is_shown_and_can_be_opened_and_closed(owner, ports_se
     with subprocess.Popen(["nsenter", "-t", str(pid), "-n", sys.executable, "-c", DATAGRAMS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as udp:
         assert udp.stdout.readline() == b"bound\n"
         found = seen(owner, instance, 8000, 9001, 9002, 9003)
+        names = open_port(owner, instance, 5353, "udp").expect(201).json
+        assert (names["name"], names["listens"]) == ("main-5353-udp", True)
+        assert echoed(names["endpoint"], b"who?") == b"who?"
+        assert seen(owner, instance)[5353, "udp"]["endpoint"] == "main-5353-udp"
+        close_port(owner, instance, "main-5353-udp").expect(204)
         udp.stdin.close()
     assert set(found) == {(8000, "tcp"), (9001, "tcp"), (9002, "tcp"), (9003, "tcp"), (5353, "udp")}, "the engine's own resolver is none of these"
     assert found[8000, "tcp"] == {"port": 8000, "protocol": "tcp", "addresses": ["::"], "program": "httpd", "reachable": True, "why": None,
@@ -122,7 +144,7 @@ def test_R2_8_what_listens_is_shown_and_can_be_opened_and_closed(owner, ports_se
     assert open_port(owner, instance, 9004, name="later").expect(201).json["listens"] is False
     kinds = [one["kind"] for one in ports_server.admin().get("/admin/events", query={"limit": 50}).expect(200).json["items"]
              if one["subject"] == instance["id"]]
-    assert kinds.count("instance.port-opened") == 3 and kinds.count("instance.port-closed") == 1
+    assert kinds.count("instance.port-opened") == 4 and kinds.count("instance.port-closed") == 2
 
 
 def test_R2_8_an_instance_of_somebody_else_has_no_ports(owner, ports_server):

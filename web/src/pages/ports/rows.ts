@@ -15,7 +15,8 @@ export interface Row {
   name: string;
   /** It was opened, and can be closed. */
   closable: boolean;
-  openable: boolean;
+  /** As what it can be opened; none, if it cannot. */
+  kinds: string[];
 }
 
 const OPEN: Look = { word: 'Open', tone: 'good', shape: 'disc' };
@@ -33,7 +34,7 @@ export function rowsOf(all: Ports): Row[] {
       rows.push({
         machine: machine.name, port: seen.port, protocol: seen.protocol, program: seen.program ?? '', addresses: seen.addresses,
         look: !seen.reachable ? UNREACHABLE : open ? OPEN : LISTENS, why: seen.why ?? '', endpoint: open?.endpoint ?? null, name: open?.name ?? '',
-        closable: open?.opened ?? false, openable: !open && seen.reachable && seen.allowed && seen.protocol === 'tcp' && all.policy.left > 0,
+        closable: open?.opened ?? false, kinds: !open && seen.reachable && seen.allowed && all.policy.left > 0 ? all.policy.kinds.filter((kind) => (kind === 'udp') === (seen.protocol === 'udp')) : [],
       });
     }
   }
@@ -41,9 +42,9 @@ export function rowsOf(all: Ports): Row[] {
     if (listed.has(open.name)) continue;
     const machine = all.machines.find((one) => one.name === open.machine);
     rows.push({
-      machine: open.machine, port: open.port, protocol: open.endpoint.kind === 'http' ? 'tcp' : open.endpoint.kind, program: '', addresses: [],
+      machine: open.machine, port: open.port, protocol: open.endpoint.kind === 'udp' ? 'udp' : 'tcp', program: '', addresses: [],
       look: machine?.seen ? SILENT : OPEN, why: machine?.seen ? 'Nothing listens there yet.' : '', endpoint: open.endpoint, name: open.name,
-      closable: open.opened, openable: false,
+      closable: open.opened, kinds: [],
     });
   }
   return rows;

@@ -14,7 +14,7 @@ import { Table, type Column } from '../../kit/table';
 import { policyWords, rowsOf, wayTo, type Row } from './rows';
 import './style.css';
 
-const KIND_WORDS: Record<string, string> = { http: 'Page (HTTP)', tcp: 'Raw TCP' };
+const KIND_WORDS: Record<string, string> = { http: 'Page (HTTP)', tcp: 'Raw TCP', udp: 'UDP', tls: 'TLS by name' };
 
 const COLUMNS: Column<Row>[] = [
   { key: 'port', title: 'Port', numeric: true, sort: (row) => row.port, show: (row) => <span className="mono">{row.port}/{row.protocol}</span> },
@@ -88,8 +88,7 @@ export default function PortsPage() {
   };
   const act = (row: Row) => {
     if (row.closable) return <button type="button" className="quiet" onClick={() => void close(row)} aria-label={`Close ${row.name}`}>Close</button>;
-    if (!row.openable) return null;
-    return all?.policy.kinds.map((kind) => (
+    return row.kinds.map((kind) => (
       <button
         key={kind} type="button" className="quiet" aria-label={`Open port ${row.port} as ${KIND_WORDS[kind] ?? kind}`}
         onClick={() => void attempt(`Port ${row.port} is not open.`, () => open(row.port, kind, row.machine))}
