@@ -1,5 +1,6 @@
 // doctor: looks at everything that the server needs, and says what to do about what is missing.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 #include <CLI/App.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -284,12 +285,8 @@ Check check_certificates(const Settings& settings) {
     if (!each.problem.empty())
       return {Verdict::kWarn, "certificates", fmt::format("{}: {}", each.source, each.problem), "Replace its files."};
   }
-  auto names = page_hosts(settings);
-  if (!settings.gateway.tls_listen.empty()) names.push_back("x." + settings.gateway.domain);
-  for (const auto& name : names) {
-    if (shelf.covers(name)) continue;
-    const auto shown = name.starts_with("x.") ? "*" + name.substr(1) : name;
-    return {Verdict::kWarn, "certificates", fmt::format("none in files is for {}", shown),
+  if (const auto missing = names_without(settings, shelf); !missing.empty()) {
+    return {Verdict::kWarn, "certificates", fmt::format("none in files is for {}", fmt::join(missing, ", ")),
             "Give one in [certificates.NAME], or let [acme] fetch it."};
   }
   return {Verdict::kOk,

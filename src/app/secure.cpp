@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "net/hosts.h"
+#include "observe/log.h"
 
 namespace tiltyard::app {
 namespace {
@@ -46,6 +47,17 @@ std::vector<std::string> page_hosts(const Settings& settings) {
   return names;
 }
 
+std::set<std::string> names_without(const Settings& settings, const tls::Certificates& shelf) {
+  std::set<std::string> missing;
+  if (settings.gateway.tls_listen.empty()) return missing;
+  for (auto& name : page_hosts(settings)) {
+    if (!shelf.covers(name)) missing.insert(std::move(name));
+  }
+  const auto domain = lower(settings.gateway.domain);
+  if (!shelf.covers("any." + domain)) missing.insert("*." + domain);
+  return missing;
+}
+
 Secure::Secure(const Settings& settings, tls::Certificates& shelf, WorkerPool& files)
     : settings_(settings), shelf_(shelf), pool_(files), files_(shelf, certificate_files(settings)) {}
 
@@ -78,7 +90,18 @@ asio::awaitable<void> Secure::watch(Secure* self) {
       return true;
     });
     co_await std::move(look);
+    self->say_what_is_missing();
   }
+}
+
+/// Once for each, when it begins to be so.
+void Secure::say_what_is_missing() {
+  auto now = names_without(settings_, shelf_);
+  for (const auto& name : now) {
+    if (!missing_.contains(name))
+      log::warn("tls", "no valid certificate is for a name of this server", {{"name", name}});
+  }
+  missing_ = std::move(now);
 }
 
 void Secure::add_to(gateway::Options& options) const {

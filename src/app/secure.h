@@ -4,7 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,12 +34,14 @@ class Secure {
 
  private:
   static asio::awaitable<void> watch(Secure* self);
+  void say_what_is_missing();
 
   const Settings& settings_;
   tls::Certificates& shelf_;
   WorkerPool& pool_;
   tls::Files files_;
   std::shared_ptr<const tls::Context> context_;
+  std::set<std::string> missing_;  ///< names that people use and no certificate is for
   Gate gate_{"certificates"};
 };
 
@@ -47,5 +49,8 @@ class Secure {
 std::map<std::string, tls::FilePair> certificate_files(const Settings& settings);
 /// By which names people come to the page through the gateway's port of TLS, in small letters.
 std::vector<std::string> page_hosts(const Settings& settings);
+/// Those of the names that people come by through that port which no certificate is for now: the page's, and
+/// "*.DOMAIN".
+std::set<std::string> names_without(const Settings& settings, const tls::Certificates& shelf);
 
 }  // namespace tiltyard::app

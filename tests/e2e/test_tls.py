@@ -124,6 +124,8 @@ def test_R2_2_what_is_wrong_with_a_certificate_is_said_and_the_others_work(site)
     log = site.server.log()
     assert "certificates.broken" in log and "certificates.missing" in log
     assert site.authority.https(site.port, site.host)[0] == 200
+    doctor = subprocess.run([*site.server.command, "doctor", "--config", str(site.server.folder / "tiltyard.toml")], capture_output=True, text=True, timeout=60)
+    assert "certificates.broken: The key is not that of the certificate" in doctor.stdout, doctor
 
 
 def test_R2_2_who_never_finishes_a_hello_costs_little(site):
