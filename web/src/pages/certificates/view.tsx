@@ -11,6 +11,7 @@ import type { Look } from '../../kit/look';
 import { Mark } from '../../kit/mark';
 import { Empty, Trouble } from '../../kit/notice';
 import { Table, type Column } from '../../kit/table';
+import './style.css';
 
 const LOOK: Record<Certificate['state'], Look> = {
   waiting: { word: 'waiting', tone: 'wait', shape: 'ring' },
@@ -23,8 +24,8 @@ const when = (time: string | null) => (time ? <When at={time} /> : '–');
 
 const COLUMNS: Column<Certificate>[] = [
   { key: 'id', title: 'Certificate', sort: (one) => one.id, show: (one) => <strong>{one.id}</strong> },
-  { key: 'state', title: 'State', sort: (one) => one.state, show: (one) => <><Mark {...LOOK[one.state]} />{one.error && <p className="muted">{one.error}</p>}</> },
-  { key: 'names', title: 'Names', sort: (one) => one.names[0] ?? '', show: (one) => <span className="mono">{one.names.join(', ')}</span> },
+  { key: 'state', title: 'State', sort: (one) => one.state, show: (one) => <><Mark {...LOOK[one.state]} />{one.error && <p className="muted certificate-error">{one.error}</p>}</> },
+  { key: 'names', title: 'Names', sort: (one) => one.names[0] ?? '', show: (one) => <ul className="certificate-names mono">{one.names.map((name) => <li key={name}>{name}</li>)}</ul> },
   { key: 'until', title: 'Ends', sort: (one) => one.not_after ?? '', show: (one) => when(one.not_after) },
   { key: 'next', title: 'Next order', sort: (one) => one.next_try ?? '', show: (one) => when(one.next_try) },
   { key: 'issuer', title: 'From', sort: (one) => one.issuer ?? '', show: (one) => one.issuer ?? '–' },
