@@ -26,8 +26,7 @@ struct IoResult {
 /// - a read that first has to write leaves `readable` and clears `writable`, and a write that first has to read does
 /// the
 ///   opposite: whoever uses the stream is called when the other comes, and asks again;
-/// - an end that the peer did not announce inside the layer is kBroken, as what was cut must not look complete, unless
-///   the layer has been told otherwise.
+/// - an end that the peer did not announce inside the layer is kBroken: what was cut must not look complete.
 class Layer {
  public:
   virtual ~Layer() = default;

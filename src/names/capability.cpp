@@ -107,10 +107,9 @@ Result<> Capability::make(house::Ground& ground) {
 }
 
 void Capability::routes(house::Routes& routes) {
-  const auto& gateway = ground_->gateway.options();
-  const std::uint16_t port = gateway.public_port != 0 ? gateway.public_port : ground_->gateway.port();
+  const auto& gateway = ground_->gateway;
   add_routes(routes, {*service_, labs_.service(), identity_.service(), wanted(), options_, target(),
-                      std::string(ground_->gateway.scheme()), port});
+                      std::string(gateway.scheme()), gateway.public_port()});
 }
 
 asio::awaitable<Result<>> Capability::start() { co_return co_await service_->start(); }

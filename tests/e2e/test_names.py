@@ -1,14 +1,20 @@
 """Names of people's own: free ones with records in a real PowerDNS, domains proved by TXT, and both taken back (rows 2.1, 2.6)."""
+import contextlib
+import http.client
 import itertools
 import json
+import socket
+import ssl
 import time
 
 import pytest
 
+from conftest import server_maker
 from harness import templates
-from harness.acme import PowerDns
+from harness.acme import Pebble, PowerDns, free_udp_and_tcp_port
 from harness.cli import Cli
 from harness.gateway import endpoint, fetch
+from harness.ports import free_port
 from harness.wait import until
 
 FREE, OWN = "apps.test", "people.test"
@@ -52,7 +58,6 @@ def config(dns, **more):
 
 @pytest.fixture(scope="module")
 def named(docker, dns, tmp_path_factory):
-    from conftest import server_maker
     make, end, _ = server_maker(docker, tmp_path_factory.mktemp("names"))
     server = make(config=config(dns), web=templates.WEB)
     server.start()
@@ -76,8 +81,8 @@ def body_at(server, host):
     """What a host name is answered with, whatever the DNS says."""
     try:
         return fetch(f"http://{host}:{server.gateway_port}/")[::2]
-    except OSError:
-        return None
+    except (OSError, http.client.HTTPException):
+        return None, None
 
 
 def ask(caller, name, instance, **more):
@@ -191,27 +196,37 @@ def test_R2_6_what_is_the_houses_is_nobodys(named, ada):
     assert somebody_else.get("/names").expect(200).json["items"] == []
 
 
+def at_rest(server, *but):
+    """Whether nothing is under way with anybody's names but these."""
+    names = server.admin().get("/names", query={"owner": "all"}).expect(200).json["items"]
+    return all(name["id"] in but or name["follow"] or name["state"] in ("asked", "resting") for name in names)
+
+
 @pytest.mark.parametrize("point", ["names.record.before", "names.record.after", "names.drop.before", "names.drop.after"])
 def test_R2_6_killed_between_two_steps_nothing_is_left(named, dns, ada, point):
     label = point.replace(".", "-")
+    host = f"{label}.{FREE}"
     instance = ada.running("web")
     dropping = ".drop." in point
+    name = ask(ada, label, instance) if dropping else None
     if dropping:
-        name = ask(ada, label, instance)
-        until(lambda: records(dns, FREE, name["name"]), "the record")
-        named.restart(failpoints=f"{point}=kill")
-        ada.delete(f"/names/{name['id']}")
-    else:
-        named.restart(failpoints=f"{point}=kill")
-        name = ask(ada, label, instance)
+        until(lambda: records(dns, FREE, host), "the record")
+    until(lambda: at_rest(named, *([name["id"]] if name else [])), "everything else to be at rest")
+    named.restart(failpoints=f"{point}=kill")
+    with contextlib.suppress(OSError, http.client.HTTPException):  # its answer may be lost with the server
+        if dropping:
+            ada.delete(f"/names/{name['id']}")
+        else:
+            ada.post("/names", {"name": label, "instance": instance["id"]})
     named.wait_dead()
     named.start()
+    name = next(one for one in ada.get("/names").expect(200).json["items"] if one["name"] == host)
     if not dropping:
-        until(lambda: records(dns, FREE, name["name"]) == {"A": ["127.0.0.1"]}, "the record after all")
-        until(lambda: body_at(named, name["name"]) == GOOD, "the name to answer after all")
+        until(lambda: records(dns, FREE, host) == {"A": ["127.0.0.1"]}, "the record after all")
+        until(lambda: body_at(named, host) == GOOD, "the name to answer after all")
         ada.delete(f"/names/{name['id']}").expect(202)
     until(lambda: state(ada, name) == "resting", "the name to be taken back")
-    assert records(dns, FREE, name["name"]) == {}
+    assert records(dns, FREE, host) == {}
 
 
 def test_R2_6_a_powerdns_that_is_away_is_said_and_waited_for(named, dns, ada):
@@ -234,6 +249,65 @@ def test_R2_6_who_is_deleted_has_no_names(named, dns):
     named.admin().delete(f"/admin/users/{eve.get('/me').json['id']}").expect(204)
     until(lambda: records(dns, FREE, name["name"]) == {}, "the record to be gone")
     until(lambda: body_at(named, name["name"])[0] == 404, "the route to be gone")
+
+
+@pytest.fixture(scope="module")
+def certified(docker, dns, tmp_path_factory):
+    """A server that speaks TLS and has its names' certificates from pebble, which looks them up at our DNS."""
+    folder = tmp_path_factory.mktemp("certified")
+    make, end, _ = server_maker(docker, folder)
+    server = make(config=config(dns), web=templates.WEB)
+    server.tls_port = free_port()
+    server.config["gateway"]["tls_listen"] = f"127.0.0.1:{server.tls_port}"
+    pebble = Pebble(folder / "pebble", server.gateway_port, free_udp_and_tcp_port(), dns.port)
+    server.config["acme"] = {"directory": pebble.directory, "ca_file": str(pebble.ca)}
+    try:
+        pebble.start()
+        server.root = pebble.root()
+        server.start()
+        server.admin().wait_template("web")
+        yield server
+    finally:
+        end()
+        pebble.close()
+
+
+def https(server, host):
+    """(status, body) over TLS with a certificate of the CA for just this name; None: not yet."""
+    context = ssl.create_default_context(cafile=server.root)
+    try:
+        with socket.create_connection(("127.0.0.1", server.tls_port), timeout=20) as link, context.wrap_socket(link, server_hostname=host) as wrapped:
+            connection = http.client.HTTPConnection(host)
+            connection.sock = wrapped
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def test_R2_6_https_answers_at_a_name_that_was_just_asked_for(certified, dns):
+    ada = person(certified)
+    instance = ada.running("web")
+    begun = time.monotonic()
+    free = ask(ada, "secure-app", instance)
+    until(lambda: https(certified, free["name"]) == GOOD, "HTTPS at the free name", 60, step=0.02)
+    print(f"a free name: HTTPS {(time.monotonic() - begun) * 1000:.0f} ms after asking")
+    host = f"secure.{OWN}"
+    put(dns, OWN, host, "A", "127.0.0.1")
+    own = ask(ada, host, instance)
+    assert https(certified, host) is None, "nothing is served, and nothing ordered, before it is proved"
+    put(dns, OWN, own["proof"]["name"], "TXT", json.dumps(own["proof"]["value"]))
+    begun = time.monotonic()
+    until(lambda: ada.post(f"/names/{own['id']}/look").expect(200).json["state"] == "held", "the proof", 60, step=0.02)
+    until(lambda: https(certified, host) == GOOD, "HTTPS at the domain", 60, step=0.02)
+    print(f"a domain: HTTPS {(time.monotonic() - begun) * 1000:.0f} ms after its proof")
+    for name in (free, own):
+        until(lambda: {"what": "certificate", "is": "good", "text": "Its certificate is there."} in ada.get(f"/names/{name['id']}").json["checks"], "the check to say so")
+    # Both go with the instance, and their certificates are shown to nobody any more.
+    ada.stop(instance["id"])
+    until(lambda: state(ada, free) == "resting" and state(ada, own) is None, "both to be taken back")
+    until(lambda: https(certified, free["name"]) is None and https(certified, host) is None, "their certificates to be gone")
 
 
 def test_R2_6_names_over_the_command_line(named, tmp_path):
