@@ -453,6 +453,7 @@ TEST(R2_4, AnEndpointSaysWhoseDoorItIs) {
   };
   EXPECT_EQ(wrong("kind = \"http\"\nowner_only = \"prompt\"\n", "is a way of raw TCP"), 5);
   EXPECT_EQ(wrong("owner_only = \"address\"\n", "is a way of raw TCP"), 4);
+  EXPECT_EQ(wrong("kind = \"udp\"\nowner_only = \"prompt\"\n", "asks in a line of raw TCP"), 5);
   EXPECT_EQ(wrong("owner_only = \"everybody\"\n", "takes true, false, \"address\" or \"prompt\""), 4);
   EXPECT_EQ(wrong("owner_only = 1\n", "takes true, false"), 4);
 }

@@ -120,6 +120,10 @@ std::optional<Said<Door>> read_door(Table& table, std::optional<EndpointKind> ki
           place, fmt::format("owner_only = \"{0}\" is a way of raw TCP: say kind = \"tcp\" beside it, or owner_only = "
                              "true, which does for every kind",
                              *word));
+    } else if (door == Door::kPrompt && kind == EndpointKind::kUdp) {
+      table.problems().error(place,
+                             "owner_only = \"prompt\" asks in a line of raw TCP, and this is an endpoint of kind udp: "
+                             "write owner_only = true, and its owner's address lets in");
     }
     return Said<Door>{door, place};
   }
