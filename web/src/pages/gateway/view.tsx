@@ -14,7 +14,6 @@ import { Search } from '../../kit/search';
 import { finder, plural } from '../../kit/text';
 import { Captures, StartCapture } from './captures';
 import './style.css';
-import { rate } from './words';
 
 const SOON_MS = 14 * 86_400_000;
 
@@ -52,7 +51,7 @@ function Plots({ instance, name }: { instance: string; name: string }) {
     return <p className="muted plots-none">{instance ? `${name} has had no traffic in the last ten minutes.` : 'The first plot is drawn in ten seconds.'}</p>;
   return (
     <div className="plots halves">
-      <Plot label="Bytes each second" at={drawn.at} lines={drawn.flow} show={rate} />
+      <Plot label="Bytes each second" at={drawn.at} lines={drawn.flow} show={(value) => bytes(Math.round(value))} />
       <Plot label="Connections" at={drawn.at} lines={drawn.connections} show={count} />
     </div>
   );
@@ -65,8 +64,8 @@ const COLUMNS: { key: string; title: string; numeric?: boolean; of: (route: Gate
   { key: 'state', title: 'State', of: (route) => route.state },
   { key: 'open', title: 'Open', numeric: true, of: (route) => route.open },
   { key: 'connections', title: 'Connections', numeric: true, of: (route) => route.connections },
-  { key: 'in', title: 'From players', numeric: true, of: (route) => route.bytes_in },
-  { key: 'out', title: 'To players', numeric: true, of: (route) => route.bytes_out },
+  { key: 'in', title: 'In', numeric: true, of: (route) => route.bytes_in },
+  { key: 'out', title: 'Out', numeric: true, of: (route) => route.bytes_out },
 ];
 
 function compare(a: string | number, b: string | number): number {
@@ -76,20 +75,17 @@ function compare(a: string | number, b: string | number): number {
 function Row({ route, chosen, choose, capturing, capture }: { route: GatewayRoute; chosen: boolean; choose: () => void; capturing: boolean; capture: () => void }) {
   const name = `${route.template_name} of ${route.owner_name}`;
   return (
-    <>
-      <tr className={capturing ? 'open' : ''} data-item>
-        <td><span className="mono">{route.place}</span></td>
-        <td>{route.kind}</td>
-        <td><button type="button" className="quiet route-name" aria-pressed={chosen} title={`${route.instance}: ${route.endpoint}, port ${route.machine_port} of ${route.machine}`} onClick={choose}>{route.template_name}</button> <span className="muted">of {route.owner_name}</span></td>
-        <td><Mark {...instanceLook(route.state)} /></td>
-        <td className="number">{count(route.open)}</td>
-        <td className="number">{count(route.connections)}</td>
-        <td className="number">{bytes(route.bytes_in)}</td>
-        <td className="number">{bytes(route.bytes_out)}</td>
-        <td className="act"><button type="button" className="quiet" aria-expanded={capturing} aria-label={`Capture packets of ${name}`} onClick={capture}>Capture</button></td>
-      </tr>
-      {capturing && <tr className="open"><td colSpan={9}><StartCapture instance={route.instance} name={name} close={capture} /></td></tr>}
-    </>
+    <tr className={capturing ? 'open' : ''} data-item>
+      <td><span className="mono route-place" title={route.place}>{route.place}</span></td>
+      <td>{route.kind}</td>
+      <td><button type="button" className="quiet route-name" aria-pressed={chosen} title={`${route.instance}: ${route.endpoint}, port ${route.machine_port} of ${route.machine}`} onClick={choose}>{route.template_name}</button> <span className="muted">of {route.owner_name}</span></td>
+      <td><Mark {...instanceLook(route.state)} /></td>
+      <td className="number">{count(route.open)}</td>
+      <td className="number">{count(route.connections)}</td>
+      <td className="number">{bytes(route.bytes_in)}</td>
+      <td className="number">{bytes(route.bytes_out)}</td>
+      <td className="act"><button type="button" className="quiet" aria-expanded={capturing} aria-label={`Capture packets of ${name}`} onClick={capture}>Capture</button></td>
+    </tr>
   );
 }
 
@@ -97,6 +93,7 @@ function Routes({ routes, chosen, choose }: { routes: GatewayRoute[]; chosen: st
   const [filter, setFilter] = useQuery('q');
   const [sort, setSort] = useQuery('sort', '-open');
   const [capturing, setCapturing] = useQuery('capture');
+  const asked = routes.find((route) => route.instance === capturing);
   const fits = finder(filter);
   const down = sort.startsWith('-');
   const column = COLUMNS.find((one) => one.key === sort.replace(/^-/, ''));
@@ -110,6 +107,12 @@ function Routes({ routes, chosen, choose }: { routes: GatewayRoute[]; chosen: st
         <span className="spring" />
         <Search value={filter} set={setFilter} placeholder="Host, port, template, owner" label="Find a route" />
       </div>
+      {asked && (
+        <div className="capture-panel">
+          <h3>Capture packets of {asked.template_name} of {asked.owner_name}</h3>
+          <StartCapture key={asked.instance} instance={asked.instance} name={`${asked.template_name} of ${asked.owner_name}`} close={() => setCapturing('')} />
+        </div>
+      )}
       {rows.length === 0 ? <Empty title={filter ? `Nothing matches “${filter}”` : 'There are no routes'}>{filter ? 'Hosts, kinds, templates, owners and states are searched.' : 'Routes appear here with the first machine that runs.'}</Empty> : (
         <div className="table-frame">
           <table>
@@ -126,7 +129,7 @@ function Routes({ routes, chosen, choose }: { routes: GatewayRoute[]; chosen: st
             <tbody>
               {rows.map((route) => {
                 const key = `${route.instance}/${route.endpoint}`;
-                return <Row key={key} route={route} chosen={chosen === route.instance} choose={() => choose(chosen === route.instance ? '' : route.instance)} capturing={capturing === key} capture={() => setCapturing(capturing === key ? '' : key)} />;
+                return <Row key={key} route={route} chosen={chosen === route.instance} choose={() => choose(chosen === route.instance ? '' : route.instance)} capturing={capturing === route.instance} capture={() => setCapturing(capturing === route.instance ? '' : route.instance)} />;
               })}
             </tbody>
           </table>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Capture } from '../../core/openapi';
-import { endWords, missing, rate } from './words';
+import { endWords, missing } from './words';
 
 const capture = (lost: Capture['lost'], gaps: Capture['gaps'] = []): Capture => ({ lost, gaps } as Capture);
 
@@ -15,9 +15,4 @@ test('R2.7 why a capture ended is said in words, what is not known by its name',
   assert.equal(endWords('time'), 'its time was over');
   assert.equal(endWords('network-away'), 'network-away');
   assert.equal(endWords(null), '');
-});
-
-test('R2.1 rates are bytes a second', () => {
-  assert.equal(rate(0), '0 B/s');
-  assert.equal(rate(1536.4), '1.5 KiB/s');
 });

@@ -1,6 +1,6 @@
 // How what the gateway and captures say is written.
 import type { Capture } from '../../core/openapi';
-import { bytes, count } from '../../core/time';
+import { count } from '../../core/time';
 import type { Look } from '../../kit/look';
 import { plural } from '../../kit/text';
 
@@ -15,9 +15,6 @@ const ENDS: Record<string, string> = {
 };
 
 export const endWords = (reason: string | null): string => (reason === null ? '' : ENDS[reason] ?? reason);
-
-/** Bytes each second, where a plot may want fractions. */
-export const rate = (value: number): string => `${bytes(Math.round(value))}/s`;
 
 /** What of a capture is missing, in words; empty while nothing is. */
 export function missing(capture: Capture): string {
