@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "access/capability.h"
 #include "apart/capability.h"
 #include "audit/capability.h"
 #include "board/capability.h"
@@ -50,6 +51,7 @@ Capabilities capabilities() {
   add<imports::Capability>(all, templates);
   add<flags::Capability>(all, templates);
   auto& labs = add<labs::Capability>(all, identity, templates);
+  add<access::Capability>(all, identity, labs);
   add<names::Capability>(all, identity, labs, certificates);
   add<doors::Capability>(all, identity, labs);
   add<disk::Capability>(all, labs, templates);

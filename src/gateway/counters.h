@@ -48,9 +48,10 @@ enum class DropReason : std::uint8_t {
   kTooManyNew,  ///< too many have come just now
   kAsleep,      ///< more than is held while the machine is woken, or it could not be
   kUnproven,    ///< an answer to a client that may be forged, larger than its question allows
+  kOverLimit,   ///< its endpoint or owner has moved as many bytes as they may
   kNotTaken,    ///< the kernel had no way or no room for it
 };
-inline constexpr std::size_t kDropReasons = 6;
+inline constexpr std::size_t kDropReasons = 7;
 
 /// What one loop has done since the start, for the metrics.
 struct alignas(64) LoopTotals {

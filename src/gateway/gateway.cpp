@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "gateway/doors.h"
 #include "gateway/gateway_state.h"
+#include "gateway/meter.h"
 #include "gateway/report.h"
 #include "gateway/sockets.h"
 #include "observe/log.h"
@@ -80,6 +81,24 @@ Result<> Gateway::State::open_ports(const Publication& publication, const std::s
     opened.fds.emplace(port, *fd);
   }
   return {};
+}
+
+void Gateway::State::meter(Publication& publication, Published& entry, const std::string& owner) {
+  const auto& options = shared->options;
+  if (options.endpoint_limits.any()) {
+    for (auto& route : publication.routes) {
+      auto& meter = entry.meters[route.endpoint];
+      if (!meter) meter = std::make_shared<Meter>(options.endpoint_limits);
+      route.meter = meter;
+    }
+  }
+  if (!options.owner_limits.any() || owner.empty()) return;
+  std::erase_if(owners, [](const auto& one) { return one.second.expired(); });
+  auto& known = owners[owner];
+  publication.meter = known.lock();
+  if (publication.meter) return;
+  publication.meter = std::make_shared<Meter>(options.owner_limits);
+  known = publication.meter;
 }
 
 std::size_t Gateway::State::route_count() const {
@@ -204,6 +223,7 @@ asio::awaitable<Result<>> Gateway::publish(InstanceId instance, std::vector<Rout
     co_return fail(std::move(ready.error()));
   if (!entry.traffic) entry.traffic = std::make_shared<InstanceTraffic>(state->shards.size());
   (*publication)->traffic = entry.traffic;
+  state->meter(**publication, entry, owner);
   auto before = std::exchange(entry.ports, {});
   for (const auto& route : routes) {
     if (owns_port(route.kind)) entry.ports.insert({route.port, transport_of(route.kind)});

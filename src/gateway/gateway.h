@@ -16,6 +16,7 @@
 #include "base/endpoint_kind.h"
 #include "base/id.h"
 #include "base/result.h"
+#include "gateway/limits.h"
 #include "net/loops.h"
 
 namespace boost::asio::ip {
@@ -29,6 +30,8 @@ class Context;
 }
 
 namespace tiltyard::gateway {
+
+struct Contacts;  ///< contacts.h
 
 namespace asio = boost::asio;
 
@@ -102,6 +105,7 @@ struct Options {
   std::size_t max_held_per_instance = 1'000;
   bool owner_only = false;                             ///< of endpoints that say nothing of it
   std::chrono::seconds owner_address_ttl{4 * 3600};    ///< how long an address is its owner's after the last request
+  Limits endpoint_limits, owner_limits;                ///< of each; connections of an owner: max_connections_per_owner
   std::chrono::milliseconds udp_idle_timeout{60'000};  ///< of a client of a UDP endpoint
   std::size_t max_udp_flows = 10'000;                  ///< clients of UDP endpoints, an address and port each
   std::size_t max_udp_flows_per_address = 500;
@@ -160,6 +164,12 @@ class Gateway {
   /// sleeps.
   using Wake = std::function<asio::awaitable<Result<>>(InstanceId)>;
   void on_wake(Wake wake);
+
+  /// From now on it is noted who comes to which endpoint: each user and address once (as far as is remembered), and one
+  /// of `sample` further times; 0: none. `come` is called on the home loop when there is something to take.
+  asio::awaitable<void> note_contacts(std::size_t sample, std::function<void()> come);
+  /// What has been noted since.
+  asio::awaitable<Contacts> take_contacts();
 
   std::optional<Traffic> traffic(const InstanceId& instance) const;
   /// Who is let in where an endpoint is its owner's alone.

@@ -61,6 +61,7 @@ struct OpenedListeners {
 struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   struct Published {
     std::shared_ptr<InstanceTraffic> traffic;
+    std::map<std::string, std::shared_ptr<Meter>> meters;  ///< by endpoint, where there are limits
     std::set<OwnedPort> ports;
     std::size_t routes = 0;
     bool asleep = false, waking = false;  ///< of the home loop alone
@@ -73,11 +74,13 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
   std::unique_ptr<Doors> doors;
   asio::any_io_executor home;
   Wake wake;
+  std::function<void()> come;  ///< tells of contacts
   Gate wakes{"gateway wakes"};
   std::uint16_t port = 0;
   bool started = false, stopping = false, shut = false;
   mutable std::mutex mutex;  ///< of `published`, which the metrics read from another thread
   std::map<InstanceId, Published> published;
+  std::map<std::string, std::weak_ptr<Meter>> owners;  ///< by owner, where there are limits
 
   std::vector<Job> everywhere(std::function<void(Shard&)> work) const {
     std::vector<Job> jobs;
@@ -90,6 +93,8 @@ struct Gateway::State : std::enable_shared_from_this<Gateway::State> {
                                                const std::string& owner) const;
   Result<> open_ports(const Publication& publication, const std::set<OwnedPort>& have, OpenedPorts& opened) const;
   Result<OpenedListeners> open_listeners(const std::string& listen) const;
+  /// The meters that go on counting for what is published anew, and new ones for the rest.
+  void meter(Publication& publication, Published& entry, const std::string& owner);
   std::size_t route_count() const;
 
   /// Has the shards tell the home loop of whom they want woken.

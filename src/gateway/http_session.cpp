@@ -89,6 +89,10 @@ bool HttpSession::step() {
     if (client_.broken) end();
     return false;
   }
+  if ((state_ == State::kExchange || state_ == State::kTunnel) && pausing()) {
+    if (client_.broken) cut();
+    return false;
+  }
   switch (state_) {
     case State::kHead:
       return read_head();
@@ -244,10 +248,11 @@ void HttpSession::route(RequestHead& head) {
   way.claims = target->handover.client_claims;
   if (stays_outside(head, *target, way.secure)) return;
   endpoint_ = target->endpoint;
-  if (!attach(target->instance, spoken_for(way))) {
+  if (!attach(target->instance, spoken_for(way)) || !enter_meters(*target)) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);
   }
+  note_contact(*target);
   way.called = instance_->called(*endpoint_);
   write_request_head(head, way, up_head_);
   state_ = State::kExchange;

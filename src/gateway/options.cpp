@@ -63,6 +63,17 @@ void declare_keys(config::Keys& keys, Options& options) {
             "A connection without a byte either way is closed after this long.")
       .time("tcp_idle_timeout", options.tcp_idle_timeout, 1s, 24h,
             "A raw TCP connection without a byte either way is closed after this long.")
+      .bytes("endpoint_bandwidth", options.endpoint_limits.bandwidth, 0, 1ull << 40,
+             "Bytes a second that one endpoint may move, both ways together; what is more waits (UDP: is lost). 0: as "
+             "many as come.")
+      .number("endpoint_connections", options.endpoint_limits.connections, 0, 1'000'000,
+              "Connections, or clients of UDP, that one endpoint may have at a time. 0: as many as its instance.")
+      .number("endpoint_openings", options.endpoint_limits.openings, 0, 1'000'000,
+              "New ones a second; a second's worth may come at once. 0: as many as come.")
+      .bytes("owner_bandwidth", options.owner_limits.bandwidth, 0, 1ull << 40,
+             "Bytes a second that all instances of one owner may move together. 0: as many as come.")
+      .number("owner_openings", options.owner_limits.openings, 0, 1'000'000,
+              "New connections a second to all instances of one owner. 0: as many as come.")
       .time("udp_idle_timeout", options.udp_idle_timeout, 1s, 24h,
             "A client of a UDP endpoint is forgotten after this long without a datagram either way; after 10 s at most "
             "where the machine has never answered it.")

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::array<const char*, 3> kHandshakes{"full", "resumed", "failed"};
 /// In the order of DropReason.
-constexpr std::array<const char*, kDropReasons> kDropWords{"not-theirs", "full",     "too-many-new",
-                                                           "asleep",     "unproven", "not-taken"};
+constexpr std::array<const char*, kDropReasons> kDropWords{"not-theirs", "full",       "too-many-new", "asleep",
+                                                           "unproven",   "over-limit", "not-taken"};
 constexpr std::array<const char*, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 /// The metrics count up only, so each exposition adds what came since the one before.

@@ -133,6 +133,7 @@ bool Session::take_shares(const Instance& instance) {
 void Session::detach() {
   if (!instance_) return;
   let_go();
+  leave_meters();
   await_answer(false);
   auto& traffic = *instance_->publication->traffic;
   traffic.open.fetch_sub(1, std::memory_order_relaxed);
@@ -149,6 +150,7 @@ LoopTraffic* Session::traffic() const {
 
 void Session::count(std::uint64_t in, std::uint64_t out) {
   active_ = shard_.loop().now();
+  if (meters_) spend(in + out);
   shard_.totals().bytes_in.add(in);
   shard_.totals().bytes_out.add(out);
   if (auto* mine = traffic()) {
@@ -258,7 +260,7 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
         endpoint = old->endpoints[i];
       }
     }
-    if (!endpoint) endpoint = std::make_shared<Endpoint>(*loop_, route.machine, pace);
+    if (!endpoint) endpoint = std::make_shared<Endpoint>(*loop_, route.machine, pace, route.meter);
     next->endpoints.push_back(std::move(endpoint));
   }
   if (old) {

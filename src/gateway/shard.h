@@ -16,6 +16,7 @@
 
 #include "base/compact.h"
 #include "gateway/buffer.h"
+#include "gateway/contacts.h"
 #include "gateway/counters.h"
 #include "gateway/door.h"
 #include "gateway/event_loop.h"
@@ -36,6 +37,7 @@ struct PublishedRoute {
   Rare<std::string> called;  ///< the Host that the machine gets, where it is not the player's
   Door door;                 ///< never unsaid
   Handover handover = {};
+  std::shared_ptr<Meter> meter = {};  ///< null: nothing of it is limited
 };
 
 struct Publication {
@@ -43,6 +45,7 @@ struct Publication {
   std::vector<PublishedRoute> routes;
   std::shared_ptr<InstanceTraffic> traffic;
   std::optional<net::Holder> owner;
+  std::shared_ptr<Meter> meter;  ///< of all of the owner's; null: nothing is limited
 };
 
 /// By path.
@@ -57,6 +60,7 @@ class Shard;
 struct ProxyHeader;
 class UdpPort;
 struct UdpRoom;
+struct Target;
 
 /// A port that the gateway listens on for one endpoint alone.
 struct OwnedPort {
@@ -122,6 +126,12 @@ class Session : public Watcher,
   /// Counts the connection to the instance. False: the instance has as many as it may, or its owner, or this address.
   /// `spoken_for`: whom a trusted proxy speaks for just now; the share at the instance is theirs then.
   bool attach(std::shared_ptr<Instance> instance, std::optional<net::Holder> spoken_for = std::nullopt);
+  /// That its visitor has come to this endpoint: once for each that the connection goes to, one after the other.
+  void note_contact(const Target& target);
+  /// Takes this endpoint's and its owner's limits into account from now on. False: they are used up.
+  bool enter_meters(const Target& target);
+  /// Whether no bytes may be moved now, as more have been than may be; `on_turn` comes when they may again.
+  bool pausing() { return meters_ && must_pause(); }
   void detach();
   LoopTraffic* traffic() const;
   void count(std::uint64_t in, std::uint64_t out);
@@ -147,12 +157,25 @@ class Session : public Watcher,
   std::optional<Pass> pass_;
 
  private:
+  class Pause;
+  struct Meters {
+    std::shared_ptr<Meter> endpoint, owner;
+    std::unique_ptr<Pause> pause;
+    ~Meters();
+  };
+
   bool take_shares(const Instance& instance);
+  void leave_meters();
+  void spend(std::uint64_t bytes);
+  bool must_pause();
 
   Guest guest_;
   std::optional<net::Holder> spoken_for_;
   net::Shares::Hold of_owner_, at_instance_;
   Instant active_;
+  std::unique_ptr<Meters> meters_;   ///< null: nothing that it uses is limited
+  const Endpoint* noted_ = nullptr;  ///< it has come to, and as whom
+  Party noted_visitor_ = 0;
   bool held_ = false, awaits_answer_ = false;
 };
 
@@ -225,6 +248,7 @@ struct Shared {
   DoorMemory door_memory;
   std::uint16_t tls_port = 0;                         ///< set before the first starts
   std::vector<std::weak_ptr<Shard>> shards;           ///< filled before the first starts, then never changed
+  std::function<void()> contacts_wait;                ///< somebody has come; from any loop, set before the first starts
   std::function<void(const InstanceId&)> want_awake;  ///< from any loop; set before the first starts
 };
 
@@ -255,6 +279,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void give_up_waking(const InstanceId& instance);
   void ask_to_wake(Instance& instance);
   DoorBook& doors() { return doors_; }
+  ContactBook& contacts() { return contacts_; }
+  /// Somebody has come to the endpoint and was let in.
+  void note_contact(const Target& target, const SocketAddress& from, const std::optional<Pass>& pass);
   /// From now on this party's passes of before let nobody in; who came in by one is cut.
   void revoke(Party party, Millis until);
   /// Whether the instance is still published as this one.
@@ -313,6 +340,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   PipePool pipes_;
   LoopTotals totals_;
   DoorBook doors_;
+  ContactBook contacts_;
   std::unordered_map<std::string_view, Target> hosts_;  ///< names are the publication's, which the target holds
   std::unordered_map<OwnedPort, Target, OwnedPort::Hash> ports_;
   std::unordered_map<std::string, Named, NameHash, std::equal_to<>> names_;

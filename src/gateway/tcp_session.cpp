@@ -26,8 +26,9 @@ void TcpSession::begin(Shard& shard, Arrival arrival, const Target& target, Gues
 }
 
 void TcpSession::enter(const Target& target) {
-  if (!attach(target.instance)) return cut();
+  if (!attach(target.instance) || !enter_meters(target)) return cut();
   endpoint_ = target.endpoint;
+  note_contact(target);
   if (target.handover.proxy_protocol != 0) tell_machine(target.handover.proxy_protocol);
   if (!asleep()) connect();
   else if (!hold()) cut();
@@ -98,6 +99,10 @@ void TcpSession::advance() {
     relay_.emplace(shard_.pipes(), client_, machine_->stream);
     relay_->in().begin_with(std::exchange(first_, {}));
     touch();
+  }
+  if (pausing()) {
+    if (client_.broken) cut();
+    return;
   }
   if (must_wait()) return;
   bool progress = false, more = false;

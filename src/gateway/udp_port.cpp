@@ -8,6 +8,7 @@
 #include <cstring>
 #include <random>
 
+#include "gateway/meter.h"
 #include "gateway/sockets.h"
 #include "net/descriptors.h"
 
@@ -99,6 +100,7 @@ void UdpFlow::forward(UdpBatch& batch, std::size_t first, std::size_t count) {
     hear(batch.bytes(i).size());
   }
   port_.renew(*this);
+  if (port_.over_limit()) return port_.drop(DropReason::kOverLimit, count);
   port_.count(bytes, 0);
   if (port_.asleep() || !held_.empty()) {
     for (auto i = first; i < first + count; ++i) hold(batch.bytes(i));
@@ -170,6 +172,11 @@ void UdpFlow::pass_answers() {
       continue;
     }
     std::size_t chosen = 0, bytes = 0;
+    if (port_.over_limit()) {
+      port_.drop(DropReason::kOverLimit, got);
+      if (got < UdpBatch::kMost) return;
+      continue;
+    }
     for (std::size_t i = 0; i < got; ++i) {
       const auto size = batch.bytes(i).size();
       if (!may_answer(size)) continue;
@@ -283,9 +290,14 @@ UdpFlow* UdpPort::open_flow(const SocketAddress& client) {
     drop(DropReason::kTooManyNew);
     return nullptr;
   }
+  if (!enter_meters()) {
+    drop(DropReason::kTooManyNew);
+    return nullptr;
+  }
   auto seat = seat_for(visitor->address);
   auto flow = seat ? std::make_unique<UdpFlow>(*this, client, std::move(*visitor), std::move(seat)) : nullptr;
   if (!flow || !flow->open()) {
+    leave_meters();
     drop(DropReason::kFull);
     return nullptr;
   }
@@ -297,6 +309,7 @@ UdpFlow* UdpPort::open_flow(const SocketAddress& client) {
   mine.connections.add();
   mine.open.add();
   shard_.totals().udp_flows.add();
+  shard_.note_contact(target_, client, made.pass());
   return &made;
 }
 
@@ -373,6 +386,7 @@ void UdpPort::remove(UdpFlow& flow) {
   flows_.erase(found);
   traffic().flows.fetch_sub(1, std::memory_order_relaxed);
   traffic().per_loop[shard_.index()].open.sub();
+  leave_meters();
   shard_.totals().udp_flows.sub();
 }
 
@@ -381,10 +395,34 @@ void UdpPort::renew(UdpFlow& flow) {
   (flow.proven() ? proven_ : unproven_).push_back(flow);
 }
 
+bool UdpPort::enter_meters() {
+  const auto now = shard_.loop().now();
+  const auto& own = target_.endpoint->meter();
+  const auto& of_all = target_.instance->publication->meter;
+  if (own && !own->enter(now)) return false;
+  if (!of_all || of_all->enter(now)) return true;
+  if (own) own->leave();
+  return false;
+}
+
+void UdpPort::leave_meters() {
+  if (const auto& meter = target_.endpoint->meter()) meter->leave();
+  if (const auto& meter = target_.instance->publication->meter) meter->leave();
+}
+
+bool UdpPort::over_limit() const {
+  const auto now = shard_.loop().now();
+  const auto& own = target_.endpoint->meter();
+  const auto& of_all = target_.instance->publication->meter;
+  return (own && own->free_at() > now) || (of_all && of_all->free_at() > now);
+}
+
 void UdpPort::count(std::uint64_t in, std::uint64_t out) {
   auto& mine = traffic().per_loop[shard_.index()];
   mine.bytes_in.add(in);
   mine.bytes_out.add(out);
+  if (const auto& meter = target_.endpoint->meter()) meter->spend(in + out, shard_.loop().now());
+  if (const auto& meter = target_.instance->publication->meter) meter->spend(in + out, shard_.loop().now());
   mine.last_activity.set(static_cast<std::uint64_t>(shard_.loop().now().time_since_epoch().count()));
   shard_.totals().bytes_in.add(in);
   shard_.totals().bytes_out.add(out);

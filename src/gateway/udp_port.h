@@ -129,6 +129,10 @@ class UdpPort final : public Watcher, public Mortal, public RoomHook {
   void count(std::uint64_t in, std::uint64_t out);
   void drop(DropReason why, std::uint64_t datagrams = 1);
   bool asleep() const { return target_.instance->asleep; }
+  bool enter_meters();
+  void leave_meters();
+  /// Whether more has been moved than may be.
+  bool over_limit() const;
   InstanceTraffic& traffic() const { return *target_.instance->publication->traffic; }
 
   Shard& shard_;

@@ -28,6 +28,7 @@ struct SocketAddress {
 static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
 
 class Endpoint;
+class Meter;
 
 /// One connection to a machine. In use it is owned and watched by a session, idle by its endpoint.
 class Upstream final : public Watcher, public Timed, public Mortal {
@@ -54,11 +55,13 @@ enum class Reuse : bool { kIfSure, kAny };
 class Endpoint {
  public:
   /// `pace`: the time between two connects, in the long run.
-  Endpoint(EventLoop& loop, SocketAddress address, Clock::duration pace)
-      : loop_(loop), address_(address), pace_(pace) {}
+  Endpoint(EventLoop& loop, SocketAddress address, Clock::duration pace, std::shared_ptr<Meter> meter)
+      : loop_(loop), address_(address), meter_(std::move(meter)), pace_(pace) {}
   ~Endpoint() { close_idle(); }
 
   const SocketAddress& address() const { return address_; }
+  /// Null: nothing of it is limited.
+  const std::shared_ptr<Meter>& meter() const { return meter_; }
   /// An idle connection that has not ended, or null. What may be sent only once gets one that has just been used, and
   /// none of a machine that has lately been quick to close: between the look and the request the machine may close it,
   /// and nobody could tell then whether it has read the request (RFC 9112 section 9.3.1).
@@ -78,6 +81,7 @@ class Endpoint {
  private:
   EventLoop& loop_;
   SocketAddress address_;
+  std::shared_ptr<Meter> meter_;
   Clock::duration pace_;
   Instant next_turn_, quick_to_close_until_;
   bool retired_ = false;

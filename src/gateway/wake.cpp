@@ -38,6 +38,11 @@ Gateway::State::Published* Gateway::State::find(const InstanceId& instance) {
 }
 
 void Gateway::State::listen_for_wakes() {
+  shared->contacts_wait = [weak = weak_from_this(), home = home] {
+    asio::post(home, [weak] {
+      if (auto state = weak.lock(); state && state->come && !state->stopping) state->come();
+    });
+  };
   shared->want_awake = [weak = weak_from_this(), home = home](const InstanceId& instance) {
     asio::post(home, [weak, instance] {
       if (auto state = weak.lock()) state->want_awake(instance);

@@ -52,6 +52,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listAccess"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/captures": {
         parameters: {
             query?: never;
@@ -2172,6 +2188,10 @@ export interface components {
             target: string;
             addresses: string[];
         };
+        NamedPerson: {
+            id: string;
+            name: string;
+        };
         NewInvitation: components["schemas"]["Invitation"] & {
             code: string;
         };
@@ -2420,6 +2440,17 @@ export interface components {
             last_sign_in_at: components["schemas"]["MaybeTime"];
             disabled: boolean;
         };
+        Visitor: {
+            instance: string;
+            template: string;
+            owner: components["schemas"]["NamedPerson"] | null;
+            endpoint: string;
+            address: string;
+            user: components["schemas"]["NamedPerson"] | null;
+            first_at: components["schemas"]["Time"];
+            last_at: components["schemas"]["Time"];
+            noted: number;
+        };
     };
     responses: {
         Conflict: {
@@ -2615,6 +2646,7 @@ export type Me = components['schemas']['Me'];
 export type Milliseconds = components['schemas']['Milliseconds'];
 export type NameCheck = components['schemas']['NameCheck'];
 export type NameOffers = components['schemas']['NameOffers'];
+export type NamedPerson = components['schemas']['NamedPerson'];
 export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewToken = components['schemas']['NewToken'];
 export type NewUser = components['schemas']['NewUser'];
@@ -2641,6 +2673,7 @@ export type Time = components['schemas']['Time'];
 export type Token = components['schemas']['Token'];
 export type UsageRow = components['schemas']['UsageRow'];
 export type User = components['schemas']['User'];
+export type Visitor = components['schemas']['Visitor'];
 export type ResponseConflict = components['responses']['Conflict'];
 export type ResponseEngineRefusal = components['responses']['EngineRefusal'];
 export type ResponseFarmBusy = components['responses']['FarmBusy'];
@@ -2757,6 +2790,40 @@ export interface operations {
             404: components["responses"]["FarmOff"];
             413: components["responses"]["TooLarge"];
             503: components["responses"]["FarmBusy"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAccess: {
+        parameters: {
+            query?: {
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit500"];
+                instance?: string;
+                template?: string;
+                owner?: string;
+                endpoint?: string;
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Visitor"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
             default: components["responses"]["Problem"];
         };
     };
