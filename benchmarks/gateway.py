@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-# HTTP through the gateway beside nginx's proxy_pass (one worker each), raw TCP beside HAProxy (one thread each)
+# HTTP through the gateway beside nginx's proxy_pass (one worker each), raw TCP and TLS by name beside HAProxy (one thread each)
 """Both proxies stand before the same nginx back-end, are asked in turn with the same load (wrk, 64 connections kept open),
 and run on a core of their own where there are two. Besides requests/s and latencies the processor time per request is
 shown: it does not depend on how busy the machine is otherwise.
 
   benchmarks/gateway.py [--seconds 5] [--runs 3] [--json]
-TILTYARD_GATEWAY_SERVER names a built gateway_server; otherwise it is built in build/.
+TLS by name is handed through: each connection sends a hello that was made once, and its machine answers without decrypting anything.
+TILTYARD_GATEWAY_SERVER and TILTYARD_HELLO_LOAD name a built gateway_server and hello_load; otherwise they are built in build/.
 """
 import argparse
 import json
@@ -114,12 +115,25 @@ def wrk(stage, proxy, port, path, connections, seconds, host, scheme="http"):
             "cpu_us_per_mb": used * 1e12 / max(size, 1)}
 
 
-def gateway_server():
-    named = os.environ.get("TILTYARD_GATEWAY_SERVER")
+def program(name):
+    named = os.environ.get("TILTYARD_" + name.upper())
     if named:
         return named
-    subprocess.run(["ninja", "-C", os.path.join(ROOT, "build"), "gateway_server"], check=True, stdout=sys.stderr)
-    return os.path.join(ROOT, "build", "src", "gateway", "gateway_server")
+    subprocess.run(["ninja", "-C", os.path.join(ROOT, "build"), name], check=True, stdout=sys.stderr)
+    return os.path.join(ROOT, "build", "src", "gateway", name)
+
+
+def hello_load(stage, proxy, port, machine, size, connections, seconds):
+    before = cpu_seconds(proxy)
+    command = [program("hello_load"), str(port), str(machine), "tls--i0.bench.test", str(seconds), str(connections), str(size)]
+    out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True,
+                                    preexec_fn=lambda: os.sched_setaffinity(0, stage.load_cores)).stdout)
+    used = cpu_seconds(proxy) - before
+    if out["short"]:
+        raise SystemExit(f"{out['short']} answers were cut on port {port}")
+    return {"rps": out["per_second"], "p50_ms": out["p50_ms"], "p99_ms": out["p99_ms"],
+            "cpu_us": used / max(out["connections"], 1) * 1e6, "mb_s": out["per_second"] * size / 1e6,
+            "cpu_us_per_mb": used * 1e12 / max(out["connections"] * size, 1)}
 
 
 def owner_check():
@@ -129,7 +143,7 @@ def owner_check():
 
 
 def set_stage(stage):
-    back, big_back, nginx_port, one, many, tcp_one, tcp_many, haproxy_port = free_ports(8)
+    back, big_back, nginx_port, one, many, tcp_one, tcp_many, haproxy_port, by_name, machine, one_tls, many_tls = free_ports(12)
     with open(os.path.join(stage.folder, "big"), "wb") as file:
         file.write(os.urandom(1 << 20))
     with open(os.path.join(stage.folder, "page"), "wb") as file:
@@ -142,16 +156,16 @@ keepalive_requests 1000000000; }}
 server {{ listen 127.0.0.1:{nginx_port}; location / {{ proxy_pass http://machine; proxy_http_version 1.1;
 proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
 proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host; }} }}""", stage.proxy_cores)
-    program = gateway_server()
     ours, publish = {}, {}
-    for name, port, tcp, routes in (("1 route", one, tcp_one, 1), ("10,000 routes", many, tcp_many, 10_000)):
-        server = stage.start([program, f"127.0.0.1:{port}", str(tcp), "127.0.0.1", str(back), str(big_back), str(routes)],
-                             stage.proxy_cores, stdout=subprocess.PIPE, text=True)
+    for name, port, tcp, tls, routes in (("1 route", one, tcp_one, one_tls, 1), ("10,000 routes", many, tcp_many, many_tls, 10_000)):
+        server = stage.start([program("gateway_server"), f"127.0.0.1:{port}", str(tcp), "127.0.0.1", str(back), str(big_back), str(routes),
+                              "1", "0", "0", str(tls), str(machine)], stage.proxy_cores, stdout=subprocess.PIPE, text=True)
         publish[name] = [int(us) for us in server.stdout.readline().split()]
         ours[name] = server
     http = [("nginx proxy_pass", nginx, nginx_port), ("tiltyard, 1 route", ours["1 route"], one),
             ("tiltyard, 10,000 routes", ours["10,000 routes"], many)]
     tcp = [("no proxy", None, big_back), ("tiltyard", ours["1 route"], tcp_one)]
+    names = [("tiltyard, 1 route", ours["1 route"], one_tls), ("tiltyard, 10,000 routes", ours["10,000 routes"], many_tls)]
     if shutil.which("haproxy"):
         conf = os.path.join(stage.folder, "haproxy.cfg")
         with open(conf, "w") as file:
@@ -167,19 +181,27 @@ defaults
 listen raw
   bind 127.0.0.1:{haproxy_port}
   server machine 127.0.0.1:{big_back}
+frontend names
+  bind 127.0.0.1:{by_name}
+  tcp-request inspect-delay 5s
+  tcp-request content accept if {{ req.ssl_hello_type 1 }}
+  use_backend machine if {{ req.ssl_sni tls--i0.bench.test }}
+backend machine
+  server machine 127.0.0.1:{machine}
 """)
         haproxy = stage.start(["haproxy", "-db", "-q", "-f", conf], stage.proxy_cores)
         wait_for(haproxy_port)
         tcp.insert(1, ("haproxy (splice)", haproxy, haproxy_port))
-    return http, tcp, publish
+        names.insert(0, ("haproxy, 1 route", haproxy, by_name))
+    return http, tcp, names, machine, publish
 
 
-def measure(stage, sides, path, connections, options):
+def measure(sides, options, run):
     """Runs in turn, so that a slow moment of the machine meets every side; the medians."""
     samples = {name: [] for name, _, _ in sides}
     for _ in range(options.runs):
         for name, process, port in sides:
-            samples[name].append(wrk(stage, process, port, path, connections, options.seconds, "i0.bench.test"))
+            samples[name].append(run(process, port))
     return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in samples.items()}
 
 
@@ -202,9 +224,18 @@ def main():
             raise SystemExit(f"{tool} is missing: apt-get install nginx-light wrk (and haproxy for the TCP part)")
     stage = Stage(not options.no_pin)
     try:
-        http, tcp, publish = set_stage(stage)
-        results = {"small": measure(stage, http, "/", 64, options), "page": measure(stage, http[:2], "/page", 64, options),
-                   "tcp": measure(stage, tcp, "/big", 8, options), "publish_us": publish, "owner_check_us": owner_check()}
+        http, tcp, names, machine, publish = set_stage(stage)
+
+        def ask(path, connections):
+            return lambda process, port: wrk(stage, process, port, path, connections, options.seconds, "i0.bench.test")
+
+        def come(size, connections):
+            return lambda process, port: hello_load(stage, process, port, machine, size, connections, options.seconds)
+
+        results = {"small": measure(http, options, ask("/", 64)), "page": measure(http[:2], options, ask("/page", 64)),
+                   "tcp": measure(tcp, options, ask("/big", 8)), "names": measure(names, options, come(1024, 64)),
+                   "names_big": measure(names[:2], options, come(16 << 20, 8)), "publish_us": publish,
+                   "owner_check_us": owner_check()}
     finally:
         stage.close()
     if options.json:
@@ -216,6 +247,11 @@ def main():
     show("HTTP, 64 KiB, 64 connections", results["page"], http_columns)
     show("Raw TCP, 1 MiB answers, 8 connections", results["tcp"],
          [("mb_s", "MB/s", "{:,.0f}"), ("p99_ms", "p99 ms", "{:.2f}"), ("cpu_us_per_mb", "CPU us/MB", "{:.0f}")])
+    show("TLS handed through by name, connections with an answer of 1 KiB, 64 at a time", results["names"],
+         [("rps", "connections/s", "{:,.0f}"), ("p50_ms", "p50 ms", "{:.2f}"), ("p99_ms", "p99 ms", "{:.2f}"),
+          ("cpu_us", "CPU us each", "{:.1f}")])
+    show("TLS handed through by name, answers of 16 MiB, 8 at a time", results["names_big"],
+         [("mb_s", "MB/s", "{:,.0f}"), ("cpu_us_per_mb", "CPU us/MB", "{:.0f}")])
     print("\nOne more route, publish called to live on every loop")
     for name, (median, worst) in publish.items():
         print(f"  beside {name:19} median {median} us, worst of 1000 {worst} us")

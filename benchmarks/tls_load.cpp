@@ -57,10 +57,11 @@ void load(std::uint16_t port, std::chrono::steady_clock::time_point until, bool 
         const auto request = "GET / HTTP/1.0\r\nHost: " + name + "\r\n\r\n";
         char bytes[4096];
         SSL_write(ssl, request.data(), static_cast<int>(request.size()));
-        while (SSL_read(ssl, bytes, sizeof bytes) > 0) {}
-        ticket = SSL_get1_session(ssl);
+        if (SSL_read(ssl, bytes, sizeof bytes) > 0) ticket = SSL_get1_session(ssl);
       }
     }
+    // A session that ends without a goodbye would not be resumed.
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(ssl);
     ::close(fd);
   }

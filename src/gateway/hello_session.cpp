@@ -135,6 +135,7 @@ void HelloSession::go_on() {
     return end();
   }
   layer_->dismiss_doorman();
+  if (way_ == Way::kRaw) layer_->take_bare_ends();
   auto& shard = shard_;
   auto arrival = give_away({});
   auto guest = hand_over();

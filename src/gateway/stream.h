@@ -26,7 +26,8 @@ struct IoResult {
 /// - a read that first has to write leaves `readable` and clears `writable`, and a write that first has to read does
 /// the
 ///   opposite: whoever uses the stream is called when the other comes, and asks again;
-/// - an end that the peer did not announce inside the layer is kBroken: what was cut must not look complete.
+/// - an end that the peer did not announce inside the layer is kBroken, as what was cut must not look complete, unless
+///   the layer has been told otherwise.
 class Layer {
  public:
   virtual ~Layer() = default;

@@ -59,7 +59,9 @@ struct TlsLayer::Method {
   Method() {
     BIO_meth_set_read(made, [](BIO* bio, char* to, int size) { return of(bio).receive(bio, to, size); });
     BIO_meth_set_write(made, [](BIO* bio, const char* from, int size) { return of(bio).transmit(bio, from, size); });
-    BIO_meth_set_ctrl(made, [](BIO*, int what, long, void*) -> long { return what == BIO_CTRL_FLUSH ? 1 : 0; });
+    BIO_meth_set_ctrl(made, [](BIO* bio, int what, long, void*) -> long {
+      return what == BIO_CTRL_FLUSH || (what == BIO_CTRL_EOF && of(bio).over_) ? 1 : 0;
+    });
   }
   static TlsLayer& of(BIO* bio) { return *static_cast<TlsLayer*>(BIO_get_data(bio)); }
   static BIO* over(TlsLayer& layer) {
@@ -104,6 +106,7 @@ int TlsLayer::receive(BIO* bio, char* to, int size) {
     const auto got = ::recv(fd_, to, room, 0);
     // Less than asked for means that nothing is left (epoll(7)); the end of the stream is still to be read though.
     if (got > 0) dry_ = static_cast<std::size_t>(got) < room && !ended_;
+    over_ = got == 0;
     if (got >= 0) return static_cast<int>(got);
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return -1;

@@ -23,6 +23,9 @@ class TlsLayer final : public Layer {
   bool was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   /// The doorman goes before the layer does.
   void dismiss_doorman() { tls::Context::ask(ssl_.get(), nullptr); }
+  /// From now on an end that the peer does not announce counts as one: netcats close their direction like that when
+  /// their input is over, and wait for the answer.
+  void take_bare_ends() { SSL_set_options(ssl_.get(), SSL_OP_IGNORE_UNEXPECTED_EOF); }
 
   IoResult read(Stream& stream, char* to, std::size_t size) override;
   IoResult write(Stream& stream, std::span<const iovec> pieces) override;
@@ -50,6 +53,7 @@ class TlsLayer final : public Layer {
   bool gathers_ = false;  ///< what is written waits in `out_`
   bool dry_ = false;      ///< the kernel had no more when it was asked last
   bool ended_ = false;    ///< the peer has closed, by what the loop knows
+  bool over_ = false;     ///< nothing more comes: the kernel has said so
   bool failed_ = false;   ///< nothing more may be said
   int idle_talk_ = 0;     ///< new keys that the peer has announced since the last byte of its own
 };

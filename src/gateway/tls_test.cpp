@@ -67,6 +67,7 @@ class Visitor {
   bool was_told_the_end() const { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
   void finish_writing() { SSL_shutdown(ssl_.get()); }
   bool was_cut() { return peer_.closed_within(30s); }
+  void close_direction() { ::shutdown(peer_.fd(), SHUT_WR); }
   bool announce_keys() {
     return SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl_.get()) == 1;
   }
@@ -211,6 +212,20 @@ TEST_F(R2_2_GatewayTls, AnEndpointOfKindTlsIsEndedHereOrHandedThrough) {
   EXPECT_TRUE(through.is_for("through.t.test"));
   EXPECT_FALSE(through.is_for("other.t.test")) << "it is the machine's certificate";
   EXPECT_EQ(through.read(14), "of the machine");
+}
+
+// `echo input | ncat --ssl host port`: its end is one of TCP alone.
+TEST_F(R2_2_GatewayTls, TheAnswerComesAfterTheInputHasEndedWithoutAWord) {
+  Machine machine([](Peer& peer) {
+    const auto input = peer.read_all();
+    peer.send("got " + std::to_string(input.size()) + " bytes");
+  });
+  publish_tls("ended", machine.port(), TlsEnd::kGateway);
+  auto visitor = this->visitor("ended.t.test");
+  ASSERT_TRUE(visitor.send("some input"));
+  visitor.close_direction();
+  EXPECT_EQ(visitor.read(100), "got 10 bytes");
+  EXPECT_TRUE(visitor.was_told_the_end());
 }
 
 TEST_F(R2_2_GatewayTls, WhoAnnouncesNewKeysAndSaysNothingIsCut) {

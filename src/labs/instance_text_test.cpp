@@ -48,6 +48,18 @@ TEST(R11_4, AnInstanceOnOnePage) {
             "timings      total 612 ms\n");
 }
 
+TEST(R2_2, WhatIsReachedByTlsIsShownWithTheCommandsThatDo) {
+  const auto page = instance_page(
+      instance(R"({"endpoints":[{"name":"vpn","kind":"tls","host":"ab12.range.example","port":443,"tls":"through"}]})"),
+      kNow, false);
+  EXPECT_NE(page.find("vpn          tls ab12.range.example:443\n"
+                      "             ncat --ssl ab12.range.example 443\n"
+                      "             openssl s_client -quiet -connect ab12.range.example:443 -servername "
+                      "ab12.range.example\n"),
+            std::string::npos)
+      << page;
+}
+
 TEST(R11_4, WhatIsLeftDependsOnTheState) {
   EXPECT_EQ(left_text(instance("{}"), kNow), "40 min");
   EXPECT_EQ(left_text(instance(R"({"state":"queued","expires_at":null,"queue":{"position":3,"eta_ms":20000}})"), kNow),

@@ -94,7 +94,7 @@ def cast(site):
 def fill(path, instance):
     names = {"id": instance if path.startswith("/api/v1/instances") else "nobody", "user": "nobody", "session": "nobody", "name": "nothing", "provider": "nobody",
              "lease": "nothing", "part": "raw", "kind": "nothing"}
-    return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path)
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], "nothing"), path)
 
 
 # What would end the caller's own way in, or answers with a stream: asked by tests of their own.
@@ -123,15 +123,18 @@ def test_R7_1_every_route_as_every_role(site, cast):
 
 def test_R7_3_own_team_s_and_a_stranger_s_instance(site, cast):
     mine = cast["player"].start("web").expect(201).json["id"]
-    routes = [item for item in needs(site) if item["whose"] == "owner" and "{id}" in item["path"]]
+    routes = [item for item in needs(site) if item["whose"] == "owner" and item["path"].startswith("/api/v1/instances/{id}")]
     assert len(routes) >= 6
     for item in sorted(routes, key=lambda one: one["method"] == "DELETE"):
         where = fill(item["path"], mine)
-        body = None if item["method"] in ("GET", "DELETE") else {"command": ["true"]} if "exec" in where else {}
+        whole = {"exec": {"command": ["true"]}, "ports": {"port": 8000, "kind": "http"}}
+        body = None if item["method"] in ("GET", "DELETE") else whole.get(item["path"].rsplit("/", 1)[1], {})
         stranger = cast["stranger"].call(item["method"], where, body=body)
         absent = cast["stranger"].call(item["method"], fill(item["path"], "no-such-instance"), body=body)
         assert (stranger.status, stranger.reason) == (404, "instance-unknown") == (absent.status, absent.reason), f"{stranger}"
         assert {**stranger.json, "trace_id": 0, "instance": 0} == {**absent.json, "trace_id": 0, "instance": 0}, "nothing tells that it is there"
+        if item["path"].count("{") > 1:
+            continue  # they name a part of it that there is not, for nobody
         for who in ("mate", "operator", "admin"):
             assert cast[who].call(item["method"], where, body=body).status != 404, f"{item['method']} {where} as {who}"
     assert cast["author"].get(f"/instances/{mine}").status == 200, "in the team"

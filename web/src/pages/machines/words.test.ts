@@ -8,7 +8,7 @@ test('R11.1 no two states of a template look the same without colour', () => {
 });
 
 test('R11.1 a step that the page does not know is shown by its name', () => {
-  assert.equal(stepWords('capture'), 'capture');
+  assert.equal(stepWords('weighing'), 'weighing');
   assert.equal(stepWords(''), 'Under way');
   assert.equal(stepWords('network'), 'Making the network');
 });
