@@ -64,7 +64,7 @@ def test_R2_7_all_networks_of_an_instance_are_in_one_file_machine_to_machine_too
     folder = server.data / "captures" / capture["id"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
-    kinds = [event["kind"] for event in admin.get("/admin/events", query={"subject": instance["id"]}).expect(200).json["items"]]
+    kinds = [event["kind"] for event in admin.get("/admin/events", query={"instance": instance["id"]}).expect(200).json["items"]]
     assert {"capture.started", "capture.taken", "capture.ended"} <= set(kinds)
     admin.delete(f"/admin/captures/{capture['id']}").expect(204)
     assert not folder.exists()
