@@ -124,7 +124,7 @@ TEST(R14_2, APlanOfBeforeTheyHadColumnsSaysEngineAndHandles) {
 }
 
 TEST(R2_1, APlanWithAKindOfALaterVersionIsNotTakenForAnother) {
-  for (const char* word : {"udp", "quic"}) {
+  for (const char* word : {"sctp", "quic"}) {
     const auto read =
         parse_plan(std::string(R"({"endpoints":[{"name":"vpn","kind":")") + word + R"("}]})", PlanForm::kNow);
     ASSERT_FALSE(read) << word;
