@@ -27,7 +27,11 @@ class Reader(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):
         seen = {}
-        for key, _ in node.value:
+        for key, value in node.value:
+            # {description: One, two} is a key "two" with nothing in it.
+            if isinstance(value, yaml.ScalarNode) and value.value == "" and value.style is None and " " in key.value:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"\"{key.value}\" has no value: a text with a comma needs quotes here", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key.value} stands twice, first in line {seen[key.value]}", key.start_mark)

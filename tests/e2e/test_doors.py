@@ -55,7 +55,10 @@ def follow(url, there):
 
 
 def inside(url, cookie):
-    return gateway.fetch(url, SEEN, headers={"Cookie": cookie})[0] == 200
+    try:
+        return gateway.fetch(url, SEEN, headers={"Cookie": cookie})[0] == 200
+    except ConnectionResetError:
+        return False  # the right ended while it was being asked
 
 
 def said(connection, wanted):

@@ -53,7 +53,7 @@ def test_R8_1_the_work_of_the_house_is_on_the_board(make_server):
         until(lambda: kind(admin, name)["lateness"]["firings"] >= 1, f"{name} to fire", 20)
     # Schedules have a row, which says when they fire next; polls have none.
     rows = admin.get("/admin/jobs", query={"state": "waiting"}).expect(200).json["items"]
-    assert {"events.retention", "farm.retention", "labs.sweep"} == {row["kind"] for row in rows} - {"jobs"}
+    assert {"access.retention", "events.retention", "farm.retention", "labs.sweep"} == {row["kind"] for row in rows} - {"jobs"}
 
 
 def test_R8_1_a_lease_ends_by_its_job_on_time_and_its_firing_is_kept(make_server, docker):

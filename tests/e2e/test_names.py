@@ -128,7 +128,7 @@ def test_R2_6_a_name_goes_with_its_instance(named, dns, ada):
     again = ada.running("web")
     until(lambda: body_at(named, other["name"]) == GOOD, "the name to go on to the next instance")
     assert ada.get(f"/names/{other['id']}").json["instance"] == again["id"]
-    assert records(dns, FREE, other["name"]) == {"A": ["127.0.0.1"]}
+    until(lambda: records(dns, FREE, other["name"]) == {"A": ["127.0.0.1"]}, "its record")
 
 
 def test_R2_6_a_domain_is_served_once_it_is_proved(named, dns, ada):

@@ -114,6 +114,11 @@ def test_a_key_written_twice_in_one_file_is_refused_where_it_stands(build):
     assert problems[0] == "pets.yaml:11: schemas stands twice, first in line 9"
 
 
+def test_a_text_with_a_comma_needs_quotes(build):
+    _, problems = build(pets=PETS + "    Cat: { type: object, description: One, not two }\n")
+    assert problems[0].startswith('pets.yaml:') and '"not two" has no value: a text with a comma needs quotes' in problems[0]
+
+
 def test_a_file_that_is_no_yaml_says_where(build):
     _, problems = build(pets=PETS, trees="paths: {\n")
     assert len(problems) == 1 and problems[0].startswith("trees.yaml:2: ")
