@@ -22,7 +22,7 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::string_view kName = "HTTP/";
 constexpr std::size_t kStatusLine = 12;
 /// How often a socket is asked whether somebody has refused what it sent.
-constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr std::chrono::milliseconds kLookAgain{20}, kAskAgain{300};
 /// Of an answer that says why it is a bad request.
 constexpr std::size_t kBadRequest = 2048;
 
@@ -112,11 +112,16 @@ asio::awaitable<bool> takes_datagrams(std::string address, std::uint16_t port, s
   const udp::endpoint to(where, port);
   socket.open(to.protocol(), failed);
   if (!failed) socket.connect(to, failed);
-  if (!failed) socket.send(asio::const_buffer(), 0, failed);
   if (!failed) socket.non_blocking(true, failed);
   if (failed) co_return false;
   asio::steady_timer pause(executor);
-  for (const auto end = SteadyClock::now() + patience; SteadyClock::now() < end;) {
+  auto ask = SteadyClock::now();
+  for (const auto end = ask + patience; SteadyClock::now() < end;) {
+    if (SteadyClock::now() >= ask) {
+      ask += kAskAgain;
+      socket.send(asio::const_buffer(), 0, failed);
+      if (failed) co_return false;
+    }
     pause.expires_after(kLookAgain);
     co_await pause.async_wait(asio::use_awaitable);
     std::array<char, 1> byte;

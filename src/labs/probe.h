@@ -42,8 +42,8 @@ asio::awaitable<Heard> ask(Question question, std::chrono::milliseconds patience
 /// Whether somebody takes a connection; it is closed at once.
 asio::awaitable<bool> takes_connections(std::string address, std::uint16_t port, std::chrono::milliseconds patience);
 
-/// Whether nobody says that a datagram to this port finds nobody: there is no more that one can ask of UDP. Sends an
-/// empty one, and waits `patience` for the kernel's word of it (ICMP).
+/// Whether nobody says that a datagram to this port finds nobody: there is no more that one can ask of UDP. Sends
+/// empty ones for as long as `patience`, since the kernel's word of it (ICMP) is not given for each.
 asio::awaitable<bool> takes_datagrams(std::string address, std::uint16_t port, std::chrono::milliseconds patience);
 
 /// For people: "it answered 503", "it said \"welcome\", which is no HTTP", "nobody took the connection".

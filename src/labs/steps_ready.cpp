@@ -31,8 +31,8 @@ constexpr milliseconds kEndsWithin{500}, kListensAgainWithin{3'000};
 /// The list of listeners is believed for so long; a rule of the machine's own may lead a port elsewhere.
 constexpr milliseconds kListBelieved{2'000};
 constexpr milliseconds kReadAgain{500};
-/// A datagram that nobody wants is refused at once, where it is.
-constexpr milliseconds kNobodyRefuses{500};
+/// A datagram that nobody wants is refused, but Linux refuses one a second in the long run (net.ipv4.icmp_ratelimit).
+constexpr milliseconds kNobodyRefuses{2'500};
 constexpr std::size_t kMostLearned = 4096;
 
 /// What has to answer before the instance counts as ready.

@@ -87,7 +87,7 @@ def test_R1_13_what_ran_runs_on_and_answers(upgraded, known, docker, role):
     before = known["instances"][role]
     now = upgraded.admin().wait_state(before["id"], "running")
     # Raw TCP has moved to an address that has no page on it, for who has not said where it is to be.
-    assert now["endpoints"] == [{**each, "host": "127.0.0.2"} if each["kind"] == "tcp" else each for each in before["endpoints"]]
+    assert now["endpoints"] == [{**each, "door": "open", **({"host": "127.0.0.2"} if each["kind"] == "tcp" else {})} for each in before["endpoints"]]
     for machine in docker.containers(tiltyard__instance=before["id"]):
         assert upgraded.machines[machine["Names"][0].lstrip("/")] == machine["Id"] and machine["State"] == "running"
     if role == "tcp":
