@@ -2,6 +2,7 @@
 #include "app/composition.h"
 
 #include <gtest/gtest.h>
+#include <boost/asio/io_context.hpp>
 
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +14,8 @@
 
 namespace tiltyard::app {
 namespace {
+
+namespace asio = boost::asio;
 
 house::asio::awaitable<Result<http::Response>> nothing(http::Request) { co_return http::Response::empty(204); }
 
@@ -91,6 +94,20 @@ std::string page(const std::string& name, const std::string& made) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   return text.str();
+}
+
+/// Rooms ask by it who may come in, and are declared before the last routes are.
+TEST(R7_2, ARouteThatWasFoundIsTheSameOneWhateverIsAddedAfterIt) {
+  asio::io_context loop;
+  http::Router router(loop.get_executor());
+  house::Routes routes(router);
+  const auto add = [&routes](const std::string& pattern) {
+    routes.add("GET", pattern, {house::Access::kOpen}, {"list-read"}, nothing);
+  };
+  add("/api/v1/first");
+  const auto* first = routes.find("GET", "/api/v1/first");
+  for (int i = 0; i < 1000; ++i) add("/api/v1/" + std::to_string(i));
+  EXPECT_EQ(routes.find("GET", "/api/v1/first"), first);
 }
 
 /// After a change of a declaration: UPDATE_DOCS=1 app_test --gtest_filter='*RoutesIsTrue'

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <deque>
 #include <initializer_list>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,9 +64,9 @@ class Routes {
   void add(std::string method, std::string pattern, Rights rights, Limits limits, http::Handler handler,
            Body body = kUsualBody);
 
-  std::span<const Declared> all() const { return declared_; }
+  const std::deque<Declared>& all() const { return declared_; }
   const std::vector<std::string>& faults() const { return faults_; }
-  /// nullptr: nobody has declared it.
+  /// Good as long as the routes are; nullptr: nobody has declared it.
   const Declared* find(std::string_view method, std::string_view pattern) const;
   /// `route` is one of the router's own.
   const Declared& of(const http::Route& route) const { return declared_.at(router_.place(route)); }
@@ -75,7 +75,7 @@ class Routes {
  private:
   http::Router& router_;
   std::string capability_;
-  std::vector<Declared> declared_;
+  std::deque<Declared> declared_;  ///< whoever has found one keeps it while others are added
   std::vector<std::string> faults_;
 };
 
