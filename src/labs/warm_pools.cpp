@@ -265,8 +265,7 @@ asio::awaitable<void> WarmPools::shelve_again(LiveRef live) {
     live->kept = Kept::kCreated;
   }
   for (const auto& step : saga_.steps()) {
-    if (!well || !step->in_pool()) break;
-    well = co_await step->check(live);
+    if (well && step->in_pool()) well = co_await step->check(live);
   }
   if (well) well = co_await freeze(live);
   if (!well && engine_of(*live).away()) {
