@@ -1,7 +1,6 @@
 """Packets of instances: what a capture has in it, by Wireshark's own readers, and what becomes of it."""
 import os
 import pathlib
-import signal
 import stat
 import subprocess
 import threading
@@ -127,7 +126,7 @@ def test_R2_7_live_on_standard_output_for_wireshark_and_over_when_it_goes(server
         until(lambda: "/seen-live\n" in lines, "the question to be seen while it is captured", 60)
         running = admin.get("/admin/captures", query={"instance": instance["id"]}).expect(200).json["items"][0]
         assert running["state"] == "running"
-        looking.send_signal(signal.SIGINT)
+        looking.terminate()  # no SIGINT: what a shell starts in its background ignores that
         looking.wait(60)
         until(lambda: admin.get(f"/admin/captures/{running['id']}").expect(200).json["end_reason"] == "left", "it to end with who looked on", 60)
     finally:
