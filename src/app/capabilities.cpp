@@ -22,6 +22,7 @@
 #include "ports/capability.h"
 #include "rates/capability.h"
 #include "realtime/capability.h"
+#include "snapshots/capability.h"
 #include "templates/capability.h"
 #include "traefik/capability.h"
 #include "traffic/capability.h"
@@ -58,6 +59,7 @@ Capabilities capabilities() {
   add<captures::Capability>(all, apart, labs);
   add<traffic::Capability>(all, labs);
   add<ports::Capability>(all, labs);
+  add<snapshots::Capability>(all, labs);
   add<traefik::Capability>(all, labs);
   add<farm::Capability>(all);
   add<board::Capability>(all);

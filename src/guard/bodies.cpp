@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "engine/docker/machine_body.h"
 #include "engine/isolation/slice.h"
-#include "engine/spec.h"
+#include "engine/snapshots.h"
 
 namespace tiltyard::guard {
 namespace {
@@ -449,6 +449,14 @@ Result<> check_disconnect(const json::object& body, Call& call, const Rules&) {
   static constexpr std::array<Member, 2> kDisconnect{{{"Container", text}, {"Force", flag}}};
   if (auto good = only(body, kDisconnect, "a disconnection"); !good) return good;
   return check_machine_name(body, call);
+}
+
+/// Its mark alone: an image that says what its machines run is nobody's to make here.
+Result<> check_snapshot(const json::object& body, Call&, const Rules&) {
+  static constexpr std::array<Member, 1> kSnapshot{{{"Labels", text_map}}};
+  static constexpr std::array<Member, 1> kMark{{{engine::kLabelSnapshot, text}}};
+  if (auto good = only(body, kSnapshot, "a snapshot"); !good) return good;
+  return only(member(body, "Labels"), kMark, "a snapshot's labels");
 }
 
 /// No driver and no options: with them a volume is any folder of the host.

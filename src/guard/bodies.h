@@ -13,6 +13,7 @@ Result<> check_machine(const boost::json::object& body, Call& call, const Rules&
 Result<> check_network(const boost::json::object& body, Call& call, const Rules& rules);
 Result<> check_connect(const boost::json::object& body, Call& call, const Rules& rules);
 Result<> check_disconnect(const boost::json::object& body, Call& call, const Rules& rules);
+Result<> check_snapshot(const boost::json::object& body, Call& call, const Rules& rules);
 Result<> check_volume(const boost::json::object& body, Call& call, const Rules& rules);
 Result<> check_exec(const boost::json::object& body, Call& call, const Rules& rules);
 Result<> check_exec_start(const boost::json::object& body, Call& call, const Rules& rules);

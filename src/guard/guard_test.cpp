@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "engine/docker/machine_body.h"
+#include "engine/snapshots.h"
 #include "guard/bodies.h"
 #include "guard/rules.h"
 
@@ -104,8 +105,33 @@ TEST_F(R1_5_Guard, WhatTheServerSendsPasses) {
            {"GET", "/v1.41/images/json?filters=%7B%22label%22%3A%5B%22tiltyard.base%3D1%22%5D%7D"},
            {"GET", "/v1.41/images/json?filters=%7B%22label%22%3A%5B%22tiltyard.namespace%3Dours%22%5D%7D"},
            {"DELETE", "/v1.41/images/tiltyard%2Ft-web-main%3A0123"},
+           {"GET", "/v1.41/containers/ours-abc/export"},
+           {"POST", "/v1.41/images/tiltyard%2Fs-0123%3Am0/tag?repo=tiltyard%2Fs-0123&tag=m0-45"},
+           {"DELETE", "/v1.41/images/tiltyard%2Fs-0123%3Am0"},
            {"POST", "/v1.41/build?t=x%3A1&networkmode=none&rm=1&version=2"}})
     EXPECT_TRUE(read_call(method, target, rules_)) << target;
+}
+
+using R1_15_Guard = R1_5_Guard;
+TEST_F(R1_15_Guard, ASnapshotIsOfOurMachinesAndSaysNothingElse) {
+  const auto* good = "/v1.41/commit?container=ours-abc&repo=tiltyard%2Fs-0123&tag=m0&pause=1";
+  const json::object mark{{"Labels", json::object{{engine::kLabelSnapshot, "0123"}}}};
+  EXPECT_TRUE(passes(mark, good)) << why_;
+  ASSERT_EQ(named_.size(), 1u) << "its owner is looked up";
+  EXPECT_EQ(named_.front().name, "ours-abc");
+  for (const auto* target :
+       {"/v1.41/commit?container=theirs-abc&repo=tiltyard%2Fs-0123&tag=m0&pause=1",
+        "/v1.41/commit?container=ours-abc&repo=tiltyard%2Ft-web&tag=m0&pause=1",
+        "/v1.41/commit?container=ours-abc&repo=tiltyard%2Fs-0%2F1&tag=m0&pause=1",
+        "/v1.41/commit?container=ours-abc&repo=tiltyard%2Fs-0123&tag=m0",
+        "/v1.41/commit?container=ours-abc&repo=tiltyard%2Fs-0123&tag=m0&pause=1&changes=USER%20root",
+        "/v1.41/images/tiltyard%2Fs-0123%3Am0/tag?repo=tiltyard%2Ft-web&tag=1",
+        "/v1.41/images/tiltyard%2Fbusybox%3A1/tag?repo=tiltyard%2Fs-0123&tag=1"})
+    EXPECT_FALSE(read_call("POST", target, rules_)) << target;
+  auto changed = mark;
+  changed["Cmd"] = json::array{"sh"};
+  EXPECT_FALSE(passes(changed, good));
+  EXPECT_FALSE(passes({{"Labels", json::object{{engine::kLabelBase, "1"}}}}, good));
 }
 
 TEST_F(R1_5_Guard, ATmpfsIsOneAndNothingElse) {

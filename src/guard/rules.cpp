@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "base/json.h"
-#include "engine/spec.h"
+#include "engine/snapshots.h"
 #include "guard/bodies.h"
 #include "net/http.h"
 
@@ -35,6 +35,12 @@ namespace {
 std::string_view value_of(const Query& query, std::string_view name) {
   const auto found = std::ranges::find(query, name, [](const auto& pair) { return std::string_view(pair.first); });
   return found == query.end() ? std::string_view() : std::string_view(found->second);
+}
+
+bool good_text(std::string_view text, std::string_view beside) {
+  return std::ranges::all_of(text, [beside](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || beside.contains(c);
+  });
 }
 
 /// {"label": ["tiltyard.namespace=NAME", …]}: what belongs to others is not listed.
@@ -66,6 +72,26 @@ Result<> check_build(const Query& query, Call&, const Rules&) {
   if (!network.empty() && network != "none") return refuse("a build on a network of its choice");
   return {};
 }
+
+Result<> check_snapshot_name(const Query& query) {
+  const auto name = value_of(query, "repo");
+  const bool good = name.starts_with(engine::kSnapshotPrefix) &&
+                    good_text(name.substr(std::string_view(engine::kSnapshotPrefix).size()), "") &&
+                    good_text(value_of(query, "tag"), "-");
+  if (!good) return refuse("an image of another name");
+  return {};
+}
+
+/// Of a machine of ours, under a name that only snapshots have.
+Result<> check_commit(const Query& query, Call& call, const Rules& rules) {
+  const std::string machine(value_of(query, "container"));
+  if (!may_be_ours(machine, rules)) return refuse("an image of what belongs to others: " + machine);
+  call.named.push_back({Kind::kMachine, machine});
+  if (value_of(query, "pause") != "1") return refuse("an image of a machine that goes on meanwhile");
+  return check_snapshot_name(query);
+}
+
+Result<> check_tag(const Query& query, Call&, const Rules&) { return check_snapshot_name(query); }
 
 const std::vector<Row>& table() {
   using enum Kind;
@@ -100,6 +126,13 @@ const std::vector<Row>& table() {
       {"GET", "/containers/*/stats", {"stream", "one-shot"}, kMachine},
       {"GET", "/containers/*/logs", {"stdout", "stderr", "tail", "follow", "timestamps", "since", "until"}, kMachine},
       {"PUT", "/containers/*/archive", {"path"}, kMachine, Body::kArchive},
+      {"GET", "/containers/*/export", {}, kMachine},
+      {.method = "POST",
+       .path = "/commit",
+       .query = {"container", "repo", "tag", "pause"},
+       .body = Body::kJson,
+       .check = check_snapshot,
+       .check_query = check_commit},
       {"POST", "/containers/*/exec", {}, kMachine, Body::kJson, check_exec},
       {.method = "POST",
        .path = "/exec/*/start",
@@ -130,6 +163,8 @@ const std::vector<Row>& table() {
       {"POST", "/images/create", {"fromImage", "tag"}},
       // A build of a template; without `force`, so that what a machine is made of stays.
       {"DELETE", "/images/tiltyard%2Ft-**"},
+      {.method = "POST", .path = "/images/tiltyard%2Fs-**/tag", .query = {"repo", "tag"}, .check_query = check_tag},
+      {"DELETE", "/images/tiltyard%2Fs-**"},
       {.method = "POST",
        .path = "/build",
        .query = {"t", "dockerfile", "target", "buildargs", "labels", "networkmode", "extrahosts", "memory", "rm",
@@ -138,12 +173,6 @@ const std::vector<Row>& table() {
        .check_query = check_build},
   };
   return rows;
-}
-
-bool good_text(std::string_view text, std::string_view beside) {
-  return std::ranges::all_of(text, [beside](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || beside.contains(c);
-  });
 }
 
 /// The name in a path; nullopt: the path is not of the pattern.

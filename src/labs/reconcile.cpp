@@ -287,7 +287,10 @@ void Reconcile::on_engine_event(const std::string& engine, const engine::EngineE
   }
   const auto label = event.labels.find(engine::kLabelInstance);
   const auto held = label == event.labels.end() ? nullptr : instances_.find(InstanceId(label->second));
+  // What others keep for an instance on its engine, such as its snapshots' files, is none of its machines.
   if (!held) return;
+  const auto& machines = held->instance.plan.machines;
+  if (std::ranges::find(machines, event.machine, &PlannedMachine::name) == machines.end()) return;
   if (note(held->instance.plan, event)) tell_of_machines(held);
   const bool gone = event.what == kDied || event.what == kDestroyed;
   if ((!gone && event.what != kResumed) || held->ending()) return;

@@ -1,5 +1,8 @@
 #include "engine_contract.h"
 
+#include <archive.h>
+#include <archive_entry.h>
+
 #include <algorithm>
 
 #include "base/id.h"
@@ -129,6 +132,25 @@ std::vector<std::string> EngineSuite::names(ResourceKind kind) {
     if (resource.kind == kind) out.push_back(resource.name);
   }
   std::ranges::sort(out);
+  return out;
+}
+
+std::string tar_of(const std::string& name, const std::string& content) {
+  std::string out(content.size() + 16384, '\0');
+  std::size_t used = 0;
+  archive* writer = archive_write_new();
+  archive_write_set_format_ustar(writer);
+  archive_write_open_memory(writer, out.data(), out.size(), &used);
+  archive_entry* entry = archive_entry_new();
+  archive_entry_set_pathname(entry, name.c_str());
+  archive_entry_set_filetype(entry, AE_IFREG);
+  archive_entry_set_perm(entry, 0600);
+  archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+  archive_write_header(writer, entry);
+  archive_write_data(writer, content.data(), content.size());
+  archive_entry_free(entry);
+  archive_write_free(writer);
+  out.resize(used);
   return out;
 }
 

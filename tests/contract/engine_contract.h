@@ -82,6 +82,9 @@ class R1_12 : public EngineSuite {};
 class R1_13 : public EngineSuite {};
 class R1_15 : public EngineSuite {};
 
+/// A tar stream of one file.
+std::string tar_of(const std::string& name, const std::string& content);
+
 /// `EXPECT_TRUE(ok(result))` says why not.
 template <class T>
 testing::AssertionResult ok(const Result<T>& result) {

@@ -10,6 +10,7 @@
 #include "engine/docker/layer_files.h"
 #include "engine/engine.h"
 #include "engine/isolation/limits.h"
+#include "engine/snapshots.h"
 
 namespace tiltyard::privileged {
 class Caller;
@@ -50,7 +51,13 @@ class Watcher;
 /// The Docker Engine over its own API: no command line, no library of theirs. Belongs to the loop of `executor`;
 /// blocking work (reading build contexts, running nft) happens on a worker thread of its own. Lives until `close()`
 /// completed.
-class DockerEngine final : public Engine, public Images, public Shell, public Archives, public Freezer, public Disks {
+class DockerEngine final : public Engine,
+                           public Images,
+                           public Shell,
+                           public Archives,
+                           public Freezer,
+                           public Disks,
+                           public Snapshots {
  public:
   /// `invalid-address` where the endpoint cannot be read. Does not touch the engine yet.
   static Result<std::unique_ptr<DockerEngine>> make(asio::any_io_executor executor, DockerOptions options);
@@ -101,6 +108,13 @@ class DockerEngine final : public Engine, public Images, public Shell, public Ar
   asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
   asio::awaitable<Result<bool>> rewrite(Handle handle, std::vector<Rewrite> texts) override;
+
+  asio::awaitable<Result<std::int64_t>> own_bytes(Handle handle) override;
+  asio::awaitable<Result<>> take_snapshot(Handle handle, std::string reference, std::string snapshot) override;
+  asio::awaitable<Result<>> name_snapshot(std::string reference, std::string also) override;
+  asio::awaitable<Result<>> drop_snapshot(std::string reference) override;
+  asio::awaitable<Result<std::vector<ImageEntry>>> list_snapshots() override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_files(Handle handle) override;
 
   Subscription on_event(Subscribers::OnEvent subscriber) override;
   void run() override;

@@ -231,6 +231,7 @@ asio::awaitable<Result<std::vector<ImageEntry>>> DockerEngine::list_images() {
       // What is built on a base has its label too, whosever it is.
       const auto space = entry.labels.find(kLabelNamespace);
       if (space != entry.labels.end() && space->second != options_.name_space) continue;
+      if (entry.labels.contains(kLabelSnapshot)) continue;  // a machine's, and no template's
       if (std::ranges::find(out, entry.id, &ImageEntry::id) == out.end()) out.push_back(std::move(entry));
     }
   }

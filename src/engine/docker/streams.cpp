@@ -224,4 +224,11 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::export_image(
   co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);
 }
 
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> DockerEngine::export_files(Handle handle) {
+  auto stream = co_await connection_->open("GET", container(handle.data, "/export"), {}, {}, kChangeDeadline);
+  if (!stream) co_return fail(std::move(stream.error()));
+  if ((*stream)->head().status != 200) co_return fail(co_await refused_stream(stream->get()));
+  co_return std::make_unique<BodyStream>(executor_, options_.name, std::move(*stream), false, kChangeDeadline);
+}
+
 }  // namespace tiltyard::engine

@@ -279,6 +279,10 @@ Result<Created> FakeEngine::make_machine(const MachineSpec& spec) {
   machine->id = random_hex(32);
   machine->created_at = clock_.now();
   machine->log = std::make_shared<fake::Log>(executor_);
+  if (const auto kept = images_.find(spec.image); kept != images_.end()) {
+    if (const auto files = image_files_.find(kept->second.id); files != image_files_.end())
+      machine->files = files->second;
+  }
   return made_of(*(machines_[spec.name] = std::move(machine)));
 }
 

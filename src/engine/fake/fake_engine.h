@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/snapshots.h"
 
 namespace tiltyard {
 class Signal;
@@ -34,7 +35,7 @@ struct FakeOptions {
 /// Docker. Its machines answer: where a machine's address lies in 127.0.0.0/8, it listens there on each exposed port
 /// and answers every HTTP request with its name, labels and the path, as JSON. Commands that it knows (echo, cat, true,
 /// false, exit through `sh -c`) do what they say; every other program runs until it is stopped. Belongs to one loop.
-class FakeEngine final : public Engine, public Images, public Shell, public Archives, public Freezer {
+class FakeEngine final : public Engine, public Images, public Shell, public Archives, public Freezer, public Snapshots {
  public:
   explicit FakeEngine(asio::any_io_executor executor, FakeOptions options = {});
   ~FakeEngine() override;
@@ -125,6 +126,12 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   asio::awaitable<Result<std::unique_ptr<ExecSession>>> exec(Handle handle, ExecSpec spec) override;
   asio::awaitable<Result<>> put_archive(Handle handle, std::string path, std::string tar) override;
   asio::awaitable<Result<bool>> rewrite(Handle handle, std::vector<Rewrite> texts) override;
+  asio::awaitable<Result<std::int64_t>> own_bytes(Handle handle) override;
+  asio::awaitable<Result<>> take_snapshot(Handle handle, std::string reference, std::string snapshot) override;
+  asio::awaitable<Result<>> name_snapshot(std::string reference, std::string also) override;
+  asio::awaitable<Result<>> drop_snapshot(std::string reference) override;
+  asio::awaitable<Result<std::vector<ImageEntry>>> list_snapshots() override;
+  asio::awaitable<Result<std::unique_ptr<ByteStream>>> export_files(Handle handle) override;
   Subscription on_event(Subscribers::OnEvent subscriber) override { return subscribers_.add(std::move(subscriber)); }
   void run() override {}
   asio::awaitable<void> close() override;
@@ -171,6 +178,7 @@ class FakeEngine final : public Engine, public Images, public Shell, public Arch
   std::map<std::string, ImageInfo> images_;
   int dockerfile_syntax_ = 119;
   std::map<std::string, std::string> image_tars_;
+  std::map<std::string, std::map<std::string, std::string>> image_files_;  ///< of snapshots, by their ids
   std::map<std::string, std::unique_ptr<Machine>> machines_;
   std::map<std::string, Network> networks_;
   std::map<std::string, Volume> volumes_;

@@ -116,6 +116,7 @@ asio::awaitable<Result<std::vector<ImageEntry>>> FakeEngine::list_images() {
   std::vector<ImageEntry> out;
   for (const auto& [name, info] : images_) {
     const auto space = info.labels.find(kLabelNamespace);
+    if (info.labels.contains(kLabelSnapshot)) continue;
     const bool built = space != info.labels.end();
     if (built ? space->second != options_.name_space : !info.labels.contains(kLabelBase)) continue;
     const auto same = std::ranges::find(out, info.id, &ImageEntry::id);
@@ -165,7 +166,7 @@ asio::awaitable<Result<std::unique_ptr<ByteStream>>> FakeEngine::export_image(st
   }
   const auto known = image_tars_.find(reference);
   if (known != image_tars_.end()) co_return fake::read_text(known->second);
-  co_return fake::read_text(fake::pack_file("manifest.json", R"([{"Layers":[]}])"));
+  co_return fake::read_text(fake::pack_files({{"manifest.json", R"([{"Layers":[]}])"}}));
 }
 
 }  // namespace tiltyard::engine

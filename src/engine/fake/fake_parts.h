@@ -39,8 +39,8 @@ Program program_of(const std::vector<std::string>& command, bool missing);
 
 std::unique_ptr<ExecSession> run_program(asio::any_io_executor executor, Program program, bool terminal);
 
-/// A tar stream of one file, and the files of a tar stream below `folder`.
-std::string pack_file(const std::string& name, const std::string& content);
+/// A tar stream of files, and the files of a tar stream below `folder`.
+std::string pack_files(const std::map<std::string, std::string>& files);
 Result<std::map<std::string, std::string>> unpack_files(const std::string& tar, const std::string& folder);
 
 /// Answers HTTP/1.1 on one address and port with a fixed JSON text plus the request's path.

@@ -134,20 +134,24 @@ std::unique_ptr<ExecSession> run_program(asio::any_io_executor executor, Program
   return std::make_unique<FakeExec>(executor, std::move(program), terminal);
 }
 
-std::string pack_file(const std::string& name, const std::string& content) {
-  std::string out(content.size() + 16384, '\0');
+std::string pack_files(const std::map<std::string, std::string>& files) {
+  std::size_t room = 16384;
+  for (const auto& [name, content] : files) room += name.size() + content.size() + 4096;
+  std::string out(room, '\0');
   std::size_t used = 0;
   archive* writer = archive_write_new();
   archive_write_set_format_pax_restricted(writer);
   archive_write_open_memory(writer, out.data(), out.size(), &used);
-  archive_entry* entry = archive_entry_new();
-  archive_entry_set_pathname(entry, name.c_str());
-  archive_entry_set_filetype(entry, AE_IFREG);
-  archive_entry_set_perm(entry, 0644);
-  archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
-  archive_write_header(writer, entry);
-  archive_write_data(writer, content.data(), content.size());
-  archive_entry_free(entry);
+  for (const auto& [name, content] : files) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str() + (name.starts_with('/') ? 1 : 0));
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+    archive_write_header(writer, entry);
+    archive_write_data(writer, content.data(), content.size());
+    archive_entry_free(entry);
+  }
   archive_write_close(writer);
   archive_write_free(writer);
   out.resize(used);

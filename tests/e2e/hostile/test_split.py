@@ -172,6 +172,9 @@ def test_R1_5_of_the_engine_only_our_own_machines_are_within_reach(split, docker
             ["POST", f"/v1.41/containers/{other}/exec", {"Cmd": ["id"]}],
             ["DELETE", f"/v1.41/containers/{other}?force=1", None],
             ["PUT", f"/v1.41/containers/{other}/archive?path=/", None],
+            ["GET", f"/v1.41/containers/{other}/export", None],
+            ["POST", f"/v1.41/commit?container={other}&repo=tiltyard%2Fs-00&tag=m0&pause=1", {"Labels": {"tiltyard.snapshot": "00"}}],
+            ["POST", f"/v1.41/commit?container={mine['Id']}&repo=tiltyard%2Fbusybox&tag=1&pause=1", {"Labels": {"tiltyard.snapshot": "00"}}],
             ["POST", f"/v1.41/containers/{mine['Id']}/exec", {"Cmd": ["id"], "Privileged": True}],
             ["POST", f"/v1.41/containers/{mine['Id']}/update", {"Memory": 0}],
             ["POST", "/v1.41/networks/create", {"Name": "x", "Driver": "macvlan"}],
@@ -306,5 +309,16 @@ def test_R2_8_a_server_without_rights_sees_ports_and_opens_them(split):
         assert (seen["port"], seen["reachable"], seen["endpoint"], seen["program"]) == (8000, True, "web", None), "the name is root's to see"
         opened = admin.post(f"/instances/{instance['id']}/ports", {"port": 9000, "kind": "http"}).expect(201).json
         admin.delete(f"/instances/{instance['id']}/ports/{opened['name']}").expect(204)
+    finally:
+        admin.stop(instance["id"])
+
+
+def test_R1_15_a_server_without_rights_takes_snapshots_and_gives_them_out(split):
+    admin = split.admin()
+    instance = admin.running("web")
+    try:
+        admin.post(f"/instances/{instance['id']}/snapshots", {"name": "one"}).expect(201)
+        assert b"hello from web" in admin.get(f"/instances/{instance['id']}/snapshots/one/files").expect(200).body
+        admin.delete(f"/instances/{instance['id']}/snapshots/one").expect(204)
     finally:
         admin.stop(instance["id"])

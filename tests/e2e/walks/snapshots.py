@@ -1,0 +1,19 @@
+"""Snapshots: taken, listed, given out and removed."""
+
+COVERS = {"listSnapshots", "takeSnapshot", "removeSnapshot", "exportSnapshot"}
+
+
+def walk(site):
+    player = site.player
+    identity = player.running("web")["id"]
+    path = f"/instances/{identity}/snapshots"
+    assert player.get(path).expect(200).json["items"] == []
+    one = player.post(path, {"name": "first"}).expect(201).json
+    player.post(path, {"name": "first"}).expect(409, "snapshot-exists")
+    assert [item["id"] for item in player.get(path).expect(200).json["items"]] == [one["id"]]
+    player.get(f"{path}/no-such/files").expect(404, "snapshot-unknown")
+    player.get(f"{path}/first/files", query={"of": "others"}).expect(409, "export-changed")
+    player.get(f"{path}/first/files").expect(200)
+    player.delete(f"{path}/{one['id']}").expect(204)
+    player.delete(f"{path}/{one['id']}").expect(404, "snapshot-unknown")
+    player.stop(identity)
