@@ -53,6 +53,12 @@ std::shared_ptr<const privileged::Files> apart_files(const house::Ground& ground
   return nullptr;
 }
 
+/// One capability at most has a say in what machines are made of.
+HasImages* images_of(const house::Ground& ground) {
+  const auto offering = ground.offering<HasImages>();
+  return offering.empty() ? nullptr : offering.front();
+}
+
 /// The steps of a spawn, with those of the capabilities that join it; what waits for what, they say themselves.
 Steps steps_of(house::Ground& ground, const Options& options, const std::vector<HasSteps*>& joining,
                const std::string& folder) {
@@ -64,7 +70,8 @@ Steps steps_of(house::Ground& ground, const Options& options, const std::vector<
     for (auto& step : one->steps(folder)) steps.push_back(std::move(step));
   }
   steps.push_back(volumes_step(ground.engines));
-  steps.push_back(machines_step(ground.engines, apart ? apart->folder() : folder, options.stop_grace));
+  steps.push_back(
+      machines_step(ground.engines, apart ? apart->folder() : folder, options.stop_grace, images_of(ground)));
   steps.push_back(ready_step(ground.engines));
   steps.push_back(solve_step(ground.engines, options.trial));
   steps.push_back(routes_step(ground.gateway, ground.lanes));

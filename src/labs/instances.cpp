@@ -7,9 +7,15 @@
 #include <cassert>
 
 #include "jobs/jobs.h"
+#include "labs/reasons.h"
 #include "observe/log.h"
 
 namespace tiltyard::labs {
+namespace {
+
+constexpr std::chrono::seconds kFreeWithin{10};
+
+}  // namespace
 
 jobs::Kind job_kind(const char* name, const char* about, std::chrono::milliseconds timeout,
                     std::function<asio::awaitable<Result<jobs::Next>>()> work) {
@@ -24,6 +30,26 @@ jobs::Kind job_kind(const char* name, const char* about, std::chrono::millisecon
 LiveRef Instances::find(const InstanceId& id) const {
   const auto found = live_.find(id);
   return found == live_.end() ? nullptr : *found;
+}
+
+asio::awaitable<Result<LiveRef>> Instances::up_and_free(InstanceId id) {
+  const auto until = std::chrono::steady_clock::now() + kFreeWithin;
+  while (true) {
+    const auto held = find(id);
+    if (!held || held->instance.pool == PoolRole::kWaiting)
+      co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
+    if (!is_up(held->instance.state) || held->ending()) {
+      co_return fail(Code::kConflict, "instance-not-running",
+                     "The instance neither runs nor sleeps, so nothing of it can be changed.");
+    }
+    if (held->free()) co_return held;
+    const auto left = until - std::chrono::steady_clock::now();
+    if (left <= std::chrono::steady_clock::duration::zero()) {
+      co_return fail(Code::kUnavailable, "instance-busy",
+                     "The instance is being paused, woken or mended; try again in a moment.");
+    }
+    co_await held->changed.wait_for(left);
+  }
 }
 
 std::size_t Instances::of_owner(const std::string& owner) const {

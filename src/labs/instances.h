@@ -32,6 +32,9 @@ class Instances : OnGround {
   void cared_for_by(Care& care) { care_ = &care; }
 
   LiveRef find(const InstanceId& id) const;
+  /// Up, and in nobody's hands, for which it waits some seconds: whoever takes it does so before the next await.
+  /// `instance-unknown`, `instance-not-running`, `instance-busy`.
+  asio::awaitable<Result<LiveRef>> up_and_free(InstanceId id);
   bool knows(const LiveRef& live) const { return find(live->instance.id) == live; }
   /// A copy, because the table changes while one goes over it.
   std::vector<LiveRef> all() const { return {live_.begin(), live_.end()}; }

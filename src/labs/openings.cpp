@@ -18,7 +18,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kFreeWithin{10}, kPublishedWithin{30};
+constexpr std::chrono::seconds kPublishedWithin{30};
 /// Of one instance, those of its template among them: each is a part of every loop's table.
 constexpr std::size_t kMostEndpoints = 64;
 
@@ -36,7 +36,7 @@ std::string detail_of(const Instance& instance, const PlannedEndpoint& endpoint)
 }  // namespace
 
 asio::awaitable<Result<PlannedEndpoint>> Openings::open(InstanceId id, Opening wanted, bus::Actor actor) {
-  auto live = co_await free_one(std::move(id));
+  auto live = co_await instances_.up_and_free(std::move(id));
   if (!live) co_return fail(std::move(live.error()));
   auto endpoint = planned((*live)->instance, wanted);
   if (!endpoint) co_return fail(std::move(endpoint.error()));
@@ -47,7 +47,7 @@ asio::awaitable<Result<PlannedEndpoint>> Openings::open(InstanceId id, Opening w
 }
 
 asio::awaitable<Result<>> Openings::close(InstanceId id, std::string name, bus::Actor actor) {
-  auto live = co_await free_one(std::move(id));
+  auto live = co_await instances_.up_and_free(std::move(id));
   if (!live) co_return fail(std::move(live.error()));
   auto& instance = (*live)->instance;
   const auto found = find_endpoint(instance, name);
@@ -61,27 +61,6 @@ asio::awaitable<Result<>> Openings::close(InstanceId id, std::string name, bus::
   }
   const auto change = std::make_shared<Change>(*found, std::move(actor));
   co_return co_await carry_out(*live, change, &Openings::remove);
-}
-
-/// Up, and in nobody's hands: whoever takes it does so before the next await.
-asio::awaitable<Result<LiveRef>> Openings::free_one(InstanceId id) {
-  const auto until = SteadyClock::now() + kFreeWithin;
-  while (true) {
-    const auto held = instances_.find(id);
-    if (!held || held->instance.pool == PoolRole::kWaiting)
-      co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
-    if (!is_up(held->instance.state) || held->ending()) {
-      co_return fail(Code::kConflict, "instance-not-running",
-                     "Ports can be opened and closed while the instance runs or sleeps, and it does not.");
-    }
-    if (held->free()) co_return held;
-    const auto left = until - SteadyClock::now();
-    if (left <= SteadyClock::duration::zero()) {
-      co_return fail(Code::kUnavailable, "instance-busy",
-                     "The instance is being paused, woken or mended; try again in a moment.");
-    }
-    co_await held->changed.wait_for(left);
-  }
 }
 
 Result<PlannedEndpoint> Openings::planned(const Instance& instance, const Opening& wanted) const {

@@ -39,7 +39,6 @@ class Openings : OnGround {
   };
   using ChangeRef = std::shared_ptr<Change>;
 
-  asio::awaitable<Result<LiveRef>> free_one(InstanceId id);
   Result<PlannedEndpoint> planned(const Instance& instance, const Opening& wanted) const;
   asio::awaitable<Result<>> carry_out(LiveRef live, ChangeRef change,
                                       asio::awaitable<void> (Openings::*work)(LiveRef, ChangeRef));

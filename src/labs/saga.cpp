@@ -130,8 +130,11 @@ asio::awaitable<Result<>> Saga::commit_running(LiveRef live, std::chrono::micros
   Instance next = instance;
   next.state = InstanceState::kRunning;
   next.timings.emplace_back("total", took);
-  next.started_at = parts_.clock.now();
-  if (!next.expires_at) next.expires_at = *next.started_at + first_lease(next.lease, next.context);
+  // One whose machines were made again runs since before, and its lease counts on.
+  if (!next.expires_at) {
+    next.started_at = parts_.clock.now();
+    next.expires_at = *next.started_at + first_lease(next.lease, next.context);
+  }
   auto saved = co_await rows_.update(next, instances_.event_of(next, events::kRunning, ""));
   if (!saved) co_return saved;
   instance.state = next.state;

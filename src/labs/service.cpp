@@ -7,6 +7,7 @@
 #include "labs/meter.h"
 #include "labs/reasons.h"
 #include "labs/reconcile.h"
+#include "labs/remaking.h"
 #include "observe/log.h"
 
 namespace tiltyard::labs {
@@ -35,6 +36,7 @@ struct Service::Rooms {
   LeaseClock leases{ground, instances, endings};
   Sleep sleep{ground, instances, saga};
   Openings openings{ground, instances, planner, saga};
+  Remaking remaking{ground, instances, queue};
   Reconcile reconcile{ground, instances, offers, planner, saga, queue, pools, sleep};
   Meter meter{ground, instances};
   std::vector<engine::Subscription> engine_news;
@@ -128,6 +130,10 @@ asio::awaitable<Result<PlannedEndpoint>> Service::open_endpoint(InstanceId id, O
 
 asio::awaitable<Result<>> Service::close_endpoint(InstanceId id, std::string name, bus::Actor actor) {
   return rooms_->openings.close(std::move(id), std::move(name), std::move(actor));
+}
+
+asio::awaitable<Result<>> Service::remake(InstanceId id, bus::Actor actor) {
+  return rooms_->remaking.begin(std::move(id), std::move(actor));
 }
 
 std::shared_ptr<void> Service::use(const InstanceId& id) const {

@@ -55,6 +55,8 @@ class Service {
   /// row, and ends with the instance.
   asio::awaitable<Result<PlannedEndpoint>> open_endpoint(InstanceId id, Opening wanted, bus::Actor actor);
   asio::awaitable<Result<>> close_endpoint(InstanceId id, std::string name, bus::Actor actor);
+  /// Has the machines of a running instance made once more (remaking.h); begun when this completes.
+  asio::awaitable<Result<>> remake(InstanceId id, bus::Actor actor);
   /// Keeps the instance from being paused for as long as what is returned lives, on whatever thread.
   std::shared_ptr<void> use(const InstanceId& id) const;
 

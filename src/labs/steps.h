@@ -10,6 +10,7 @@
 #include "engine/engines.h"
 #include "gateway/gateway.h"
 #include "gateway/port_lanes.h"
+#include "labs/labs.h"
 #include "labs/step.h"
 #include "privileged/files.h"
 
@@ -26,9 +27,11 @@ std::unique_ptr<Step> files_step(WorkerPool& pool, std::string folder,
 /// "volumes": the named volumes.
 std::unique_ptr<Step> volumes_step(engine::Engines& engines);
 /// "machines": all are created at once, each is started as soon as what it depends on is as far as it asks.
-/// `stop_grace` is how long a machine that has run may take to end by itself, where its template does not say.
+/// `stop_grace` is how long a machine that has run may take to end by itself, where its template does not say;
+/// `images` (null: nobody) says what is made of other images.
 std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder,
-                                    std::chrono::milliseconds stop_grace = std::chrono::milliseconds{2000});
+                                    std::chrono::milliseconds stop_grace = std::chrono::milliseconds{2000},
+                                    HasImages* images = nullptr);
 /// "ready": the endpoints really answer (row 1.9).
 std::unique_ptr<Step> ready_step(engine::Engines& engines);
 /// "solve": the author's solver proves an instance that is made for a pool (row 1.17); others are not kept waiting by

@@ -20,8 +20,9 @@ using templates::DependsOn;
 
 /// How far one machine of a spawn has come; others wait for it.
 struct Progress {
-  explicit Progress(asio::any_io_executor home) : changed(home) {}
+  Progress(asio::any_io_executor home, std::string of) : image(std::move(of)), changed(home) {}
 
+  const std::string image;  ///< that it is made of; empty: the template's
   Signal changed;
   bool started = false, healthy = false, completed = false, failed = false;
 };
@@ -29,21 +30,24 @@ using ProgressMap = std::map<std::string, std::shared_ptr<Progress>>;
 
 class MachinesStep final : public Step {
  public:
-  MachinesStep(engine::Engines& engines, std::string files_folder, milliseconds stop_grace)
-      : engines_(engines), files_folder_(std::move(files_folder)), stop_grace_(stop_grace) {}
+  MachinesStep(engine::Engines& engines, std::string files_folder, milliseconds stop_grace, HasImages* images)
+      : engines_(engines), files_folder_(std::move(files_folder)), stop_grace_(stop_grace), images_(images) {}
 
   std::string name() const override { return "machines"; }
   std::vector<std::string> after() const override { return {"network", "files", "volumes"}; }
   Phase phase() const override { return Phase::kStarting; }
 
   asio::awaitable<Result<>> make(SpawnRef spawn) override {
-    // What ran once is only ever started again: a machine that is gone took its owner's work along, and a fresh one in
-    // its place would hide that.
-    if (spawn->facts().started_at) co_return co_await start_again(spawn);
+    auto made_of = images_ ? co_await images_->made_of(spawn->facts().id) : Result<MadeOf>();
+    if (!made_of) co_return fail(std::move(made_of.error()));
+    // What ran once is only ever started again, unless it is to give way: a machine that is gone took its owner's work
+    // along, and a fresh one in its place would hide that.
+    const bool anew = made_of->anew && spawn->origin();
+    if (spawn->facts().started_at && !anew) co_return co_await start_again(spawn);
     const auto home = co_await asio::this_coro::executor;
     auto progress = std::make_shared<ProgressMap>();
     for (const auto& service : spawn->origin()->services)
-      progress->emplace(service.name, std::make_shared<Progress>(home));
+      progress->emplace(service.name, std::make_shared<Progress>(home, made_of->images[service.name]));
     std::vector<asio::awaitable<Result<>>> works;
     for (std::size_t i = 0; i < spawn->origin()->services.size(); ++i) works.push_back(bring_up(spawn, i, progress));
     auto results = co_await all_of(std::move(works));
@@ -51,7 +55,9 @@ class MachinesStep final : public Step {
     for (auto& result : results) {
       if (!result && result.error().reason != reason::kDependencyFailed) co_return std::move(result);
     }
-    co_return first_error(std::move(results));
+    auto made = first_error(std::move(results));
+    if (made && images_) made = co_await images_->made(spawn->facts().id);
+    co_return made;
   }
 
   asio::awaitable<Result<>> undo(SpawnRef spawn) override {
@@ -104,6 +110,7 @@ class MachinesStep final : public Step {
     const auto& service = tmpl->services[index];
     const auto& planned = spawn->plan().machines[index];
     auto spec = machine_spec(*spawn, service, planned, files_folder_);
+    if (const auto& image = progress->at(service.name)->image; !image.empty()) spec.image = image;
     if (auto& wanted = spec.container().runtime; wanted.empty())
       wanted = engines_.terms_of(spawn->plan().engine).runtime;
     auto made = co_await of(*spawn).create(std::move(spec));
@@ -286,12 +293,14 @@ class MachinesStep final : public Step {
   engine::Engines& engines_;
   std::string files_folder_;
   milliseconds stop_grace_;
+  HasImages* images_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, milliseconds stop_grace) {
-  return std::make_unique<MachinesStep>(engines, std::move(files_folder), stop_grace);
+std::unique_ptr<Step> machines_step(engine::Engines& engines, std::string files_folder, milliseconds stop_grace,
+                                    HasImages* images) {
+  return std::make_unique<MachinesStep>(engines, std::move(files_folder), stop_grace, images);
 }
 
 }  // namespace tiltyard::labs

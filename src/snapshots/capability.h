@@ -4,6 +4,7 @@
 
 #include "house/capability.h"
 #include "labs/capability.h"
+#include "labs/labs.h"
 #include "labs/step.h"
 #include "snapshots/events.h"
 #include "snapshots/measures.h"
@@ -12,7 +13,7 @@
 namespace tiltyard::snapshots {
 
 /// Machines' file systems, kept as they were and given out whole.
-class Capability final : public house::Capability, public labs::HasSteps {
+class Capability final : public house::Capability, public labs::HasSteps, public labs::HasImages {
  public:
   explicit Capability(labs::Capability& labs) : labs_(labs) {}
 
@@ -28,6 +29,8 @@ class Capability final : public house::Capability, public labs::HasSteps {
   asio::awaitable<Result<>> start() override { return service_->start(); }
   asio::awaitable<void> close() override;
   labs::Steps steps(const std::string& instances_folder) override;
+  asio::awaitable<Result<labs::MadeOf>> made_of(InstanceId id) override { return service_->made_of(std::move(id)); }
+  asio::awaitable<Result<>> made(InstanceId id) override { return service_->made(std::move(id)); }
 
  private:
   labs::Capability& labs_;

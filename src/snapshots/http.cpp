@@ -81,6 +81,19 @@ asio::awaitable<Result<Response>> remove(NeedsRef needs, Request request) {
   co_return Response::empty(204);
 }
 
+asio::awaitable<Result<Response>> roll_back(NeedsRef needs, Request request) {
+  auto instance = co_await own_instance(needs, request);
+  if (!instance) co_return fail(std::move(instance.error()));
+  auto begun =
+      co_await needs->service.roll_back(instance->id, std::string(request.param("snapshot")), actor_of(request));
+  if (!begun) co_return fail(std::move(begun.error()));
+  auto now = co_await needs->labs.service().find(instance->id);
+  if (!now) co_return fail(std::move(now.error()));
+  const auto& shown = *now ? **now : *instance;
+  co_return Response::json(202,
+                           json::serialize(labs::instance_view(needs->labs.service(), shown, needs->labs.address())));
+}
+
 /// What the client does not take is not read.
 asio::awaitable<void> copy(Pieces pieces, std::shared_ptr<http::BodyWriter> to) {
   while (true) {
@@ -123,6 +136,7 @@ void add_routes(house::Routes& routes, Service& service, labs::Capability& labs)
   add("GET", "/api/v1/instances/{id}/snapshots", Scope::kRead, "list-read", list);
   add("POST", "/api/v1/instances/{id}/snapshots", Scope::kInstances, "snapshot-change", take);
   add("DELETE", "/api/v1/instances/{id}/snapshots/{snapshot}", Scope::kInstances, "snapshot-change", remove);
+  add("POST", "/api/v1/instances/{id}/snapshots/{snapshot}/roll-back", Scope::kInstances, "snapshot-change", roll_back);
   add("GET", "/api/v1/instances/{id}/snapshots/{snapshot}/files", Scope::kInstances, "snapshot-export", files);
 }
 

@@ -13,6 +13,7 @@
 #include "observe/metrics.h"
 #include "snapshots/events.h"
 #include "snapshots/measures.h"
+#include "snapshots/references.h"
 #include "snapshots/snapshots.h"
 
 namespace tiltyard::snapshots {
@@ -22,17 +23,18 @@ namespace json = boost::json;
 
 constexpr const char* kSweep = "snapshots.sweep";
 constexpr std::chrono::minutes kSweepEvery{10};
+constexpr std::chrono::seconds kLookAgain{5};
 
-/// Every name of it on an engine follows from its row.
-std::string reference_of(const Snapshot& one, std::size_t part) {
-  return fmt::format("{}{}:m{}", engine::kSnapshotPrefix, one.id, part);
-}
+/// Whose name it is: a snapshot's, or a use's of one.
+struct Named {
+  std::string snapshot, use;
+};
 
-/// Between the prefix and the colon; empty: it is no name of a snapshot's.
-std::string id_in(const std::string& reference) {
-  if (!reference.starts_with(engine::kSnapshotPrefix)) return {};
+std::optional<Named> named_by(const std::string& reference) {
+  if (!reference.starts_with(engine::kSnapshotPrefix)) return std::nullopt;
   const auto rest = reference.substr(std::string_view(engine::kSnapshotPrefix).size());
-  return rest.substr(0, rest.find(':'));
+  const auto colon = std::min(rest.find(':'), rest.size()), dash = rest.find('-', colon);
+  return Named{rest.substr(0, colon), dash == std::string::npos ? "" : rest.substr(dash + 1)};
 }
 
 std::string too_many(const Options& options) {
@@ -121,15 +123,20 @@ void Service::declare_jobs() {
   kind.handler = [this](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
     auto swept = co_await sweep();
     if (!swept) co_return fail(std::move(swept.error()));
-    co_return jobs::Next::done();
+    co_return look_again_ ? jobs::Next::again(kLookAgain) : jobs::Next::done();
   };
   parts_.jobs.declare_poll(std::move(kind), kSweepEvery);
 }
 
 asio::awaitable<Result<>> Service::start() {
+  if (loaded_) co_return Result<>{};
   auto rows = co_await rows_.all();
   if (!rows) co_return fail(std::move(rows.error()));
+  auto uses = co_await rows_.uses();
+  if (!uses) co_return fail(std::move(uses.error()));
+  if (std::exchange(loaded_, true)) co_return Result<>{};  // others asked as well, and have changed them since
   for (auto& one : *rows) all_.emplace(one.id, std::move(one));
+  for (auto& one : *uses) uses_.emplace(one.id, std::move(one));
   count();
   co_return Result<>{};
 }
@@ -400,6 +407,8 @@ asio::awaitable<Result<Export>> Service::open(InstanceId instance, std::string w
 }
 
 asio::awaitable<Result<>> Service::let_go(InstanceId instance) {
+  auto loaded = co_await start();
+  if (!loaded) co_return loaded;
   while (busy_.contains(instance)) co_await changed_.wait_for(std::chrono::seconds{1});
   const Turn turn(*this, instance);
   std::vector<Snapshot> own;
@@ -413,6 +422,11 @@ asio::awaitable<Result<>> Service::let_go(InstanceId instance) {
     all_.erase(one.id);
   }
   if (!own.empty()) count();
+  for (auto& use : uses_of(instance)) {
+    auto gone = parts_.engines.configured(use.engine) ? co_await drop_use(use) : co_await rows_.drop_use(use.id);
+    if (!gone) co_return gone;
+    uses_.erase(use.id);
+  }
   co_return Result<>{};
 }
 
@@ -425,10 +439,11 @@ asio::awaitable<Result<>> Service::finish_others() {
   }
   for (auto& one : left) {
     if (busy_.contains(one.instance)) continue;
-    auto done = co_await unmake(std::move(one), {}, std::make_shared<Turn>(*this, one.instance));
+    auto mine = std::make_shared<Turn>(*this, one.instance);
+    auto done = co_await unmake(std::move(one), {}, std::move(mine));
     if (!done) co_return done;
   }
-  co_return Result<>{};
+  co_return co_await drop_idle_uses();
 }
 
 asio::awaitable<Result<std::size_t>> Service::sweep() {
@@ -452,8 +467,8 @@ asio::awaitable<Result<std::size_t>> Service::sweep_one(std::string name) {
   std::size_t removed = 0;
   for (const auto& image : *found) {
     for (const auto& reference : image.references) {
-      const auto id = id_in(reference);
-      if (id.empty() || all_.contains(id)) continue;
+      const auto named = named_by(reference);
+      if (!named || (named->use.empty() ? all_.contains(named->snapshot) : uses_.contains(named->use))) continue;
       auto dropped = co_await snapshots->drop_snapshot(reference);
       if (!dropped) {
         log::warn("snapshots", "an image of a snapshot stays",

@@ -18,6 +18,7 @@
 #include "engine/engines.h"
 #include "engine/snapshots.h"
 #include "jobs/jobs.h"
+#include "labs/labs.h"
 #include "labs/model.h"
 #include "store/store.h"
 
@@ -59,6 +60,17 @@ struct Snapshot {
   std::int64_t bytes() const;
 };
 
+/// That an instance's machines are made of a snapshot. Its images have names of their own, so that the snapshot may go
+/// before the machines do.
+struct Use {
+  std::string id;
+  InstanceId instance;
+  std::string engine, snapshot;
+  std::vector<std::string> machines;
+  bool pending = true;  ///< machines that have run are still to give way
+  TimePoint created_at{};
+};
+
 std::vector<store::Migration> migrations();
 
 /// The SQL of snapshots.
@@ -70,6 +82,9 @@ class SnapshotStore {
   asio::awaitable<Result<>> put(Snapshot snapshot, std::optional<bus::Event> event);
   asio::awaitable<Result<>> drop(std::string id, std::optional<bus::Event> event);
   asio::awaitable<Result<>> note(bus::Event event);
+  asio::awaitable<Result<std::vector<Use>>> uses();
+  asio::awaitable<Result<>> put(Use use, std::optional<bus::Event> event);
+  asio::awaitable<Result<>> drop_use(std::string id);
 
  private:
   store::Store& store_;
@@ -100,6 +115,7 @@ class Service {
   Service(Options options, Parts parts);
 
   void declare_jobs();
+  /// Reads the rows, if that has not happened yet: others may ask before it is this capability's turn to start.
   asio::awaitable<Result<>> start();
   asio::awaitable<void> close();
 
@@ -115,6 +131,14 @@ class Service {
   /// part's `files` was when the bytes before were got (empty: whatever it is). `export-changed`, `exports-full`.
   asio::awaitable<Result<Export>> open(InstanceId instance, std::string which, std::string machine, std::uint64_t from,
                                        std::string of, bus::Actor actor);
+
+  /// Has the machines of an instance made anew, of what the snapshot kept; it is on its way when this completes. What
+  /// they have now is gone. Under the instance's names and addresses, with its lease.
+  asio::awaitable<Result<>> roll_back(InstanceId instance, std::string which, bus::Actor actor);
+  /// As labs::HasImages has it.
+  asio::awaitable<Result<labs::MadeOf>> made_of(InstanceId instance);
+  /// Its machines are made of it: nothing gives way any more, and what they were made of before may go.
+  asio::awaitable<Result<>> made(InstanceId instance);
 
   /// Removes all of an instance whose machines are gone.
   asio::awaitable<Result<>> let_go(InstanceId instance);
@@ -137,6 +161,10 @@ class Service {
   asio::awaitable<Result<>> unmake(Snapshot one, bus::Actor actor, std::shared_ptr<Turn> turn);
   asio::awaitable<Result<>> unmake_images(Snapshot one);
   asio::awaitable<Result<>> finish_others();
+  asio::awaitable<Result<>> drop_idle_uses();
+  asio::awaitable<Result<>> begin_roll_back(Snapshot one, bus::Actor actor, std::shared_ptr<Turn> turn);
+  asio::awaitable<Result<>> drop_use(Use use);
+  std::vector<Use> uses_of(const InstanceId& instance) const;
   asio::awaitable<Result<std::size_t>> sweep_one(std::string engine);
   bus::Event event_of(const Snapshot& one, bus::KindRef kind, bus::Actor actor) const;
   void count() const;
@@ -144,7 +172,9 @@ class Service {
   Options options_;
   Parts parts_;
   SnapshotStore rows_;
+  bool loaded_ = false, look_again_ = false;
   std::map<std::string, Snapshot> all_;
+  std::map<std::string, Use> uses_;
   std::set<InstanceId> busy_;
   std::shared_ptr<std::size_t> exports_ = std::make_shared<std::size_t>(0);
   Signal changed_;

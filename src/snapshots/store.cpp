@@ -64,7 +64,10 @@ std::vector<store::Migration> migrations() {
   return {{"snapshots",
            "CREATE TABLE snapshots (id TEXT PRIMARY KEY, instance TEXT NOT NULL, engine TEXT NOT NULL, "
            "name TEXT NOT NULL, state TEXT NOT NULL, taken_by TEXT NOT NULL, created_at BIGINT NOT NULL, "
-           "parts TEXT NOT NULL)"}};
+           "parts TEXT NOT NULL)"},
+          {"snapshot uses",
+           "CREATE TABLE snapshot_uses (id TEXT PRIMARY KEY, instance TEXT NOT NULL, engine TEXT NOT NULL, "
+           "snapshot TEXT NOT NULL, machines TEXT NOT NULL, pending BIGINT NOT NULL, created_at BIGINT NOT NULL)"}};
 }
 
 asio::awaitable<Result<std::vector<Snapshot>>> SnapshotStore::all() {
@@ -113,5 +116,50 @@ asio::awaitable<Result<>> SnapshotStore::drop(std::string id, std::optional<bus:
 }
 
 asio::awaitable<Result<>> SnapshotStore::note(bus::Event event) { return bus::record(store_, std::move(event)); }
+
+asio::awaitable<Result<std::vector<Use>>> SnapshotStore::uses() {
+  auto work = [](soci::session& sql) -> Result<std::vector<Use>> {
+    std::vector<Use> out;
+    const soci::rowset<soci::row> rows =
+        (sql.prepare << "SELECT id, instance, engine, snapshot, machines, pending, created_at FROM snapshot_uses");
+    for (const auto& row : rows) {
+      Use one;
+      one.id = row.get<std::string>(0);
+      one.instance = InstanceId(row.get<std::string>(1));
+      one.engine = row.get<std::string>(2);
+      one.snapshot = row.get<std::string>(3);
+      for (auto& part : parts_in(row.get<std::string>(4))) one.machines.push_back(std::move(part.machine));
+      one.pending = row.get<long long>(5) != 0;
+      one.created_at = from_micros(row.get<long long>(6));
+      out.push_back(std::move(one));
+    }
+    return out;
+  };
+  co_return co_await store_.read(std::move(work));
+}
+
+asio::awaitable<Result<>> SnapshotStore::put(Use one, std::optional<bus::Event> event) {
+  auto work = [one = std::move(one), event = std::move(event)](soci::session& sql) -> Result<> {
+    std::vector<Part> parts;
+    for (const auto& machine : one.machines) parts.push_back({machine, 0, ""});
+    const auto machines = text_of_parts(parts);
+    const auto& instance = one.instance.str();
+    const long long pending = one.pending ? 1 : 0, created = to_micros(one.created_at);
+    sql << "DELETE FROM snapshot_uses WHERE id = :id", use(one.id);
+    sql << "INSERT INTO snapshot_uses (id, instance, engine, snapshot, machines, pending, created_at) VALUES (:id, "
+           ":instance, :engine, :snapshot, :machines, :pending, :created_at)",
+        use(one.id), use(instance), use(one.engine), use(one.snapshot), use(machines), use(pending), use(created);
+    return event ? bus::record(sql, *event) : Result<>{};
+  };
+  co_return co_await store_.write(std::move(work));
+}
+
+asio::awaitable<Result<>> SnapshotStore::drop_use(std::string id) {
+  auto work = [id = std::move(id)](soci::session& sql) -> Result<> {
+    sql << "DELETE FROM snapshot_uses WHERE id = :id", use(id);
+    return {};
+  };
+  co_return co_await store_.write(std::move(work));
+}
 
 }  // namespace tiltyard::snapshots

@@ -76,6 +76,18 @@ int remove(Context& context, const Wanted& wanted) {
   return removed ? kOk : complain(context, removed.error());
 }
 
+int roll_back(Context& context, const Wanted& wanted) {
+  Api::Call call;
+  call.method = "POST";
+  call.path = path_of(wanted, "/roll-back");
+  call.deadline = std::chrono::minutes{2};
+  const auto begun = context.api().call(std::move(call));
+  if (!begun) return complain(context, begun.error());
+  if (context.json) print_json(*begun);
+  else note(fmt::format("tiltyard: its machines begin anew; see how far they are: tiltyard show {}", wanted.id));
+  return kOk;
+}
+
 /// The machine's part of the snapshot, by its id or name; null: there is none.
 json::value part_of(const json::value& all, const Wanted& wanted) {
   for (const auto& one : items_of(all)) {
@@ -164,6 +176,7 @@ void add_words(Words& words) {
   auto* one = add("take", "Keep the machines of an instance as they are; they stand still meanwhile", take, false);
   one->add_option("name", wanted->name, "How to call it; otherwise by its time")->type_name("");
   add("rm", "Remove one", remove, true);
+  add("roll-back", "Have the machines begin anew with what one kept; what they have now is gone", roll_back, true);
   auto* out = add("export", "Get the whole file system of a machine as a tar archive; goes on where it broke off",
                   get_files, true);
   out->add_option("--machine", wanted->machine, "Which of its machines; otherwise the first")->type_name("NAME");

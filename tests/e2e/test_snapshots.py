@@ -1,4 +1,5 @@
 """Row 1.15: machines' file systems are kept as they were and given out whole; nothing of it leaks, whatever dies when."""
+import contextlib
 import io
 import itertools
 import json
@@ -10,6 +11,7 @@ from harness import templates
 from harness.cli import Cli
 from harness.wait import until
 
+NAP = {**templates.BOX, "instance.toml": templates.BOX["instance.toml"].replace("[ready]", 'pause_after = "1s"\n[ready]')}
 NUMBERS = itertools.count()
 
 
@@ -17,9 +19,9 @@ NUMBERS = itertools.count()
 def snapshots_server(docker, tmp_path_factory):
     from conftest import server_maker
     make, end, _ = server_maker(docker, tmp_path_factory.mktemp("snapshots"))
-    server = make(config={"snapshots": {"per_instance": 2, "bytes": "2M"}}, box=templates.BOX, stack=templates.STACK)
+    server = make(config={"snapshots": {"per_instance": 2, "bytes": "2M"}}, box=templates.BOX, nap=NAP, stack=templates.STACK)
     server.start()
-    for name in ("box", "stack"):
+    for name in ("box", "nap", "stack"):
         server.admin().wait_template(name)
     yield server
     end()
@@ -50,7 +52,8 @@ def images(docker, server):
 
 
 def holders(docker, server):
-    return docker.containers(tiltyard__namespace=server.namespace, tiltyard__snapshot=None)
+    """What holds files of snapshots: never runs, and is none of an instance's machines."""
+    return [one for one in docker.containers(tiltyard__namespace=server.namespace, tiltyard__snapshot=None) if not one["Labels"]["tiltyard.machine"]]
 
 
 def names_in(archive):
@@ -147,3 +150,60 @@ def test_R1_15_a_kill_at_each_step_leaves_a_whole_snapshot_or_none(owner, snapsh
     owner.get(f"{path_of(instance)}/kept/files").expect(200)
     owner.stop(instance["id"])
     assert images(docker, snapshots_server) == []
+
+
+def roll_back(caller, instance, which):
+    caller.post(f"{path_of(instance)}/{which}/roll-back").expect(202)
+    return caller.wait_state(instance["id"], "running")
+
+
+def settled(server, rows, what):
+    """Once all that follows a roll-back is done."""
+    until(lambda: [row for row in server.rows("SELECT pending FROM snapshot_uses")] == rows, what)
+
+
+def test_R1_15_machines_begin_anew_with_what_was_kept(owner, snapshots_server, docker):
+    nap = owner.running("nap")
+    run(owner, nap, "echo first > /work.txt")
+    owner.post(path_of(nap), {"name": "good"}).expect(201)
+    before = owner.instance(nap["id"])
+    machines = [docker.machine(nap["id"], "main")["Id"]]
+    for work in ("spoilt", "spoilt again"):
+        run(owner, nap, f"echo {work} > /work.txt; touch /new")
+        if work == "spoilt again":
+            owner.wait_state(nap["id"], "paused", timeout=60)  # one that sleeps is woken for it
+        after = roll_back(owner, nap, "good")
+        assert (after["expires_at"], after["started_at"], after["endpoints"]) == (before["expires_at"], before["started_at"], before["endpoints"])
+        assert run(owner, nap, "cat /work.txt; ls /new 2>&1 || true").startswith("first\nls: /new: No such file")
+        machines.append(docker.machine(nap["id"], "main")["Id"])
+    assert len(set(machines)) == 3, "new machines each time, also of the same snapshot"
+    settled(snapshots_server, [(0,)], "the use of before to go")
+    assert len(images(docker, snapshots_server)) == 2
+    # The snapshot may go before what is made of it.
+    owner.delete(f"{path_of(nap)}/good").expect(204)
+    snapshots_server.restart()
+    assert run(owner, nap, "cat /work.txt") == "first\n"
+    owner.stop(nap["id"])
+    assert images(docker, snapshots_server) == [] and snapshots_server.rows("SELECT id FROM snapshot_uses") == []
+
+
+@pytest.mark.parametrize("point,then", [
+    ("snapshots.roll-back.row.after", "spoilt"), ("snapshots.roll-back.names.after", "spoilt"), ("labs.remake.commit.before", "spoilt"),
+    ("labs.remake.commit.after", "kept"), ("labs.spawn.machines.before", "kept"), ("labs.spawn.machines.after", "kept"),
+    ("labs.spawn.commit.before", "kept")])
+def test_R1_15_a_kill_in_a_roll_back_leaves_all_of_it_or_nothing(owner, snapshots_server, docker, point, then):
+    instance = owner.running("box")
+    run(owner, instance, "echo kept > /work.txt")
+    owner.post(path_of(instance), {"name": "good"}).expect(201)
+    run(owner, instance, "echo spoilt > /work.txt")
+    snapshots_server.restart(failpoints=f"{point}=kill")
+    with contextlib.suppress(OSError):  # the answer may be quicker than the kill
+        owner.post(f"{path_of(instance)}/good/roll-back")
+    snapshots_server.wait_dead()
+    snapshots_server.start()
+    owner.wait_state(instance["id"], "running")
+    assert run(owner, instance, "cat /work.txt") == f"{then}\n", point
+    settled(snapshots_server, [(0,)] if then == "kept" else [], f"{point}: what is not used to go")
+    assert len(images(docker, snapshots_server)) == (2 if then == "kept" else 1)
+    owner.stop(instance["id"])
+    assert images(docker, snapshots_server) == [] and snapshots_server.rows("SELECT id FROM snapshot_uses") == []

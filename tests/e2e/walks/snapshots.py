@@ -1,6 +1,6 @@
 """Snapshots: taken, listed, given out and removed."""
 
-COVERS = {"listSnapshots", "takeSnapshot", "removeSnapshot", "exportSnapshot"}
+COVERS = {"listSnapshots", "takeSnapshot", "removeSnapshot", "exportSnapshot", "rollBackInstance"}
 
 
 def walk(site):
@@ -14,6 +14,9 @@ def walk(site):
     player.get(f"{path}/no-such/files").expect(404, "snapshot-unknown")
     player.get(f"{path}/first/files", query={"of": "others"}).expect(409, "export-changed")
     player.get(f"{path}/first/files").expect(200)
+    player.post(f"{path}/no-such/roll-back").expect(404, "snapshot-unknown")
+    assert player.post(f"{path}/first/roll-back").expect(202).json["state"] in ("starting", "running")
+    player.wait_state(identity, "running")
     player.delete(f"{path}/{one['id']}").expect(204)
     player.delete(f"{path}/{one['id']}").expect(404, "snapshot-unknown")
     player.stop(identity)

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include "snapshots/snapshots.h"
+
+namespace tiltyard::snapshots {
+
+/// Every name of it on an engine follows from its row.
+inline std::string reference_of(const Snapshot& one, std::size_t part) {
+  return fmt::format("{}{}:m{}", engine::kSnapshotPrefix, one.id, part);
+}
+
+inline std::string reference_of(const Use& use, std::size_t part) {
+  return fmt::format("{}{}:m{}-{}", engine::kSnapshotPrefix, use.snapshot, part, use.id);
+}
+
+}  // namespace tiltyard::snapshots
