@@ -26,6 +26,7 @@
 #include "templates/capability.h"
 #include "traefik/capability.h"
 #include "traffic/capability.h"
+#include "transfers/capability.h"
 
 namespace tiltyard::app {
 namespace {
@@ -59,6 +60,7 @@ Capabilities capabilities() {
   add<captures::Capability>(all, apart, labs);
   add<traffic::Capability>(all, labs);
   add<ports::Capability>(all, labs);
+  add<transfers::Capability>(all, labs);
   add<snapshots::Capability>(all, labs);
   add<traefik::Capability>(all, labs);
   add<farm::Capability>(all);

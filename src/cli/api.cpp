@@ -182,6 +182,10 @@ Result<json::value> Api::call(Call call) {
     request.headers.set("Content-Type", "application/json");
     request.body = json::serialize(*call.body);
   }
+  if (call.bytes) {
+    request.headers.set("Content-Type", "application/octet-stream");
+    request.body = std::move(*call.bytes);
+  }
   if (!call.prefer.empty()) request.headers.set("Prefer", call.prefer);
   auto answer = state_->finish(state_->client->send(std::move(request), call.deadline));
   if (!answer) return fail(state_->told(answer.error()));

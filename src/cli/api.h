@@ -47,6 +47,7 @@ class Api {
     std::optional<boost::json::value> body;
     std::string prefer;
     std::chrono::seconds deadline{30};
+    std::optional<std::string> bytes = {};  ///< instead of a body: a piece of a file
   };
   /// The answer's JSON; null for one without a body.
   Result<boost::json::value> call(Call call);

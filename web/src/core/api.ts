@@ -67,6 +67,8 @@ export async function failureOf(response: Response): Promise<Failure> {
 interface Options {
   method?: string;
   body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  raw?: Blob;
   /** Lets the request outlive the page: for what was promised when somebody closes the tab. */
   keepalive?: boolean;
   deadlineMs?: number;
@@ -94,6 +96,7 @@ async function send<Name extends Operation>(path: string, options: Options): Pro
   const headers: Record<string, string> = { accept: 'application/json' };
   if (options.method && options.method !== 'GET') headers['x-tiltyard-csrf'] = '1';
   if (options.body !== undefined) headers['content-type'] = 'application/json';
+  if (options.raw) headers['content-type'] = 'application/octet-stream';
   const abort = new AbortController();
   const deadline = setTimeout(() => abort.abort(), options.deadlineMs ?? DEADLINE_MS);
   let response: Response;
@@ -101,7 +104,7 @@ async function send<Name extends Operation>(path: string, options: Options): Pro
     response = await fetch(`/api/v1${path}`, {
       method: options.method ?? 'GET',
       headers,
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
       credentials: 'same-origin',
       keepalive: options.keepalive,
       signal: abort.signal,

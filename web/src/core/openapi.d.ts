@@ -1162,6 +1162,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/instances/{id}/files": {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["listFiles"];
+        put?: never;
+        post?: never;
+        delete: operations["removeFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/files/content": {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["fetchFile"];
+        put: operations["sendFile"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/files/folder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["makeFolder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/files/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["moveFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/files/upload": {
+        parameters: {
+            query: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+                upload: components["parameters"]["UploadKey"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["getUpload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/instances/{id}/logs": {
         parameters: {
             query?: never;
@@ -2036,6 +2136,23 @@ export interface components {
             /** @enum {string|null} */
             role?: "player" | "author" | "operator" | "admin" | null;
         };
+        FileEntry: {
+            name: string;
+            usable: boolean;
+            /** @enum {string} */
+            kind: "file" | "folder" | "link" | "other";
+            /** Format: int64 */
+            size: number;
+            mode: number;
+            /** Format: date-time */
+            modified_at: string;
+        };
+        Folder: {
+            machine: string;
+            path: string;
+            items: components["schemas"]["FileEntry"][];
+            more: boolean;
+        };
         GatewayRoute: {
             instance: string;
             template: string;
@@ -2601,6 +2718,30 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        FileConflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        FileDenied: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        FileMissing: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         Forbidden: {
             headers: {
                 [name: string]: unknown;
@@ -2678,6 +2819,8 @@ export interface components {
         EventText: string;
         EventTo: string;
         EventUser: string;
+        FileMachine: string;
+        FilePath: string;
         InstanceId: string;
         Limit: number;
         Limit500: number;
@@ -2685,6 +2828,7 @@ export interface components {
         PreferWait: string;
         SnapshotId: string;
         TemplateId: string;
+        UploadKey: string;
     };
     requestBodies: never;
     headers: never;
@@ -2715,6 +2859,8 @@ export type FarmTally = components['schemas']['FarmTally'];
 export type FarmVerdict = components['schemas']['FarmVerdict'];
 export type Feature = components['schemas']['Feature'];
 export type FeatureRule = components['schemas']['FeatureRule'];
+export type FileEntry = components['schemas']['FileEntry'];
+export type Folder = components['schemas']['Folder'];
 export type GatewayRoute = components['schemas']['GatewayRoute'];
 export type GatewaySample = components['schemas']['GatewaySample'];
 export type Health = components['schemas']['Health'];
@@ -2771,6 +2917,9 @@ export type ResponseFarmInvalid = components['responses']['FarmInvalid'];
 export type ResponseFarmLeaseUnknown = components['responses']['FarmLeaseUnknown'];
 export type ResponseFarmOff = components['responses']['FarmOff'];
 export type ResponseFarmTokenWrong = components['responses']['FarmTokenWrong'];
+export type ResponseFileConflict = components['responses']['FileConflict'];
+export type ResponseFileDenied = components['responses']['FileDenied'];
+export type ResponseFileMissing = components['responses']['FileMissing'];
 export type ResponseForbidden = components['responses']['Forbidden'];
 export type ResponseInvalid = components['responses']['Invalid'];
 export type ResponseNotFound = components['responses']['NotFound'];
@@ -2789,6 +2938,8 @@ export type ParameterEventSeverity = components['parameters']['EventSeverity'];
 export type ParameterEventText = components['parameters']['EventText'];
 export type ParameterEventTo = components['parameters']['EventTo'];
 export type ParameterEventUser = components['parameters']['EventUser'];
+export type ParameterFileMachine = components['parameters']['FileMachine'];
+export type ParameterFilePath = components['parameters']['FilePath'];
 export type ParameterInstanceId = components['parameters']['InstanceId'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterLimit500 = components['parameters']['Limit500'];
@@ -2796,6 +2947,7 @@ export type ParameterMachine = components['parameters']['Machine'];
 export type ParameterPreferWait = components['parameters']['PreferWait'];
 export type ParameterSnapshotId = components['parameters']['SnapshotId'];
 export type ParameterTemplateId = components['parameters']['TemplateId'];
+export type ParameterUploadKey = components['parameters']['UploadKey'];
 export type $defs = Record<string, never>;
 export interface operations {
     proveName: {
@@ -5661,6 +5813,262 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Folder"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    removeFile: {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+            };
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    fetchFile: {
+        parameters: {
+            query?: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    "application/x-tar": string;
+                };
+            };
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    sendFile: {
+        parameters: {
+            query: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+                upload: components["parameters"]["UploadKey"];
+                offset: number;
+                total: number;
+                mode?: number;
+            };
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: int64 */
+                        offset: number;
+                        done: boolean;
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    makeFolder: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    path: string;
+                    machine?: string;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    moveFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    from: string;
+                    to: string;
+                    machine?: string;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUpload: {
+        parameters: {
+            query: {
+                machine?: components["parameters"]["FileMachine"];
+                path?: components["parameters"]["FilePath"];
+                upload: components["parameters"]["UploadKey"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: int64 */
+                        offset: number;
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["FileDenied"];
+            404: components["responses"]["FileMissing"];
+            409: components["responses"]["FileConflict"];
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Problem"];
         };
     };

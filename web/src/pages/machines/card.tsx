@@ -152,6 +152,7 @@ export function MachineCard({ instance }: { instance: Instance }) {
               )}
               {reached && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
               {reached && features?.ports !== false && features !== null && <button type="button" onClick={() => go(`/ports/${instance.id}`)} aria-label={`Ports of ${instance.template_name}`} title="Which of its ports listen, and opening one">Ports</button>}
+              {reached && features?.transfers !== false && features !== null && <button type="button" onClick={() => go(`/files/${instance.id}`)} aria-label={`Files of ${instance.template_name}`} title="Its files: fetching them and sending some">Files</button>}
               {running && <ExtendButton instance={instance} />}
               {instance.state !== 'stopping' && (
                 <button type="button" onClick={() => stop(instance)} title={`Destroys ${plural(instance.machines.length || 1, 'machine')}, network and files. Key: s`}>

@@ -1,0 +1,157 @@
+"""Row 3.6: files into a machine and out of it, by the API and the command line, and nobody else's."""
+import io
+import itertools
+import random
+import tarfile
+
+import pytest
+
+from harness import templates
+from harness.cli import Cli
+
+# A machine whose user is nobody in particular, with a file that it must not read and one that leads astray.
+GUEST = {
+    "instance.toml": templates.BOX["instance.toml"],
+    "Dockerfile": 'FROM tiltyard/busybox:1\nRUN mkdir -p /home/guest /srv && echo secret > /srv/flag && chmod 600 /srv/flag '
+                  '&& ln -s /srv/flag /home/guest/link && mkfifo /home/guest/pipe && chown 1000:1000 /home/guest\n'
+                  'USER 1000:1000\nWORKDIR /home/guest\nSTOPSIGNAL SIGKILL\nCMD ["nc", "-ll", "-p", "7000", "-e", "/bin/cat"]\n',
+}
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def files_server(docker, tmp_path_factory):
+    from conftest import server_maker
+    make, end, _ = server_maker(docker, tmp_path_factory.mktemp("files"))
+    server = make(config={"files": {"max_size": "32M"}}, box=templates.BOX, guest=GUEST)
+    server.start()
+    for name in ("box", "guest"):
+        server.admin().wait_template(name)
+    yield server
+    end()
+
+
+@pytest.fixture
+def owner(files_server):
+    return files_server.user(f"filer-{next(NUMBERS)}")
+
+
+def send(caller, identity, path, data, upload="testtest", piece=4 << 20, **more):
+    """All of it, piece by piece; the last answer."""
+    for offset in range(0, max(len(data), 1), piece):
+        answer = caller.call("PUT", f"/instances/{identity}/files/content", raw=data[offset:offset + piece],
+                             query={"path": path, "upload": upload, "offset": offset, "total": len(data), **more})
+        answer.expect(200)
+    return answer
+
+
+def fetch(caller, identity, path, **headers):
+    return caller.call("GET", f"/instances/{identity}/files/content", query={"path": path}, headers=headers)
+
+
+def listed(caller, identity, path=""):
+    folder = caller.get(f"/instances/{identity}/files", query={"path": path}).expect(200).json
+    return {one["name"]: one for one in folder["items"]}
+
+
+def test_R3_6_a_file_goes_in_by_pieces_goes_on_after_a_break_and_comes_out_by_ranges(owner):
+    identity = owner.running("box")["id"]
+    data = random.Random(7).randbytes((9 << 20) + 5)
+    where = {"path": "/new/deep/file.bin", "upload": "breakbreak", "total": len(data)}
+    files = f"/instances/{identity}/files"
+    first = owner.call("PUT", f"{files}/content", query={**where, "offset": 0}, raw=data[:4 << 20])
+    assert first.expect(200).json == {"offset": 4 << 20, "done": False}
+    assert "file.bin" not in listed(owner, identity, "/new/deep"), "it takes its place when it is whole"
+    # The sender does not know how far it came: a piece that does not follow is refused, and it is told where to go on.
+    astray = owner.call("PUT", f"{files}/content", query={**where, "offset": 8 << 20}, raw=data[8 << 20:])
+    assert astray.expect(409, "upload-offset").json["offset"] == str(4 << 20)
+    there = owner.get(f"{files}/upload", query=where).expect(200).json["offset"]
+    for offset in range(there, len(data), 4 << 20):
+        last = owner.call("PUT", f"{files}/content", query={**where, "offset": offset, "mode": 0o750}, raw=data[offset:offset + (4 << 20)])
+    assert last.expect(200).json == {"offset": len(data), "done": True}
+    assert list(listed(owner, identity, "/new/deep")) == ["file.bin"]
+    whole = fetch(owner, identity, "/new/deep/file.bin").expect(200)
+    assert whole.body == data and 'filename="file.bin"' in whole.headers["content-disposition"]
+    part = fetch(owner, identity, "/new/deep/file.bin", Range="bytes=5000000-", **{"If-Range": whole.headers["etag"]}).expect(206)
+    assert part.body == data[5000000:] and part.headers["content-range"] == f"bytes 5000000-{len(data) - 1}/{len(data)}"
+    assert fetch(owner, identity, "/new/deep/file.bin", Range="bytes=0-1", **{"If-Range": '"other"'}).expect(200).body == data
+    # What takes the place of a program stays one.
+    send(owner, identity, "/new/deep/file.bin", b"short")
+    assert listed(owner, identity, "/new/deep")["file.bin"]["mode"] == 0o750
+    assert fetch(owner, identity, "/new/deep/file.bin").expect(200).body == b"short"
+    owner.stop(identity)
+
+
+def test_R3_6_what_is_too_large_or_nonsense_is_refused(owner):
+    identity = owner.running("box")["id"]
+    files = f"/instances/{identity}/files"
+    good = {"path": "/a", "upload": "testtest", "offset": 0, "total": 3}
+    put = lambda raw=b"abc", **wrong: owner.call("PUT", f"{files}/content", query={**good, **wrong}, raw=raw)
+    put(total=(32 << 20) + 1).expect(413, "file-too-large")
+    put(raw=b"abcd").expect(400, "upload-invalid")
+    put(raw=b"").expect(400, "upload-invalid")
+    put(upload="../../x").expect(400, "upload-invalid")
+    put(offset="-1").expect(400, "upload-invalid")
+    put(path="a").expect(400, "file-path")
+    put(path="/a\0b").expect(400, "file-path")
+    put().expect(200)
+    owner.post(f"{files}/move", {"from": "/a", "to": "/bin"}).expect(409, "file-there")
+    owner.get(files, query={"path": "/none"}).expect(404, "file-missing")
+    owner.get(files, query={"path": "/a", "machine": "other"}).expect(404, "machine-unknown")
+    fetch(owner, identity, "/dev/zero").expect(409, "file-kind")
+    owner.stop(identity)
+
+
+def test_R3_6_files_are_had_with_the_rights_of_the_machines_own_user(owner):
+    identity = owner.running("guest")["id"]
+    home = listed(owner, identity)
+    assert home["link"]["kind"] == "link" and home["pipe"]["kind"] == "other"
+    fetch(owner, identity, "/home/guest/link").expect(403, "file-denied")
+    fetch(owner, identity, "/home/guest/pipe").expect(409, "file-kind")
+    owner.call("PUT", f"/instances/{identity}/files/content", raw=b"x",
+               query={"path": "/etc/x", "upload": "testtest", "offset": 0, "total": 1}).expect(403, "file-denied")
+    send(owner, identity, "/home/guest/tree/a", b"in a tree")
+    with tarfile.open(fileobj=io.BytesIO(fetch(owner, identity, "/home/guest").expect(200).body)) as archive:
+        assert archive.extractfile("guest/tree/a").read() == b"in a tree"
+        assert archive.getmember("guest/link").linkname == "/srv/flag", "the link itself, and not what it leads to"
+        assert "guest/pipe" not in archive.getnames()
+    owner.delete(f"/instances/{identity}/files", query={"path": "/home/guest/tree"}).expect(204)
+    assert "tree" not in listed(owner, identity)
+    owner.stop(identity)
+
+
+def test_R3_6_a_sleeping_machine_wakes_and_a_strangers_is_not_there(owner, files_server):
+    identity = owner.running("box")["id"]
+    stranger = files_server.user(f"filer-{next(NUMBERS)}")
+    for call in (lambda: stranger.get(f"/instances/{identity}/files"),
+                 lambda: fetch(stranger, identity, "/etc/passwd"),
+                 lambda: stranger.delete(f"/instances/{identity}/files", query={"path": "/bin"})):
+        call().expect(404, "instance-unknown")
+    owner.post(f"/instances/{identity}/pause")
+    assert "bin" in listed(owner, identity, "/")
+    owner.stop(identity)
+    owner.get(f"/instances/{identity}/files").expect(409, "instance-not-running")
+
+
+def test_R3_6_cp_copies_trees_both_ways_and_follows_no_link(owner, files_server, tmp_path):
+    identity = owner.running("box")["id"]
+    cli = Cli(tmp_path, TILTYARD_URL=files_server.url, TILTYARD_TOKEN=files_server.token)
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    (tree / "inner" / "run").write_text("#!/bin/sh\n")
+    (tree / "inner" / "run").chmod(0o755)
+    (tree / "large").write_bytes(random.Random(3).randbytes((5 << 20) + 1))
+    (tree / "empty").touch()
+    (tree / "out").symlink_to("/etc/passwd")
+    assert "out is left out" in cli("cp", "tree", f"{identity}:/srv/").stderr
+    assert set(listed(owner, identity, "/srv/tree")) == {"inner", "large", "empty"}
+    assert listed(owner, identity, "/srv/tree/inner")["run"]["mode"] == 0o755
+    said = cli.json("cp", f"{identity}:/srv/tree", "back")
+    assert said["files"] == 3
+    assert (tmp_path / "back" / "large").read_bytes() == (tree / "large").read_bytes()
+    assert (tmp_path / "back" / "inner" / "run").read_text() == "#!/bin/sh\n"
+    cli("cp", f"{identity}:/srv/tree/empty", "one")
+    assert (tmp_path / "one").read_bytes() == b""
+    assert "There is no /none" in cli("cp", f"{identity}:/none", "x", code=3).stderr and not (tmp_path / "x").exists()
+    cli("cp", "a", "b", code=2)
+    owner.stop(identity)
