@@ -218,6 +218,17 @@ TEST_F(R3_6_Program, AnArchiveHasTheTreeAndFollowsNoLink) {
   EXPECT_EQ(code, 66);
 }
 
+TEST_F(R3_6_Program, AFileOfMoreThanEightGibibytesHasItsSizeInTheArchive) {
+  fs::create_directory(root_ / "large");
+  put("large/file", "");
+  fs::resize_file(root_ / "large" / "file", std::uintmax_t{10} << 30);
+  Program running(program_, {"tar", at("large")});
+  std::string head;
+  while (head.size() < 2048) head += await(running.read()).value().data;
+  EXPECT_NE(head.find("20 size=10737418240\n"), std::string::npos);
+  EXPECT_EQ(head[512 + 156], 'x') << "in a header of its own, before the file's";
+}
+
 TEST_F(R3_6_Program, RemovingATreeFollowsNoLink) {
   fs::create_directories(root_ / "tree" / "inner");
   put("kept", "kept");

@@ -133,6 +133,35 @@ def test_R3_6_a_sleeping_machine_wakes_and_a_strangers_is_not_there(owner, files
     owner.get(f"/instances/{identity}/files").expect(409, "instance-not-running")
 
 
+def test_R3_6_a_machine_whose_owner_replaced_the_program_is_not_believed(owner):
+    identity = owner.running("box")["id"]
+    listed(owner, identity, "/")
+    # Names that lead out of a folder, as whoever is root in the machine can have the program say.
+    liar = """#!/bin/sh
+[ "$1" = hello ] && { echo tiltyard-inside; exit; }
+[ "$1" = tar ] && exit 66
+printf '\\0\\0\\0\\5\\2\\0\\0\\0\\3'
+printf '\\0\\0\\0\\5hhhhh'
+cat >/dev/null
+"""
+    put = ('for f in /.tiltyard-inside-*; do rm "$f"; cat >"$f" <<"E"\n' + liar + 'E\nchmod 755 "$f"; done\n'
+           'for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in *tiltyard-inside*) kill -9 "${p#/proc/}";; esac; done')
+    ran = owner.post(f"/instances/{identity}/exec", {"command": ["sh", "-c", put]}).expect(200).json
+    assert ran["exit_code"] == 0, ran
+    owner.get(f"/instances/{identity}/files", query={"path": "/"}).expect(503, "machine-answer")
+    fetch(owner, identity, "/etc/passwd").expect(503, "machine-answer")
+    owner.stop(identity)
+
+
+def test_R3_6_a_sparse_file_of_ten_gigabytes_costs_what_is_asked_of_it(owner):
+    identity = owner.running("box")["id"]
+    grown = owner.post(f"/instances/{identity}/exec", {"command": ["sh", "-c", "truncate -s 10G /big && printf end | dd of=/big bs=1 seek=10737418237 conv=notrunc"]})
+    assert grown.expect(200).json["exit_code"] == 0
+    assert listed(owner, identity, "/")["big"]["size"] == 10 << 30
+    assert fetch(owner, identity, "/big", Range="bytes=-5").expect(206).body == b"\0\0end"
+    owner.stop(identity)
+
+
 def test_R3_6_cp_copies_trees_both_ways_and_follows_no_link(owner, files_server, tmp_path):
     identity = owner.running("box")["id"]
     cli = Cli(tmp_path, TILTYARD_URL=files_server.url, TILTYARD_TOKEN=files_server.token)

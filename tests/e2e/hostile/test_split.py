@@ -322,3 +322,15 @@ def test_R1_15_a_server_without_rights_takes_snapshots_and_gives_them_out(split)
         admin.delete(f"/instances/{instance['id']}/snapshots/one").expect(204)
     finally:
         admin.stop(instance["id"])
+
+
+def test_R3_6_a_server_without_rights_sends_files_into_a_machine_that_runs_and_fetches_them(split):
+    admin = split.admin()
+    instance = admin.running("web")
+    try:
+        where = {"path": "/dev/shm/sent", "upload": "splitsplit"}
+        files = f"/instances/{instance['id']}/files/content"
+        admin.call("PUT", files, raw=b"through both halves", query={**where, "offset": 0, "total": 19}).expect(200)
+        assert admin.get(files, query=where).expect(200).body == b"through both halves"
+    finally:
+        admin.stop(instance["id"])
