@@ -62,6 +62,7 @@ function ExtendButton({ instance }: { instance: Instance }) {
 }
 
 function Details({ instance }: { instance: Instance }) {
+  const { features } = useStore();
   // What was told to somebody who waited is not a part of the start.
   const timings = Object.entries(instance.timings_ms)
     .filter((entry): entry is [string, number] => entry[1] !== null && entry[1] !== undefined && entry[0] !== 'queue_estimate');
@@ -78,6 +79,7 @@ function Details({ instance }: { instance: Instance }) {
         )}
       </dl>
       {(instance.state === 'running' || instance.state === 'paused') && <p><Link to={`/names?instance=${encodeURIComponent(instance.id)}`}>Give it a name of your own</Link></p>}
+      {(instance.state === 'running' || instance.state === 'paused') && features !== null && features?.snapshots !== false && <p><Link to={`/snapshots/${instance.id}`}>Keep its files as they are, or go back</Link></p>}
       {(instance.state === 'running' || instance.state === 'paused') && <DoorSection instance={instance} />}
       {instance.state === 'running' && !instance.unreachable && <Logs instance={instance} />}
     </div>
