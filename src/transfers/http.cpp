@@ -1,4 +1,4 @@
-// Files of a machine over HTTP (row 3.6): api/paths/files.yaml.
+// Files of a machine over HTTP (row 3.6): api/paths/transfers.yaml.
 #include "transfers/http.h"
 
 #include <fmt/format.h>

@@ -1,13 +1,17 @@
 """Row 3.6: files into a machine and out of it, by the API and the command line, and nobody else's."""
+import http.client
 import io
 import itertools
 import random
 import tarfile
+import time
+from urllib.parse import urlsplit
 
 import pytest
 
 from harness import templates
 from harness.cli import Cli
+from harness.wait import until
 
 # A machine whose user is nobody in particular, with a file that it must not read and one that leads astray.
 GUEST = {
@@ -183,4 +187,27 @@ def test_R3_6_cp_copies_trees_both_ways_and_follows_no_link(owner, files_server,
     assert (tmp_path / "one").read_bytes() == b""
     assert "There is no /none" in cli("cp", f"{identity}:/none", "x", code=3).stderr and not (tmp_path / "x").exists()
     cli("cp", "a", "b", code=2)
+    owner.stop(identity)
+
+
+def test_R3_6_a_transfer_has_its_rate_and_a_user_so_many_at_once(make_server):
+    server = make_server(config={"files": {"rate": "512K", "at_once": 1}}, box=templates.BOX)
+    server.start()
+    server.admin().wait_template("box")
+    owner = server.user("slow")
+    identity = owner.running("box")["id"]
+    began = time.monotonic()
+    send(owner, identity, "/a", bytes(512 << 10))
+    assert time.monotonic() - began >= 0.9
+    parts = urlsplit(server.url)
+    link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    began = time.monotonic()
+    link.request("GET", f"/api/v1/instances/{identity}/files/content?path=/a", headers={"Cookie": owner.cookie})
+    answer = link.getresponse()
+    first = answer.read(1)
+    owner.get(f"/instances/{identity}/files").expect(429, "too-many-transfers")
+    assert len(first + answer.read()) == 512 << 10
+    assert time.monotonic() - began >= 0.9
+    link.close()
+    until(lambda: owner.get(f"/instances/{identity}/files").status == 200, "the place to be free again")
     owner.stop(identity)
