@@ -135,8 +135,8 @@ class Docker:
         return self.call("GET", f"/containers/{container}/stats", {"stream": "false", "one-shot": "true"})
 
     def sweep(self, namespace):
-        """Takes away all that carries a test's namespace, whatever happened in it. Images stay: their tags are content hashes,
-        so the next run finds them built, and another server may be using them."""
+        """Takes away all that carries a test's namespace, whatever happened in it. Images of templates stay: their tags are
+        content hashes, so the next run finds them built, and another server may be using them; those of snapshots are the test's own."""
         label = {"tiltyard__namespace": namespace}
         for container in self.containers(**label):
             self.remove(container["Id"])
@@ -144,6 +144,9 @@ class Docker:
             self._quietly("DELETE", f"/networks/{network['Id']}")
         for volume in self.volumes(claims=True, **label):
             self._quietly("DELETE", f"/volumes/{quote(volume['Name'])}")
+        for image in self.call("GET", "/images/json", self._filters({NAMESPACE: namespace, "tiltyard.snapshot": None})):
+            for name in image["RepoTags"] or []:
+                self._quietly("DELETE", f"/images/{quote(name)}")
 
     def _quietly(self, method, path):
         try:
