@@ -53,6 +53,12 @@ Result<engine::Handle> machine_of(const Instance& instance, const std::string& w
               fmt::format("The instance has no machine '{}'.", wanted.substr(0, 60)));
 }
 
+std::string service_of(const Instance& instance, const engine::Handle& handle) {
+  for (const auto& machine : instance.plan.machines)
+    if (machine.handle == handle) return machine.service;
+  return {};
+}
+
 int number_in(const std::string& text, int standard, int least, int most) {
   int value = standard;
   std::from_chars(text.data(), text.data() + text.size(), value);
@@ -93,11 +99,11 @@ Result<std::shared_ptr<void>> seat_for(Kind kind, const http::Request& request) 
 }
 
 Kind commands_of(Open& open, const Options& options) {
-  return {open.commands, options.commands_per_user, "too-many-commands", "commands", "commands_per_user"};
+  return {open.commands, options.commands_per_user, "too-many-commands", "commands", "commands_per_user", "command"};
 }
 
 Kind shells_of(Open& open, const Options& options) {
-  return {open.shells, options.shells_per_user, "too-many-shells", "shells", "shells_per_user"};
+  return {open.shells, options.shells_per_user, "too-many-shells", "shells", "shells_per_user", "terminal"};
 }
 
 Running::Running(PartsRef p, std::unique_ptr<engine::ExecSession> s, std::shared_ptr<void> place,
@@ -118,17 +124,23 @@ asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, s
   if (!taken) co_return fail(std::move(taken.error()));
   auto in_use = co_await awake(parts, instance->id);
   if (!in_use) co_return fail(std::move(in_use.error()));
-  co_return Place{instance->plan.engine, std::move(*handle), std::move(*taken), std::move(*in_use)};
+  const auto& who = identity::principal_of(request);
+  Sessions::Facts facts{instance->id, new_ulid(),        service_of(*instance, *handle), kind.name, who.user,
+                        who.name,     parts->clock.now()};
+  co_return Place{instance->plan.engine, std::move(*handle), std::move(*taken), std::move(*in_use), std::move(facts)};
 }
 
-asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, Place place, engine::ExecSpec spec) {
+asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, OpenRef open, Place place,
+                                                         engine::ExecSpec spec) {
   auto& its_engine = parts->engines.of(place.engine);
   engine::Shell* const shell = its_engine.shell();
   if (!shell) co_return engine::cannot(its_engine, "run commands in its machines");
   auto opened = co_await shell->exec(std::move(place.machine), std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
-  co_return std::make_shared<Running>(std::move(parts), std::move(*opened), std::move(place.seat),
-                                      std::move(place.in_use));
+  auto running =
+      std::make_shared<Running>(std::move(parts), std::move(*opened), std::move(place.seat), std::move(place.in_use));
+  running->listed = open->sessions.list({std::move(place.facts), running->session});
+  co_return running;
 }
 
 }  // namespace tiltyard::labs

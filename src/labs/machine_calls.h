@@ -7,6 +7,7 @@
 
 #include "labs/http.h"
 #include "labs/seats.h"
+#include "labs/sessions.h"
 
 /// What all ways into the machines of an instance have in common: logs, commands, terminals.
 namespace tiltyard::labs {
@@ -14,6 +15,7 @@ namespace tiltyard::labs {
 /// What a user has open in machines.
 struct Open {
   Seats commands, shells, followed_logs;
+  Sessions sessions;
 };
 using OpenRef = std::shared_ptr<Open>;
 
@@ -21,6 +23,8 @@ using OpenRef = std::shared_ptr<Open>;
 void add_exec_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts, OpenRef open);  // http_exec.cpp
 void add_terminal_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts,
                          OpenRef open);  // http_terminal.cpp
+void add_session_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts,
+                        OpenRef open);  // http_sessions.cpp
 
 /// The machine that the caller means: named, or the first endpoint's, or the first.
 Result<engine::Handle> machine_of(const Instance& instance, const std::string& wanted);
@@ -32,6 +36,8 @@ asio::awaitable<Result<std::shared_ptr<void>>> awake(std::shared_ptr<const HttpP
 std::optional<std::pair<int, int>> columns_and_rows(const boost::json::value& value);
 /// bash where there is one; every image that can run a terminal at all has a sh.
 inline constexpr std::string_view kAShell = "command -v bash >/dev/null 2>&1 && exec bash || exec sh";
+/// The service whose machine has this handle.
+std::string service_of(const Instance& instance, const engine::Handle& handle);
 /// A query's number; `standard` where there is none.
 int number_in(const std::string& text, int standard, int least, int most);
 
@@ -40,6 +46,7 @@ struct Kind {
   Seats& seats;
   std::size_t most;
   const char *reason, *what, *key;
+  const char* name = "";  ///< of a session of it
 };
 /// A seat for the caller.
 Result<std::shared_ptr<void>> seat_for(Kind kind, const http::Request& request);
@@ -52,6 +59,7 @@ struct Running {
   std::shared_ptr<const HttpParts> parts;
   std::shared_ptr<engine::ExecSession> session;
   std::shared_ptr<void> seat, in_use;
+  std::shared_ptr<void> listed;  ///< among the sessions; null before its stream is open
 
   Running(std::shared_ptr<const HttpParts> p, std::unique_ptr<engine::ExecSession> s, std::shared_ptr<void> place,
           std::shared_ptr<void> use);
@@ -65,11 +73,12 @@ struct Place {
   std::string engine;
   engine::Handle machine;
   std::shared_ptr<void> seat, in_use;
+  Sessions::Facts facts;
 };
 /// The place that the request means, of an instance that its caller may see; it is awake.
 asio::awaitable<Result<Place>> place_of(std::shared_ptr<const HttpParts> parts, http::Request request,
                                         std::string machine, Kind kind);
-asio::awaitable<Result<std::shared_ptr<Running>>> run_at(std::shared_ptr<const HttpParts> parts, Place place,
-                                                         engine::ExecSpec spec);
+asio::awaitable<Result<std::shared_ptr<Running>>> run_at(std::shared_ptr<const HttpParts> parts, OpenRef open,
+                                                         Place place, engine::ExecSpec spec);
 
 }  // namespace tiltyard::labs

@@ -5,6 +5,7 @@ import json
 COVERS = {
     "listInstances", "startInstance", "getInstance", "stopInstance", "extendInstance", "getLogs",
     "execInInstance", "streamExec", "openTerminal", "followEvents", "getUsage", "listEngines", "listPools",
+    "listOpenSessions", "endOpenSession",
 }
 
 
@@ -21,6 +22,8 @@ def walk(site):
     assert ran == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n", "stopped_by": None}
     player.get(f"/instances/{identity}/terminal").expect(426, "upgrade-required")  # its own tests open it
     player.get(f"/instances/{identity}/exec").expect(426, "upgrade-required")
+    assert player.get(f"/instances/{identity}/sessions").expect(200).json == {"sessions": []}
+    player.delete(f"/instances/{identity}/sessions/{'0' * 26}").expect(404, "open-session-unknown")  # tests/e2e/test_sessions.py ends one
     player.post(f"/instances/{identity}/extend").expect(409, "not-extendable-yet")
     event, data = first_event(site.server, player)
     assert event in ("template", "instance")

@@ -1335,6 +1335,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/instances/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["listOpenSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+                session: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["endOpenSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/instances/{id}/shares": {
         parameters: {
             query?: never;
@@ -2400,6 +2437,18 @@ export interface components {
             opened: boolean;
             endpoint: components["schemas"]["Endpoint"];
         };
+        OpenSession: {
+            id: string;
+            /** @enum {string} */
+            kind: "terminal" | "command";
+            machine: string;
+            user: {
+                id: string;
+                name: string;
+            };
+            /** Format: date-time */
+            begun_at: string;
+        };
         OpenedPort: {
             name: string;
             machine: string;
@@ -2886,6 +2935,7 @@ export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewToken = components['schemas']['NewToken'];
 export type NewUser = components['schemas']['NewUser'];
 export type OpenPort = components['schemas']['OpenPort'];
+export type OpenSession = components['schemas']['OpenSession'];
 export type OpenedPort = components['schemas']['OpenedPort'];
 export type OwnName = components['schemas']['OwnName'];
 export type Permission = components['schemas']['Permission'];
@@ -6261,6 +6311,57 @@ export interface operations {
             };
             409: components["responses"]["PortConflict"];
             503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listOpenSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        sessions: components["schemas"]["OpenSession"][];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    endOpenSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
