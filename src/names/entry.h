@@ -26,11 +26,15 @@ struct Service::Entry {
   bool busy = false;     ///< somebody goes on with it
   bool again = false;    ///< and is to look once more
   bool looking = false;  ///< the DNS is asked, and nobody waits for it
-  bool routed = false;   ///< the gateway knows it
-  bool wanted = false;   ///< who fetches certificates knows it
+  Led led = Led::kNowhere;
+  bool wanted = false;  ///< who fetches certificates knows it
   Growing<std::chrono::milliseconds> pause{std::chrono::seconds{1}, std::chrono::minutes{5}};
   std::chrono::steady_clock::time_point retry_at{}, next_look{};
 
+  /// It points somewhere else from now on.
+  void turn_away() {
+    if (led == Led::kThere) led = Led::kElsewhere;
+  }
   bool settled() const { return name.state == State::kAsked || name.state == State::kHeld; }
   bus::Event event(bus::KindRef kind, bus::Actor actor = {}) const;
 };

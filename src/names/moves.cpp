@@ -6,7 +6,7 @@ namespace {
 /// What there is of it is taken away, the record before all else; `then` when nothing is left.
 Move take_back(const Name& name, const World& world, Move then) {
   if (name.record != Record::kNone) return Move::kDropRecord;
-  if (world.routed) return Move::kUnroute;
+  if (world.led != Led::kNowhere) return Move::kUnroute;
   if (name.certificate) return Move::kReleaseCertificate;
   return then;
 }
@@ -18,10 +18,10 @@ Move of_held(const Name& name, const World& world) {
     // It waits for the next instance, and keeps its certificate: asking again and again would use up the authority's
     // patience.
     if (name.record != Record::kNone) return Move::kDropRecord;
-    return world.routed ? Move::kUnroute : Move::kNothing;
+    return world.led != Led::kNowhere ? Move::kUnroute : Move::kNothing;
   }
   if (world.target == Target::kComing) return Move::kNothing;
-  if (!world.routed) return Move::kRoute;
+  if (world.led != Led::kThere) return Move::kRoute;
   if (name.kind == Kind::kFree && world.records && name.record != Record::kThere) return Move::kWriteRecord;
   // Of a domain that does not lead here no authority would give one.
   const bool leads_here = name.kind == Kind::kFree || name.address.is == Check::Is::kGood;

@@ -11,14 +11,21 @@ enum class Target : std::uint8_t {
   kGone,
 };
 
+/// Where the gateway of this process leads a name.
+enum class Led : std::uint8_t {
+  kNowhere,
+  kElsewhere,  ///< where it pointed before, perhaps: that is still to be taken back
+  kThere,
+};
+
 /// What a name's next move depends on beside its row.
 struct World {
   Target target = Target::kGone;
   bool successor = false;     ///< its owner has another instance of the template, where it may go on
   bool records = false;       ///< we write records of free names
   bool certificates = false;  ///< it is to get a certificate of its own
-  bool routed = false;        ///< in this process
-  bool wanted = false;        ///< the certificate, in this process
+  Led led = Led::kNowhere;
+  bool wanted = false;  ///< the certificate, in this process
   TimePoint now{};
 };
 

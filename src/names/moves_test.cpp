@@ -38,7 +38,7 @@ std::vector<Move> walk(Name name, World world) {
         name.record = Record::kThere;
         break;
       case Move::kRoute:
-        world.routed = true;
+        world.led = Led::kThere;
         break;
       case Move::kWantCertificate:
         name.certificate = world.wanted = true;
@@ -50,7 +50,7 @@ std::vector<Move> walk(Name name, World world) {
         name.record = Record::kNone;
         break;
       case Move::kUnroute:
-        world.routed = false;
+        world.led = Led::kNowhere;
         break;
       case Move::kReleaseCertificate:
         name.certificate = false;
@@ -97,7 +97,7 @@ TEST(R2_6_Moves, TheRecordGoesBeforeAllElse) {
   name.certificate = true;
   auto gone = up();
   gone.target = Target::kGone;
-  gone.routed = true;
+  gone.led = Led::kThere;
   for (const auto record : {Record::kThere, Record::kMaybe}) {
     name.record = record;
     EXPECT_EQ(walk(name, gone),
@@ -111,6 +111,17 @@ TEST(R2_6_Moves, TheRecordGoesBeforeAllElse) {
   EXPECT_EQ(walk(name, gone).at(1), Move::kDropRecord);
 }
 
+TEST(R2_6_Moves, WhereItPointedBeforeIsTakenBackToo) {
+  auto pointed = up();
+  pointed.led = Led::kElsewhere;
+  EXPECT_EQ(walk(free_name(), pointed).front(), Move::kRoute);
+  pointed.target = Target::kGone;
+  EXPECT_EQ(walk(free_name(), pointed), (Moves{Move::kLeave, Move::kUnroute, Move::kRest}));
+  auto waits = free_name();
+  waits.follow = true;
+  EXPECT_EQ(walk(waits, pointed), Moves{Move::kUnroute});
+}
+
 TEST(R2_6_Moves, OneThatFollowsWaitsWithoutARecordAndGoesOn) {
   auto name = free_name();
   name.follow = true;
@@ -118,7 +129,8 @@ TEST(R2_6_Moves, OneThatFollowsWaitsWithoutARecordAndGoesOn) {
   name.certificate = true;
   auto gone = up();
   gone.target = Target::kGone;
-  gone.routed = gone.wanted = true;
+  gone.led = Led::kThere;
+  gone.wanted = true;
   EXPECT_EQ(walk(name, gone), (Moves{Move::kDropRecord, Move::kUnroute}));
   gone.successor = true;
   EXPECT_EQ(walk(name, gone).front(), Move::kFollow);

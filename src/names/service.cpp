@@ -162,7 +162,7 @@ asio::awaitable<Result<Name>> Service::point(NameId id, Pointing pointing) {
   found->name.endpoint = pointing.endpoint;
   found->name.follow = pointing.follow;
   found->name.problem.clear();
-  found->routed = false;
+  found->turn_away();
   found->next_look = {};
   auto written = co_await save(found);
   if (!written) co_return fail(std::move(written.error()));
@@ -210,7 +210,7 @@ World Service::world_of(const Entry& entry) const {
       world.target == Target::kGone && entry.name.follow && parts_.outside.successor(entry.name).has_value();
   world.records = parts_.outside.records();
   world.certificates = parts_.outside.certificates(entry.name);
-  world.routed = entry.routed;
+  world.led = entry.led;
   world.wanted = entry.wanted;
   world.now = parts_.clock.now();
   return world;
@@ -274,15 +274,15 @@ asio::awaitable<Result<>> Service::make(EntryRef entry, Move move) {
       const auto next = outside.successor(name);
       if (!next) co_return Result<>{};
       name.instance = *next;
-      entry->routed = false;
+      entry->turn_away();
       co_return co_await save(entry);
     }
     case Move::kWriteRecord:
       co_return co_await write_record(entry);
     case Move::kRoute: {
-      entry->routed = true;  // cleared by whoever points it elsewhere meanwhile
+      entry->led = Led::kThere;  // changed by whoever points it elsewhere meanwhile
       auto done = co_await outside.route(name);
-      if (!done) entry->routed = false;
+      if (!done) entry->turn_away();
       co_return done;
     }
     case Move::kWantCertificate: {
@@ -306,7 +306,7 @@ asio::awaitable<Result<>> Service::make(EntryRef entry, Move move) {
     }
     case Move::kUnroute: {
       auto done = co_await outside.unroute(name.host);
-      if (done) entry->routed = false;
+      if (done) entry->led = Led::kNowhere;
       co_return done;
     }
     case Move::kReleaseCertificate: {

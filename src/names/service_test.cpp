@@ -170,6 +170,16 @@ TEST_F(R2_6_Service, AFreeNameIsServedAndTakenBackInOrder) {
   EXPECT_TRUE(outside_.records_there.empty() && outside_.routes.empty() && outside_.wanted.empty());
 }
 
+TEST_F(R2_6_Service, WhereItPointedBeforeItIsTakenBackToo) {
+  const auto name = ask("my-app");
+  ASSERT_TRUE(eventually([&] { return outside_.wanted.size() == 1; }));
+  on_home([&] { outside_.instances["i2"] = Target::kComing; });
+  ASSERT_TRUE(run(service_->point(name->id, {InstanceId("i2"), TemplateId("t"), "web", false})));
+  end("i2");
+  ASSERT_TRUE(becomes(name->id, State::kResting));
+  EXPECT_EQ(on_home([&] { return outside_.routes; }), std::set<std::string>{}) << "i1 is still there, the name is not";
+}
+
 TEST_F(R2_6_Service, ItGoesWithItsInstance) {
   const auto name = ask("my-app");
   ASSERT_TRUE(eventually([&] { return outside_.wanted.size() == 1; }));
