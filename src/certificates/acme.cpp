@@ -9,6 +9,7 @@
 
 #include "base/base64url.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "net/client.h"
 #include "net/retry_after.h"
 
@@ -19,7 +20,7 @@ namespace json = boost::json;
 using http::Response;
 
 constexpr std::chrono::seconds kDeadline{30};
-constexpr std::size_t kMostNonces = 16, kLongestNonce = 512, kLongestUrl = 2048, kMostNames = 100;
+constexpr std::size_t kMostNonces = 16, kLongestNonce = 512, kLongestUrl = 2048, kMostNames = 100, kLongestProfile = 64;
 constexpr int kNonceTries = 10;
 constexpr std::chrono::hours kLongestWait{24 * 7};
 
@@ -74,6 +75,10 @@ bool good_nonce(std::string_view nonce) {
   return !nonce.empty() && nonce.size() <= kLongestNonce && std::ranges::all_of(nonce, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
+}
+
+bool good_profile(std::string_view name) {
+  return name.size() <= kLongestProfile && std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7F; });
 }
 
 bool good_token(std::string_view token) { return good_nonce(token); }  // the same alphabet (RFC 8555, 8.1)
@@ -180,7 +185,8 @@ asio::awaitable<Result<Directory>> Client::directory() {
   found.external_account_required = flag_of(meta, "externalAccountRequired");
   if (const auto* profiles = member(meta, "profiles").if_object()) {
     for (const auto& profile : *profiles) {
-      if (found.profiles.size() < kMostNames) found.profiles.emplace_back(profile.key());
+      // They are told to staff.
+      if (found.profiles.size() < kMostNames && good_profile(profile.key())) found.profiles.emplace_back(profile.key());
     }
   }
   if (found.new_nonce.empty() || found.new_account.empty() || found.new_order.empty())
@@ -283,7 +289,7 @@ asio::awaitable<Result<Authorization>> Client::authorization(std::string url) {
   if (!body) co_return fail(body.error());
   Authorization out;
   out.url = std::move(url);
-  out.name = text_of(member(*body, "identifier"), "value");
+  out.name = lower(text_of(member(*body, "identifier"), "value"));
   out.wildcard = flag_of(*body, "wildcard");
   out.status = status_of(text_of(*body, "status"));
   out.retry_after = retry_after(*answer);

@@ -49,6 +49,12 @@ bool keeps_order(const Error& error) {
          error.code == Code::kUnavailable || error.code == Code::kTimeout;
 }
 
+bool is_ordered(const acme::Authorization& authorization, const std::vector<std::string>& names) {
+  return std::ranges::any_of(names, [&](std::string_view name) {
+    return authorization.name == (name.starts_with("*.") ? name.substr(2) : name);
+  });
+}
+
 asio::awaitable<Result<>> Ordering::save() {
   auto work = [name = row_.name, progress = row_.progress](soci::session& sql) -> Result<> {
     rows::save(sql, name, progress);
@@ -159,6 +165,8 @@ asio::awaitable<Result<>> Ordering::prove(acme::Order order) {
   for (const auto& url : order.authorizations) {
     auto authorization = co_await ca_.authorization(url);
     if (!authorization) co_return fail(std::move(authorization.error()));
+    if (!is_ordered(*authorization, row_.names))
+      co_return fail(Code::kConflict, "acme-name", "The CA wants a name to be proved that was not ordered.");
     if (authorization->status == acme::Status::kValid) continue;
     if (authorization->status == acme::Status::kInvalid) co_return fail(co_await why_invalid(order));
     open_.push_back(url);
@@ -199,6 +207,7 @@ asio::awaitable<Error> Ordering::why_invalid(acme::Order order) {
   for (const auto& url : order.authorizations) {
     auto authorization = co_await ca_.authorization(url);
     if (!authorization || authorization->status != acme::Status::kInvalid) continue;
+    if (!is_ordered(*authorization, row_.names)) continue;
     for (const auto& challenge : authorization->challenges) {
       if (!challenge.error) continue;
       auto error = *challenge.error;

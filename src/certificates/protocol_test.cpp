@@ -207,6 +207,20 @@ TEST(R2_2, AProblemSaysWhatToDoAndNothingUnbounded) {
   EXPECT_EQ(acme::error_of(nullptr, 500).reason, "acme-refused");
 }
 
+TEST(R2_2, NothingIsProvedThatWasNotOrdered) {
+  const std::vector<std::string> names{"*.b.test", "a.test"};
+  const auto asked = [&](std::string name) {
+    acme::Authorization authorization;
+    authorization.name = std::move(name);
+    return is_ordered(authorization, names);
+  };
+  EXPECT_TRUE(asked("a.test"));
+  EXPECT_TRUE(asked("b.test")) << "by which the wildcard is proved";
+  for (const auto* bad : {"", "c.test", "x.a.test", "test", "*.b.test", ".b.test",
+                          "a.test. TXT\nupdate add www.a.test. 60 A 192.0.2.6\nupdate delete x", "a.test,DNS:c.test"})
+    EXPECT_FALSE(asked(bad)) << bad;
+}
+
 TEST(R2_2, AnUpdateReplacesTheWholeSetAndIsSigned) {
   Options options;
   options.dns_server = "[::1]:5353";

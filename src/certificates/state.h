@@ -96,6 +96,10 @@ class Ordering {
   std::vector<std::string> open_;  ///< authorizations that are pending
 };
 
+/// Whether it is for one of these names. What a CA says is to be proved ends in DNS records, in the lines that nsupdate
+/// reads, in the words of a program and in a certificate: nothing but what was ordered gets there.
+bool is_ordered(const acme::Authorization& authorization, const std::vector<std::string>& names);
+
 /// Whether an order may still be good after this failure.
 bool keeps_order(const Error& error);
 

@@ -334,7 +334,7 @@ def test_R2_2_the_authority_says_when_and_is_not_asked_for_ever_more(own, author
 
 def test_R2_2_what_an_authority_does_wrong_is_said_and_harms_nothing(own, authority):
     settled(own)
-    for mood, words in (("refusing", "this name is on a list"), ("garbage", "something that is not ACME"), ("other", "key")):
+    for mood, words in (("refusing", "this name is on a list"), ("garbage", "something that is not ACME"), ("foreign", "was not ordered"), ("other", "key")):
         authority.mood = mood
         failing(own, words)
     authority.mood = "good"

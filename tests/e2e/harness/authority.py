@@ -33,7 +33,7 @@ class Authority:
         self.ca, self.cert, self.key = own_authority(folder / "tls")
         self.folder, self.days = folder, days
         self.issuer, self.issuer_key = own_authority(folder / "issuer")[0], folder / "issuer" / "ca.key"
-        self.mood = "good"  # good, garbage, refusing, down, slow
+        self.mood = "good"  # good, garbage, refusing, foreign, other, down, slow
         self.limit = None  # seconds of Retry-After for new orders
         self.window = None  # (start, end) in seconds since 1970
         self.ask_again = 3600
@@ -119,6 +119,9 @@ class Authority:
         order = self.orders[int(path[1])]
         if path[0] == "orders":
             return 200, {}, self.shown(path[1], order)
+        if path[0] == "authorization" and self.mood == "foreign":
+            return 200, {}, json.dumps({"identifier": {"type": "dns", "value": "elsewhere.test. TXT\nupdate add www.elsewhere.test"}, "status": "pending",
+                                        "challenges": [{"type": "http-01", "url": f"{self.base}/challenge", "token": "t"}]}).encode()
         if path[0] == "authorization":
             return 200, {}, json.dumps({"identifier": {"type": "dns", "value": order["names"][int(path[2])].removeprefix("*.")}, "status": "valid", "challenges": []}).encode()
         if path[0] == "finalize":
@@ -136,7 +139,7 @@ class Authority:
         if payload.get("replaces") in [order["replaces"] for order in self.orders if order["replaces"]]:
             raise Refused(409, "alreadyReplaced", "once is enough")
         number = str(len(self.orders))
-        self.orders.append({"names": [one["value"] for one in payload["identifiers"]], "status": "ready", "profile": payload.get("profile"), "replaces": payload.get("replaces")})
+        self.orders.append({"names": [one["value"] for one in payload["identifiers"]], "status": "pending" if self.mood == "foreign" else "ready", "profile": payload.get("profile"), "replaces": payload.get("replaces")})
         return 201, {"Location": f"{self.base}/orders/{number}"}, self.shown(number, self.orders[-1])
 
     def shown(self, number, order):
