@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -25,6 +26,24 @@ std::unexpected<Error> broken(const std::string& path, const char* what) {
   return fail(Code::kInternal, name + "-key", "The key file " + path + " " + what + ".", std::strerror(errno));
 }
 
+bool write_whole(const std::string& path, const std::string& bytes) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return false;
+  const bool written =
+      ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) && ::fsync(file) == 0;
+  ::close(file);
+  return written;
+}
+
+/// A name in a folder is on the disk when the folder is.
+bool sync_folder(const std::string& folder) {
+  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool synced = ::fsync(file) == 0;
+  ::close(file);
+  return synced;
+}
+
 }  // namespace
 
 Result<Seal> Seal::open(const std::string& folder, const std::string& name) {
@@ -32,17 +51,12 @@ Result<Seal> Seal::open(const std::string& folder, const std::string& name) {
   int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   std::string key(kKey, '\0');
   if (file < 0 && errno == ENOENT) {
-    // Only one server has the data folder, so nobody else makes the file meanwhile.
-    file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0) return broken(path, "cannot be made");
+    // Only one server has the data folder, so nobody else makes the file meanwhile. Beside its place, then in it: a
+    // server that dies in between leaves no half of a key.
+    const auto fresh = path + ".new";
     randombytes_buf(key.data(), key.size());
-    const bool written =
-        ::write(file, key.data(), key.size()) == static_cast<ssize_t>(key.size()) && ::fsync(file) == 0;
-    ::close(file);
-    if (!written) {
-      ::unlink(path.c_str());
-      return broken(path, "cannot be written");
-    }
+    if (!write_whole(fresh, key) || ::rename(fresh.c_str(), path.c_str()) != 0 || !sync_folder(folder))
+      return broken(path, "cannot be made");
     return Seal(Secret(std::move(key)));
   }
   if (file < 0) return broken(path, "cannot be read");

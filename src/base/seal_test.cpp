@@ -1,6 +1,7 @@
 // What is closed and opened again, and what is not; base64url.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -39,6 +40,17 @@ TEST(R10_5, AKeyFileThatIsTooShortIsSaidAndNotReplaced) {
   const auto seal = Seal::open(folder.path(), "things");
   ASSERT_FALSE(seal);
   EXPECT_EQ(seal.error().reason, "things-key");
+}
+
+TEST(R10_5, AServerThatDiedAsItMadeTheKeyLeavesNothingInTheWay) {
+  const TestFolder folder;
+  std::ofstream(folder.path() + "/things.key.new") << "hal";
+  const auto seal = Seal::open(folder.path(), "things");
+  ASSERT_TRUE(seal);
+  const auto again = Seal::open(folder.path(), "things");
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->open_text(seal->close("x")));
+  EXPECT_NE(::access((folder.path() + "/things.key.new").c_str(), F_OK), 0);
 }
 
 TEST(R2_2, Base64urlIsWithoutPaddingAndNothingElse) {
