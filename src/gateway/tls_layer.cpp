@@ -14,8 +14,9 @@ namespace {
 
 // One record of TLS holds so much.
 constexpr std::size_t kRecord = 16 * 1024;
-// The library takes as many announcements of new keys (RFC 8446 section 4.6.3) as come, one after the other, and gives
-// nobody else a turn meanwhile. No client has a reason for so many without a byte between them.
+// The library takes as many announcements of new keys (RFC 8446 section 4.6.3), and answers as many wishes for a new
+// handshake (RFC 5246 section 7.4.1.2), as come, one after the other, and gives nobody else a turn meanwhile. No client
+// has a reason for so many records without a byte of its own between them.
 constexpr int kMostIdleTalk = 32;
 
 /// Walks over pieces, a record at a time.
@@ -81,21 +82,22 @@ TlsLayer::TlsLayer(const tls::Context& context, int fd, std::string first, tls::
   // The keys go to the kernel by way of the library's own sockets.
   if (kernel_) SSL_set0_wbio(ssl_.get(), BIO_new_socket(fd, BIO_NOCLOSE));
   SSL_set_accept_state(ssl_.get());
-  SSL_set_msg_callback(ssl_.get(), note_message);
+  SSL_set_msg_callback(ssl_.get(), note_record);
   SSL_set_msg_callback_arg(ssl_.get(), this);
   tls::Context::ask(ssl_.get(), doorman);
 }
 
 TlsLayer::~TlsLayer() = default;
 
-void TlsLayer::note_message(int written, int, int type, const void* bytes, std::size_t size, SSL*, void* layer) {
-  if (written != 0 || type != SSL3_RT_HANDSHAKE || size == 0) return;
-  if (*static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) ++static_cast<TlsLayer*>(layer)->idle_talk_;
+void TlsLayer::note_record(int written, int, int type, const void*, std::size_t, SSL* session, void* layer) {
+  auto& self = *static_cast<TlsLayer*>(layer);
+  if (written != 0 || type != SSL3_RT_HEADER || !self.shaken_) return;
+  // As if its end had come: what is left is thrown away, whoever reads the socket.
+  if (++self.idle_talk_ > kMostIdleTalk) SSL_set_shutdown(session, SSL_RECEIVED_SHUTDOWN);
 }
 
 int TlsLayer::receive(BIO* bio, char* to, int size) {
   BIO_clear_retry_flags(bio);
-  if (idle_talk_ > kMostIdleTalk) return -1;
   const auto room = static_cast<std::size_t>(size);
   if (first_used_ < first_.size()) {
     const auto got = first_.copy(to, room, first_used_);
@@ -168,6 +170,7 @@ TlsLayer::Shake TlsLayer::shake(Stream& stream) {
   if (done == 1) {
     std::string().swap(first_);
     first_used_ = 0;
+    shaken_ = true;
     return Shake::kDone;
   }
   use_sockets();

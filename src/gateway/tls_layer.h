@@ -37,8 +37,8 @@ class TlsLayer final : public Layer {
  private:
   struct Method;
 
-  static void note_message(int written, int version, int type, const void* bytes, std::size_t size, SSL* session,
-                           void* layer);
+  static void note_record(int written, int version, int type, const void* bytes, std::size_t size, SSL* session,
+                          void* layer);
   int receive(BIO* bio, char* to, int size);
   int transmit(BIO* bio, const char* from, int size);
   bool flush();
@@ -55,7 +55,8 @@ class TlsLayer final : public Layer {
   bool ended_ = false;    ///< the peer has closed, by what the loop knows
   bool over_ = false;     ///< nothing more comes: the kernel has said so
   bool failed_ = false;   ///< nothing more may be said
-  int idle_talk_ = 0;     ///< new keys that the peer has announced since the last byte of its own
+  bool shaken_ = false;   ///< the handshake is done
+  int idle_talk_ = 0;     ///< records of the peer since the last byte of its own
 };
 
 }  // namespace tiltyard::gateway

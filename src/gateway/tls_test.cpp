@@ -1,8 +1,12 @@
 #include <gmock/gmock.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <boost/asio/ip/address.hpp>
 
+#include <array>
 #include <csignal>
 #include <future>
 #include <thread>
@@ -72,6 +76,8 @@ class Visitor {
     return SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl_.get()) == 1;
   }
 
+  SSL* native() const { return ssl_.get(); }
+
   bool connected = false;
   std::string alert;
 
@@ -86,6 +92,50 @@ class Visitor {
   tls::Owned<SSL_CTX> context_;
   tls::Owned<SSL> ssl_;
   std::string read_;
+};
+
+/// Asks for a new handshake inside of a session of TLS 1.2, as often as it likes, for which the library's client has no
+/// call: records with the session's own keys (RFC 5246 section 6.3, RFC 5288), whose bytes are the head of a hello.
+class Insistent {
+ public:
+  explicit Insistent(SSL* ssl) : cipher_(EVP_CIPHER_CTX_new()) {
+    std::array<unsigned char, 48> master{};
+    SSL_SESSION_get_master_key(SSL_get_session(ssl), master.data(), master.size());
+    std::string seed = "key expansion" + std::string(64, '\0');
+    auto* randoms = reinterpret_cast<unsigned char*>(seed.data()) + seed.size() - 64;
+    SSL_get_server_random(ssl, randoms, 32);
+    SSL_get_client_random(ssl, randoms + 32, 32);
+    char digest[] = "SHA256";
+    const std::array<OSSL_PARAM, 4> terms{
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.data(), master.size()),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed.data(), seed.size()), OSSL_PARAM_construct_end()};
+    EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr);
+    EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
+    EXPECT_EQ(EVP_KDF_derive(context, keys_.data(), keys_.size(), terms.data()), 1);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+  }
+  ~Insistent() { EVP_CIPHER_CTX_free(cipher_); }
+  std::string record() {
+    const std::string number = {0, 0, 0, 0, 0, 0, static_cast<char>(++sent_ >> 8), static_cast<char>(sent_)};
+    const std::string known = number + std::string("\x16\x03\x03\x00\x04", 5), hello("\x01\x00\x00\x00", 4);
+    const auto nonce = std::string(reinterpret_cast<char*>(&keys_[32]), 4) + number;
+    std::string closed(4, '\0'), tag(16, '\0');
+    int size = 0;
+    const auto bytes = [](auto& text) { return reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())); };
+    EVP_EncryptInit_ex(cipher_, EVP_aes_128_gcm(), nullptr, keys_.data(), bytes(nonce));
+    EVP_EncryptUpdate(cipher_, nullptr, &size, bytes(known), static_cast<int>(known.size()));
+    EVP_EncryptUpdate(cipher_, bytes(closed), &size, bytes(hello), static_cast<int>(hello.size()));
+    EVP_EncryptFinal_ex(cipher_, bytes(tag), &size);
+    EVP_CIPHER_CTX_ctrl(cipher_, EVP_CTRL_GCM_GET_TAG, 16, tag.data());
+    return std::string("\x16\x03\x03\x00\x1c", 5) + number + closed + tag;
+  }
+
+ private:
+  EVP_CIPHER_CTX* cipher_;
+  std::array<unsigned char, 40> keys_{};  ///< the client's, the server's, and four bytes of a nonce for each
+  unsigned sent_ = 0;                     ///< its Finished was the first, 0
 };
 
 struct Shelf {
@@ -241,6 +291,31 @@ TEST_F(R2_2_GatewayTls, WhoAnnouncesNewKeysAndSaysNothingIsCut) {
   // More than are read at once.
   for (int i = 0; i < 5000 && idle.announce_keys(); ++i) {}
   EXPECT_TRUE(idle.was_cut());
+}
+
+TEST_F(R2_2_GatewayTls, WhoAsksForNewHandshakesForEverIsCut) {
+  Machine machine([](Peer& peer) { peer.send(peer.read_some()); });
+  publish_tls("ended", machine.port(), TlsEnd::kGateway);
+  const auto asks = [&](int times) {
+    auto visitor = this->visitor("ended.t.test", {}, TLS1_2_VERSION);
+    EXPECT_STREQ(SSL_get_cipher_name(visitor.native()), "ECDHE-ECDSA-AES128-GCM-SHA256");
+    Insistent insistent(visitor.native());
+    for (int i = 0; i < times; ++i) {
+      const auto record = insistent.record();
+      if (::send(SSL_get_fd(visitor.native()), record.data(), record.size(), MSG_NOSIGNAL) < 0) break;
+    }
+    return visitor;
+  };
+  auto once = asks(1);
+  char byte;
+  EXPECT_LT(SSL_read(once.native(), &byte, 1), 0);
+  EXPECT_EQ(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION) << "it is told that there is none";
+  // More than are read at once. Each answer has 31 bytes.
+  const auto often = asks(5000);
+  std::array<char, 4096> bytes;
+  ssize_t got = 0, answered = 0;
+  while ((got = ::recv(SSL_get_fd(often.native()), bytes.data(), bytes.size(), 0)) > 0) answered += got;
+  EXPECT_LT(answered, 100 * 31);
 }
 
 TEST_F(R2_2_GatewayTls, WhoAsksForThePageIsHandedToItUnanswered) {
