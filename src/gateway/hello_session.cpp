@@ -14,6 +14,8 @@ namespace tiltyard::gateway {
 
 namespace {
 
+// So much, and then the others of the loop: one that sends faster than it is read must not have it for itself.
+constexpr int kStepsAtOnce = 16;
 // As long as a client gets to see why it was refused.
 constexpr auto kSeeWhy = std::chrono::seconds(2);
 constexpr std::string_view kTooLong("\x15\x03\x03\x00\x02\x02\x2f", 7);  ///< a fatal alert, illegal_parameter
@@ -37,24 +39,28 @@ void HelloSession::begin(Shard& shard, Arrival arrival, Guest guest) {
 }
 
 void HelloSession::on_ready(Stream&) { advance(); }
+void HelloSession::on_turn() { advance(); }
 
 void HelloSession::advance() {
-  bool more = true;
-  while (more) {
-    switch (state_) {
-      case State::kHello:
-        more = read_hello();
-        break;
-      case State::kShake:
-        more = shake();
-        break;
-      case State::kLinger:
-        more = linger();
-        break;
-      case State::kClosed:
-        return;
-    }
+  for (int i = 0; i < kStepsAtOnce; ++i) {
+    if (!step()) return;
   }
+  shard_.loop().again(*this);
+}
+
+/// Whether there may be more to do.
+bool HelloSession::step() {
+  switch (state_) {
+    case State::kHello:
+      return read_hello();
+    case State::kShake:
+      return shake();
+    case State::kLinger:
+      return linger();
+    case State::kClosed:
+      return false;
+  }
+  return false;
 }
 
 bool HelloSession::read_hello() {

@@ -15,6 +15,7 @@ class HelloSession final : public Session, private tls::Doorman {
   static void begin(Shard& shard, Arrival arrival, Guest guest);
 
   void on_ready(Stream& stream) override;
+  void on_turn() override;
   void cut() override;
   void drain() override { end(); }
   void fell_asleep() override {}
@@ -28,6 +29,7 @@ class HelloSession final : public Session, private tls::Doorman {
   void on_deadline() override;
   tls::Verdict on_hello(const tls::Hello& hello) override;
   void advance();
+  bool step();
   bool read_hello();
   bool shake();
   void go_on();
