@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "net/client.h"
 
 namespace tiltyard::net {
@@ -55,6 +56,13 @@ std::string zone_id(std::string_view zone) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
     out += plain ? std::string(1, c) : fmt::format("={:02X}", static_cast<unsigned char>(c));
   }
+  return out;
+}
+
+/// What the server said, or something before it: kept and told to people, so it is text whatever came.
+std::string readable(std::string_view said) {
+  auto out = as_utf8(said.substr(0, kMostOfAReason));
+  std::ranges::replace_if(out, [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; }, ' ');
   return out;
 }
 
@@ -123,9 +131,8 @@ asio::awaitable<Result<json::value>> PowerDns::State::call(std::string method, s
     co_return fail(Code::kUnavailable, "dns-refused", "The DNS server's API does not take our key (powerdns.key).");
   if (answer->status >= 300) {
     const auto said = error ? answer->body : text_of(value, "error");
-    co_return fail(
-        Code::kUnavailable, "dns-refused",
-        fmt::format("The DNS server refused the change ({}): {}", answer->status, said.substr(0, kMostOfAReason)));
+    co_return fail(Code::kUnavailable, "dns-refused",
+                   fmt::format("The DNS server refused the change ({}): {}", answer->status, readable(said)));
   }
   if (error) co_return no_answer(error.message());
   co_return value;

@@ -118,6 +118,11 @@ TEST_F(R2_2_Certificates, WhatCannotBeUsedIsRefusedWithItsReason) {
   EXPECT_EQ(refused(many, good.key), "certificate-unreadable");
 }
 
+TEST_F(R2_2_Certificates, NamesThatAreNoTextAreLeftOut) {
+  put("file", {.names = {"DNS:a\xff.example", "DNS:b.example"}});
+  EXPECT_THAT(shelf_.list()[0].names, ElementsAre("b.example"));
+}
+
 TEST_F(R2_2_Certificates, ChainsThatAreTheSameAreKeptOnce) {
   const auto one = make(Wishes{.names = {"DNS:a.example"}, .issuer = "CA"});
   ASSERT_TRUE(shelf_.put("a", one.chain, one.key));

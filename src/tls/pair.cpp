@@ -4,11 +4,13 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <ctime>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace tiltyard::tls {
 namespace {
@@ -76,7 +78,8 @@ std::vector<std::string> names_in(const X509* certificate) {
     } else if (each->type == GEN_IPADD) {
       name = address_text(each->d.iPAddress);
     }
-    if (!name.empty()) names.push_back(std::move(name));
+    const bool plain = std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7F; });
+    if (plain && !name.empty()) names.push_back(std::move(name));
   }
   GENERAL_NAMES_free(all);
   ERR_clear_error();
@@ -150,7 +153,7 @@ std::string Pair::issuer() const {
   const auto* name = X509_get_issuer_name(certificate_.get());
   std::array<char, 256> text{};
   for (const int part : {NID_commonName, NID_organizationName}) {
-    if (X509_NAME_get_text_by_NID(name, part, text.data(), text.size()) > 0) return text.data();
+    if (X509_NAME_get_text_by_NID(name, part, text.data(), text.size()) > 0) return as_utf8(text.data());
   }
   return {};
 }
