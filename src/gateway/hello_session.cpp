@@ -106,7 +106,6 @@ tls::Verdict HelloSession::on_hello(const tls::Hello& hello) {
   }
   const auto* found = shard_.find_name(hello.name);
   if (!found || found->kind != EndpointKind::kTls) return tls::Verdict::kHttp;
-  target_ = *found;
   way_ = found->handover.tls == TlsEnd::kGateway ? Way::kRaw : Way::kThrough;
   return way_ == Way::kRaw ? tls::Verdict::kRaw : tls::Verdict::kElsewhere;
 }
@@ -145,11 +144,23 @@ void HelloSession::go_on() {
   auto& shard = shard_;
   auto arrival = give_away({});
   auto guest = hand_over();
-  auto target = std::move(target_);
   const bool raw = way_ == Way::kRaw;
   end();
-  if (raw) TcpSession::begin(shard, std::move(arrival), target, std::move(guest));
+  if (raw) begin_raw(shard, std::move(arrival), std::move(guest));
   else HttpSession::begin(shard, std::move(arrival), true, std::move(guest));
+}
+
+/// The client has decided how long the handshake took: what its name is for is looked up now, since the instance may
+/// have gone meanwhile, and its machine's address may be another's.
+void HelloSession::begin_raw(Shard& shard, Arrival arrival, Guest guest) {
+  const auto* target = shard.find_name(arrival.name);
+  const auto ended = arrival.layer ? TlsEnd::kGateway : TlsEnd::kMachine;
+  if (target && target->kind == EndpointKind::kTls && target->handover.tls == ended)
+    return TcpSession::begin(shard, std::move(arrival), *target, std::move(guest));
+  Stream gone;
+  gone.fd = arrival.fd;
+  gone.put_on(std::move(arrival.layer));
+  gone.reset();
 }
 
 /// Nothing has been answered: whoever has it goes on from the hello.
@@ -159,11 +170,10 @@ void HelloSession::go_elsewhere() {
   client_.put_on(nullptr);
   auto arrival = give_away(std::move(first));
   auto guest = hand_over();
-  auto target = std::move(target_);
   const auto way = way_;
   const auto from = ip_of(guest.from);
   end();
-  if (way == Way::kThrough) TcpSession::begin(shard, std::move(arrival), target, std::move(guest));
+  if (way == Way::kThrough) begin_raw(shard, std::move(arrival), std::move(guest));
   else shard.options().to_page(shard.index(), arrival.fd, from, std::move(arrival.first));
 }
 

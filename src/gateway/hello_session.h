@@ -34,6 +34,7 @@ class HelloSession final : public Session, private tls::Doorman {
   bool shake();
   void go_on();
   void go_elsewhere();
+  static void begin_raw(Shard& shard, Arrival arrival, Guest guest);
   void refuse(std::string_view bytes);
   void begin_linger();
   bool linger();
@@ -46,8 +47,7 @@ class HelloSession final : public Session, private tls::Doorman {
   std::string hello_;
   tls::HelloScan scan_;
   TlsLayer* layer_ = nullptr;  ///< the stream's
-  Target target_;
-  std::string name_;  ///< that was asked for
+  std::string name_;           ///< that was asked for
 };
 
 }  // namespace tiltyard::gateway

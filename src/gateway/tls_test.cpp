@@ -264,6 +264,69 @@ TEST_F(R2_2_GatewayTls, AnEndpointOfKindTlsIsEndedHereOrHandedThrough) {
   EXPECT_EQ(through.read(14), "of the machine");
 }
 
+/// A client that keeps the last message of its handshake back.
+class Slow {
+ public:
+  Slow(std::uint16_t port, const char* name) : peer_(Peer::connect(port)) {
+    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_tlsext_host_name(ssl_.get(), name);
+    while (SSL_connect(ssl_.get()) != 1) {
+      EXPECT_TRUE(flush());
+      const auto bytes = peer_.read_some();
+      if (bytes.empty()) return;
+      BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+    }
+    ready = true;
+  }
+  bool finish(std::string_view bytes) {
+    return SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) > 0 && flush();
+  }
+  std::string read(std::size_t size) {
+    std::string read(size, ' ');
+    std::size_t done = 0;
+    while (done < size) {
+      const int got = SSL_read(ssl_.get(), read.data() + done, static_cast<int>(size - done));
+      if (got > 0) {
+        done += static_cast<std::size_t>(got);
+        continue;
+      }
+      const auto bytes = peer_.read_some();
+      if (bytes.empty()) break;
+      BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+    }
+    return read.substr(0, done);
+  }
+
+  bool ready = false;
+
+ private:
+  bool flush() {
+    char bytes[16 * 1024];
+    const int got = BIO_read(SSL_get_wbio(ssl_.get()), bytes, sizeof bytes);
+    return got <= 0 || peer_.send({bytes, static_cast<std::size_t>(got)});
+  }
+  Peer peer_;
+  tls::Owned<SSL_CTX> context_{SSL_CTX_new(TLS_client_method())};
+  tls::Owned<SSL> ssl_{SSL_new(context_.get())};
+};
+
+TEST_F(R2_2_GatewayTls, WhereAHandshakeLeadsIsDecidedAtItsEnd) {
+  Machine machine([](Peer& peer) {
+    for (std::string bytes; !(bytes = peer.read_some()).empty();) peer.send("echo " + bytes);
+  });
+  publish_tls("ended", machine.port(), TlsEnd::kGateway);
+  Slow anew(gateway_->tls_port(), "ended.t.test"), late(gateway_->tls_port(), "ended.t.test");
+  ASSERT_TRUE(anew.ready && late.ready);
+  publish_tls("ended", machine.port(), TlsEnd::kGateway);
+  ASSERT_TRUE(anew.finish("hello"));
+  EXPECT_EQ(anew.read(10), "echo hello");
+  EXPECT_EQ(machine.connections(), 1U);
+  run(gateway_->withdraw(InstanceId("ended")));
+  late.finish("hello");
+  EXPECT_EQ(late.read(10), "");
+  EXPECT_EQ(machine.connections(), 1U) << "its address may be another's by now";
+}
+
 // `echo input | ncat --ssl host port`: its end is one of TCP alone.
 TEST_F(R2_2_GatewayTls, TheAnswerComesAfterTheInputHasEndedWithoutAWord) {
   Machine machine([](Peer& peer) {
