@@ -161,6 +161,32 @@ TEST_F(R2_4_Doors, AWebSocketIsOpenedWithTheCookieAloneAndEndsWithTheRight) {
   EXPECT_TRUE(peer.closed_within(20s));
 }
 
+TEST_F(R2_4_Doors, NoOtherInstancesPageOpensAWebSocketWithTheCookie) {
+  Machine machine([](Peer& peer) {
+    peer.read_head();
+    peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    peer.read_all();
+  });
+  publish(Door::kOwner, EndpointKind::kHttp, machine.port());
+  publish(Door::kOpen, EndpointKind::kHttp, machine.port(), "two");
+  run(gateway_->name("www.example.org", InstanceId("one"), "web"));
+  const auto opens = [&](Pass::Kind kind, const std::string& origin) {
+    auto peer = client();
+    const auto pass = mint(kind, kind == Pass::Kind::kToken ? "" : "one.t.test");
+    EXPECT_TRUE(peer.send(get("one.t.test", "/",
+                              "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: " +
+                                  origin + "\r\nCookie: tiltyard-door=" + pass + "\r\n")));
+    return peer.read_head().substr(9, 3);
+  };
+  for (const std::string origin : {"http://two.t.test:8080", "https://evil.test", "null", "http://page.test"})
+    EXPECT_EQ(opens(Pass::Kind::kCookie, origin), "401") << origin;
+  EXPECT_EQ(machine.connections(), 0U);
+  for (const std::string origin : {"http://one.t.test:8080", "https://ONE.t.test", "http://www.example.org"})
+    EXPECT_EQ(opens(Pass::Kind::kCookie, origin), "101") << origin;
+  EXPECT_EQ(opens(Pass::Kind::kToken, "https://evil.test"), "101") << "no browser has a token in the cookie's place";
+}
+
 TEST_F(R2_4_Doors, ARevokedCookieIsSentAnewAndANewOneCounts) {
   Machine machine(always("inside"));
   publish(Door::kOwner, EndpointKind::kHttp, machine.port());
@@ -267,6 +293,22 @@ TEST_F(R2_4_Doors, TheOwnersAddressOpensRawTcp) {
   EXPECT_TRUE(peer.closed_within(20s));
   auto late = Peer::connect(port);
   EXPECT_TRUE(late.closed_within(20s));
+}
+
+TEST_F(R2_4_Doors, ADoorThatCloses) {
+  Machine machine(parrot());
+  const auto port = publish(Door::kOpen, EndpointKind::kTcp, machine.port());
+  auto peer = Peer::connect(port);
+  ASSERT_TRUE(peer.send("hello\n"));
+  EXPECT_EQ(peer.read_exactly(6), "hello\n");
+  Route route{EndpointKind::kTcp, "web", {"one"}, port, "127.0.0.1", machine.port()};
+  route.door = Door::kOpen;
+  ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {route}, "zoe")));
+  ASSERT_TRUE(peer.send("again\n"));
+  EXPECT_EQ(peer.read_exactly(6), "again\n");
+  route.door = Door::kOwner;
+  ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {route}, "zoe")));
+  EXPECT_TRUE(peer.closed_within(20s)) << "whoever came through the open door has shown nothing";
 }
 
 TEST_F(R2_4_Doors, StrangersWakeNothing) {

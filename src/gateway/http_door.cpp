@@ -59,10 +59,26 @@ bool HttpSession::stays_outside(const RequestHead& head, const Target& target, b
   }
   for (const auto& field : head) {
     if (field.kind == FieldKind::kCookie) pass_ = shard_.doors().visitor(field.value, secure, at.place, at.now);
-    if (pass_) return false;
+    if (pass_) break;
   }
+  if (pass_ && !is_led_here(at)) return false;
+  pass_.reset();
   turn_away(at);
   return true;
+}
+
+/// Whether a page of somebody else's opens a WebSocket here with its visitor's cookie: browsers let any page do that
+/// and read what comes, and the cookie goes along from siblings below one domain, whose machines are hostile. Pages of
+/// the same instance may.
+bool HttpSession::is_led_here(const AtDoor& at) const {
+  if (!at.head.websocket || pass_->kind != Pass::Kind::kCookie) return false;
+  const auto origin = value_of(at.head, "Origin");
+  if (origin.empty()) return false;  // no browser
+  const auto scheme = origin.find("://");
+  const auto name = scheme == origin.npos ? std::nullopt : name_of(origin.substr(scheme + 3));
+  std::array<char, 256> room;
+  const auto* from = name ? shard_.find_name(plain_name(*name, room)) : nullptr;
+  return !from || from->instance != at.target.instance;
 }
 
 /// `/.tiltyard/door/GRANT/way?further` and, where the page has found that it is somebody else's,

@@ -78,6 +78,7 @@ class HttpSession final : public Session {
   struct AtDoor;
   /// Whether the request is not for the machine: it has been answered then.
   bool stays_outside(const RequestHead& head, const Target& target, bool secure);
+  bool is_led_here(const AtDoor& at) const;
   void serve_reserved(const AtDoor& at);
   void redeem(const AtDoor& at, std::string_view grant, std::string_view path);
   void turn_away(const AtDoor& at);

@@ -252,11 +252,11 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
                     std::max<std::size_t>(1, shared_->options.connects_per_instance);
   for (const auto& route : publication->routes) {
     std::shared_ptr<Endpoint> endpoint;
-    // The same way to the same machine goes on: its connections stay.
+    // The same way to the same machine, behind the same door, goes on: its connections stay.
     for (std::size_t i = 0; old && i < old->endpoints.size(); ++i) {
       const auto& before = old->publication->routes[i];
       if (before.kind == route.kind && before.machine == route.machine && before.port == route.port &&
-          before.handover == route.handover) {
+          before.handover == route.handover && before.door == route.door) {
         endpoint = old->endpoints[i];
       }
     }

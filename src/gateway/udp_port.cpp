@@ -234,7 +234,7 @@ UdpPort::~UdpPort() = default;
 bool UdpPort::start() { return shard_.loop().watch_accept(stream_, *this); }
 
 void UdpPort::move_to(const Target& target) {
-  if (target.endpoint != target_.endpoint || target.door != target_.door) close_flows();
+  if (target.endpoint != target_.endpoint) close_flows();
   target_ = target;
 }
 
