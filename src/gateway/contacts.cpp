@@ -43,6 +43,7 @@ bool ContactBook::note(const InstanceId& instance, std::string_view endpoint, co
   if (known && (sample_ == 0 || --until_sample_ > 0)) return false;
   if (known) until_sample_ = sample_;
   if (kept_.size() >= kMostKept) {
+    if (!known) seen_[(who | 1) % kSets * kWays] = 0;  // still to come for the first time
     ++lost_;
     return false;
   }
