@@ -86,6 +86,9 @@ Result<> Gateway::State::open_ports(const Publication& publication, const std::s
 void Gateway::State::meter(Publication& publication, Published& entry, const std::string& owner) {
   const auto& options = shared->options;
   if (options.endpoint_limits.any()) {
+    std::erase_if(entry.meters, [&publication](const auto& one) {
+      return std::ranges::find(publication.routes, one.first, &PublishedRoute::endpoint) == publication.routes.end();
+    });
     for (auto& route : publication.routes) {
       auto& meter = entry.meters[route.endpoint];
       if (!meter) meter = std::make_shared<Meter>(options.endpoint_limits);
