@@ -7,6 +7,7 @@
 
 #include "base/test_folder.h"
 #include "bus/event_log.h"
+#include "doors/addresses.h"
 #include "doors/events.h"
 #include "doors/store.h"
 #include "net/loops.h"
@@ -135,6 +136,35 @@ TEST_F(R2_4_DoorRows, TheLogSaysWhoHasLostARight) {
   ASSERT_EQ(after.parties.size(), 1U);
   EXPECT_EQ(after.parties[0].first, "kim");
   EXPECT_EQ(after.until, since.until + 1);
+}
+
+TEST(R2_4_DoorAddresses, OnesManyAddressesTakeNobodysRoom) {
+  const auto now = from_micros(1'800'000'000'000'000);
+  Addresses addresses(4h);
+  int noted = 0;
+  for (net::Holder address = 0; address < 30'000; ++address)
+    noted += addresses.note("eve", address, "eve", now) ? 1 : 0;
+  EXPECT_EQ(noted, 100);
+  EXPECT_TRUE(addresses.note("zoe", 1, "ann", now));
+  EXPECT_EQ(addresses.until("zoe", 1, now), now + 4h);
+  EXPECT_EQ(addresses.until("zoe", 1, now + 4h), std::nullopt);
+  EXPECT_TRUE(addresses.note("eve", 1, "eve", now + 1h)) << "what is known is renewed";
+  EXPECT_TRUE(addresses.note("eve", 70'000, "eve", now + 4h)) << "and what has ended makes room";
+}
+
+TEST(R2_4_DoorAddresses, TheyAreNewsNowAndThenAndGoneWithTheRight) {
+  const auto now = from_micros(1'800'000'000'000'000);
+  Addresses addresses(4h);
+  EXPECT_TRUE(addresses.is_news("team", 1, now));
+  EXPECT_TRUE(addresses.note("team", 1, "ann", now));
+  EXPECT_TRUE(addresses.note("team", 2, "ben", now));
+  EXPECT_FALSE(addresses.is_news("team", 1, now + 29min));
+  EXPECT_TRUE(addresses.is_news("team", 1, now + 30min));
+  addresses.forget("ann");
+  EXPECT_EQ(addresses.until("team", 1, now), std::nullopt);
+  EXPECT_EQ(addresses.until("team", 2, now), now + 4h);
+  addresses.forget("team");
+  EXPECT_EQ(addresses.until("team", 2, now), std::nullopt);
 }
 
 }  // namespace

@@ -132,9 +132,7 @@ asio::awaitable<void> Service::follow() {
 
 asio::awaitable<void> Service::revoke(std::vector<std::string> subjects) {
   for (const auto& subject : subjects) {
-    std::erase_if(seen_, [&subject](const auto& one) {
-      return subject.empty() || one.first.first == subject || one.second.visitor == subject;
-    });
+    addresses_.forget(subject);
     co_await parts_.gateway.revoke(gateway::party_of(subject));
   }
 }

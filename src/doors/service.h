@@ -3,7 +3,6 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "base/gate.h"
 #include "base/parallel.h"
+#include "doors/addresses.h"
 #include "doors/store.h"
 #include "gateway/doors.h"
 #include "identity/identity.h"
@@ -41,10 +41,10 @@ struct Right {
 inline constexpr std::chrono::hours kCookieLife{12}, kTokenLife{24};
 
 /// Decides who is let in to an instance that is its owner's alone, and tells the gateway: with passes, and with what
-/// has been lost since. Lives on the home loop. Addresses that it remembers are at most 20,000.
+/// has been lost since. Lives on the home loop.
 class Service {
  public:
-  explicit Service(Parts parts) : parts_(parts), lost_(parts.home) {}
+  explicit Service(Parts parts) : parts_(parts), lost_(parts.home), addresses_(parts.address_ttl) {}
 
   void declare_jobs(jobs::Service& jobs);
   /// Keys, and what was lost while no server ran.
@@ -83,11 +83,6 @@ class Service {
   TimePoint now() const { return parts_.clock.now(); }
 
  private:
-  struct Seen {
-    std::string visitor;
-    TimePoint at;
-  };
-
   asio::awaitable<Result<jobs::Next>> look();
   asio::awaitable<Result<>> look_at_keys();
   asio::awaitable<Result<>> look_at_ends();
@@ -100,8 +95,8 @@ class Service {
   long long log_ = 0;               ///< until here the event log was read
   Signal lost_;
   std::unique_ptr<store::Listener> listener_;
-  std::vector<std::pair<TimePoint, std::string>> again_;      ///< revoked once more then
-  std::map<std::pair<std::string, std::string>, Seen> seen_;  ///< by owner and address
+  std::vector<std::pair<TimePoint, std::string>> again_;  ///< revoked once more then
+  Addresses addresses_;
   Gate gate_{"doors"};
 };
 
