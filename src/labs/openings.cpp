@@ -33,6 +33,10 @@ std::string detail_of(const Instance& instance, const PlannedEndpoint& endpoint)
   return boost::json::serialize(detail);
 }
 
+bool is_closed(const PlannedEndpoint& endpoint) {
+  return endpoint.door != Door::kUnsaid && endpoint.door != Door::kOpen;
+}
+
 }  // namespace
 
 asio::awaitable<Result<PlannedEndpoint>> Openings::open(InstanceId id, Opening wanted, bus::Actor actor) {
@@ -84,6 +88,8 @@ Result<PlannedEndpoint> Openings::planned(const Instance& instance, const Openin
   endpoint.machine_port = wanted.machine_port;
   endpoint.kind = wanted.kind;
   endpoint.opened = true;
+  // Where the template keeps anything for its owner alone, no second way in is everybody's.
+  if (std::ranges::any_of(plan.endpoints, &is_closed)) endpoint.door = Door::kOwner;
   for (const auto& one : plan.endpoints) {
     const bool same = one.machine == endpoint.machine && one.machine_port == endpoint.machine_port &&
                       transport_of(one.kind) == transport_of(endpoint.kind);

@@ -117,6 +117,25 @@ TEST_F(R2_8_Openings, APageGetsAHostOfItsOwn) {
   EXPECT_NE(hosts, hosts_of(instance, instance.plan.endpoints[0]));
 }
 
+TEST_F(R2_8_Openings, WhatIsItsOwnersAloneIsNotOpenedToEverybodyByAnotherPort) {
+  add_template(
+      "own",
+      "image = \"test/one:1\"\n[[endpoint]]\nname = \"web\"\nport = 8000\nkind = \"tcp\"\nowner_only = \"prompt\"\n"
+      "[ready]\ninterval = 50\n");
+  open();
+  auto made = ask("ann", "own");
+  ASSERT_TRUE(made);
+  const auto instance = wait(made->id);
+  until([&, this] { return service_->live(instance.id)->free(); });
+  auto opened = open_port(instance.id, 9000, EndpointKind::kHttp);
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(opened->door, Door::kOwner);
+  const auto other = running();
+  auto usual = open_port(other.id, 9000, EndpointKind::kHttp);
+  ASSERT_TRUE(usual) << usual.error().message;
+  EXPECT_EQ(usual->door, Door::kUnsaid) << "as the range has it";
+}
+
 TEST_F(R2_8_Openings, ItIsThereAgainAfterARestartAndEndsWithItsInstance) {
   open();
   const auto instance = running();
