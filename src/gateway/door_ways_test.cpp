@@ -158,7 +158,7 @@ TEST_F(R2_4_Doors, AWebSocketIsOpenedWithTheCookieAloneAndEndsWithTheRight) {
   EXPECT_TRUE(peer.read_head().starts_with("HTTP/1.1 101"));
   EXPECT_EQ(peer.read_exactly(5), "hello");
   home(gateway_->doors().revoke(party_of("zoe")));
-  EXPECT_TRUE(peer.closed_within(20s));
+  EXPECT_TRUE(peer.closed_within(20s) && peer.was_reset());
 }
 
 TEST_F(R2_4_Doors, NoOtherInstancesPageOpensAWebSocketWithTheCookie) {
@@ -255,7 +255,7 @@ TEST_F(R2_4_Doors, PlainNcAnswersThePrompt) {
   open.read_exactly(34);
   EXPECT_EQ(open.read_exactly(1), "x");
   home(gateway_->doors().revoke(party_of("zoe")));
-  EXPECT_TRUE(open.closed_within(20s));
+  EXPECT_TRUE(open.closed_within(20s) && open.was_reset());
 }
 
 TEST_F(R2_4_Doors, WrongTokensAreFewAndReachNobody) {
@@ -278,21 +278,21 @@ TEST_F(R2_4_Doors, TheOwnersAddressOpensRawTcp) {
   Machine machine(parrot());
   const auto port = publish(Door::kAddress, EndpointKind::kTcp, machine.port());
   auto stranger = Peer::connect(port);
-  EXPECT_TRUE(stranger.closed_within(20s));
+  EXPECT_TRUE(stranger.closed_within(20s) && stranger.was_reset());
   home(gateway_->doors().know("zoe", asio::ip::make_address("127.0.0.1"), {party_of("zoe"), 0, 0, 3'600'000}));
   auto peer = Peer::connect(port);
   ASSERT_TRUE(peer.send("hello\n"));
   EXPECT_EQ(peer.read_exactly(6), "hello\n");
   auto elsewhere = Peer::connect(port, 2);
-  EXPECT_TRUE(elsewhere.closed_within(20s));
+  EXPECT_TRUE(elsewhere.closed_within(20s) && elsewhere.was_reset());
   // Of a prompt the address is no answer.
   const auto strict = publish(Door::kPrompt, EndpointKind::kTcp, machine.port(), "two");
   auto asked = Peer::connect(strict);
   EXPECT_EQ(asked.read_exactly(4), "This");
   home(gateway_->doors().revoke(party_of("zoe")));
-  EXPECT_TRUE(peer.closed_within(20s));
+  EXPECT_TRUE(peer.closed_within(20s) && peer.was_reset());
   auto late = Peer::connect(port);
-  EXPECT_TRUE(late.closed_within(20s));
+  EXPECT_TRUE(late.closed_within(20s) && late.was_reset());
 }
 
 TEST_F(R2_4_Doors, ADoorThatCloses) {
@@ -308,7 +308,7 @@ TEST_F(R2_4_Doors, ADoorThatCloses) {
   EXPECT_EQ(peer.read_exactly(6), "again\n");
   route.door = Door::kOwner;
   ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {route}, "zoe")));
-  EXPECT_TRUE(peer.closed_within(20s)) << "whoever came through the open door has shown nothing";
+  EXPECT_TRUE(peer.closed_within(20s) && peer.was_reset()) << "whoever came through the open door has shown nothing";
 }
 
 TEST_F(R2_4_Doors, StrangersWakeNothing) {

@@ -72,7 +72,8 @@ TEST_F(R2_3_Limited, OneConnectionAtATimeOfAnEndpoint) {
   const auto port = publish_tcp("one", machine.port()), other = publish_tcp("two", machine.port());
   auto first = Peer::connect(port);
   ASSERT_EQ(first.read_exactly(2), "$ ");
-  EXPECT_TRUE(Peer::connect(port).closed_within(20s));
+  auto second = Peer::connect(port);
+  EXPECT_TRUE(second.closed_within(20s) && second.was_reset());
   EXPECT_EQ(Peer::connect(other).read_exactly(2), "$ ") << "another endpoint has its own";
   first.close();
   EXPECT_TRUE(eventually([&] { return Peer::connect(port).read_exactly(2) == "$ "; }));

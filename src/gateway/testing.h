@@ -48,6 +48,7 @@ class Peer {
   Answer read_answer(bool to_head = false);
   /// The other side closes (or resets) within the time; whatever arrives before is dropped.
   bool closed_within(std::chrono::milliseconds time);
+  /// The gateway cuts with a reset; a machine that has waited for 10 s ends properly.
   bool was_reset() const { return reset_; }
   void finish_writing();
   void close();

@@ -86,7 +86,12 @@ void UdpFlow::close() {
   port_.shard_.loop().clear_deadline(*this);
 }
 
+bool UdpFlow::long_unheard() const {
+  return port_.shard_.loop().now() - heard_ >= port_.shard_.options().udp_idle_timeout;
+}
+
 void UdpFlow::hear(std::size_t bytes) {
+  if (long_unheard()) rounds_ = 0;
   heard_ = port_.shard_.loop().now();
   credit_ += kTimes * static_cast<std::int64_t>(bytes + kHeaders);
   if (answered_ && !proven()) ++rounds_;

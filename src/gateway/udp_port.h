@@ -57,8 +57,8 @@ class UdpFlow final : public Watcher, public Timed, public Mortal, public PortHo
   /// What let it in, where not everybody is.
   const std::optional<Pass>& pass() const { return visitor_.pass; }
   Instant heard() const { return heard_; }
-  /// Whether somebody is there who hears what is answered.
-  bool proven() const { return rounds_ >= kRounds; }
+  /// Whether somebody is there who hears what is answered. It is believed as long as an idle client is kept.
+  bool proven() const { return rounds_ >= kRounds && !long_unheard(); }
 
   /// `count` datagrams of the batch, from `first`.
   void forward(UdpBatch& batch, std::size_t first, std::size_t count);
@@ -71,6 +71,7 @@ class UdpFlow final : public Watcher, public Timed, public Mortal, public PortHo
 
   void on_deadline() override;
   void pass_answers();
+  bool long_unheard() const;
   void hear(std::size_t bytes);
   bool may_answer(std::size_t bytes);
   void hold(std::span<const char> bytes);

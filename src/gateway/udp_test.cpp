@@ -277,6 +277,41 @@ TEST_F(R2_3_UdpIdle, AFlowEndsWhenNothingComes) {
   EXPECT_EQ(machine.clients(), 2u);
 }
 
+// Four forged datagrams do not pay for ten minutes.
+TEST_F(R2_3_UdpIdle, WhoHasLongSaidNothingIsNotFlooded) {
+  std::atomic<bool> over = false;
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const auto here = loopback(1, 0);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&here), sizeof here), 0);
+  std::atomic<int> sent = 0;
+  std::thread machine([&] {  // answers, and goes on sending to who has asked for all
+    sockaddr_in from{};
+    for (bool all = false; !over;) {
+      pollfd wait{fd, POLLIN, 0};
+      ::poll(&wait, 1, 1);
+      char bytes[16];
+      socklen_t size = sizeof from;
+      const auto got = ::recvfrom(fd, bytes, sizeof bytes, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
+      if (got > 0 && bytes[0] == 'a') all = true;
+      const std::string answer(all ? 1000 : 2, 'A');
+      if (got > 0 || all)
+        ::sendto(fd, answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), sizeof from);
+      if (all) ++sent;
+    }
+  });
+  Caller caller(publish_udp("one", port_of(fd)));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(caller.ask("?"), "AA");
+  caller.send("all");
+  const auto begun = std::chrono::steady_clock::now();
+  const auto passed = [begun] { return std::chrono::steady_clock::now() - begun; };
+  int came = 0;
+  while (passed() < 30s && (sent < 600 || passed() < 2s)) came += caller.read(10ms) == "(nothing)" ? 0 : 1;
+  over = true;
+  machine.join();
+  EXPECT_LT(came, sent / 2) << "what came in the first 200 ms, and what an address has for nothing";
+  ::close(fd);
+}
+
 // Whoever may be forged gets three times what came, and what its address has for nothing; then no more.
 TEST_F(R2_3_Udp, AForgedAddressIsNotFlooded) {
   constexpr std::size_t kSize = 1000, kAnswers = 200;
