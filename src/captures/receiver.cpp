@@ -66,10 +66,11 @@ class Receiver::Tap {
 
   int fd() const { return socket_.get(); }
 
-  /// Hands each packet that is there to `take`, block by block; `done` behind each block.
+  /// Hands each packet that is there to `take`, block by block; `done` behind each block. Once around at most: machines
+  /// that send faster than it is written down would otherwise keep the thread here, where nobody can end it.
   template <class Take, class Done>
   void read(Take take, Done done) {
-    while (true) {
+    for (std::size_t left = blocks_; left > 0; --left) {
       auto* const block = reinterpret_cast<tpacket_block_desc*>(memory_ + kBlock * at_);
       const std::atomic_ref<std::uint32_t> status(block->hdr.bh1.block_status);
       if ((status.load(std::memory_order_acquire) & TP_STATUS_USER) == 0) return;
