@@ -154,22 +154,29 @@ bus::Event Service::State::event(bus::KindRef kind, const Capture& capture, bus:
                                        {"lost", capture.missed + capture.unwritten}})};
 }
 
-Result<> Service::State::room_for_one() const {
-  if (options.at_once == 0)
-    return fail(Code::kForbidden, "captures-off", "Nothing is captured here: captures.at_once is 0.");
-  if (running.size() + opening >= options.at_once)
-    return fail(Code::kExhausted, "captures-full",
-                fmt::format("{} captures run, as many as may (captures.at_once); end one first.", running.size()));
-  return {};
+std::shared_ptr<void> Service::State::place_of(const std::string& id, std::uint64_t bytes) {
+  opening.emplace(id, bytes);
+  return {nullptr, [self = shared_from_this(), id](void*) { self->opening.erase(id); }};
 }
 
-/// So much may still be written that all of it fits: what has ended goes for it, the oldest first.
-asio::awaitable<Result<>> Service::State::make_room(std::uint64_t bytes) {
+/// Many may begin at once, as each instance of a template does: each counts from here on.
+Result<std::shared_ptr<void>> Service::State::place_for(const std::string& id, std::uint64_t bytes) {
+  if (options.at_once == 0)
+    return fail(Code::kForbidden, "captures-off", "Nothing is captured here: captures.at_once is 0.");
+  if (const auto all = running.size() + opening.size(); all >= options.at_once)
+    return fail(Code::kExhausted, "captures-full",
+                fmt::format("{} captures run, as many as may (captures.at_once); end one first.", all));
+  return place_of(id, bytes);
+}
+
+/// All that may still be written has to fit: what has ended goes for it, the oldest first.
+asio::awaitable<Result<>> Service::State::make_room() {
   while (true) {
     const auto kept = co_await rows.kept();
     if (!kept) co_return fail(kept.error());
-    std::uint64_t taken = kept->bytes + bytes;
+    std::uint64_t taken = kept->bytes;
     for (const auto& [id, one] : running) taken += one->capture.bytes;
+    for (const auto& [id, bytes] : opening) taken += bytes;
     if (taken <= options.total && kept->captures < kMostKept) co_return Result<>{};
     if (kept->captures == 0)
       co_return fail(Code::kExhausted, "captures-no-room",
@@ -182,12 +189,10 @@ asio::awaitable<Result<>> Service::State::make_room(std::uint64_t bytes) {
 }
 
 asio::awaitable<Result<RunningRef>> Service::State::open(Capture capture, std::vector<Heard> heard, bool fresh) {
-  ++opening;
   auto work = [&parts = parts, options = options, capture, heard, fresh] {
     return std::make_shared<Result<Opened>>(open_all(parts, options, capture, heard, fresh));
   };
   auto opened = co_await offload(parts.files, std::move(work));
-  --opening;
   if (!*opened) {
     if (fresh) remove_folder(folder_of(capture.id));
     co_return fail(std::move(opened->error()));
@@ -196,12 +201,17 @@ asio::awaitable<Result<RunningRef>> Service::State::open(Capture capture, std::v
   one->ring = std::move((*opened)->ring);
   one->receiver = std::move((*opened)->receiver);
   running.emplace(one->capture.id, one);
+  opening.erase(one->capture.id);
   co_return one;
 }
 
 asio::awaitable<Result<Capture>> Service::State::begin(Ask ask) {
   co_await load();
-  if (auto room = room_for_one(); !room) co_return fail(std::move(room.error()));
+  Capture capture;
+  capture.id = new_ulid();
+  capture.bytes = ask.bytes == 0 ? options.each : ask.bytes;
+  const auto place = place_for(capture.id, capture.bytes);
+  if (!place) co_return fail(place.error());
   // In words about what was asked for, before it is put together with ours.
   auto compiled = co_await offload(parts.files, [filter = ask.filter] { return compile(filter); });
   if (!compiled) co_return fail(std::move(compiled.error()));
@@ -211,8 +221,6 @@ asio::awaitable<Result<Capture>> Service::State::begin(Ask ask) {
   if (live->ending() || instance.state == InstanceState::kQueued) co_return not_running();
   auto heard = heard_of(instance, ask.filter);
   if (!heard) co_return fail(std::move(heard.error()));
-  Capture capture;
-  capture.id = new_ulid();
   capture.instance = instance.id;
   capture.tmpl = instance.tmpl.str();
   capture.template_name = *instance.template_name;
@@ -221,13 +229,12 @@ asio::awaitable<Result<Capture>> Service::State::begin(Ask ask) {
   capture.cause = ask.cause;
   capture.started_by = ask.actor.name;
   capture.filter = ask.filter;
-  capture.bytes = ask.bytes == 0 ? options.each : ask.bytes;
   capture.age = ask.age;
   capture.started_at = capture.seen_at = parts.clock.now();
   if (ask.lasts.count() > 0) capture.until = capture.started_at + ask.lasts;
   capture.attended = ask.attended;
   for (const auto& one : *heard) capture.networks.push_back(one.key);
-  if (auto room = co_await make_room(capture.bytes); !room) co_return fail(std::move(room.error()));
+  if (auto room = co_await make_room(); !room) co_return fail(std::move(room.error()));
   auto opened = co_await open(capture, std::move(*heard), true);
   if (!opened) co_return fail(std::move(opened.error()));
   auto noted = co_await rows.put(capture, event(events::kStarted, capture, ask.actor));
@@ -265,6 +272,8 @@ asio::awaitable<Result<Capture>> Service::State::end(std::string id, std::string
     co_return co_await find(std::move(id));
   }
   one->ending = true;
+  // Cut in the middle, as the end of an instance is when the store does not answer, it has to be ended again.
+  const std::shared_ptr<void> cut(nullptr, [one](void*) { one->ending = one->over.is_set(); });
   co_await offload(parts.files, [one] {
     one->receiver->finish();
     return true;
@@ -315,6 +324,7 @@ asio::awaitable<void> Service::State::go_on(Capture capture) {
     std::ignore = co_await end(id, over ? "time" : capture.attended ? "left" : "server-away", {});
     co_return;
   }
+  const auto place = place_of(id, capture.bytes);
   auto heard = heard_of(live->instance, capture.filter);
   if (capture.gaps.size() < kMostGaps) capture.gaps.push_back({capture.seen_at, now});
   auto opened = heard ? co_await open(capture, std::move(*heard), false) : Result<RunningRef>(fail(heard.error()));
@@ -377,7 +387,7 @@ asio::awaitable<Result<>> Service::State::forget_ended() {
   for (auto& one : *old) {
     if (auto removed = co_await remove(std::move(one), {}); !removed) co_return removed;
   }
-  co_return co_await make_room(0);
+  co_return co_await make_room();
 }
 
 Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(options, std::move(parts))) {
@@ -474,7 +484,7 @@ asio::awaitable<Result<>> Service::start() {
   for (fs::directory_iterator it(state_->parts.folder, error), end; !error && it != end; it.increment(error))
     there.push_back(it->path().filename().string());
   for (const auto& id : there) {
-    if (state_->running.contains(id)) continue;
+    if (state_->running.contains(id) || state_->opening.contains(id)) continue;
     const auto row = co_await state_->rows.find(id);
     if (!row) co_return fail(row.error());
     if (!*row) remove_folder(state_->folder_of(id));

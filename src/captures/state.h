@@ -51,12 +51,14 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
   std::map<std::string, Capture> left;  ///< of a process before, not taken up yet
   Signal loaded;
   bool loading = false;
-  std::size_t opening = 0;  ///< that are about to run
+  std::map<std::string, std::uint64_t> opening;  ///< that are about to run, and the most that each keeps
   bool closing = false;
 
   std::string folder_of(const std::string& id) const { return parts.folder + "/" + id; }
-  Result<> room_for_one() const;
-  asio::awaitable<Result<>> make_room(std::uint64_t bytes);
+  /// One that is about to run, as long as what is returned lives; `captures-off`, `captures-full`.
+  Result<std::shared_ptr<void>> place_for(const std::string& id, std::uint64_t bytes);
+  std::shared_ptr<void> place_of(const std::string& id, std::uint64_t bytes);
+  asio::awaitable<Result<>> make_room();
   asio::awaitable<Result<RunningRef>> open(Capture capture, std::vector<Heard> heard, bool fresh);
   asio::awaitable<Result<Capture>> begin(Ask ask);
   asio::awaitable<Result<Capture>> end(std::string id, std::string reason, bus::Actor actor);

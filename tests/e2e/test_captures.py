@@ -109,6 +109,24 @@ def test_R2_7_who_may_and_what_is_refused_in_words(server):
     player.stop(instance["id"])
 
 
+def test_R2_7_no_more_run_than_may_though_all_begin_at_once(make_server):
+    server = make_server(web=templates.WEB, config={"captures": {"at_once": 2}}).start()
+    admin = server.admin()
+    admin.wait_template("web")
+    instance = admin.running("web")
+    answers_of = []
+    asking = [threading.Thread(target=lambda: answers_of.append(admin.post("/admin/captures", {"instance": instance["id"]}))) for _ in range(8)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    assert sorted(one.status for one in answers_of) == [201] * 2 + [507] * 6, [one.json for one in answers_of]
+    begun = [one.json["id"] for one in answers_of if one.status == 201]
+    admin.delete(f"/admin/captures/{begun[0]}").expect(204)
+    admin.post("/admin/captures", {"instance": instance["id"]}).expect(201)
+    admin.stop(instance["id"])
+
+
 def test_R2_7_live_on_standard_output_for_wireshark_and_over_when_it_goes(server, tmp_path):
     admin = server.admin()
     player = server.user("live")
