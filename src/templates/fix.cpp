@@ -148,6 +148,19 @@ std::expected<Draft, std::string> open_draft(const Inside& inside, const std::st
   return draft;
 }
 
+/// Whose the file was, it stays: root may mend what another account edits.
+bool keep_owner(int fd, const std::filesystem::path& path) {
+  struct stat before{}, now{};
+  if (::lstat(path.c_str(), &before) != 0) return errno == ENOENT;
+  if (!S_ISREG(before.st_mode)) {
+    errno = ELOOP;
+    return false;
+  }
+  if (::fstat(fd, &now) != 0) return false;
+  if (before.st_uid == now.st_uid && before.st_gid == now.st_gid) return true;
+  return ::fchown(fd, before.st_uid, before.st_gid) == 0;
+}
+
 /// Beside the file, then in its place: who reads meanwhile finds the old one or the new one.
 std::expected<void, std::string> replace_file(const std::filesystem::path& path, std::string_view text, int mode) {
   const auto fresh = path.parent_path() / fmt::format(".{}.{}.new", path.filename().string(), ::getpid());
@@ -158,7 +171,8 @@ std::expected<void, std::string> replace_file(const std::filesystem::path& path,
   };
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return broken("cannot write");
-  bool good = ::fchmod(fd, static_cast<mode_t>(mode)) == 0;
+  // The owner first: with another one, the kernel takes bits of the mode away.
+  bool good = keep_owner(fd, path) && ::fchmod(fd, static_cast<mode_t>(mode)) == 0;
   while (good && !text.empty()) {
     const auto size = ::write(fd, text.data(), text.size());
     good = size > 0 || errno == EINTR;

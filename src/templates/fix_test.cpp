@@ -1,5 +1,7 @@
 // What `templates lint --fix` writes, and what it leaves alone.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -98,6 +100,22 @@ TEST(R1_2, FilesOutsideOfTheFolderAreNeverWritten) {
   fix(folder);
   EXPECT_EQ(content(folder.at("secret")), "services:\n  a: {image: x, prots: [80]}\n");
   EXPECT_TRUE(std::filesystem::is_symlink(folder.at("t/.env")));
+}
+
+TEST(R1_2, AFileThatIsWrittenKeepsItsModeAndItsOwner) {
+  TestFolder folder;
+  folder.write("t/compose.yaml", "services:\n  a:\n    image: x\n    prots: [80]\n");
+  const auto path = folder.at("t/compose.yaml");
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  // Only root can have a file of somebody else's to mend.
+  const bool root = ::geteuid() == 0;
+  if (root) ASSERT_EQ(::chown(path.c_str(), 12345, 54321), 0);
+  ASSERT_THAT(fix(folder).fixed, ElementsAre(Field(&Fixed::line, 4)));
+  struct stat now{};
+  ASSERT_EQ(::stat(path.c_str(), &now), 0);
+  EXPECT_EQ(now.st_mode & 07777u, 0640u);
+  EXPECT_EQ(now.st_uid, root ? 12345u : ::geteuid());
+  if (root) EXPECT_EQ(now.st_gid, 54321u);
 }
 
 TEST(R1_2, WhatMakesMoreErrorsThanThereWereIsTakenBack) {
