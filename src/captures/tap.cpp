@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
 #include "engine/isolation/bridge.h"
+#include "labs/address_plan.h"
 
 namespace tiltyard::captures {
 namespace {
@@ -53,11 +53,6 @@ unsigned bridge_of(const Wire& wire) {
   return ::if_nametoindex(bridge.c_str());
 }
 
-bool is_name(const std::string& text) {
-  const auto usual = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
-  return !text.empty() && std::ranges::all_of(text, usual);
-}
-
 Result<Program> program_in(int file) {
   struct stat status{};
   if (file < 0 || ::fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
@@ -77,8 +72,7 @@ Result<Descriptor> open_for(const std::string& name_space, const privileged::Arg
   if (!network) return fail(network.error());
   if (!shared) return fail(shared.error());
   if (!egress) return fail(egress.error());
-  if (!is_name(*network) || !network->starts_with(name_space + "-"))
-    return privileged::refused("network is no name of ours");
+  if (!labs::is_network_of(name_space, *network, *shared)) return privileged::refused("network is no name of ours");
   const auto program = program_in(with.file());
   if (!program) return fail(program.error());
   return open_tap({std::move(*network), *shared, *egress}, *program);

@@ -18,7 +18,9 @@ namespace {
 constexpr std::uint32_t kBits = 5;  // a /27
 constexpr std::uint32_t kHosts = 28;
 constexpr std::size_t kFewLeft = 16;
-constexpr std::uint32_t kFirstHost = 2;   // .1 is the bridge itself
+constexpr std::uint32_t kFirstHost = 2;  // .1 is the bridge itself
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+constexpr std::size_t kTagLetters = 5;
 constexpr std::size_t kNameLetters = 14;  // 84 bits; with the usual prefix as long as a string in 24 bytes can be
 
 std::string dotted(std::uint32_t address) {
@@ -37,7 +39,7 @@ std::optional<std::uint32_t> parse_dotted(const std::string& text) {
 std::string tag_of(const std::string& server) {
   std::uint32_t hash = 2166136261u;
   for (const char c : server) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return fmt::format("{:05x}", hash & 0xfffff);
+  return fmt::format("{:0{}x}", hash & 0xfffff, kTagLetters);
 }
 
 struct Block {
@@ -119,7 +121,6 @@ Error AddressPlan::exhausted(std::string_view what) const {
 /// The engine tells machines on one network each other's names when asked for an address (Docker's resolver answers
 /// PTR): of what a name says nobody must be able to make anything.
 std::string AddressPlan::random_name() const {
-  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
   std::array<unsigned char, kNameLetters> random{};
   randombytes_buf(random.data(), random.size());
   std::string name = prefix_ + "-";
@@ -342,6 +343,15 @@ void AddressPlan::release(const Plan& plan) {
       }
     }
   }
+}
+
+bool is_network_of(std::string_view prefix, std::string_view name, bool shared) {
+  if (!name.starts_with(prefix) || !name.substr(prefix.size()).starts_with('-')) return false;
+  const auto rest = name.substr(prefix.size() + 1);
+  if (rest.find_first_not_of(kLetters) != rest.npos) return false;
+  // Theirs are longer by what their prefix has more, or have one dash more.
+  if (!shared) return rest.size() == kNameLetters;
+  return rest.size() > kTagLetters + 1 && rest[kTagLetters] == '-' && std::ranges::count(rest, '-') == 1;
 }
 
 }  // namespace tiltyard::labs

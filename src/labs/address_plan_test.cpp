@@ -269,5 +269,27 @@ TEST(R1_5, PoolsThatMakeNoSenseAreRefused) {
   }
 }
 
+TEST(R2_7, OfTwoServersWhosePrefixesBeginAlikeEachKnowsItsOwnNetworks) {
+  for (const auto& [mine, theirs] : {std::pair{"ty", "ty-b"}, std::pair{"ty-b", "ty"}}) {
+    auto plan = AddressPlan::make("10.64.0.0/12", mine, "self");
+    for (const bool egress : {false, true}) {
+      for (const auto& tmpl : {single(egress), stack(3)}) {
+        Plan made;
+        ASSERT_TRUE(plan->place(tmpl, made));
+        ASSERT_FALSE(made.networks.empty());
+        for (const auto& network : made.networks) {
+          const auto& spec = network->spec;
+          EXPECT_TRUE(is_network_of(mine, spec.name, spec.shared)) << spec.name;
+          EXPECT_FALSE(is_network_of(theirs, spec.name, spec.shared)) << spec.name;
+        }
+      }
+    }
+  }
+  for (const char* name : {"ty", "ty-", "tyabcdefghijklmn", "ty-abcdefghijklm/", "ty-abcde-", "ty-abcde-0-0"}) {
+    EXPECT_FALSE(is_network_of("ty", name, false)) << name;
+    EXPECT_FALSE(is_network_of("ty", name, true)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace tiltyard::labs

@@ -105,6 +105,8 @@ asio::awaitable<Result<>> Planner::give_ports(Instance* instance) {
     if (!owns_port(endpoint.kind) || endpoint.port != 0) continue;
     const auto transport = transport_of(endpoint.kind);
     auto before = co_await rows_.remembered_port(instance->owner, instance->tmpl, endpoint.machine_port, transport);
+    // Another step of the same spawn may have come first meanwhile.
+    if (endpoint.port != 0) continue;
     const auto preferred = before && *before != 0 ? std::optional(*before) : port_of_twin(instance->plan, endpoint);
     auto port =
         parts_.lanes.allocate(instance->owner, instance->tmpl.str(), endpoint.machine_port, preferred, transport);

@@ -281,9 +281,9 @@ def test_R2_7_a_server_without_rights_captures_through_the_other_half_and_no_oth
 
     mine = {"network": docker.networks(tiltyard__instance=instance["id"])[0]["Name"], "shared": False, "egress": False}
     assert tap(split, mine, program=b"")["reason"] == "argument-refused", "no filter came along"
-    for wrong in ({"network": "bridge"}, {"network": "docker0"}, {"network": "eth0"}, {"network": "../x"}, {"network": ""}, {"shared": "no"}, {"more": 1}):
+    for wrong in ({"network": "bridge"}, {"network": "docker0"}, {"network": "eth0"}, {"network": "../x"}, {"network": ""}, {"network": f"{split.namespace}-b-abcdefghijklmn"}, {"shared": "no"}, {"more": 1}):
         assert tap(split, {**mine, **wrong})["reason"] == "argument-refused", wrong
-    assert tap(split, {**mine, "network": f"{split.namespace}-nobody"})["reason"] == "network-away"
+    assert tap(split, {**mine, "network": f"{split.namespace}-abcdefghijklmn"})["reason"] == "network-away"
     # What it gets hears that one bridge, wherever it is bound, and takes no other filter.
     over = threading.Event()
     asking = threading.Thread(target=lambda: [fetch(endpoint(instance)["url"]) for _ in iter(over.is_set, True)])
