@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <tuple>
+#include <utility>
 
 #include "captures/pcapng.h"
 #include "captures/words.h"
@@ -57,12 +59,15 @@ int list_captures(Context& context, const ListOptions& options) {
   return kOk;
 }
 
-/// Hands blocks on, and says what they say is missing.
+/// Hands blocks on, and says what they say is missing. What a file had before stays in it until the first one comes.
 class Sink {
  public:
   explicit Sink(int file) : file_(file) {}
 
+  bool empty() const { return empty_; }
+
   void take(std::string_view bytes) {
+    if (std::exchange(empty_, false)) std::ignore = ::ftruncate(file_, 0);  // a pipe has nothing to cut
     write_out(file_, bytes);
     held_.append(bytes);
     const auto walk = pcapng::walk(held_, [](std::string_view comment) { note("tiltyard: " + harmless(comment)); });
@@ -72,23 +77,40 @@ class Sink {
 
  private:
   int file_;
+  bool empty_ = true;
   std::string held_;
 };
 
-int copy_to(Context& context, const std::string& path, const std::string& target) {
-  const bool to_stdout = target == "-";
-  if (to_stdout && context.out_is_terminal) {
-    note("tiltyard: A terminal cannot show packets; pipe them: tiltyard capture ID -w - | wireshark -k -i -");
-    return kUsage;
+/// Where packets are written.
+struct Target {
+  std::string name;
+  privileged::Descriptor file{};
+  bool made = false;  ///< there was no such file before
+};
+
+/// 0, or the exit code for what was said.
+int open_target(const Context& context, Target& target) {
+  if (target.name == "-") {
+    if (context.out_is_terminal) {
+      note("tiltyard: A terminal cannot show packets; pipe them: tiltyard capture ID -w - | wireshark -k -i -");
+      return kUsage;
+    }
+    target.file = privileged::Descriptor(::dup(STDOUT_FILENO));
+    return kOk;
   }
-  const privileged::Descriptor file(to_stdout ? ::dup(STDOUT_FILENO)
-                                              : ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!file.open()) {
-    note(fmt::format("tiltyard: {} cannot be written: {}", target, std::strerror(errno)));
-    return kFailed;
-  }
-  Sink sink(file.get());
+  constexpr int kWays = O_WRONLY | O_CREAT | O_CLOEXEC;
+  target.file = privileged::Descriptor(::open(target.name.c_str(), kWays | O_EXCL, 0600));
+  target.made = target.file.open();
+  if (!target.made) target.file = privileged::Descriptor(::open(target.name.c_str(), kWays, 0600));
+  if (target.file.open()) return kOk;
+  note(fmt::format("tiltyard: {} cannot be written: {}", target.name, std::strerror(errno)));
+  return kFailed;
+}
+
+int copy_to(Context& context, const std::string& path, const Target& target) {
+  Sink sink(target.file.get());
   const auto done = context.api().stream(path, [&](std::string_view piece) { sink.take(piece); });
+  if (target.made && sink.empty()) ::unlink(target.name.c_str());
   return done ? kOk : complain(context, done.error());
 }
 
@@ -102,25 +124,34 @@ int capture(Context& context, const CaptureOptions& options) {
     }
     ask["for_s"] = seconds;
   }
-  if (!options.write.empty()) ask["attended"] = true;
-  if (options.write == "-" && context.out_is_terminal) return copy_to(context, "", "-");
+  // Before the capture begins: nobody would look on at one whose packets can be written nowhere.
+  Target target{.name = options.write};
+  if (!options.write.empty()) {
+    ask["attended"] = true;
+    if (const int code = open_target(context, target); code != kOk) return code;
+  }
   Api::Call call;
   call.method = "POST";
   call.path = "/admin/captures";
   call.body = std::move(ask);
   const auto begun = context.api().call(std::move(call));
-  if (!begun) return complain(context, begun.error());
+  if (!begun) {
+    if (target.made) ::unlink(target.name.c_str());
+    return complain(context, begun.error());
+  }
   const auto id = text_of(*begun, "id");
-  if (!options.write.empty())
-    return copy_to(context, "/admin/captures/" + encoded(id) + "/file?follow=1", options.write);
+  if (!options.write.empty()) return copy_to(context, "/admin/captures/" + encoded(id) + "/file?follow=1", target);
   if (context.json) print_json(*begun);
   else print(fmt::format("{}\n", harmless(id)));
   return kOk;
 }
 
 int take(Context& context, const TakeOptions& options) {
-  return copy_to(context, "/admin/captures/" + encoded(options.id) + "/file",
-                 options.write.empty() ? options.id + ".pcapng" : options.write);
+  Target target{.name = options.write.empty() ? options.id + ".pcapng" : options.write};
+  if (const int code = open_target(context, target); code != kOk) return code;
+  const int code = copy_to(context, "/admin/captures/" + encoded(options.id) + "/file", target);
+  if (code == kOk && options.write.empty()) note("It is in " + harmless(target.name));
+  return code;
 }
 
 int change(Context& context, const char* method, const std::string& path) {
