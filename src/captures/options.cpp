@@ -19,7 +19,7 @@ void declare_keys(config::Keys& keys, Options& options) {
       .time("keep", options.keep, seconds{60}, std::chrono::hours{24 * 3650},
             "How long what was captured is kept after its end.")
       .flag("tell_owner", options.tell_owner,
-            "Whether the owner of an instance sees on the page that its packets are being captured.");
+            "Whether the owner of an instance can see, at GET /api/v1/me/captures, that its packets are captured.");
 }
 
 }  // namespace tiltyard::captures
