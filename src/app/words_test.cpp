@@ -315,6 +315,19 @@ TEST_F(R11_4_CommandLine, TemplatesSayWhyInAPipeToo) {
       << done.out;
 }
 
+TEST_F(R11_4_CommandLine, WhatIsThereOfACaptureIsNotLostToAnAnswerWithoutOne) {
+  answer_json("GET", "/admin/captures/{id}/file", 404, R"({"type":"urn:tiltyard:error:capture-unknown","status":404,
+  "title":"t","detail":"There is no such capture."})");
+  std::ofstream("c1.pcapng") << "evidence";
+  EXPECT_EQ(ask({"captures", "get", "c1"}).code, kNotFound);
+  EXPECT_EQ(ask({"captures", "get", "c2"}).code, kNotFound);
+  EXPECT_EQ(std::filesystem::file_size("c1.pcapng"), 8U);
+  EXPECT_FALSE(std::filesystem::exists("c2.pcapng"));
+  const auto before = seen_.size();
+  EXPECT_EQ(ask({"capture", "i1", "-w", "no/such/folder"}).code, kFailed);
+  EXPECT_EQ(seen_.size(), before) << "a capture that nobody can look on at has begun";
+}
+
 TEST_F(R11_4_CommandLine, AGatewayAtTheAddressIsKnown) {
   answer_json("GET", "/instances", 404, R"({"type":"urn:tiltyard:error:instance-unknown","title":"t","status":404,
   "detail":"d","answered_by":"gateway","host":"127.0.0.1"})");
@@ -418,6 +431,14 @@ TEST(R11_4, WrongWordsAreUsageErrors) {
       EXPECT_EQ(done.code, kUsage) << word << " " << id;
       EXPECT_NE(done.error.find("id"), std::string::npos) << done.error;
     }
+  }
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"unshare", "i1", ".."},
+                                                {"ports", "close", "i1", ".."},
+                                                {"certificates", "renew", ".."},
+                                                {"ports"},
+                                                {"ports", "free"}}) {
+    const auto done = run(words, {{"TILTYARD_URL", "http://127.0.0.1:1"}});
+    EXPECT_EQ(done.code, kUsage) << words[0] << ": " << done.error;
   }
   EXPECT_EQ(run({"token", "create", ""}).code, kUsage);
   EXPECT_NE(run({"spwan", "web"}).error.find("do you mean \"spawn\"?"), std::string::npos);

@@ -61,12 +61,15 @@ void Words::one_of(CLI::Option* option, std::vector<std::string> choices) {
   values_[option] = [choices = std::move(choices)] { return choices; };
 }
 
-void Words::one_of_list(CLI::Option* option, std::string path) {
-  // These would be other places of the API than that of a thing.
+void Words::one_thing(CLI::Option* option) {
   option->check([](const std::string& id) {
     const bool good = !id.empty() && id != "." && id != ".." && !id.contains('/');
     return good ? std::string() : fmt::format("\"{}\" is no id", harmless(id));
   });
+}
+
+void Words::one_of_list(CLI::Option* option, std::string path) {
+  one_thing(option);
   values_[option] = [this, path = std::move(path)] { return ids_of(context, path); };
 }
 

@@ -41,6 +41,8 @@ class Words {
   void cut_rest(std::vector<std::string>& words) const;
   /// The option takes one of these and nothing else.
   void one_of(CLI::Option* option, std::vector<std::string> choices);
+  /// The option takes what a path of the API can end with: what would lead to another place is refused.
+  void one_thing(CLI::Option* option);
   /// The option takes an id of the server's list at `path`.
   void one_of_list(CLI::Option* option, std::string path);
   /// What to type next after an error of this reason; `{name}` stands for the error's field of that name.

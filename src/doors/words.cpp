@@ -117,9 +117,9 @@ void add_words(Words& words) {
 
   auto* back = words.add("unshare", "Take a link back; who came by it is cut off");
   instance_of(words, back, asked);
-  back->add_option("link", asked->share, "The link's id, as \"tiltyard shares\" lists it")
-      ->type_name("LINK")
-      ->required();
+  words.one_thing(back->add_option("link", asked->share, "The link's id, as \"tiltyard shares\" lists it")
+                      ->type_name("LINK")
+                      ->required());
   words.does(back, [c, asked] { return unshare(*c, *asked); });
   words.advise("share-unknown", "See them: tiltyard shares ID");
 }

@@ -74,6 +74,10 @@ void add_rows(Table& table, const json::value& all) {
 }
 
 int show_ports(Context& context, const std::string& id) {
+  if (id.empty()) {  // the grammar would ask the words below for theirs twice
+    note("tiltyard: id is required\nSee: tiltyard ports --help");
+    return kUsage;
+  }
   const auto all = context.api().get(path_of(id));
   if (!all) return complain(context, all.error());
   if (context.json) {
@@ -132,7 +136,9 @@ int free_port(Context& context, const Wanted& wanted) {
 void add_words(Words& words) {
   auto* c = &words.context;
   const auto take_id = [&words](CLI::App* word, std::string& id) {
-    return words.one_of_list(word->add_option("id", id, "The instance's id")->type_name(""), kLiving);
+    auto* option = word->add_option("id", id, "The instance's id")->type_name("");
+    words.one_of_list(option, kLiving);
+    return option;
   };
   const auto take_machine = [](CLI::App* word, std::string& machine) {
     word->add_option("--machine", machine, "Which of its machines; otherwise the one of its first endpoint")
@@ -145,7 +151,7 @@ void add_words(Words& words) {
 
   auto* open = all->add_subcommand(
       "open", "Open a port of a machine, as a page, or with --tcp or --udp as a port of the gateway");
-  take_id(open, wanted->id);
+  take_id(open, wanted->id)->required();
   open->add_option("port", wanted->port, "The port that the program in the machine listens on")
       ->required()
       ->type_name("");
@@ -157,12 +163,12 @@ void add_words(Words& words) {
   words.does(open, [c, wanted] { return open_port(*c, *wanted); });
 
   auto* close = all->add_subcommand("close", "Close an endpoint that was opened so");
-  take_id(close, wanted->id);
-  close->add_option("name", wanted->name, "The endpoint's name")->required()->type_name("");
+  take_id(close, wanted->id)->required();
+  words.one_thing(close->add_option("name", wanted->name, "The endpoint's name")->required()->type_name(""));
   words.does(close, [c, wanted] { return close_port(*c, *wanted); });
 
   auto* free = all->add_subcommand("free", "A port of a machine that nobody uses, kept for you for a while");
-  take_id(free, wanted->id);
+  take_id(free, wanted->id)->required();
   take_machine(free, wanted->machine);
   words.does(free, [c, wanted] { return free_port(*c, *wanted); });
 
