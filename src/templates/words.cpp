@@ -1,5 +1,5 @@
 // templates, and templates lint, which needs no server.
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
@@ -228,7 +228,8 @@ int lint_templates(Context& context, const Options& options, const std::vector<s
     note(fmt::format("{} template{}: {} error{}, {} warning{}", count.templates, count.templates == 1 ? "" : "s",
                      count.errors, count.errors == 1 ? "" : "s", count.warnings, count.warnings == 1 ? "" : "s"));
     if (count.fixable > 0 && !fix)
-      note(fmt::format("{} of these can be mended by themselves: tiltyard templates lint --fix", count.fixable));
+      note(fmt::format("{} of these can be mended by themselves: tiltyard templates lint --fix {}", count.fixable,
+                       harmless(fmt::format("{}", fmt::join(paths, " ")))));
   }
   return count.errors == 0 ? kOk : kFailed;
 }
