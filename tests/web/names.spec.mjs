@@ -81,6 +81,12 @@ test('R2.6 a name is asked for from its machine, and given back', async () => {
   await own.getByRole('button', { name: 'Look now' }).click();
   await own.getByText('The DNS gives no answer').first().waitFor();
 
+  // By keyboard: into the form, and out of it to where one was.
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('name') ?? document.activeElement?.textContent);
+  await own.getByRole('button', { name: 'Lead elsewhere' }).press('Enter');
+  await until('the form to have the focus', async () => await focused() === 'instance');
+  await page.keyboard.press('Escape');
+  await until('the button to have the focus again', async () => await focused() === 'Lead elsewhere');
   await own.getByRole('button', { name: 'Lead elsewhere' }).click();
   const move = page.getByRole('form', { name: 'Lead www.example.org elsewhere' });
   await move.getByLabel('It goes on').check();

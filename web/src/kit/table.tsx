@@ -41,7 +41,7 @@ export function Table<T>({ columns, rows, rowKey, sort: [sort, setSort], act }: 
         <tbody>
           {sorted.map((row) => (
             <tr key={rowKey(row)}>
-              {columns.map((each) => <td key={each.key} className={each.numeric ? 'number' : ''}>{each.show(row)}</td>)}
+              {columns.map((each) => <td key={each.key} className={each.numeric ? 'number' : ''} data-title={each.title}>{each.show(row)}</td>)}
               {act && <td className="act">{act(row)}</td>}
             </tr>
           ))}

@@ -1,4 +1,5 @@
-import { Link } from '../core/route';
+import { useEffect, useRef } from 'react';
+import { Link, usePath } from '../core/route';
 import { useStore } from '../core/store';
 import type { Me } from '../core/openapi';
 import { Icon } from '../kit/icon';
@@ -21,10 +22,14 @@ export function Header({ me, showKeys }: { me: Me; showKeys: () => void }) {
   const { link, features } = useStore();
   const pages = pagesOf(me, features);
   const mine = pages.find((page) => page.nav === 'me');
+  const path = usePath();
+  const bar = useRef<HTMLElement>(null);
+  // Where not all pages have room, the one that is shown does.
+  useEffect(() => { bar.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }); }, [path, features]);
   return (
     <header className="top">
       <Link to="/" className="brand"><img src="/favicon.svg" alt="" width="20" height="20" /><span>Tiltyard</span></Link>
-      <nav aria-label="Pages">
+      <nav ref={bar} aria-label="Pages">
         {pages.filter((page) => page.nav === 'main' || page.nav === 'staff').map((page) => (
           <Link key={page.path} to={page.path} within={page.below} soon={page.load}><Title title={page.title} short={page.short} /></Link>
         ))}

@@ -40,7 +40,7 @@ export default function CertificatesPage({ me }: { me: Me }) {
     again();
   };
   return (
-    <section aria-labelledby="certificates-title">
+    <section className="certificates stacked" aria-labelledby="certificates-title">
       <div className="section-head"><h1 id="certificates-title">Certificates</h1></div>
       <Trouble text={trouble} />
       {value?.items.length === 0 && <Empty title="There are no certificates">Give the server files ([certificates.NAME]) or a CA to ask ([acme] in tiltyard.toml).</Empty>}

@@ -46,9 +46,9 @@ export function StartCapture({ instance, name, close }: { instance: string; name
 
 const COLUMNS: Column<Capture>[] = [
   { key: 'state', title: 'State', sort: (one) => one.state, show: (one) => <Mark {...CAPTURE_LOOK[one.state]} title={endWords(one.end_reason)} /> },
-  { key: 'what', title: 'Machine', sort: (one) => one.template_name, show: (one) => <span title={one.instance}>{one.template_name} <span className="muted">of {one.owner_name}</span></span> },
-  { key: 'started', title: 'Began', sort: (one) => one.started_at, show: (one) => <><When at={one.started_at} />{one.started_by && <span className="muted"> by {one.started_by}</span>}{one.cause !== 'staff' && <span className="tag">{one.cause}</span>}</> },
-  { key: 'filter', title: 'Only', sort: (one) => one.filter ?? '', show: (one) => (one.filter ? <code>{one.filter}</code> : <span className="muted">everything</span>) },
+  { key: 'what', title: 'Machine', sort: (one) => one.template_name, show: (one) => <span className="route-machine" title={one.instance}><span>{one.template_name}</span><span className="muted">of {one.owner_name}</span></span> },
+  { key: 'started', title: 'Began', sort: (one) => one.started_at, show: (one) => <><When at={one.started_at} />{one.started_by && <span className="muted capture-by">by {one.started_by}</span>}{one.cause !== 'staff' && <span className="tag">{one.cause}</span>}</> },
+  { key: 'filter', title: 'Only', sort: (one) => one.filter ?? '', show: (one) => (one.filter ? <code className="capture-filter">{one.filter}</code> : <span className="muted">everything</span>) },
   { key: 'packets', title: 'Packets', numeric: true, sort: (one) => one.packets, show: (one) => count(one.packets) },
   { key: 'kept', title: 'Kept', numeric: true, sort: (one) => one.kept_bytes, show: (one) => bytes(one.kept_bytes) },
   {
@@ -73,7 +73,7 @@ export function Captures() {
   };
   const named = (one: Capture): string => `the capture of ${one.template_name} of ${one.owner_name}`;
   return (
-    <section aria-labelledby="captures-title">
+    <section className="captures stacked" aria-labelledby="captures-title">
       <div className="section-head"><h2 id="captures-title">Captures</h2>{value && <span className="muted count">{value.items.length}</span>}</div>
       <Trouble text={trouble} />
       {value?.items.length === 0 && <Empty title="Nothing is captured">“Capture” at a route above writes down all packets of its machines, for Wireshark.</Empty>}

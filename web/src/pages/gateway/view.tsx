@@ -51,8 +51,8 @@ function Plots({ instance, name }: { instance: string; name: string }) {
     return <p className="muted plots-none">{instance ? `${name} has had no traffic in the last ten minutes.` : 'The first plot is drawn in ten seconds.'}</p>;
   return (
     <div className="plots halves">
-      <Plot label="Bytes each second" at={drawn.at} lines={drawn.flow} show={(value) => bytes(Math.round(value))} />
-      <Plot label="Connections" at={drawn.at} lines={drawn.connections} show={count} />
+      <Plot label="Bytes each second" at={drawn.at} lines={drawn.flow} show={(value) => bytes(Math.round(value))} whole />
+      <Plot label="Connections" at={drawn.at} lines={drawn.connections} show={count} whole />
     </div>
   );
 }
@@ -78,7 +78,7 @@ function Row({ route, chosen, choose, capturing, capture }: { route: GatewayRout
     <tr className={capturing ? 'open' : ''} data-item>
       <td><span className="mono route-place" title={route.place}>{route.place}</span></td>
       <td>{route.kind}</td>
-      <td><button type="button" className="quiet route-name" aria-pressed={chosen} title={`${route.instance}: ${route.endpoint}, port ${route.machine_port} of ${route.machine}`} onClick={choose}>{route.template_name}</button> <span className="muted">of {route.owner_name}</span></td>
+      <td><span className="route-machine" title={name}><button type="button" className="quiet route-name" aria-pressed={chosen} title={`${route.instance}: ${route.endpoint}, port ${route.machine_port} of ${route.machine}`} onClick={choose}><span>{route.template_name}</span></button><span className="muted">of {route.owner_name}</span></span></td>
       <td><Mark {...instanceLook(route.state)} /></td>
       <td className="number">{count(route.open)}</td>
       <td className="number">{count(route.connections)}</td>

@@ -1,6 +1,8 @@
 import { useState } from 'react';
 import { dismiss, extend, start, stop, undoStop } from '../../core/actions';
 import { LeaseLine, Left, Progress, useSeconds, When } from '../../core/clock';
+import { call } from '../../core/api';
+import { useLoad } from '../../core/load';
 import type { Endpoint, Instance } from '../../core/openapi';
 import { go, Link } from '../../core/route';
 import { isAsked } from '../../core/state';
@@ -61,6 +63,19 @@ function ExtendButton({ instance }: { instance: Instance }) {
   return <button type="button" onClick={() => void extend(instance)} title="Key: e">Extend {by}</button>;
 }
 
+/** Its names of people's own, and the way to one where the server gives any. */
+function Names({ instance }: { instance: Instance }) {
+  const { value } = useLoad(() => call<'listNames'>('/names'), { key: instance.id });
+  if (!value || (!value.offers.free_domain && !value.offers.own_domains)) return null;
+  const names = value.items.filter((one) => one.instance === instance.id && one.state === 'held');
+  return (
+    <p>
+      {names.map((one) => <span key={one.id}><a className="mono" href={one.url} target="_blank" rel="noopener noreferrer">{one.name}</a>{' · '}</span>)}
+      <Link to={`/names?instance=${encodeURIComponent(instance.id)}`}>Give it a name of your own</Link>
+    </p>
+  );
+}
+
 function Details({ instance }: { instance: Instance }) {
   const { features } = useStore();
   // What was told to somebody who waited is not a part of the start.
@@ -78,7 +93,7 @@ function Details({ instance }: { instance: Instance }) {
           <div><dt>Start took</dt><dd>{timings.map(([step, ms]) => `${step} ${duration(ms)}`).join(' · ')}</dd></div>
         )}
       </dl>
-      {(instance.state === 'running' || instance.state === 'paused') && <p><Link to={`/names?instance=${encodeURIComponent(instance.id)}`}>Give it a name of your own</Link></p>}
+      {(instance.state === 'running' || instance.state === 'paused') && features !== null && features.names !== false && <Names instance={instance} />}
       {(instance.state === 'running' || instance.state === 'paused') && features !== null && features?.snapshots !== false && <p><Link to={`/snapshots/${instance.id}`}>Keep its files as they are, or go back</Link></p>}
       {(instance.state === 'running' || instance.state === 'paused') && <DoorSection instance={instance} />}
       {instance.state === 'running' && !instance.unreachable && <Logs instance={instance} />}

@@ -4,20 +4,30 @@ import { call } from '../../core/api';
 import { When } from '../../core/clock';
 import { useForm } from '../../core/form';
 import { useLoad } from '../../core/load';
-import type { Instance } from '../../core/openapi';
+import type { Endpoint, Instance } from '../../core/openapi';
 import { Fresh } from '../../kit/copy';
 import { Trouble } from '../../kit/notice';
 
 const LIVES: [number, string][] = [[3600, 'an hour'], [86_400, 'a day'], [7 * 86_400, 'a week']];
 
-function Token({ instance }: { instance: Instance }) {
+/** How a program shows a token to these endpoints; a cookie over TLS has a name that browsers take over TLS alone. */
+function tokenWords(closed: Endpoint[]): string {
+  const url = closed.flatMap((endpoint) => ('url' in endpoint ? [endpoint.url] : []))[0];
+  const ways = [
+    closed.some((endpoint) => endpoint.kind === 'tcp' || endpoint.kind === 'tls') && 'for the prompt of nc',
+    url !== undefined && `as curl -b ${url.startsWith('https:') ? '__Host-' : ''}tiltyard-door=TOKEN`,
+  ].filter(Boolean).join(', or ');
+  return `For a day${ways && `, ${ways}`}. Whoever has it goes in as you.`;
+}
+
+function Token({ instance, closed }: { instance: Instance; closed: Endpoint[] }) {
   const form = useForm();
   const [token, setToken] = useState('');
   const show = (): void => form.run(async () => setToken((await call<'getDoor'>(`/instances/${instance.id}/door`)).token));
   return (
     <>
       <button type="button" onClick={show} disabled={form.busy}>Show a token</button>
-      {token && <Fresh title="For a day, for the prompt of nc, or as curl -b tiltyard-door=TOKEN. Whoever has it goes in as you." text={token} what="the token" />}
+      {token && <Fresh title={tokenWords(closed)} text={token} what="the token" />}
       <Trouble text={form.trouble} />
     </>
   );
@@ -25,17 +35,16 @@ function Token({ instance }: { instance: Instance }) {
 
 function Shares({ instance }: { instance: Instance }) {
   const form = useForm();
-  const [url, setUrl] = useState('');
+  const [made, setMade] = useState<{ url: string; one: boolean } | null>(null);
   const path = `/instances/${instance.id}/shares`;
   const list = useLoad(() => call<'listShares'>(path), { key: path });
   const make = form.submit(async (fields) => {
-    const made = await call<'makeShare'>(path, { method: 'POST', body: { one: fields.text('who') === 'one', lives_s: fields.number('lives') } });
-    setUrl(made.url);
+    setMade(await call<'makeShare'>(path, { method: 'POST', body: { one: fields.text('who') === 'one', lives_s: fields.number('lives') } }));
     list.again();
   });
   const takeBack = (id: string): void => form.run(async () => {
     await call<'takeShareBack'>(`${path}/${id}`, { method: 'DELETE' });
-    setUrl('');
+    setMade(null);
     list.again();
   });
   return (
@@ -45,14 +54,14 @@ function Shares({ instance }: { instance: Instance }) {
         <label>that counts for <select name="lives" defaultValue="86400">{LIVES.map(([seconds, words]) => <option key={seconds} value={seconds}>{words}</option>)}</select></label>
         <button type="submit" disabled={form.busy}>Make a link</button>
       </form>
-      {url && <Fresh title="Whoever opens it while signed in is let in to the machine's pages. It is shown this once." text={url} what="the link" />}
+      {made && <Fresh title={`${made.one ? 'The first' : 'Everybody'} who opens it while signed in is let in to the machine's pages. It is shown this once.`} text={made.url} what="the link" />}
       <Trouble text={form.trouble} />
       {list.value && list.value.items.length > 0 && (
         <ul className="shares" aria-label="Links">
           {list.value.items.map((share) => (
             <li key={share.id}>
-              <span>{share.one ? 'One person' : 'Anybody'}, until <When at={share.ends_at} />{share.guests.length > 0 && `: ${share.guests.join(', ')}`}</span>
-              <button type="button" className="quiet" onClick={() => takeBack(share.id)} disabled={form.busy}>Take back</button>
+              <span>{share.one ? 'One person' : 'Anybody'}, ends <When at={share.ends_at} />{share.guests.length > 0 && `: ${share.guests.join(', ')}`}</span>
+              <button type="button" className="quiet" onClick={() => takeBack(share.id)} disabled={form.busy} aria-label={`Take back the link for ${share.one ? share.guests[0] ?? 'one person' : 'anybody'}`}>Take back</button>
             </li>
           ))}
         </ul>
@@ -67,7 +76,7 @@ export function DoorSection({ instance }: { instance: Instance }) {
   return (
     <section aria-label="Door" className="door">
       <h4>Yours and your team's alone</h4>
-      <Token instance={instance} />
+      <Token instance={instance} closed={closed} />
       {closed.some((endpoint) => endpoint.kind === 'http') && <Shares instance={instance} />}
     </section>
   );

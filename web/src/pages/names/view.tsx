@@ -1,6 +1,7 @@
 // Names of one's own: asked for, proved, led elsewhere, given back.
+import { useRef } from 'react';
 import { call } from '../../core/api';
-import { useForm, type Form } from '../../core/form';
+import { useForm } from '../../core/form';
 import { useLoad } from '../../core/load';
 import type { Instance, NameOffers, OwnName } from '../../core/openapi';
 import { useQuery } from '../../core/route';
@@ -10,6 +11,7 @@ import { CopyButton } from '../../kit/copy';
 import { Mark } from '../../kit/mark';
 import { Empty, Trouble } from '../../kit/notice';
 import { Sure } from '../../kit/sure';
+import { sentence } from '../../kit/text';
 import { checkLook, nameLook } from './words';
 import './style.css';
 
@@ -18,11 +20,11 @@ const SOON_MS = 3000;
 
 const path = (name: OwnName): string => `/names/${encodeURIComponent(name.id)}`;
 
-function Where({ instances, chosen, endpoint }: { instances: Instance[]; chosen: string; endpoint?: string }) {
+function Where({ instances, chosen, endpoint, first }: { instances: Instance[]; chosen: string; endpoint?: string; first?: boolean }) {
   return (
     <>
       <label>Machine
-        <select name="instance" required defaultValue={instances.some((one) => one.id === chosen) ? chosen : undefined}>
+        <select name="instance" required autoFocus={first} defaultValue={instances.some((one) => one.id === chosen) ? chosen : undefined}>
           {instances.map((one) => <option key={one.id} value={one.id}>{one.template_name} ({one.id})</option>)}
         </select>
       </label>
@@ -47,7 +49,7 @@ function Ask({ offers, instances, asked }: { offers: NameOffers; instances: Inst
       <Where instances={instances} chosen={chosen} />
       <label className="check"><input type="checkbox" name="follow" />It goes on to my next machine of this kind</label>
       <div className="setting-buttons"><button type="submit" className="primary" disabled={form.busy}>Ask for it</button></div>
-      <p id="name-kinds" className="muted">{kinds}. You may have {offers.per_owner}.</p>
+      <p id="name-kinds" className="muted">{sentence(kinds)} You may have {offers.per_owner}.</p>
       <Trouble text={form.trouble} />
     </form>
   );
@@ -74,20 +76,22 @@ function Todo({ name, offers }: { name: OwnName; offers: NameOffers }) {
   );
 }
 
-function Move({ name, instances, form, done }: { name: OwnName; instances: Instance[]; form: Form; done: () => void }) {
+function Move({ name, instances, cancel, done }: { name: OwnName; instances: Instance[]; cancel: () => void; done: () => void }) {
+  const form = useForm();
   const send = form.submit(async (fields) => {
     const body = { instance: fields.text('instance'), endpoint: fields.textOrNull('endpoint'), follow: fields.has('follow') };
     await call<'pointName'>(path(name), { method: 'PUT', body });
     done();
   });
   return (
-    <form className="setting-form name-form" aria-label={`Lead ${name.name} elsewhere`} onSubmit={send} onKeyDown={(event) => { if (event.key === 'Escape') done(); }}>
-      <Where instances={instances} chosen={name.instance} endpoint={name.endpoint} />
+    <form className="setting-form name-form" aria-label={`Lead ${name.name} elsewhere`} onSubmit={send} onKeyDown={(event) => { if (event.key === 'Escape') cancel(); }}>
+      <Where instances={instances} chosen={name.instance} endpoint={name.endpoint} first />
       <label className="check"><input type="checkbox" name="follow" defaultChecked={name.follow} />It goes on to my next machine of this kind</label>
       <div className="setting-buttons">
         <button type="submit" disabled={form.busy}>Lead it there</button>
-        <button type="button" className="quiet" onClick={done}>Cancel</button>
+        <button type="button" className="quiet" onClick={cancel}>Cancel</button>
       </div>
+      <Trouble text={form.trouble} />
     </form>
   );
 }
@@ -95,6 +99,12 @@ function Move({ name, instances, form, done }: { name: OwnName; instances: Insta
 function OneName({ name, offers, instances, again }: { name: OwnName; offers: NameOffers; instances: Instance[]; again: () => void }) {
   const form = useForm();
   const [open, setOpen] = useQuery('open');
+  const lead = useRef<HTMLButtonElement>(null);
+  const moving = open === name.id;
+  const close = (): void => {
+    setOpen('');
+    lead.current?.focus();
+  };
   const look = nameLook(name);
   const machine = instances.find((one) => one.id === name.instance);
   const settled = name.state === 'asked' || name.state === 'held';
@@ -104,7 +114,7 @@ function OneName({ name, offers, instances, again }: { name: OwnName; offers: Na
     again();
   };
   return (
-    <article className={`card ${look.tone}`} data-name={name.name} data-state={name.state} aria-label={`${name.name}, ${look.word.toLowerCase()}`}>
+    <article className={`name-card ${look.tone}`} data-name={name.name} data-state={name.state} aria-label={`${name.name}, ${look.word.toLowerCase()}`}>
       <header>
         <h2 className="name-title mono">{name.state === 'held' ? <a href={name.url} target="_blank" rel="noopener noreferrer">{name.name}</a> : name.name}</h2>
         <Mark {...look} />
@@ -120,14 +130,14 @@ function OneName({ name, offers, instances, again }: { name: OwnName; offers: Na
       )}
       {name.problem && <Trouble text={name.problem} />}
       <Trouble text={form.trouble} />
-      {open === name.id && settled && <Move name={name} instances={instances} form={form} done={() => { setOpen(''); again(); }} />}
-      {settled && open !== name.id && (
+      {settled && (
         <footer>
           {name.kind === 'own' && <button type="button" disabled={form.busy} onClick={() => form.run(async () => { await call<'lookForName'>(`${path(name)}/look`, { method: 'POST' }); again(); })}>Look now</button>}
-          <button type="button" className="quiet" onClick={() => setOpen(name.id)} disabled={instances.length === 0}>Lead elsewhere</button>
+          <button ref={lead} type="button" className="quiet" aria-expanded={moving} onClick={() => setOpen(moving ? '' : name.id)} disabled={instances.length === 0}>Lead elsewhere</button>
           <Sure label="Give it back" question={`Give ${name.name} back?`} run={() => form.run(drop)} />
         </footer>
       )}
+      {moving && settled && <Move name={name} instances={instances} cancel={close} done={() => { close(); again(); }} />}
     </article>
   );
 }

@@ -1,6 +1,7 @@
 // The ports of one's machines: /ports/ID. Which listen, which are open, and opening one more.
 import { useRef } from 'react';
 import { call } from '../../core/api';
+import { wayTo as doorTo } from '../../core/door';
 import { attempt, useForm } from '../../core/form';
 import { useLoad } from '../../core/load';
 import type { Ports } from '../../core/openapi';
@@ -29,7 +30,7 @@ const COLUMNS: Column<Row>[] = [
     show: ({ endpoint }) => endpoint && (
       <span className="port-way">
         {'url' in endpoint
-          ? <a className="mono" href={endpoint.url} target="_blank" rel="noopener noreferrer">{endpoint.url.replace(/^https?:\/\//, '').replace(/\/$/, '')}</a>
+          ? <a className="mono" href={doorTo(endpoint)} target="_blank" rel="noopener noreferrer">{endpoint.url.replace(/^https?:\/\//, '').replace(/\/$/, '')}</a>
           : <span className="mono">{wayTo(endpoint)}</span>}
         <CopyButton text={wayTo(endpoint)} what={`the address of ${endpoint.name}`} />
       </span>
@@ -99,7 +100,7 @@ export default function PortsPage() {
   };
   const rows = all ? rowsOf(all) : [];
   return (
-    <section className="ports-page" aria-labelledby="ports-title">
+    <section className="ports-page stacked" aria-labelledby="ports-title">
       <div className="section-head">
         <h1 id="ports-title">Ports of {name}</h1>
         <span className="spring" />
