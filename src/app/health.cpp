@@ -52,7 +52,9 @@ struct Readiness {
 
 asio::awaitable<Readiness> look(const HealthParts* parts) {
   auto store = co_await parts->store.check();
-  Readiness out{store.has_value(), {check("store", store)}};
+  const bool started = parts->started->load();
+  const Result<> start = started ? Result<>{} : fail(Code::kUnavailable, "starting", "The server is still starting.");
+  Readiness out{started && store.has_value(), {check("start", start), check("store", store)}};
   const bool alone = parts->engines.all().size() == 1;
   for (const auto& [name, engine] : parts->engines.all()) {
     const auto away = engine->away();

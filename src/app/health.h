@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+#include <memory>
+
 #include "base/secret.h"
 #include "engine/engines.h"
 #include "house/routes.h"
@@ -17,6 +20,8 @@ struct HealthParts {
   /// Whether who comes from the loopback is this machine's own monitoring: not where a proxy may be in front, for then
   /// everybody does.
   bool loopback_is_ours = false;
+  /// Whether all of the start is done: pages are answered a moment before.
+  std::shared_ptr<const std::atomic<bool>> started;
 };
 
 /// /healthz (the process answers), /readyz (it can do its work, else 503), /metrics, and

@@ -282,7 +282,7 @@ Result<> Server::declare_routes() {
   routes.begin("server");
   const auto& site = settings_->site;
   const bool alone = site.public_url.empty() && site.trusted_proxies.empty();
-  add_server_routes(routes, {*floors.store, floors.engines, site.metrics_token, alone});
+  add_server_routes(routes, {*floors.store, floors.engines, site.metrics_token, alone, started_});
   if (auto sound = house::check_routes(routes); !sound) return sound;
   floors.router->set_fallback(page);
   const auto* doors = &floors.ground->doors;
@@ -341,6 +341,7 @@ asio::awaitable<Result<>> Server::start() {
     auto opened = co_await one->open();
     if (!opened) co_return opened;
   }
+  started_->store(true);
   if (!floors.ground->first_link.empty()) sign_in_link_ = url() + "/signin#" + floors.ground->first_link;
   co_return Result<>{};
 }

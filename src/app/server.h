@@ -50,6 +50,7 @@ class Server {
   net::Loops& loops_;
   std::unique_ptr<Floors> floors_;
   std::string sign_in_link_;
+  const std::shared_ptr<std::atomic<bool>> started_ = std::make_shared<std::atomic<bool>>(false);
   std::atomic<bool> replaced_ = false;
 };
 

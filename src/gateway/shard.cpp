@@ -256,7 +256,7 @@ void Shard::publish(std::shared_ptr<const Publication> publication) {
     for (std::size_t i = 0; old && i < old->endpoints.size(); ++i) {
       const auto& before = old->publication->routes[i];
       if (before.kind == route.kind && before.machine == route.machine && before.port == route.port &&
-          before.handover == route.handover) {
+          before.handover == route.handover && before.door == route.door) {
         endpoint = old->endpoints[i];
       }
     }
@@ -362,7 +362,7 @@ void Shard::revoke(Party party, Millis until) {
   doors_.revoke(party, until);
   for (auto it = sessions_.begin(); it != sessions_.end();) {
     auto& session = *it++;
-    (void)session;
+    if (session.pass() && doors_.is_revoked(*session.pass())) session.cut();
   }
   for (auto& [number, port] : udp_ports_) port->revoke(doors_);
 }
