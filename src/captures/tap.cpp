@@ -15,7 +15,7 @@
 #include <filesystem>
 
 #include "engine/isolation/bridge.h"
-#include "labs/address_plan.h"
+#include "labs/labs.h"
 
 namespace tiltyard::captures {
 namespace {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "labs/labs.h"
 #include "templates/templates.h"
 
 namespace tiltyard::labs {

@@ -85,7 +85,4 @@ class AddressPlan {
   std::uint32_t next_stack_ = 0;
 };
 
-/// Whether a plan with this prefix may have made the network's name. Another server's prefix may be this one and more.
-bool is_network_of(std::string_view prefix, std::string_view name, bool shared);
-
 }  // namespace tiltyard::labs

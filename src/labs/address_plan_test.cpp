@@ -5,6 +5,8 @@
 #include <random>
 #include <set>
 
+#include "labs/labs.h"
+
 namespace tiltyard::labs {
 namespace {
 

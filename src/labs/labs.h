@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "base/id.h"
 #include "base/result.h"
@@ -25,5 +26,9 @@ class HasImages {
   /// All of them are made so: nothing has to give way any more.
   virtual boost::asio::awaitable<Result<>> made(InstanceId id) = 0;
 };
+
+/// Whether the server with this prefix may have made the network's name. Another server's prefix may be this one and
+/// more. `shared`: those on which the machines of several instances stand.
+bool is_network_of(std::string_view prefix, std::string_view name, bool shared);
 
 }  // namespace tiltyard::labs
