@@ -22,6 +22,7 @@
 #include "ports/capability.h"
 #include "rates/capability.h"
 #include "realtime/capability.h"
+#include "recordings/capability.h"
 #include "snapshots/capability.h"
 #include "templates/capability.h"
 #include "traefik/capability.h"
@@ -52,6 +53,7 @@ Capabilities capabilities() {
   auto& templates = add<templates::Capability>(all);
   add<imports::Capability>(all, templates);
   add<flags::Capability>(all, templates);
+  add<recordings::Capability>(all);
   auto& labs = add<labs::Capability>(all, identity, templates);
   add<access::Capability>(all, identity, labs);
   add<names::Capability>(all, identity, labs, certificates);

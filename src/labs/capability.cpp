@@ -16,6 +16,7 @@
 #include "labs/words.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "recordings/capability.h"
 
 namespace tiltyard::labs {
 namespace {
@@ -204,7 +205,7 @@ PublicAddress Capability::address() const {
 
 void Capability::routes(house::Routes& routes) {
   add_routes(routes, {*service_, templates_, ground_->engines, ground_->bus, ground_->clock, address(), options_,
-                      ground_->home, gate_});
+                      ground_->home, gate_, ground_->offering<recordings::Capability>().front()->service()});
 }
 
 std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) { return rooms_of({*service_, address()}); }

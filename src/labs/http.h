@@ -7,6 +7,7 @@
 #include "identity/identity.h"
 #include "labs/service.h"
 #include "labs/view.h"
+#include "recordings/recordings.h"
 #include "templates/capability.h"
 
 namespace tiltyard::labs {
@@ -22,6 +23,7 @@ struct HttpParts {
   const Options& options;
   asio::any_io_executor home;
   Gate& gate;  ///< of what goes on when its request has ended
+  recordings::Recordings& recordings;
 };
 
 /// Registers /api/v1/instances, events and the staff's routes of labs.

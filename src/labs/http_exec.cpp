@@ -198,6 +198,7 @@ struct Stream {
 
   std::shared_ptr<http::WebSocket> socket;
   std::shared_ptr<engine::ExecSession> session;
+  std::shared_ptr<Running> running;  ///< once something is
   std::shared_ptr<Ending> ending = std::make_shared<Ending>();
   Signal changed;                 ///< pulsed whenever something below does
   std::shared_ptr<Signal> ended;  ///< the command, and all that it has said has been passed on
@@ -246,6 +247,7 @@ asio::awaitable<bool> heed(StreamRef stream, std::string text) {
   if (!size) co_return true;
   const auto session = stream->session;
   auto resized = co_await session->resize(size->first, size->second);
+  if (stream->running->recorder) stream->running->recorder->resize(size->first, size->second);
   co_return true;  // a command that ends at this moment needs no size
 }
 
@@ -303,6 +305,13 @@ asio::awaitable<bool> pass_on(StreamRef stream, engine::ExecSession::Chunk chunk
   const bool over = chunk.data.size() > stream->left;
   if (over) chunk.data.resize(stream->left);
   stream->left -= chunk.data.size();
+  if (const auto& recorder = stream->running->recorder) {
+    if (auto kept = recorder->output(chunk.data); !kept) {
+      stream->ending->stopped_by = kept.error().reason;
+      co_return false;
+    }
+    co_await recorder->keep_up();
+  }
   for (std::size_t at = 0; at < chunk.data.size();) {
     while (stream->room == 0 && !stream->gone && stream->ending->stopped_by.empty()) co_await stream->changed.wait();
     if (stream->room == 0 || stream->gone) co_return false;
@@ -388,6 +397,7 @@ asio::awaitable<void> run_stream(PartsRef parts, OpenRef open, std::shared_ptr<P
   auto running = co_await run_at(parts, open, std::move(*place), std::move(spec));
   if (!running) co_return co_await say_failure(stream, std::move(running.error()));
   stream->session = (*running)->session;
+  stream->running = std::move(*running);
   stream->left = wanted->most_output;
   stream->input_over = !wanted->input;
   std::vector<asio::awaitable<Result<>>> works;

@@ -15,8 +15,8 @@ using http::Request;
 using http::Response;
 using PartsRef = std::shared_ptr<const HttpParts>;
 
-asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket,
-                                     std::shared_ptr<engine::ExecSession> session) {
+asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Running> running) {
+  const auto session = running->session;
   while (true) {
     auto message = co_await socket->read();
     if (!message) break;
@@ -32,13 +32,14 @@ asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket,
     if (!size) continue;
     auto resized = co_await session->resize(size->first, size->second);
     if (!resized) break;
+    if (running->recorder) running->recorder->resize(size->first, size->second);
   }
   session->close();
   co_return Result<>{};
 }
 
-asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket,
-                                       std::shared_ptr<engine::ExecSession> session) {
+asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Running> running) {
+  const auto session = running->session;
   std::string ending = "the connection was lost";
   while (true) {
     auto chunk = co_await session->read();
@@ -47,6 +48,13 @@ asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket,
       auto code = co_await session->exit_code();
       ending = code ? fmt::format("exit code {}", *code) : "ended";
       break;
+    }
+    if (running->recorder) {
+      if (auto kept = running->recorder->output(chunk->data); !kept) {
+        ending = kept.error().reason;
+        break;
+      }
+      co_await running->recorder->keep_up();
     }
     auto written = co_await socket->write({true, std::move(chunk->data)});
     if (!written) break;
@@ -57,8 +65,8 @@ asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket,
 
 asio::awaitable<void> run_terminal(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Running> running) {
   std::vector<asio::awaitable<Result<>>> works;
-  works.push_back(to_machine(socket, running->session));
-  works.push_back(from_machine(socket, running->session));
+  works.push_back(to_machine(socket, running));
+  works.push_back(from_machine(socket, running));
   co_await all_of(std::move(works));
 }
 

@@ -127,7 +127,17 @@ asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, s
   const auto& who = identity::principal_of(request);
   Sessions::Facts facts{instance->id, new_ulid(),        service_of(*instance, *handle), kind.name, who.user,
                         who.name,     parts->clock.now()};
-  co_return Place{instance->plan.engine, std::move(*handle), std::move(*taken), std::move(*in_use), std::move(facts)};
+  Place place{instance->plan.engine, std::move(*handle), std::move(*taken),
+              std::move(*in_use),    std::move(facts),   std::nullopt};
+  if (instance->plan.record_terminals) {
+    place.record.emplace();
+    place.record->instance = instance->id;
+    place.record->owner = instance->owner;
+    place.record->machine = place.facts.machine;
+    place.record->kind = "terminal";
+    place.record->by = actor_of(request);
+  }
+  co_return place;
 }
 
 asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, OpenRef open, Place place,
@@ -135,11 +145,20 @@ asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, OpenRef
   auto& its_engine = parts->engines.of(place.engine);
   engine::Shell* const shell = its_engine.shell();
   if (!shell) co_return engine::cannot(its_engine, "run commands in its machines");
+  std::unique_ptr<recordings::Recorder> recorder;
+  if (spec.terminal && place.record) {
+    place.record->columns = spec.columns;
+    place.record->rows = spec.rows;
+    auto begun = co_await parts->recordings.begin(std::move(*place.record));
+    if (!begun) co_return fail(std::move(begun.error()));
+    recorder = std::move(*begun);
+  }
   auto opened = co_await shell->exec(std::move(place.machine), std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   auto running =
       std::make_shared<Running>(std::move(parts), std::move(*opened), std::move(place.seat), std::move(place.in_use));
   running->listed = open->sessions.list({std::move(place.facts), running->session});
+  running->recorder = std::move(recorder);
   co_return running;
 }
 

@@ -59,7 +59,8 @@ struct Running {
   std::shared_ptr<const HttpParts> parts;
   std::shared_ptr<engine::ExecSession> session;
   std::shared_ptr<void> seat, in_use;
-  std::shared_ptr<void> listed;  ///< among the sessions; null before its stream is open
+  std::shared_ptr<void> listed;                    ///< among the sessions; null before its stream is open
+  std::unique_ptr<recordings::Recorder> recorder;  ///< of what it shows, where it has to be recorded
 
   Running(std::shared_ptr<const HttpParts> p, std::unique_ptr<engine::ExecSession> s, std::shared_ptr<void> place,
           std::shared_ptr<void> use);
@@ -74,6 +75,7 @@ struct Place {
   engine::Handle machine;
   std::shared_ptr<void> seat, in_use;
   Sessions::Facts facts;
+  std::optional<recordings::RecordingSpec> record;  ///< of every terminal there
 };
 /// The place that the request means, of an instance that its caller may see; it is awake.
 asio::awaitable<Result<Place>> place_of(std::shared_ptr<const HttpParts> parts, http::Request request,

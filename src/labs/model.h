@@ -98,6 +98,7 @@ struct Plan {
   std::vector<PlannedMachine> machines;
   std::vector<std::pair<std::string, std::string>> volumes;  ///< the template's name → the engine's
   std::vector<PlannedEndpoint> endpoints;
+  bool record_terminals = false;  ///< as its template had it: no terminal opens that is not recorded
 };
 
 /// Whether an instance belongs to a warm pool (row 1.14). Waiting: nobody's yet, its owner is empty; claimed: it waited

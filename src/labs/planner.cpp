@@ -58,6 +58,7 @@ asio::awaitable<Result<>> Planner::plan(LiveRef live) {
   if (found == places_.end()) co_return fail(*parts_.engines.of(engine).away());
   auto& place = found->second;
   instance.plan.engine = place.engine;
+  instance.plan.record_terminals = tmpl->record_terminals;
   auto placed = place.addresses.place(*tmpl, instance.plan);
   if (!placed) co_return placed;
   if (instance.plan.networks.size() == 1 && instance.plan.networks.front()->spec.shared) {

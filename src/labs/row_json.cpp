@@ -122,10 +122,11 @@ std::string to_json(const Plan& plan) {
   for (const auto& machine : plan.machines) machines.push_back(machine_json(machine));
   for (const auto& [key, name] : plan.volumes) volumes.push_back(json::object{{"key", key}, {"name", name}});
   for (const auto& endpoint : plan.endpoints) endpoints.push_back(endpoint_json(endpoint));
-  const json::object all{{"networks", std::move(networks)},
-                         {"machines", std::move(machines)},
-                         {"volumes", std::move(volumes)},
-                         {"endpoints", std::move(endpoints)}};
+  json::object all{{"networks", std::move(networks)},
+                   {"machines", std::move(machines)},
+                   {"volumes", std::move(volumes)},
+                   {"endpoints", std::move(endpoints)}};
+  if (plan.record_terminals) all["record"] = json::array{"terminal"};
   return json::serialize(all);
 }
 
@@ -178,6 +179,8 @@ Result<Plan> parse_plan(std::string_view text, PlanForm form) {
     plan.endpoints.push_back(std::move(endpoint));
   });
   if (!kinds) return fail(std::move(kinds.error()));
+  // Whatever it names, words of a newer version among it, was not to be done unseen.
+  plan.record_terminals = !texts_of(*root, "record").empty();
   return plan;
 }
 

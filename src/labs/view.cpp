@@ -147,6 +147,7 @@ json::object instance_view(const Service& service, const Instance& instance, con
           {"progress", progress_view(service, instance)},
           {"endpoints", std::move(endpoints)},
           {"machines", std::move(machines)},
+          {"recorded", instance.plan.record_terminals ? json::array{"terminal"} : json::array{}},
           {"credentials", open ? credentials_view(instance.credentials) : json::value(nullptr)},
           {"timings_ms", std::move(timings)}};
 }

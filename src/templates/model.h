@@ -250,6 +250,7 @@ struct Template {
   std::optional<Solver> solver;
   OpenPorts open_ports;
   std::optional<CapturePolicy> capture;
+  bool record_terminals = false;        ///< what terminals show is kept (row 3.5)
   std::chrono::seconds pause_after{0};  ///< without a connection, then the machines are frozen; 0: never
   bool egress = false;
   int max_instances = 0;  ///< 0: not limited

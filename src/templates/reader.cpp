@@ -156,6 +156,7 @@ class FolderReader {
     out_.flag = settings_.flag;
     out_.pool = settings_.pool;
     out_.open_ports = settings_.open_ports, out_.capture = settings_.capture;
+    out_.record_terminals = settings_.record_terminals;
     out_.pause_after = settings_.pause_after;
     out_.max_instances = settings_.max_instances;
     out_.engine = settings_.engine;

@@ -395,6 +395,13 @@ void read_capture(Table& top, Settings& settings) {
   settings.capture = std::move(capture);
 }
 
+void read_record(Table& top, Settings& settings) {
+  for (const auto& said : top.texts("record")) {
+    if (said.value == "terminal") settings.record_terminals = true;
+    else top.problems().error(said.place, "record has \"terminal\" alone: nothing else can be recorded");
+  }
+}
+
 void read_rest(Table& top, Settings& settings) {
   settings.id = top.text("id");
   settings.image = top.text("image", 300);
@@ -474,6 +481,7 @@ Settings read_settings(std::string_view text, Problems& problems) {
     read_solver(top, settings);
     read_open_ports(top, settings);
     read_capture(top, settings);
+    read_record(top, settings);
     top.finish();
     top.report_unknown();
   } catch (const toml::parse_error& failure) {

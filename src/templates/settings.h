@@ -84,6 +84,7 @@ struct Settings {
   std::optional<SolverSettings> solver;
   OpenPorts open_ports;
   std::optional<CapturePolicy> capture;
+  bool record_terminals = false;
   std::vector<Said<std::string>> open_ports_machines;
   std::chrono::seconds pause_after{0};
   std::vector<Said<std::string>> access;

@@ -97,7 +97,7 @@ function expectation(template: Template, me: Me, now: number): Instance {
     owner: { id: me.id, name: me.name, team: me.team }, state: 'starting', reason: null, created_at: at,
     started_at: null, ended_at: null, expires_at: null, extendable_at: null, extend_s: template.lease.extend_s,
     queue: null, progress: { step: 'asking', done: 0, total: 0, elapsed_ms: 0, expected_ms: template.usual_start_ms },
-    endpoints: [], machines: [], credentials: null, timings_ms: {},
+    endpoints: [], machines: [], recorded: [], credentials: null, timings_ms: {},
   };
 }
 

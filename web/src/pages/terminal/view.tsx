@@ -222,6 +222,7 @@ export default function TerminalPage() {
         <button type="button" id="leave-terminal" onClick={() => go('/')} title="Ctrl+Shift+X, then Enter"><Icon name="close" />Leave</button>
       </div>
       <Trouble text={trouble} />
+      {instance && instance.recorded.length > 0 && <Notice tone="plain">This terminal is recorded: what it shows is kept, and you and the staff can see it later. What you type is not.</Notice>}
       <div ref={holder} className="terminal" data-phase={phase} />
       {text && (
         <div className="terminal-end">
