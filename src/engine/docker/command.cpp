@@ -101,8 +101,8 @@ class DockerExec final : public ExecSession {
   }
 
   asio::awaitable<Result<int>> exit_code() override {
-    // The output ends a moment before the engine has noted how the command ended.
-    for (int attempt = 0; attempt < 200; ++attempt) {
+    // The output ends a moment before the engine has noted how the command ended; a busy one takes its time.
+    for (const auto until = std::chrono::steady_clock::now() + kDies; std::chrono::steady_clock::now() < until;) {
       auto now = co_await look();
       if (!now) co_return fail(std::move(now.error()));
       if (!now->found) co_return fail(Code::kNotFound, reason::kMachineMissing, "The machine is gone.");
