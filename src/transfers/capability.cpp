@@ -10,9 +10,9 @@ std::vector<limits::Limiter> Capability::limiters() const {
   using limits::Key;
   constexpr std::chrono::minutes kMinute{1};
   return {
-      {"files-read", "Looking at files of machines and fetching them", Key::kUser, {300, 1200, 500'000}, kMinute, true},
+      {"files-read", "Looking at files of machines and fetching them", Key::kUser, {300, 1200, 500'000}, kMinute},
       {"files-change", "Folders, moves and removals in machines", Key::kUser, {100, 300, 50'000}, kMinute},
-      {"files-send", "Pieces of files that are sent into machines", Key::kUser, {300, 3000, 1'000'000}, kMinute, true},
+      {"files-send", "Pieces of files that are sent into machines", Key::kUser, {300, 3000, 1'000'000}, kMinute},
   };
 }
 
