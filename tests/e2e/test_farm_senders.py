@@ -128,7 +128,9 @@ def test_R6_9_one_rate_for_all_senders_and_a_429_costs_no_flag(play):
     game.farm.wait_final(100)
     balanced(game, flags)
     totals = game.jury.totals()
-    assert totals["again"] == 0 and totals["limited"] <= 12, totals
+    # Ten batches are five windows of the jury's and the one in which the first refusal is told; in each, every sender
+    # has at most one call on its way when all are told to wait. Who does not wait is refused hundreds of times.
+    assert totals["again"] == 0 and totals["limited"] <= 3 * 6, totals
 
 
 def test_R6_4_a_jury_that_dies_and_comes_back(play):
