@@ -34,13 +34,14 @@ struct Parts {
 };
 using PartsRef = std::shared_ptr<const Parts>;
 
-/// Somebody else's answers as one that does not exist.
+std::unexpected<Error> unknown() { return fail(Code::kNotFound, "instance-unknown", "There is no such instance."); }
+
+/// Of an instance that is the caller's (`answer`).
 asio::awaitable<Result<Place>> own_place(PartsRef parts, Request request, std::string machine) {
   auto found = co_await parts->labs.service().find(InstanceId(std::string(request.param("id"))));
   if (!found) co_return fail(std::move(found.error()));
   const auto& who = identity::principal_of(request);
-  if (!*found || !(who.staff() || who.owner() == (*found)->owner))
-    co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
+  if (!*found) co_return unknown();
   if (!labs::is_up((*found)->state)) {
     co_return fail(Code::kConflict, "instance-not-running",
                    "The instance neither runs nor sleeps; its files cannot be reached.");
@@ -428,15 +429,26 @@ asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
   co_return fail(sftp::error_of(refusal, at->path));
 }
 
+using Handler = asio::awaitable<Result<Response>> (*)(PartsRef, Request);
+
+/// Whoever may not know of the instance hears of nothing else that is wrong with the request.
+asio::awaitable<Result<Response>> answer(PartsRef parts, Handler handler, Request request) {
+  auto found = co_await parts->labs.service().find(InstanceId(std::string(request.param("id"))));
+  if (!found) co_return fail(std::move(found.error()));
+  const auto& who = identity::principal_of(request);
+  if (!*found || !(who.staff() || who.owner() == (*found)->owner)) co_return unknown();
+  co_return co_await handler(parts, std::move(request));
+}
+
 }  // namespace
 
 void add_routes(house::Routes& routes, Service& service, labs::Capability& labs) {
   const auto parts = std::make_shared<const Parts>(service, labs);
-  const auto add = [&](const char* method, const char* pattern, Scope scope, const char* limit, auto handler,
+  const auto add = [&](const char* method, const char* pattern, Scope scope, const char* limit, Handler handler,
                        house::Body body = house::kUsualBody) {
     routes.add(
         method, pattern, {Access::kSignedIn, scope, Whose::kOwner}, {limit},
-        [parts, handler](Request request) { return handler(parts, std::move(request)); }, std::move(body));
+        [parts, handler](Request request) { return answer(parts, handler, std::move(request)); }, std::move(body));
   };
   add("GET", "/api/v1/instances/{id}/files", Scope::kInstances, "files-read", list);
   add("DELETE", "/api/v1/instances/{id}/files", Scope::kInstances, "files-change", remove);
