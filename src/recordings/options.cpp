@@ -10,7 +10,7 @@ void declare_keys(config::Keys& keys, Options& options) {
       .bytes("each", options.each, 64 << 10, 1 << 30,
              "What one recording may take: a terminal that shows more is closed, and another can be opened.")
       .bytes("total", options.total, 1 << 20, kMost,
-             "What all recordings together may take on disk: those that ended first go first.")
+             "What all recordings together may take on disk: of whoever has most, those that ended first go first.")
       .time("keep", options.keep, std::chrono::seconds{60}, std::chrono::hours{24 * 3650},
             "How long a recording is kept after its end.");
 }

@@ -56,10 +56,11 @@ struct Tape {
   Recording row;  ///< its size: bytes that are written
   std::shared_ptr<TapeFile> file;
   Asciicast cast;
-  std::string waiting;  ///< lines that are not written yet
-  Signal written;       ///< pulsed after each write
-  Signal over;          ///< its row says that it has ended
-  bool writing = false, ending = false;
+  std::string waiting;      ///< lines that are not written yet
+  Signal written;           ///< pulsed after each write
+  Signal over;              ///< its row says that it has ended
+  std::size_t writing = 0;  ///< bytes that are on their way to the file
+  bool ending = false;
   std::optional<Error> refused;  ///< why nothing more is taken
 
   Duration at() const;
@@ -77,6 +78,7 @@ struct Recordings::State : std::enable_shared_from_this<Recordings::State> {
   Gate gate{"recordings"};
   Signal wake;  ///< there is much to write
   std::map<std::string, TapeRef> tapes;
+  std::uint64_t ended = 0;  ///< how many have
   std::uint64_t taken = 0;  ///< bytes of all that is kept and written, as of the last look and what came since
   bool looking = false, full = false, closing = false;
 
@@ -112,7 +114,7 @@ Result<> Recorder::output(std::string_view bytes) {
   if (!tape.refused && tape.state->full) tape.refused = no_room().error();
   if (tape.refused) return std::unexpected(*tape.refused);
   auto lines = tape.cast.output(tape.at(), bytes);
-  if (tape.row.size + tape.waiting.size() + lines.size() + kForTheEnd > tape.state->options.each) {
+  if (tape.row.size + tape.writing + tape.waiting.size() + lines.size() + kForTheEnd > tape.state->options.each) {
     tape.refused = Error{Code::kExhausted, "recording-full",
                          "What is shown here is recorded, and this recording is full. Open another terminal."};
     tape.add(tape.cast.mark(tape.at(), "The recording is full; the terminal was closed."));
@@ -144,14 +146,14 @@ bus::Event Recordings::State::event(bus::KindRef kind, const Recording& one, bus
 }
 
 asio::awaitable<void> Recordings::State::write(TapeRef tape) {
-  while (tape->writing) co_await tape->written.wait();
+  while (tape->writing > 0) co_await tape->written.wait();
   if (tape->waiting.empty()) co_return;
-  tape->writing = true;
   auto lines = std::make_shared<std::string>(std::move(tape->waiting));
+  tape->writing = lines->size();
   tape->waiting.clear();
   auto done = co_await offload(parts.files,
                                [file = tape->file, lines] { return std::make_shared<Result<>>(file->append(*lines)); });
-  tape->writing = false;
+  tape->writing = 0;
   if (*done) {
     tape->row.size += lines->size();
   } else {
@@ -185,6 +187,7 @@ asio::awaitable<void> Recordings::State::end(TapeRef tape, std::string reason) {
   // The next start ends its row, then.
   if (!noted) log::error("recordings", "a recording's end is not written down", {{"cause", noted.error().cause}});
   tapes.erase(tape->row.id);
+  ++ended;
   tape->over.set();
 }
 
@@ -200,23 +203,30 @@ asio::awaitable<Result<>> Recordings::State::remove(Recording one, bus::Actor ac
   co_return Result<>{};
 }
 
-/// Those that ended first go until all of it fits; `recordings-full` where nothing is left that could.
+/// Of whoever has most, those that ended first go until all of it fits: nobody's are pushed out by another's.
+/// `recordings-full` where nothing is left that could go.
 asio::awaitable<Result<>> Recordings::State::make_room() {
   if (looking) co_return full ? Result<>(no_room()) : Result<>{};
   looking = true;
   Result<> done;
+  auto before = ended;
   auto kept = co_await rows.kept();
+  // One that has ended meanwhile is in neither sum.
+  while (kept && before != ended) {
+    before = ended;
+    kept = co_await rows.kept();
+  }
   if (kept) {
     taken = *kept;
-    for (const auto& [id, tape] : tapes) taken += tape->row.size + tape->waiting.size();
+    for (const auto& [id, tape] : tapes) taken += tape->row.size + tape->writing + tape->waiting.size();
   } else {
     done = fail(std::move(kept.error()));
   }
   while (done && taken > options.total) {
-    auto oldest = co_await rows.ended_by(parts.clock.now());
-    if (!oldest) done = fail(std::move(oldest.error()));
-    else if (oldest->empty()) break;
-    else done = co_await remove(std::move(oldest->front()), {});
+    auto next = co_await rows.first_to_go();
+    if (!next) done = fail(std::move(next.error()));
+    else if (!*next) break;
+    else done = co_await remove(std::move(**next), {});
   }
   full = taken > options.total;
   looking = false;
