@@ -37,11 +37,15 @@ asio::awaitable<Result<>> Sftp::read_more() {
 }
 
 asio::awaitable<Result<Packet>> Sftp::next_packet() {
+  // For the whole of it: a machine that drips is never late with a drop.
+  const auto until = std::chrono::steady_clock::now() + patience_;
   while (true) {
     auto packet = packets_.next();
     if (!packet) co_return fail(std::move(packet.error()));
     if (*packet) co_return std::move(**packet);
-    auto read = co_await unless(read_more(), sleep_for(kPatience));
+    const auto left = until - std::chrono::steady_clock::now();
+    std::optional<Result<>> read;
+    if (left.count() > 0) read = co_await unless(read_more(), sleep_for(left));
     if (!read) co_return fail(Code::kTimeout, "timeout", "The machine does not answer. Try again.");
     if (!*read) co_return fail(std::move(read->error()));
   }
@@ -63,7 +67,7 @@ asio::awaitable<Result<Packet>> Sftp::receive() {
 
 asio::awaitable<Result<>> Sftp::send(Type type, std::string rest) {
   auto bytes = sftp::packet(type, ++asked_, rest);
-  auto written = co_await unless(session_->write(std::move(bytes)), sleep_for(kPatience));
+  auto written = co_await unless(session_->write(std::move(bytes)), sleep_for(patience_));
   broken_ = broken_ || !written || !*written;
   if (!written) co_return fail(Code::kTimeout, "timeout", "The machine takes nothing more. Try again.");
   co_return std::move(*written);
@@ -139,7 +143,12 @@ asio::awaitable<Result<Sftp::Listing>> Sftp::list(std::string path, std::size_t 
   auto handle = sftp::read_text(opened->body, sftp::kLongestHandle);
   if (!handle) co_return fail(std::move(handle.error()));
   Listing out;
+  const auto until = std::chrono::steady_clock::now() + patience_;
   while (!out.more) {
+    if (std::chrono::steady_clock::now() > until) {
+      broken_ = true;
+      co_return sftp::nonsense("a folder that has no end");
+    }
     auto sent = co_await send(Type::kReaddir, text_field(*handle));
     if (!sent) co_return fail(std::move(sent.error()));
     auto answer = co_await receive();

@@ -18,9 +18,11 @@ namespace asio = boost::asio;
 /// those of `sftp::error_of`, `machine-answer`, and `timeout` or the engine's when it does not answer.
 class Sftp {
  public:
-  static constexpr std::chrono::seconds kPatience{30};  ///< for one answer
+  /// For one answer, and for the whole of a folder's names.
+  static constexpr std::chrono::milliseconds kPatience{30'000};
 
-  explicit Sftp(std::shared_ptr<engine::ExecSession> session) : session_(std::move(session)) {}
+  explicit Sftp(std::shared_ptr<engine::ExecSession> session, std::chrono::milliseconds patience = kPatience)
+      : session_(std::move(session)), patience_(patience) {}
 
   /// How it opens a file.
   enum class For { kRead, kNewContent, kMoreContent };
@@ -66,6 +68,7 @@ class Sftp {
   asio::awaitable<Result<std::string>> path_of(sftp::Type type, std::string path);
 
   std::shared_ptr<engine::ExecSession> session_;
+  std::chrono::milliseconds patience_;
   sftp::Packets packets_;
   std::uint32_t asked_ = 0, answered_ = 0;  ///< the ids: answers come in the order of the questions
   bool broken_ = false;

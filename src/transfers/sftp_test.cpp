@@ -286,5 +286,33 @@ TEST(R3_6, AMachineThatSendsMoreThanItWasAskedForIsRefused) {
   EXPECT_EQ(reason(await(endless.open("/a", Sftp::For::kRead))), "machine-answer");
 }
 
+/// Always says something, and never what it was asked for.
+class Babbler : public Session {
+ public:
+  asio::awaitable<Result<Chunk>> read() override { co_return Chunk{true, "wait"}; }
+  asio::awaitable<Result<>> write(std::string) override { co_return Result<>{}; }
+};
+
+TEST(R3_6, AMachineThatNeverComesToAnEndIsNotListenedToForEver) {
+  Sftp babble(std::make_shared<Babbler>(), std::chrono::milliseconds{20});
+  EXPECT_EQ(reason(await(babble.look("/a"))), "timeout");
+  EXPECT_FALSE(babble.clean());
+  /// A folder of names that are none of any file's, again and again.
+  class Endless : public Babbler {
+   public:
+    asio::awaitable<Result<Chunk>> read() override {
+      ++asked_;
+      co_return Chunk{false, asked_ == 1 ? sftp::packet(Type::kHandle, 1, text("h"))
+                                         : sftp::packet(Type::kName, asked_, "\0\0\0\0"s)};
+    }
+
+   private:
+    std::uint32_t asked_ = 0;
+  };
+  Sftp endless(std::make_shared<Endless>(), std::chrono::milliseconds{20});
+  EXPECT_EQ(reason(await(endless.list("/a", 10))), "machine-answer");
+  EXPECT_FALSE(endless.clean());
+}
+
 }  // namespace
 }  // namespace tiltyard::transfers
