@@ -176,8 +176,9 @@ asio::awaitable<void> Openings::remove(LiveRef live, ChangeRef change) {
   if (done) {
     done = co_await failpoint("labs.port.close.after");
     if (done) done = co_await publish(live);
-    if (done && change->endpoint.port != 0)
-      parts_.lanes.release(change->endpoint.port, transport_of(change->endpoint.kind));
+    // Also when that failed, or was cut by the instance's end: the plan knows nothing of the port any more, so that
+    // nobody else gives it back. While the gateway still listens there it is not free.
+    if (change->endpoint.port != 0) parts_.lanes.release(change->endpoint.port, transport_of(change->endpoint.kind));
   }
   change->result = std::move(done);
   change->over = true;

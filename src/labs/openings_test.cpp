@@ -196,6 +196,18 @@ TEST_F(R2_8_Openings, ACloseThatFailsLeavesItOpen) {
   EXPECT_EQ(row(instance.id), (Names{"web", "main-9000"}));
 }
 
+TEST_F(R2_8_Openings, ACloseThatIsWrittenDownGivesThePortBackThoughTheGatewayWasNotTold) {
+  open();
+  const auto instance = running();
+  auto opened = open_port(instance.id, 9000);
+  ASSERT_TRUE(opened) << opened.error().message;
+  arm_failpoints("labs.port.close.after=error");
+  EXPECT_FALSE(close_port(instance.id, opened->name));
+  arm_failpoints("");
+  EXPECT_EQ(row(instance.id), Names{"web"});
+  EXPECT_TRUE(until([this] { return lanes_->in_use() == 0; }));
+}
+
 TEST_F(R2_8_Openings, AStopThatComesMeanwhileFollows) {
   open();
   const auto instance = running();
