@@ -311,7 +311,7 @@ asio::awaitable<Result<>> Service::make_images(SnapshotRef one, labs::Instance i
 asio::awaitable<Result<std::string>> Service::hold_files(Snapshot one, std::size_t part) {
   auto& engine = parts_.engines.of(one.engine);
   engine::MachineSpec spec;
-  spec.name = fmt::format("{}-s-{}-m{}", parts_.engines.terms_of(one.engine).name_space, one.id, part);
+  spec.name = holder_of(one, part, parts_.engines.terms_of(one.engine).name_space);
   spec.image = reference_of(one, part);
   // An image's own labels count where nothing else is said, and this one has those of the machine that it was.
   spec.labels = {
@@ -331,8 +331,7 @@ asio::awaitable<Result<>> Service::unmake_images(Snapshot one) {
   auto& engine = parts_.engines.of(one.engine);
   auto* const snapshots = engine::snapshots_of(engine);
   for (std::size_t i = 0; snapshots && i < one.parts.size(); ++i) {
-    const auto name = fmt::format("{}-s-{}-m{}", parts_.engines.terms_of(one.engine).name_space, one.id, i);
-    auto holder = co_await engine.recover(name);
+    auto holder = co_await engine.recover(holder_of(one, i, parts_.engines.terms_of(one.engine).name_space));
     if (!holder) co_return fail(std::move(holder.error()));
     if (*holder) {
       auto removed = co_await engine.destroy(**holder);
@@ -380,7 +379,8 @@ asio::awaitable<Result<Export>> Service::open(InstanceId instance, std::string w
                     *exports_));
   }
   auto& engine = parts_.engines.of(one->engine);
-  auto held = co_await hold_files(*one, static_cast<std::size_t>(part - one->parts.begin()));
+  const auto index = static_cast<std::size_t>(part - one->parts.begin());
+  auto held = co_await hold_files(*one, index);
   if (!held) co_return fail(std::move(held.error()));
   if (*held != part->files) {
     // Somebody removed what held them: these are the same files, and not the same bytes.
@@ -393,9 +393,7 @@ asio::awaitable<Result<Export>> Service::open(InstanceId instance, std::string w
     co_return fail(Code::kConflict, "export-changed",
                    "What was got before is of another export, and this one is not its rest; begin anew.");
   }
-  const auto name =
-      fmt::format("{}-s-{}-m{}", parts_.engines.terms_of(one->engine).name_space, one->id, part - one->parts.begin());
-  auto holder = co_await engine.recover(name);
+  auto holder = co_await engine.recover(holder_of(*one, index, parts_.engines.terms_of(one->engine).name_space));
   if (!holder) co_return fail(std::move(holder.error()));
   if (!*holder) co_return fail(Code::kUnavailable, "snapshot-busy", "The snapshot is being removed.");
   auto noted = co_await rows_.note(event_of(*one, events::kExported, std::move(actor)));

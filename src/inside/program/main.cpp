@@ -1,6 +1,7 @@
 // What Tiltyard puts into a machine to reach its files: `sftp` serves the protocol of that name on standard input and
 // output, `tar PATH` writes an archive, `remove PATH` takes a tree away, `hello` says that the program runs here.
 #include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 
