@@ -4,20 +4,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
-import { card, instancesOf, launch, open, person, pictures, removePeople, row, signIn, START_MS, URL_BASE } from './support.mjs';
+import { launch, open, personWithMachine, pictures, removePeople, row, START_MS, URL_BASE } from './support.mjs';
 
 let browser, signedIn, instance;
 
 before(async () => {
   browser = await launch();
-  const who = await person();
-  const page = await open(browser);
-  await signIn(page, who);
-  await row(page).getByRole('button', { name: /^Start / }).click();
-  await card(page, 'running').waitFor({ timeout: START_MS });
-  [instance] = await instancesOf(who);
-  signedIn = await page.context().storageState();
-  await page.context().close();
+  ({ signedIn, instance } = await personWithMachine(browser));
 });
 after(async () => {
   await removePeople();

@@ -111,5 +111,18 @@ export async function signIn(page, who) {
 export const row = (page) => page.locator(`.row[data-template="${TEMPLATE}"]`);
 export const card = (page, state) => page.locator(`.card[data-template="${TEMPLATE}"]${state ? `[data-state="${state}"]` : ''}`);
 
+// A person with one machine that runs: the state of a page of theirs that is signed in, and the instance.
+export async function personWithMachine(browser) {
+  const who = await person();
+  const page = await open(browser);
+  await signIn(page, who);
+  await row(page).getByRole('button', { name: /^Start / }).click();
+  await card(page, 'running').waitFor({ timeout: START_MS });
+  const [instance] = await instancesOf(who);
+  const signedIn = await page.context().storageState();
+  await page.context().close();
+  return { signedIn, instance };
+}
+
 /** Where pictures go; its name is printed, so that somebody can look at them. */
 export const pictures = process.env.TILTYARD_SHOTS ?? mkdtempSync(join(tmpdir(), 'tiltyard-web-'));
