@@ -216,9 +216,7 @@ asio::awaitable<Result<Response>> export_lines(StatePtr state, Request request) 
   if (!cursor) co_return fail(std::move(cursor.error()));
   auto until = http::query_number(request, "until", 0, 0, kMost);
   if (!until) co_return fail(std::move(until.error()));
-  const auto& who = identity::principal_of(request);
-  bus::Event event{events::kExported,        "", "", {who.name, who.user.str(), request.client_address},
-                   state->parts.clock.now(), {}};
+  bus::Event event{events::kExported, "", "", identity::actor_of(request), state->parts.clock.now(), {}};
   event.detail = json::serialize(json::object{{"query", request.query}});
   auto noted = co_await bus::record(state->parts.store, std::move(event));
   if (!noted) co_return fail(std::move(noted.error()));

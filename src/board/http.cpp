@@ -22,11 +22,6 @@ using http::Response;
 
 constexpr std::int64_t kMostOnAPage = 500;
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = identity::principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
 double millis(Duration time) { return static_cast<double>(time.count()) / 1000; }
 json::value or_null(const std::optional<TimePoint>& time) {
   return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
@@ -172,7 +167,7 @@ using Act = asio::awaitable<Result<>> (Service::*)(JobId, bus::Actor);
 asio::awaitable<Result<Response>> act(Service* service, Request request, Act act) {
   const auto id = read_id(request);
   if (!id) co_return fail(id.error());
-  auto actor = actor_of(request);
+  auto actor = identity::actor_of(request);
   auto done = co_await (service->*act)(*id, std::move(actor));
   if (!done) co_return fail(std::move(done.error()));
   co_return Response::empty(204);
@@ -180,7 +175,7 @@ asio::awaitable<Result<Response>> act(Service* service, Request request, Act act
 
 asio::awaitable<Result<Response>> pause(Service* service, Request request, bool paused) {
   const std::string name(request.param("kind"));
-  auto actor = actor_of(request);
+  auto actor = identity::actor_of(request);
   auto done = co_await service->pause(name, paused, std::move(actor));
   if (!done) co_return fail(std::move(done.error()));
   const auto kind = service->kind(name);

@@ -23,11 +23,6 @@ using http::Response;
 
 constexpr std::int64_t kLeastBytes = 1 << 20, kMostBytes = std::int64_t{1} << 50, kMostSeconds = 30 * 86'400;
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = identity::principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
 json::value or_null(const std::optional<TimePoint>& time) {
   return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
 }
@@ -82,7 +77,7 @@ Result<Ask> read_ask(const Request& request) {
   ask.attended = body.maybe_flag("attended").value_or(false);
   if (auto read = body.done(); !read) return fail(std::move(read.error()));
   ask.cause = Cause::kStaff;
-  ask.actor = actor_of(request);
+  ask.actor = identity::actor_of(request);
   return ask;
 }
 
@@ -109,13 +104,13 @@ asio::awaitable<Result<Response>> show(Service* service, Request request) {
 }
 
 asio::awaitable<Result<Response>> end(Service* service, Request request) {
-  auto capture = co_await service->end(std::string(request.param("id")), "staff", actor_of(request));
+  auto capture = co_await service->end(std::string(request.param("id")), "staff", identity::actor_of(request));
   if (!capture) co_return fail(std::move(capture.error()));
   co_return answer(*service, *capture);
 }
 
 asio::awaitable<Result<Response>> remove(Service* service, Request request) {
-  auto removed = co_await service->remove(std::string(request.param("id")), actor_of(request));
+  auto removed = co_await service->remove(std::string(request.param("id")), identity::actor_of(request));
   if (!removed) co_return fail(std::move(removed.error()));
   co_return Response::empty(204);
 }
@@ -134,7 +129,7 @@ asio::awaitable<void> copy(Service::Pieces pieces, std::shared_ptr<http::BodyWri
 asio::awaitable<Result<Response>> file(Service* service, Request request) {
   const std::string id(request.param("id"));
   const bool live = request.query_value("follow") == "1";
-  auto actor = actor_of(request);
+  auto actor = identity::actor_of(request);
   auto pieces = live ? co_await service->watch(id, std::move(actor)) : co_await service->download(id, std::move(actor));
   if (!pieces) co_return fail(std::move(pieces.error()));
   Response response;

@@ -41,9 +41,7 @@ asio::awaitable<Result<Response>> list(Service* service, Request) {
 }
 
 asio::awaitable<Result<Response>> renew(Service* service, Request request) {
-  const auto& who = identity::principal_of(request);
-  auto done =
-      co_await service->renew(std::string(request.param("name")), {who.name, who.user.str(), request.client_address});
+  auto done = co_await service->renew(std::string(request.param("name")), identity::actor_of(request));
   if (!done) co_return fail(std::move(done.error()));
   co_return Response::empty(204);
 }

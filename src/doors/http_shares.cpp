@@ -109,7 +109,7 @@ asio::awaitable<Answered> make(PartsRef parts, Request request) {
   wanted.by = who.user.str();
   wanted.by_name = who.name;
   wanted.ends_at = parts->service.now() + std::chrono::seconds(lives);
-  auto made = co_await parts->service.share(std::move(wanted), {who.name, who.user.str(), request.client_address});
+  auto made = co_await parts->service.share(std::move(wanted), identity::actor_of(request));
   if (!made) co_return fail(std::move(made.error()));
   auto out = share_json(made->first);
   out["url"] = fmt::format("{}/door?share={}", parts->service.page(), made->second);
@@ -119,9 +119,8 @@ asio::awaitable<Answered> make(PartsRef parts, Request request) {
 asio::awaitable<Answered> remove(PartsRef parts, Request request) {
   auto door = co_await own_door_of(parts, request);
   if (!door) co_return fail(std::move(door.error()));
-  const auto& who = principal_of(request);
   auto gone = co_await parts->service.unshare(door->instance.id, std::string(request.param("share")),
-                                              {who.name, who.user.str(), request.client_address});
+                                              identity::actor_of(request));
   if (!gone) co_return fail(std::move(gone.error()));
   co_return Response::empty(204);
 }

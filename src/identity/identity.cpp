@@ -44,6 +44,11 @@ const Principal& principal_of(const http::Request& request) {
   return **principal;
 }
 
+bus::Actor actor_of(const http::Request& request) {
+  const auto& who = principal_of(request);
+  return {who.name, who.user.str(), request.client_address};
+}
+
 void set_principal(http::Request& request, std::shared_ptr<const Principal> principal) {
   request.principal = std::move(principal);
 }

@@ -61,6 +61,8 @@ struct Principal {
 
 /// The principal that the filter put into the request; only for routes that need sign-in.
 const Principal& principal_of(const http::Request& request);
+/// The caller as the event log names them.
+bus::Actor actor_of(const http::Request& request);
 /// What the filter does at its end; tests of other capabilities use it to say who asks.
 void set_principal(http::Request& request, std::shared_ptr<const Principal> principal);
 

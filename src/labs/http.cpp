@@ -177,27 +177,27 @@ asio::awaitable<Result<Response>> list(PartsRef parts, SentRef sent, Request req
 }
 
 asio::awaitable<Result<Response>> show(PartsRef parts, Request request) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   co_return instance_answer(*parts, 200, *instance);
 }
 
 asio::awaitable<Result<Response>> extend_lease(PartsRef parts, Request request) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   if (is_final(instance->state))
     co_return fail(Code::kConflict, "lease-ended", "The lease has already ended; start a new instance.");
-  auto longer = co_await parts->service.extend(instance->id, actor_of(request));
+  auto longer = co_await parts->service.extend(instance->id, identity::actor_of(request));
   if (!longer) co_return fail(std::move(longer.error()));
   co_return instance_answer(*parts, 200, *longer);
 }
 
 asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   const auto& who = principal_of(request);
   const std::string cause = who.owner() == instance->owner ? "user" : "admin";
-  auto stopping = co_await parts->service.stop(instance->id, cause, actor_of(request));
+  auto stopping = co_await parts->service.stop(instance->id, cause, identity::actor_of(request));
   if (!stopping) co_return fail(std::move(stopping.error()));
   const auto limit = wait_of(request);
   if (limit > std::chrono::milliseconds{0}) {
@@ -209,17 +209,12 @@ asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
 
 }  // namespace
 
-bus::Actor actor_of(const http::Request& request) {
-  const auto& who = principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
 bool owns(const identity::Principal& who, const Instance& instance) {
   return who.staff() || who.owner() == instance.owner;
 }
 
-asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpParts> parts, http::Request request) {
-  auto found = co_await parts->service.find(InstanceId(std::string(request.param("id"))));
+asio::awaitable<Result<Instance>> visible_instance(Service* service, http::Request request) {
+  auto found = co_await service->find(InstanceId(std::string(request.param("id"))));
   if (!found) co_return fail(std::move(found.error()));
   // Somebody else's answers as one that does not exist: ids tell nothing.
   if (!*found || !owns(principal_of(request), **found)) {

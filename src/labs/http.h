@@ -35,10 +35,6 @@ void add_machine_routes(house::Routes& routes, std::shared_ptr<const HttpParts> 
 void add_event_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);     // http_events.cpp
 void add_staff_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);     // http_staff.cpp
 
-/// The instance that the path names, if the caller may see it; `instance-unknown` otherwise, also for somebody else's.
-asio::awaitable<Result<Instance>> visible_instance(std::shared_ptr<const HttpParts> parts, http::Request request);
-/// The caller as the event log names them.
-bus::Actor actor_of(const http::Request& request);
 /// Whether this caller may see and touch the instance.
 bool owns(const identity::Principal& who, const Instance& instance);
 

@@ -50,7 +50,7 @@ asio::awaitable<Result<Response>> last_logs(PartsRef parts, Instance instance, s
 }
 
 asio::awaitable<Result<Response>> logs(PartsRef parts, OpenRef open, Request request) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   if (is_final(instance->state)) co_return co_await last_logs(parts, *instance, request.query_value("machine"));
   auto handle = machine_of(*instance, request.query_value("machine"));

@@ -13,7 +13,7 @@ using http::Response;
 using PartsRef = std::shared_ptr<const HttpParts>;
 
 asio::awaitable<Result<Response>> list_sessions(PartsRef parts, OpenRef open, Request request) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   json::array all;
   for (const auto& each : open->sessions.of(instance->id)) {
@@ -27,7 +27,7 @@ asio::awaitable<Result<Response>> list_sessions(PartsRef parts, OpenRef open, Re
 }
 
 asio::awaitable<Result<Response>> end_session(PartsRef parts, OpenRef open, Request request) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   const auto stream = open->sessions.stream(instance->id, std::string(request.param("session")));
   if (!stream) co_return fail(Code::kNotFound, "open-session-unknown", "Nothing of this name is open in the instance.");

@@ -116,7 +116,7 @@ Running::~Running() {
 }
 
 asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, std::string machine, Kind kind) {
-  auto instance = co_await visible_instance(parts, request);
+  auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
   auto handle = machine_of(*instance, machine);
   if (!handle) co_return fail(std::move(handle.error()));
@@ -135,7 +135,7 @@ asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, s
     place.record->owner = instance->owner;
     place.record->machine = place.facts.machine;
     place.record->kind = "terminal";
-    place.record->by = actor_of(request);
+    place.record->by = identity::actor_of(request);
   }
   co_return place;
 }

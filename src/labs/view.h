@@ -5,6 +5,7 @@
 #include <string>
 
 #include "labs/service.h"
+#include "net/http.h"
 
 namespace tiltyard::labs {
 
@@ -17,6 +18,10 @@ struct PublicAddress {
   std::uint16_t tls_port = 443;  ///< where endpoints of kind tls are reached by name
   bool owner_only = false;       ///< of endpoints whose template says nothing of it
 };
+
+/// The instance that the path's {id} names, if the caller may see it; `instance-unknown` otherwise, also for somebody
+/// else's: ids tell nothing.
+asio::awaitable<Result<Instance>> visible_instance(Service* service, http::Request request);
 
 /// The instance as the API shows it; the contract is api/paths/labs.yaml.
 boost::json::object instance_view(const Service& service, const Instance& instance, const PublicAddress& address);

@@ -168,11 +168,6 @@ asio::awaitable<Result<Place>> place_of(PartsRef parts, std::shared_ptr<const id
   co_return Place{{instance.id, instance.tmpl, meant->name, wish.follow}, instance.owner};
 }
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
 std::shared_ptr<const identity::Principal> caller(const Request& request) {
   return std::make_shared<const identity::Principal>(principal_of(request));
 }
@@ -182,7 +177,7 @@ asio::awaitable<Result<Response>> ask(PartsRef parts, Request request) {
   if (!wish) co_return fail(std::move(wish.error()));
   auto place = co_await place_of(parts, caller(request), *wish);
   if (!place) co_return fail(std::move(place.error()));
-  Asker asker{place->owner, principal_of(request).user.str(), actor_of(request)};
+  Asker asker{place->owner, principal_of(request).user.str(), identity::actor_of(request)};
   auto made = co_await parts->service.ask(wish->name, std::move(place->pointing), std::move(asker));
   if (!made) co_return fail(std::move(made.error()));
   co_return co_await answer(parts, 201, std::move(*made));
@@ -230,7 +225,7 @@ asio::awaitable<Result<Response>> look(PartsRef parts, Request request) {
 asio::awaitable<Result<Response>> drop(PartsRef parts, Request request) {
   const auto id = visible(*parts, request);
   if (!id) co_return fail(id.error());
-  auto dropped = co_await parts->service.drop(*id, actor_of(request));
+  auto dropped = co_await parts->service.drop(*id, identity::actor_of(request));
   if (!dropped) co_return fail(std::move(dropped.error()));
   co_return Response::empty(202);
 }

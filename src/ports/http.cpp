@@ -27,23 +27,14 @@ using PartsRef = std::shared_ptr<const Parts>;
 
 json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = identity::principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
-/// Somebody else's answers as one that does not exist.
+/// The caller's own, which is up.
 asio::awaitable<Result<labs::Instance>> own_instance(PartsRef parts, Request request) {
-  auto found = co_await parts->labs.service().find(InstanceId(std::string(request.param("id"))));
-  if (!found) co_return fail(std::move(found.error()));
-  const auto& who = identity::principal_of(request);
-  if (!*found || !(who.staff() || who.owner() == (*found)->owner))
-    co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
-  if (!labs::is_up((*found)->state)) {
+  auto found = co_await labs::visible_instance(&parts->labs.service(), std::move(request));
+  if (found && !labs::is_up(found->state)) {
     co_return fail(Code::kConflict, "instance-not-running",
                    "The instance neither runs nor sleeps; its machines have no ports.");
   }
-  co_return std::move(**found);
+  co_return found;
 }
 
 json::object policy_json(const View& view) {
@@ -135,7 +126,7 @@ asio::awaitable<Result<Response>> open(PartsRef parts, Request request) {
   if (!wanted) co_return fail(wanted.error());
   auto instance = co_await own_instance(parts, request);
   if (!instance) co_return fail(std::move(instance.error()));
-  auto opened = co_await parts->service.open(*instance, *wanted, actor_of(request));
+  auto opened = co_await parts->service.open(*instance, *wanted, identity::actor_of(request));
   if (!opened) co_return fail(std::move(opened.error()));
   auto answer = opened_json(*parts, *instance, opened->endpoint);
   answer["listens"] = opened->listens;
@@ -145,7 +136,8 @@ asio::awaitable<Result<Response>> open(PartsRef parts, Request request) {
 asio::awaitable<Result<Response>> close(PartsRef parts, Request request) {
   auto instance = co_await own_instance(parts, request);
   if (!instance) co_return fail(std::move(instance.error()));
-  auto closed = co_await parts->service.close(instance->id, std::string(request.param("endpoint")), actor_of(request));
+  auto closed =
+      co_await parts->service.close(instance->id, std::string(request.param("endpoint")), identity::actor_of(request));
   if (!closed) co_return fail(std::move(closed.error()));
   co_return Response::empty(204);
 }

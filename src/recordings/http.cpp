@@ -18,11 +18,6 @@ using house::Whose;
 using http::Request;
 using http::Response;
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = identity::principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
 json::object view(const Recording& one) {
   return {{"id", one.id},
           {"instance", one.what.instance.str()},
@@ -74,7 +69,7 @@ asio::awaitable<void> copy(Recordings* service, std::string id, std::shared_ptr<
 }
 
 asio::awaitable<Result<Response>> file(Recordings* service, Request request) {
-  const auto actor = actor_of(request);
+  const auto actor = identity::actor_of(request);
   auto found = co_await visible(service, std::move(request));
   if (!found) co_return fail(std::move(found.error()));
   if (auto noted = co_await service->seen(*found, actor); !noted) co_return fail(std::move(noted.error()));
@@ -88,7 +83,7 @@ asio::awaitable<Result<Response>> file(Recordings* service, Request request) {
 }
 
 asio::awaitable<Result<Response>> remove(Recordings* service, Request request) {
-  auto removed = co_await service->remove(std::string(request.param("id")), actor_of(request));
+  auto removed = co_await service->remove(std::string(request.param("id")), identity::actor_of(request));
   if (!removed) co_return fail(std::move(removed.error()));
   co_return Response::empty(204);
 }

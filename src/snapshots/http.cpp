@@ -26,21 +26,6 @@ using NeedsRef = std::shared_ptr<const Needs>;
 
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = identity::principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
-/// Somebody else's answers as one that does not exist.
-asio::awaitable<Result<labs::Instance>> own_instance(NeedsRef needs, Request request) {
-  auto found = co_await needs->labs.service().find(InstanceId(std::string(request.param("id"))));
-  if (!found) co_return fail(std::move(found.error()));
-  const auto& who = identity::principal_of(request);
-  if (!*found || !(who.staff() || who.owner() == (*found)->owner))
-    co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance.");
-  co_return std::move(**found);
-}
-
 json::object view(const Snapshot& one) {
   json::array machines;
   for (const auto& part : one.parts)
@@ -54,7 +39,7 @@ json::object view(const Snapshot& one) {
 }
 
 asio::awaitable<Result<Response>> list(NeedsRef needs, Request request) {
-  auto instance = co_await own_instance(needs, request);
+  auto instance = co_await labs::visible_instance(&needs->labs.service(), request);
   if (!instance) co_return fail(std::move(instance.error()));
   json::array items;
   for (const auto& one : needs->service.of(instance->id)) items.push_back(view(one));
@@ -65,27 +50,27 @@ asio::awaitable<Result<Response>> take(NeedsRef needs, Request request) {
   auto body = http::Body::or_empty(request.body);
   auto name = body.maybe_text("name", 1, 60).value_or("");
   if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
-  auto instance = co_await own_instance(needs, request);
+  auto instance = co_await labs::visible_instance(&needs->labs.service(), request);
   if (!instance) co_return fail(std::move(instance.error()));
-  auto one = co_await needs->service.take(std::move(*instance), std::move(name), actor_of(request));
+  auto one = co_await needs->service.take(std::move(*instance), std::move(name), identity::actor_of(request));
   if (!one) co_return fail(std::move(one.error()));
   co_return Response::json(201, json::serialize(view(*one)));
 }
 
 asio::awaitable<Result<Response>> remove(NeedsRef needs, Request request) {
-  auto instance = co_await own_instance(needs, request);
+  auto instance = co_await labs::visible_instance(&needs->labs.service(), request);
   if (!instance) co_return fail(std::move(instance.error()));
   auto removed =
-      co_await needs->service.remove(instance->id, std::string(request.param("snapshot")), actor_of(request));
+      co_await needs->service.remove(instance->id, std::string(request.param("snapshot")), identity::actor_of(request));
   if (!removed) co_return fail(std::move(removed.error()));
   co_return Response::empty(204);
 }
 
 asio::awaitable<Result<Response>> roll_back(NeedsRef needs, Request request) {
-  auto instance = co_await own_instance(needs, request);
+  auto instance = co_await labs::visible_instance(&needs->labs.service(), request);
   if (!instance) co_return fail(std::move(instance.error()));
-  auto begun =
-      co_await needs->service.roll_back(instance->id, std::string(request.param("snapshot")), actor_of(request));
+  auto begun = co_await needs->service.roll_back(instance->id, std::string(request.param("snapshot")),
+                                                 identity::actor_of(request));
   if (!begun) co_return fail(std::move(begun.error()));
   auto now = co_await needs->labs.service().find(instance->id);
   if (!now) co_return fail(std::move(now.error()));
@@ -108,11 +93,11 @@ asio::awaitable<void> copy(Pieces pieces, std::shared_ptr<http::BodyWriter> to) 
 asio::awaitable<Result<Response>> files(NeedsRef needs, Request request) {
   const auto from = http::query_number(request, "from", 0, 0, kMostBytes);
   if (!from) co_return fail(from.error());
-  auto instance = co_await own_instance(needs, request);
+  auto instance = co_await labs::visible_instance(&needs->labs.service(), request);
   if (!instance) co_return fail(std::move(instance.error()));
-  auto opened =
-      co_await needs->service.open(instance->id, std::string(request.param("snapshot")), request.query_value("machine"),
-                                   static_cast<std::uint64_t>(*from), request.query_value("of"), actor_of(request));
+  auto opened = co_await needs->service.open(instance->id, std::string(request.param("snapshot")),
+                                             request.query_value("machine"), static_cast<std::uint64_t>(*from),
+                                             request.query_value("of"), identity::actor_of(request));
   if (!opened) co_return fail(std::move(opened.error()));
   Response response;
   response.headers.set("Content-Type", "application/x-tar");

@@ -21,11 +21,6 @@ using http::Response;
 using identity::principal_of;
 using PartsRef = std::shared_ptr<const HttpParts>;
 
-bus::Actor actor_of(const Request& request) {
-  const auto& who = principal_of(request);
-  return {who.name, who.user.str(), request.client_address};
-}
-
 asio::awaitable<Result<Response>> list_templates(PartsRef parts, Request request) {
   const bool staff = principal_of(request).at_least(identity::Role::kAuthor);
   json::array items;
@@ -94,7 +89,7 @@ asio::awaitable<Result<Response>> change_template(PartsRef parts, Request reques
   const auto* before = parts->shown.offers.override_of(id);
   auto change = read_change(request.body, parts->shown.offers.catalogue().ceiling(), before ? *before : Override{});
   if (!change) co_return fail(std::move(change.error()));
-  auto saved = co_await parts->shown.offers.change(id, std::move(*change), actor_of(request));
+  auto saved = co_await parts->shown.offers.change(id, std::move(*change), identity::actor_of(request));
   if (!saved) co_return fail(std::move(saved.error()));
   co_return Response::json(200, json::serialize(view(parts->shown, *entry, true)));
 }
@@ -103,7 +98,7 @@ asio::awaitable<Result<Response>> rebuild(PartsRef parts, Request request) {
   const TemplateId id(std::string(request.param("id")));
   auto begun = parts->shown.offers.catalogue().rebuild(id);
   if (!begun) co_return fail(std::move(begun.error()));
-  bus::Event event{events::kRebuild, id.str(), "", actor_of(request), parts->clock.now(), "{}"};
+  bus::Event event{events::kRebuild, id.str(), "", identity::actor_of(request), parts->clock.now(), "{}"};
   auto noted = co_await bus::record(parts->store, std::move(event));
   if (!noted) co_return fail(std::move(noted.error()));
   const auto entry = parts->shown.offers.catalogue().find(id);
@@ -137,7 +132,7 @@ asio::awaitable<Result<Response>> collect_images(PartsRef parts, Request request
   http::Body body(request.body);
   const bool at_once = body.maybe_flag("at_once").value_or(false);
   if (auto read = body.done(); !read) co_return fail(std::move(read.error()));
-  const auto images = co_await parts->built.collect(at_once, actor_of(request));
+  const auto images = co_await parts->built.collect(at_once, identity::actor_of(request));
   co_return http::page_answer(view_of(images));
 }
 

@@ -34,20 +34,17 @@ struct Parts {
 };
 using PartsRef = std::shared_ptr<const Parts>;
 
-std::unexpected<Error> unknown() { return fail(Code::kNotFound, "instance-unknown", "There is no such instance."); }
-
-/// Of an instance that is the caller's (`answer`).
+/// A machine of an instance that the caller may see, and that is up.
 asio::awaitable<Result<Place>> own_place(PartsRef parts, Request request, std::string machine) {
-  auto found = co_await parts->labs.service().find(InstanceId(std::string(request.param("id"))));
+  auto& service = parts->labs.service();
+  auto found = co_await labs::visible_instance(&service, request);
   if (!found) co_return fail(std::move(found.error()));
-  const auto& who = identity::principal_of(request);
-  if (!*found) co_return unknown();
-  if (!labs::is_up((*found)->state)) {
+  if (!labs::is_up(found->state)) {
     co_return fail(Code::kConflict, "instance-not-running",
                    "The instance neither runs nor sleeps; its files cannot be reached.");
   }
-  if (auto away = parts->labs.service().unreachable(**found)) co_return fail(std::move(*away));
-  co_return place_of(**found, machine, who.user.str());
+  if (auto away = service.unreachable(*found)) co_return fail(std::move(*away));
+  co_return place_of(*found, machine, identity::principal_of(request).user.str());
 }
 
 /// The engine's names are ours alone.
@@ -101,8 +98,9 @@ asio::awaitable<Result<Response>> list(PartsRef parts, Request request) {
   if (!path) co_return told(std::move(path.error()));
   auto listing = co_await sftp.list(*path, kMostListed);
   if (!listing) co_return told(std::move(listing.error()));
-  std::ranges::sort(listing->names, {},
-                    [](const sftp::Name& one) { return std::pair(!one.attributes.folder(), one.name); });
+  std::ranges::sort(listing->names, {}, [](const sftp::Name& one) {
+    return std::pair(!one.attributes.folder(), std::string_view(one.name));
+  });
   json::array items;
   for (auto& one : listing->names) items.push_back(view(std::move(one.name), one.attributes));
   co_return Response::json(200, json::serialize(json::object{{"machine", at->place.service},
@@ -433,10 +431,8 @@ using Handler = asio::awaitable<Result<Response>> (*)(PartsRef, Request);
 
 /// Whoever may not know of the instance hears of nothing else that is wrong with the request.
 asio::awaitable<Result<Response>> answer(PartsRef parts, Handler handler, Request request) {
-  auto found = co_await parts->labs.service().find(InstanceId(std::string(request.param("id"))));
-  if (!found) co_return fail(std::move(found.error()));
-  const auto& who = identity::principal_of(request);
-  if (!*found || !(who.staff() || who.owner() == (*found)->owner)) co_return unknown();
+  auto visible = co_await labs::visible_instance(&parts->labs.service(), request);
+  if (!visible) co_return fail(std::move(visible.error()));
   co_return co_await handler(parts, std::move(request));
 }
 
