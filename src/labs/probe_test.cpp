@@ -100,7 +100,8 @@ TEST(R1_9, WhoTalksFirstIsHeard) {
 TEST(R1_9, AnAnswerMayComeByteByByte) {
   OneTime server([](int peer) {
     read_all_of_a_request(peer);
-    for (const char c : std::string_view("HTTP/1.0 204 \r\n")) say(peer, {&c, 1});
+    // Nothing after the status: who has heard enough closes, and what comes after it may find nobody.
+    for (const char c : std::string_view("HTTP/1.0 204")) say(peer, {&c, 1});
   });
   EXPECT_EQ(ask_now(server.port()).status, 204);
 }
