@@ -1,5 +1,5 @@
 """The server as the shipped units run it: a process without rights, and its privileged half. The units' own settings for accounts and
-capabilities are read from deploy/ and applied by setpriv; what systemd does with mounts and system calls is not."""
+capabilities are read from deploy/ and applied by setpriv; units.py runs them by systemd itself."""
 import json
 import os
 import pathlib
