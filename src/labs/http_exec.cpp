@@ -157,7 +157,7 @@ asio::awaitable<Result<Response>> exec(PartsRef parts, OpenRef open, Request req
   if (!place) co_return fail(std::move(place.error()));
   engine::ExecSpec spec;
   spec.command = std::move(command->words);
-  auto running = co_await run_at(parts, open, std::move(*place), std::move(spec));
+  auto running = co_await run_at(parts, std::move(*place), std::move(spec));
   if (!running) co_return fail(std::move(running.error()));
   (*running)->session->close_input();
   Response response = Response::json(200, "");
@@ -386,7 +386,7 @@ asio::awaitable<std::optional<std::string>> first_words(StreamRef stream) {
   co_return std::move(*words);
 }
 
-asio::awaitable<void> run_stream(PartsRef parts, OpenRef open, std::shared_ptr<Place> place, engine::ExecSpec spec,
+asio::awaitable<void> run_stream(PartsRef parts, std::shared_ptr<Place> place, engine::ExecSpec spec,
                                  std::shared_ptr<http::WebSocket> socket) {
   auto stream = std::make_shared<Stream>(std::move(socket), co_await asio::this_coro::executor);
   auto words = co_await first_words(stream);
@@ -394,7 +394,7 @@ asio::awaitable<void> run_stream(PartsRef parts, OpenRef open, std::shared_ptr<P
   auto wanted = parse_wanted(*words, spec.terminal);
   if (!wanted) co_return co_await say_failure(stream, std::move(wanted.error()));
   spec.command = std::move(wanted->command);
-  auto running = co_await run_at(parts, open, std::move(*place), std::move(spec));
+  auto running = co_await run_at(parts, std::move(*place), std::move(spec));
   if (!running) co_return co_await say_failure(stream, std::move(running.error()));
   stream->session = (*running)->session;
   stream->running = std::move(*running);
@@ -422,9 +422,9 @@ asio::awaitable<Result<Response>> stream_exec(PartsRef parts, OpenRef open, Requ
   auto place = co_await place_of(parts, std::move(request), machine, kind);
   if (!place) co_return fail(std::move(place.error()));
   Response response = Response::empty(101);
-  response.websocket = [parts, open, spec = std::move(spec),
+  response.websocket = [parts, spec = std::move(spec),
                         place = std::make_shared<Place>(std::move(*place))](std::shared_ptr<http::WebSocket> socket) {
-    return run_stream(parts, open, place, spec, std::move(socket));
+    return run_stream(parts, place, spec, std::move(socket));
   };
   co_return response;
 }

@@ -86,7 +86,7 @@ void add_machine_routes(house::Routes& routes, PartsRef parts) {
              [parts, open](Request request) { return logs(parts, open, std::move(request)); });
   add_exec_routes(routes, parts, open);
   add_terminal_routes(routes, parts, open);
-  add_session_routes(routes, parts, open);
+  add_session_routes(routes, parts);
 }
 
 }  // namespace tiltyard::labs

@@ -81,7 +81,7 @@ asio::awaitable<Result<Response>> terminal(PartsRef parts, OpenRef open, Request
   const auto machine = request.query_value("machine");
   auto place = co_await place_of(parts, std::move(request), machine, shells_of(*open, parts->options));
   if (!place) co_return fail(std::move(place.error()));
-  auto running = co_await run_at(parts, open, std::move(*place), std::move(spec));
+  auto running = co_await run_at(parts, std::move(*place), std::move(spec));
   if (!running) co_return fail(std::move(running.error()));
   Response response = Response::empty(101);
   response.websocket = [running = *running](std::shared_ptr<http::WebSocket> socket) {

@@ -37,6 +37,13 @@ asio::awaitable<void> end_command(std::shared_ptr<engine::ExecSession> session,
   session->close();
 }
 
+/// Ends a command from outside, if it still is there.
+asio::awaitable<Result<>> throw_out(std::weak_ptr<engine::ExecSession> session) {
+  const auto running = session.lock();
+  if (!running) co_return Result<>{};
+  co_return co_await running->stop();
+}
+
 }  // namespace
 
 Result<engine::Handle> machine_of(const Instance& instance, const std::string& wanted) {
@@ -140,8 +147,7 @@ asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, s
   co_return place;
 }
 
-asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, OpenRef open, Place place,
-                                                         engine::ExecSpec spec) {
+asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, Place place, engine::ExecSpec spec) {
   auto& its_engine = parts->engines.of(place.engine);
   engine::Shell* const shell = its_engine.shell();
   if (!shell) co_return engine::cannot(its_engine, "run commands in its machines");
@@ -157,7 +163,8 @@ asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, OpenRef
   if (!opened) co_return fail(for_player(std::move(opened.error())));
   auto running =
       std::make_shared<Running>(std::move(parts), std::move(*opened), std::move(place.seat), std::move(place.in_use));
-  running->listed = open->sessions.list({std::move(place.facts), running->session});
+  running->listed = running->parts->service.sessions().list(
+      {std::move(place.facts), [session = std::weak_ptr(running->session)] { return throw_out(session); }});
   running->recorder = std::move(recorder);
   co_return running;
 }

@@ -15,16 +15,14 @@ namespace tiltyard::labs {
 /// What a user has open in machines.
 struct Open {
   Seats commands, shells, followed_logs;
-  Sessions sessions;
 };
 using OpenRef = std::shared_ptr<Open>;
 
 // The routes of it, one file each.
 void add_exec_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts, OpenRef open);  // http_exec.cpp
 void add_terminal_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts,
-                         OpenRef open);  // http_terminal.cpp
-void add_session_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts,
-                        OpenRef open);  // http_sessions.cpp
+                         OpenRef open);                                                  // http_terminal.cpp
+void add_session_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);  // http_sessions.cpp
 
 /// The machine that the caller means: named, or the first endpoint's, or the first.
 Result<engine::Handle> machine_of(const Instance& instance, const std::string& wanted);
@@ -80,7 +78,7 @@ struct Place {
 /// The place that the request means, of an instance that its caller may see; it is awake.
 asio::awaitable<Result<Place>> place_of(std::shared_ptr<const HttpParts> parts, http::Request request,
                                         std::string machine, Kind kind);
-asio::awaitable<Result<std::shared_ptr<Running>>> run_at(std::shared_ptr<const HttpParts> parts, OpenRef open,
-                                                         Place place, engine::ExecSpec spec);
+asio::awaitable<Result<std::shared_ptr<Running>>> run_at(std::shared_ptr<const HttpParts> parts, Place place,
+                                                         engine::ExecSpec spec);
 
 }  // namespace tiltyard::labs

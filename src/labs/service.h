@@ -12,6 +12,7 @@
 #include "labs/live.h"
 #include "labs/openings.h"
 #include "labs/parts.h"
+#include "labs/sessions.h"
 #include "labs/start_queue.h"
 #include "labs/store.h"
 #include "labs/warm_pools.h"
@@ -83,10 +84,14 @@ class Service {
   /// Why nothing of a live instance can be reached or changed at present: its engine is away, or not configured.
   std::optional<Error> unreachable(const Instance& instance) const;
 
+  /// What is open in machines, whoever has opened it.
+  Sessions& sessions() { return sessions_; }
+
   LabsStore& store();
 
  private:
   struct Rooms;
+  Sessions sessions_;
   std::unique_ptr<Rooms> rooms_;
 };
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -8,24 +11,27 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "engine/engine.h"
+#include "base/id.h"
+#include "base/result.h"
 
 namespace tiltyard::labs {
 
-/// What is open in machines: whose terminals and commands, and where. From any thread: what is open may be let go of on
-/// the loop of its connection. As long as the seats that bound it.
+/// What is open in machines: whose terminals, commands and desktops, and where. From any thread: what is open may be
+/// let go of on the loop of its connection.
 class Sessions {
  public:
   struct Facts {
     InstanceId instance;
-    std::string id, machine, kind;  ///< kind: terminal, command
+    std::string id, machine, kind;  ///< kind: terminal, command, desktop
     UserId user;
     std::string user_name;
     TimePoint begun;
   };
+  /// Throws out who is in; may be called when it has ended already. On the home loop.
+  using End = std::function<boost::asio::awaitable<Result<>>()>;
   struct Session {
     Facts facts;
-    std::weak_ptr<engine::ExecSession> stream;
+    End end;
   };
 
   /// Listed as long as what is returned is kept.
@@ -50,11 +56,11 @@ class Sessions {
     return found;
   }
 
-  /// The stream of one of an instance's; null: there is none of that name.
-  std::shared_ptr<engine::ExecSession> stream(const InstanceId& instance, const std::string& id) const {
+  /// What ends one of an instance's; empty: there is none of that name.
+  End end_of(const InstanceId& instance, const std::string& id) const {
     const std::lock_guard lock(listed_->mutex);
     const auto found = listed_->sessions.find({instance.str(), id});
-    return found == listed_->sessions.end() ? nullptr : found->second.stream.lock();
+    return found == listed_->sessions.end() ? End{} : found->second.end;
   }
 
  private:
