@@ -24,6 +24,7 @@
 #include "realtime/capability.h"
 #include "recordings/capability.h"
 #include "snapshots/capability.h"
+#include "ssh/capability.h"
 #include "templates/capability.h"
 #include "traefik/capability.h"
 #include "traffic/capability.h"
@@ -64,6 +65,7 @@ Capabilities capabilities() {
   add<ports::Capability>(all, labs);
   add<transfers::Capability>(all, labs);
   add<snapshots::Capability>(all, labs);
+  add<ssh::Capability>(all, identity);
   add<traefik::Capability>(all, labs);
   add<farm::Capability>(all);
   add<board::Capability>(all);

@@ -206,6 +206,7 @@ const std::map<std::string, Sample> kSamples = {
     {"recordings.each", {"8m", R"("8M")"}},
     {"recordings.total", {"2g", R"("2G")"}},
     {"recordings.keep", {"1d", R"("1d")"}},
+    {"ssh.keys_from", {"https://keys.example/", R"(["https://keys.example/"])"}},
     {"disk.floor", {"1g", R"("1G")"}},
     {"disk.floor_inodes", {"5000", "5000"}},
     {"disk.reserve", {"16m", R"("16M")"}},

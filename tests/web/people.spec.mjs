@@ -71,6 +71,23 @@ test('R7.1 an API token is shown once, works, and stops working when revoked', a
   await page.context().close();
 });
 
+test('R3.4 an SSH key is added on the account\'s page, shown with its fingerprint, and removed', async () => {
+  const who = await person();
+  const page = await open(browser);
+  await signIn(page, who);
+  await page.getByRole('link', { name: who.name }).click();
+  await page.getByLabel('Public key').fill('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f desk');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('cell', { name: 'desk', exact: true }).waitFor();
+  assert.match(await page.locator('section:has(#keys-title) code').innerText(), /^SHA256:/);
+  await page.getByLabel('Public key').fill('nothing of the kind');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByText('A key begins with its kind').waitFor();
+  await page.getByRole('button', { name: 'Remove desk' }).click();
+  await page.getByText('No keys yet').waitFor();
+  await page.context().close();
+});
+
 test('R7.1 the password can be changed, and signing out ends the session', async () => {
   const who = await person();
   const page = await open(browser);

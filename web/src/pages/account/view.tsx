@@ -11,6 +11,7 @@ import { Team } from '../../core/team';
 import { WAYS_BACK } from '../../core/ways';
 import { Notice, Trouble } from '../../kit/notice';
 import { plural } from '../../kit/text';
+import { Keys } from './keys';
 import { Tokens } from './tokens';
 
 function Password({ me }: { me: Me }) {
@@ -85,6 +86,7 @@ export default function AccountPage({ me }: { me: Me }) {
       {me.kind === 'user' && <Password me={me} />}
       {me.kind === 'user' && <Email me={me} />}
       {me.kind !== 'service' && <Sessions path="/me/sessions" mine />}
+      {me.kind === 'user' && <Keys />}
       {me.kind !== 'address' && <Tokens me={me} />}
     </div>
   );

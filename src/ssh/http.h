@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "house/routes.h"
+#include "net/reach.h"
+#include "ssh/store.h"
+
+namespace tiltyard::ssh {
+
+/// What the routes need; all outlive the router.
+struct HttpParts {
+  KeyStore& keys;
+  const Clock& clock;
+  const net::Reach& reach;
+  const std::vector<std::string>& keys_from;
+  /// Called once a key opens nothing any more.
+  std::function<void(const Key&)> removed;
+};
+
+/// /api/v1/me/ssh-keys.
+void add_routes(house::Routes& routes, HttpParts parts);
+
+}  // namespace tiltyard::ssh
