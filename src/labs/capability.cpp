@@ -9,6 +9,7 @@
 #include "cli/words.h"
 #include "house/ground.h"
 #include "labs/http.h"
+#include "labs/machine_calls.h"
 #include "labs/measures.h"
 #include "labs/reasons.h"
 #include "labs/rooms.h"
@@ -204,8 +205,15 @@ PublicAddress Capability::address() const {
 }
 
 void Capability::routes(house::Routes& routes) {
-  add_routes(routes, {*service_, templates_, ground_->engines, ground_->bus, ground_->clock, address(), options_,
-                      ground_->home, gate_, ground_->offering<recordings::Capability>().front()->service()});
+  http_ = std::make_shared<const HttpParts>(HttpParts{*service_, templates_, ground_->engines, ground_->bus,
+                                                      ground_->clock, address(), options_, ground_->home, gate_,
+                                                      ground_->offering<recordings::Capability>().front()->service()});
+  open_ = std::make_shared<Open>();
+  add_routes(routes, http_, open_);
+}
+
+asio::awaitable<Result<Shell>> Capability::open_shell(ShellWish wish) {
+  return labs::open_shell(http_, open_, std::move(wish));
 }
 
 std::vector<realtime::RoomKind> Capability::rooms(const house::Routes&) { return rooms_of({*service_, address()}); }

@@ -5,6 +5,7 @@
 #include "house/capability.h"
 #include "identity/capability.h"
 #include "labs/events.h"
+#include "labs/labs.h"
 #include "labs/measures.h"
 #include "labs/service.h"
 #include "labs/view.h"
@@ -12,6 +13,9 @@
 #include "templates/capability.h"
 
 namespace tiltyard::labs {
+
+struct HttpParts;
+struct Open;
 
 /// Instances: everybody's own machines, from asking for them to their end.
 class Capability final : public house::Capability, public realtime::HasRooms, public templates::HasFacts {
@@ -36,6 +40,9 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   const Options& options() const { return options_; }
 
   Service& service() { return *service_; }
+  /// `instance-unknown`, `instance-not-running`, `machine-unknown`, `too-many-shells`, `too-many-commands`,
+  /// `recordings-full`, `recording-failed`, and what the engine says. On the home loop, once routes are there.
+  asio::awaitable<Result<Shell>> open_shell(ShellWish wish);
   /// How the outside reaches endpoints.
   PublicAddress address() const;
 
@@ -49,6 +56,8 @@ class Capability final : public house::Capability, public realtime::HasRooms, pu
   Options options_;
   std::unique_ptr<Service> service_;
   Gate gate_{"labs capability"};
+  std::shared_ptr<const HttpParts> http_;
+  std::shared_ptr<Open> open_;  ///< in machines
 };
 
 }  // namespace tiltyard::labs

@@ -242,12 +242,11 @@ void add_instance_routes(house::Routes& routes, PartsRef parts) {
       remove);
 }
 
-void add_routes(house::Routes& routes, HttpParts parts) {
-  auto shared = std::make_shared<const HttpParts>(std::move(parts));
-  add_instance_routes(routes, shared);
-  add_machine_routes(routes, shared);
-  add_event_routes(routes, shared);
-  add_staff_routes(routes, shared);
+void add_routes(house::Routes& routes, PartsRef parts, std::shared_ptr<Open> open) {
+  add_instance_routes(routes, parts);
+  add_machine_routes(routes, parts, std::move(open));
+  add_event_routes(routes, parts);
+  add_staff_routes(routes, parts);
 }
 
 }  // namespace tiltyard::labs

@@ -26,14 +26,17 @@ struct HttpParts {
   recordings::Recordings& recordings;
 };
 
+struct Open;
+
 /// Registers /api/v1/instances, events and the staff's routes of labs.
-void add_routes(house::Routes& routes, HttpParts parts);
+void add_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts, std::shared_ptr<Open> open);
 
 // The slices of it, one file each.
 void add_instance_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);  // http.cpp
-void add_machine_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);   // http_machines.cpp
-void add_event_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);     // http_events.cpp
-void add_staff_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);     // http_staff.cpp
+void add_machine_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts,
+                        std::shared_ptr<Open> open);                                   // http_machines.cpp
+void add_event_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);  // http_events.cpp
+void add_staff_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts);  // http_staff.cpp
 
 /// Whether this caller may see and touch the instance.
 bool owns(const identity::Principal& who, const Instance& instance);

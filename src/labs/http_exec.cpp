@@ -247,7 +247,6 @@ asio::awaitable<bool> heed(StreamRef stream, std::string text) {
   if (!size) co_return true;
   const auto session = stream->session;
   auto resized = co_await session->resize(size->first, size->second);
-  if (stream->running->recorder) stream->running->recorder->resize(size->first, size->second);
   co_return true;  // a command that ends at this moment needs no size
 }
 
@@ -305,13 +304,6 @@ asio::awaitable<bool> pass_on(StreamRef stream, engine::ExecSession::Chunk chunk
   const bool over = chunk.data.size() > stream->left;
   if (over) chunk.data.resize(stream->left);
   stream->left -= chunk.data.size();
-  if (const auto& recorder = stream->running->recorder) {
-    if (auto kept = recorder->output(chunk.data); !kept) {
-      stream->ending->stopped_by = kept.error().reason;
-      co_return false;
-    }
-    co_await recorder->keep_up();
-  }
   for (std::size_t at = 0; at < chunk.data.size();) {
     while (stream->room == 0 && !stream->gone && stream->ending->stopped_by.empty()) co_await stream->changed.wait();
     if (stream->room == 0 || stream->gone) co_return false;
@@ -333,6 +325,8 @@ asio::awaitable<void> pass_all_on(StreamRef stream) {
   std::string why;
   while (true) {
     auto chunk = co_await session->read();
+    // Its recording can take no more.
+    if (!chunk && chunk.error().reason.starts_with("recording")) ending->stopped_by = chunk.error().reason;
     if (!chunk) why = for_player(std::move(chunk.error())).reason;
     if (!chunk || chunk->data.empty()) break;
     const bool goes_on = co_await pass_on(stream, std::move(*chunk));

@@ -62,7 +62,7 @@ asio::awaitable<Result<Response>> logs(PartsRef parts, OpenRef open, Request req
   if (options.follow) {
     auto taken = seat_for({open->followed_logs, parts->options.followed_logs_per_user, "too-many-followed-logs",
                            "followed logs", "followed_logs_per_user"},
-                          request);
+                          identity::principal_of(request));
     if (!taken) co_return fail(std::move(taken.error()));
     followed = std::move(*taken);
   }
@@ -80,8 +80,7 @@ asio::awaitable<Result<Response>> logs(PartsRef parts, OpenRef open, Request req
 
 }  // namespace
 
-void add_machine_routes(house::Routes& routes, PartsRef parts) {
-  auto open = std::make_shared<Open>();
+void add_machine_routes(house::Routes& routes, PartsRef parts, OpenRef open) {
   routes.add("GET", "/api/v1/instances/{id}/logs", {Access::kSignedIn, Scope::kInstances, Whose::kOwner}, {"logs-read"},
              [parts, open](Request request) { return logs(parts, open, std::move(request)); });
   add_exec_routes(routes, parts, open);

@@ -32,7 +32,6 @@ asio::awaitable<Result<>> to_machine(std::shared_ptr<http::WebSocket> socket, st
     if (!size) continue;
     auto resized = co_await session->resize(size->first, size->second);
     if (!resized) break;
-    if (running->recorder) running->recorder->resize(size->first, size->second);
   }
   session->close();
   co_return Result<>{};
@@ -43,18 +42,12 @@ asio::awaitable<Result<>> from_machine(std::shared_ptr<http::WebSocket> socket, 
   std::string ending = "the connection was lost";
   while (true) {
     auto chunk = co_await session->read();
+    if (!chunk && chunk.error().reason.starts_with("recording")) ending = chunk.error().reason;  // of its recording
     if (!chunk) break;
     if (chunk->data.empty()) {
       auto code = co_await session->exit_code();
       ending = code ? fmt::format("exit code {}", *code) : "ended";
       break;
-    }
-    if (running->recorder) {
-      if (auto kept = running->recorder->output(chunk->data); !kept) {
-        ending = kept.error().reason;
-        break;
-      }
-      co_await running->recorder->keep_up();
     }
     auto written = co_await socket->write({true, std::move(chunk->data)});
     if (!written) break;

@@ -3,11 +3,16 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/id.h"
 #include "base/result.h"
+#include "bus/bus.h"
+#include "engine/engine.h"
+#include "identity/identity.h"
 
 namespace tiltyard::labs {
 
@@ -25,6 +30,28 @@ class HasImages {
   virtual boost::asio::awaitable<Result<MadeOf>> made_of(InstanceId id) = 0;
   /// All of them are made so: nothing has to give way any more.
   virtual boost::asio::awaitable<Result<>> made(InstanceId id) = 0;
+};
+
+/// What somebody wants to run in a machine of an instance that is theirs (or anybody's, for staff).
+struct ShellWish {
+  identity::Principal who;
+  bus::Actor by;
+  InstanceId instance;
+  std::string machine;                   ///< empty: the first endpoint's, or the first
+  std::vector<std::string> command;      ///< empty: a shell
+  std::vector<std::string> environment;  ///< "KEY=value"
+  bool terminal = true;
+  int columns = 80, rows = 24;  ///< of the terminal
+};
+
+/// A command under way, on the home loop. It has a seat of its user, is listed among those who are in, keeps its
+/// machine awake, and is recorded where its instance is: `read` hands out only what is kept, and fails
+/// (`recording-full`, `recording-failed`) where that cannot be, with the command stopped. Once all of it is let go of,
+/// the command is killed.
+struct Shell {
+  std::string id, machine;
+  std::shared_ptr<engine::ExecSession> session;
+  std::shared_ptr<void> running;
 };
 
 /// Whether the server with this prefix may have made the network's name. Another server's prefix may be this one and

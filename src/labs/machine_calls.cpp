@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "base/parallel.h"
 #include "engine/reasons.h"
@@ -43,6 +44,39 @@ asio::awaitable<Result<>> throw_out(std::weak_ptr<engine::ExecSession> session) 
   if (!running) co_return Result<>{};
   co_return co_await running->stop();
 }
+
+/// A stream of which nothing is handed out that is not recorded.
+class Recorded final : public engine::ExecSession {
+ public:
+  Recorded(std::unique_ptr<engine::ExecSession> session, std::unique_ptr<recordings::Recorder> recorder)
+      : session_(std::move(session)), recorder_(std::move(recorder)) {}
+
+  asio::awaitable<Result<Chunk>> read() override {
+    auto chunk = co_await session_->read();
+    if (!chunk || chunk->data.empty()) co_return chunk;
+    if (auto kept = recorder_->output(chunk->data); !kept) {
+      // What cannot be stopped now is stopped by whoever lets go of it.
+      std::ignore = co_await session_->stop();
+      co_return fail(std::move(kept.error()));
+    }
+    co_await recorder_->keep_up();
+    co_return chunk;
+  }
+  asio::awaitable<Result<>> write(std::string bytes) override { return session_->write(std::move(bytes)); }
+  void close_input() override { session_->close_input(); }
+  asio::awaitable<Result<>> resize(int columns, int rows) override {
+    auto resized = co_await session_->resize(columns, rows);
+    if (resized) recorder_->resize(columns, rows);
+    co_return resized;
+  }
+  asio::awaitable<Result<int>> exit_code() override { return session_->exit_code(); }
+  asio::awaitable<Result<>> stop() override { return session_->stop(); }
+  void close() override { session_->close(); }
+
+ private:
+  std::unique_ptr<engine::ExecSession> session_;
+  std::unique_ptr<recordings::Recorder> recorder_;
+};
 
 }  // namespace
 
@@ -95,8 +129,7 @@ std::optional<std::pair<int, int>> columns_and_rows(const boost::json::value& va
   return std::pair(cut((*pair)[0]), cut((*pair)[1]));
 }
 
-Result<std::shared_ptr<void>> seat_for(Kind kind, const http::Request& request) {
-  const auto& who = identity::principal_of(request);
+Result<std::shared_ptr<void>> seat_for(Kind kind, const identity::Principal& who) {
   const std::size_t most = kind.most * (who.kind == "service" ? kServiceShare : 1);
   auto taken = kind.seats.take(who.user.str(), most);
   if (taken) return taken;
@@ -122,29 +155,34 @@ Running::~Running() {
   parts->gate.spawn(parts->home, "end a command", std::move(work));
 }
 
+asio::awaitable<Result<Place>> place_in(PartsRef parts, Instance instance, identity::Principal who, bus::Actor by,
+                                        std::string machine, Kind kind) {
+  auto handle = machine_of(instance, machine);
+  if (!handle) co_return fail(std::move(handle.error()));
+  auto taken = seat_for(kind, who);
+  if (!taken) co_return fail(std::move(taken.error()));
+  auto in_use = co_await awake(parts, instance.id);
+  if (!in_use) co_return fail(std::move(in_use.error()));
+  Sessions::Facts facts{instance.id, new_ulid(),        service_of(instance, *handle), kind.name, who.user,
+                        who.name,    parts->clock.now()};
+  Place place{instance.plan.engine, std::move(*handle), std::move(*taken),
+              std::move(*in_use),   std::move(facts),   std::nullopt};
+  if (instance.plan.record_terminals) {
+    place.record.emplace();
+    place.record->instance = instance.id;
+    place.record->owner = instance.owner;
+    place.record->machine = place.facts.machine;
+    place.record->kind = "terminal";
+    place.record->by = std::move(by);
+  }
+  co_return place;
+}
+
 asio::awaitable<Result<Place>> place_of(PartsRef parts, http::Request request, std::string machine, Kind kind) {
   auto instance = co_await visible_instance(&parts->service, request);
   if (!instance) co_return fail(std::move(instance.error()));
-  auto handle = machine_of(*instance, machine);
-  if (!handle) co_return fail(std::move(handle.error()));
-  auto taken = seat_for(kind, request);
-  if (!taken) co_return fail(std::move(taken.error()));
-  auto in_use = co_await awake(parts, instance->id);
-  if (!in_use) co_return fail(std::move(in_use.error()));
-  const auto& who = identity::principal_of(request);
-  Sessions::Facts facts{instance->id, new_ulid(),        service_of(*instance, *handle), kind.name, who.user,
-                        who.name,     parts->clock.now()};
-  Place place{instance->plan.engine, std::move(*handle), std::move(*taken),
-              std::move(*in_use),    std::move(facts),   std::nullopt};
-  if (instance->plan.record_terminals) {
-    place.record.emplace();
-    place.record->instance = instance->id;
-    place.record->owner = instance->owner;
-    place.record->machine = place.facts.machine;
-    place.record->kind = "terminal";
-    place.record->by = identity::actor_of(request);
-  }
-  co_return place;
+  co_return co_await place_in(parts, std::move(*instance), identity::principal_of(request), identity::actor_of(request),
+                              std::move(machine), kind);
 }
 
 asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, Place place, engine::ExecSpec spec) {
@@ -161,12 +199,37 @@ asio::awaitable<Result<std::shared_ptr<Running>>> run_at(PartsRef parts, Place p
   }
   auto opened = co_await shell->exec(std::move(place.machine), std::move(spec));
   if (!opened) co_return fail(for_player(std::move(opened.error())));
+  auto stream = std::move(*opened);
+  if (recorder) stream = std::make_unique<Recorded>(std::move(stream), std::move(recorder));
   auto running =
-      std::make_shared<Running>(std::move(parts), std::move(*opened), std::move(place.seat), std::move(place.in_use));
+      std::make_shared<Running>(std::move(parts), std::move(stream), std::move(place.seat), std::move(place.in_use));
   running->listed = running->parts->service.sessions().list(
       {std::move(place.facts), [session = std::weak_ptr(running->session)] { return throw_out(session); }});
-  running->recorder = std::move(recorder);
   co_return running;
+}
+
+asio::awaitable<Result<Shell>> open_shell(PartsRef parts, OpenRef open, ShellWish wish) {
+  auto found = co_await parts->service.find(wish.instance);
+  if (!found) co_return fail(std::move(found.error()));
+  if (!*found || !owns(wish.who, **found))
+    co_return fail(Code::kNotFound, reason::kInstanceUnknown, "There is no such instance.");
+  const auto kind = wish.terminal ? shells_of(*open, parts->options) : commands_of(*open, parts->options);
+  auto place = co_await place_in(parts, std::move(**found), std::move(wish.who), std::move(wish.by),
+                                 std::move(wish.machine), kind);
+  if (!place) co_return fail(std::move(place.error()));
+  engine::ExecSpec spec;
+  spec.command = std::move(wish.command);
+  if (spec.command.empty()) spec.command = {"sh", "-c", std::string(kAShell)};
+  spec.environment = std::move(wish.environment);
+  spec.terminal = wish.terminal;
+  spec.columns = wish.columns;
+  spec.rows = wish.rows;
+  Shell shell{place->facts.id, place->facts.machine, nullptr, nullptr};
+  auto running = co_await run_at(std::move(parts), std::move(*place), std::move(spec));
+  if (!running) co_return fail(std::move(running.error()));
+  shell.session = (*running)->session;
+  shell.running = std::move(*running);
+  co_return shell;
 }
 
 }  // namespace tiltyard::labs

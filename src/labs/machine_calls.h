@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "labs/http.h"
+#include "labs/labs.h"
 #include "labs/seats.h"
 #include "labs/sessions.h"
 
@@ -17,6 +18,9 @@ struct Open {
   Seats commands, shells, followed_logs;
 };
 using OpenRef = std::shared_ptr<Open>;
+
+/// What another capability asks for; `instance-unknown` for whoever may not see the instance.
+asio::awaitable<Result<Shell>> open_shell(std::shared_ptr<const HttpParts> parts, OpenRef open, ShellWish wish);
 
 // The routes of it, one file each.
 void add_exec_routes(house::Routes& routes, std::shared_ptr<const HttpParts> parts, OpenRef open);  // http_exec.cpp
@@ -46,8 +50,8 @@ struct Kind {
   const char *reason, *what, *key;
   const char* name = "";  ///< of a session of it
 };
-/// A seat for the caller.
-Result<std::shared_ptr<void>> seat_for(Kind kind, const http::Request& request);
+/// A seat for somebody.
+Result<std::shared_ptr<void>> seat_for(Kind kind, const identity::Principal& who);
 Kind commands_of(Open& open, const Options& options);
 Kind shells_of(Open& open, const Options& options);
 
@@ -57,8 +61,7 @@ struct Running {
   std::shared_ptr<const HttpParts> parts;
   std::shared_ptr<engine::ExecSession> session;
   std::shared_ptr<void> seat, in_use;
-  std::shared_ptr<void> listed;                    ///< among the sessions; null before its stream is open
-  std::unique_ptr<recordings::Recorder> recorder;  ///< of what it shows, where it has to be recorded
+  std::shared_ptr<void> listed;  ///< among the sessions; null before its stream is open
 
   Running(std::shared_ptr<const HttpParts> p, std::unique_ptr<engine::ExecSession> s, std::shared_ptr<void> place,
           std::shared_ptr<void> use);
@@ -75,9 +78,13 @@ struct Place {
   Sessions::Facts facts;
   std::optional<recordings::RecordingSpec> record;  ///< of every terminal there
 };
-/// The place that the request means, of an instance that its caller may see; it is awake.
+/// The place in an instance that `who` may see; it is awake.
+asio::awaitable<Result<Place>> place_in(std::shared_ptr<const HttpParts> parts, Instance instance,
+                                        identity::Principal who, bus::Actor by, std::string machine, Kind kind);
+/// The same, as the request means it.
 asio::awaitable<Result<Place>> place_of(std::shared_ptr<const HttpParts> parts, http::Request request,
                                         std::string machine, Kind kind);
+/// Runs it there. What a terminal has to have recorded is recorded before its stream's `read` hands it out.
 asio::awaitable<Result<std::shared_ptr<Running>>> run_at(std::shared_ptr<const HttpParts> parts, Place place,
                                                          engine::ExecSpec spec);
 
