@@ -51,7 +51,7 @@ packages_of() {
     # The engine finds its iptables by itself; git and the like are only recommended.
     engine) echo $docker iptables ;;
     unit) echo libgtest-dev libgmock-dev librapidcheck-dev redis-server postgresql ;;
-    e2e) echo ncat haproxy testssl.sh python3 python3-pytest python3-hypothesis python3-grpcio python3-protobuf python3-aiosmtpd python3-socketio python3-websocket python3-requests openssh-client openssl redis-server postgresql docker-registry runsc nginx-light caddy docker-compose python3-yaml tshark pebble pdns-server pdns-backend-sqlite3 bind9-dnsutils sqlite3 ;;
+    e2e) echo ncat haproxy testssl.sh python3 python3-pytest python3-hypothesis python3-grpcio python3-protobuf python3-aiosmtpd python3-socketio python3-websocket python3-requests openssh-client openssl redis-server postgresql docker-registry runsc nginx-light caddy docker-compose btrfs-progs python3-yaml tshark pebble pdns-server pdns-backend-sqlite3 bind9-dnsutils sqlite3 ;;
     lint) echo git python3 python3-pytest python3-yaml clang-format-19 ;;
     tidy) echo git python3 clang-tidy-19 ;;
     web) echo chromium ;;

@@ -280,7 +280,7 @@ KERNEL = {
 
 
 def test_R1_5_a_machine_runs_on_gvisors_kernel(make_server, monkeypatch):
-    with own_engine(GVISOR) as engine:
+    with own_engine(runtimes=GVISOR) as engine:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket_path}")
         subprocess.run([str(ROOT / "images" / "make"), "busybox"], check=True, capture_output=True)
         docker = Docker()

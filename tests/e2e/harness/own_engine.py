@@ -22,12 +22,12 @@ def enter(namespace):
 
 
 class OwnEngine:
-    """`start`, `stop` and `kill` the daemon; `socket_path` is where it answers. `runtimes` are the daemon's own words for them."""
+    """`start` and `stop` the daemon; `socket_path` is where it answers. `words` are what its daemon.json says."""
 
-    def __init__(self, folder, runtimes=None):
+    def __init__(self, folder, words):
         self.folder = folder
         with open(f"{folder}/daemon.json", "w") as config:
-            json.dump({"runtimes": runtimes or {}}, config)
+            json.dump(words, config)
         self.socket_path = f"{folder}/docker.sock"
         self.process = None
 
@@ -57,13 +57,18 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def own_engine(runtimes=None):
-    """Inside, this thread, the daemon and the servers it starts live in a network namespace of their own."""
+def own_engine(disk=None, **words):
+    """Inside, this thread, the daemon and the servers it starts live in a network namespace of their own. `disk`: a device on which its data
+    lies instead of this host's."""
     # Not under pytest's folder: containerd refuses socket paths of more than 104 characters.
     folder = tempfile.mkdtemp(prefix="ty-engine-")
+    os.chmod(folder, 0o711)  # with users of their own, machines' root is nobody here and has to pass
     name = f"tengine{os.getpid() % 10000}"
     subprocess.run(["ip", "netns", "add", name], check=True)
-    engine = OwnEngine(folder, runtimes)
+    engine = OwnEngine(folder, words)
+    if disk:
+        os.mkdir(f"{folder}/data")
+        subprocess.run(["mount", disk, f"{folder}/data"], check=True)
     home = open("/proc/thread-self/ns/net")
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
@@ -76,6 +81,8 @@ def own_engine(runtimes=None):
         enter(home)
         home.close()
         subprocess.run(["ip", "netns", "del", name], check=False)
+        if disk:
+            until(lambda: subprocess.run(["umount", f"{folder}/data"], capture_output=True).returncode == 0, "the engine to be off its disk")
         for _ in range(50):
             shutil.rmtree(folder, ignore_errors=True)
             if not os.path.exists(folder):
