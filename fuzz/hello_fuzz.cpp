@@ -25,6 +25,10 @@ void check_scan(std::string_view input) {
   expect(stepped == whole);
   expect(end <= kMostHelloBytes);
   if (whole == HelloScan::State::kMore) return;
+  if (const auto read = parse_hello(input); read && whole == HelloScan::State::kWhole) {
+    const auto alone = parse_hello(input.substr(0, end));
+    expect(alone && alone->name == read->name && alone->protocols == read->protocols);
+  }
   // What comes behind it changes nothing.
   HelloScan again;
   expect(again.look(input.substr(0, end)) == whole && again.look(input) == whole);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <exception>
 #include <system_error>
+#include <utility>
 
 namespace tiltyard::gateway {
 
@@ -61,10 +62,14 @@ bool EventLoop::add(Stream& stream, Watcher& watcher, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &stream;
-  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, stream.fd, &event) == 0;
+  const int how = stream.watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  stream.watched = ::epoll_ctl(epoll_.native_handle(), how, stream.fd, &event) == 0;
+  return stream.watched;
 }
 
-void EventLoop::unwatch(Stream& stream) { ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, stream.fd, nullptr); }
+void EventLoop::unwatch(Stream& stream) {
+  if (std::exchange(stream.watched, false)) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, stream.fd, nullptr);
+}
 
 void EventLoop::again(Watcher& watcher) {
   again_.push_back(&watcher);

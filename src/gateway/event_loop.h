@@ -65,7 +65,8 @@ class EventLoop : public std::enable_shared_from_this<EventLoop> {
   void start();
   void stop();
 
-  /// Registers for both directions, edge-triggered. False: the kernel refused (out of memory or watches).
+  /// Registers for both directions, edge-triggered; what is watched already has a new watcher from now on, who is told
+  /// of its readiness anew. False: the kernel refused (out of memory or watches).
   bool watch(Stream& stream, Watcher& watcher);
   /// For sockets that are written to without waiting: readable only, edge-triggered.
   bool watch_input(Stream& stream, Watcher& watcher);

@@ -29,13 +29,26 @@ std::string plain_page(std::string_view request) {
 
 }  // namespace
 
-void HelloSession::begin(Shard& shard, Arrival arrival, Guest guest) {
+void HelloSession::begin(Shard& shard, Arrival arrival, Guest guest, std::uint16_t port) {
   auto* session = new HelloSession(shard, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
-  session->client_.fd = arrival.fd;
+  session->client_.take(arrival);
   session->hello_ = std::move(arrival.first);
+  session->port_ = port;
+  if (!session->begin_at_once()) return;
   if (!shard.loop().watch(session->client_, *session)) return session->end();
   shard.loop().set_deadline(*session, shard.loop().now() + shard.options().head_timeout);
+  session->advance();
+}
+
+/// A client says hello as soon as it is connected: most are here by now, and many of them go on without ever having
+/// been watched. False: it has gone on, or is over.
+bool HelloSession::begin_at_once() {
+  client_.readable = true;
+  for (int i = 0; i < kStepsAtOnce && state_ == State::kHello; ++i) {
+    if (!read_hello()) break;
+  }
+  return state_ != State::kClosed;
 }
 
 void HelloSession::on_ready(Stream&) { advance(); }
@@ -74,14 +87,8 @@ bool HelloSession::read_hello() {
     return got.state == Io::kOk;
   }
   switch (found) {
-    case tls::HelloScan::State::kWhole: {
-      tls::Doorman* doorman = this;
-      auto layer = std::make_unique<TlsLayer>(*shard_.options().tls, client_.fd, std::move(hello_), doorman);
-      layer_ = layer.get();
-      client_.put_on(std::move(layer));
-      state_ = State::kShake;
-      return true;
-    }
+    case tls::HelloScan::State::kWhole:
+      return take_hello();
     case tls::HelloScan::State::kHttp:
       refuse(plain_page(hello_));
       return true;
@@ -94,19 +101,55 @@ bool HelloSession::read_hello() {
   }
 }
 
+/// What is handed on needs nothing of the library: to know its name is enough.
+bool HelloSession::take_hello() {
+  if (const auto hello = tls::parse_hello(hello_); hello && !hello->asks_for_challenge()) {
+    find_way(hello->name);
+    if (way_ == Way::kPage || way_ == Way::kThrough) {
+      go_elsewhere();
+      return false;
+    }
+  }
+  tls::Doorman* doorman = this;
+  auto layer = std::make_unique<TlsLayer>(*shard_.options().tls, client_.fd, std::move(hello_), doorman);
+  layer_ = layer.get();
+  client_.put_on(std::move(layer));
+  state_ = State::kShake;
+  return true;
+}
+
 /// What a name is for. A name that nothing is for is answered with the page that says so, where there is a certificate
 /// to say it under.
-tls::Verdict HelloSession::on_hello(const tls::Hello& hello) {
+void HelloSession::find_way(const std::string& name) {
   const auto& options = shard_.options();
   way_ = Way::kHttp;
-  name_ = hello.name;
-  if (std::ranges::find(options.page_hosts, hello.name) != options.page_hosts.end()) {
-    way_ = Way::kPage;
-    return tls::Verdict::kElsewhere;
+  name_ = name;
+  token_.clear();
+  const auto first = name_.substr(0, name_.find('.'));
+  if (port_ != 0) {
+    way_ = Way::kRaw;
+    if (first.size() == kPassText) token_ = first;
+    return;
   }
-  const auto* found = shard_.find_name(hello.name);
-  if (!found || found->kind != EndpointKind::kTls) return tls::Verdict::kHttp;
+  if (std::ranges::find(options.page_hosts, name_) != options.page_hosts.end()) {
+    way_ = Way::kPage;
+    return;
+  }
+  const auto* found = shard_.find_name(name_);
+  if (!found && first.size() == kPassText && first.size() < name_.size()) {
+    found = shard_.find_name(std::string_view(name_).substr(first.size() + 1));
+    if (found && found->kind == EndpointKind::kTls) {
+      token_ = first;
+      name_.erase(0, first.size() + 1);
+    }
+  }
+  if (!found || found->kind != EndpointKind::kTls) return;
   way_ = found->handover.tls == TlsEnd::kGateway ? Way::kRaw : Way::kThrough;
+}
+
+tls::Verdict HelloSession::on_hello(const tls::Hello& hello) {
+  find_way(hello.name);
+  if (way_ == Way::kHttp) return tls::Verdict::kHttp;
   return way_ == Way::kRaw ? tls::Verdict::kRaw : tls::Verdict::kElsewhere;
 }
 
@@ -145,18 +188,19 @@ void HelloSession::go_on() {
   auto arrival = give_away({});
   auto guest = hand_over();
   const bool raw = way_ == Way::kRaw;
+  const auto port = port_;
   end();
-  if (raw) begin_raw(shard, std::move(arrival), std::move(guest));
+  if (raw) begin_raw(shard, std::move(arrival), std::move(guest), port);
   else HttpSession::begin(shard, std::move(arrival), true, std::move(guest));
 }
 
 /// The client has decided how long the handshake took: what its name is for is looked up now, since the instance may
 /// have gone meanwhile, and its machine's address may be another's.
-void HelloSession::begin_raw(Shard& shard, Arrival arrival, Guest guest) {
-  const auto* target = shard.find_name(arrival.name);
+void HelloSession::begin_raw(Shard& shard, Arrival arrival, Guest guest, std::uint16_t port) {
+  const auto* target = port != 0 ? shard.find_port(port) : shard.find_name(arrival.name);
   const auto ended = arrival.layer ? TlsEnd::kGateway : TlsEnd::kMachine;
-  if (target && target->kind == EndpointKind::kTls && target->handover.tls == ended)
-    return TcpSession::begin(shard, std::move(arrival), *target, std::move(guest));
+  const bool fits = target && (port != 0 || (target->kind == EndpointKind::kTls && target->handover.tls == ended));
+  if (fits) return TcpSession::begin(shard, std::move(arrival), *target, std::move(guest));
   Stream gone;
   gone.fd = arrival.fd;
   gone.put_on(std::move(arrival.layer));
@@ -166,21 +210,23 @@ void HelloSession::begin_raw(Shard& shard, Arrival arrival, Guest guest) {
 /// Nothing has been answered: whoever has it goes on from the hello.
 void HelloSession::go_elsewhere() {
   auto& shard = shard_;
-  auto first = layer_->give_back();
+  auto first = layer_ ? layer_->give_back() : std::move(hello_);
   client_.put_on(nullptr);
   auto arrival = give_away(std::move(first));
   auto guest = hand_over();
   const auto way = way_;
   const auto from = ip_of(guest.from);
   end();
-  if (way == Way::kThrough) begin_raw(shard, std::move(arrival), std::move(guest));
+  if (way == Way::kThrough) begin_raw(shard, std::move(arrival), std::move(guest), 0);
   else shard.options().to_page(shard.index(), arrival.fd, from, std::move(arrival.first));
 }
 
 Arrival HelloSession::give_away(std::string first) {
-  shard_.loop().unwatch(client_);
+  // The page has a loop of its own.
+  if (way_ == Way::kPage) shard_.loop().unwatch(client_);
   auto arrival = client_.hand_over(std::move(first));
   arrival.name = std::move(name_);
+  arrival.token = std::move(token_);
   return arrival;
 }
 

@@ -12,7 +12,8 @@ namespace tiltyard::gateway {
 /// hands the bytes through to its machine, or a connection of the server's own page. All others are told what is wrong.
 class HelloSession final : public Session, private tls::Doorman {
  public:
-  static void begin(Shard& shard, Arrival arrival, Guest guest);
+  /// `port`: of raw TCP, whose visitor has begun with a hello instead of a token's line; 0: the port of TLS.
+  static void begin(Shard& shard, Arrival arrival, Guest guest, std::uint16_t port = 0);
 
   void on_ready(Stream& stream) override;
   void on_turn() override;
@@ -30,11 +31,14 @@ class HelloSession final : public Session, private tls::Doorman {
   tls::Verdict on_hello(const tls::Hello& hello) override;
   void advance();
   bool step();
+  bool begin_at_once();
   bool read_hello();
+  bool take_hello();
+  void find_way(const std::string& name);
   bool shake();
   void go_on();
   void go_elsewhere();
-  static void begin_raw(Shard& shard, Arrival arrival, Guest guest);
+  static void begin_raw(Shard& shard, Arrival arrival, Guest guest, std::uint16_t port);
   void refuse(std::string_view bytes);
   void begin_linger();
   bool linger();
@@ -48,6 +52,8 @@ class HelloSession final : public Session, private tls::Doorman {
   tls::HelloScan scan_;
   TlsLayer* layer_ = nullptr;  ///< the stream's
   std::string name_;           ///< that was asked for
+  std::string token_;          ///< that stood before it
+  std::uint16_t port_ = 0;
 };
 
 }  // namespace tiltyard::gateway

@@ -57,7 +57,7 @@ void HttpSession::begin(Shard& shard, Arrival arrival, bool secure, Guest guest)
   auto* session =
       new HttpSession(shard, secure, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
-  session->client_.fd = arrival.fd;
+  session->client_.take(arrival);
   session->client_address_ = address_text(session->from());
   if (!shard.loop().watch(session->client_, *session)) return session->end();
   shard.loop().set_deadline(*session, shard.loop().now() + shard.options().head_timeout);
@@ -297,7 +297,7 @@ void HttpSession::connect_machine() {
     shard_.loop().set_deadline(*this, *turn);
     return;
   }
-  machine_ = endpoint_->connect(*this);
+  machine_ = endpoint_->connect(*this, true);
   if (!machine_) {
     shard_.totals().upstream_errors.add();
     return answer_page(Page::kNoAnswer, 502);

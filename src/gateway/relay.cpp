@@ -16,6 +16,8 @@ constexpr std::size_t kKeptPipes = 128;
 // Of each loop: what a full pipe holds, peers that do not read can make the kernel keep.
 constexpr std::size_t kMostPipes = 256;
 constexpr int kReadsPerTurn = 16;
+// What one read of those that are copied takes, and a splice that moves less than this is not worth its calls.
+constexpr std::size_t kCopied = 16 * 1024, kFew = 4 * 1024;
 
 }  // namespace
 
@@ -62,10 +64,10 @@ OneWay::~OneWay() {
   else pipes_.drop(pipe_);
 }
 
-OneWay::Step OneWay::step() {
+OneWay::Step OneWay::step(bool last) {
   if (finished_) return Step::kIdle;
   if (!first_.empty()) return flush_first();
-  if (cannot_splice_ && in_pipe_ == 0 && !end_read_) return copy();
+  if ((cannot_splice_ || !many_) && in_pipe_ == 0 && !end_read_) return copy();
   if (in_pipe_ == 0 && !end_read_) {
     auto filled = fill();
     if (filled == Step::kBroken || (in_pipe_ == 0 && !end_read_)) return filled;
@@ -75,7 +77,7 @@ OneWay::Step OneWay::step() {
     if (drained != Step::kMoved || in_pipe_ > 0) return drained;
   }
   if (end_read_ && in_pipe_ == 0) {
-    to_.shutdown_write();
+    if (!last || to_.layered()) to_.shutdown_write();
     finished_ = true;
   }
   return Step::kMoved;
@@ -102,6 +104,7 @@ OneWay::Step OneWay::fill() {
   auto got = ::splice(from_.fd, nullptr, pipe_.write_end, nullptr, kPipeSize, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (got > 0) {
     in_pipe_ = static_cast<std::size_t>(got);
+    many_ = in_pipe_ >= kFew;
     return Step::kMoved;
   }
   if (got == 0) {
@@ -138,8 +141,9 @@ OneWay::Step OneWay::drain() {
 }
 
 OneWay::Step OneWay::copy() {
+  if (pipe_.read_end >= 0) pipes_.give_back(std::exchange(pipe_, Pipe{}));
   if (!from_.readable || !to_.writable) return Step::kIdle;
-  std::array<char, 16 * 1024> bytes;
+  std::array<char, kCopied> bytes;
   auto got = from_.read(bytes.data(), bytes.size());
   if (got.state == Io::kBroken) return Step::kBroken;
   if (got.state == Io::kBlocked) return Step::kIdle;
@@ -147,17 +151,24 @@ OneWay::Step OneWay::copy() {
     end_read_ = true;
     return Step::kMoved;
   }
-  begin_with(std::string(bytes.data(), got.size));
+  many_ = got.size == bytes.size();
+  const iovec piece{bytes.data(), got.size};
+  // Behind the peer's last bytes comes its end.
+  const auto sent = to_.write({&piece, 1}, from_.peer_ended);
+  if (sent.state == Io::kBroken) return Step::kBroken;
+  moved_ += sent.size;
+  if (sent.size == got.size) return Step::kMoved;
+  begin_with(std::string(bytes.data() + sent.size, got.size - sent.size));
   first_sent_ = 0;
-  return Step::kMoved;
+  return sent.size > 0 ? Step::kMoved : Step::kIdle;
 }
 
 Relay::State Relay::run(bool& progress, bool& more) {
   auto before = in_.moved() + out_.moved();
   progress = more = false;
   for (int i = 0; i < kReadsPerTurn; ++i) {
-    auto in = in_.step();
-    auto out = out_.step();
+    auto in = in_.step(out_.finished());
+    auto out = out_.step(in_.finished());
     progress = progress || in_.moved() + out_.moved() != before;
     if (in == OneWay::Step::kBroken || out == OneWay::Step::kBroken) return State::kBroken;
     if (in_.finished() && out_.finished()) return State::kFinished;

@@ -32,8 +32,9 @@ class PipePool {
   std::size_t in_use_ = 0;
 };
 
-/// One direction of a raw connection. Bytes go from socket to pipe to socket without being copied through this process;
-/// where the kernel cannot splice, they are copied. Holds at most one pipe (256 KB), and only while bytes wait in it.
+/// One direction of a raw connection. Few bytes are copied through this process, which takes fewer calls; many go from
+/// socket to pipe to socket, where the kernel can splice. Holds at most one pipe (256 KB), and only while bytes wait in
+/// it.
 class OneWay {
  public:
   enum class Step { kIdle, kMoved, kBroken };
@@ -44,8 +45,9 @@ class OneWay {
   /// Bytes that go before all others (what was read together with a head).
   void begin_with(std::string bytes) { first_ = std::move(bytes); }
   bool has_first() const { return !first_.empty(); }
-  /// Moves what can be moved now; `kMoved` when more may follow at once.
-  Step step();
+  /// Moves what can be moved now; `kMoved` when more may follow at once. `last`: the other direction has ended, so that
+  /// the sockets are closed after this one.
+  Step step(bool last);
   /// The end was read and passed on.
   bool finished() const { return finished_; }
   std::uint64_t moved() const { return moved_; }
@@ -67,6 +69,7 @@ class OneWay {
   std::size_t in_pipe_ = 0;
   std::uint64_t moved_ = 0;
   bool end_read_ = false, finished_ = false, cannot_splice_ = false;
+  bool many_ = false;  ///< there was more than one read takes
 };
 
 /// Both directions between two sockets, each closed on its own (half-close): a client that has sent everything still

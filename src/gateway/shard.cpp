@@ -435,7 +435,6 @@ void Shard::accept(Entrance entrance, int fd, const SocketAddress& peer) {
   // Over the limit nothing is promised: the socket is closed, the client may come again.
   auto guest = admit(fd, peer, handed_on);
   if (!guest) return refuse(entrance, fd);
-  set_no_delay(fd);
   if (handed_on) ProxySession::begin(*this, fd, entrance, std::move(*guest));
   else enter(entrance, fd, std::move(*guest));
 }

@@ -70,6 +70,10 @@ Result<int> open_listener(const SocketAddress& address, bool shared) {
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  // Those who are accepted inherit it all. A peer that vanished without a word is found out even where no idle time is
+  // set.
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  set_no_delay(fd);
   bound_buffers(fd);
   if (::bind(fd, address.get(), address.size) != 0 || ::listen(fd, kBacklog) != 0) {
     int error = errno;

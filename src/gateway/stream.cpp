@@ -32,12 +32,12 @@ IoResult Stream::receive(char* to, std::size_t size) {
   }
 }
 
-IoResult Stream::transmit(std::span<const iovec> pieces) {
+IoResult Stream::transmit(std::span<const iovec> pieces, bool more) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
   while (true) {
-    auto sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    auto sent = ::sendmsg(fd, &message, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
     if (sent >= 0) {
       std::size_t wanted = 0;
       for (const auto& piece : pieces) wanted += piece.iov_len;
@@ -53,9 +53,15 @@ IoResult Stream::transmit(std::span<const iovec> pieces) {
 }
 
 Arrival Stream::hand_over(std::string first) {
-  Arrival given{std::exchange(fd, -1), std::move(layer_), std::move(first)};
+  Arrival given{.fd = std::exchange(fd, -1), .layer = std::move(layer_), .first = std::move(first)};
+  given.watched = std::exchange(watched, false);
   readable = writable = false;
   return given;
+}
+
+void Stream::take(Arrival& arrival) {
+  fd = std::exchange(arrival.fd, -1);
+  watched = std::exchange(arrival.watched, false);
 }
 
 bool Stream::has_bytes() const {
@@ -74,7 +80,7 @@ void Stream::close() {
   layer_.reset();
   if (fd >= 0) ::close(fd);
   fd = -1;
-  readable = writable = false;
+  readable = writable = watched = false;
 }
 
 void Stream::reset() {

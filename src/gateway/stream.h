@@ -47,7 +47,9 @@ struct Arrival {
   int fd = -1;
   std::unique_ptr<Layer> layer = {};
   std::string first = {};
-  std::string name = {};  ///< that the player has asked for (SNI); empty: none
+  std::string name = {};   ///< that the player has asked for (SNI); empty: none
+  std::string token = {};  ///< that the player has shown in a name's place; empty: none
+  bool watched = false;    ///< the loop still has the socket in its set
 };
 
 /// A non-blocking socket and what is known of its readiness. Registered once, edge-triggered: the flags are set by the
@@ -59,6 +61,7 @@ struct Stream {
   bool readable = false, writable = false;
   bool peer_ended = false;  ///< the peer has closed its direction; bytes may still be waiting
   bool broken = false;      ///< reset, or both directions closed
+  bool watched = false;     ///< the loop has it in its set
 
   Stream() = default;
   Stream(const Stream&) = delete;
@@ -70,13 +73,18 @@ struct Stream {
   bool layered() const { return layer_ != nullptr; }
   bool open() const { return fd >= 0; }
   IoResult read(char* to, std::size_t size) { return layer_ ? layer_->read(*this, to, size) : receive(to, size); }
-  IoResult write(std::span<const iovec> pieces) { return layer_ ? layer_->write(*this, pieces) : transmit(pieces); }
+  /// `more`: something follows at once, be it the end, and can go in the same packet.
+  IoResult write(std::span<const iovec> pieces, bool more = false) {
+    return layer_ ? layer_->write(*this, pieces) : transmit(pieces, more);
+  }
   bool read_splices() const { return !layer_ || layer_->read_splices(); }
   bool write_splices() const { return !layer_ || layer_->write_splices(); }
   /// Whether bytes wait; an end is none.
   bool has_bytes() const;
-  /// Gives the socket away, with its layer. It must not be watched any more.
+  /// Gives the socket away, with its layer; its next watcher takes the place of this one's.
   Arrival hand_over(std::string first);
+  /// Goes on with what another has begun.
+  void take(Arrival& arrival);
   void shutdown_write();
   void close();
   /// Closes with RST, so that the peer cannot take the cut for a proper end.
@@ -84,7 +92,7 @@ struct Stream {
 
  private:
   IoResult receive(char* to, std::size_t size);
-  IoResult transmit(std::span<const iovec> pieces);
+  IoResult transmit(std::span<const iovec> pieces, bool more);
 
   std::unique_ptr<Layer> layer_;
 };

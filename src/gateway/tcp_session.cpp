@@ -1,6 +1,6 @@
 #include "gateway/tcp_session.h"
 
-#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "gateway/proxy_header.h"
 
@@ -9,20 +9,16 @@ namespace tiltyard::gateway {
 void TcpSession::begin(Shard& shard, Arrival arrival, const Target& target, Guest guest) {
   auto* session = new TcpSession(shard, std::move(guest));  // owned by the shard's list until `remove` buries it
   shard.add(*session);
-  const int fd = arrival.fd;
-  session->client_.fd = fd;
+  session->client_.take(arrival);
   session->first_ = std::move(arrival.first);
   session->name_ = std::move(arrival.name);
-  // A peer that vanished without a word is found out even where no idle time is set.
-  int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   if (!shard.loop().watch(session->client_, *session)) return session->cut();
   if (arrival.layer) {
     session->client_.put_on(std::move(arrival.layer));
     // Of what the layer has read already the kernel will not tell again.
     session->client_.readable = session->client_.writable = true;
   }
-  if (session->pass_door(target)) session->enter(target);
+  if (session->pass_door(target, arrival.token)) session->enter(target);
 }
 
 void TcpSession::enter(const Target& target) {
@@ -49,13 +45,36 @@ void TcpSession::connect() {
     shard_.loop().set_deadline(*this, *turn);
     return;
   }
-  machine_ = endpoint_->connect(*this);
+  machine_ = endpoint_->connect(*this, !first_.empty());
   if (!machine_) {
     shard_.totals().upstream_errors.add();
     cut();
     return;
   }
   shard_.loop().set_deadline(*this, shard_.loop().now() + shard_.options().connect_timeout);
+  if (!first_.empty()) send_first();
+}
+
+/// A machine on this host is connected by now: the kernel takes its bytes without another turn of the loop.
+void TcpSession::send_first() {
+  auto& stream = machine_->stream;
+  stream.writable = true;
+  const iovec piece{first_.data(), first_.size()};
+  const auto sent = stream.write({&piece, 1});
+  if (sent.state == Io::kBlocked) return;
+  if (sent.state == Io::kBroken) {
+    shard_.totals().upstream_errors.add();
+    return cut();
+  }
+  count(sent.size, 0);
+  first_.erase(0, sent.size);
+  begin_relay();
+}
+
+void TcpSession::begin_relay() {
+  relay_.emplace(shard_.pipes(), client_, machine_->stream);
+  relay_->in().begin_with(std::exchange(first_, {}));
+  touch();
 }
 
 void TcpSession::on_ready(Stream&) {
@@ -89,16 +108,15 @@ void TcpSession::advance() {
     return;
   }
   if (!relay_) {
-    if (!machine_->stream.writable && !machine_->stream.broken) return;
-    if (connect_error(machine_->stream) != 0) {
+    auto& stream = machine_->stream;
+    if (!stream.writable && !stream.broken) return;
+    if (stream.broken && connect_error(stream) != 0) {
       shard_.totals().upstream_errors.add();
       cut();
       return;
     }
-    machine_->stream.broken = false;
-    relay_.emplace(shard_.pipes(), client_, machine_->stream);
-    relay_->in().begin_with(std::exchange(first_, {}));
-    touch();
+    stream.broken = false;
+    begin_relay();
   }
   if (pausing()) {
     if (client_.broken) cut();
@@ -131,6 +149,10 @@ void TcpSession::touch() {
 }
 
 void TcpSession::on_deadline() {
+  if (prompt_ && !prompt_->asked) {
+    ask();
+    return advance();
+  }
   const bool turn_has_come = may_connect_ && !machine_ && !held();
   if (!turn_has_come) return cut();
   if (!asleep()) return connect();

@@ -28,15 +28,21 @@ class TcpSession final : public Session {
   void enter(const Target& target);
   void tell_machine(int version);
   void connect();
+  void send_first();
+  void begin_relay();
 
   // The door (tcp_door.cpp).
   struct Prompt {
     Target target;
     std::array<char, 128> bytes;
     std::size_t size = 0;
+    bool asked = false;
   };
-  bool pass_door(const Target& target);
+  bool pass_door(const Target& target, std::string_view token);
+  void ask();
+  void refuse(std::string_view why);
   void read_token();
+  void go_under_tls();
   void take_token(std::string_view line, std::string_view rest);
 
   void advance();

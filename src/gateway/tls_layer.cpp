@@ -156,7 +156,7 @@ void TlsLayer::use_sockets() {
 }
 
 TlsLayer::Shake TlsLayer::shake(Stream& stream) {
-  if (stream.readable) dry_ = false;
+  dry_ = !stream.readable;
   ended_ = stream.peer_ended;
   ERR_clear_error();
   // A flight, and the tickets behind the last one, are one packet.

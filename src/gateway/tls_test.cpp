@@ -11,6 +11,7 @@
 #include <future>
 #include <thread>
 
+#include "gateway/doors.h"
 #include "gateway/testing.h"
 #include "tls/context.h"
 #include "tls/testing.h"
@@ -262,6 +263,64 @@ TEST_F(R2_2_GatewayTls, AnEndpointOfKindTlsIsEndedHereOrHandedThrough) {
   EXPECT_TRUE(through.is_for("through.t.test"));
   EXPECT_FALSE(through.is_for("other.t.test")) << "it is the machine's certificate";
   EXPECT_EQ(through.read(14), "of the machine");
+}
+
+// What `ncat --ssl` sends whose server is called like the token.
+TEST_F(R2_2_GatewayTls, ATokenInANamesPlaceOpensADoor) {
+  DoorKey key{5, {}};
+  key.secret.fill(9);
+  auto& doors = gateway_->doors();
+  const auto at_home = [this](asio::awaitable<void> work) {
+    asio::co_spawn(loops_.home(), std::move(work), asio::use_future).get();
+  };
+  at_home(doors.use({key}));
+  const auto mint = [](Doors& all, std::string id) -> asio::awaitable<std::string> {
+    co_return all.mint({Pass::Kind::kToken, party_of("zoe"), 0, 0, 3600}, {id, {}});
+  };
+  const auto token = run(mint(doors, "one")), other = run(mint(doors, "two"));
+  Machine machine([](Peer& peer) {
+    for (std::string bytes; !(bytes = peer.read_some()).empty();) peer.send("echo " + bytes);
+  });
+  const auto own = tls::testing::make("DNS:through.t.test");
+  tls::Certificates machines(clock);
+  ASSERT_TRUE(machines.put("own", own.chain, own.key));
+  machines.set_default("own");
+  const auto spoken = *tls::Context::make(machines, false);
+  Machine secure([&](Peer& peer) {
+    const tls::Owned<SSL> ssl(SSL_new(spoken->native()));
+    SSL_set_fd(ssl.get(), peer.fd());
+    if (SSL_accept(ssl.get()) == 1) SSL_write(ssl.get(), "of the machine", 14);
+  });
+  Route raw{EndpointKind::kTcp, "raw", {}, testing::free_port(), "127.0.0.1", machine.port()};
+  Route ended{EndpointKind::kTls, "ended", {"ended"}, 0, "127.0.0.1", machine.port()};
+  Route through{EndpointKind::kTls, "through", {"through"}, 0, "127.0.0.1", secure.port()};
+  raw.door = ended.door = through.door = Door::kOwner;
+  ended.handover.tls = TlsEnd::kGateway, through.handover.tls = TlsEnd::kMachine;
+  ASSERT_TRUE(run(gateway_->publish(InstanceId("one"), {raw, ended, through}, "zoe")));
+  shelf.set_default("range");
+
+  for (const auto& [port, name] : {std::pair(raw.port, token), std::pair(raw.port, token + ".t.test"),
+                                   std::pair(gateway_->tls_port(), token + ".ended.t.test")}) {
+    Visitor visitor(port, name);
+    ASSERT_TRUE(visitor.connected) << visitor.alert;
+    ASSERT_TRUE(visitor.send("hello"));
+    EXPECT_EQ(visitor.read(10), "echo hello");
+  }
+  auto inside = visitor(token + ".through.t.test");
+  ASSERT_TRUE(inside.connected) << inside.alert;
+  EXPECT_EQ(inside.read(14), "of the machine");
+
+  // Whose name is no token is asked for it, inside.
+  Visitor asked(raw.port, "t.test");
+  EXPECT_EQ(asked.read(34), "This is its owner's alone. Token: ");
+  ASSERT_TRUE(asked.send(token + "\nhello"));
+  EXPECT_EQ(asked.read(10), "echo hello");
+
+  const auto before = machine.connections() + secure.connections();
+  EXPECT_TRUE(Visitor(raw.port, other).read(200).starts_with("This token does not open it."));
+  EXPECT_FALSE(visitor(other + ".through.t.test").connected);
+  EXPECT_FALSE(visitor("through.t.test").connected);
+  EXPECT_EQ(machine.connections() + secure.connections(), before) << "no machine heard of it";
 }
 
 /// A client that keeps the last message of its handshake back.

@@ -95,13 +95,16 @@ std::optional<Instant> Endpoint::turn_to_connect(Instant now) {
   return std::max(turn, now);
 }
 
-std::unique_ptr<Upstream> Endpoint::connect(Watcher& watcher) {
+std::unique_ptr<Upstream> Endpoint::connect(Watcher& watcher, bool speaks_first) {
   auto upstream = std::make_unique<Upstream>(*this);
   auto& stream = upstream->stream;
   stream.fd = ::socket(address_.storage.sin6_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (stream.fd < 0) return nullptr;
   set_no_delay(stream.fd);
   bound_buffers(stream.fd);
+  // The handshake's last packet brings the first bytes along.
+  constexpr int kOff = 0;
+  if (speaks_first) ::setsockopt(stream.fd, IPPROTO_TCP, TCP_QUICKACK, &kOff, sizeof kOff);
   if (::connect(stream.fd, address_.get(), address_.size) != 0 && errno != EINPROGRESS) return nullptr;
   if (!loop_.watch(stream, watcher)) return nullptr;
   return upstream;

@@ -70,8 +70,9 @@ class Endpoint {
   void note_end(const Upstream& upstream);
   /// When whoever asks may connect: now, or in a moment; nullopt: too many wait already. Every answer is a turn taken.
   std::optional<Instant> turn_to_connect(Instant now);
-  /// Begins to connect: it is done when the stream becomes writable. Null: the kernel refused at once.
-  std::unique_ptr<Upstream> connect(Watcher& watcher);
+  /// Begins to connect: it is done when the stream becomes writable. Null: the kernel refused at once. `speaks_first`:
+  /// there are bytes for the machine already.
+  std::unique_ptr<Upstream> connect(Watcher& watcher, bool speaks_first);
   void keep(std::unique_ptr<Upstream> upstream);
   void discard(Upstream& upstream);
   /// From now on nothing is kept: the address may soon belong to somebody else.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,10 @@ struct Hello {
   /// It is an authority that looks for its challenge, and nobody else (RFC 8737 section 3).
   bool asks_for_challenge() const;
 };
+
+/// The same of a hello that HelloScan has found whole, for whoever only wants to know where it goes. nullopt: it is not
+/// in the form of RFC 8446 section 4.1.2; what is wrong with it is the library's to say.
+std::optional<Hello> parse_hello(std::string_view bytes);
 
 /// Reads the extensions server_name and application_layer_protocol_negotiation; empty spans: they are not there. What
 /// is malformed counts as not said: the library refuses it afterwards.

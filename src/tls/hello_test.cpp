@@ -45,6 +45,41 @@ TEST(R2_2_Hello, IsWholeWithItsLastByteInWhateverPieces) {
   }
 }
 
+TEST(R2_2_Hello, SaysItsNameInWhateverRecords) {
+  const auto hello = client_hello("A.Example");
+  for (const auto& bytes : {hello, in_records(hello, 1), in_records(hello, 7), in_records(hello, 100), hello + "more",
+                            in_records(hello, 100) + std::string("\x16\x03\x03\x00\x20half", 9)}) {
+    const auto read = parse_hello(bytes);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->name, "a.example");
+    EXPECT_EQ(read->protocols, "");
+  }
+  EXPECT_EQ(parse_hello(client_hello("127.0.0.1")).value().name, "");
+}
+
+TEST(R2_2_Hello, WhatIsNotInItsFormIsNotReadAtAll) {
+  const auto hello = client_hello("a.example");
+  const auto name = hello.find("a.example");
+  for (std::size_t size = 0; size < hello.size(); ++size) EXPECT_FALSE(parse_hello(hello.substr(0, size))) << size;
+  auto longer = hello;
+  longer[name - 7] = 1;  // the extension's own length
+  EXPECT_FALSE(parse_hello(longer));
+  // Two names in one hello: which of them counts is not for us to choose.
+  const auto extension = hello.substr(name - 9, 18);
+  auto twice = hello;
+  twice.insert(name - 9, extension);
+  const auto add = [&twice](std::size_t at) {
+    const auto size = (static_cast<unsigned char>(twice[at]) << 8 | static_cast<unsigned char>(twice[at + 1])) + 18;
+    twice[at] = static_cast<char>(size >> 8), twice[at + 1] = static_cast<char>(size);
+  };
+  const auto session = static_cast<unsigned char>(hello[43]);
+  const auto ciphers = 44U + session;
+  const auto list = static_cast<unsigned char>(hello[ciphers]) << 8 | static_cast<unsigned char>(hello[ciphers + 1]);
+  add(3), add(7), add(ciphers + 2 + static_cast<unsigned>(list) + 2);
+  EXPECT_EQ(HelloScan().look(twice), State::kWhole);
+  EXPECT_FALSE(parse_hello(twice));
+}
+
 TEST(R2_2_Hello, WhatIsTooLongIsKnownAsSoonAsItSaysSo) {
   EXPECT_EQ(HelloScan().look(std::string("\x16\x03\x01\x40\x00\x01\x00\x40\x01", 9)), State::kTooLong);
   EXPECT_EQ(HelloScan().look(std::string("\x16\x03\x01\x40\x00\x01\x00\x40\x00", 9)), State::kMore);
