@@ -14,6 +14,7 @@
 #include "farm/capability.h"
 #include "features/capability.h"
 #include "flags/capability.h"
+#include "grants/capability.h"
 #include "identity/capability.h"
 #include "imports/capability.h"
 #include "labs/capability.h"
@@ -59,6 +60,7 @@ Capabilities capabilities() {
   add<access::Capability>(all, identity, labs);
   add<names::Capability>(all, identity, labs, certificates);
   add<doors::Capability>(all, identity, labs);
+  add<grants::Capability>(all, labs);
   add<disk::Capability>(all, labs, templates);
   add<captures::Capability>(all, apart, labs);
   add<traffic::Capability>(all, labs);

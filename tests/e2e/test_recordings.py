@@ -30,7 +30,8 @@ class Shell:
 
     def __init__(self, server, caller, instance):
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-        path = f"/api/v1/instances/{instance['id']}/terminal?cols=90&rows=20&command=sh"
+        grant = caller.post(f"/instances/{instance['id']}/grants", {"kind": "terminal"}).expect(201).json["grant"]
+        path = f"/api/v1/instances/{instance['id']}/terminal?cols=90&rows=20&command=sh&grant={grant}"
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
                  f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}", f"Cookie: {caller.cookie}", f"Origin: {server.url}"]
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())

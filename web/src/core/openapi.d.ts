@@ -1262,6 +1262,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/instances/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["openGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/instances/{id}/logs": {
         parameters: {
             query?: never;
@@ -2295,6 +2313,15 @@ export interface components {
             bytes_in: number;
             bytes_out: number;
         };
+        Grant: {
+            grant: string;
+            kind: string;
+            machine: string;
+            /** @enum {string} */
+            right: "watch" | "control";
+            /** Format: date-time */
+            ends_at: string;
+        };
         Health: {
             status: string;
             checks?: {
@@ -2976,6 +3003,7 @@ export interface components {
         EventUser: string;
         FileMachine: string;
         FilePath: string;
+        Grant: string;
         InstanceId: string;
         Limit: number;
         Limit500: number;
@@ -3018,6 +3046,7 @@ export type FileEntry = components['schemas']['FileEntry'];
 export type Folder = components['schemas']['Folder'];
 export type GatewayRoute = components['schemas']['GatewayRoute'];
 export type GatewaySample = components['schemas']['GatewaySample'];
+export type Grant = components['schemas']['Grant'];
 export type Health = components['schemas']['Health'];
 export type Instance = components['schemas']['Instance'];
 export type InstanceState = components['schemas']['InstanceState'];
@@ -3098,6 +3127,7 @@ export type ParameterEventTo = components['parameters']['EventTo'];
 export type ParameterEventUser = components['parameters']['EventUser'];
 export type ParameterFileMachine = components['parameters']['FileMachine'];
 export type ParameterFilePath = components['parameters']['FilePath'];
+export type ParameterGrant = components['parameters']['Grant'];
 export type ParameterInstanceId = components['parameters']['InstanceId'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterLimit500 = components['parameters']['Limit500'];
@@ -5850,6 +5880,7 @@ export interface operations {
         parameters: {
             query?: {
                 machine?: components["parameters"]["Machine"];
+                grant?: components["parameters"]["Grant"];
                 cols?: number;
                 rows?: number;
             };
@@ -6227,6 +6258,50 @@ export interface operations {
             404: components["responses"]["FileMissing"];
             409: components["responses"]["FileConflict"];
             503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    openGrant: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    kind: string;
+                    machine?: string;
+                    right?: string;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -6772,6 +6847,7 @@ export interface operations {
         parameters: {
             query?: {
                 machine?: components["parameters"]["Machine"];
+                grant?: components["parameters"]["Grant"];
                 cols?: number;
                 rows?: number;
                 command?: string;

@@ -1,5 +1,6 @@
 // The wire to a shell in a machine: binary frames are what is typed and printed, a text frame {"resize": [columns, rows]}
 // tells the size (api/openapi.yaml, /instances/{id}/terminal).
+import { call } from '../../core/api';
 
 export interface ShellEvents {
   opened: () => void;
@@ -17,30 +18,44 @@ export interface Shell {
 export function openShell(instance: string, machine: string, columns: number, rows: number, on: ShellEvents): Shell {
   const query = new URLSearchParams({ cols: String(columns), rows: String(rows) });
   if (machine) query.set('machine', machine);
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  const socket = new WebSocket(`${scheme}://${location.host}/api/v1/instances/${encodeURIComponent(instance)}/terminal?${query}`);
-  socket.binaryType = 'arraybuffer';
+  const path = `/instances/${encodeURIComponent(instance)}`;
+  let socket: WebSocket | null = null;
   let wasOpen = false;
   let over = false;
-  socket.onopen = () => {
-    wasOpen = true;
-    on.opened();
+  const open = async (): Promise<void> => {
+    try {
+      const { grant } = await call<'openGrant'>(`${path}/grants`, { method: 'POST', body: { kind: 'terminal', machine } });
+      query.set('grant', grant);
+    } catch {
+      // Why, `closed` finds out: the machine may have ended meanwhile.
+      if (!over) on.closed('', false);
+      return;
+    }
+    if (over) return;
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    socket = new WebSocket(`${scheme}://${location.host}/api/v1${path}/terminal?${query}`);
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => {
+      wasOpen = true;
+      on.opened();
+    };
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+      if (typeof event.data !== 'string') on.printed(new Uint8Array(event.data));
+    };
+    socket.onclose = (event) => {
+      if (!over) on.closed(event.code === 1000 ? event.reason : '', wasOpen);
+    };
   };
-  socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
-    if (typeof event.data !== 'string') on.printed(new Uint8Array(event.data));
-  };
-  socket.onclose = (event) => {
-    if (!over) on.closed(event.code === 1000 ? event.reason : '', wasOpen);
-  };
+  void open();
   const send = (data: Uint8Array | string): void => {
-    if (socket.readyState === WebSocket.OPEN) socket.send(data);
+    if (socket?.readyState === WebSocket.OPEN) socket.send(data);
   };
   return {
     type: send,
     resize: (wide, high) => send(JSON.stringify({ resize: [wide, high] })),
     close: () => {
       over = true;
-      socket.close();
+      socket?.close();
     },
   };
 }

@@ -14,7 +14,7 @@ import { Icon } from '../../kit/icon';
 import type { Look } from '../../kit/look';
 import { Mark } from '../../kit/mark';
 import { Notice, Trouble } from '../../kit/notice';
-import { lawfulDocument } from './document';
+import { lawfulDocument } from '../../kit/document';
 import { openShell, pacedWriter, withCtrl, type Shell } from './socket';
 import './style.css';
 
