@@ -205,6 +205,7 @@ const std::map<std::string, Sample> kSamples = {
     {"captures.tell_owner", {"true", "true"}},
     {"recordings.each", {"8m", R"("8M")"}},
     {"recordings.total", {"2g", R"("2G")"}},
+    {"recordings.per_owner", {"1g", R"("1G")"}},
     {"recordings.keep", {"1d", R"("1d")"}},
     {"ssh.keys_from", {"https://keys.example/", R"(["https://keys.example/"])"}},
     {"disk.floor", {"1g", R"("1G")"}},

@@ -2,6 +2,7 @@
 
 #include "house/ground.h"
 #include "recordings/http.h"
+#include "recordings/words.h"
 
 namespace tiltyard::recordings {
 
@@ -9,6 +10,8 @@ std::vector<limits::Limiter> Capability::limiters() const {
   constexpr std::chrono::minutes kMinute{1};
   return {limits::Limiter{"recording-file", "Taking out recordings", limits::Key::kUser, {30, 60, 2000}, kMinute}};
 }
+
+void Capability::words(cli::Words& words) { add_words(words); }
 
 Result<> Capability::make(house::Ground& ground) {
   service_ = std::make_unique<Recordings>(

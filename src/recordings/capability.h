@@ -18,6 +18,7 @@ class Capability final : public house::Capability {
   std::vector<limits::Limiter> limiters() const override;
   /// A switch would leave terminals that must be recorded without anybody who can see it.
   std::vector<house::Switch> switches() const override { return {}; }
+  void words(cli::Words& words) override;
   Result<> make(house::Ground& ground) override;
   void routes(house::Routes& routes) override;
   asio::awaitable<Result<>> start() override;

@@ -11,6 +11,8 @@ void declare_keys(config::Keys& keys, Options& options) {
              "What one recording may take: a terminal that shows more is closed, and another can be opened.")
       .bytes("total", options.total, 1 << 20, kMost,
              "What all recordings together may take on disk: of whoever has most, those that ended first go first.")
+      .bytes("per_owner", options.per_owner, 1 << 20, kMost,
+             "What those of one owner may take of it: the owner's that ended first go first.")
       .time("keep", options.keep, std::chrono::seconds{60}, std::chrono::hours{24 * 3650},
             "How long a recording is kept after its end.");
 }

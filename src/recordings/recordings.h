@@ -30,6 +30,7 @@ namespace asio = boost::asio;
 struct Options {
   std::uint64_t each = 64 << 20;           ///< bytes of one
   std::uint64_t total = 10ULL << 30;       ///< bytes of all that are kept
+  std::uint64_t per_owner = 2ULL << 30;    ///< bytes of those of one owner that have ended
   std::chrono::seconds keep{30 * 86'400};  ///< after its end
 };
 

@@ -203,7 +203,8 @@ asio::awaitable<Result<>> Recordings::State::remove(Recording one, bus::Actor ac
   co_return Result<>{};
 }
 
-/// Of whoever has most, those that ended first go until all of it fits: nobody's are pushed out by another's.
+/// Of whoever has most, those that ended first go until all of it fits, and theirs into an owner's share: nobody's are
+/// pushed out by another's.
 /// `recordings-full` where nothing is left that could go.
 asio::awaitable<Result<>> Recordings::State::make_room() {
   if (looking) co_return full ? Result<>(no_room()) : Result<>{};
@@ -222,8 +223,8 @@ asio::awaitable<Result<>> Recordings::State::make_room() {
   } else {
     done = fail(std::move(kept.error()));
   }
-  while (done && taken > options.total) {
-    auto next = co_await rows.first_to_go();
+  while (done) {
+    auto next = co_await rows.first_to_go(taken > options.total ? 0 : options.per_owner);
     if (!next) done = fail(std::move(next.error()));
     else if (!*next) break;
     else done = co_await remove(std::move(**next), {});

@@ -98,12 +98,14 @@ asio::awaitable<Result<std::vector<Recording>>> RecordingStore::ended_by(TimePoi
   co_return co_await store_.read(std::move(work));
 }
 
-asio::awaitable<Result<std::optional<Recording>>> RecordingStore::first_to_go() {
-  auto work = [](soci::session& sql) -> Result<std::optional<Recording>> {
+asio::awaitable<Result<std::optional<Recording>>> RecordingStore::first_to_go(std::uint64_t more_than) {
+  auto work = [least = static_cast<long long>(more_than)](soci::session& sql) -> Result<std::optional<Recording>> {
     const soci::rowset<soci::row> rows =
         (sql.prepare << kSelect +
                             "WHERE ended_at > 0 AND owner = (SELECT owner FROM recordings WHERE ended_at > 0 GROUP BY "
-                            "owner ORDER BY sum(size) DESC, owner LIMIT 1) ORDER BY ended_at, id LIMIT 1");
+                            "owner HAVING sum(size) > cast(:least AS bigint) ORDER BY sum(size) DESC, owner LIMIT 1) "
+                            "ORDER BY ended_at, id LIMIT 1",
+         use(least));
     auto found = rows_of(rows);
     if (found.empty()) return std::nullopt;
     return std::move(found.front());

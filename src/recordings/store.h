@@ -19,8 +19,8 @@ class RecordingStore {
   asio::awaitable<Result<std::vector<Recording>>> open();
   /// Some of those that had ended by then, those that ended first to begin with.
   asio::awaitable<Result<std::vector<Recording>>> ended_by(TimePoint by);
-  /// Of whoever has most of them, the one that ended first.
-  asio::awaitable<Result<std::optional<Recording>>> first_to_go();
+  /// Of whoever has most of them, and more than so many bytes, the one that ended first.
+  asio::awaitable<Result<std::optional<Recording>>> first_to_go(std::uint64_t more_than);
   /// Bytes of those that have ended.
   asio::awaitable<Result<std::uint64_t>> kept();
   /// Writes the whole row, new or not, and the event with it if there is one.

@@ -95,6 +95,7 @@ function Details({ instance }: { instance: Instance }) {
       </dl>
       {(instance.state === 'running' || instance.state === 'paused') && features !== null && features.names !== false && <Names instance={instance} />}
       {(instance.state === 'running' || instance.state === 'paused') && features !== null && features?.snapshots !== false && <p><Link to={`/snapshots/${instance.id}`}>Keep its files as they are, or go back</Link></p>}
+      {instance.recorded.length > 0 && <p><Link to={`/recordings?instance=${instance.id}`}>What its terminals showed is recorded</Link></p>}
       {(instance.state === 'running' || instance.state === 'paused') && <DoorSection instance={instance} />}
       {instance.state === 'running' && !instance.unreachable && <Logs instance={instance} />}
     </div>

@@ -1,6 +1,6 @@
 // A shell in a machine, in the page: /terminal/ID?machine=NAME. Loaded on demand, because xterm.js is larger than the rest.
 import { FitAddon } from '@xterm/addon-fit';
-import { Terminal as Xterm } from '@xterm/xterm';
+import type { Terminal as Xterm } from '@xterm/xterm';
 import { useEffect, useRef, useState } from 'react';
 import { asFailure, call } from '../../core/api';
 import { Left } from '../../core/clock';
@@ -14,7 +14,7 @@ import { Icon } from '../../kit/icon';
 import type { Look } from '../../kit/look';
 import { Mark } from '../../kit/mark';
 import { Notice, Trouble } from '../../kit/notice';
-import { lawfulDocument } from '../../kit/document';
+import { makeScreen } from '../../kit/screen';
 import { openShell, pacedWriter, withCtrl, type Shell } from './socket';
 import './style.css';
 
@@ -32,28 +32,6 @@ const PHASES: Record<Phase, Look> = {
 const TOUCH_KEYS: [string, string][] = [['Esc', '\x1b'], ['Tab', '\t'], ['←', '\x1b[D'], ['↑', '\x1b[A'], ['↓', '\x1b[B'], ['→', '\x1b[C']];
 
 const utf8 = new TextEncoder();
-
-function themeOf(element: HTMLElement): Xterm['options']['theme'] {
-  const style = getComputedStyle(element);
-  const of = (name: string): string => style.getPropertyValue(name).trim();
-  return {
-    background: of('--sunken'), foreground: of('--text'), cursor: of('--accent'), cursorAccent: of('--sunken'),
-    selectionBackground: of('--accent-fill'), selectionForeground: of('--on-accent'), selectionInactiveBackground: of('--line-strong'),
-  };
-}
-
-function makeScreen(holder: HTMLElement): { screen: Xterm; fit: FitAddon } {
-  const style = getComputedStyle(holder);
-  const screen = new Xterm({
-    documentOverride: lawfulDocument(), fontFamily: style.fontFamily, fontSize: parseFloat(style.fontSize), theme: themeOf(holder),
-    scrollback: 5000, minimumContrastRatio: 4.5, cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
-  });
-  const fit = new FitAddon();
-  screen.loadAddon(fit);
-  screen.open(holder);
-  fit.fit();
-  return { screen, fit };
-}
 
 /** Why a connection never stood: the server can say it in words, a WebSocket cannot. */
 async function whyRefused(id: string): Promise<string> {
@@ -100,21 +78,20 @@ function useTerminal(id: string, machine: string, reader: boolean) {
   useEffect(() => {
     if (!holder.current) return undefined;
     const element = holder.current;
-    const made = makeScreen(element);
-    screen.current = made.screen;
-    made.screen.onData(type);
-    made.screen.onBinary((data) => shell.current?.type(Uint8Array.from(data, (each) => each.charCodeAt(0))));
-    made.screen.onResize(({ cols, rows }) => shell.current?.resize(cols, rows));
-    made.screen.attachCustomKeyEventHandler((event) => onShellKey(event, made.screen));
-    const watcher = new ResizeObserver(() => made.fit.fit());
+    const { screen: made, dispose } = makeScreen(element, { scrollback: 5000, cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches });
+    const fit = new FitAddon();
+    made.loadAddon(fit);
+    fit.fit();
+    screen.current = made;
+    made.onData(type);
+    made.onBinary((data) => shell.current?.type(Uint8Array.from(data, (each) => each.charCodeAt(0))));
+    made.onResize(({ cols, rows }) => shell.current?.resize(cols, rows));
+    made.attachCustomKeyEventHandler((event) => onShellKey(event, made));
+    const watcher = new ResizeObserver(() => fit.fit());
     watcher.observe(element);
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
-    const recolour = (): void => { made.screen.options.theme = themeOf(element); };
-    scheme.addEventListener('change', recolour);
     return () => {
-      scheme.removeEventListener('change', recolour);
       watcher.disconnect();
-      made.screen.dispose();
+      dispose();
       screen.current = null;
     };
   }, []);
