@@ -5,7 +5,7 @@
 
 #include <tuple>
 
-#include "captures/filter.h"
+#include "bpf/filter.h"
 #include "captures/http.h"
 #include "identity/identity.h"
 #include "net/body.h"
@@ -70,7 +70,7 @@ Result<Ask> read_ask(const Request& request) {
   http::Body body(request.body);
   Ask ask;
   ask.instance = InstanceId(body.text("instance", 1, 64));
-  ask.filter = body.maybe_text("filter", 0, kLongestFilter).value_or("");
+  ask.filter = body.maybe_text("filter", 0, bpf::kLongestFilter).value_or("");
   ask.bytes = static_cast<std::uint64_t>(body.maybe_number("most_bytes", kLeastBytes, kMostBytes).value_or(0));
   ask.age = std::chrono::seconds{body.maybe_number("most_age_s", 1, kMostSeconds).value_or(0)};
   ask.lasts = std::chrono::seconds{body.maybe_number("for_s", 1, kMostSeconds).value_or(0)};

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "bpf/filter.h"
+
 namespace tiltyard::captures::pcapng {
 namespace {
 
@@ -72,7 +74,7 @@ std::string interface_body(const Interface& interface) {
   std::string body;
   put(body, kEthernet);
   put<std::uint16_t>(body, 0);
-  put(body, kSnapLength);
+  put(body, bpf::kSnapLength);
   put_option(body, kName, interface.name);
   put_option(body, kAbout, interface.about);
   put_option(body, kResolution, std::string_view(reinterpret_cast<const char*>(&kNanoseconds), 1));

@@ -11,7 +11,6 @@
 /// https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
 namespace tiltyard::captures::pcapng {
 
-inline constexpr std::uint32_t kSnapLength = 262'144;
 /// No block of ours is longer.
 inline constexpr std::uint32_t kLongestBlock = 512 * 1024;
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "bpf/filter.h"
 #include "captures/pcapng.h"
 #include "observe/log.h"
 
@@ -164,7 +165,7 @@ void Receiver::run() {
 void Receiver::take_all() {
   for (std::uint32_t i = 0; i < taps_.size(); ++i) {
     const auto take = [&](const tpacket3_hdr& head, std::string_view bytes) {
-      bytes = bytes.substr(0, pcapng::kSnapLength);
+      bytes = bytes.substr(0, bpf::kSnapLength);
       pcapng::append(blocks_, pcapng::Packet{i, head.tp_sec * kNanosASecond + head.tp_nsec, head.tp_len, bytes});
       ++waiting_packets_;
       waiting_bytes_ += head.tp_len;

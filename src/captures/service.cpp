@@ -51,7 +51,7 @@ Result<std::vector<Heard>> heard_of(const labs::Instance& instance, const std::s
         }
       }
       if (addresses.empty()) continue;
-      one.filter = only_of(addresses, filter);
+      one.filter = bpf::only_of(addresses, filter);
     }
     out.push_back(std::move(one));
   }
@@ -64,7 +64,7 @@ Result<std::vector<Descriptor>> open_taps(const std::shared_ptr<const privileged
                                           const std::vector<Heard>& heard) {
   std::vector<Descriptor> out;
   for (const auto& one : heard) {
-    const auto program = compile(one.filter);
+    const auto program = bpf::compile(one.filter);
     if (!program) return fail(program.error());
     auto tap = apart ? tap_through(*apart, one.wire, *program) : open_tap(one.wire, *program);
     if (!tap) return fail(std::move(tap.error()));
@@ -213,7 +213,7 @@ asio::awaitable<Result<Capture>> Service::State::begin(Ask ask) {
   const auto place = place_for(capture.id, capture.bytes);
   if (!place) co_return fail(place.error());
   // In words about what was asked for, before it is put together with ours.
-  auto compiled = co_await offload(parts.files, [filter = ask.filter] { return compile(filter); });
+  auto compiled = co_await offload(parts.files, [filter = ask.filter] { return bpf::compile(filter); });
   if (!compiled) co_return fail(std::move(compiled.error()));
   const auto live = parts.labs.live(ask.instance);
   if (!live) co_return fail(Code::kNotFound, "instance-unknown", "There is no such instance, or it has ended.");

@@ -7,8 +7,8 @@
 
 #include "base/gate.h"
 #include "base/parallel.h"
+#include "bpf/filter.h"
 #include "captures/captures.h"
-#include "captures/filter.h"
 #include "captures/receiver.h"
 #include "captures/ring.h"
 #include "captures/store.h"

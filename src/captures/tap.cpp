@@ -34,9 +34,9 @@ std::unexpected<Error> kernel_refused(const char* what) {
 }
 
 /// `program`, for one interface: jumps of it are relative, so that it may stand anywhere.
-Program on_interface(unsigned index, const Program& program) {
-  Program out{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX)),
-              BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, index, 1, 0), BPF_STMT(BPF_RET | BPF_K, 0)};
+bpf::Program on_interface(unsigned index, const bpf::Program& program) {
+  bpf::Program out{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX)),
+                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, index, 1, 0), BPF_STMT(BPF_RET | BPF_K, 0)};
   out.insert(out.end(), program.begin(), program.end());
   return out;
 }
@@ -53,13 +53,13 @@ unsigned bridge_of(const Wire& wire) {
   return ::if_nametoindex(bridge.c_str());
 }
 
-Result<Program> program_in(int file) {
+Result<bpf::Program> program_in(int file) {
   struct stat status{};
   if (file < 0 || ::fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
       status.st_size % static_cast<off_t>(sizeof(sock_filter)) != 0 ||
       status.st_size > static_cast<off_t>((BPF_MAXINSNS - kPrefix) * sizeof(sock_filter)))
     return privileged::refused("the filter is no open file with a program that the kernel takes");
-  Program out(static_cast<std::size_t>(status.st_size) / sizeof(sock_filter));
+  bpf::Program out(static_cast<std::size_t>(status.st_size) / sizeof(sock_filter));
   if (::pread(file, out.data(), static_cast<std::size_t>(status.st_size), 0) != status.st_size)
     return privileged::refused("the filter cannot be read");
   return out;
@@ -80,7 +80,7 @@ Result<Descriptor> open_for(const std::string& name_space, const privileged::Arg
 
 }  // namespace
 
-Result<Descriptor> open_tap(const Wire& wire, const Program& program) {
+Result<Descriptor> open_tap(const Wire& wire, const bpf::Program& program) {
   if (program.size() + kPrefix > BPF_MAXINSNS)
     return fail(Code::kInvalid, "filter-refused", "The filter is too long for the kernel; make it shorter.");
   const unsigned index = bridge_of(wire);
@@ -118,7 +118,7 @@ privileged::Verb tap_verb(std::string name_space) {
           }};
 }
 
-Result<Descriptor> tap_through(const privileged::Caller& caller, const Wire& wire, const Program& program) {
+Result<Descriptor> tap_through(const privileged::Caller& caller, const Wire& wire, const bpf::Program& program) {
   const Descriptor memory(::memfd_create("filter", MFD_CLOEXEC));
   const auto size = program.size() * sizeof(sock_filter);
   if (!memory.open() || ::write(memory.get(), program.data(), size) != static_cast<ssize_t>(size))

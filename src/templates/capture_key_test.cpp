@@ -24,6 +24,14 @@ TEST(R2_7, ATemplateAsksForACaptureOfEveryInstance) {
   EXPECT_EQ(said.capture->filter, "tcp");
   EXPECT_EQ(said.capture->bytes, 64 << 20);
   EXPECT_EQ(said.capture->lasts, std::chrono::minutes{10});
+  const auto refused = [&folder](std::string_view filter) {
+    return problem_with(
+        toml_with_capture(folder, fmt::format("image = \"x\"\nports = [80]\n[capture]\nfilter = \"{}\"\n", filter)),
+        "capture.filter");
+  };
+  EXPECT_EQ(refused("tcp prot 80").line, 4);
+  EXPECT_TRUE(refused("tcp prot 80").message.contains("syntax error")) << refused("tcp prot 80").message;
+  EXPECT_TRUE(refused("host db.example").message.contains("write its address"));
   EXPECT_EQ(
       problem_with(toml_with_capture(folder, "image = \"x\"\nports = [80]\n[capture]\nkeep = \"1k\"\n"), "capture.keep")
           .line,

@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 
+#include "bpf/filter.h"
 #include "templates/faults.h"
 #include "templates/interpolate.h"
 #include "templates/open_ports.h"
@@ -384,7 +385,15 @@ void read_capture(Table& top, Settings& settings) {
   auto table = top.table("capture");
   if (!table) return;
   CapturePolicy capture;
-  if (auto said = table->text("filter", 1000)) capture.filter = said->value;
+  if (auto said = table->text("filter", bpf::kLongestFilter)) {
+    if (bpf::names_a_host(said->value)) {
+      top.problems().error(said->place,
+                           "capture.filter names a host: write its address, a start asks the DNS for nothing");
+    } else if (const auto compiled = bpf::compile(said->value); !compiled) {
+      top.problems().error(said->place, "capture.filter: " + compiled.error().message);
+    }
+    capture.filter = said->value;
+  }
   if (const auto said = table->bytes("keep")) {
     constexpr std::int64_t kLeast = 1 << 20;
     capture.bytes = said->value;

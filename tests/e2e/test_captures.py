@@ -187,10 +187,10 @@ def test_R2_7_a_killed_server_goes_on_capturing_and_says_what_it_missed(make_ser
 def test_R2_7_a_template_has_every_instance_captured_from_its_start(make_server, tmp_path):
     asks = {**templates.WEB, "instance.toml": templates.WEB["instance.toml"] + '[capture]\nfilter = "tcp"\nkeep = "8m"\n'}
     wrong = {**templates.WEB, "instance.toml": templates.WEB["instance.toml"] + '[capture]\nfilter = "tcp prot 80"\n'}
-    server = make_server(config={"captures": {"tell_owner": True}}, asks=asks, wrong=wrong).start()
+    server = make_server(config={"captures": {"tell_owner": True, "at_once": 1}}, asks=asks, wrong=wrong).start()
     admin = server.admin()
-    for name in ("asks", "wrong"):
-        admin.wait_template(name)
+    admin.wait_template("asks")
+    assert "syntax error" in admin.wait_template("wrong", "broken")["reason"]
     player = server.user("told")
     instance = player.running("asks")
     fetch(endpoint(instance)["url"], "/first")
@@ -199,10 +199,11 @@ def test_R2_7_a_template_has_every_instance_captured_from_its_start(make_server,
     until(lambda: ("/first",) in fields(taken(admin, capture, tmp_path), "http.request", "http.request.uri"), "the first question", 60, step=0.5)
     assert [one["instance"] for one in player.get("/me/captures").expect(200).json["items"]] == [instance["id"]]
     # What cannot begin keeps nobody waiting, and staff hear of it.
-    other = player.running("wrong")
+    late = server.user("late")
+    other = late.running("asks")
     assert admin.get("/admin/captures", query={"instance": other["id"]}).expect(200).json["items"] == []
     failed = admin.get("/admin/events", query={"kind": "capture.failed"}).expect(200).json["items"]
-    assert [event["subject"] for event in failed] == [other["id"]] and "syntax error" in failed[0]["detail"]["why"]
-    for one in (instance, other):
-        player.stop(one["id"])
+    assert [event["subject"] for event in failed] == [other["id"]] and "captures.at_once" in failed[0]["detail"]["why"]
+    late.stop(other["id"])
+    player.stop(instance["id"])
     assert admin.get(f"/admin/captures/{capture['id']}").expect(200).json["end_reason"] == "instance-ended"

@@ -1,15 +1,15 @@
-#include "captures/filter.h"
+#include "bpf/filter.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <pcap/pcap.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <memory>
 
-#include "captures/pcapng.h"
-
-namespace tiltyard::captures {
+namespace tiltyard::bpf {
 namespace {
 
 std::unexpected<Error> refused(const std::string& why) {
@@ -19,12 +19,30 @@ std::unexpected<Error> refused(const std::string& why) {
 
 }  // namespace
 
+bool names_a_host(std::string_view text) {
+  constexpr auto letter = [](unsigned char c) { return std::isalpha(c) != 0; };
+  constexpr std::array<std::string_view, 12> kWords{"host", "net",   "port",  "portrange", "and", "or",
+                                                    "not",  "proto", "ether", "ip",        "ip6", "gateway"};
+  std::string_view before;
+  while (!text.empty()) {
+    const auto end = std::min(text.find_first_of(" ()!"), text.size());
+    const auto word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    const bool address = word.contains(':') || !std::ranges::any_of(word, letter);
+    const bool after_host = before == "host" || before == "gateway";
+    const bool after_way = (before == "src" || before == "dst") && std::ranges::find(kWords, word) == kWords.end();
+    if (!address && (word.contains('.') || after_host || after_way)) return true;
+    before = word;
+  }
+  return false;
+}
+
 Result<Program> compile(const std::string& text) {
   if (text.size() > kLongestFilter) return refused(fmt::format("it has more than {} characters", kLongestFilter));
   if (std::ranges::any_of(text, [](unsigned char c) { return c < ' ' || c > '~'; }))
     return refused("it has characters that no filter has");
-  const std::unique_ptr<pcap_t, void (*)(pcap_t*)> handle(::pcap_open_dead(DLT_EN10MB, pcapng::kSnapLength),
-                                                          &::pcap_close);
+  const std::unique_ptr<pcap_t, void (*)(pcap_t*)> handle(::pcap_open_dead(DLT_EN10MB, kSnapLength), &::pcap_close);
   if (!handle) return fail(Code::kExhausted, "out-of-memory", "There is no memory for a filter.");
   bpf_program compiled{};
   if (::pcap_compile(handle.get(), &compiled, text.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
@@ -43,4 +61,4 @@ std::string only_of(const std::vector<std::string>& addresses, const std::string
   return filter.empty() ? own : fmt::format("{} and ({})", own, filter);
 }
 
-}  // namespace tiltyard::captures
+}  // namespace tiltyard::bpf

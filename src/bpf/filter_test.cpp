@@ -1,8 +1,8 @@
-#include "captures/filter.h"
+#include "bpf/filter.h"
 
 #include <gtest/gtest.h>
 
-namespace tiltyard::captures {
+namespace tiltyard::bpf {
 namespace {
 
 TEST(R2_7, AFilterIsCompiledWithoutRights) {
@@ -27,6 +27,17 @@ TEST(R2_7, AFilterThatIsNoneIsRefusedInWords) {
   EXPECT_EQ(compile("tcp\n").error().reason, "filter-refused");
 }
 
+TEST(R2_7, AFilterThatWouldAskTheDnsIsKnown) {
+  for (const auto* named : {"host example.org", "tcp and (src example.org)", "dst intranet", "not host intranet",
+                            "ip proto 6 and gateway gw", "host db or port 80"})
+    EXPECT_TRUE(names_a_host(named)) << named;
+  for (const auto* plain :
+       {"", "tcp", "host 10.0.0.2", "src host 10.0.0.2 and dst port http", "net 10.0.0.0/8",
+        "ether host 02:42:ac:11:00:02", "ip6 host fe80::1", "src net 10.1 and not (dst portrange 1-9)",
+        "tcp[tcpflags] & tcp-syn != 0", "vlan 3 and icmp"})
+    EXPECT_FALSE(names_a_host(plain)) << plain;
+}
+
 TEST(R2_7, OnASharedNetworkOnlyTheInstancesOwnAddressesAreHeard) {
   EXPECT_EQ(only_of({"10.0.0.2"}, ""), "(host 10.0.0.2)");
   EXPECT_EQ(only_of({"10.0.0.2", "10.0.0.3"}, "tcp or udp"), "(host 10.0.0.2 or host 10.0.0.3) and (tcp or udp)");
@@ -34,4 +45,4 @@ TEST(R2_7, OnASharedNetworkOnlyTheInstancesOwnAddressesAreHeard) {
 }
 
 }  // namespace
-}  // namespace tiltyard::captures
+}  // namespace tiltyard::bpf
