@@ -17,10 +17,10 @@ export const freePort = () => new Promise((resolve) => {
 
 /**
  * Starts a server with `settings` (TOML) added to what every test needs, and `files` (path to text) beside it; `binary`: another one. The
- * settings go on with the keys of [engine].
+ * settings go on with the keys of [engine]; `gateway`: more of [gateway], `url`: server.public_url.
  * Answers {site, port, token, folder, log(), kill(), start(), stop()}: killed, it may be started again where it was.
  */
-export async function ownServer(settings, files = {}, binary = BINARY, engine = 'fake') {
+export async function ownServer(settings, files = {}, binary = BINARY, engine = 'fake', { gateway: more = '', url } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tiltyard-web-server-'));
   const [page, gateway, ports] = [await freePort(), await freePort(), await freePort()];
   const site = `http://127.0.0.1:${page}`;
@@ -34,10 +34,11 @@ export async function ownServer(settings, files = {}, binary = BINARY, engine = 
 [server]
 listen = "127.0.0.1:${page}"
 allow_targets = ["127.0.0.1"] # juries and providers of the tests are here
-public_url = "${settings.includes('smtp_url') ? site : ''}"
+public_url = "${url ?? (settings.includes('smtp_url') ? site : '')}"
 [gateway]
 listen = "127.0.0.1:${gateway}"
 ports = "${first}-${first + 99}"
+${more}
 [engine]
 kind = "${engine}"
 ${settings}
