@@ -119,12 +119,12 @@ class DockerExec final : public ExecSession {
     while (true) {
       auto now = co_await look();
       if (!now) co_return fail(std::move(now.error()));
-      if (!now->runs) co_return Result<>{};
+      if (!now->found || now->exit_code) co_return Result<>{};
       if (signals_from_host_ && kill_on_host(now->pid, now->container)) {
         // Nobody can refuse this one; and the daemon notes the end of a command whose output nobody reads only late.
         killed_ = true;
         stream_->close();
-      } else if (now->pid != 0 && !asked_machine) {  // without one it has not begun yet
+      } else if (now->pid != 0 && !asked_machine) {
         asked_machine = true;
         co_await kill_inside(now->container);
       }
@@ -136,9 +136,10 @@ class DockerExec final : public ExecSession {
 
  private:
   struct Look {
-    bool found = false, runs = false;
+    bool found = false;
+    /// None: it runs, or the engine, which answers the start before it starts anything, has not begun it yet.
     std::optional<int> exit_code;
-    int pid = 0;  ///< as the engine's host counts
+    int pid = 0;  ///< as the engine's host counts; 0 until it has begun
     std::string container;
   };
 
@@ -151,8 +152,7 @@ class DockerExec final : public ExecSession {
     auto found = parse_json(answer->body);
     if (!found) co_return fail(std::move(found.error()));
     out.found = true;
-    out.runs = flag_of(*found, "Running");
-    if (!out.runs && !member(*found, "ExitCode").is_null())
+    if (!flag_of(*found, "Running") && !member(*found, "ExitCode").is_null())
       out.exit_code = static_cast<int>(number_of(*found, "ExitCode"));
     out.pid = static_cast<int>(number_of(*found, "Pid"));
     out.container = text_of(*found, "ContainerID");

@@ -18,6 +18,10 @@ constexpr auto kAskDeadline = 15s;
 // A machine that somebody uses stands still meanwhile.
 constexpr auto kStandstillDeadline = 2s;
 constexpr int kViewTries = 3;
+// On a busy host the kernel may not have frozen all of a group's tasks by the time that the runtime gives up, which
+// thaws it.
+constexpr int kFreezeTries = 5;
+constexpr auto kFreezeAgain = 200ms;
 
 std::string container(const std::string& name, std::string_view what) {
   return "/containers/" + http::percent_encode(name) + std::string(what);
@@ -39,7 +43,12 @@ asio::awaitable<Result<MachineState>> DockerEngine::look_for_freezer(std::string
 
 asio::awaitable<Result<>> DockerEngine::pause(Handle handle) {
   const auto turn = co_await freezers_->turn(handle.data);
-  auto answer = co_await connection_->call("POST", container(handle.data, "/pause"), {}, kAskDeadline);
+  const auto path = container(handle.data, "/pause");
+  auto answer = co_await connection_->call("POST", path, {}, kAskDeadline);
+  for (int tries = 1; answer && tries < kFreezeTries && says(*answer, "unable to freeze"); ++tries) {
+    co_await sleep_for(kFreezeAgain);
+    answer = co_await connection_->call("POST", path, {}, kAskDeadline);
+  }
   if (!answer) co_return fail(std::move(answer.error()));
   const bool again = says(*answer, "already paused");
   if (answer->status != 204 && !again) co_return fail(refusal(About::kMachine, *answer));
