@@ -50,21 +50,20 @@ Result<> Capability::make(house::Ground& ground) {
   ground.jobs.declare(std::move(kind));
   ground.jobs.declare(jobs::Service::Recurring{
       kRetention, "hourly", {}, *jobs::Schedule::every(kEvery), jobs::Keep::kDisk, kAfterStart});
-  if (options_.log) add_people();
+  if (options_.log)
+    ground.doors.filters.push_back(
+        [this](http::Request& request, const http::Route&) { return note(asking(request)); });
   return {};
 }
 
 /// Passes name a user by a number that only the id gives, and everybody who has one has asked for it here.
-void Capability::add_people() {
-  ground_->doors.filters.push_back([this](http::Request& request, const http::Route&) -> asio::awaitable<Result<>> {
-    const auto* who = asking(request);
-    if (!who || closing_) co_return Result<>{};
-    const auto visitor = static_cast<std::int64_t>(gateway::party_of(who->user.str()));
-    if (people_.size() >= kMostPeople) people_.clear();
-    if (people_.try_emplace(visitor, who->user.str()).second)
-      gate_.spawn(ground_->home, "name a visitor", remember(visitor, who->user.str()));
-    co_return Result<>{};
-  });
+asio::awaitable<Result<>> Capability::note(const identity::Principal* who) {
+  if (!who || closing_) co_return Result<>{};
+  const auto visitor = static_cast<std::int64_t>(gateway::party_of(who->user.str()));
+  if (people_.size() >= kMostPeople) people_.clear();
+  if (people_.try_emplace(visitor, who->user.str()).second)
+    gate_.spawn(ground_->home, "name a visitor", remember(visitor, who->user.str()));
+  co_return Result<>{};
 }
 
 asio::awaitable<void> Capability::remember(std::int64_t visitor, std::string user) {

@@ -36,7 +36,7 @@ class Capability final : public house::Capability {
   asio::awaitable<void> close() override;
 
  private:
-  void add_people();
+  asio::awaitable<Result<>> note(const identity::Principal* who);
   asio::awaitable<void> remember(std::int64_t visitor, std::string user);
   void come();
   asio::awaitable<void> write_soon();

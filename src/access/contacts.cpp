@@ -88,7 +88,6 @@ asio::awaitable<Result<>> Contacts::name(std::int64_t visitor, std::string user)
 
 asio::awaitable<Result<std::vector<Seen>>> Contacts::read(Query query) {
   auto work = [query = std::move(query)](soci::session& sql) -> Result<std::vector<Seen>> {
-    const std::string any;
     std::string where = " WHERE 1 = 1";
     std::vector<const std::string*> values;
     for (const auto& [column, value] : {std::pair("c.instance", &query.instance), std::pair("c.template", &query.tmpl),

@@ -29,11 +29,11 @@ bool read_place(std::string_view text, Query& query) {
   long long at = 0;
   const auto dash = text.find('-');
   if (dash == text.npos) return false;
-  const auto* end = text.data() + text.size();
-  const auto time = std::from_chars(text.data(), text.data() + dash, at);
-  const auto id = std::from_chars(text.data() + dash + 1, end, query.after);
+  const auto first = text.substr(0, dash), second = text.substr(dash + 1);
+  const auto time = std::from_chars(first.data(), first.data() + first.size(), at);
+  const auto id = std::from_chars(second.data(), second.data() + second.size(), query.after);
   query.after_time = from_micros(at);
-  return time.ec == std::errc{} && time.ptr == text.data() + dash && id.ec == std::errc{} && id.ptr == end &&
+  return time.ec == std::errc{} && time.ptr == first.end() && id.ec == std::errc{} && id.ptr == second.end() &&
          query.after > 0;
 }
 

@@ -143,7 +143,8 @@ class Author {
       const auto& build = found ? member(*found, "build") : json::value();
       stage(build.is_object()
                 ? fmt::format("building, step {} of {}", number_of(build, "step"), number_of(build, "steps"))
-                : state + (reason.empty() || !found ? "" : ": " + reason));
+            : reason.empty() || !found ? state
+                                       : fmt::format("{}: {}", state, reason));
       std::this_thread::sleep_for(kAskEvery);
     }
     return "interrupted";
@@ -182,7 +183,7 @@ class Author {
       shown += tamed.rest();
       if (!context_.json)
         print(fmt::format("--- what {} says\n{}{}", harmless(name), shown, shown.ends_with('\n') ? "" : "\n"));
-      logs[name] = std::move(shown);
+      logs[name] = shown;
     }
     report_["logs"] = std::move(logs);
   }

@@ -14,6 +14,7 @@
 #include "captures/measures.h"
 #include "captures/pcapng.h"
 #include "captures/state.h"
+#include "jobs/done_after.h"
 #include "labs/capability.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -394,11 +395,7 @@ Service::Service(Options options, Parts parts) : state_(std::make_shared<State>(
   jobs::Kind kind;
   kind.name = "captures.look";
   kind.about = "Ends captures whose time is over, and removes what is kept of those that ended long ago.";
-  kind.handler = [state = state_.get()](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
-    auto done = co_await state->look();
-    if (!done) co_return fail(std::move(done.error()));
-    co_return jobs::Next::done();
-  };
+  kind.handler = [state = state_.get()](jobs::Firing) { return jobs::done_after(state->look()); };
   state_->parts.jobs.declare_poll(std::move(kind), kLookEvery);
 }
 

@@ -82,8 +82,8 @@ std::string Tamed::take(std::string_view piece) {
   all += piece;
   std::string out, plain;
   const auto show = [&out](wchar_t c, std::string_view bytes) {
-    if (c == L'\n' || c == L'\t') out += bytes;
-    else if (c == L'\uFFFD' || commands_terminal(c)) out += "?";
+    const bool lays_out = c == L'\n' || c == L'\t';
+    if (!lays_out && (c == L'\uFFFD' || commands_terminal(c))) out += "?";
     else out += bytes;
   };
   const auto whole = std::string_view(all).substr(0, end_of_whole_characters(all));

@@ -21,9 +21,8 @@ std::string clean(std::string_view path) {
     const std::string_view part = path.substr(0, slash);
     path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
     if (part.empty() || part == ".") continue;
-    if (part != "..") parts.push_back(part);
-    else if (!parts.empty() && parts.back() != "..") parts.pop_back();
-    else if (!rooted) parts.push_back(part);
+    if (part == ".." && !parts.empty() && parts.back() != "..") parts.pop_back();
+    else if (part != ".." || !rooted) parts.push_back(part);
   }
   std::string out;
   for (const auto part : parts) out += (out.empty() ? "" : "/") + std::string(part);

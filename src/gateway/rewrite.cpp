@@ -250,10 +250,11 @@ bool is_called(std::string_view authority, const AnswerShape& shape) {
 std::optional<std::string_view> own_path(const Field& field, const AnswerShape& shape) {
   if (shape.called.empty() || !same_text(field.name, "Location")) return std::nullopt;
   auto rest = field.value;
-  if (const auto scheme = rest.find("//"); scheme == rest.npos || scheme > 6) return std::nullopt;
-  else if (scheme != 0 && !same_text(rest.substr(0, scheme), "http:") && !same_text(rest.substr(0, scheme), "https:"))
-    return std::nullopt;
-  else rest.remove_prefix(scheme + 2);
+  const auto slashes = rest.find("//");
+  if (slashes == rest.npos) return std::nullopt;
+  const auto scheme = rest.substr(0, slashes);
+  if (!scheme.empty() && !same_text(scheme, "http:") && !same_text(scheme, "https:")) return std::nullopt;
+  rest.remove_prefix(slashes + 2);
   const auto path = std::min(rest.find_first_of("/?#"), rest.size());
   return is_called(rest.substr(0, path), shape) ? std::optional(rest.substr(path)) : std::nullopt;
 }

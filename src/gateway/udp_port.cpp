@@ -64,11 +64,7 @@ bool Allowances::take(net::Holder address, std::size_t bytes, Instant now) {
 }
 
 UdpFlow::UdpFlow(UdpPort& port, const SocketAddress& client, Visitor visitor, net::Shares::Hold seat)
-    : port_(port),
-      client_(client),
-      visitor_(std::move(visitor)),
-      seat_(std::move(seat)),
-      heard_(port.shard_.loop().now()) {}
+    : port_(port), client_(client), visitor_(visitor), seat_(std::move(seat)), heard_(port.shard_.loop().now()) {}
 
 bool UdpFlow::open() {
   const auto& machine = port_.target_.endpoint->address();
@@ -300,7 +296,7 @@ UdpFlow* UdpPort::open_flow(const SocketAddress& client) {
     return nullptr;
   }
   auto seat = seat_for(visitor->address);
-  auto flow = seat ? std::make_unique<UdpFlow>(*this, client, std::move(*visitor), std::move(seat)) : nullptr;
+  auto flow = seat ? std::make_unique<UdpFlow>(*this, client, *visitor, std::move(seat)) : nullptr;
   if (!flow || !flow->open()) {
     leave_meters();
     drop(DropReason::kFull);
@@ -328,7 +324,7 @@ std::optional<UdpFlow::Visitor> UdpPort::let_in(const SocketAddress& client) con
   const auto& owner = target_.instance->publication->owner;
   if (target_.door != Door::kPrompt && owner && visitor.address)
     visitor.pass = shard_.doors().known(*owner, *visitor.address, millis_now());
-  return visitor.pass ? std::optional(std::move(visitor)) : std::nullopt;
+  return visitor.pass ? std::optional(visitor) : std::nullopt;
 }
 
 void UdpPort::revoke(const DoorBook& doors) {

@@ -6,8 +6,9 @@
 namespace tiltyard::grants {
 namespace {
 
-/// Before what labs answers by itself.
+/// Before what labs answers by itself; an empty kind is no way into a machine.
 asio::awaitable<Result<>> stand_before(Service* service, const http::Request* request, std::string kind) {
+  if (kind.empty()) co_return Result<>{};
   Way way{InstanceId(std::string(request->param("id"))), request->query_value("machine"), std::move(kind)};
   auto entered = co_await service->enter(*request, std::move(way));
   if (!entered) co_return fail(std::move(entered.error()));
@@ -23,13 +24,9 @@ std::vector<limits::Limiter> Capability::limiters() const {
 
 Result<> Capability::make(house::Ground& ground) {
   service_ = std::make_unique<Service>(Parts{ground.home, ground.store, ground.clock, ground.bus, labs_.service()});
-  ground.doors.filters.push_back(
-      [service = service_.get()](http::Request& request, const http::Route& route) -> asio::awaitable<Result<>> {
-        const auto kind = kind_of_route(route.method, route.pattern);
-        if (kind.empty()) co_return Result<>{};
-        auto stood = stand_before(service, &request, std::string(kind));
-        co_return co_await std::move(stood);
-      });
+  ground.doors.filters.push_back([service = service_.get()](http::Request& request, const http::Route& route) {
+    return stand_before(service, &request, std::string(kind_of_route(route.method, route.pattern)));
+  });
   return {};
 }
 

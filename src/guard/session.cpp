@@ -252,11 +252,11 @@ asio::awaitable<void> Session::pump(Side* from, Side* to) {
 /// A command's connection: until it says no more. One side may fall silent for good before the other.
 asio::awaitable<void> Session::both_ways() {
   using namespace asio::experimental::awaitable_operators;
-  const auto to_the_end = [this]() -> asio::awaitable<void> {
-    co_await pump(&client_, &engine_);
+  const auto to_the_end = [](Session* self) -> asio::awaitable<void> {
+    co_await self->pump(&self->client_, &self->engine_);
     co_await forever();
   };
-  co_await (pump(&engine_, &client_) || to_the_end());
+  co_await (pump(&engine_, &client_) || to_the_end(this));
 }
 
 asio::awaitable<bool> Session::say(int status, std::string_view reason, std::string_view message) {

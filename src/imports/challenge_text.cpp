@@ -70,10 +70,13 @@ std::string toml_text(std::string_view text) {
   std::string out = several ? "\"\"\"\n" : "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') out += std::string("\\") + c;
-    else if (c == '\t' || (several && c == '\n')) out += c;
-    else if (byte < 0x20 || byte == 0x7f) fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-    else out += c;
+    const bool lays_out = c == '\t' || (several && c == '\n');
+    if (!lays_out && (byte < 0x20 || byte == 0x7f)) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
   }
   return out + (several ? "\"\"\"" : "\"");
 }

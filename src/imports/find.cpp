@@ -54,7 +54,7 @@ class Finder {
   /// of their own are taken.
   void look(const std::string& folder, int depth, bool in_stack, bool unread = false) {
     if (++folders_ > kMostFolders || depth > kDeepest || drafts_.size() > kMostChallenges) return too_much(folder);
-    if (const auto whole = whole_of_folder(folder)) {
+    if (auto whole = whole_of_folder(folder)) {
       for (auto& draft : *whole) drafts_.push_back(std::move(draft));
       return;
     }

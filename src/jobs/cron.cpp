@@ -148,7 +148,7 @@ Result<Cron> Cron::parse(std::string_view text, std::string_view zone) {
     return fail(Code::kInvalid, "zone-unknown",
                 fmt::format("There is no time zone \"{}\"; write it like Europe/Berlin.", zone.substr(0, 64)));
   }
-  cron.zone_ = std::make_shared<const Zone>(std::move(found));
+  cron.zone_ = std::make_shared<const Zone>(found);
   auto read = read_field(kFields[0], words[0], cron.minutes_);
   if (read) read = read_field(kFields[1], words[1], cron.hours_);
   if (read) read = read_field(kFields[2], words[2], cron.days_);

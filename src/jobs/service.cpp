@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "jobs/done_after.h"
 #include "jobs/measures.h"
 #include "jobs/number.h"
 #include "jobs/state.h"
@@ -69,11 +70,7 @@ void Service::State::declare_own() {
   own.name = kOwnKind;
   own.about = "Removes old firings, and looks for what other servers left or made.";
   own.at_once = 2;
-  own.handler = [this](Firing firing) -> asio::awaitable<Result<Next>> {
-    auto done = firing.payload == "prune" ? co_await prune() : co_await look();
-    if (!done) co_return fail(std::move(done.error()));
-    co_return Next::done();
-  };
+  own.handler = [this](const Firing& firing) { return done_after(firing.payload == "prune" ? prune() : look()); };
   lineup.line(own.name).kind = own;
   lineup.line(own.name).known = true;
   declared.emplace(own.name, std::make_shared<Declared>(own));

@@ -121,13 +121,13 @@ class Bench : public ::testing::TestWithParam<Backend> {
   Kind noted(std::string name, std::function<asio::awaitable<Result<Next>>(Firing)> work = {}) {
     Kind kind;
     kind.name = std::move(name);
-    kind.handler = [this, work = std::move(work)](Firing firing) -> asio::awaitable<Result<Next>> {
+    if (!work) work = [](Firing) -> asio::awaitable<Result<Next>> { co_return Next::done(); };
+    kind.handler = [this, work = std::move(work)](const Firing& firing) {
       {
         const std::lock_guard lock(mutex_);
         fired_.push_back(firing);
       }
-      if (!work) co_return Next::done();
-      co_return co_await work(firing);
+      return work(firing);
     };
     return kind;
   }

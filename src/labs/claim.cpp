@@ -39,9 +39,8 @@ std::optional<Hold> WarmPools::take(const templates::Template& tmpl) {
   };
   const auto at = std::find_if(ready.begin(), ready.end(), fits);
   if (at == ready.end()) return std::nullopt;
-  LiveRef live = *at;
+  Hold hold(*at, Doing::kClaiming);
   ready.erase(at);
-  Hold hold(live, Doing::kClaiming);
   last_claim_ = SteadyClock::now();
   found->second.note_claim(tmpl.pool, last_claim_);
   parts_.jobs.poke(kPools);

@@ -120,23 +120,26 @@ asio::awaitable<void> serve(PartsRef parts, identity::Principal who, [[maybe_unu
   }
 }
 
+asio::awaitable<Result<Response>> follow(PartsRef parts, std::shared_ptr<Followers> followers, Request request) {
+  const auto who = identity::principal_of(request);
+  const auto place = followers->join(who.user.str());
+  if (!place) {
+    co_return fail(Code::kLimited, "limit-reached", "Too many pages of yours follow the news already; close one.");
+  }
+  Response response;
+  response.headers.set("Content-Type", "text/event-stream");
+  response.headers.set("Cache-Control", "no-store");
+  response.stream = [parts, who, place](std::shared_ptr<http::BodyWriter> writer) {
+    return serve(parts, who, place, std::move(writer));
+  };
+  co_return response;
+}
+
 }  // namespace
 
 void add_event_routes(house::Routes& routes, PartsRef parts) {
-  auto handler = [parts,
-                  followers = std::make_shared<Followers>()](Request request) -> asio::awaitable<Result<Response>> {
-    const auto who = identity::principal_of(request);
-    const auto place = followers->join(who.user.str());
-    if (!place) {
-      co_return fail(Code::kLimited, "limit-reached", "Too many pages of yours follow the news already; close one.");
-    }
-    Response response;
-    response.headers.set("Content-Type", "text/event-stream");
-    response.headers.set("Cache-Control", "no-store");
-    response.stream = [parts, who, place](std::shared_ptr<http::BodyWriter> writer) {
-      return serve(parts, who, place, std::move(writer));
-    };
-    co_return response;
+  auto handler = [parts, followers = std::make_shared<Followers>()](Request request) {
+    return follow(parts, followers, std::move(request));
   };
   routes.add("GET", "/api/v1/events", {Access::kSignedIn, Scope::kRead, Whose::kSelf}, {"stream-open"},
              std::move(handler));

@@ -59,7 +59,7 @@ void StartQueue::pump() {
     // Who waits for an engine that is away keeps nobody else from starting.
     const auto next = std::ranges::find_if(waiting_, [this](const LiveRef& one) { return !engine_of(*one).away(); });
     if (next == waiting_.end()) break;
-    auto live = *next;
+    auto live = std::move(*next);
     waiting_.erase(next);
     ++spawning_;
     instances_.start(Hold(live, Doing::kSpawning), "leave-queue", leave(live));

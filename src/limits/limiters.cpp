@@ -18,7 +18,7 @@ const std::vector<Limiter> kStandard = {
             Key::kAddress,
             {3000, 12'000, 0},
             kMinute},
-    Limiter{"list-read", "Reading lists: instances, templates", Key::kUser, {120, 300, 0}, kMinute},
+    Limiter{"list-read", "Reading lists", Key::kUser, {120, 300, 0}, kMinute},
     Limiter{"item-read", "Reading one thing", Key::kUser, {200, 600, 0}, kMinute},
     Limiter{"admin-read", "Staff reading lists and figures", Key::kUser, {300, 600, 0}, kMinute},
     Limiter{"admin-change", "Staff changing settings", Key::kUser, {60, 120, 10'000}, kMinute},

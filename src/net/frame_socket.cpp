@@ -57,7 +57,7 @@ class FrameSocket::Flusher {
   }
   void run() {
     posted_ = false;
-    const auto now = std::exchange(due_, {});
+    auto now = std::exchange(due_, {});
     for (const auto& socket : now) {
       socket->due_ = false;
       socket->flush();

@@ -12,7 +12,7 @@ namespace json = boost::json;
 json::object page(json::array items, Cursor next) {
   json::object out;
   out["items"] = std::move(items);
-  out["next"] = next.text ? json::value(std::move(*next.text)) : json::value(nullptr);
+  out["next"] = next.text ? json::value(*next.text) : json::value(nullptr);
   return out;
 }
 

@@ -66,8 +66,7 @@ struct Source {
 
 std::size_t read_some(char* to, std::size_t size, std::size_t count, void* from) {
   auto& source = *static_cast<Source*>(from);
-  const auto length = std::min(size * count, source.text->size() - source.at);
-  std::memcpy(to, source.text->data() + source.at, length);
+  const auto length = source.text->copy(to, size * count, source.at);
   source.at += length;
   return length;
 }

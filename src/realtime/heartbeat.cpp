@@ -6,7 +6,7 @@ Heartbeat::Beating::~Beating() {
   if (heartbeat_ != nullptr) heartbeat_->clear(*this);
 }
 
-Heartbeat::Heartbeat(boost::asio::any_io_executor loop) : timer_(std::move(loop)) {}
+Heartbeat::Heartbeat(boost::asio::any_io_executor loop) : timer_(loop) {}
 
 Heartbeat::~Heartbeat() {
   for (auto& [at, who] : due_) who->heartbeat_ = nullptr;

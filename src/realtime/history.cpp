@@ -199,9 +199,9 @@ Said say(soci::session& sql, Said said, std::size_t keep) {
       use(said.room, "room");
   long long kept = 0;
   sql << "SELECT kept FROM talk_rooms WHERE room = :room", use(said.room, "room"), into(kept);
-  if (kept <= static_cast<long long>(keep + std::min(keep, kTrimSlack))) return said;
+  const auto most = static_cast<long long>(keep), slack = static_cast<long long>(std::min(keep, kTrimSlack));
+  if (kept <= most + slack) return said;
   long long last_gone = 0;
-  const long long most = static_cast<long long>(keep);
   sql << "SELECT seq FROM talk WHERE room = :room ORDER BY seq DESC LIMIT 1 OFFSET :most", use(said.room, "room"),
       use(most, "most"), into(last_gone);
   sql << "DELETE FROM talk WHERE room = :room AND seq <= :seq", use(said.room, "room"), use(last_gone, "seq");

@@ -9,6 +9,7 @@
 #include "base/gate.h"
 #include "base/parallel.h"
 #include "bus/event_log.h"
+#include "jobs/done_after.h"
 #include "observe/log.h"
 #include "recordings/asciicast.h"
 #include "recordings/events.h"
@@ -251,11 +252,7 @@ Recordings::Recordings(Options options, Parts parts) : state_(std::make_shared<S
   jobs::Kind kind;
   kind.name = "recordings.look";
   kind.about = "Removes recordings that are past their time, and the oldest where all together take too much.";
-  kind.handler = [state = state_.get()](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
-    auto done = co_await state->look();
-    if (!done) co_return fail(std::move(done.error()));
-    co_return jobs::Next::done();
-  };
+  kind.handler = [state = state_.get()](jobs::Firing) { return jobs::done_after(state->look()); };
   state_->parts.jobs.declare_poll(std::move(kind), kLookEvery);
 }
 

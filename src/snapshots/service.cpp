@@ -120,12 +120,14 @@ void Service::declare_jobs() {
   kind.name = kSweep;
   kind.about = "Completes what became of half-made snapshots, and removes images that no snapshot knows.";
   kind.timeout = std::chrono::minutes{30};
-  kind.handler = [this](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
-    auto swept = co_await sweep();
-    if (!swept) co_return fail(std::move(swept.error()));
-    co_return look_again_ ? jobs::Next::again(kLookAgain) : jobs::Next::done();
-  };
+  kind.handler = [this](jobs::Firing) { return sweep_by_time(); };
   parts_.jobs.declare_poll(std::move(kind), kSweepEvery);
+}
+
+asio::awaitable<Result<jobs::Next>> Service::sweep_by_time() {
+  auto swept = co_await sweep();
+  if (!swept) co_return fail(std::move(swept.error()));
+  co_return look_again_ ? jobs::Next::again(kLookAgain) : jobs::Next::done();
 }
 
 asio::awaitable<Result<>> Service::start() {

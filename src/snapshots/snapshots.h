@@ -147,6 +147,7 @@ class Service {
 
  private:
   struct Turn;
+  asio::awaitable<Result<jobs::Next>> sweep_by_time();
   struct Outcome;
   using SnapshotRef = std::shared_ptr<Snapshot>;
 

@@ -24,7 +24,7 @@ struct Hearing {
   std::atomic<bool> over = false;
 
   Hearing(std::string on, boost::asio::any_io_executor executor, Listener::Told callback)
-      : channel(std::move(on)), strand(boost::asio::make_strand(std::move(executor))), told(std::move(callback)) {}
+      : channel(std::move(on)), strand(boost::asio::make_strand(executor)), told(std::move(callback)) {}
 };
 
 }  // namespace

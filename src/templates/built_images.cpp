@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bus/event_log.h"
+#include "jobs/done_after.h"
 #include "observe/log.h"
 #include "templates/content.h"
 #include "templates/events.h"
@@ -24,10 +25,7 @@ void BuiltImages::declare_jobs(jobs::Service& jobs) {
   kind.name = "templates.images";
   kind.about = "Removes builds that no template has needed for templates.keep_unneeded_images.";
   kind.timeout = std::chrono::minutes{10};
-  kind.handler = [this](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
-    co_await collect(false, {});
-    co_return jobs::Next::done();
-  };
+  kind.handler = [this](jobs::Firing) { return jobs::done_after(collect(false, {})); };
   jobs.declare_poll(std::move(kind), kLookEvery);
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <tuple>
 
+#include "jobs/done_after.h"
 #include "observe/log.h"
 #include "templates/catalogue_state.h"
 #include "templates/events.h"
@@ -379,10 +380,7 @@ void Catalogue::declare_jobs(jobs::Service& jobs) {
   kind.name = "templates.look";
   kind.about = "Looks again at templates that wait for an image, and at all of an engine that has come back.";
   kind.timeout = std::chrono::minutes{10};
-  kind.handler = [state = state_](jobs::Firing) -> asio::awaitable<Result<jobs::Next>> {
-    co_await state->look_again();
-    co_return jobs::Next::done();
-  };
+  kind.handler = [state = state_](jobs::Firing) { return jobs::done_after(state->look_again()); };
   jobs.declare_poll(std::move(kind), std::chrono::seconds{2});
 }
 asio::awaitable<void> Catalogue::close() { return state_->close(); }

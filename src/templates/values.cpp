@@ -24,8 +24,10 @@ std::optional<double> take_decimal(std::string_view& text) {
   }
   if (!digit || end > 24) return std::nullopt;
   double value = 0;
-  const auto [stop, failure] = std::from_chars(text.data(), text.data() + end, value, std::chars_format::fixed);
-  if (failure != std::errc{} || stop != text.data() + end) return std::nullopt;
+  const auto piece = text.substr(0, end);
+  const auto [stop, failure] =
+      std::from_chars(piece.data(), piece.data() + piece.size(), value, std::chars_format::fixed);
+  if (failure != std::errc{} || stop != piece.data() + piece.size()) return std::nullopt;
   text.remove_prefix(end);
   return value;
 }

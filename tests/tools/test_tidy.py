@@ -1,4 +1,6 @@
 """tools/tidy remembers what was clean, and for how long that holds."""
+import json
+
 import pytest
 
 
@@ -21,3 +23,14 @@ def test_a_verdict_holds_until_what_it_rests_on_changes(tidy, tmp_path, name, te
     (tmp_path / name).write_text(text)
     tidy.read.cache_clear()
     assert (tidy.digest("a", unit, "clang++ a.cpp") == before) == same
+
+
+def test_tests_and_what_is_generated_are_left_out(tidy, tmp_path, monkeypatch):
+    build = tmp_path / "build"
+    monkeypatch.setattr(tidy, "BUILD", build)
+    group = build / "src/a/Unity/unity_0_cxx.cxx"
+    group.parent.mkdir(parents=True)
+    group.write_text(f'#include "{tmp_path}/src/a/a.cpp"\n')
+    files = [group, build / "src/a/a.pb.cc", *(tmp_path / name for name in ("src/a/alone.cpp", "src/a/a_test.cpp", "src/a/testing.cpp", "benchmarks/a.cpp"))]
+    (build / "compile_commands.json").write_text(json.dumps([{"file": str(file), "command": "clang++"} for file in files]))
+    assert set(tidy.units()) == {str(group), str(tmp_path / "src/a/alone.cpp")}
