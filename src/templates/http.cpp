@@ -89,7 +89,7 @@ asio::awaitable<Result<Response>> change_template(PartsRef parts, Request reques
   const auto* before = parts->shown.offers.override_of(id);
   auto change = read_change(request.body, parts->shown.offers.catalogue().ceiling(), before ? *before : Override{});
   if (!change) co_return fail(std::move(change.error()));
-  auto saved = co_await parts->shown.offers.change(id, std::move(*change), identity::actor_of(request));
+  auto saved = co_await parts->shown.offers.change(id, *change, identity::actor_of(request));
   if (!saved) co_return fail(std::move(saved.error()));
   co_return Response::json(200, json::serialize(view(parts->shown, *entry, true)));
 }

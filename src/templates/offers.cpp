@@ -65,7 +65,7 @@ asio::awaitable<Result<>> Offers::load() {
     for (const auto& row : rows) {
       auto change = parse_override(row.get<std::string>(1));
       if (!change) return fail(std::move(change.error()));
-      out.emplace(TemplateId(row.get<std::string>(0)), std::move(*change));
+      out.emplace(TemplateId(row.get<std::string>(0)), *change);
     }
     return out;
   };
@@ -139,7 +139,7 @@ asio::awaitable<Result<>> Offers::change(TemplateId id, Override change, bus::Ac
   };
   auto saved = co_await store_.write(std::move(work));
   if (!saved) co_return saved;
-  overrides_[id] = std::move(change);
+  overrides_[id] = change;
   changed_.erase(id);
   if (heard_) heard_(id);
   event.kind = events::kChanged;

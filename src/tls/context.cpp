@@ -28,6 +28,7 @@ const Places& places() {
 }
 
 void set_kind(SSL* session, Kind kind) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number is all that is kept.
   SSL_set_ex_data(session, places().kind, reinterpret_cast<void*>(static_cast<std::uintptr_t>(kind)));
 }
 
@@ -91,7 +92,8 @@ int Context::on_hello(SSL* session, int* alert) {
                                 extension_of(session, TLSEXT_TYPE_application_layer_protocol_negotiation));
   auto verdict = Verdict::kHttp;
   std::shared_ptr<const Pair> pair;
-  if (hello.asks_for_challenge() && (pair = certificates_.find_challenge(hello.name))) {
+  if (hello.asks_for_challenge()) pair = certificates_.find_challenge(hello.name);
+  if (pair) {
     set_kind(session, Kind::kChallenge);
   } else {
     if (auto* doorman = static_cast<Doorman*>(SSL_get_ex_data(session, places().doorman)))
