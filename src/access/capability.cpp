@@ -117,6 +117,13 @@ asio::awaitable<void> Capability::write_down() {
   metrics::counter(measures::kContacts, {"no"}).add(static_cast<double>(lost + taken.lost));
 }
 
+asio::awaitable<Result<std::optional<std::vector<Seen>>>> Capability::seen(std::string owner, TemplateId tmpl) {
+  if (!options_.log) co_return std::nullopt;
+  auto found = co_await contacts_->read({.tmpl = tmpl.str(), .owner = std::move(owner)});
+  if (!found) co_return fail(std::move(found.error()));
+  co_return std::move(*found);
+}
+
 asio::awaitable<Result<jobs::Next>> Capability::forget_old() {
   const auto before = ground_->clock.now() - std::chrono::hours{24} * options_.keep_days;
   while (true) {

@@ -35,6 +35,10 @@ class Capability final : public house::Capability {
   asio::awaitable<Result<>> start() override;
   asio::awaitable<void> close() override;
 
+  /// Who came to an owner's instances of a template, the first one first, as far as it is written down by now; nullopt:
+  /// nothing is.
+  asio::awaitable<Result<std::optional<std::vector<Seen>>>> seen(std::string owner, TemplateId tmpl);
+
  private:
   asio::awaitable<Result<>> note(const identity::Principal* who);
   asio::awaitable<void> remember(std::int64_t visitor, std::string user);

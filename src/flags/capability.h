@@ -34,6 +34,8 @@ class Capability final : public house::Capability, public labs::HasSteps {
   labs::PoolChoice pool_choice(const templates::Template& tmpl) override;
   asio::awaitable<Result<>> forget(std::string owner) override;
 
+  Service& service() { return *service_; }
+
  private:
   templates::Capability& templates_;
   Options options_;

@@ -226,6 +226,13 @@ asio::awaitable<Result<std::string>> Service::display_name(std::string owner) {
   co_return names->at(owner).name;
 }
 
+asio::awaitable<Result<std::size_t>> Service::members(TeamId team) {
+  auto work = [team](soci::session& session) -> Result<std::size_t> {
+    return sql::members_of(session, team.str()).size();
+  };
+  co_return co_await state_->store.read(std::move(work));
+}
+
 void Service::limit(std::function<Limits(const Principal&)> limits) { state_->limits = std::move(limits); }
 
 void Service::on_user_deleted(std::function<void(UserId)> hook) { state_->deleted_hooks.push_back(std::move(hook)); }

@@ -183,6 +183,8 @@ class Service {
   asio::awaitable<Result<std::string>> display_name(std::string owner);
   /// The same for many at once; every id asked for is in the answer.
   asio::awaitable<Result<std::map<std::string, OwnerName>>> owner_names(std::vector<std::string> owners);
+  /// How many are in a team.
+  asio::awaitable<Result<std::size_t>> members(TeamId team);
   /// How much somebody may have, for their own page to show. There is one who says it; without, there are no limits.
   void limit(std::function<Limits(const Principal&)> limits);
   /// Called on the home loop after a user was deleted, with the id that the user's own instances carry.

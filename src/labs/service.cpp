@@ -156,6 +156,15 @@ asio::awaitable<Result<std::optional<Instance>>> Service::find(InstanceId id) {
   co_return co_await store().find(std::move(id));
 }
 
+asio::awaitable<Result<std::vector<Instance>>> Service::history(std::string owner, TemplateId tmpl) {
+  InstanceFilter all;
+  all.owner = std::move(owner);
+  all.limit = 500;
+  auto found = co_await store().list(std::move(all));
+  if (found) std::erase_if(*found, [&](const Instance& one) { return one.tmpl != tmpl; });
+  co_return found;
+}
+
 asio::awaitable<Result<std::optional<Instance>>> Service::wait(InstanceId id, std::chrono::milliseconds limit,
                                                                bool until_final) {
   const auto end = std::chrono::steady_clock::now() + limit;

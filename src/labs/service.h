@@ -63,6 +63,8 @@ class Service {
 
   /// Live instances from memory, ended ones from the store; nullopt: there is none.
   asio::awaitable<Result<std::optional<Instance>>> find(InstanceId id);
+  /// What the owner has and had of a template, newest first, among the owner's newest 500.
+  asio::awaitable<Result<std::vector<Instance>>> history(std::string owner, TemplateId tmpl);
   /// Waits until the instance is running or final (or only final), at most `limit`.
   asio::awaitable<Result<std::optional<Instance>>> wait(InstanceId id, std::chrono::milliseconds limit,
                                                         bool until_final);

@@ -39,7 +39,7 @@ class FolderReader {
  public:
   FolderReader(const std::string& folder, const Options& options) : options_(options), inside_(folder) {
     out_.folder = inside_.folder();
-    out_.id = TemplateId(fallback_id(folder_name(out_.folder)));
+    out_.id = TemplateId(id_of_folder(folder_name(out_.folder)));
     out_.name = out_.id.str();
   }
 
@@ -56,11 +56,6 @@ class FolderReader {
   }
 
  private:
-  static std::string fallback_id(std::string_view name) {
-    std::string id = to_slug(name);
-    return id.empty() ? "template" : id;
-  }
-
   /// Whether there is anything of that name at all, so that a link that leaves is complained about and not passed over.
   bool named(const char* name) const {
     const auto found = inside_.locate({}, name);
@@ -583,6 +578,11 @@ class FolderReader {
 }  // namespace
 
 Template read_folder(const std::string& folder, const Options& options) { return FolderReader(folder, options).read(); }
+
+std::string id_of_folder(std::string_view name) {
+  std::string id = to_slug(name);
+  return id.empty() ? "template" : id;
+}
 
 bool starts_nothing(const std::string& folder) {
   std::error_code ignored;

@@ -55,6 +55,9 @@ Template read_folder(const std::string& folder, const Options& options);
 /// nothing that a template is made of. It is no template, and no broken one either.
 bool starts_nothing(const std::string& folder);
 
+/// The id of what lies in a folder of this name and says no other.
+std::string id_of_folder(std::string_view name);
+
 /// The problems as lines "file:line: error: message", for the command line; empty: none.
 std::string format_problems(const Template& tmpl);
 
