@@ -9,6 +9,7 @@
 #include "board/capability.h"
 #include "captures/capability.h"
 #include "certificates/capability.h"
+#include "contest/capability.h"
 #include "disk/capability.h"
 #include "doors/capability.h"
 #include "farm/capability.h"
@@ -54,10 +55,11 @@ Capabilities capabilities() {
   auto& certificates = add<certificates::Capability>(all);
   auto& templates = add<templates::Capability>(all);
   add<imports::Capability>(all, templates);
-  add<flags::Capability>(all, templates);
+  auto& flags = add<flags::Capability>(all, templates);
   add<recordings::Capability>(all);
   auto& labs = add<labs::Capability>(all, identity, templates);
-  add<access::Capability>(all, identity, labs);
+  auto& access = add<access::Capability>(all, identity, labs);
+  add<contest::Capability>(all, identity, templates, flags, labs, access);
   add<names::Capability>(all, identity, labs, certificates);
   add<doors::Capability>(all, identity, labs);
   add<grants::Capability>(all, labs);

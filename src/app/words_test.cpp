@@ -391,7 +391,7 @@ TEST_F(R11_4_CommandLine, CompletionKnowsTheServersIds) {
   context.environment = {{"TILTYARD_URL", "http://127.0.0.1:1"}};
   EXPECT_EQ(complete(context, {"spawn", "w"}), std::vector<std::string>{}) << "no server, no waiting";
   EXPECT_EQ(complete(context, {"s"}),
-            (std::vector<std::string>{"serve", "share", "shares", "show", "snapshots", "spawn", "stop"}));
+            (std::vector<std::string>{"serve", "share", "shares", "show", "snapshots", "spawn", "stop", "submit"}));
   EXPECT_EQ(complete(context, {"config", ""}), (std::vector<std::string>{"check", "example", "schema"}));
   EXPECT_EQ(complete(context, {"spawn", "--w"}), (std::vector<std::string>{"--wait"}));
   EXPECT_EQ(complete(context, {"completion", ""}), (std::vector<std::string>{"bash", "zsh"}));

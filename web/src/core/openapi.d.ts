@@ -164,6 +164,182 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/challenges/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["reloadChallenges"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getContest"];
+        put: operations["putContest"];
+        post?: never;
+        delete: operations["removeContest"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["announce"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/awards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["giveAward"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getLiveBoard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/marks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listMarks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/marks/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["takeBackMark"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/owners/{owner}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["putStanding"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSharedFlags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/shared/{hash}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["judgeSharedFlag"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/contests/{contest}/submissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSubmissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/engines": {
         parameters: {
             query?: never;
@@ -844,6 +1020,150 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/contest-feeds/{feed}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getFeed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listContests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getBoard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/challenges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listChallenges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/challenges/{challenge}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getChallenge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/challenges/{challenge}/files/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["downloadChallengeFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/challenges/{challenge}/hints/{hint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["takeHint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/owners/{owner}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getContestant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contests/{contest}/plot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getPlot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/door": {
         parameters: {
             query?: never;
@@ -1068,6 +1388,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["reportFarmVerdicts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["submitFlag"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1995,6 +2331,29 @@ export interface components {
             name: string;
             version: string;
         };
+        Board: {
+            contest: components["schemas"]["Contest"];
+            version: number;
+            challenges: {
+                id: string | null;
+                name: string;
+                category: string;
+                value: number;
+                solves: number;
+            }[];
+            items: components["schemas"]["BoardPlace"][];
+            next: components["schemas"]["Cursor"];
+        };
+        BoardPlace: {
+            position: number;
+            owner: string;
+            name: string;
+            team: boolean;
+            division: string | null;
+            score: number;
+            last_at: components["schemas"]["MaybeTime"];
+            solved: number[];
+        };
         BuiltImages: {
             items: {
                 image: string;
@@ -2052,6 +2411,102 @@ export interface components {
             not_before: components["schemas"]["MaybeTime"];
             not_after: components["schemas"]["MaybeTime"];
             next_try: components["schemas"]["MaybeTime"];
+        };
+        Challenge: {
+            id: string | null;
+            name: string | null;
+            category: string;
+            tags: string[];
+            locked: boolean;
+            requires: string[];
+            value: number;
+            solves: number;
+            solved_at: components["schemas"]["MaybeTime"];
+            template: string | null;
+            hidden: boolean;
+            problem: string | null;
+            description: string;
+            authors: string[];
+            connection: string;
+            attribution: string;
+            has_flag: boolean;
+            wanted: number;
+            attempts: number | null;
+            closes_at: components["schemas"]["MaybeTime"];
+            next: string | null;
+            hints: components["schemas"]["Hint"][];
+            files: {
+                name: string;
+                url: string;
+            }[];
+            contest: string;
+            attempts_left: number | null;
+            solvers: {
+                owner: string;
+                name: string;
+                at: components["schemas"]["Time"];
+            }[];
+        };
+        ChallengeInList: {
+            id: string | null;
+            name: string | null;
+            category: string;
+            tags: string[];
+            locked: boolean;
+            requires: string[];
+            value: number;
+            solves: number;
+            solved_at: components["schemas"]["MaybeTime"];
+            template: string | null;
+            hidden: boolean;
+            problem: string | null;
+        };
+        Contest: {
+            id: string;
+            title: string;
+            about: string;
+            starts_at: components["schemas"]["MaybeTime"];
+            ends_at: components["schemas"]["MaybeTime"];
+            freeze_at: components["schemas"]["MaybeTime"];
+            frozen: boolean;
+            /** @enum {string} */
+            state: "waits" | "runs" | "over";
+            divisions: string[];
+            bloods: number[];
+        };
+        ContestOfStaff: {
+            id: string;
+            title: string;
+            about: string;
+            starts_at: components["schemas"]["MaybeTime"];
+            ends_at: components["schemas"]["MaybeTime"];
+            freeze_at: components["schemas"]["MaybeTime"];
+            frozen: boolean;
+            /** @enum {string} */
+            state: "waits" | "runs" | "over";
+            divisions: string[];
+            bloods: number[];
+            challenges: string[];
+            thawed: boolean;
+            feed: string | null;
+        };
+        Contestant: {
+            owner: string;
+            name: string;
+            team: boolean;
+            division: string | null;
+            position: number;
+            score: number;
+            bonus: number;
+            other_points: number;
+            solves: {
+                challenge: string;
+                name: string;
+                category: string;
+                value: number;
+                blood: number | null;
+                at: components["schemas"]["MaybeTime"];
+            }[];
         };
         Credentials: {
             user: string;
@@ -2322,6 +2777,18 @@ export interface components {
             /** Format: date-time */
             ends_at: string;
         };
+        HandIn: {
+            /** @enum {string} */
+            result: "correct" | "part" | "wrong" | "already-solved";
+            contest: string;
+            challenge: string;
+            counts: boolean;
+            value: number | null;
+            blood: number | null;
+            found: number | null;
+            wanted: number;
+            attempts_left: number | null;
+        };
         Health: {
             status: string;
             checks?: {
@@ -2329,6 +2796,13 @@ export interface components {
                 status: string;
                 detail?: string;
             }[];
+        };
+        Hint: {
+            number: number;
+            title: string;
+            cost: number;
+            taken: boolean;
+            text: string | null;
         };
         Instance: {
             id: string;
@@ -2488,6 +2962,21 @@ export interface components {
             more: boolean;
             free: number | null;
         };
+        Mark: {
+            seq: number;
+            /** @enum {string} */
+            kind: "solve" | "hint" | "award";
+            owner: {
+                id: string;
+                name: string;
+            };
+            user: string;
+            challenge: string;
+            name: string;
+            points: number;
+            at: components["schemas"]["Time"];
+            note: string;
+        };
         /** Format: date-time */
         MaybeTime: string | null;
         Me: {
@@ -2607,6 +3096,14 @@ export interface components {
             whose: "nobody" | "self" | "owner";
             proof: boolean;
         };
+        Plot: {
+            owner: string;
+            name: string;
+            steps: {
+                at: components["schemas"]["Time"];
+                score: number;
+            }[];
+        };
         Pool: {
             template: string;
             kind: components["schemas"]["PoolKind"];
@@ -2707,6 +3204,35 @@ export interface components {
             ends_at: components["schemas"]["Time"];
             guests: string[];
         };
+        SharedFlag: {
+            hash: string;
+            challenge: string;
+            owner: {
+                id: string;
+                name: string;
+            };
+            user: {
+                id: string;
+                name: string;
+            };
+            flag_owner: {
+                id: string;
+                name: string;
+            };
+            address: string;
+            times: number;
+            first_at: components["schemas"]["Time"];
+            last_at: components["schemas"]["Time"];
+            score: number;
+            reasons: {
+                weight: number;
+                text: string;
+            }[];
+            verdict: string | null;
+            verdict_by: string | null;
+            verdict_at: components["schemas"]["MaybeTime"];
+            note: string;
+        };
         Snapshot: {
             id: string;
             name: string;
@@ -2728,6 +3254,22 @@ export interface components {
             source: string | null;
             /** Format: date-time */
             created_at: string;
+        };
+        Submission: {
+            id: string;
+            challenge: string;
+            owner: {
+                id: string;
+                name: string;
+            };
+            user: {
+                id: string;
+                name: string;
+            };
+            result: string;
+            text: string;
+            address: string;
+            at: components["schemas"]["Time"];
         };
         Team: {
             id: string;
@@ -3018,9 +3560,16 @@ export interface components {
     pathItems: never;
 }
 export type AuthInfo = components['schemas']['AuthInfo'];
+export type Board = components['schemas']['Board'];
+export type BoardPlace = components['schemas']['BoardPlace'];
 export type BuiltImages = components['schemas']['BuiltImages'];
 export type Capture = components['schemas']['Capture'];
 export type Certificate = components['schemas']['Certificate'];
+export type Challenge = components['schemas']['Challenge'];
+export type ChallengeInList = components['schemas']['ChallengeInList'];
+export type Contest = components['schemas']['Contest'];
+export type ContestOfStaff = components['schemas']['ContestOfStaff'];
+export type Contestant = components['schemas']['Contestant'];
 export type Credentials = components['schemas']['Credentials'];
 export type Cursor = components['schemas']['Cursor'];
 export type Door = components['schemas']['Door'];
@@ -3047,7 +3596,9 @@ export type Folder = components['schemas']['Folder'];
 export type GatewayRoute = components['schemas']['GatewayRoute'];
 export type GatewaySample = components['schemas']['GatewaySample'];
 export type Grant = components['schemas']['Grant'];
+export type HandIn = components['schemas']['HandIn'];
 export type Health = components['schemas']['Health'];
+export type Hint = components['schemas']['Hint'];
 export type Instance = components['schemas']['Instance'];
 export type InstanceState = components['schemas']['InstanceState'];
 export type Invitation = components['schemas']['Invitation'];
@@ -3060,6 +3611,7 @@ export type Limiter = components['schemas']['Limiter'];
 export type Limits = components['schemas']['Limits'];
 export type ListeningPort = components['schemas']['ListeningPort'];
 export type MachinePorts = components['schemas']['MachinePorts'];
+export type Mark = components['schemas']['Mark'];
 export type MaybeTime = components['schemas']['MaybeTime'];
 export type Me = components['schemas']['Me'];
 export type Milliseconds = components['schemas']['Milliseconds'];
@@ -3074,6 +3626,7 @@ export type OpenSession = components['schemas']['OpenSession'];
 export type OpenedPort = components['schemas']['OpenedPort'];
 export type OwnName = components['schemas']['OwnName'];
 export type Permission = components['schemas']['Permission'];
+export type Plot = components['schemas']['Plot'];
 export type Pool = components['schemas']['Pool'];
 export type PoolKind = components['schemas']['PoolKind'];
 export type Ports = components['schemas']['Ports'];
@@ -3086,8 +3639,10 @@ export type Scope = components['schemas']['Scope'];
 export type Session = components['schemas']['Session'];
 export type SessionRequest = components['schemas']['SessionRequest'];
 export type Share = components['schemas']['Share'];
+export type SharedFlag = components['schemas']['SharedFlag'];
 export type Snapshot = components['schemas']['Snapshot'];
 export type SshKey = components['schemas']['SshKey'];
+export type Submission = components['schemas']['Submission'];
 export type Team = components['schemas']['Team'];
 export type TeamRow = components['schemas']['TeamRow'];
 export type TeamWithPeople = components['schemas']['TeamWithPeople'];
@@ -3561,6 +4116,427 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reloadChallenges: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            id: string;
+                            name: string;
+                            problems: {
+                                file: string;
+                                line: number;
+                                message: string;
+                            }[];
+                        }[];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getContest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContestOfStaff"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    putContest: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    title?: string | null;
+                    about?: string | null;
+                    starts_at?: string | null;
+                    ends_at?: string | null;
+                    freeze_at?: string | null;
+                    thawed?: boolean | null;
+                    challenges?: string[] | null;
+                    divisions?: string[] | null;
+                    bloods?: number[] | null;
+                    feed?: boolean | null;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContestOfStaff"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContestOfStaff"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    removeContest: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    announce: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    text: string;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    giveAward: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    owner: string;
+                    points: number;
+                    note: string;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLiveBoard: {
+        parameters: {
+            query?: {
+                division?: string;
+            };
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Board"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listMarks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Mark"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    takeBackMark: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    putStanding: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+                owner: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string|null} */
+                    state?: "plays" | "hidden" | "disqualified" | null;
+                    division?: string | null;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        owner: string;
+                        state: string;
+                        division: string;
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSharedFlags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["SharedFlag"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    judgeSharedFlag: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+                hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string|null} */
+                    verdict?: "innocent" | "warned" | "disqualified" | null;
+                    note?: string | null;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSubmissions: {
+        parameters: {
+            query?: {
+                challenge?: string;
+                owner?: string;
+                result?: "correct" | "part" | "wrong" | "foreign" | "already-solved";
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Submission"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
@@ -5120,6 +6096,263 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getFeed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                feed: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        standings: {
+                            pos: number;
+                            team: string;
+                            score: number;
+                        }[];
+                    };
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listContests: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Contest"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBoard: {
+        parameters: {
+            query?: {
+                division?: string;
+            };
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Board"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listChallenges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["ChallengeInList"][];
+                        next: components["schemas"]["Cursor"];
+                        contest: components["schemas"]["Contest"];
+                        score: number;
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getChallenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+                challenge: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Challenge"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    downloadChallengeFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+                challenge: string;
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    takeHint: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path: {
+                contest: string;
+                challenge: string;
+                hint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hint"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getContestant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contest: string;
+                owner: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contestant"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPlot: {
+        parameters: {
+            query?: {
+                division?: string;
+            };
+            header?: never;
+            path: {
+                contest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Plot"][];
+                        next: components["schemas"]["Cursor"];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
     openDoor: {
         parameters: {
             query?: {
@@ -5682,6 +6915,48 @@ export interface operations {
             404: components["responses"]["FarmLeaseUnknown"];
             413: components["responses"]["TooLarge"];
             503: components["responses"]["FarmBusy"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    submitFlag: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Tiltyard-Csrf"?: components["parameters"]["Csrf"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    challenge: string;
+                    flag: string;
+                    contest?: string | null;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandIn"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
