@@ -3,6 +3,8 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include <algorithm>
+
 #include "doors/service.h"
 #include "net/networks.h"
 
@@ -68,6 +70,26 @@ asio::awaitable<void> Service::saw(std::shared_ptr<const identity::Principal> wh
   known.via = gateway::party_of(owner);
   known.until = static_cast<gateway::Millis>(lives);
   co_await parts_.gateway.know(owner, *ip, known);
+  auto work = [user = who->user.str(), now = parts_.clock.now()](soci::session& sql) -> Result<std::vector<Share>> {
+    return sql::shares_of_guest(sql, user, now);
+  };
+  const auto shares = co_await parts_.store.read(std::move(work));
+  if (!shares) co_return;  // the next request but a few asks again
+  for (const auto& share : *shares)
+    co_await let_in_from(who->user.str(), InstanceId(share.instance), {share.id, share.ends_at}, address);
+}
+
+asio::awaitable<void> Service::let_in_from(std::string user, InstanceId instance, Right right, std::string address) {
+  const auto ip = net::parse_address(address);
+  if (!ip) co_return;
+  const auto now = parts_.clock.now();
+  const auto until = std::min(now + parts_.address_ttl, right.until.value_or(TimePoint::max()));
+  gateway::DoorBook::Known known;
+  known.visitor = gateway::party_of(user);
+  known.via = gateway::party_of(right.via);
+  known.until = static_cast<gateway::Millis>(
+      std::max<std::int64_t>(0, std::chrono::floor<std::chrono::milliseconds>(until - now).count()));
+  co_await parts_.gateway.know(instance.str(), *ip, known);
 }
 
 std::optional<TimePoint> Service::address_until(const std::string& owner, const std::string& address) const {

@@ -38,24 +38,41 @@ Response go_to(std::string where) {
   return response;
 }
 
-/// To people as a page, to programs as any error.
-Answered said(const Request& request, gateway::Page page, Error error) {
-  if (gateway::wanted_form(request.headers.get("Accept")) != gateway::Form::kHtml) return fail(std::move(error));
+Response page_of(const gateway::PageText& text, gateway::Form form) {
   Response response;
-  response.status = http::http_status(error.code);
-  response.headers.set("Content-Type", "text/html; charset=utf-8");
+  response.status = text.status;
+  const bool html = form == gateway::Form::kHtml;
+  response.headers.set("Content-Type", html ? "text/html; charset=utf-8" : "text/plain; charset=utf-8");
   response.headers.set("Cache-Control", "no-store");
   // It brings its style along, as all of the gateway's pages do, and nothing else.
   response.headers.set("Content-Security-Policy",
                        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
-  response.body = gateway::page_body({page, response.status, {}, error.message}, gateway::Form::kHtml);
+  response.body = gateway::page_body(text, form);
   return response;
+}
+
+/// To people as a page, to programs as any error.
+Answered said(const Request& request, gateway::Page page, Error error) {
+  if (gateway::wanted_form(request.headers.get("Accept")) != gateway::Form::kHtml) return fail(std::move(error));
+  return page_of({page, http::http_status(error.code), {}, error.message}, gateway::Form::kHtml);
 }
 
 std::string origin_of(const labs::PublicAddress& address, const std::string& host) {
   const bool standard =
       (address.scheme == "http" && address.port == 80) || (address.scheme == "https" && address.port == 443);
   return fmt::format("{}://{}{}", address.scheme, host, standard ? "" : fmt::format(":{}", address.port));
+}
+
+/// Where its ports are.
+Response let_in_text(const Request& request, const labs::Instance& instance, const labs::PublicAddress& address) {
+  std::string ports;
+  for (const auto& endpoint : instance.plan.endpoints) {
+    if (!owns_port(endpoint.kind)) continue;
+    ports += fmt::format("{}{} is {} {} ({})", ports.empty() ? "" : ", ", endpoint.name, address.tcp_host,
+                         endpoint.port, word_of(endpoint.kind));
+  }
+  const bool html = gateway::wanted_form(request.headers.get("Accept")) == gateway::Form::kHtml;
+  return page_of({gateway::Page::kLetIn, 200, {}, ports}, html ? gateway::Form::kHtml : gateway::Form::kText);
 }
 
 struct Visit {
@@ -67,19 +84,17 @@ struct Visit {
 
 Error unknown() { return {Code::kNotFound, "instance-unknown", "Nothing runs under this name.", {}, {}}; }
 
-/// By a shared link: the person is let in from now on, and goes to the instance's first page.
-asio::awaitable<Result<Visit>> by_link(PartsRef parts, identity::Principal who, std::string secret) {
+/// By a shared link: the person is let in from now on, and goes to the instance's first page, if it has one.
+asio::awaitable<Result<Visit>> by_link(PartsRef parts, identity::Principal who, std::string secret,
+                                       std::string address) {
   auto let_in = co_await parts->service.right_by(who, std::move(secret));
   if (!let_in) co_return fail(std::move(let_in.error()));
   auto instance = co_await parts->service.labs().find(let_in->first);
   if (!instance) co_return fail(std::move(instance.error()));
   if (!*instance || !labs::is_up((*instance)->state)) co_return fail(unknown());
+  co_await parts->service.let_in_from(who.user.str(), let_in->first, let_in->second, std::move(address));
   auto hosts = hosts_of(**instance, parts->address);
-  if (hosts.empty()) {
-    co_return fail(Code::kConflict, "no-page",
-                   "This instance has no page to open, and a link opens pages alone. Ask its owner for a token.");
-  }
-  auto host = hosts.front();
+  auto host = hosts.empty() ? std::string() : hosts.front();
   co_return Visit{std::move(who), std::move(**instance), std::move(host), std::move(let_in->second)};
 }
 
@@ -103,11 +118,13 @@ asio::awaitable<Answered> visit(PartsRef parts, Request request) {
   if (!known) co_return fail(std::move(known.error()));
   const auto& who = identity::principal_of(request);
   const auto secret = request.query_value("share");
-  auto found = secret.empty() ? co_await by_host(parts, who, host_of(request)) : co_await by_link(parts, who, secret);
+  auto found = secret.empty() ? co_await by_host(parts, who, host_of(request))
+                              : co_await by_link(parts, who, secret, request.client_address);
   if (!found) {
-    const bool link = found.error().reason.starts_with("link-") || found.error().reason == "no-page";
+    const bool link = found.error().reason.starts_with("link-");
     co_return said(request, link ? gateway::Page::kLink : gateway::Page::kUnknownHost, std::move(found.error()));
   }
+  if (found->host.empty()) co_return let_in_text(request, found->instance, parts->address);
   const auto base = origin_of(parts->address, found->host) + std::string(gateway::kDoorPath);
   if (!found->right) co_return go_to(base + "closed" + way_of(request));
   const auto grant =

@@ -98,9 +98,8 @@ asio::awaitable<Answered> make(PartsRef parts, Request request) {
   if (!door) co_return fail(std::move(door.error()));
   if (labs::is_final(door->instance.state))
     co_return fail(Code::kConflict, "instance-ended", "This instance has ended; there is nothing to share.");
-  if (hosts_of(door->instance, parts->address).empty()) {
-    co_return fail(Code::kConflict, "no-page", "A link opens pages, and this instance has no endpoint of kind http.");
-  }
+  if (door->instance.plan.endpoints.empty())
+    co_return fail(Code::kConflict, "no-endpoint", "A link opens endpoints, and this instance has none.");
   const auto& who = principal_of(request);
   Share wanted;
   wanted.instance = door->instance.id.str();

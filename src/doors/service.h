@@ -74,6 +74,9 @@ class Service {
   /// Whether the gateway has still to be told that somebody has used the page or the API from this address.
   bool is_news(const identity::Principal& who, const std::string& address) const;
   asio::awaitable<void> saw(std::shared_ptr<const identity::Principal> who, std::string address);
+  /// From this address somebody has come who was let in to this instance: its ports are open to them as they are to its
+  /// owner, until `right` ends.
+  asio::awaitable<void> let_in_from(std::string user, InstanceId instance, Right right, std::string address);
   /// Until when the address is its owner's.
   std::optional<TimePoint> address_until(const std::string& owner, const std::string& address) const;
 

@@ -192,6 +192,14 @@ std::optional<Share> share_of_guest(soci::session& sql, const std::string& insta
                     [&](auto& query) { query, use(user, "user"), use(instance, "instance"), use(at, "now"); }));
 }
 
+std::vector<Share> shares_of_guest(soci::session& sql, const std::string& user, TimePoint now) {
+  const auto at = to_micros(now);
+  return read(sql,
+              "JOIN door_guests g ON g.share = s.id WHERE g.user_id = :user AND s.ends_at > :now "
+              "ORDER BY s.ends_at DESC, s.id LIMIT 20",
+              [&](auto& query) { query, use(user, "user"), use(at, "now"); });
+}
+
 bool has_guest(soci::session& sql, const std::string& share, const std::string& user) {
   long long count = 0;
   sql << "SELECT COUNT(*) FROM door_guests WHERE share = :share AND user_id = :user", use(share, "share"),

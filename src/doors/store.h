@@ -56,6 +56,8 @@ std::optional<Share> share_by_hash(soci::session& sql, const std::string& hash, 
 /// By which the user has come before and may come again.
 std::optional<Share> share_of_guest(soci::session& sql, const std::string& instance, const std::string& user,
                                     TimePoint now);
+/// All by which the user has come before and may come again, of any instance: the latest to end first, at most twenty.
+std::vector<Share> shares_of_guest(soci::session& sql, const std::string& user, TimePoint now);
 /// False: the share is for one, and that is another.
 bool let_in(soci::session& sql, const Share& share, const std::string& user, const std::string& name, TimePoint now);
 bool has_guest(soci::session& sql, const std::string& share, const std::string& user);

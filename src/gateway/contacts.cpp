@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "gateway/gateway_state.h"
+#include "gateway/known.h"
 #include "gateway/sockets.h"
 #include "net/shares.h"
 
@@ -66,9 +67,8 @@ void Shard::note_contact(const Target& target, const SocketAddress& from, const 
   const auto& instance = *target.instance;
   const auto& publication = *instance.publication;
   auto visitor = pass ? pass->visitor : Party{0};
-  if (!pass && publication.owner) {
-    if (const auto known = doors_.known(*publication.owner, net::holder_of(ip_of(from)), millis_now()))
-      visitor = known->visitor;
+  if (!pass) {
+    if (const auto known = known_at(doors_, publication, net::holder_of(ip_of(from)))) visitor = known->visitor;
   }
   const auto place = std::ranges::find(instance.endpoints, target.endpoint) - instance.endpoints.begin();
   if (place == std::ssize(instance.endpoints)) return;

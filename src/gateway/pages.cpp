@@ -54,6 +54,10 @@ Wording wording(Page page) {
     case Page::kLink:
       return {"link-closed", "This link does not lead in",
               "Links that share an instance have an end, and their owners take them back."};
+    case Page::kLetIn:
+      return {"let-in", "You are let in",
+              "From the address that you use this page from, its ports are open to you as long as the link lives. From "
+              "anywhere else they ask for a token, where they can: tiltyard door ID."};
     case Page::kUsedUp:
       return {"link-used", "This way in was used already",
               "What lets a browser in counts once and for half a minute. Ask for a new one: it takes a moment."};

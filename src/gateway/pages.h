@@ -19,6 +19,7 @@ enum class Page {
   kDoor,         ///< the instance is its owner's alone, and nobody knows who this is
   kNotYours,     ///< it is somebody else's
   kLink,         ///< a shared link does not lead in
+  kLetIn,        ///< a shared link leads in, and there is no page to go to
   kUsedUp,       ///< what would have let a visitor in was used before, or is too old
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "gateway/hello_session.h"
+#include "gateway/known.h"
 #include "gateway/tcp_session.h"
 
 namespace tiltyard::gateway {
@@ -49,9 +50,8 @@ bool TcpSession::pass_door(const Target& target, std::string_view token) {
   const auto now = millis_now();
   // Whose TLS ends at the machine cannot be asked in the middle of it.
   const bool through = ends_at_machine(target);
-  const auto& owner = target.instance->publication->owner;
-  if ((target.door != Door::kPrompt || through) && owner && address())
-    pass_ = shard_.doors().known(*owner, *address(), now);
+  if ((target.door != Door::kPrompt || through) && address())
+    pass_ = known_at(shard_.doors(), *target.instance->publication, *address());
   if (pass_) return true;
   if (target.door == Door::kAddress || (through && token.empty())) {
     cut();

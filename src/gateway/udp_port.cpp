@@ -8,6 +8,7 @@
 #include <cstring>
 #include <random>
 
+#include "gateway/known.h"
 #include "gateway/meter.h"
 #include "gateway/sockets.h"
 #include "net/descriptors.h"
@@ -321,9 +322,8 @@ std::optional<UdpFlow::Visitor> UdpPort::let_in(const SocketAddress& client) con
   UdpFlow::Visitor visitor;
   if (!is_proxy || !is_proxy(ip)) visitor.address = net::holder_of(ip);
   if (target_.door == Door::kOpen) return visitor;
-  const auto& owner = target_.instance->publication->owner;
-  if (target_.door != Door::kPrompt && owner && visitor.address)
-    visitor.pass = shard_.doors().known(*owner, *visitor.address, millis_now());
+  if (target_.door != Door::kPrompt && visitor.address)
+    visitor.pass = known_at(shard_.doors(), *target_.instance->publication, *visitor.address);
   return visitor.pass ? std::optional(visitor) : std::nullopt;
 }
 

@@ -159,12 +159,22 @@ def test_R2_4_a_door_is_shared_by_a_link_until_it_is_taken_back(site):
     # It was for one: for her it counts on, also without the link; for the next it does not.
     assert inside(url, go(lee, url))
     max_.get("/door", query={"share": secret}).expect(403, "link-taken")
+    # From where she has opened it, or used the page since, its raw ports are hers as well.
+    raw, hers = gateway.endpoint(instance, "raw"), site.api(source="127.0.0.31")
+    hers.cookie = lee.cookie
+    hers.get("/me").expect(200)
+    with gateway.dial(raw, source="127.0.0.31") as connection:
+        assert echoes(connection)
+    with gateway.dial(raw, source="127.0.0.32") as connection:
+        assert said(connection, b"Token: ")
     assert go(max_, url)[0] == 403
     (listed,) = kim.get(f"{path}/shares").expect(200).json["items"]
     assert listed["guests"] == ["lee"] and listed["one"] and secret not in str(listed)
     lee.get(f"{path}/shares").expect(404, "instance-unknown")
     kim.delete(f"{path}/shares/{made['id']}").expect(204)
     assert not inside(url, cookie), "taken back is taken back at once"
+    with gateway.dial(raw, source="127.0.0.31") as connection:
+        assert said(connection, b"Token: ")
     assert go(lee, url)[0] == 403
     lee.get("/door", query={"share": secret}).expect(404, "link-over")
 
