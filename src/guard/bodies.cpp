@@ -423,14 +423,14 @@ Result<> check_network(const json::object& body, Call& call, const Rules& rules)
   if (text_of(body, "Driver") != "bridge" || text_of(ipam, "Driver") != "default")
     return refuse("a network of another driver");
   // The firewall table goes by the bridge's name: four letters say what its machines may do.
-  const auto& options = member(body, "Options").get_object();
-  const auto bridge = text_of(options, kBridgeOption);
+  const auto* options = member(body, "Options").if_object();
+  const auto bridge = options == nullptr ? std::string() : text_of(*options, kBridgeOption);
   const bool guarded = bridge.size() == 14 && (bridge.starts_with("tys") || bridge.starts_with("tyn")) &&
                        (bridge[3] == '-' || bridge[3] == 'e') &&
                        std::ranges::all_of(bridge.substr(4), [](unsigned char c) { return std::isxdigit(c) != 0; });
   if (!guarded) return refuse("a network whose bridge the firewall table does not know");
   if (flag_of(body, "Internal") == (bridge[3] == 'e')) return refuse("a network that is not what its bridge says");
-  for (const auto& [key, value] : options) {
+  for (const auto& [key, value] : *options) {
     const std::string_view option(key.data(), key.size());
     if (option != kBridgeOption && option != kPortTrafficOption) return refuse(fmt::format("the option {}", option));
   }

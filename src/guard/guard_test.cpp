@@ -112,6 +112,19 @@ TEST_F(R1_5_Guard, WhatTheServerSendsPasses) {
     EXPECT_TRUE(read_call(method, target, rules_)) << target;
 }
 
+TEST_F(R1_5_Guard, ANetworkWithoutABridgeOfOursIsRefused) {
+  json::object network{{"Name", "ours-net"},
+                       {"Driver", "bridge"},
+                       {"Labels", json::object{{engine::kLabelManaged, "true"}, {engine::kLabelNamespace, "ours"}}},
+                       {"Internal", true},
+                       {"IPAM", json::object{{"Driver", "default"}, {"Config", json::array()}}}};
+  EXPECT_FALSE(passes(network, "/networks/create")) << "no options at all";
+  network["Options"] = json::object();
+  EXPECT_FALSE(passes(network, "/networks/create"));
+  network["Options"] = json::object{{engine::docker::kBridgeOption, "tyn-0123456789"}};
+  EXPECT_TRUE(passes(network, "/networks/create")) << why_;
+}
+
 using R1_15_Guard = R1_5_Guard;
 TEST_F(R1_15_Guard, ASnapshotIsOfOurMachinesAndSaysNothingElse) {
   const auto* good = "/v1.41/commit?container=ours-abc&repo=tiltyard%2Fs-0123&tag=m0&pause=1";
