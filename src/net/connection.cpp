@@ -432,7 +432,7 @@ asio::awaitable<bool> Connection::serve(RequestReader& reader) {
   // The request's body is gone by now.
   transport_->claim().release();
   const auto place = stream_of(visit, response);
-  if (response.stream || response.body.size() > kInOnePiece) count_for(visit, What::kAnswer);
+  if (response.stream || response.websocket || response.body.size() > kInOnePiece) count_for(visit, What::kAnswer);
   co_return co_await send(plan, std::move(response));
 }
 

@@ -63,6 +63,8 @@ class FrameSocket : public std::enable_shared_from_this<FrameSocket> {
   void resume();
   /// How large a message of the client may be from here on.
   void allow(std::size_t message) { reader_.allow(message); }
+  /// Whose what waits for it is, from here on.
+  void count_for(net::Holder user) { transport_->claim().count_for(net::Claim::Of::kUser, user); }
   /// Says why and ends; the peer gets a second to read it.
   void close(std::uint16_t code, std::string_view reason);
 

@@ -165,18 +165,24 @@ class Socket final : public WebSocket, public std::enable_shared_from_this<Socke
     do {
       auto [error, size] = co_await self->wire_.async_read_some(buffer, net::Claim::kPiece, kTuple);
       if (error) co_return socket_failure(error);
-      if (!claim.cover(buffer.size())) co_return fail(claim.budget()->refusal());
+      self->reading_ = buffer.size();
+      if (!self->covered()) co_return fail(claim.budget()->refusal());
     } while (!self->wire_.is_message_done());
     Message message;
     message.binary = self->wire_.got_binary();
     message.data.assign(static_cast<const char*>(buffer.data().data()), buffer.size());
-    claim.release();
+    self->reading_ = 0;
+    self->settle();
     co_return message;
   }
 
   static asio::awaitable<Result<>> write_here(std::shared_ptr<Socket> self, Message message) {
+    self->writing_ = message.data.size();
+    if (!self->covered()) co_return fail(self->transport_->claim().budget()->refusal());
     self->wire_.binary(message.binary);
     auto [error, size] = co_await self->wire_.async_write(asio::buffer(message.data), kTuple);
+    self->writing_ = 0;
+    self->settle();
     if (error) co_return socket_failure(error);
     co_return Result<>{};
   }
@@ -190,8 +196,15 @@ class Socket final : public WebSocket, public std::enable_shared_from_this<Socke
     co_await self->wire_.async_close(why, kTuple);
   }
 
+  /// Whether what is held for it, in both directions, may be.
+  bool covered() { return transport_->claim().cover(reading_ + writing_); }
+  void settle() {
+    if (reading_ + writing_ == 0) transport_->claim().release();
+  }
+
   std::shared_ptr<Transport> transport_;
   Wire wire_;
+  std::size_t reading_ = 0, writing_ = 0;  ///< bytes of the message on its way in, and out
 };
 
 void copy_field(const Request& from, const char* name, beast::http::request<beast::http::empty_body>& to) {

@@ -63,6 +63,8 @@ class Channel {
   /// Who is behind it has shown who they are: from here on they may send as much as there is room for, and no longer
   /// count among those of whom nothing is known.
   virtual void trust() = 0;
+  /// What waits for it in memory counts for this user, too.
+  virtual void count_for(net::Holder user) = 0;
   /// Ends it: `reason` is for the log and for on_closed, which is called before this returns.
   virtual void close(std::string_view reason) = 0;
   virtual bool closed() const = 0;

@@ -107,6 +107,12 @@ void Session::trust() {
   if (wire_) allow(wire_, may_send());
 }
 
+void Session::count_for(net::Holder user) {
+  holder_ = user;
+  if (polling_) polling_->claim.count_for(net::Claim::Of::kUser, user);
+  if (wire_) asio::post(wire_->executor(), [socket = wire_, user] { socket->count_for(user); });
+}
+
 /// Every packet is a call on the home loop, whatever is in it.
 bool Session::floods() {
   const auto interval = std::max(std::chrono::milliseconds(1000), server_->options.ping_interval);
@@ -287,6 +293,7 @@ void Session::upgrade(std::shared_ptr<FrameSocket> socket) {
   const auto polling = std::exchange(polling_, nullptr);
   wire_ = std::move(socket);
   if (trusted_) allow(wire_, may_send());
+  if (holder_ != 0) count_for(holder_);
   Audience::forget_ways();
   polling->wake.pulse();
   std::string_view rest = polling->waiting;

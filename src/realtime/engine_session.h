@@ -59,6 +59,7 @@ class Session final : public Channel, public Heartbeat::Beating, public std::ena
   void send(ParcelRef parcel) override;
   void send_alone(ParcelRef parcel) override;
   void trust() override;
+  void count_for(net::Holder user) override;
   void close(std::string_view reason) override { end(reason, PacketType::kClose); }
   bool closed() const override { return closed_; }
   std::shared_ptr<http::FrameSocket> wire() const override { return wire_; }
@@ -102,6 +103,7 @@ class Session final : public Channel, public Heartbeat::Beating, public std::ena
   std::shared_ptr<http::FrameSocket> wire_;  ///< what carries it, once it does
   std::unique_ptr<Polling> polling_;         ///< until then
   Admission admission_;
+  net::Holder holder_ = 0;   ///< whose it is; 0: not known yet
   std::size_t packets_ = 0;  ///< since its last sign of life
   bool closed_ = false, ponging_ = false, opens_with_socket_ = false, trusted_ = false;
 };

@@ -1,9 +1,17 @@
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/json.hpp>
 
+#include <time.h>
+#include <future>
+
+#include "net/loops.h"
 #include "realtime/engine_packet.h"
 #include "realtime/history.h"
+#include "realtime/socket_io.h"
 #include "realtime/socket_packet.h"
 
 namespace tiltyard::realtime {
@@ -41,6 +49,78 @@ TEST(R9_1, AttachmentsAreWaitedForAndNothingElseIsTakenMeanwhile) {
   EXPECT_EQ(decoder.feed({false, R"(2["m"])"}), Step::kBad);
   Decoder second;
   EXPECT_EQ(second.feed({true, "one"}), Step::kBad);
+}
+
+/// Takes everybody in, and notes what they say.
+struct Listener final : socket_io::Namespace {
+  asio::awaitable<Result<json::object>> admit(socket_io::SocketRef, json::object) override { co_return json::object(); }
+  void on_connected(socket_io::SocketRef) override {}
+  asio::awaitable<void> on_event(socket_io::SocketRef, socket_io::Event event) override {
+    names += event.name;
+    if (event.name == "last") heard.set_value();
+    co_return;
+  }
+  void on_gone(socket_io::SocketRef, std::string_view) override {}
+  std::string names;
+  std::promise<void> heard;
+};
+
+struct Deaf final : Channel {
+  const std::string& id() const override { return name; }
+  void send(ParcelRef) override {}
+  void send_alone(ParcelRef) override {}
+  void trust() override {}
+  void count_for(net::Holder) override {}
+  void close(std::string_view reason) override { ended = reason; }
+  bool closed() const override { return !ended.empty(); }
+  std::shared_ptr<http::FrameSocket> wire() const override { return nullptr; }
+  std::string name = "deaf", ended;
+};
+
+double seconds_of(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+TEST(R9_1, LargeWordsAreReadOffTheHomeLoopAndInTheirOrder) {
+  net::Loops loops(1);
+  Listener listener;
+  socket_io::Server server(loops.home(), {});
+  server.add("/", listener);
+  auto channel = std::make_shared<Deaf>();
+  std::shared_ptr<ChannelUser> user;
+  const auto at_home = [&loops](auto work) {
+    std::promise<double> done;
+    asio::post(loops.home(), [&] {
+      work();
+      done.set_value(seconds_of(CLOCK_THREAD_CPUTIME_ID));
+    });
+    return done.get_future().get();
+  };
+  std::string large = R"(2["large")";
+  while (large.size() < 900'000) large += ",[{}]";
+  large += "]";
+  at_home([&] { user = server.accept(channel, {}); });
+  at_home([&] { user->on_message({false, "0"}); });
+  const double all = seconds_of(CLOCK_PROCESS_CPUTIME_ID), home = at_home([] {});
+  at_home([&] {
+    user->on_message({false, R"(2["first"])"});
+    user->on_message({false, large});
+    user->on_message({false, R"(2["last"])"});
+  });
+  listener.heard.get_future().get();
+  const double home_took = at_home([] {}) - home, all_took = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - all;
+  EXPECT_LT(home_took, all_took / 2) << "seconds of the home loop's, of all";
+  EXPECT_EQ(listener.names, "firstlargelast");
+  // What waits to be read is bounded.
+  at_home([&] {
+    for (int i = 0; i < 3; ++i) user->on_message({false, large});
+  });
+  EXPECT_EQ(channel->ended, "flood");
+  at_home([&] { user->on_closed("flood"); });
+  asio::co_spawn(loops.home(), server.close(), asio::use_future).get();
+  loops.stop();
 }
 
 TEST(R9_1, OneParcelServesBothTransports) {

@@ -107,6 +107,7 @@ asio::awaitable<Result<json::object>> Service::State::admit(socket_io::SocketRef
     co_return fail(Code::kLimited, "limit-reached", "Too many connections of yours are open already; close one.");
   }
   ++per_user[member->who->user.str()];
+  socket->channel().count_for(net::holder_of(std::string_view(member->who->user.str())));
   members.emplace(socket.get(), member);
   const auto pid = bounded_text(auth, "pid", 64);
   const auto offset = bounded_text(auth, "offset", 64);

@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/gate.h"
 #include "base/id.h"
+#include "base/offload.h"
 #include "base/parallel.h"
 #include "observe/log.h"
 
@@ -13,6 +15,8 @@ namespace tiltyard::realtime::socket_io {
 namespace {
 
 constexpr std::size_t kMostQuestions = 100;  ///< that one client may leave open
+/// A text over this is parsed on a worker, so that nobody's large words hold up what everybody waits for.
+constexpr std::size_t kParseHere = 4 * 1024;
 
 Packet packet_of(PacketType type, const std::string& name_space, json::value data = nullptr) {
   Packet packet;
@@ -37,11 +41,12 @@ struct Server::State {
   Options options;
   std::map<std::string, Namespace*, std::less<>> namespaces;
   Heartbeat heartbeat;
+  WorkerPool worker{"packets", 1};
   Gate gate{"socket.io"};
 };
 
 /// One connection with the namespaces that its client is in. Packets wait in the inbox and are worked off one after the
-/// other.
+/// other; while a large message is read on the worker, those behind it wait unread.
 class Client final : public ChannelUser, public Heartbeat::Beating, public std::enable_shared_from_this<Client> {
  public:
   Client(std::shared_ptr<Server::State> server, ChannelRef channel, Opaque greeting)
@@ -65,6 +70,9 @@ class Client final : public ChannelUser, public Heartbeat::Beating, public std::
     Namespace* meaning;
   };
 
+  PacketBounds bounds() const { return let_in_ ? PacketBounds{} : kKnock; }
+  void took(Decoder::Step step);
+  static asio::awaitable<void> read_apart(std::shared_ptr<Client> self);
   static asio::awaitable<void> work(std::shared_ptr<Client> self);
   asio::awaitable<void> take(Packet packet);
   asio::awaitable<void> connect(Packet packet);
@@ -79,13 +87,42 @@ class Client final : public ChannelUser, public Heartbeat::Beating, public std::
   std::vector<Place> places_;
   std::vector<Packet> inbox_;
   std::size_t inbox_bytes_ = 0;  ///< of packets whose turn has not come
-  std::size_t knocks_ = 0;       ///< at namespaces that did not let it in
-  bool working_ = false, closed_ = false, let_in_ = false;
+  std::vector<Message> unread_;
+  std::size_t unread_bytes_ = 0;
+  std::size_t knocks_ = 0;  ///< at namespaces that did not let it in
+  bool reading_ = false, working_ = false, closed_ = false, let_in_ = false;
 };
 
 void Client::on_message(Message message) {
   if (closed_) return;
-  switch (decoder_.feed(std::move(message), let_in_ ? PacketBounds{} : kKnock)) {
+  if (!reading_ && (message.binary || message.data.size() <= kParseHere))
+    return took(decoder_.feed(std::move(message), bounds()));
+  if (unread_bytes_ + inbox_bytes_ + message.data.size() > server_->options.inbox_bytes)
+    return channel_->close("flood");
+  unread_bytes_ += message.data.size();
+  unread_.push_back(std::move(message));
+  if (reading_) return;
+  reading_ = true;
+  auto job = read_apart(shared_from_this());
+  server_->gate.spawn(server_->home, "a client's large packets", std::move(job));
+}
+
+asio::awaitable<void> Client::read_apart(std::shared_ptr<Client> self) {
+  while (!self->unread_.empty() && !self->closed_) {
+    for (auto& message : std::exchange(self->unread_, {})) {
+      if (self->closed_) break;
+      const std::size_t bytes = message.data.size();
+      auto feed = [self, &message, most = self->bounds()] { return self->decoder_.feed(std::move(message), most); };
+      const auto step = bytes <= kParseHere ? feed() : co_await offload(self->server_->worker, feed);
+      self->unread_bytes_ -= bytes;
+      if (!self->closed_) self->took(step);
+    }
+  }
+  self->reading_ = false;
+}
+
+void Client::took(Decoder::Step step) {
+  switch (step) {
     case Decoder::Step::kMore:
       return;
     case Decoder::Step::kBad:

@@ -13,6 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 6> kReserved = {"connect",       "connect_error", "disconnect",
                                                        "disconnecting", "newListener",   "removeListener"};
 
+constexpr std::size_t kInOnePiece = 4 * 1024;  // bytes
+
 bool is_binary(PacketType type) { return type == PacketType::kBinaryEvent || type == PacketType::kBinaryAck; }
 
 /// A number at the beginning of `text`, taken away from it.
@@ -93,7 +95,10 @@ std::optional<Packet> parse(std::string_view text, const PacketBounds& bounds, s
     json::parse_options options;
     options.max_depth = bounds.depth;
     boost::system::error_code error;
-    packet.data = json::parse(text, error, {}, options);
+    // A large one is let go of in one piece.
+    json::storage_ptr storage;
+    if (text.size() > kInOnePiece) storage = json::make_shared_resource<json::monotonic_resource>(text.size());
+    packet.data = json::parse(text, error, std::move(storage), options);
     if (error) return std::nullopt;
   }
   return packet;
