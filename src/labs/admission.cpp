@@ -1,6 +1,7 @@
 #include "labs/admission.h"
 
 #include <fmt/format.h>
+#include <boost/asio/ip/address.hpp>
 
 #include <cctype>
 
@@ -12,6 +13,9 @@
 
 namespace tiltyard::labs {
 namespace {
+
+/// What part of all instances one client address may have started, whoever signs in there.
+constexpr std::size_t kShareOfAddress = 2;
 
 /// Eight characters of the owner's id for names: its end, because ULIDs of one day begin alike.
 std::string short_owner(const std::string& owner) {
@@ -29,7 +33,14 @@ std::string short_owner(const std::string& owner) {
 
 Admission::Admission(Ground& ground, Instances& instances, Offers& offers, Planner& planner, StartQueue& queue,
                      WarmPools& pools)
-    : OnGround(ground), instances_(instances), offers_(offers), planner_(planner), queue_(queue), pools_(pools) {}
+    : OnGround(ground),
+      origins_(std::max(options_.instances_total / kShareOfAddress, options_.instances_per_owner),
+               net::Shares::kUnlimited),
+      instances_(instances),
+      offers_(offers),
+      planner_(planner),
+      queue_(queue),
+      pools_(pools) {}
 
 Result<> Admission::admit(const identity::Principal& who, const templates::Template& tmpl) const {
   if (ground_.closing)
@@ -79,6 +90,21 @@ Result<> Admission::admit(const identity::Principal& who, const templates::Templ
   return {};
 }
 
+Result<net::Shares::Hold> Admission::place_of(const identity::Principal& who, const std::string& address) {
+  boost::system::error_code unread;
+  const auto from = asio::ip::make_address(address, unread);
+  if (unread || from.is_loopback() || who.role >= identity::Role::kAuthor) return net::Shares::Hold();
+  std::erase_if(placed_, [this](const auto& entry) { return !instances_.find(entry.first); });
+  auto place = origins_.take(net::holder_of(from));
+  if (place) return place;
+  Error error{Code::kLimited,
+              "limit-reached",
+              "As many instances run that were started from your address as may; one of them has to end first.",
+              {},
+              {}};
+  return fail(std::move(error).with("limited_by", "instances_of_an_address"));
+}
+
 LiveRef Admission::fresh(std::shared_ptr<const templates::Template> tmpl, const identity::Principal& who,
                          std::string context) const {
   auto live = std::make_shared<Live>();
@@ -112,15 +138,20 @@ asio::awaitable<Result<Instance>> Admission::request(identity::Principal who, Te
   }
   auto admitted = admit(who, **tmpl);
   if (!admitted) co_return fail(std::move(admitted.error()));
+  auto origin = place_of(who, address);
+  if (!origin) co_return fail(std::move(origin.error()));
   const bus::Actor actor(who.name, who.user.str(), std::move(address));
   if (auto waiting = pools_.take(**tmpl)) {
-    co_return co_await pools_.claim(std::move(*waiting), std::move(who), std::move(context), actor);
+    auto claimed = co_await pools_.claim(std::move(*waiting), std::move(who), std::move(context), actor);
+    if (claimed && *origin) placed_.insert_or_assign(claimed->id, std::move(*origin));
+    co_return claimed;
   }
 
   const auto live = fresh(*tmpl, who, std::move(context));
   Instance& instance = live->instance;
   // From here on the places are taken, before the first await: no second call can slip in between.
   instances_.add(live, true);
+  if (*origin) placed_.insert_or_assign(instance.id, std::move(*origin));
   const bool at_once = queue_.at_once();
   if (at_once) queue_.take_place();
   // Ours from here on: an engine that comes back meanwhile finds it in hand, and does not start it a second time.

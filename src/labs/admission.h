@@ -1,6 +1,9 @@
 #pragma once
 
+#include <map>
+
 #include "labs/warm_pools.h"
+#include "net/shares.h"
 
 namespace tiltyard::labs {
 
@@ -18,6 +21,11 @@ class Admission : OnGround {
   LiveRef fresh(std::shared_ptr<const templates::Template> tmpl, const identity::Principal& who,
                 std::string context) const;
 
+  /// A place among the instances of that address, of whom nobody counts empty. `limit-reached`: there is none left.
+  Result<net::Shares::Hold> place_of(const identity::Principal& who, const std::string& address);
+
+  net::Shares origins_;
+  std::map<InstanceId, net::Shares::Hold> placed_;  ///< of instances that run, since this server's start
   Instances& instances_;
   Offers& offers_;
   Planner& planner_;

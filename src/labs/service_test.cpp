@@ -112,6 +112,33 @@ TEST_F(R1_7_Service, LimitsAreKeptAndGivenBack) {
   EXPECT_TRUE(ask("ann", "two"));
 }
 
+TEST_F(R1_7_Service, OneAddressHasSoManyInstancesWhoeverSignsInThere) {
+  Options options;
+  options.instances_total = 4;
+  options.instances_per_owner = 1;
+  open(options);
+  const auto ask_from = [this](const char* address, const char* who, const char* tmpl) {
+    return run(service_->request(person(who), TemplateId(tmpl), "", address));
+  };
+  const auto first = ask_from("192.0.2.7", "ann", "one");
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(ask_from("192.0.2.7", "bob", "one"));
+  const auto third = ask_from("192.0.2.7", "cat", "one");
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().reason, "limit-reached");
+  EXPECT_TRUE(ask_from("192.0.2.8", "cat", "one")) << "another address";
+  EXPECT_TRUE(ask_from("127.0.0.1", "dan", "one")) << "this machine";
+  wait(first->id);
+  ASSERT_TRUE(stop(first->id));
+  wait(first->id, true);
+  bool again = false;  // once the last of its ending has let go of it
+  for (int i = 0; i < 2000 && !again; ++i) {
+    again = ask_from("192.0.2.7", "eve", "one").has_value();
+    if (!again) run(sleep_for(10ms));
+  }
+  EXPECT_TRUE(again) << "one of them has ended";
+}
+
 TEST_F(R1_7_Service, TheQueueIsServedInOrderAndSaysWhereOneStands) {
   Options options;
   options.spawns_at_once = 1;
