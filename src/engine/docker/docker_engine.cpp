@@ -18,6 +18,7 @@
 #include "engine/isolation/no_names.h"
 #include "engine/isolation/slice.h"
 #include "engine/isolation/verbs.h"
+#include "engine/isolation/weights.h"
 #include "engine/reasons.h"
 #include "observe/log.h"
 #include "privileged/caller.h"
@@ -73,6 +74,7 @@ DockerEngine::DockerEngine(asio::any_io_executor executor, DockerOptions options
   firewall.limits = options_.machines;
   firewall_ = std::make_unique<isolation::Firewall>(executor_, std::move(firewall));
   no_names_ = std::make_unique<isolation::NoNames>(executor_);
+  weights_ = std::make_unique<isolation::Weights>(executor_);
   freezers_ = std::make_unique<Freezers>(executor_, local_);
   restarts_ = std::make_unique<Restarts>(executor_, [this](Handle handle) { return start_now(std::move(handle)); });
   watcher_ = std::make_unique<Watcher>(executor_, connection_, event_filter(options_.name_space), options_.ping_every,
@@ -175,7 +177,10 @@ Subscription DockerEngine::on_event(Subscribers::OnEvent subscriber) { return su
 void DockerEngine::run() {
   watcher_->run();
   if (!local_) return;
-  if (!privileged_) firewall_->run();
+  if (!privileged_) {
+    firewall_->run();
+    weights_->run();
+  }
   no_names_->run();
 }
 
@@ -183,6 +188,7 @@ asio::awaitable<void> DockerEngine::close() {
   co_await restarts_->close();
   co_await watcher_->close();
   co_await no_names_->close();
+  co_await weights_->close();
   co_await firewall_->close();
 }
 

@@ -40,6 +40,7 @@ struct DockerOptions {
 namespace isolation {
 class Firewall;
 class NoNames;
+class Weights;
 }  // namespace isolation
 namespace docker {
 class Connection;
@@ -193,6 +194,7 @@ class DockerEngine final : public Engine,
   std::unique_ptr<isolation::Firewall> firewall_;
   std::shared_ptr<privileged::Caller> privileged_;  ///< null: the firewall table is ours to keep
   std::unique_ptr<isolation::NoNames> no_names_;
+  std::unique_ptr<isolation::Weights> weights_;
   std::unique_ptr<docker::Freezers> freezers_;
   std::unique_ptr<docker::Restarts> restarts_;
   Subscribers subscribers_;

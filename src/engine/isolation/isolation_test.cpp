@@ -15,6 +15,7 @@
 #include "engine/isolation/nft.h"
 #include "engine/isolation/no_names.h"
 #include "engine/isolation/slice.h"
+#include "engine/isolation/weights.h"
 
 namespace tiltyard::engine::isolation {
 namespace {
@@ -135,6 +136,51 @@ TEST(R1_5, TheGroupOfAllMachinesCountsLittle) {
     EXPECT_EQ(text(group + "/cpu.weight"), "50");
     EXPECT_EQ(text(group + "/io.weight"), "default 50");
     EXPECT_EQ(text(group + "/memory.max"), "2000");
+  }
+  fs::remove_all(root);
+}
+
+/// Whoever has run all the time counts little, whoever has not in full; and in full again after a rest.
+TEST(R1_5, WhoRunsAllTheTimeCountsLittleAmongMachines) {
+  namespace fs = std::filesystem;
+  using namespace std::chrono_literals;
+  char name[] = "/tmp/weights-test-XXXXXX";
+  const fs::path root = ::mkdtemp(name);
+  const auto write = [&root](const std::string& path, const std::string& text) {
+    fs::create_directories((root / path).parent_path());
+    std::ofstream(root / path) << text;
+  };
+  const auto number = [&root](const std::string& path) {
+    int value = 0;
+    std::ifstream(root / path) >> value;
+    return value;
+  };
+  // Version 1, and version 2 with systemd; a host has one of them.
+  for (const std::string version : {"", "2"}) {
+    const bool unified = !version.empty();
+    const std::string counted = unified ? "tiltyard_machines.slice/" : "cpuacct/tiltyard_machines/";
+    const std::string weighed = unified ? counted : "cpu/tiltyard_machines/";
+    const std::string weight = unified ? "/cpu.weight" : "/cpu.shares";
+    const int usual = unified ? 100 : 1024;
+    for (const char* each : {"hog", "calm"}) write(weighed + each + weight, std::to_string(usual));
+    Weigher weigher(root);
+    const auto start = Weigher::Time{} + 100s;
+    std::uint64_t hog = 5'000'000, calm = 5'000'000;  // microseconds
+    const auto look = [&](int second) {
+      for (const auto& [who, ran] : {std::pair{"hog", hog}, {"calm", calm}})
+        write(counted + who + (unified ? "/cpu.stat" : "/cpuacct.usage"),
+              unified ? "usage_usec " + std::to_string(ran) + "\nuser_usec 1\n" : std::to_string(ran * 1000) + "\n");
+      weigher.round(start + std::chrono::seconds(second));
+    };
+    int second = 0;
+    for (; second < 20; second += 2, hog += 600'000, calm += 2'000) look(second);
+    EXPECT_LE(number(weighed + "hog" + weight), usual / 40) << version;
+    EXPECT_GE(number(weighed + "hog" + weight), 1);
+    EXPECT_EQ(number(weighed + "calm" + weight), usual);
+    for (const int rested = second + 30; second < rested; second += 2, calm += 2'000) look(second);
+    EXPECT_EQ(number(weighed + "hog" + weight), usual) << version;
+    for (const char* each : {"cpu", "cpuacct", "tiltyard_machines.slice"}) fs::remove_all(root / each);
+    weigher.round(start + std::chrono::seconds(second));
   }
   fs::remove_all(root);
 }
