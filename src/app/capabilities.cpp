@@ -63,7 +63,7 @@ Capabilities capabilities() {
   add<names::Capability>(all, identity, labs, certificates);
   add<doors::Capability>(all, identity, labs);
   add<grants::Capability>(all, labs);
-  add<disk::Capability>(all, labs, templates);
+  add<disk::Capability>(all, apart, labs, templates);
   add<captures::Capability>(all, apart, labs);
   add<traffic::Capability>(all, labs);
   add<ports::Capability>(all, labs);

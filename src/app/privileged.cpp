@@ -23,9 +23,12 @@
 #include "base/json.h"
 #include "captures/capability.h"
 #include "captures/tap.h"
+#include "disk/through.h"
+#include "engine/docker/facts.h"
 #include "engine/docker/layer_verbs.h"
 #include "engine/isolation/firewall.h"
 #include "engine/isolation/verbs.h"
+#include "engine/isolation/weights.h"
 #include "guard/guard.h"
 #include "labs/leftovers.h"
 #include "net/loops.h"
@@ -74,9 +77,11 @@ isolation::FirewallOptions table_of(const Settings& settings) {
 
 /// What it consists of while it runs, in the order of construction.
 struct Half {
-  Half(const asio::any_io_executor& home, const Settings& settings) : firewall(home, table_of(settings)) {}
+  Half(const asio::any_io_executor& home, const Settings& settings)
+      : firewall(home, table_of(settings)), weights(home) {}
 
   isolation::Firewall firewall;
+  isolation::Weights weights;
   std::unique_ptr<guard::Guard> guard;  ///< null: the engine is on another host, where we are nobody
   std::unique_ptr<labs::Leftovers> leftovers;
   std::unique_ptr<privileged::Server> server;
@@ -105,7 +110,7 @@ Result<> guard_engine(Half& half, const Settings& settings, const privileged::Ac
   return {};
 }
 
-/// Those for machines' own layers, if the engine is on this host.
+/// Those for machines' own layers, and for what they write, if the engine is on this host.
 Result<std::vector<privileged::Verb>> layers_of(const Settings& settings, const asio::any_io_executor& home) {
   auto engine = engine_here(settings);
   if (!engine) return fail(std::move(engine.error()));
@@ -113,7 +118,16 @@ Result<std::vector<privileged::Verb>> layers_of(const Settings& settings, const 
   auto ours = [rules = rules_of(settings, **engine)](const boost::json::value& inspected) {
     return guard::ours(member(member(inspected, "Config"), "Labels").if_object(), rules);
   };
-  return engine::docker::layer_verbs((*engine)->url.substr(kUnix.size()), std::move(ours), home);
+  const auto socket = (*engine)->url.substr(kUnix.size());
+  auto folders = [socket, ours, home, files = whole(options_of(settings).files)](
+                     const std::string& machine) -> Result<std::vector<std::string>> {
+    const auto found = engine::docker::look_up(socket, ours, home, machine);
+    if (!found) return fail(found.error());
+    return engine::docker::footprint_of(*found, files).folders;
+  };
+  auto verbs = engine::docker::layer_verbs(socket, std::move(ours), home);
+  verbs.push_back(disk::usage_verb(std::move(folders)));
+  return verbs;
 }
 
 /// All that it can be asked for.
@@ -159,6 +173,7 @@ Result<> open_half(Half& half, const Settings& settings, const asio::any_io_exec
   if (!verbs) return fail(std::move(verbs.error()));
   auto door = privileged::listen_at(whole(options.socket), SOCK_SEQPACKET, *caller);
   if (!door) return fail(std::move(door.error()));
+  half.weights.run();
   half.server = std::make_unique<privileged::Server>(std::move(*door), *caller, std::move(*verbs));
   return {};
 }
@@ -167,6 +182,7 @@ asio::awaitable<void> wait_for(asio::signal_set& signals) { co_await signals.asy
 
 asio::awaitable<void> close_half(Half& half) {
   if (half.guard) co_await half.guard->close();
+  co_await half.weights.close();
   co_await half.firewall.close();
 }
 

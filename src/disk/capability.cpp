@@ -18,15 +18,19 @@ std::string folder_of(const std::string& url) {
 
 }  // namespace
 
-Capability::Capability(labs::Capability& labs, templates::Capability& templates) : labs_(labs), templates_(templates) {}
+Capability::Capability(apart::Capability& apart, labs::Capability& labs, templates::Capability& templates)
+    : apart_(apart), labs_(labs), templates_(templates) {}
 
 Capability::~Capability() = default;
 
 Result<> Capability::make(house::Ground& ground) {
   const auto& usual = templates_.options().bounds.defaults;
+  std::shared_ptr<const privileged::Caller> apart;
+  if (apart_.options().apart())
+    apart = std::make_shared<privileged::Caller>(privileged::whole(apart_.options().socket));
   guard_ = std::make_unique<Guard>(
       options_, Parts{ground.home, ground.store, ground.bus, ground.clock, ground.engines, labs_.service(),
-                      Most{usual.disk, usual.inodes}, ground.data, folder_of(ground.database.url)});
+                      Most{usual.disk, usual.inodes}, ground.data, folder_of(ground.database.url), std::move(apart)});
   guard_->look_at_space();
   return {};
 }

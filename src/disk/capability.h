@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "apart/capability.h"
 #include "disk/disk.h"
 #include "disk/events.h"
 #include "disk/measures.h"
@@ -17,7 +18,7 @@ class Guard;
 /// What machines write to disk, and what must stay free of it.
 class Capability final : public house::Capability, public labs::HasVeto {
  public:
-  Capability(labs::Capability& labs, templates::Capability& templates);
+  Capability(apart::Capability& apart, labs::Capability& labs, templates::Capability& templates);
   ~Capability() override;
 
   std::string_view name() const override { return "disk"; }
@@ -34,6 +35,7 @@ class Capability final : public house::Capability, public labs::HasVeto {
   const Options& options() const { return options_; }
 
  private:
+  apart::Capability& apart_;
   labs::Capability& labs_;
   templates::Capability& templates_;
   Options options_;

@@ -13,6 +13,7 @@
 #include "bus/event_log.h"
 #include "disk/events.h"
 #include "disk/measures.h"
+#include "disk/through.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -48,7 +49,12 @@ Guard::Guard(Options options, Parts parts)
     : options_(options),
       parts_(std::move(parts)),
       reserve_((parts_.database.empty() ? parts_.data : parts_.database) + "/reserve",
-               parts_.database.empty() ? 0 : options.reserve) {}
+               parts_.database.empty() ? 0 : options.reserve) {
+  if (!parts_.apart) return;
+  watch_ = Watch(Watch::Clock::now, [caller = parts_.apart](const Watched& machine) {
+    return usage_through(*caller, machine.name, machine.most);
+  });
+}
 
 Result<> Guard::may_start() const {
   if (!low_) return {};

@@ -19,6 +19,7 @@
 #include "disk/watch.h"
 #include "engine/engines.h"
 #include "labs/capability.h"
+#include "privileged/caller.h"
 #include "store/store.h"
 
 namespace tiltyard::disk {
@@ -33,9 +34,10 @@ struct Parts {
   const Clock& clock;
   engine::Engines& engines;
   labs::Service& labs;
-  Most usual;            ///< of a machine that does not say itself how much it may write
-  std::string data;      ///< the data folder
-  std::string database;  ///< the folder that the database lies in; empty: on another host
+  Most usual;                                       ///< of a machine that does not say itself how much it may write
+  std::string data;                                 ///< the data folder
+  std::string database;                             ///< the folder that the database lies in; empty: on another host
+  std::shared_ptr<const privileged::Caller> apart;  ///< counts what machines write; null: we may look ourselves
 };
 
 /// Goes round twice a second: who writes more than they may is frozen, looked at again, and their instance is stopped

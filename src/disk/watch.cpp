@@ -82,7 +82,7 @@ bool Watch::look(Seen& seen, std::vector<Found>& found) {
   const auto begun = now_();
   seen.ran = processor_time(seen.machine.processor);
   seen.looked = true;
-  const auto usage = usage_of(seen.machine.places, seen.machine.most);
+  const auto usage = count_(seen.machine);
   const auto ended = now_();
   seen.cost = ended - begun;
   seen.due = ended + std::max<Clock::duration>(kInterval, seen.cost * kShareOfOne);

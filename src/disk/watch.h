@@ -33,8 +33,9 @@ class Watch {
  public:
   using Clock = std::chrono::steady_clock;
   using Now = std::function<Clock::time_point()>;
+  using Count = std::function<Usage(const Watched&)>;
 
-  explicit Watch(Now now = Clock::now) : now_(std::move(now)) {}
+  explicit Watch(Now now = Clock::now, Count count = count_here) : now_(std::move(now)), count_(std::move(count)) {}
 
   void put(Watched machine);
   void drop(const std::string& name) { machines_.erase(name); }
@@ -55,10 +56,12 @@ class Watch {
     bool looked = false;
   };
 
+  static Usage count_here(const Watched& machine) { return usage_of(machine.places, machine.most); }
   std::vector<Seen*> candidates(bool alarm);
   bool look(Seen& seen, std::vector<Found>& found);
 
   Now now_;
+  Count count_;
   std::unordered_map<std::string, Seen> machines_;
   Clock::duration owed_{};  ///< what looks took beyond their allowance
   Clock::time_point last_{};

@@ -85,15 +85,10 @@ class Work {
     if (auto known = with.only({"machine"}); !known) return fail(std::move(known.error()));
     const auto machine = with.text("machine", kLongestName);
     if (!machine) return fail(machine.error());
-    if (!is_name(*machine)) return privileged::refused("machine is no name");
     auto content = content_of(with.file());
     if (!content) return fail(std::move(content.error()));
-    auto looked = asio::co_spawn(executor_, inspect(socket_, *machine), asio::use_future);
-    if (looked.wait_for(kLongestLook) != std::future_status::ready)
-      return fail(Code::kTimeout, "timeout", "The engine takes too long.");
-    const auto found = looked.get();
+    const auto found = look_up(socket_, ours_, executor_, *machine);
     if (!found) return fail(found.error());
-    if (!ours_(*found)) return privileged::refused("the machine belongs to others");
     const auto layer = layer_of(*found);
     if (!layer) return json::object{{"done", false}};
     auto done = work(*layer, *content, text_of(member(*found, "State"), "Status") != "created");
@@ -134,6 +129,17 @@ Result<bool> ask(const privileged::Caller& caller, const char* verb, const std::
 }
 
 }  // namespace
+
+Result<json::value> look_up(const std::string& socket, const std::function<bool(const json::value&)>& ours,
+                            const asio::any_io_executor& executor, const std::string& machine) {
+  if (!is_name(machine)) return privileged::refused("machine is no name");
+  auto looked = asio::co_spawn(executor, inspect(socket, machine), asio::use_future);
+  if (looked.wait_for(kLongestLook) != std::future_status::ready)
+    return fail(Code::kTimeout, "timeout", "The engine takes too long.");
+  auto found = looked.get();
+  if (found && !ours(*found)) return privileged::refused("the machine belongs to others");
+  return found;
+}
 
 std::vector<privileged::Verb> layer_verbs(std::string socket, std::function<bool(const json::value&)> ours,
                                           asio::any_io_executor executor) {

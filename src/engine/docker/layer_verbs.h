@@ -19,6 +19,11 @@ namespace tiltyard::engine::docker {
 std::vector<privileged::Verb> layer_verbs(std::string socket, std::function<bool(const boost::json::value&)> ours,
                                           boost::asio::any_io_executor executor);
 
+/// What the engine says of a machine that `ours` says yes to. Blocking.
+Result<boost::json::value> look_up(const std::string& socket,
+                                   const std::function<bool(const boost::json::value&)>& ours,
+                                   const boost::asio::any_io_executor& executor, const std::string& machine);
+
 // The server's side. Blocking. False: not done, the layer is not at hand there, or (unpack) the machine has run.
 Result<bool> unpack_through(const privileged::Caller& caller, const std::string& machine, const std::string& tar);
 Result<bool> rewrite_through(const privileged::Caller& caller, const std::string& machine,

@@ -9,6 +9,23 @@ from harness import templates
 from harness.gateway import endpoint
 from harness.server import binary
 
+# What of another's address, given with one that listens, this machine can take: numbers of linux/sockios.h and linux/in.h.
+FORGE = r"""
+use Socket;
+my @can;
+socket(my $packet, 17, 3, 768) and push @can, "packets";
+socket(my $raw, 2, 3, 17) and push @can, "raw";
+socket(my $plain, 2, 2, 0) or die;
+setsockopt($plain, 0, 19, pack("i", 1)) and push @can, "transparent";
+my $mac = pack("a16 S a14", "eth0", 1, "\x02\x42\x01\x02\x03\x04");
+ioctl($plain, 0x8924, $mac) and push @can, "mac";
+socket(my $free, 2, 2, 0) or die;
+setsockopt($free, 0, 15, pack("i", 1));
+bind($free, sockaddr_in(0, inet_aton($ARGV[0]))) and send($free, "x", 0, sockaddr_in(9, inet_aton($ARGV[1]))) and push @can, "source";
+my $second = pack("a16 S n a4 a8", "eth0:1", 2, 0, inet_aton($ARGV[0]), "");
+ioctl($plain, 0x8916, $second) and push @can, "address";
+print join(",", @can);
+"""
 PCAP = {**templates.BOX, "instance.toml": templates.BOX["instance.toml"],
         "compose.yaml": 'services:\n  main:\n    build: .\n    cap_add: ["NET_RAW"]\n    ports: ["7000"]\n'}
 
@@ -93,6 +110,24 @@ def test_R1_5_who_could_forge_has_a_network_alone(hosted, docker):
     assert docker.machine(instances[0]["id"])["HostConfig"]["CapAdd"].count("NET_RAW") == 1
     for caller, instance in zip([*forgers, usual], instances):
         caller.stop(instance["id"])
+
+
+def test_R1_5_on_a_shared_network_ports_macs_and_addresses_stay_together(hosted, docker):
+    """Who is on one with others has no means to speak with another's address, or from another card: bound by what it may not do."""
+    player, victim = hosted.user("forger"), hosted.user("forged")
+    mine, theirs = player.running("debian-shell"), victim.running("hello-web")
+    (network, address), (shared, other) = where(docker, mine)[0], where(docker, theirs)[0]
+    assert network == shared
+    gateway = str(next(ipaddress.ip_interface(f"{address}/27").network.hosts()))
+    machine = docker.machine(mine["id"])["Id"]
+    assert docker.exec(machine, "perl", "-e", FORGE, other, gateway, timeout=60) == (0, "")
+    assert docker.exec(machine, "sh", "-c", "grep -v ' lo$' /proc/net/if_inet6") == (1, ""), "no addresses that it gives itself"
+    # With the rights that it lacks, there all of it works: what is tried is not wrong in itself.
+    there = ["nsenter", "-t", str(docker.inspect(machine)["State"]["Pid"]), "--net"]
+    control = subprocess.run([*there, "perl", "-e", FORGE, other, gateway], capture_output=True, text=True)
+    assert set(control.stdout.split(",")) >= {"packets", "raw", "transparent", "mac"}, control
+    player.stop(mine["id"])
+    victim.stop(theirs["id"])
 
 
 def test_R1_5_doctor_names_what_is_missing(hosted):

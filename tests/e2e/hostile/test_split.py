@@ -27,6 +27,14 @@ KEEPER = {
                   'CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]\n',
 }
 
+# All that a machine can write to, and little of it.
+HOG = {
+    "instance.toml": 'name = "Hog"\nports = [8000]\nexpected_boot = 1\ndisk = "32m"\n[ready]\ninterval = 50\n[limits]\nmemory = "32m"\npids = 64\ninodes = 2000\n',
+    "compose.yaml": 'services:\n  box:\n    build: .\n    volumes: ["./kept:/kept:rw", "state:/state"]\nvolumes:\n  state: {}\n',
+    "kept/note": "kept\n",
+    "Dockerfile": 'FROM tiltyard/busybox:1\nRUN mkdir /www\nSTOPSIGNAL SIGKILL\nCMD ["httpd", "-f", "-p", "8000", "-h", "/www"]\n',
+}
+
 # linux/capability.h
 NUMBERS = {"NET_RAW": 13, "SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_CHROOT": 18, "SYS_ADMIN": 21, "SYS_BOOT": 22, "SYS_TIME": 25, "MKNOD": 27, "BPF": 39}
 
@@ -34,10 +42,10 @@ NUMBERS = {"NET_RAW": 13, "SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_CHROOT": 18, "
 @pytest.fixture(scope="module")
 def split(docker):
     server = SplitServer()
-    templates.add(server, web=templates.WEB, stack=templates.STACK, keeper=KEEPER)
+    templates.add(server, web=templates.WEB, stack=templates.STACK, keeper=KEEPER, hog=HOG)
     try:
         server.start()
-        for name in ("web", "stack", "keeper"):
+        for name in ("web", "stack", "keeper", "hog"):
             server.admin().wait_template(name)
         yield server
     finally:
@@ -83,6 +91,18 @@ def test_R1_5_a_server_without_rights_runs_machines_as_ever(split, docker, templ
     assert subprocess.run(["nft", "list", "table", "inet", "tiltyard"], capture_output=True).returncode == 0
     caller.stop(instance["id"])
     leaks.assert_none()
+
+
+@pytest.mark.parametrize("writes", ["head -c 400000000 /dev/zero >/x", "head -c 400000000 /dev/zero >/kept/x",
+                                    "i=0; while [ $i -lt 6000 ]; do : >/state/$i; i=$((i+1)); done"], ids=["layer", "bind", "volume"])
+def test_R1_5_who_writes_too_much_is_stopped_by_a_server_that_may_not_look(split, docker, writes):
+    caller = split.admin()
+    instance, beside = caller.running("hog"), caller.running("keeper")
+    docker.start_exec(docker.machine(instance["id"])["Id"], "sh", "-c", writes)
+    ended = caller.wait_state(instance["id"], "stopped", timeout=60)
+    assert ended["reason"]["code"] == "disk-limit", ended["reason"]
+    assert caller.instance(beside["id"])["state"] == "running"
+    caller.stop(beside["id"])
 
 
 def test_R1_5_files_are_roots_and_nobody_elses(split, docker):
@@ -131,6 +151,8 @@ def test_R1_5_the_privileged_half_refuses_what_it_is_not_for(split):
     for machine in ("../x", "", "a/b", "x" * 300, ".."):
         assert call("layer.unpack", machine=machine)["reason"] == "argument-refused", machine
     assert call("layer.rewrite", machine="nobody")["reason"] == "argument-refused", "no content came along"
+    for wrong in ({"machine": "../x"}, {"machine": ""}, {"bytes": -1}, {"inodes": "1"}, {"more": 1}):
+        assert call("disk.usage", **{"machine": split.namespace + "-x", "bytes": 1, "inodes": 1, **wrong})["reason"] == "argument-refused", wrong
     # A link that a machine has planted leads nowhere.
     (split.files / "i2" / "flags").mkdir(parents=True)
     os.symlink("/etc", split.files / "i2" / "binds")
@@ -147,6 +169,8 @@ def test_R1_5_of_the_engine_only_our_own_machines_are_within_reach(split, docker
     mine = docker.machine(instance["id"])
     other = docker.run("e2e-stranger-" + split.namespace, "tiltyard/busybox:1", ["sleep", "600"], {NAMESPACE: "stranger"})
     try:
+        looks = [ask(split, {"verb": "disk.usage", "arguments": {"machine": name, "bytes": 0, "inodes": 0}}) for name in (mine["Id"], other)]
+        assert looks[0]["result"]["inodes"] > 0 and looks[1]["reason"] == "argument-refused", looks
         made = {"Image": "tiltyard/busybox:1", "Labels": {"tiltyard.managed": "true", NAMESPACE: split.namespace},
                 "HostConfig": {"CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "PidsLimit": 10, "IpcMode": "private",
                                "CgroupnsMode": "private", "NetworkMode": "none"}}
