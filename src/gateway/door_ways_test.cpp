@@ -295,6 +295,23 @@ TEST_F(R2_4_Doors, TheOwnersAddressOpensRawTcp) {
   EXPECT_TRUE(late.closed_within(20s) && late.was_reset());
 }
 
+TEST_F(R2_4_Doors, AGuestsAddressOpensTheOneInstanceThatIsShared) {
+  Machine machine(parrot());
+  const auto port = publish(Door::kAddress, EndpointKind::kTcp, machine.port());
+  const auto another = publish(Door::kAddress, EndpointKind::kTcp, machine.port(), "two");
+  home(gateway_->doors().know("one", asio::ip::make_address("127.0.0.1"),
+                              {party_of("ben"), party_of("share"), 0, 3'600'000}));
+  auto peer = Peer::connect(port);
+  ASSERT_TRUE(peer.send("hello\n"));
+  EXPECT_EQ(peer.read_exactly(6), "hello\n");
+  auto elsewhere = Peer::connect(another);
+  EXPECT_TRUE(elsewhere.closed_within(20s) && elsewhere.was_reset()) << "of the same owner, and not shared";
+  home(gateway_->doors().revoke(party_of("share")));
+  EXPECT_TRUE(peer.closed_within(20s) && peer.was_reset());
+  auto late = Peer::connect(port);
+  EXPECT_TRUE(late.closed_within(20s) && late.was_reset());
+}
+
 TEST_F(R2_4_Doors, ADoorThatCloses) {
   Machine machine(parrot());
   const auto port = publish(Door::kOpen, EndpointKind::kTcp, machine.port());

@@ -248,6 +248,7 @@ void HttpSession::route(RequestHead& head) {
   way.claims = target->handover.client_claims;
   if (stays_outside(head, *target, way.secure)) return;
   endpoint_ = target->endpoint;
+  if (exchange_.websocket) opened_by_ = std::make_unique<std::string>(plain_name(head.host_name, room));
   if (!attach(target->instance, spoken_for(way)) || !enter_meters(*target)) {
     endpoint_.reset();
     return answer_page(Page::kTooMany, 503, head.host);

@@ -22,6 +22,10 @@ class HttpSession final : public Session {
   static void begin(Shard& shard, Arrival arrival, bool secure, Guest guest);
   /// Over the limit of connections: a short 503, then closed.
   static void refuse(int fd);
+  /// Whether it is a WebSocket that was opened by this name: it is not asked for its way again as requests are.
+  bool was_opened_by(std::string_view name) const {
+    return state_ == State::kTunnel && opened_by_ && *opened_by_ == name;
+  }
 
   void on_ready(Stream& stream) override;
   void on_turn() override;
@@ -131,6 +135,7 @@ class HttpSession final : public Session {
   std::size_t up_sent_ = 0, down_sent_ = 0;
   std::unique_ptr<Upstream> machine_;
   std::optional<Relay> tunnel_;
+  std::unique_ptr<std::string> opened_by_;  ///< of a WebSocket: the name that it was asked for at
   std::uint64_t counted_in_ = 0, counted_out_ = 0;
   int stuck_ = 0;             ///< sides of the tunnel that do not take their bytes
   bool may_connect_ = false;  ///< its turn to connect to the machine has come

@@ -71,6 +71,31 @@ TEST_F(R2_6_OwnNames, ANameLeadsToOneInstanceAndIsFoundBeforeLabels) {
   run(gateway_->unname("my.t.test"));  // once more does no harm
 }
 
+TEST_F(R2_6_OwnNames, ANameThatIsTakenBackCutsWhatWasOpenedByIt) {
+  Machine machine([](Peer& peer) {
+    if (peer.read_head().empty()) return;
+    peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nopen");
+    for (auto bytes = peer.read_some(); !bytes.empty(); bytes = peer.read_some()) peer.send(bytes);
+  });
+  publish_http("one", machine.port());
+  run(gateway_->name("my.example", InstanceId("one"), "web"));
+  const auto open = [this](std::string_view host) {
+    auto peer = client();
+    EXPECT_TRUE(peer.send(get(host, "/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\n")));
+    EXPECT_TRUE(peer.read_head().starts_with("HTTP/1.1 101 ")) << host;
+    EXPECT_EQ(peer.read_exactly(4), "open");
+    return peer;
+  };
+  auto by_name = open("My.Example."), by_label = open("one.t.test");
+  run(gateway_->name("my.example", InstanceId("one"), "web"));  // where it led already
+  ASSERT_TRUE(by_name.send("still here"));
+  EXPECT_EQ(by_name.read_exactly(10), "still here");
+  run(gateway_->unname("my.example"));
+  EXPECT_TRUE(by_name.closed_within(20s) && by_name.was_reset());
+  ASSERT_TRUE(by_label.send("still here"));
+  EXPECT_EQ(by_label.read_exactly(10), "still here") << "that is another name";
+}
+
 TEST_F(R2_6_OwnNames, APortHasNoName) {
   Machine machine(always("x"));
   publish_tcp("one", machine.port());

@@ -501,6 +501,8 @@ void Shard::lead_names(const std::string& instance) {
 }
 
 void Shard::name(std::string host, const InstanceId& instance, std::string endpoint) {
+  const auto known = names_.find(host);
+  if (known != names_.end() && known->second.instance == instance.str() && known->second.endpoint == endpoint) return;
   unname(host);
   names_of_.emplace(instance.str(), host);
   names_.emplace(std::move(host), Named{instance.str(), std::move(endpoint), {}});
@@ -510,8 +512,15 @@ void Shard::name(std::string host, const InstanceId& instance, std::string endpo
 void Shard::unname(const std::string& host) {
   const auto found = names_.find(host);
   if (found == names_.end()) return;
+  const auto led_to = instances_.find(found->second.instance);
   names_of_.erase({found->second.instance, host});
   names_.erase(found);
+  if (led_to == instances_.end()) return;
+  auto& sessions = led_to->second->sessions;
+  for (auto it = sessions.begin(); it != sessions.end();) {
+    auto* session = dynamic_cast<HttpSession*>(&*it++);
+    if (session != nullptr && session->was_opened_by(host)) session->cut();
+  }
 }
 
 const std::string* Shard::own_answer(std::string_view target) const {
