@@ -58,7 +58,7 @@ packages_of() {
     node) echo nodejs ;;
     npm) echo npm ;;
     sanitizers) echo libclang-rt-19-dev llvm-19 ;;
-    bench) echo python3 tshark nginx-light libnginx-mod-stream haproxy wrk docker-compose redis-server postgresql ;;
+    bench) echo python3 tshark websockify nginx-light libnginx-mod-stream haproxy wrk docker-compose redis-server postgresql ;;
     *) die "no package group named $1" ;;
   esac
 }

@@ -26,13 +26,24 @@ const buildHashInQuery = {
   } },
 };
 
+// noVNC waits, while it is loaded, for whether the browser decodes H.264, as modules of es2020 cannot: it is told a moment later instead.
+const loadWithoutWaiting = {
+  name: 'load-without-waiting',
+  transform(code, id) {
+    if (!id.includes('/@novnc/novnc/core/util/browser.js')) return null;
+    const waits = 'supportsWebCodecsH264Decode = await _checkWebCodecsH264DecodeSupport();';
+    if (!code.includes(waits)) throw new Error('noVNC waits for something else now');
+    return { code: code.replace(waits, 'void _checkWebCodecsH264DecodeSupport().then((does) => { supportsWebCodecsH264Decode = does; });'), map: null };
+  },
+};
+
 /** A page's files are called like its folder, a package's like it. */
 const pageOf = (module) => module?.match(/\/pages\/([^/]+)\/view\.tsx$/)?.[1] ?? module?.match(/.*\/node_modules\/([^/]+)\//)?.[1];
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
-  plugins: [buildHashInQuery],
+  plugins: [buildHashInQuery, loadWithoutWaiting],
   // Pages of a capability that stands elsewhere (web/build-with); what they import is that of this folder.
   resolve: {
     alias: { '@more-pages': process.env.TILTYARD_MORE_PAGES ?? here('src/pages/no-more'), '@tiltyard': here('src') },

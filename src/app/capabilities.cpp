@@ -10,6 +10,7 @@
 #include "captures/capability.h"
 #include "certificates/capability.h"
 #include "contest/capability.h"
+#include "desktop/capability.h"
 #include "disk/capability.h"
 #include "doors/capability.h"
 #include "farm/capability.h"
@@ -62,12 +63,13 @@ Capabilities capabilities() {
   add<contest::Capability>(all, identity, templates, flags, labs, access);
   add<names::Capability>(all, identity, labs, certificates);
   add<doors::Capability>(all, identity, labs);
-  add<grants::Capability>(all, labs);
+  auto& grants = add<grants::Capability>(all, labs);
   add<disk::Capability>(all, apart, labs, templates);
   add<captures::Capability>(all, apart, labs);
   add<traffic::Capability>(all, labs);
   add<ports::Capability>(all, labs);
   add<transfers::Capability>(all, labs);
+  add<desktop::Capability>(all, templates, labs, grants);
   add<snapshots::Capability>(all, labs);
   add<ssh::Capability>(all, identity);
   add<traefik::Capability>(all, labs);

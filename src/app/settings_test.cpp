@@ -179,6 +179,7 @@ const std::map<std::string, Sample> kSamples = {
     {"files.max_size", {"2g", R"("2G")"}},
     {"files.at_once", {"3", "3"}},
     {"files.rate", {"10m", R"("10M")"}},
+    {"desktop.per_user", {"3", "3"}},
     {"snapshots.per_instance", {"5", "5"}},
     {"snapshots.bytes", {"2g", R"("2G")"}},
     {"snapshots.exports_at_once", {"2", "2"}},

@@ -16,11 +16,12 @@ struct Fixed {
 };
 
 /// What a browser is told about every answer (OWASP Secure Headers Project). The page loads only its own files, talks
-/// only to its own host (which includes ws: and wss: to it) and cannot be framed.
+/// only to its own host (which includes ws: and wss: to it) and cannot be framed. Pictures may come out of the page
+/// itself: those of a machine's screen do.
 constexpr std::array<Fixed, 6> kSecurity{{
     {"Content-Security-Policy",
-     "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src "
-     "'none'"},
+     "default-src 'self'; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+     "form-action 'self'; object-src 'none'"},
     {"X-Content-Type-Options", "nosniff"},
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Opener-Policy", "same-origin"},

@@ -39,8 +39,8 @@ const char* const kGet = "GET /echo/1 HTTP/1.1\r\nHost: here\r\n\r\n";
 TEST(R10_6, SecurityFieldsAreOnEveryAnswer) {
   EchoSite site;
   const std::string policy =
-      "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src "
-      "'none'";
+      "default-src 'self'; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+      "form-action 'self'; object-src 'none'";
   std::vector<Answer> answers;
   for (const char* path : {"/echo/1", "/page", "/api/v1/thing", "/api/v1/none", "/%00"})
     answers.push_back(site.get(path));

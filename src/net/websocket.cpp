@@ -123,7 +123,7 @@ std::unexpected<Error> socket_failure(const error_code& error) {
               error.message());
 }
 
-/// Keeps the connection on its loop: calls from elsewhere hop there and back.
+/// Keeps the connection on its loop: calls from elsewhere hop there and back, those from there do not.
 class Socket final : public WebSocket, public std::enable_shared_from_this<Socket> {
  public:
   explicit Socket(std::shared_ptr<Transport> transport) : transport_(transport), wire_(Stream(std::move(transport))) {
@@ -145,11 +145,13 @@ class Socket final : public WebSocket, public std::enable_shared_from_this<Socke
 
   asio::awaitable<Result<Message>> read() override {
     auto work = read_here(shared_from_this());
+    if (co_await asio::this_coro::executor == transport_->executor()) co_return co_await std::move(work);
     co_return co_await run_on(transport_->executor(), std::move(work));
   }
 
   asio::awaitable<Result<>> write(Message message) override {
     auto work = write_here(shared_from_this(), std::move(message));
+    if (co_await asio::this_coro::executor == transport_->executor()) co_return co_await std::move(work);
     co_return co_await run_on(transport_->executor(), std::move(work));
   }
 
@@ -250,6 +252,10 @@ asio::awaitable<Result<std::shared_ptr<WebSocket>>> accept_websocket(std::shared
   auto [error] = co_await socket->wire().async_accept(head, kTuple);
   if (error) co_return socket_failure(error);
   co_return std::shared_ptr<WebSocket>(std::move(socket));
+}
+
+asio::any_io_executor loop_of(const std::shared_ptr<WebSocket>& socket) {
+  return std::dynamic_pointer_cast<Socket>(socket)->transport()->executor();
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
@@ -20,6 +21,9 @@ bool wants_websocket(const Request& request);
 /// silent peer and gives up on one that does not answer.
 asio::awaitable<Result<std::shared_ptr<WebSocket>>> accept_websocket(std::shared_ptr<Transport> transport,
                                                                      Request request, Headers extra);
+/// The loop of a served WebSocket's connection: what goes on there reads and writes it without changing loops. Not for
+/// a client's socket.
+asio::any_io_executor loop_of(const std::shared_ptr<WebSocket>& socket);
 /// The client's half, on a fresh connection; `upgrade-refused` when the peer says anything but 101.
 asio::awaitable<Result<std::unique_ptr<WebSocket>>> connect_websocket(std::shared_ptr<Transport> transport,
                                                                       Request request, std::string host);

@@ -9,6 +9,7 @@
 
 #include "templates/compose.h"
 #include "templates/content.h"
+#include "templates/desktop_key.h"
 #include "templates/handover.h"
 #include "templates/project.h"
 #include "templates/settings.h"
@@ -465,8 +466,9 @@ class FolderReader {
         problems_.error(said.place, fmt::format("there is no service \"{}\"", printable(said.value)));
     }
     settle_machine(settings_.flag_machine, out_.flag.machine);
+    if (out_.credentials) settle_machine(settings_.credentials_machine, out_.credentials->machine);
+    if (settings_.desktop) settle_desktop(*settings_.desktop, out_, problems_);
     if (!out_.credentials) return;
-    settle_machine(settings_.credentials_machine, out_.credentials->machine);
     const bool open = std::ranges::any_of(out_.endpoints, [](const Endpoint& one) { return owns_port(one.kind); });
     if (out_.credentials->per_owner || !open) return;
     problems_.warn(settings_.credentials_place,

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "bpf/filter.h"
+#include "templates/desktop_key.h"
 #include "templates/faults.h"
 #include "templates/interpolate.h"
 #include "templates/open_ports.h"
@@ -491,6 +492,7 @@ Settings read_settings(std::string_view text, Problems& problems) {
     read_open_ports(top, settings);
     read_capture(top, settings);
     read_record(top, settings);
+    read_desktop(top, settings);
     top.finish();
     top.report_unknown();
   } catch (const toml::parse_error& failure) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "templates/desktop.h"
 #include "templates/model.h"
 #include "templates/problems.h"
 
@@ -63,6 +64,13 @@ struct SolverSettings {
   std::chrono::seconds timeout{60};
 };
 
+struct DesktopSettings {
+  Desktop desktop;
+  std::optional<Said<std::string>> machine;
+  bool has_password = false;
+  Place place;
+};
+
 /// instance.toml, each key checked by itself.
 struct Settings {
   std::optional<Said<std::string>> id, image;
@@ -85,6 +93,7 @@ struct Settings {
   OpenPorts open_ports;
   std::optional<CapturePolicy> capture;
   bool record_terminals = false;
+  std::optional<DesktopSettings> desktop;
   std::vector<Said<std::string>> open_ports_machines;
   std::chrono::seconds pause_after{0};
   std::vector<Said<std::string>> access;

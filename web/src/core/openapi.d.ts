@@ -1444,6 +1444,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/instances/{id}/desktop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["openDesktop"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/instances/{id}/door": {
         parameters: {
             query?: never;
@@ -1848,6 +1866,24 @@ export interface paths {
             cookie?: never;
         };
         get: operations["openTerminal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{id}/ways": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get: operations["listWays"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3039,7 +3075,7 @@ export interface components {
         OpenSession: {
             id: string;
             /** @enum {string} */
-            kind: "terminal" | "command";
+            kind: "terminal" | "command" | "desktop";
             machine: string;
             user: {
                 id: string;
@@ -3297,6 +3333,11 @@ export interface components {
             /** @enum {string} */
             state: "ready" | "building" | "waiting" | "broken" | "inactive";
             reason: string | null;
+            desktop: {
+                /** @enum {string} */
+                kind: "vnc";
+                machine: string;
+            } | null;
             build: {
                 step: number;
                 steps: number;
@@ -6366,6 +6407,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "text/plain": string;
+                };
+            };
             303: {
                 headers: {
                     Location?: string;
@@ -6385,15 +6435,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                    "text/html": string;
-                };
-            };
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7124,6 +7165,32 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    openDesktop: {
+        parameters: {
+            query?: {
+                watch?: "0" | "1";
+                grant?: components["parameters"]["Grant"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
@@ -8144,6 +8211,39 @@ export interface operations {
             400: components["responses"]["Invalid"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listWays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        ways: {
+                            /** @enum {string} */
+                            kind: "NO_VNC" | "WEB_PROXY" | "SSH";
+                            name: string;
+                            machine: string;
+                            page: string | null;
+                            endpoint: components["schemas"]["Endpoint"] | null;
+                        }[];
+                    };
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
             404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };

@@ -128,7 +128,7 @@ function Body({ instance }: { instance: Instance }) {
 
 /** A machine that lives or is on its way. */
 export function MachineCard({ instance }: { instance: Instance }) {
-  const { stopping, features } = useStore();
+  const { stopping, features, templates } = useStore();
   const [detailed, setDetailed] = useState(false);
   const undoable = stopping[instance.id] !== undefined;
   const look = lookOf(instance, undoable);
@@ -169,6 +169,7 @@ export function MachineCard({ instance }: { instance: Instance }) {
                 <a className="button primary" href={wayTo(page)} target="_blank" rel="noopener noreferrer" title="Key: Enter"><Icon name="open" />Open</a>
               )}
               {reached && <button type="button" onClick={() => go(`/terminal/${instance.id}`)} aria-label={`Terminal in ${instance.template_name}`} title="A shell in the machine. Key: t">Terminal</button>}
+              {reached && templates[instance.template]?.desktop && features?.desktop === true && <button type="button" onClick={() => go(`/desktop/${instance.id}`)} aria-label={`Desktop of ${instance.template_name}`} title="The machine's screen. Key: d">Desktop</button>}
               {reached && features?.ports !== false && features !== null && <button type="button" onClick={() => go(`/ports/${instance.id}`)} aria-label={`Ports of ${instance.template_name}`} title="Which of its ports listen, and opening one">Ports</button>}
               {reached && features?.transfers !== false && features !== null && <button type="button" onClick={() => go(`/files/${instance.id}`)} aria-label={`Files of ${instance.template_name}`} title="Its files: fetching them and sending some">Files</button>}
               {running && <ExtendButton instance={instance} />}

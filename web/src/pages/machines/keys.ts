@@ -36,5 +36,6 @@ export function useMachineKeys(): void {
     e: withTarget((instance) => void extend(instance)),
     s: withTarget((instance) => stop(instance)),
     t: withTarget((instance) => go(`/terminal/${instance.id}`)),
+    d: withTarget((instance) => { if (current().templates[instance.template]?.desktop) go(`/desktop/${instance.id}`); }),
   });
 }
