@@ -65,6 +65,14 @@ struct Guarded : Site {
       };
       co_return response;
     });
+    add("GET", "/talk", [this](Request) -> asio::awaitable<Result<Response>> {
+      Response response;
+      response.websocket = [this](std::shared_ptr<WebSocket> socket) -> asio::awaitable<void> {
+        const auto said = co_await socket->write({true, std::string(2 * kMiB, 'x')});
+        if (!said && said.error().reason == "too-much-at-once") ++refused;
+      };
+      co_return response;
+    });
     add("GET", "/x", size_of_body());
     router.set_filter([this](Request& request, const Route& route) -> asio::awaitable<Result<>> {
       ++asked;
@@ -89,7 +97,7 @@ struct Guarded : Site {
     router.set_callers(std::move(callers));
     start(std::move(options));
   }
-  std::atomic<int> asked{0};
+  std::atomic<int> asked{0}, refused{0};
   std::atomic<bool> behind_proxy{false};
   std::atomic<int> out_of_memory{0};  ///< so many connections more
 };
@@ -136,11 +144,13 @@ TEST(R10_6, WhereALimitCountsByWhatIsInTheBodyTheBodyComesFirst) {
   EXPECT_EQ(site.asked, 1);
 }
 
-ServerOptions with_budget(std::size_t all, std::size_t each) {
+ServerOptions with_budget(std::size_t all, std::size_t each_address, std::size_t each_user) {
   ServerOptions options;
-  options.budget = std::make_shared<net::Budget>(net::BudgetOptions{all, each, each});
+  options.budget = std::make_shared<net::Budget>(net::BudgetOptions{all, each_address, each_user});
   return options;
 }
+
+ServerOptions with_budget(std::size_t all, std::size_t each) { return with_budget(all, each, each); }
 
 TEST(R10_6, BodiesThatNeverEndTakeNoMoreThanTheirShareOfMemory) {
   const auto options = with_budget(32 * kMiB, 8 * kMiB);
@@ -186,6 +196,27 @@ TEST(R10_6, AnswersThatNobodyReadsTakeNoMoreThanTheirShareOfMemory) {
   EXPECT_EQ(other.answer().status, 200);
   slow.clear();
   EXPECT_TRUE(eventually([&] { return options.budget->used() == 0; }));
+}
+
+TEST(R10_6, MessagesThatNobodyReadsCountForTheirUser) {
+  const auto options = with_budget(64 * kMiB, 32 * kMiB, 3 * kMiB);
+  Guarded site(options);
+  const auto open = [&site](Wire& wire, std::string_view name) {
+    wire.send(
+        "GET /talk HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nName: " +
+        std::string(name) + "\r\n\r\n");
+    return wire.until("\r\n\r\n").substr(9, 3);
+  };
+  Wire slow(site.port(), 4096);
+  EXPECT_EQ(open(slow, "ann"), "101");
+  EXPECT_TRUE(eventually([&] { return options.budget->used() > kMiB; })) << "a large message is on its way";
+  Wire second(site.port(), 4096), other(site.port());
+  EXPECT_EQ(open(second, "ann"), "101");
+  EXPECT_TRUE(eventually([&] { return site.refused == 1; })) << "over the user's share";
+  EXPECT_EQ(open(other, "ben"), "101");
+  EXPECT_EQ(other.exactly(3 * kMiB / 2).size(), 3 * kMiB / 2);
+  EXPECT_EQ(site.refused, 1);
 }
 
 TEST(R10_6, AnAddressHasAShareOfTheConnections) {
