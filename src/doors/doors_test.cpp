@@ -101,6 +101,13 @@ TEST_F(R2_4_DoorRows, ALinkForOneIsOfWhoeverCameFirst) {
   EXPECT_EQ(of("ben", now_), "S2");
   EXPECT_EQ(of("kim", now_), "");
   EXPECT_EQ(of("ben", now_ + 1h), "") << "it has ended";
+  const auto all_of = [&](const std::string& user, TimePoint at) {
+    return write([&](soci::session& sql) { return sql::shares_of_guest(sql, user, at); });
+  };
+  EXPECT_EQ(all_of("ann", now_).size(), 2U);
+  ASSERT_EQ(all_of("ben", now_).size(), 1U);
+  EXPECT_EQ(all_of("ben", now_).front().id, "S2");
+  EXPECT_EQ(all_of("ben", now_ + 1h).size(), 0U);
   const auto listed = write([&](soci::session& sql) { return sql::shares_of(sql, "I1", now_); });
   ASSERT_EQ(listed.size(), 2U);
   EXPECT_EQ(listed[0].guests, (std::vector<std::string>{"name of ann", "name of ben"}));

@@ -13,7 +13,7 @@ from harness.docker import Docker
 from harness.gateway import dial, endpoint, fetch
 from harness.leaks import Leaks
 from harness.own_engine import own_engine
-from harness.server import ROOT
+from harness.server import ROOT, binary
 from harness.wait import until
 from harness.world import HostService, World, host_addresses, host_reaches, nameserver
 
@@ -227,6 +227,40 @@ def test_R1_5_a_connection_flood_does_not_starve_the_others(server, pair):
     # Each loop of the gateway keeps at most 128 empty pipes for the next ones.
     assert server.open_kinds()["pipe"] <= 2 * 128 * os.cpu_count() + 16
     pair[1].stop(web["id"])
+
+
+# In a network of its own: the table, a wire that leads nowhere, and more of each kind than one machine may have at once.
+SENDS = """
+import errno, socket, subprocess, sys, time
+for line in ("link set lo up", "link add tyn0 type veth peer name far", "address add 10.9.0.1/24 dev tyn0", "link set tyn0 up", "link set far up",
+             "neighbour add 10.9.0.2 lladdr 02:00:00:00:00:02 dev tyn0", "neighbour add 10.9.0.3 lladdr 02:00:00:00:00:03 dev tyn0"):
+    subprocess.run(["ip", *line.split()], check=True)
+subprocess.run([sys.argv[1], "firewall", "--config", sys.argv[2]], check=True)
+def passed(kind, address):
+    open_ones, refused = [], 0
+    for _ in range(40):
+        end = socket.socket(socket.AF_INET, kind)
+        end.setblocking(False)
+        open_ones.append(end)
+        try:
+            end.connect_ex((address, 1337))
+            if kind == socket.SOCK_DGRAM:
+                end.send(b"x")
+        except OSError:
+            refused += 1
+    until = time.monotonic() + 20
+    while kind == socket.SOCK_STREAM and refused < 24 and time.monotonic() < until:
+        refused += sum(end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED for end in open_ones)
+    return 40 - refused
+print(passed(socket.SOCK_STREAM, "10.9.0.2"), passed(socket.SOCK_DGRAM, "10.9.0.3"))
+"""
+
+
+def test_R1_5_connections_and_flows_of_datagrams_to_one_machine_are_bounded_alike(tmp_path):
+    config = tmp_path / "tiltyard.toml"
+    config.write_text("[engine]\nmachine_connections = 16\n")
+    ran = subprocess.run(["unshare", "-n", "/usr/bin/python3", "-c", SENDS, binary(), str(config)], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.split()[-2:] == ["16", "16"], ran.stdout + ran.stderr
 
 
 def flood_once(server, player, web):

@@ -28,7 +28,7 @@ namespace tiltyard::engine::isolation {
 static constexpr char kRules[] = R"(add table inet NAME
 delete table inet NAME
 table inet NAME {
-	comment "tiltyard isolation 3"
+	comment "tiltyard isolation 4"
 
 	set packets {
 		type ipv4_addr
@@ -87,7 +87,8 @@ table inet NAME {
 	chain output {
 		type filter hook output priority -10; policy accept;
 		oifname != "ty*" accept
-		ct state new add @to_machines { ip daddr ct count over CONNECTIONS } reject with tcp reset
+		ct state new meta l4proto tcp add @to_machines { ip daddr ct count over CONNECTIONS } reject with tcp reset
+		ct state new meta l4proto != tcp add @to_machines { ip daddr ct count over CONNECTIONS } reject
 		ct state new meta l4proto tcp ct timeout set "soon"
 	}
 

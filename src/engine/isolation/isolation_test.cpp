@@ -84,7 +84,8 @@ TEST(R1_5, RulesNameTheTableAndBeginAtomically) {
   EXPECT_TRUE(rules.starts_with("add table inet mine\ndelete table inet mine\ntable inet mine {"));
   EXPECT_EQ(rules.find("NAME"), std::string::npos);
   EXPECT_EQ(rules.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), std::string::npos) << "nothing is left to be put in";
-  for (const char* said : {"udp dport set 15353", "over 11/second burst 11 ", "ct count over 22 ", "over 33/second"})
+  for (const char* said : {"udp dport set 15353", "over 11/second burst 11 ", "ct count over 22 ", "over 33/second",
+                           "meta l4proto tcp add @to_machines", "meta l4proto != tcp add @to_machines"})
     EXPECT_NE(rules.find(said), std::string::npos) << said;
 }
 
