@@ -44,7 +44,8 @@ void use_jail(Draft& draft, const Origin& origin, const std::string& folder) {
   main->set("cap_add", {}, list_of({scalar("SYS_ADMIN")}));
   draft.changed(
       templates::place_of(joined(folder, "Dockerfile")),
-      "nsjail needs SYS_ADMIN, as kCTF gives it; the operator must allow \"cap:SYS_ADMIN\" for this template");
+      "nsjail needs SYS_ADMIN, as kCTF gives it: the operator must allow it, with allow.ID = [\"cap:SYS_ADMIN\"] below "
+      "[templates] of the server's configuration, and then it is imported");
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 // import, and challenges lint. Neither needs a server.
 #include <fmt/core.h>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <CLI/App.hpp>
 #include <boost/json/array.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -62,12 +66,59 @@ std::string look_of(const std::string& path) {
   return out;
 }
 
+/// Whether anything happens below a folder (inotify(7)). Nothing is told of file systems that others change too, and
+/// only so many folders are watched: there the wait ends by itself, sooner or later.
+class Watched {
+ public:
+  explicit Watched(const std::string& path)
+      : folder_(fs::is_directory(path) ? fs::path(path) : fs::absolute(path).parent_path()),
+        events_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+  ~Watched() {
+    if (events_ >= 0) ::close(events_);
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+
+  /// Folders that are watched already stay so. What is looked at after this and before `wait` is not missed.
+  void arm() {
+    told_ = add(folder_);
+    std::error_code failure;
+    for (fs::recursive_directory_iterator at(folder_, failure), end; !failure && at != end && told_;
+         at.increment(failure)) {
+      if (at->is_symlink(failure) || !at->is_directory(failure)) continue;
+      if (at->path().filename() == ".git") at.disable_recursion_pending();
+      else told_ = add(at->path());
+    }
+  }
+
+  void wait() const {
+    pollfd asked{events_, POLLIN, 0};
+    ::poll(&asked, 1, told_ ? 10'000 : 500);
+    char dropped[4096];
+    while (::read(events_, dropped, sizeof dropped) > 0) {}
+  }
+
+ private:
+  /// A folder that is gone again is none.
+  bool add(const fs::path& folder) const {
+    constexpr std::uint32_t kAll = IN_CLOSE_WRITE | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+                                   IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+    return ::inotify_add_watch(events_, folder.c_str(), kAll) >= 0 || errno == ENOENT || errno == ENOTDIR;
+  }
+
+  fs::path folder_;
+  int events_;
+  bool told_ = false;
+};
+
 /// Waits until something below the path is another than it was, and then until it stays as it is.
-void wait_for_change(const std::string& path, std::string& look) {
+void wait_for_change(const std::string& path, Watched& watched, std::string& look) {
   using namespace std::chrono_literals;
-  for (auto now = look;; now = look_of(path)) {
+  while (true) {
+    watched.arm();
+    const auto now = look_of(path);
     if (now == look) {
-      std::this_thread::sleep_for(500ms);
+      watched.wait();
       continue;
     }
     std::this_thread::sleep_for(200ms);
@@ -99,13 +150,14 @@ int import(Context& context, const templates::Options& site, const Asked& asked)
     note("tiltyard: --max-file and --max-size take sizes like 512m or 2g.");
     return kUsage;
   }
+  const auto watched = asked.watch ? std::make_unique<Watched>(asked.path) : nullptr;
   auto look = asked.watch ? look_of(asked.path) : std::string{};
   for (bool again = false;; again = true) {
     auto report = import_challenges(asked.path, options);
     if (!report && !again) return complain(context, report.error());
     const int code = report ? show(context, std::move(*report), again) : complain(context, report.error());
     if (!asked.watch) return code;
-    wait_for_change(asked.path, look);
+    wait_for_change(asked.path, *watched, look);
   }
 }
 
