@@ -50,4 +50,14 @@ class Ignore {
 /// ("Dockerfile.dockerignore"), else the context's own; empty: there is none. The error says why it is not read.
 std::expected<std::string, std::string> read_ignore_text(const BuildSpec& build);
 
+/// A folder that a build knows by a name of its own, as a context: no Dockerfile is in it.
+inline BuildSpec named_context(const std::string& folder) {
+  BuildSpec out;
+  out.context = folder;
+  out.dockerfile_text = "FROM scratch";
+  return out;
+}
+/// Where it lies in what is sent.
+inline std::string named_folder(const std::string& name) { return "named/" + name; }
+
 }  // namespace tiltyard::engine

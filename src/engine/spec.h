@@ -88,7 +88,7 @@ struct MachineBase {
   std::optional<std::chrono::milliseconds> stop_grace;
   std::vector<Attachment> networks;      ///< the first is the one with the default route
   std::vector<std::string> extra_hosts;  ///< "name:address"
-  std::vector<std::string> dns;
+  std::vector<std::string> dns, dns_search, dns_options;
   std::vector<std::uint16_t> exposed;  ///< TCP ports endpoints point to; informs the engine, publishes nothing
   Resources resources;
   std::int64_t log_bytes = 10 * 1024 * 1024;
@@ -101,6 +101,7 @@ struct Container {
   std::optional<std::vector<std::string>> command;
   std::vector<std::string> environment;  ///< "KEY=value"
   std::string user, working_dir;
+  std::vector<std::string> groups;  ///< more of its user's, by name or number
   bool init = false, read_only = false, terminal = false, open_stdin = false;
   std::string restart;  ///< no, always, on-failure, on-failure:N, unless-stopped; empty: nobody has said
   std::string stop_signal;
@@ -156,6 +157,9 @@ struct BuildSpec {
   std::optional<std::string> ignore_text;  ///< set: counts instead of the ignore files in the context
   std::map<std::string, std::string> args;
   std::string target;
+  /// What names stand for besides stages: a folder (absolute), or an image's reference.
+  std::map<std::string, std::string> contexts;
+  std::map<std::string, std::string> secrets;  ///< what a step is shown that asks for one of these ids
   std::string tag;
   Labels labels;
   std::vector<std::string> extra_hosts;

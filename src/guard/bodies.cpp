@@ -110,7 +110,7 @@ constexpr std::array<Member, 17> kMachine{{{"Image", text},
                                            {"HostConfig", looked_into},
                                            {"NetworkingConfig", looked_into}}};
 
-constexpr std::array<Member, 29> kHost{{{"Privileged", flag},
+constexpr std::array<Member, 32> kHost{{{"Privileged", flag},
                                         {"CapDrop", texts},
                                         {"CapAdd", texts},
                                         {"SecurityOpt", texts},
@@ -136,6 +136,9 @@ constexpr std::array<Member, 29> kHost{{{"Privileged", flag},
                                         {"Sysctls", text_map},
                                         {"Runtime", text},
                                         {"ExtraHosts", texts},
+                                        {"GroupAdd", texts},
+                                        {"DnsSearch", texts},
+                                        {"DnsOptions", texts},
                                         {"StorageOpt", looked_into},
                                         {"CgroupParent", group_of_machines},
                                         {"Dns", texts}}};

@@ -229,6 +229,16 @@ TEST_F(R1_5_Guard, AMachineOfTheHostDoesNot) {
   EXPECT_FALSE(may_be_ours("host", rules_));
 }
 
+TEST_F(R1_5_Guard, GroupsOfTheImageAndDomainsOfShortNamesPass) {
+  auto body = machine();
+  host(body)["GroupAdd"] = json::array{"video"};
+  host(body)["DnsSearch"] = json::array{"corp.example"};
+  host(body)["DnsOptions"] = json::array{"ndots:1"};
+  EXPECT_TRUE(passes(body)) << why_;
+  host(body)["GroupAdd"] = "video";
+  EXPECT_FALSE(passes(body));
+}
+
 TEST_F(R1_5_Guard, WhatAnOperatorAllowsPasses) {
   auto body = machine();
   host(body)["CapAdd"] = json::array{"NET_RAW"};

@@ -65,7 +65,7 @@ struct Catalogue::State_ : std::enable_shared_from_this<Catalogue::State_> {
     std::string triggers;              ///< one that has ONBUILD instructions
     std::string fault;                 ///< the engine did not say
   };
-  asio::awaitable<Looked> look_at(engine::Engine& engine, const Service& service, bool forced);
+  asio::awaitable<Looked> look_at(engine::Engine& engine, const Template& tmpl, const Service& service, bool forced);
   asio::awaitable<Below> look_below(engine::Images& images, const Service& service) const;
   asio::awaitable<std::vector<std::string>> own_images(engine::Engine& engine);
   asio::awaitable<void> settle(std::string folder);

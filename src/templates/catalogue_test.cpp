@@ -205,6 +205,21 @@ TEST_F(R1_2_Catalogue, ABaseImageIsWaitedFor) {
   EXPECT_EQ(engine.calls("build"), 1);
 }
 
+TEST_F(R1_2_Catalogue, WhatOneServiceBuildsIsThereBeforeAnotherStartsFromIt) {
+  folder.write("t/base/Dockerfile", "FROM scratch\nRUN much\n");
+  folder.write("t/app/Dockerfile", "FROM acme/base\n");
+  folder.write("t/compose.yaml",
+               "services:\n  app: {build: app, ports: [80]}\n  base: {build: base, image: acme/base}\n");
+  open();
+  until_state("t", State::kReady);
+  EXPECT_EQ(engine.calls("build"), 2);
+  bool done = false;
+  asio::co_spawn(loop, catalogue->reload(std::nullopt), [&done](std::exception_ptr, Result<>) { done = true; });
+  until([&done] { return done; }, "the templates are read again");
+  until_state("t", State::kReady);
+  EXPECT_EQ(engine.calls("build"), 2) << "it knows what it was built on, because that was there first";
+}
+
 TEST_F(R1_2_Catalogue, AMisspeltImageOfOurOwnIsToldFromOneThatIsStillToCome) {
   engine::ImageInfo base;
   base.labels[engine::kLabelBase] = "1";

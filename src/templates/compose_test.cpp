@@ -408,15 +408,6 @@ TEST(R1_3, WhatOneServiceBuildsAnotherUsesByItsName) {
   EXPECT_FALSE(service_of(tmpl, "other").build);
 }
 
-TEST(R1_3, ABuildCannotStartFromAnotherOfTheProject) {
-  TestFolder folder;
-  folder.write("t/base/Dockerfile", "FROM tiltyard/busybox:1\n");
-  folder.write("t/app/Dockerfile", "FROM acme/base\n");
-  const Template tmpl = read_compose_text(
-      folder, "services:\n  base: {build: base, image: acme/base}\n  app: {build: app, ports: [80]}\n");
-  EXPECT_EQ(problem_with(tmpl, "starts from acme/base, which the service base builds").line, 3);
-}
-
 TEST(R1_3, AnImagesTagTellsOfAllThatItsBuildReadsAndOfNothingElse) {
   TestFolder folder;
   const char* text = "services:\n  a: {build: {context: ., args: {X: \"1\"}}, ports: [80]}\n";

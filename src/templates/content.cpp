@@ -189,6 +189,20 @@ std::expected<std::string, std::string> hash_build(const engine::BuildSpec& buil
     hash.add("ignored");
     hash.add(*ignored);
   }
+  if (!build.secrets.empty()) pairs("secrets", build.secrets);
+  for (const auto& [name, from] : build.contexts) {
+    hash.add("named " + name);
+    if (!from.starts_with('/')) {
+      hash.add(from);
+      continue;
+    }
+    const auto beside = engine::read_ignore_text(engine::named_context(from));
+    if (!beside) return std::unexpected(fmt::format("{}: {}", name, beside.error()));
+    const engine::Ignore left_out(*beside);
+    if (!left_out.fault().empty())
+      return std::unexpected(fmt::format("the .dockerignore of {}, {}", name, printable(left_out.fault())));
+    if (auto more = hash_tree(from, left_out, hash, limits); !more) return std::unexpected(more.error());
+  }
   return hash.hex();
 }
 

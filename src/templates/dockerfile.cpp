@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 #include "templates/values.h"
 
@@ -83,7 +84,8 @@ bool is_repository(std::string_view source) {
 
 class Reader {
  public:
-  Reader(const Args& given, std::string_view target) : given_(given), target_(lower(target)), variables_(given) {}
+  explicit Reader(const engine::BuildSpec& build)
+      : build_(build), given_(build.args), target_(lower(build.target)), variables_(build.args) {}
 
   void instruction(const Instruction& one) {
     if (std::ranges::find(kInstructions, one.word) == kInstructions.end())
@@ -98,6 +100,7 @@ class Reader {
     check_flags(one);
     if (one.word == "ARG") arg(one, words);
     if (one.word == "RUN") ++facts_.runs;
+    if (one.word == "LABEL") label(words);
     if (one.word == "RUN" || one.word == "COPY" || one.word == "ADD") copies(one);
     if (!one.documents.empty()) need(one.line, 104, "a here-document", least_of(one));
     if (one.word == "ADD" && std::ranges::any_of(words, is_repository)) need(one.line, 106, "ADD of a repository");
@@ -148,6 +151,15 @@ class Reader {
     }
   }
 
+  /// `LABEL a=b "c d"="e f"`
+  void label(const std::vector<std::string_view>& words) {
+    for (const auto word : words) {
+      const auto equals = word.find('=');
+      if (equals == std::string_view::npos) continue;
+      facts_.labels[std::string(unquote(word.substr(0, equals)))] = unquote(word.substr(equals + 1));
+    }
+  }
+
   void arg(const Instruction& one, const std::vector<std::string_view>& words) {
     static const Args kPlatform = platform_args();
     for (const auto word : words) {
@@ -189,6 +201,9 @@ class Reader {
         fail(one.line, fmt::format("FROM {} names no image; give its ARG a default", printable(words[0])));
       add(image);
       for (const auto& flag : one.flags) check_platform(one, flag);
+      // A stage has the labels of the one that it starts from.
+      if (number > 0) labels_of_[facts_.stages.back()] = std::exchange(facts_.labels, {});
+      if (const auto below = labels_of_.find(lower(image)); below != labels_of_.end()) facts_.labels = below->second;
     }
     facts_.stages.push_back(name);
   }
@@ -205,27 +220,47 @@ class Reader {
     for (const std::string_view flag : one.flags) {
       if (flag.starts_with("--from=")) add(expand_args(unquote(flag.substr(7)), known_));
       if (!flag.starts_with("--mount=")) continue;
-      const auto parts = split(unquote(flag.substr(8)), ',');
-      const auto says = [&parts](std::string_view part) { return std::ranges::find(parts, part) != parts.end(); };
-      for (const auto part : parts) {
+      for (const auto part : split(unquote(flag.substr(8)), ',')) {
         if (part.starts_with("from=")) add(expand_args(unquote(part.substr(5)), known_));
       }
-      if ((says("type=secret") || says("type=ssh")) && (says("required") || says("required=true")))
-        fail(one.line, "the build needs a secret, and there is none: put what it needs into the template's folder");
+      if (const auto wish = secret_wish(flag)) secret(one, *wish);
     }
   }
 
+  void secret(const Instruction& one, const SecretWish& wish) {
+    const bool there = build_.secrets.contains(wish.id);
+    if (there && wish.as_variable)
+      fail(one.line, fmt::format("the secret {0} as a variable cannot be had; leave env= out and write X=$(cat "
+                                 "/run/secrets/{0}) in the command",
+                                 printable(wish.id)));
+    if (!there && wish.required)
+      fail(one.line,
+           fmt::format("the build needs the secret {0}, and there is none: write secrets: [{0}] in its `build`, and "
+                       "secrets: {{{0}: {{file: ./{0}}}}} in the compose file",
+                       printable(wish.id)));
+  }
+
   void add(const std::string& image) {
+    if (const auto named = build_.contexts.find(lower(image)); named != build_.contexts.end()) {
+      if (!named->second.starts_with('/')) add_image(named->second);
+      return;
+    }
     if (image.empty() || lower(image) == "scratch" || parse_integer(image)) return;
     if (std::ranges::find(facts_.stages, lower(image)) != facts_.stages.end()) return;
+    add_image(image);
+  }
+
+  void add_image(const std::string& image) {
     if (std::ranges::find(facts_.bases, image) == facts_.bases.end()) facts_.bases.push_back(image);
   }
 
+  const engine::BuildSpec& build_;
   const Args& given_;
   const std::string target_;
   Args known_;
   DockerfileFacts facts_;
   StageVariables variables_;
+  std::map<std::string, std::map<std::string, std::string>> labels_of_;  // by stage
   bool behind_target_ = false;
 };
 
@@ -240,8 +275,28 @@ std::string_view engine_of_syntax(int syntax) {
   return "Docker 29";
 }
 
-DockerfileFacts read_dockerfile(std::string_view text, const std::map<std::string, std::string>& args,
-                                std::string_view target) {
+std::optional<SecretWish> secret_wish(std::string_view flag) {
+  if (!flag.starts_with("--mount=")) return std::nullopt;
+  SecretWish wish;
+  bool secret = false;
+  for (const auto part : split(unquote(flag.substr(8)), ',')) {
+    const auto value = [&](std::string_view key) { return std::string(unquote(part.substr(key.size()))); };
+    secret = secret || part == "type=secret" || part == "type=ssh";
+    if (part.starts_with("id=")) wish.id = value("id=");
+    for (const std::string_view key : {"target=", "dst=", "destination="}) {
+      if (part.starts_with(key)) wish.target = value(key);
+    }
+    wish.required = wish.required || part == "required" || part == "required=true";
+    wish.as_variable = wish.as_variable || part.starts_with("env=");
+  }
+  if (!secret) return std::nullopt;
+  if (wish.id.empty()) wish.id = wish.target.substr(wish.target.rfind('/') + 1);
+  if (wish.id.empty()) wish.id = "default";  // that of an SSH agent
+  if (wish.target.empty()) wish.target = "/run/secrets/" + wish.id;
+  return wish;
+}
+
+DockerfileFacts read_dockerfile(std::string_view text, const engine::BuildSpec& build) {
   const DockerfileText cut = cut_dockerfile(text);
   if (!cut.fault.empty()) {
     DockerfileFacts facts;
@@ -249,7 +304,7 @@ DockerfileFacts read_dockerfile(std::string_view text, const std::map<std::strin
     facts.fault_line = cut.fault_line;
     return facts;
   }
-  Reader reader(args, target);
+  Reader reader(build);
   for (const auto& one : cut.instructions) reader.instruction(one);
   return reader.take();
 }

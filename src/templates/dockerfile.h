@@ -54,6 +54,8 @@ class StageVariables {
  public:
   explicit StageVariables(const std::map<std::string, std::string>& given) : given_(given) {}
   void take(const Instruction& one);
+  /// A word of a FROM line, with what stands before the first one filled in.
+  std::string fill_from(std::string_view word) const;
   /// The text of a here-document of COPY as the builder fills it in; nothing where it needs what is not known here.
   std::optional<std::string> fill(std::string_view text) const;
 
@@ -67,15 +69,21 @@ class StageVariables {
 
 /// What a Dockerfile starts from and copies from, as far as `target` needs it.
 struct DockerfileFacts {
-  std::vector<std::string> bases;   ///< image references, without stages and `scratch`, each once
-  std::vector<std::string> stages;  ///< names, in order; an unnamed one is empty
-  std::vector<BuildNeed> needs;     ///< beyond what the classic builder knows
-  int runs = 0;                     ///< RUN instructions: roughly how long a build takes
-  std::string fault;                ///< why it cannot be built; empty: none found
-  int fault_line = 0;               ///< 0: the whole file
+  std::vector<std::string> bases;             ///< image references, without stages and `scratch`, each once
+  std::vector<std::string> stages;            ///< names, in order; an unnamed one is empty
+  std::vector<BuildNeed> needs;               ///< beyond what the classic builder knows
+  std::map<std::string, std::string> labels;  ///< of the stage that is built
+  int runs = 0;                               ///< RUN instructions: roughly how long a build takes
+  std::string fault;                          ///< why it cannot be built; empty: none found
+  int fault_line = 0;                         ///< 0: the whole file
 };
 
-DockerfileFacts read_dockerfile(std::string_view text, const std::map<std::string, std::string>& args,
-                                std::string_view target = {});
+DockerfileFacts read_dockerfile(std::string_view text, const engine::BuildSpec& build);
+/// The id of a secret that a step asks for; nullopt: it asks for none.
+struct SecretWish {
+  std::string id, target;
+  bool required = false, as_variable = false;
+};
+std::optional<SecretWish> secret_wish(std::string_view flag);
 
 }  // namespace tiltyard::templates

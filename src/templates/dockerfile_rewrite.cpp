@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "engine/ignore.h"
 #include "templates/dockerfile.h"
 #include "templates/values.h"
 
@@ -42,7 +43,7 @@ bool is_remote(std::string_view source) {
 }
 
 /// "./a", "/a" and "../a" are all the context's own "a".
-std::string below_context(std::string_view source) {
+std::string below_context(std::string_view source, std::string_view context = kContext) {
   std::string_view rest = source;
   const bool quoted = rest.starts_with('"') || rest.starts_with('\'');
   if (quoted) rest.remove_prefix(1);
@@ -53,7 +54,7 @@ std::string below_context(std::string_view source) {
     else break;
   }
   if (rest == "." || rest == "..") rest = "";
-  return fmt::format("{}{}/{}", quoted ? source.substr(0, 1) : "", kContext, rest);
+  return fmt::format("{}{}/{}", quoted ? source.substr(0, 1) : "", context, rest);
 }
 
 class Rewriter {
@@ -69,6 +70,7 @@ class Rewriter {
   void rewrite() {
     directives();
     for (const auto& one : cut_.instructions) {
+      if (one.word == "FROM") from(one);
       variables_.take(one);
       if (one.word == "FROM") shell_ = {"/bin/sh", "-c"};
       if (one.word == "SHELL") shell_ = json_words(one.rest).value_or(shell_);
@@ -89,6 +91,24 @@ class Rewriter {
     std::string& line = lines_[static_cast<std::size_t>(cut_.syntax_line - 1)];
     line = "# the engine's own front end reads this";
     if (cut_.escape_line > cut_.syntax_line) std::swap(line, lines_[static_cast<std::size_t>(cut_.escape_line - 1)]);
+  }
+
+  /// What a name stands for besides stages; nullptr: nothing.
+  const std::string* named(std::string_view name) const {
+    const auto found = spec_.contexts.find(lower(name));
+    return found == spec_.contexts.end() ? nullptr : &found->second;
+  }
+
+  void from(const Instruction& one) {
+    const auto words = raw_words(one.rest);
+    const std::string* to = words.empty() ? nullptr : named(variables_.fill_from(words[0]));
+    if (!to) return;
+    std::string rest(trim(std::string_view(one.rest).substr(words[0].size())));
+    if (!to->starts_with('/')) return put(one, one.flags, *to + " " + rest);
+    put(one, {}, "scratch " + rest);
+    // It is the whole of such a stage.
+    lines_[static_cast<std::size_t>(one.line - 1)] +=
+        fmt::format("\nCOPY {}/ /", engine::named_folder(lower(variables_.fill_from(words[0]))));
   }
 
   void put(const Instruction& one, const std::vector<std::string>& flags, const std::string& rest) {
@@ -115,9 +135,18 @@ class Rewriter {
   }
 
   void copy(const Instruction& one) {
-    const auto flags = flags_of(one);
-    const bool elsewhere =
-        std::ranges::any_of(flags, [](const std::string& flag) { return flag.starts_with("--from="); });
+    auto flags = flags_of(one);
+    bool elsewhere = false;
+    std::string context(kContext);
+    for (auto& flag : flags) {
+      if (!flag.starts_with("--from=")) continue;
+      const std::string name = flag.substr(7);
+      const std::string* to = named(name);
+      elsewhere = !to || !to->starts_with('/');
+      if (to && elsewhere) flag = "--from=" + *to;
+      else if (to) context = engine::named_folder(lower(name)), flag.clear();
+    }
+    std::erase(flags, "");
     const auto listed = json_words(one.rest);
     std::vector<std::string> words;
     if (listed) words = *listed;
@@ -133,7 +162,7 @@ class Rewriter {
         if (from.expand) text = variables_.fill(text).value_or("");
         words[i] = send(from, std::move(text), 0644);
       } else if (!here && !elsewhere && !(one.word == "ADD" && is_remote(words[i]))) {
-        words[i] = below_context(words[i]);
+        words[i] = below_context(words[i], context);
       }
       document += here ? 1 : 0;
     }
@@ -157,7 +186,11 @@ class Rewriter {
 
   void run(const Instruction& one) {
     auto flags = flags_of(one);
-    for (auto& flag : flags) mount(flag);
+    for (auto& flag : flags) {
+      if (const auto wish = secret_wish(flag)) secret(*wish, flag);
+      else mount(flag);
+    }
+    std::erase(flags, "");
     if (one.documents.empty() || syntax_ >= kHereDocument) {
       if (flags == one.flags) return;  // nothing to say in other words
       if (one.documents.empty()) put(one, flags, one.rest);
@@ -184,24 +217,49 @@ class Rewriter {
 
   static std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
+  /// What a secret says lies beside the context, and is mounted from there for that step alone. One that nobody gives
+  /// is not there, as BuildKit has it.
+  void secret(const SecretWish& wish, std::string& flag) {
+    const auto given = spec_.secrets.find(wish.id);
+    flag.clear();
+    if (given == spec_.secrets.end()) return;
+    const std::string path = "secrets/" + wish.id;
+    if (std::ranges::find(spec_.texts, path, &engine::BuildText::path) == spec_.texts.end())
+      spec_.texts.push_back({path, given->second, 0400});
+    flag = fmt::format("--mount=type=bind,source={},target={}", path, wish.target);
+  }
+
   /// A mount of the context's files looks where they are now.
-  static void mount(std::string& flag) {
+  void mount(std::string& flag) const {
     if (!flag.starts_with("--mount=")) return;
-    std::string out;
-    bool bind = true, from = false, source = false;
-    for (const auto part : split(std::string_view(flag).substr(8), ',')) {
-      std::string said(part);
+    const auto parts = split(std::string_view(flag).substr(8), ',');
+    const std::string* to = nullptr;
+    std::string context(kContext);
+    bool bind = true, elsewhere = false, source = false;
+    for (const auto part : parts) {
       bind = bind && (!part.starts_with("type=") || part == "type=bind");
-      from = from || part.starts_with("from=");
+      if (!part.starts_with("from=")) continue;
+      to = named(part.substr(5));
+      elsewhere = !to || !to->starts_with('/');
+      if (!elsewhere) context = engine::named_folder(lower(part.substr(5)));
+    }
+    if (elsewhere && !to) return;
+    if (!bind && !to) return;
+    std::string out;
+    for (const auto part : parts) {
+      std::string said(part);
+      if (part.starts_with("from=")) {
+        if (!elsewhere) continue;
+        said = "from=" + *to;
+      }
       for (const std::string_view key : {"source=", "src="}) {
-        if (!part.starts_with(key)) continue;
+        if (elsewhere || !part.starts_with(key)) continue;
         source = true;
-        said = std::string(key) + below_context(part.substr(key.size()));
+        said = std::string(key) + below_context(part.substr(key.size()), context);
       }
       out += (out.empty() ? "" : ",") + said;
     }
-    if (!bind || from) return;
-    flag = "--mount=" + out + (source ? std::string{} : fmt::format(",source={}", kContext));
+    flag = "--mount=" + out + (source || elsewhere ? std::string{} : fmt::format(",source={}", context));
   }
 
   DockerfileText cut_;
@@ -248,6 +306,12 @@ void StageVariables::take(const Instruction& one) {
   }
 }
 
+std::string StageVariables::fill_from(std::string_view word) const {
+  if (word.size() >= 2 && (word.front() == '"' || word.front() == '\'') && word.back() == word.front())
+    word = word.substr(1, word.size() - 2);
+  return expand_args(word, outside_);
+}
+
 std::optional<std::string> StageVariables::fill(std::string_view text) const {
   std::string out;
   while (!text.empty()) {
@@ -284,7 +348,7 @@ std::optional<std::string> StageVariables::fill(std::string_view text) const {
 void rewrite_dockerfile(std::string_view text, int syntax, engine::BuildSpec& spec) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   Rewriter(text, syntax, spec).rewrite();
-  const auto facts = read_dockerfile(text, spec.args, spec.target);
+  const auto facts = read_dockerfile(text, spec);
   spec.buildkit = std::ranges::any_of(
       facts.needs, [syntax](const BuildNeed& need) { return need.least > 0 || need.syntax <= syntax; });
 }

@@ -121,6 +121,9 @@ TEST(R1_2, AKeyBelowATableIsToldWhereItBelongs) {
   EXPECT_THAT(toml_problem("[[endpoint]]\nport = 80\nname = \"a\"\ncategory = \"web\"\n").message,
               HasSubstr("stands below [endpoint]"));
   EXPECT_THAT(toml_problem("[lease]\ntimeot = 60\n").message, HasSubstr("\"lease.timeot\" is no key"));
+  EXPECT_THAT(toml_problem("[lease]\nduration = 60\n").message,
+              HasSubstr("\"lease.duration\" is no key of instance.toml; [lease] has policy, timeout, extend_by, "
+                        "extend_after, extend_within, max_added, max_total, max_extensions"));
 }
 
 TEST(R1_2, ABrokenFileIsNotSaidToHaveNoEndpoint) {

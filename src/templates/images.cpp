@@ -83,6 +83,32 @@ Result<engine::BuildSpec> worded(engine::BuildSpec spec, int syntax) {
   return spec;
 }
 
+/// Whether one of the template's own builds makes this image.
+bool builds(const Template& tmpl, const std::string& image) {
+  for (std::size_t i = 0; i < tmpl.image_users(); ++i) {
+    const Service& service = tmpl.image_user(i);
+    if (service.build && service.machine.image == image) return true;
+  }
+  return false;
+}
+
+/// What others start from before them. There are no circles: the reader refuses them.
+std::vector<std::size_t> in_order(const Template& tmpl, std::vector<std::size_t> missing) {
+  std::vector<std::size_t> out;
+  while (!missing.empty()) {
+    const auto next = std::ranges::find_if(missing, [&](std::size_t one) {
+      return std::ranges::none_of(missing, [&](std::size_t other) {
+        const auto& bases = tmpl.image_user(one).base_images;
+        return std::ranges::find(bases, tmpl.image_user(other).machine.image) != bases.end();
+      });
+    });
+    const auto taken = next == missing.end() ? missing.begin() : next;
+    out.push_back(*taken);
+    missing.erase(taken);
+  }
+  return out;
+}
+
 int runs_of(const Template& tmpl, const std::vector<std::size_t>& missing) {
   int runs = 0;
   for (const auto index : missing) runs += tmpl.image_user(index).build_runs;
@@ -122,8 +148,8 @@ asio::awaitable<Catalogue::State_::Below> Catalogue::State_::look_below(engine::
 }
 
 /// Whether an image is there as it is to be, can be made, waits for something, or cannot be made on this engine.
-asio::awaitable<Catalogue::State_::Looked> Catalogue::State_::look_at(engine::Engine& engine, const Service& service,
-                                                                      bool forced) {
+asio::awaitable<Catalogue::State_::Looked> Catalogue::State_::look_at(engine::Engine& engine, const Template& tmpl,
+                                                                      const Service& service, bool forced) {
   engine::Images& images = *engine.images();
   const std::string& name = service.machine.image;
   const auto image = co_await images.find_image(name);
@@ -143,6 +169,7 @@ asio::awaitable<Catalogue::State_::Looked> Catalogue::State_::look_at(engine::En
   if (auto why = too_new(service, images.dockerfile_syntax()); !why.empty()) co_return Looked{.broken = std::move(why)};
   if (!below.fault.empty()) co_return Looked{.waiting = fmt::format("waits for the engine: {}", below.fault)};
   for (const auto& base : below.missing) {
+    if (builds(tmpl, base)) continue;  // in the same turn, and before this one
     if (!options.allow_pull || made_here(base))
       co_return Looked{.waiting = waits_for(base, true, co_await own_images(engine))};
   }
@@ -188,7 +215,7 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
   for (std::size_t i = 0; i < tmpl->image_users() && waiting.empty() && broken.empty(); ++i) {
     const Service& service = tmpl->image_user(i);
     if (!seen.insert(service.machine.image).second) continue;
-    const Looked looked = co_await look_at(engine, service, forced.contains(service.machine.image));
+    const Looked looked = co_await look_at(engine, *tmpl, service, forced.contains(service.machine.image));
     if (looked.missing) missing.push_back(i);
     waiting = looked.waiting;
     broken = looked.broken;
@@ -196,7 +223,7 @@ asio::awaitable<void> Catalogue::State_::settle(std::string folder) {
   const auto now = items.find(folder);
   if (now == items.end() || now->second.version != version || building.contains(folder)) co_return;
   Item& item = now->second;
-  item.missing = waiting.empty() && broken.empty() ? missing : std::vector<std::size_t>{};
+  item.missing = waiting.empty() && broken.empty() ? in_order(*tmpl, missing) : std::vector<std::size_t>{};
   if (!broken.empty()) {
     item.build_failed = true;
     set_state(item, State::kBroken, broken);
@@ -296,15 +323,20 @@ asio::awaitable<Result<engine::ImageInfo>> Catalogue::State_::make_image(std::st
   spec.labels[engine::kLabelTemplate] = tmpl->id.str();
   const Below below = co_await look_below(images, service);
   if (!below.hash.empty()) spec.labels[engine::kLabelBelow] = below.hash;
-  if (!service.build_needs.empty()) {
+  if (!service.build_needs.empty() || !spec.contexts.empty() || !spec.secrets.empty()) {
     auto work = [spec, syntax = images.dockerfile_syntax()] { return worded(spec, syntax); };
     auto said = co_await offload(reader, std::move(work));
     if (!said) co_return fail(std::move(said.error()));
     spec = std::move(*said);
     if (!below.triggers.empty())
-      co_return fail(Code::kInvalid, "build-failed",
-                     fmt::format("{} has ONBUILD instructions, which cannot be followed together with {} (line {})",
-                                 below.triggers, service.build_needs.front().what, service.build_needs.front().line));
+      co_return fail(
+          Code::kInvalid, "build-failed",
+          service.build_needs.empty()
+              ? fmt::format("{} has ONBUILD instructions, which cannot be followed together with contexts and "
+                            "secrets of a build's own",
+                            below.triggers)
+              : fmt::format("{} has ONBUILD instructions, which cannot be followed together with {} (line {})",
+                            below.triggers, service.build_needs.front().what, service.build_needs.front().line));
   }
   auto built = co_await images.build(std::move(spec), tell);
   co_return built;

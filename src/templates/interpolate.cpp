@@ -139,10 +139,12 @@ class Substitution {
     if (const std::string* value = variables_.find(name)) return *value;
     // A file that is included from elsewhere has an .env of its own.
     const bool at_home = place_.base().empty();
-    problems_.warn(
-        place_,
-        fmt::format("the variable {} is not set in .env or instance.toml; it is taken as empty", printable(name)),
-        at_home ? std::optional(Fix{.deed = Fix::Deed::kVariable, .to = name + "="}) : std::nullopt);
+    problems_.warn(place_,
+                   fmt::format("the variable {0} is not set in .env or instance.toml; it is taken as empty, as Compose "
+                               "does; write {0}= in .env "
+                               "if that is meant",
+                               printable(name)),
+                   at_home ? std::optional(Fix{.deed = Fix::Deed::kVariable, .to = name + "="}) : std::nullopt);
     return {};
   }
 

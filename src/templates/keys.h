@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "templates/problems.h"
@@ -23,7 +24,11 @@ struct Key {
   std::string_view note;  ///< the reason of a refusal, what the warning says, or how it is honoured
   /// A refused or ignored key with this value says nothing that is not so anyway, and passes in silence.
   std::string_view harmless = {};
+  std::string_view instead = {};  ///< what to write, or to do, in place of what is refused, ignored or rewritten
 };
+
+/// Why, and what to write instead: the end of a message about the key.
+std::string reason_of(const Key& key);
 
 /// Every key of the Compose specification's schema, once. docs/templates.md shows the same table.
 std::span<const Key> all_keys();

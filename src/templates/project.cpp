@@ -14,7 +14,7 @@ namespace {
 void warn_rewritten(const Node& node, std::string_view scope, std::string_view key, ReadContext& context) {
   const Member* member = node.member(key);
   if (!member || member->value.is_empty() || member->value.at_spawn) return;
-  context.problems.warn(member->place, fmt::format("`{}` is rewritten: {}", key, find_key(scope, key)->note));
+  context.problems.warn(member->place, fmt::format("`{}` is rewritten: {}", key, reason_of(*find_key(scope, key))));
 }
 
 void check_driver(const Node& node, std::string_view only, ReadContext& context) {
@@ -50,6 +50,25 @@ void read_networks(const Node& root, ReadContext& context) {
   });
 }
 
+/// `driver_opts` are those of mount(8). What they mount of the host is refused, but for a folder of the template's:
+/// that is a bind, in other words.
+void read_volume_options(const Member& said, ReadContext& context, DeclaredVolume& out) {
+  if (!want_map(said.value, "driver_opts", context)) return;
+  const auto option = [&](std::string_view key) { return text_at(said.value, key, context).value_or(""); };
+  const std::string type = option("type"), device = option("device"), how = option("o");
+  out.place = said.place;
+  bool bound = false;
+  for (const auto word : split(how, ',')) bound = bound || trim(word) == "bind" || trim(word) == "rbind";
+  const bool known = std::ranges::all_of(
+      said.value.members, [](const Member& one) { return one.key == "type" || one.key == "device" || one.key == "o"; });
+  if (known && type == "tmpfs") out.options = how;
+  else if (known && bound && !device.empty() && (type.empty() || type == "none")) out.device = device;
+  else
+    context.problems.error(said.place,
+                           "\"driver_opts\" is refused: options of a driver reach into the host; there are "
+                           "{type: tmpfs, device: tmpfs, o: size=64m} and {type: none, o: bind, device: ./FOLDER}");
+}
+
 /// An external volume is the operator's to allow, by its real name.
 void read_volumes(const Node& root, ReadContext& context) {
   each(root, "volumes", context, [&](const Member& member) {
@@ -71,7 +90,10 @@ void read_volumes(const Node& root, ReadContext& context) {
                              fmt::format("\"external\" is refused: {}", find_key("volume", "external")->note));
     if (!outside) warn_rewritten(volume, "volume", "name", context);
     check_driver(volume, "local", context);
-    context.volumes[member.key] = allowed ? name : std::string{};
+    DeclaredVolume& declared = context.volumes[member.key];
+    if (allowed) declared.external = name;
+    if (const Member* options = volume.member("driver_opts"); options && !options->value.is_empty())
+      read_volume_options(*options, context, declared);
   });
 }
 
@@ -157,60 +179,6 @@ void drop_inactive(std::vector<ReadService>& services, ReadContext& context) {
   drop_dependencies(services, active, profiles, context);
 }
 
-/// "docker.io/library/app" → "app:latest": what an engine takes for the same name.
-std::string whole_name(std::string_view image) {
-  for (const std::string_view registry : {"docker.io/", "index.docker.io/", "library/"}) {
-    if (image.starts_with(registry)) image.remove_prefix(registry.size());
-  }
-  const bool tagged = image.contains('@') || image.substr(image.rfind('/') + 1).contains(':');
-  return std::string(image) + (tagged || image.empty() ? "" : ":latest");
-}
-
-/// `image` beside `build`, and `tags` in it, are names of what is built: a service with that image alone runs it. Also
-/// where the one that builds it is not started itself, which is how bases are written.
-void use_built_images(std::vector<ReadService>& services, ReadContext& context) {
-  std::map<std::string, const Service*> built;
-  for (const auto& one : services) {
-    if (!one.service.build) continue;
-    for (const auto& name : one.built_names) {
-      if (!name.empty()) built.emplace(whole_name(name), &one.service);
-    }
-  }
-  for (const auto& one : services) {
-    for (const auto& base : one.service.base_images) {
-      const auto found = built.find(whole_name(base));
-      if (found != built.end())
-        context.problems.error(one.place, fmt::format("its Dockerfile starts from {}, which the service {} builds: one "
-                                                      "build cannot wait for another; make that a stage of the same "
-                                                      "Dockerfile",
-                                                      printable(base), found->second->name));
-    }
-  }
-  for (auto& one : services) {
-    if (one.service.build) continue;
-    const auto found = built.find(whole_name(one.service.machine.image));
-    if (found == built.end()) continue;
-    const Service& from = *found->second;
-    one.service.build = from.build;
-    one.service.machine.image = from.machine.image;
-    one.service.base_images = from.base_images;
-    one.service.build_runs = from.build_runs;
-    one.service.build_needs = from.build_needs;
-  }
-}
-
-/// Two services with the same build have the same image, under the first one's name.
-void share_images(std::vector<ReadService>& services) {
-  std::map<std::string, std::string> tags;
-  for (auto& one : services) {
-    auto& service = one.service;
-    if (!service.build) continue;
-    const std::string hash = service.build->tag.substr(service.build->tag.rfind(':'));
-    const auto [first, fresh] = tags.emplace(hash, service.build->tag);
-    service.build->tag = service.machine.image = first->second;
-  }
-}
-
 /// A machine that is alone still finds itself by its other names, as a bot does that visits its own page: it has no
 /// network that they could stand on.
 void keep_own_names(Service& service) {
@@ -270,7 +238,9 @@ Project read_project(const Node& root, ReadContext& context) {
     if (!member.key.starts_with("x-")) project.services.push_back(read_service(member, context));
   }
   check_circles(project.services, context);
-  use_built_images(project.services, context);
+  use_built_images(project.services);
+  const BuiltNames built = built_names(project.services);
+  share_mounts(project.services, context);
   drop_inactive(project.services, context);
   if (project.services.empty())
     context.problems.error(services->place,
@@ -279,7 +249,7 @@ Project read_project(const Node& root, ReadContext& context) {
   check_container_names(project.services, context);
   check_health_waits(project.services, context);
   warn_of_addresses(root, context);
-  share_images(project.services);
+  chain_builds(project.services, built, context);
   settle_networks(project, context);
   std::set<std::string> used;
   for (const auto& one : project.services) {

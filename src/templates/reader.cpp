@@ -50,7 +50,7 @@ class FolderReader {
     } else {
       read_all();
     }
-    share_binds();
+    share_binds(out_.services, inside_.folder());
     finish_hash();
     out_.problems = problems_.take();
     return std::move(out_);
@@ -76,6 +76,8 @@ class FolderReader {
     else if (settings_.image) read_single_image(context);
     else if (named("Dockerfile")) read_single_build(context);
     else problems_.error({}, "no compose file, no Dockerfile, and no `image` in instance.toml: nothing to start");
+    kinds_by_label_ = context.kinds_by_label;
+    for (const auto& service : out_.services) take_port_labels(service.machine.labels, service.name, kinds_by_label_);
     settle_endpoints();
     settle_ready();
     note_guesses();
@@ -92,15 +94,21 @@ class FolderReader {
     for (const char* name : kComposeFiles) {
       if (!named(name)) continue;
       if (files.empty()) files.emplace_back(name);
-      else problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[0]));
+      else warn_of_second(name, files[0]);
     }
     if (files.empty()) return files;
     for (const char* name : kOverrideFiles) {
       if (!named(name)) continue;
       if (files.size() == 1) files.emplace_back(name);
-      else problems_.warn(place_of(name), fmt::format("the file is ignored: {} is there too", files[1]));
+      else warn_of_second(name, files[1]);
     }
     return files;
+  }
+
+  void warn_of_second(const char* name, const std::string& first) {
+    problems_.warn(place_of(name), fmt::format("the file is ignored: {0} is there too, as with Compose; write "
+                                               "COMPOSE_FILE={1} in .env if it is the one that is meant",
+                                               first, name));
   }
 
   /// COMPOSE_FILE of .env or instance.toml names the files itself; then nothing is laid over them unasked.
@@ -163,7 +171,8 @@ class FolderReader {
     variables_.add_layer(Variables::Layer(settings_.variables));
     read_env();
     // Compose sets it, and files name networks and containers with it.
-    variables_.add_layer(Variables::Layer{{"COMPOSE_PROJECT_NAME", out_.id.str()}});
+    // The folder that Compose is called in is the template's: "${PWD}/data" is "./data".
+    variables_.add_layer(Variables::Layer{{"COMPOSE_PROJECT_NAME", out_.id.str()}, {"PWD", "."}});
   }
 
   void read_env() {
@@ -183,7 +192,10 @@ class FolderReader {
     if (!settings_.egress || !settings_.egress->value) return;
     if (context.allows("egress")) out_.egress = context.egress = true;
     else
-      problems_.error(settings_.egress->place, "egress is refused; an operator can allow \"egress\" for this template");
+      problems_.error(settings_.egress->place,
+                      fmt::format("egress is refused: machines reach nothing outside; an operator can allow it, with "
+                                  "allow.{} = [\"egress\"] below [templates] of the server's configuration",
+                                  out_.id.str()));
   }
 
   void read_compose(const std::vector<std::string>& files, ReadContext& context) {
@@ -224,7 +236,9 @@ class FolderReader {
         service.machine.image.starts_with('-')) {
       problems_.error(settings_.image->place, fmt::format("\"{}\" is no image", printable(service.machine.image)));
     }
-    if (named("Dockerfile")) problems_.warn(settings_.image->place, "the Dockerfile is ignored: `image` is said");
+    if (named("Dockerfile"))
+      problems_.warn(settings_.image->place,
+                     "the Dockerfile is ignored, because `image` is said: take `image` out to build it");
     out_.services.push_back(std::move(service));
   }
 
@@ -354,7 +368,8 @@ class FolderReader {
         continue;
       }
       Endpoint made{.name = said.name, .machine = machine->name, .port = said.port};
-      const auto kind = settle_handover(said, problems_, made);
+      auto kind = settle_handover(said, problems_, made);
+      if (!kind) kind = kind_of(machine->name, said.port);
       if (said.door) made.door = said.door->value;
       add_endpoint(std::move(made), kind, said.place);
     }
@@ -373,7 +388,7 @@ class FolderReader {
     if (!settings_.ports_said && settings_.endpoints.empty()) {
       for (const auto& [machine, port] : published_) {
         const std::string name = name_taken(port.name) ? std::string{} : port.name;
-        add_endpoint({name, machine, port.port}, port.kind, port.place);
+        add_endpoint({name, machine, port.port}, port.kind ? port.kind : kind_of(machine, port.port), port.place);
       }
     }
     if (out_.endpoints.size() > 64) problems_.error({}, "more than 64 endpoints");
@@ -394,17 +409,20 @@ class FolderReader {
       const auto kind = word == "web" ? EndpointKind::kHttp : word == "udp" ? EndpointKind::kUdp : EndpointKind::kTcp;
       if (word == "terminal" || std::ranges::find(out_.endpoints, kind, &Endpoint::kind) != out_.endpoints.end())
         continue;
-      problems_.warn(place,
-                     fmt::format("access \"{}\" needs an endpoint of kind {}, and there is none", word, word_of(kind)));
+      problems_.warn(
+          place, fmt::format("access \"{0}\" needs an endpoint of kind {1}, and there is none: players are shown a way "
+                             "in that is not there; write [[endpoint]] port = {2} kind = \"{1}\"",
+                             word, word_of(kind), kind == EndpointKind::kHttp ? 80 : 1337));
     }
   }
 
-  /// Of a TCP port, what the compose file says of it.
-  std::optional<EndpointKind> kind_of(std::string_view machine, std::uint16_t number) const {
+  /// Of a TCP port, what the compose file says of it, or the labels of its machine or image.
+  std::optional<EndpointKind> kind_of(const std::string& machine, std::uint16_t number) const {
     for (const auto& [name, port] : published_) {
       if (name == machine && port.port == number && port.kind && *port.kind != EndpointKind::kUdp) return port.kind;
     }
-    return std::nullopt;
+    const auto labelled = kinds_by_label_.find({machine, number});
+    return labelled == kinds_by_label_.end() ? std::nullopt : std::optional(labelled->second);
   }
 
   /// What is left to the number is said, with the line that says otherwise.
@@ -487,47 +505,6 @@ class FolderReader {
     }
   }
 
-  /// What one service may write to, another one that has it too sees change: both have what the instance has of it.
-  void share_binds() {
-    std::map<std::string, std::pair<int, bool>> uses;  // by path: how many, and whether one writes
-    for (const auto& service : out_.services) {
-      for (const auto& bind : service.binds) {
-        if (bind.mode >= 0 || bind.content) continue;
-        auto& [count, written] = uses[bind.path];
-        ++count;
-        written = written || !bind.read_only;
-      }
-    }
-    for (auto& service : out_.services) {
-      for (auto& bind : service.binds) {
-        if (bind.mode >= 0 || bind.content) continue;
-        const auto& [count, written] = uses.at(bind.path);
-        bind.shared = written && count > 1;
-        bind.large = !bind.read_only && !bind.fresh && is_large(bind.path);
-      }
-    }
-  }
-
-  /// Whether a folder has more in it than is copied in a few milliseconds.
-  bool is_large(const std::string& path) const {
-    constexpr std::uintmax_t kBytes = 4 << 20;
-    constexpr int kFiles = 200;
-    // What the options of a mount cannot hold is copied.
-    const std::string folder = inside_.folder() + "/" + path;
-    std::error_code failure;
-    if (folder.find_first_of(",:\\") != std::string::npos || !std::filesystem::is_directory(folder, failure))
-      return false;
-    std::uintmax_t bytes = 0;
-    int files = 0;
-    for (std::filesystem::recursive_directory_iterator entry(folder, failure), end; !failure && entry != end;
-         entry.increment(failure)) {
-      std::error_code ignored;
-      if (entry->is_regular_file(ignored) && !entry->is_symlink(ignored)) bytes += entry->file_size(ignored);
-      if (++files > kFiles || bytes > kBytes) return true;
-    }
-    return false;
-  }
-
   /// Everything that makes the template: the files that were read, the images' content, the bound files.
   void finish_hash() {
     ContentHash hash;
@@ -574,6 +551,7 @@ class FolderReader {
   Template out_;
   std::map<std::string, std::string> files_;
   std::vector<std::pair<std::string, PublishedPort>> published_;
+  PortKinds kinds_by_label_;
   std::map<std::size_t, Place> by_number_;  ///< the endpoints whose kind nobody has said, and where they are said
 };
 

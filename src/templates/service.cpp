@@ -21,7 +21,8 @@ constexpr std::size_t kLongestVariable = 64 * 1024;
 constexpr seconds kLongestGrace{60};
 
 /// Keys of a service that the readers decide by themselves: an allowance or a special value may let them pass.
-constexpr std::array<std::string_view, 4> kDecidedElsewhere{"privileged", "devices", "runtime", "network_mode"};
+constexpr std::array<std::string_view, 5> kDecidedElsewhere{"privileged", "devices", "runtime", "network_mode",
+                                                            "oom_score_adj"};
 
 std::optional<std::vector<std::string>> read_command(const Node& service, std::string_view key, ReadContext& context) {
   const Node* node = service.find(key);
@@ -74,7 +75,12 @@ void check_platform(const Node& node, ReadContext& context) {
 
 bool is_host_name(std::string_view text) {
   if (text.empty() || text.size() > 63) return false;
-  return std::ranges::all_of(split(text, '.'), [](std::string_view part) { return is_label(lower(part), 63); });
+  // No name of the DNS has a '_', but people's machines do, and engines take it.
+  return std::ranges::all_of(split(text, '.'), [](std::string_view part) {
+    std::string name = lower(part);
+    std::ranges::replace(name, '_', 'x');
+    return is_label(name, 63);
+  });
 }
 
 void read_identity(const Node& service, ReadContext& context, Service& out) {
@@ -100,6 +106,14 @@ void read_identity(const Node& service, ReadContext& context, Service& out) {
       context.problems.error(node->place,
                              fmt::format("\"{}\" is no user; write NAME, UID or UID:GID", printable(*text)));
   }
+  if (const Node* node = service.find("group_add")) {
+    for (const Node* item : as_list(*node, "group_add", context)) {
+      const auto text = as_text(*item, "group_add", context, 64);
+      const bool fine = text && (is_name(*text) || (text->starts_with('_') && is_name(text->substr(1))));
+      if (fine) out.container.groups.push_back(*text);
+      else if (text) context.problems.error(item->place, fmt::format("\"{}\" is no group", printable(*text)));
+    }
+  }
   if (const Node* node = service.find("working_dir")) {
     const auto text = as_text(*node, "working_dir", context);
     if (text && !text->empty() && !text->starts_with('/'))
@@ -120,8 +134,11 @@ void read_stop(const Node& service, ReadContext& context, Service& out) {
   if (const Node* node = service.find("stop_grace_period")) {
     auto grace = as_duration(*node, "stop_grace_period", context);
     if (grace && *grace > kLongestGrace) {
-      context.problems.warn(node->place, fmt::format("`stop_grace_period` is rewritten to {} s, the longest there is",
-                                                     kLongestGrace.count()));
+      context.problems.warn(
+          node->place,
+          fmt::format(
+              "`stop_grace_period` is rewritten to {0} s, the longest there is: the machine is killed then; write {0}s",
+              kLongestGrace.count()));
       grace = kLongestGrace;
     }
     out.machine.stop_grace = grace;
@@ -153,15 +170,61 @@ void read_image(const Member& member, ReadContext& context, ReadService& out) {
   }
 }
 
+/// A service is one machine, however many are asked for.
+void warn_of_copies(const Node& map, std::string_view scope, std::string_view key, ReadContext& context) {
+  const Node* said = map.find(key);
+  const auto copies = said ? as_integer(*said, key, context, 0, 1'000'000) : std::nullopt;
+  if (!copies || *copies == 1) return;
+  if (*copies == 0)
+    context.problems.warn(said->place, fmt::format("`{}: 0` is rewritten to 1: the machine is started; write profiles: "
+                                                   "[\"off\"] if it shall not be",
+                                                   key));
+  else
+    context.problems.warn(
+        said->place, fmt::format("`{}: {}` is rewritten to 1: {}", key, *copies, reason_of(*find_key(scope, key))));
+}
+
+/// What stands in its resolv.conf beside the server's own address.
+void read_resolver(const Node& service, ReadContext& context, engine::MachineBase& machine) {
+  const auto read = [&](std::string_view key, std::vector<std::string>& into, auto fine) {
+    const Node* said = service.find(key);
+    if (!said || said->is_null()) return;
+    for (const Node* item : as_list(*said, key, context)) {
+      const auto text = as_text(*item, key, context, 253);
+      if (text && fine(*text)) into.push_back(*text);
+      else if (text)
+        context.problems.error(item->place, fmt::format("\"{}\" cannot stand in `{}`", printable(*text), key));
+    }
+    if (into.size() > 16) context.problems.error(said->place, fmt::format("more than 16 of `{}`", key));
+  };
+  read("dns_search", machine.dns_search, [](std::string_view text) { return text == "." || is_name(text, 253); });
+  read("dns_opt", machine.dns_options, [](std::string_view text) {
+    const auto colon = text.find(':');
+    return is_name(text.substr(0, colon)) &&
+           (colon == std::string_view::npos || parse_integer(text.substr(colon + 1)).value_or(-1) >= 0);
+  });
+}
+
 void read_rewritten(const Node& service, ReadContext& context, engine::MachineBase& machine) {
   if (const Member* member = service.member("mac_address"); member && !member->value.is_empty()) {
-    context.problems.warn(member->place,
-                          fmt::format("`mac_address` is rewritten: {}", find_key("service", "mac_address")->note));
+    context.problems.warn(
+        member->place, fmt::format("`mac_address` is rewritten: {}", reason_of(*find_key("service", "mac_address"))));
   }
+  warn_of_copies(service, "service", "scale", context);
+  if (const Member* member = service.member("oom_score_adj"); member && !member->value.is_null()) {
+    const Key& key = *find_key("service", "oom_score_adj");
+    const auto score = as_integer(member->value, "oom_score_adj", context, -1000, 1000);
+    // Machines go before the server and the engine; who asks to go earlier asks for nothing.
+    if (score && *score > 0)
+      context.problems.warn(member->place, fmt::format("\"oom_score_adj\" is ignored: {}", key.note));
+    else if (score && *score < 0)
+      context.problems.error(member->place, fmt::format("\"oom_score_adj\" is refused: {}", reason_of(key)));
+  }
+  read_resolver(service, context, machine);
   const Node* dns = service.find("dns");
   if (!dns || dns->is_empty()) return;
   if (!context.egress) {
-    context.problems.warn(dns->place, fmt::format("`dns` is rewritten: {}", find_key("service", "dns")->note));
+    context.problems.warn(dns->place, fmt::format("`dns` is rewritten: {}", reason_of(*find_key("service", "dns"))));
     return;
   }
   for (const Node* item : as_list(*dns, "dns", context)) {
@@ -178,9 +241,10 @@ void read_pull_policy(const Node& service, ReadContext& context) {
   if (!text || text->empty()) return;
   if (*text == "never" || *text == "missing" || *text == "if_not_present" || *text == "build") return;
   if (*text == "always" || *text == "newer" || *text == "daily" || *text == "weekly" || text->starts_with("every_")) {
-    context.problems.warn(
-        node->place,
-        fmt::format("pull_policy {} is rewritten to missing: images are made when the template is loaded", *text));
+    context.problems.warn(node->place, fmt::format("pull_policy {} is rewritten to missing: images are made when the "
+                                                   "template is loaded; write another tag to have "
+                                                   "another image",
+                                                   *text));
     return;
   }
   context.problems.error(node->place, fmt::format("pull_policy \"{}\" is not known", printable(*text)));
@@ -198,6 +262,7 @@ void check_deploy(const Node& service, ReadContext& context) {
   const Node* deploy = service.find("deploy");
   if (!deploy || !want_map(*deploy, "deploy", context)) return;
   check_keys(*deploy, "service.deploy", context.problems);
+  warn_of_copies(*deploy, "service.deploy", "replicas", context);
   if (const Node* resources = deploy->find("resources"); resources && want_map(*resources, "resources", context)) {
     check_keys(*resources, "service.deploy.resources", context.problems);
     for (const std::string_view part : {"limits", "reservations"}) {
@@ -362,8 +427,9 @@ void read_health_time(const Node& health, std::string_view key, milliseconds& in
   if (!value || value->count() == 0) return;
   into = std::clamp(*value, key == "start_period" ? milliseconds{1} : kLeast, kMost);
   if (into != *value)
-    context.problems.warn(said->place, fmt::format("`{}` is rewritten to {} ms: it is from {} ms to an hour", key,
-                                                   into.count(), kLeast.count()));
+    context.problems.warn(said->place,
+                          fmt::format("`{0}` is rewritten to {1} ms: it is from {2} ms to an hour; write {1}ms", key,
+                                      into.count(), kLeast.count()));
 }
 
 void read_health(const Node& service, ReadContext& context, engine::Container& container) {

@@ -24,10 +24,22 @@ struct PublishedPort {
   Place place;
 };
 
+/// What carries a service's port, by labels.
+using PortKinds = std::map<std::pair<std::string, std::uint16_t>, EndpointKind>;
+void take_port_labels(const std::map<std::string, std::string>& labels, const std::string& service, PortKinds& out);
+
 /// A file that several services may mount: a top-level config or secret.
 struct SharedFile {
   std::string path;                    ///< inside the folder
   std::optional<std::string> content;  ///< or its text
+};
+
+/// A top-level volume.
+struct DeclaredVolume {
+  std::string external;                ///< with the operator's allowance, its name on the engine
+  std::optional<std::string> device;   ///< of `driver_opts`: a folder that is bound
+  std::optional<std::string> options;  ///< of `driver_opts`: it lies in memory, with these
+  Place place;                         ///< of `driver_opts`
 };
 
 /// What the services of a file are read against.
@@ -39,12 +51,14 @@ struct ReadContext {
   Problems& problems;
   std::string id;  ///< the template's
   bool egress = false;
-  std::set<std::string> services;              ///< all names
-  std::map<std::string, bool> networks;        ///< declared, and whether internal
-  std::map<std::string, std::string> volumes;  ///< declared; with the operator's allowance, the external volume's name
+  std::set<std::string> services;        ///< all names
+  std::map<std::string, bool> networks;  ///< declared, and whether internal
+  std::map<std::string, DeclaredVolume> volumes;
   std::map<std::string, SharedFile> configs, secrets;
   std::map<std::string, std::string> files;     ///< what was read, for the content hash
   std::map<std::string, std::string> pinned{};  ///< addresses that the file pins, and whose they are
+  std::set<std::string> in_memory{};            ///< volumes in memory that a service mounts
+  PortKinds kinds_by_label{};                   ///< what images say that are built here
 
   /// Whether the operator allows this template a key that is otherwise refused.
   bool allows(std::string_view key) const;
@@ -56,9 +70,10 @@ struct ReadService {
   std::vector<PublishedPort> published;
   std::vector<std::string> profiles;
   std::map<std::string, Place> dependency_places;
-  bool isolated = false;                 ///< network_mode: none
-  std::string container_name;            ///< as far as it is known before spawn
-  std::vector<std::string> built_names;  ///< what the project's other services call what it builds
+  bool isolated = false;                                  ///< network_mode: none
+  std::string container_name;                             ///< as far as it is known before spawn
+  std::vector<std::string> built_names;                   ///< what the project's other services call what it builds
+  std::vector<std::pair<std::string, bool>> mounts_of{};  ///< `volumes_from`: whose, and whether only to be read
   Place place;
 };
 
@@ -78,6 +93,10 @@ void read_privileges(const Node& service, ReadContext& context, engine::Containe
 /// Said by `security_opt`, else by instance.toml, else by the operator. `service` may be null.
 SetUserId set_user_id(const Node* service, ReadContext& context);
 void read_mounts(const Node& service, ReadContext& context, ReadService& out);
+/// `volumes_from`: what others of them mount.
+void share_mounts(std::vector<ReadService>& services, ReadContext& context);
+/// What one service may write to, another one that has it too sees change: both have what the instance has of it.
+void share_binds(std::vector<Service>& services, const std::string& folder);
 void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out);
 void read_network_use(const Node& service, ReadContext& context, ReadService& out);
 /// After read_network_use: the name goes onto the service's networks.
@@ -100,6 +119,17 @@ void check_health_waits(const std::vector<ReadService>& services, ReadContext& c
 void warn_of_addresses(const Node& root, ReadContext& context);
 /// Which service each pinned address is of.
 std::map<std::string, std::string> pinned_addresses(const Node& services);
+
+/// What the services call what others of them build (service_images.cpp): `image` and `tags` beside `build`.
+using BuiltNames = std::map<std::string, std::string>;
+BuiltNames built_names(const std::vector<ReadService>& services);
+/// A service with such an image alone runs it.
+void use_built_images(std::vector<ReadService>& services);
+/// "service:NAME" of `additional_contexts`.
+inline constexpr std::string_view kServiceContext = "service:";
+/// A build may start from what another service builds: that is a part of what it is made of, and is built first.
+/// `all`: also of the services that are not active.
+void chain_builds(std::vector<ReadService>& services, const BuiltNames& all, ReadContext& context);
 
 /// The build of a folder's Dockerfile, with tag and base images; false: an error was reported.
 bool finish_build(engine::BuildSpec& build, const std::string& service, const std::string& context_path,

@@ -13,6 +13,8 @@ namespace tiltyard::templates {
 namespace {
 
 constexpr std::size_t kLargestDockerfile = 256 * 1024;
+constexpr std::size_t kMostContexts = 16;
+constexpr std::string_view kImageContext = "docker-image://";
 
 /// A service's name as a part of an image's name, which has lower-case letters, digits and '-'.
 std::string image_part(std::string_view name) {
@@ -93,6 +95,75 @@ bool place_dockerfile(const Node* node, const std::string& context_path, ReadCon
   return true;
 }
 
+/// "base=./base": a folder of the template's, an image, or what another service builds (`chain_builds`).
+void read_contexts(const Node& node, ReadContext& context, engine::BuildSpec& build) {
+  const Node pairs = as_pairs(node);
+  if (!pairs.is_map())
+    return context.problems.error(node.place, "`additional_contexts` takes a map, or a list of NAME=folder");
+  if (pairs.members.size() > kMostContexts)
+    return context.problems.error(node.place, fmt::format("more than {} contexts", kMostContexts));
+  for (const auto& [said, place, value] : pairs.members) {
+    const auto text = as_text(value, said, context);
+    const std::string name = lower(said);
+    if (!is_name(name, 100)) {
+      context.problems.error(place, fmt::format("\"{}\" is no name for a context", printable(said)));
+    } else if (!text || text->empty()) {
+      context.problems.error(place, fmt::format("the context \"{}\" needs a folder of the template's", said));
+    } else if (text->starts_with(kImageContext)) {
+      build.contexts[name] = text->substr(kImageContext.size());
+    } else if (text->starts_with(kServiceContext)) {
+      build.contexts[name] = *text;
+    } else if (text->contains("://") || text->starts_with("git@") || text->starts_with("github.com/")) {
+      context.problems.error(
+          place,
+          fmt::format("\"{}\" is \"additional_contexts\" from the network, and is refused; put it into the template's "
+                      "folder and write {}: ./FOLDER",
+                      printable(*text), said));
+    } else {
+      const auto found = context.inside.locate(value.place.base(), *text);
+      if (!found) context.problems.error(place, fmt::format("the context is refused: {}", found.error()));
+      else if (found->kind != Found::Kind::kFolder)
+        context.problems.error(place, fmt::format("there is no folder \"{}\" to build with", printable(*text)));
+      else
+        build.contexts[name] =
+            found->path.empty() ? context.inside.folder() : context.inside.folder() + "/" + found->path;
+    }
+  }
+}
+
+/// Which of the file's secrets a build may see, and by which ids.
+void read_build_secrets(const Node& node, ReadContext& context, engine::BuildSpec& build) {
+  for (const Node* item : as_list(node, "secrets", context)) {
+    std::string source, id;
+    if (item->is_map()) {
+      check_keys(*item, "service.secrets", context.problems);
+      source = text_at(*item, "source", context, 200).value_or("");
+      id = text_at(*item, "target", context, 200).value_or("");
+    } else {
+      source = as_text(*item, "secrets", context, 200).value_or("");
+    }
+    if (id.empty()) id = source;
+    const auto declared = context.secrets.find(source);
+    if (declared == context.secrets.end()) {
+      context.problems.error(item->place,
+                             fmt::format("\"{0}\" is not declared; write secrets: {{{0}: {{file: ./{0}}}}} in the file",
+                                         printable(source)));
+      continue;
+    }
+    if (!is_name(id, 200)) {
+      context.problems.error(item->place, fmt::format("\"{}\" is no id for a secret", printable(id)));
+      continue;
+    }
+    if (declared->second.content) {
+      build.secrets[id] = *declared->second.content;
+      continue;
+    }
+    auto text = context.inside.read({}, declared->second.path, kLargestDockerfile);
+    if (!text) context.problems.error(item->place, text.error());
+    else build.secrets[id] = std::move(*text);
+  }
+}
+
 /// What an engine of the last years cannot do yet, said before anybody tries.
 void warn_of_builder(const BuildNeed& need, Place place, const engine::BuildSpec& build, ReadContext& context) {
   if (need.least <= 104) return;
@@ -124,11 +195,18 @@ bool finish_build(engine::BuildSpec& build, const std::string& service, const st
     text = std::move(*content);
     written = place_of((context_path.empty() ? "" : context_path + "/") + build.dockerfile);
   }
-  DockerfileFacts facts = read_dockerfile(text, build.args, build.target);
+  DockerfileFacts facts = read_dockerfile(text, build);
   if (!facts.fault.empty()) {
     if (build.dockerfile_text.empty()) written.line = facts.fault_line;
     else if (facts.fault_line > 0) facts.fault = fmt::format("line {}: {}", facts.fault_line, facts.fault);
     context.problems.error(written, fmt::format("this Dockerfile cannot be built: {}", facts.fault));
+    return false;
+  }
+  for (const auto& stage : facts.stages) {
+    if (!build.contexts.contains(stage)) continue;
+    context.problems.error(place, fmt::format("\"{0}\" is both a stage of the Dockerfile and one of "
+                                              "`additional_contexts`; call one of them otherwise",
+                                              printable(stage)));
     return false;
   }
   const bool by_number = parse_integer(build.target).has_value();
@@ -137,6 +215,7 @@ bool finish_build(engine::BuildSpec& build, const std::string& service, const st
     context.problems.error(place, fmt::format("the Dockerfile has no stage \"{}\"", printable(build.target)));
     return false;
   }
+  take_port_labels(facts.labels, service, context.kinds_by_label);
   out.base_images = std::move(facts.bases);
   out.build_runs = facts.runs;
   out.build_needs = std::move(facts.needs);
@@ -181,6 +260,9 @@ void read_build(const Member& service, ReadContext& context, ReadService& out) {
   build.target = text_at(map, "target", context, 100).value_or("");
   if (const Node* said = map.find("network")) read_build_network(*said, context, build);
   if (const Node* said = map.find("platforms")) check_platforms(*said, context);
+  if (const Node* said = map.find("additional_contexts"); said && !said->is_empty())
+    read_contexts(*said, context, build);
+  if (const Node* said = map.find("secrets"); said && !said->is_empty()) read_build_secrets(*said, context, build);
   const Node* inline_text = map.find("dockerfile_inline");
   const Node* dockerfile = map.find("dockerfile");
   if (inline_text && !inline_text->is_null()) {

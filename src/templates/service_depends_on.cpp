@@ -41,6 +41,13 @@ void read_links(const Node& service, ReadContext& context, ReadService& out) {
   }
 }
 
+void read_mounts_of_others(ReadContext& context, ReadService& out) {
+  for (const auto& [name, read_only] : out.mounts_of) {
+    if (!out.service.depends_on.contains(name))
+      add_dependency(name, DependsOn::kStarted, true, out.place, context, out);
+  }
+}
+
 /// A dependency that leads back to where it started.
 class CycleFinder {
  public:
@@ -107,6 +114,7 @@ void read_depends_on(const Node& service, ReadContext& context, ReadService& out
     }
   }
   read_links(service, context, out);
+  read_mounts_of_others(context, out);
 }
 
 void check_circles(const std::vector<ReadService>& services, ReadContext& context) {

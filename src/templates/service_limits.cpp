@@ -333,9 +333,10 @@ void read_capabilities(const Node& service, ReadContext& context, engine::Contai
       if (!known(*item, name)) continue;
       const bool free = std::ranges::find(kAddable, name) != kAddable.end();
       if (!free && !context.allows("cap:" + name)) {
-        context.problems.error(item->place, fmt::format("cap_add {} is refused: it reaches beyond the machine; an "
-                                                        "operator can allow \"cap:{}\" for this template",
-                                                        name, name));
+        context.problems.error(item->place, fmt::format("cap_add {0} is refused: it reaches beyond the machine; an "
+                                                        "operator can allow it, with allow.{1} = [\"cap:{0}\"] below "
+                                                        "[templates] of the server's configuration",
+                                                        name, context.id));
       } else if (name == "ALL") {
         kept.insert(kCapabilities.begin(), kCapabilities.end());
       } else {
@@ -354,9 +355,11 @@ void read_sysctls(const Node& service, ReadContext& context, engine::Container& 
   for (const auto& [name, place, value] : pairs.members) {
     const bool free = std::ranges::find(kSysctls, name) != kSysctls.end();
     if (!free && !context.allows("sysctl:" + name)) {
-      context.problems.error(place, fmt::format("sysctl {} is refused: it is not on the list of those that stay in the "
-                                                "machine; an operator can allow \"sysctl:{}\" for this template",
-                                                printable(name), printable(name)));
+      context.problems.error(place,
+                             fmt::format("sysctl {0} is refused: it is not on the list of those that stay in the "
+                                         "machine; an operator can allow it, with allow.{1} = [\"sysctl:{0}\"] "
+                                         "below [templates] of the server's configuration",
+                                         printable(name), context.id));
       continue;
     }
     const auto text = as_text(value, name, context, 100);

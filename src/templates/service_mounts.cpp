@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "templates/keys.h"
 #include "templates/merge.h"
@@ -87,7 +88,8 @@ void add_bind(const Node& node, const SaidBind& said, ReadContext& context, Read
   }
   if (absent) {
     context.problems.warn(node.place, fmt::format("there is no \"{}\": every instance gets an empty folder of its own "
-                                                  "there, as Compose makes one",
+                                                  "there, as Compose makes one; write a named volume, "
+                                                  "or put a .gitkeep into the folder, if that is meant",
                                                   printable(source)));
   }
   BindSource bind;
@@ -96,28 +98,6 @@ void add_bind(const Node& node, const SaidBind& said, ReadContext& context, Read
   bind.read_only = said.read_only.value_or(false);
   bind.fresh = absent;
   out.service.binds.push_back(std::move(bind));
-}
-
-void add_volume(const Node& node, VolumeUse use, ReadContext& context, ReadService& out) {
-  if (const auto& source = use.volume; !source.empty()) {
-    const auto declared = context.volumes.find(source);
-    if (declared == context.volumes.end()) {
-      context.problems.error(
-          node.place, fmt::format("the volume \"{}\" is not declared under the file's `volumes`", printable(source)));
-      return;
-    }
-    if (!declared->second.empty()) {
-      engine::Mount mount;
-      mount.kind = engine::Mount::Kind::kVolume;
-      mount.source = declared->second;
-      mount.target = use.target;
-      mount.read_only = use.read_only;
-      mount.no_copy = use.no_copy;
-      out.service.container.mounts.push_back(std::move(mount));
-      return;
-    }
-  }
-  out.service.volumes.push_back(std::move(use));
 }
 
 engine::Mount tmpfs_at(std::string target) {
@@ -130,6 +110,112 @@ engine::Mount tmpfs_at(std::string target) {
 
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::ranges::find(words, word) != words.end();
+}
+
+/// Of the size of the host's memory, as the kernel counts it; what is written there counts within the machine's own
+/// limit all the same.
+bool is_percent(std::string_view value) {
+  if (!value.ends_with('%')) return false;
+  const auto number = parse_integer(value.substr(0, value.size() - 1));
+  return number && *number >= 1 && *number <= 100;
+}
+
+/// What an option of a tmpfs says (tmpfs(5), mount(8)). An error in words: it says nothing that can be.
+std::expected<void, std::string> take_tmpfs_option(std::string_view option, engine::Mount& mount,
+                                                   std::vector<std::string>& ignored) {
+  const auto equals = option.find('=');
+  const std::string_view name = option.substr(0, equals);
+  const std::string_view value = equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
+  const auto pass = [&mount](std::string_view text) {
+    if (!mount.tmpfs_options.empty()) mount.tmpfs_options += ',';
+    mount.tmpfs_options += text;
+  };
+  const auto wrong = [&] {
+    return std::unexpected(
+        fmt::format("\"{}\" is no option of tmpfs; there are size, mode, uid, gid, nr_inodes, exec, "
+                    "suid, ro and their opposites",
+                    printable(option)));
+  };
+  const auto bytes = parse_bytes(value);
+  const auto number = parse_integer(value);
+  if (name == "size") {
+    if (is_percent(value)) pass(option);
+    else if (bytes && *bytes <= kLargestTmpfs) mount.tmpfs_size = *bytes;
+    else return wrong();
+  } else if (name == "mode") {
+    const auto bits = parse_mode(value);
+    if (!bits) return wrong();
+    mount.tmpfs_mode = *bits;
+  } else if (name == "uid" || name == "gid") {
+    if (!number || *number < 0 || *number > kMostId) return wrong();
+    pass(fmt::format("{}={}", name, *number));
+  } else if (name == "nr_inodes") {
+    if (!bytes || *bytes > kLargestTmpfs) return wrong();
+    pass(fmt::format("{}={}", name, *bytes));
+  } else if (equals == std::string_view::npos && is_one_of(name, {"rw", "ro", "exec", "noexec", "suid", "nosuid",
+                                                                  "nodev", "noatime", "relatime", "strictatime"})) {
+    pass(name);
+  } else if (is_one_of(name, {"dev", "defaults", "atime", "sync", "async", "mpol", "nr_blocks", "huge", "z", "Z"})) {
+    ignored.emplace_back(name);
+  } else {
+    return wrong();
+  }
+  return {};
+}
+
+/// Options in one text; what says nothing here is warned of.
+void take_tmpfs_options(const Place& place, std::string_view text, ReadContext& context, engine::Mount& mount) {
+  std::vector<std::string> ignored;
+  for (const auto option : split(text, ',')) {
+    if (trim(option).empty()) continue;
+    if (auto taken = take_tmpfs_option(trim(option), mount, ignored); !taken)
+      context.problems.error(place, taken.error());
+  }
+  for (const auto& option : ignored)
+    context.problems.warn(place,
+                          fmt::format("the option \"{}\" is ignored: it means nothing here, and can go", option));
+}
+
+/// A volume whose driver_opts are those of a tmpfs: each machine that mounts it has its own.
+void add_volume_in_memory(const VolumeUse& use, const DeclaredVolume& volume, ReadContext& context, ReadService& out) {
+  auto mount = tmpfs_at(use.target);
+  take_tmpfs_options(volume.place, *volume.options, context, mount);
+  if (use.read_only) mount.tmpfs_options += mount.tmpfs_options.empty() ? "ro" : ",ro";
+  if (!context.in_memory.insert(use.volume).second)
+    context.problems.warn(volume.place,
+                          fmt::format("\"{}\" lies in memory, and each service has one of its own: they do not "
+                                      "see each other's files; take driver_opts out if they shall",
+                                      printable(use.volume)));
+  out.service.container.mounts.push_back(std::move(mount));
+}
+
+void add_volume(const Node& node, VolumeUse use, ReadContext& context, ReadService& out) {
+  if (const auto& source = use.volume; !source.empty()) {
+    const auto declared = context.volumes.find(source);
+    if (declared == context.volumes.end()) {
+      context.problems.error(
+          node.place, fmt::format("the volume \"{}\" is not declared under the file's `volumes`", printable(source)));
+      return;
+    }
+    const DeclaredVolume& volume = declared->second;
+    if (volume.device) {
+      Node where;
+      where.place = volume.place;
+      return add_bind(where, {*volume.device, use.target, use.read_only}, context, out);
+    }
+    if (volume.options) return add_volume_in_memory(use, volume, context, out);
+    if (!volume.external.empty()) {
+      engine::Mount mount;
+      mount.kind = engine::Mount::Kind::kVolume;
+      mount.source = volume.external;
+      mount.target = use.target;
+      mount.read_only = use.read_only;
+      mount.no_copy = use.no_copy;
+      out.service.container.mounts.push_back(std::move(mount));
+      return;
+    }
+  }
+  out.service.volumes.push_back(std::move(use));
 }
 
 /// A path rather than the name of a volume.
@@ -152,7 +238,8 @@ ShortOptions read_short_options(const Node& node, const VolumeText& volume, Read
       options.no_copy = true;
     } else if (is_one_of(option,
                          {"z", "Z", "cached", "delegated", "consistent", "shared", "rshared", "slave", "rslave"})) {
-      context.problems.warn(node.place, fmt::format("the option \"{}\" is ignored: it means nothing here", option));
+      context.problems.warn(node.place,
+                            fmt::format("the option \"{}\" is ignored: it means nothing here, and can go", option));
     } else if (option != "rprivate" && option != "private") {
       context.problems.error(
           node.place, fmt::format("the option \"{}\" is refused; there are ro, rw and nocopy", printable(option)));
@@ -228,57 +315,6 @@ void read_long_volume(const Node& item, ReadContext& context, ReadService& out) 
   }
 }
 
-/// Of the size of the host's memory, as the kernel counts it; what is written there counts within the machine's own
-/// limit all the same.
-bool is_percent(std::string_view value) {
-  if (!value.ends_with('%')) return false;
-  const auto number = parse_integer(value.substr(0, value.size() - 1));
-  return number && *number >= 1 && *number <= 100;
-}
-
-/// What an option of a tmpfs says (tmpfs(5), mount(8)). An error in words: it says nothing that can be.
-std::expected<void, std::string> take_tmpfs_option(std::string_view option, engine::Mount& mount,
-                                                   std::vector<std::string>& ignored) {
-  const auto equals = option.find('=');
-  const std::string_view name = option.substr(0, equals);
-  const std::string_view value = equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
-  const auto pass = [&mount](std::string_view text) {
-    if (!mount.tmpfs_options.empty()) mount.tmpfs_options += ',';
-    mount.tmpfs_options += text;
-  };
-  const auto wrong = [&] {
-    return std::unexpected(
-        fmt::format("\"{}\" is no option of tmpfs; there are size, mode, uid, gid, nr_inodes, exec, "
-                    "suid, ro and their opposites",
-                    printable(option)));
-  };
-  const auto bytes = parse_bytes(value);
-  const auto number = parse_integer(value);
-  if (name == "size") {
-    if (is_percent(value)) pass(option);
-    else if (bytes && *bytes <= kLargestTmpfs) mount.tmpfs_size = *bytes;
-    else return wrong();
-  } else if (name == "mode") {
-    const auto bits = parse_mode(value);
-    if (!bits) return wrong();
-    mount.tmpfs_mode = *bits;
-  } else if (name == "uid" || name == "gid") {
-    if (!number || *number < 0 || *number > kMostId) return wrong();
-    pass(fmt::format("{}={}", name, *number));
-  } else if (name == "nr_inodes") {
-    if (!bytes || *bytes > kLargestTmpfs) return wrong();
-    pass(fmt::format("{}={}", name, *bytes));
-  } else if (equals == std::string_view::npos && is_one_of(name, {"rw", "ro", "exec", "noexec", "suid", "nosuid",
-                                                                  "nodev", "noatime", "relatime", "strictatime"})) {
-    pass(name);
-  } else if (is_one_of(name, {"dev", "defaults", "atime", "sync", "async", "mpol", "nr_blocks", "huge", "z", "Z"})) {
-    ignored.emplace_back(name);
-  } else {
-    return wrong();
-  }
-  return {};
-}
-
 /// "/run:size=64m,mode=1777"
 void read_tmpfs_text(const Node& item, ReadContext& context, ReadService& out) {
   const auto text = as_text(item, "tmpfs", context);
@@ -287,16 +323,8 @@ void read_tmpfs_text(const Node& item, ReadContext& context, ReadService& out) {
   const std::string target = text->substr(0, colon);
   if (!target_is_fine(item, target, context)) return;
   auto mount = tmpfs_at(target);
-  std::vector<std::string> ignored;
-  if (colon != std::string::npos) {
-    for (const auto option : split(std::string_view(*text).substr(colon + 1), ',')) {
-      if (trim(option).empty()) continue;
-      if (auto taken = take_tmpfs_option(trim(option), mount, ignored); !taken)
-        context.problems.error(item.place, taken.error());
-    }
-  }
-  for (const auto& option : ignored)
-    context.problems.warn(item.place, fmt::format("the option \"{}\" is ignored: it means nothing here", option));
+  if (colon != std::string::npos)
+    take_tmpfs_options(item.place, std::string_view(*text).substr(colon + 1), context, mount);
   out.service.container.mounts.push_back(std::move(mount));
 }
 
@@ -370,6 +398,25 @@ void read_file_use(const Node& item, std::string_view key, ReadContext& context,
   out.service.binds.push_back(std::move(bind));
 }
 
+/// "db", "db:ro": what that service mounts. It is started first, as with `depends_on`.
+void read_mounts_of(const Node& item, ReadContext& context, ReadService& out) {
+  const auto text = as_text(item, "volumes_from", context, 200);
+  if (!text) return;
+  const auto colon = text->rfind(':');
+  const std::string name = text->substr(0, colon);
+  const std::string mode = colon == std::string::npos ? "rw" : text->substr(colon + 1);
+  if (name.starts_with("container"))
+    return context.problems.error(
+        item.place,
+        "volumes_from of a container is refused: an instance is made of its own parts only; name the service");
+  if (!context.services.contains(name) || name == out.service.name)
+    return context.problems.error(item.place, fmt::format("volumes_from: \"{}\" is no other service", printable(name)));
+  if (mode != "ro" && mode != "rw")
+    return context.problems.error(item.place,
+                                  fmt::format("volumes_from: \"{}\" is neither ro nor rw", printable(mode)));
+  out.mounts_of.emplace_back(name, mode == "ro");
+}
+
 }  // namespace
 
 void read_mounts(const Node& service, ReadContext& context, ReadService& out) {
@@ -384,6 +431,97 @@ void read_mounts(const Node& service, ReadContext& context, ReadService& out) {
   if (const Node* tmpfs = service.find("tmpfs")) {
     for (const Node* item : as_list(*tmpfs, "tmpfs", context)) read_tmpfs_text(*item, context, out);
   }
+  if (const Node* others = service.find("volumes_from")) {
+    for (const Node* item : as_list(*others, "volumes_from", context)) read_mounts_of(*item, context, out);
+  }
+}
+
+namespace {
+
+/// Adds what `from` mounts and `to` does not already. An anonymous volume gets a name, or it would not be the same one.
+void add_mounts_of(ReadService& from, bool read_only, ReadService& to) {
+  std::set<std::string> taken;
+  for (const auto& one : to.service.binds) taken.insert(one.target);
+  for (const auto& one : to.service.volumes) taken.insert(one.target);
+  for (const auto& one : to.service.container.mounts) taken.insert(one.target);
+  for (auto bind : from.service.binds) {
+    if (bind.mode >= 0 || bind.content || taken.contains(bind.target)) continue;
+    bind.read_only = bind.read_only || read_only;
+    to.service.binds.push_back(std::move(bind));
+  }
+  for (auto& volume : from.service.volumes) {
+    if (taken.contains(volume.target)) continue;
+    if (volume.volume.empty()) volume.volume = fmt::format("of-{}-{}", from.service.name, to_slug(volume.target));
+    VolumeUse use = volume;
+    use.read_only = use.read_only || read_only;
+    to.service.volumes.push_back(std::move(use));
+  }
+  for (auto mount : from.service.container.mounts) {
+    if (mount.kind == engine::Mount::Kind::kTmpfs || taken.contains(mount.target)) continue;
+    mount.read_only = mount.read_only || read_only;
+    to.service.container.mounts.push_back(std::move(mount));
+  }
+}
+
+}  // namespace
+
+void share_mounts(std::vector<ReadService>& services, ReadContext& context) {
+  if (context.problems.broken()) return;  // dependencies that run in a circle among them
+  std::map<std::string, ReadService*> by_name;
+  for (auto& one : services) by_name[one.service.name] = &one;
+  std::set<std::string> done;
+  const auto settle = [&](const auto& self, ReadService& one) -> void {
+    if (!done.insert(one.service.name).second) return;
+    for (const auto& [name, read_only] : one.mounts_of) {
+      self(self, *by_name.at(name));
+      add_mounts_of(*by_name.at(name), read_only, one);
+    }
+  };
+  for (auto& one : services) settle(settle, one);
+}
+
+namespace {
+
+/// Whether a folder has more in it than is copied in a few milliseconds.
+bool is_large(const std::string& folder) {
+  constexpr std::uintmax_t kBytes = 4 << 20;
+  constexpr int kFiles = 200;
+  // What the options of a mount cannot hold is copied.
+  std::error_code failure;
+  if (folder.find_first_of(",:\\") != std::string::npos || !std::filesystem::is_directory(folder, failure))
+    return false;
+  std::uintmax_t bytes = 0;
+  int files = 0;
+  for (std::filesystem::recursive_directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    std::error_code ignored;
+    if (entry->is_regular_file(ignored) && !entry->is_symlink(ignored)) bytes += entry->file_size(ignored);
+    if (++files > kFiles || bytes > kBytes) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void share_binds(std::vector<Service>& services, const std::string& folder) {
+  std::map<std::string, std::pair<int, bool>> uses;  // by path: how many, and whether one writes
+  const auto each = [&](auto what) {
+    for (auto& service : services) {
+      for (auto& bind : service.binds) {
+        if (bind.mode < 0 && !bind.content) what(bind);
+      }
+    }
+  };
+  each([&](const BindSource& bind) {
+    auto& [count, written] = uses[bind.path];
+    ++count;
+    written = written || !bind.read_only;
+  });
+  each([&](BindSource& bind) {
+    const auto& [count, written] = uses.at(bind.path);
+    bind.shared = written && count > 1;
+    bind.large = !bind.read_only && !bind.fresh && is_large(folder + "/" + bind.path);
+  });
 }
 
 void read_files(const Node& service, std::string_view key, ReadContext& context, ReadService& out) {

@@ -33,14 +33,14 @@ Use read_use(const Member& member, ReadContext& context) {
   for (const std::string_view key : {"ipv4_address", "ipv6_address", "link_local_ips", "mac_address"}) {
     const Member* said = options.member(key);
     if (!said || said->value.is_empty()) continue;
-    const std::string_view note = find_key("service.networks", key)->note;
+    const Key& known = *find_key("service.networks", key);
     if (said->value.is_scalar() && key.ends_with("_address") && key != "mac_address") {
       context.problems.warn(said->place,
                             fmt::format("`{}` is rewritten: {}; a program that knows {} will not find the machine, "
-                                        "its service's name does",
-                                        key, note, printable(said->value.text, 45)));
+                                        "its service's name does: two instances cannot have one range of addresses",
+                                        key, known.note, printable(said->value.text, 45)));
     } else {
-      context.problems.warn(said->place, fmt::format("`{}` is rewritten: {}", key, note));
+      context.problems.warn(said->place, fmt::format("`{}` is rewritten: {}", key, reason_of(known)));
     }
   }
   if (const Node* aliases = options.find("aliases")) {
@@ -67,12 +67,15 @@ bool read_network_mode(const Node& service, ReadContext& context, ReadService& o
   if (*mode == "bridge" || *mode == "default") {
     context.problems.warn(
         member->place,
-        fmt::format("network_mode {} is rewritten: the machine is on its instance's own network", *mode));
+        fmt::format("network_mode {} is rewritten: the machine is on its instance's own network; the line can go",
+                    *mode));
     return false;
   }
   if (*mode == "none") {
-    context.problems.warn(member->place,
-                          "network_mode none is rewritten: the machine is alone on a network of its own");
+    context.problems.warn(
+        member->place,
+        "network_mode none is rewritten: the machine is alone on a network of its own, by which the gateway reaches "
+        "it; the line can stay");
     out.isolated = true;
     return true;
   }
@@ -101,7 +104,7 @@ std::optional<Transport> transport_named(const Node& node, std::string_view prot
   if (protocol == "udp") return Transport::kUdp;
   context.problems.warn(node.place,
                         fmt::format("the {} port is ignored: the gateway carries TCP and UDP; the instance's own "
-                                    "machines reach it",
+                                    "machines reach it, and the line can go",
                                     printable(protocol)));
   return std::nullopt;
 }
@@ -130,7 +133,7 @@ void read_short_port(const Node& item, ReadContext& context, ReadService& out) {
     return context.problems.error(item.place, fmt::format("more than {} ports", kMostPorts));
   if (pinned && (!port->host.empty() || !port->address.empty())) {
     context.problems.warn(item.place, fmt::format("host port \"{}\" is rewritten: {}", printable(port->host),
-                                                  find_key("service.ports", "published")->note));
+                                                  reason_of(*find_key("service.ports", "published"))));
   }
   for (int one = port->first; one <= port->last; ++one)
     publish({static_cast<std::uint16_t>(one), {}, kind_by(*transport), item.place}, out);
@@ -146,7 +149,8 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
   for (const std::string_view key : {"published", "host_ip"}) {
     const Member* said = item.member(key);
     if (!said || said->value.is_empty() || said->value.at_spawn) continue;
-    context.problems.warn(said->place, fmt::format("`{}` is rewritten: {}", key, find_key("service.ports", key)->note));
+    context.problems.warn(said->place,
+                          fmt::format("`{}` is rewritten: {}", key, reason_of(*find_key("service.ports", key))));
   }
   PublishedPort published{static_cast<std::uint16_t>(*port), {}, kind_by(*transport), item.place};
   if (const Node* name = item.find("name")) {
@@ -163,7 +167,10 @@ void read_long_port(const Node& item, ReadContext& context, ReadService& out) {
     else if (text == "tcp") published.kind = EndpointKind::kTcp;
     else if (text == "tls") published.kind = EndpointKind::kTls;
     else if (!text.empty())
-      context.problems.warn(kind->place, fmt::format("app_protocol \"{}\" is taken as tcp", printable(text))),
+      context.problems.warn(kind->place,
+                            fmt::format("app_protocol \"{}\" is taken as tcp: the gateway passes on what it does "
+                                        "not know; write http, tcp or tls",
+                                        printable(text))),
           published.kind = EndpointKind::kTcp;
   }
   publish(std::move(published), out);
@@ -183,6 +190,9 @@ void read_expose(const Node& service, ReadContext& context, ReadService& out) {
     }
   }
 }
+
+/// An address that leads to the machine itself, or nowhere.
+bool is_own(std::string_view address) { return address == "127.0.0.1" || address == "::1" || address == "0.0.0.0"; }
 
 }  // namespace
 
@@ -263,14 +273,16 @@ void read_extra_hosts(const Node& service, ReadContext& context, ReadService& ou
   }
   for (auto& [name, to, place] : hosts) {
     // A pinned address is its service, wherever that is here.
+    if (to.starts_with('[') && to.ends_with(']')) to = to.substr(1, to.size() - 2);
     if (const auto owner = context.pinned.find(to); owner != context.pinned.end()) to = owner->second;
     if (!is_name(name, 200)) context.problems.error(place, fmt::format("\"{}\" is no host name", printable(name)));
-    else if (to == "127.0.0.1" || context.services.contains(to)) out.service.extra_hosts.emplace_back(name, to);
+    else if (is_own(to) || context.services.contains(to)) out.service.extra_hosts.emplace_back(name, to);
     else
       context.problems.error(
           place,
           fmt::format(
-              "extra_hosts {} → \"{}\" is refused: a name may stand for a service of the instance or for 127.0.0.1",
+              "extra_hosts {} → \"{}\" is refused: a name may stand for a service of the instance, for 127.0.0.1, ::1 "
+              "or 0.0.0.0; write the name of a service in place of the address",
               printable(name), printable(to)));
   }
 }

@@ -52,6 +52,10 @@ TEST(R1_3, FaultsOfTheTextNameTheirLine) {
   EXPECT_THAT(refusal("? [x]\n: 1\n").message, HasSubstr("a key must be a plain text"));
   EXPECT_THAT(refusal("a: !!python/object:x 1\n").message, HasSubstr("tag"));
   EXPECT_EQ(refusal("a: 1\n---\nb: 2\n").line, 3);
+  for (const char* end : {"---\n", "...\n", "---\n# nothing\n---\n"}) {
+    Problems problems;
+    EXPECT_TRUE(parse_yaml(std::string("---\na: 1\n") + end, source(), problems)) << end;
+  }
   EXPECT_THAT(refusal("a: *nobody\n").message, HasSubstr("anchor"));
   EXPECT_THAT(refusal("a: &x [*x]\n").message, HasSubstr("alias"));
 }
@@ -254,6 +258,13 @@ TEST(R1_3, EnvFilesAreReadAsComposeReadsThem) {
                                                       {"L", "http://x:80/?a=b#c"}}));
 }
 
+engine::BuildSpec built_with(std::map<std::string, std::string> args, std::string_view target = {}) {
+  engine::BuildSpec spec;
+  spec.args = std::move(args);
+  spec.target = target;
+  return spec;
+}
+
 TEST(R1_3, DockerfilesTellWhatTheyStartFrom) {
   const auto facts = read_dockerfile(
       "# syntax=docker/dockerfile:1\nARG BASE=tiltyard/debian\nARG TAG\nFROM --platform=linux/amd64 ${BASE}:${TAG:-12} "
@@ -261,7 +272,7 @@ TEST(R1_3, DockerfilesTellWhatTheyStartFrom) {
       "RUN --mount=type=bind,from=tools/x:1,target=/x \\\n  # a comment in between\n  make\nFROM build AS middle\nfrom "
       "scratch\nCOPY --from=build /a /a\n"
       "COPY --from=other/image:2 /b /b\nCOPY --from=0 /c /c\n",
-      {{"TAG", "13"}});
+      built_with({{"TAG", "13"}}));
   EXPECT_THAT(facts.bases, ElementsAre("tiltyard/debian:13", "tools/x:1", "other/image:2"));
   EXPECT_THAT(facts.stages, ElementsAre("build", "middle", ""));
   EXPECT_EQ(facts.runs, 1);
@@ -326,7 +337,7 @@ TEST(R1_3, DockerfilesAreCutAsBuildKitDoes) {
 
 TEST(R1_3, ADockerfileThatCannotBeBuiltSaysTheLine) {
   const auto fault = [](std::string_view text, std::string_view target = {}) {
-    const auto facts = read_dockerfile(text, {}, target);
+    const auto facts = read_dockerfile(text, built_with({}, target));
     return fmt::format("{} {}", facts.fault_line, facts.fault);
   };
   EXPECT_EQ(fault("FROM a\nCOPPY x y\n"), "2 \"COPPY\" is no instruction; did you mean \"COPY\"?");
@@ -337,14 +348,17 @@ TEST(R1_3, ADockerfileThatCannotBeBuiltSaysTheLine) {
             "2 RUN --security is refused: a build gets nothing of the host");
   EXPECT_EQ(fault("FROM --platform=windows/amd64 a\n").substr(0, 41), "1 the platform \"windows/amd64\" is refused");
   EXPECT_EQ(fault("FROM --platform=$BUILDPLATFORM a\n"), "0 ");
-  EXPECT_EQ(fault("FROM a\nRUN --mount=type=secret,id=x,required x\n").substr(0, 28), "2 the build needs a secret, ");
+  EXPECT_EQ(
+      fault("FROM a\nRUN --mount=type=secret,id=x,required x\n"),
+      "2 the build needs the secret x, and there is none: write secrets: [x] in its `build`, and secrets: {x: {file: "
+      "./x}} in the compose file");
   EXPECT_EQ(fault("FROM a\nRUN --mount=type=secret,id=x x\n"), "0 ");
 }
 
 TEST(R1_3, WhatADockerfileNeedsOfItsBuilderIsKnown) {
   const auto needs = [](std::string_view text, std::string_view target = {}) {
     std::string out;
-    for (const auto& need : read_dockerfile(text, {}, target).needs)
+    for (const auto& need : read_dockerfile(text, built_with({}, target)).needs)
       out += fmt::format("{}:{}:{};", need.line, need.syntax, need.what);
     return out;
   };
@@ -356,12 +370,12 @@ TEST(R1_3, WhatADockerfileNeedsOfItsBuilderIsKnown) {
             "1:100:$BUILDPLATFORM in FROM;2:100:ARG TARGETARCH;");
   EXPECT_EQ(needs("FROM a AS one\nRUN x\nFROM a AS two\nCOPY --link x y\n", "one"), "") << "that stage is not built";
   EXPECT_EQ(needs("FROM a AS one\nRUN x\nFROM a AS two\nCOPY --link x y\n", "0"), "");
-  EXPECT_EQ(read_dockerfile("FROM a AS one\nFROM b\n", {}, "ONE").bases, std::vector<std::string>{"a"});
+  EXPECT_EQ(read_dockerfile("FROM a AS one\nFROM b\n", built_with({}, "ONE")).bases, std::vector<std::string>{"a"});
 }
 
 TEST(R1_3, ArgumentsOfFromAreReadAsBuildKitDoes) {
   const auto base = [](std::string_view image, const std::map<std::string, std::string>& args = {}) {
-    const auto facts = read_dockerfile(fmt::format("ARG A=x B= C\nARG D=${{A}}y\nFROM {}\n", image), args);
+    const auto facts = read_dockerfile(fmt::format("ARG A=x B= C\nARG D=${{A}}y\nFROM {}\n", image), built_with(args));
     return facts.bases.empty() ? "fault: " + facts.fault : facts.bases.front();
   };
   EXPECT_EQ(base("$A"), "x");

@@ -172,7 +172,7 @@ class Table {
       std::optional<Fix> fix;
       if (!meant.empty() && !table_.contains(meant))
         fix = Fix{.deed = Fix::Deed::kRename, .from = std::string(key.str()), .to = std::string(meant)};
-      unknown_->push_back({where, prefix(), std::string(key.str()), did_you_mean(key.str(), known_), std::move(fix)});
+      unknown_->push_back({where, prefix(), std::string(key.str()), hint_for(key.str()), std::move(fix)});
     }
   }
 
@@ -190,6 +190,15 @@ class Table {
   }
 
  private:
+  /// The nearest key; of a table in the file, which has few, all there are.
+  std::string hint_for(std::string_view key) const {
+    auto meant = did_you_mean(key, known_);
+    if (!meant.empty() || name_.empty()) return meant;
+    std::string all;
+    for (const auto one : known_) all += fmt::format("{}{}", all.empty() ? "" : ", ", one);
+    return fmt::format("; [{}] has {}", name_, all);
+  }
+
   std::string prefix() const { return name_.empty() ? "" : name_ + "."; }
 
   struct Unknown {

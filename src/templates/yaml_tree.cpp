@@ -339,9 +339,12 @@ std::optional<Node> parse_yaml(std::string_view text, std::shared_ptr<const Sour
       nothing.place = place(1);
       return nothing;
     }
-    TreeBuilder rest(source, limits);
-    if (parser.HandleNextDocument(rest)) {
-      problems.error(place(rest.take().place.line), "a second YAML document; there may be only one in the file");
+    while (true) {  // a "---" at the end begins one with nothing in it
+      TreeBuilder rest(source, limits);
+      if (!parser.HandleNextDocument(rest)) break;
+      const Node more = rest.take();
+      if (more.is_null()) continue;
+      problems.error(place(more.place.line), "a second YAML document; there may be only one in the file");
       return std::nullopt;
     }
     if (const auto fault = open_quote(*clean, builder.last_quote())) {

@@ -51,7 +51,9 @@ struct Entry {
   std::string path;
   std::string text;  ///< content that is not on disk
   bool from_text = false;
-  int mode = 0644;  ///< of such a text
+  int mode = 0644;         ///< of such a text
+  fs::path root = {};      ///< what `path` is below, where that is not the context
+  std::string below = {};  ///< and the folder in the stream that it goes into, with a slash
 };
 
 }  // namespace
@@ -73,7 +75,8 @@ struct BuildContext::State {
     if (writer) archive_write_free(writer);
   }
 
-  Result<> collect(const Ignore& ignore);
+  Result<> collect(const fs::path& from, const std::string& into, const Ignore& ignore);
+  Result<> collect_named(const BuildSpec& spec);
   void hide(std::string text, const std::string& ignored);
   void send_beside(const BuildSpec& spec);
   Result<> begin();
@@ -82,13 +85,17 @@ struct BuildContext::State {
   Result<> add_text(const Entry& entry);
 };
 
-Result<> BuildContext::State::collect(const Ignore& ignore) {
+/// `into` empty: the context itself.
+Result<> BuildContext::State::collect(const fs::path& from, const std::string& into, const Ignore& ignore) {
   std::error_code failed;
-  fs::recursive_directory_iterator walk(root, fs::directory_options::none, failed);
-  if (failed) return refuse("The build context cannot be read.", root.string() + ": " + failed.message());
+  fs::recursive_directory_iterator walk(from, fs::directory_options::none, failed);
+  if (failed) return refuse("The build context cannot be read.", from.string() + ": " + failed.message());
+  const auto first = static_cast<std::ptrdiff_t>(entries.size());
+  // The folder itself, which is there even when nothing is in it.
+  if (!into.empty()) entries.push_back({.path = "", .root = from, .below = into});
   for (; walk != fs::recursive_directory_iterator(); walk.increment(failed)) {
     if (failed) return refuse("The build context cannot be read.", failed.message());
-    const std::string path = walk->path().lexically_relative(root).generic_string();
+    const std::string path = walk->path().lexically_relative(from).generic_string();
     const bool link = walk->is_symlink(failed);
     const bool folder = !link && walk->is_directory(failed);
     if (ignore.excludes(path)) {
@@ -98,10 +105,28 @@ Result<> BuildContext::State::collect(const Ignore& ignore) {
     }
     if (!link && !folder && !walk->is_regular_file(failed))
       return refuse(path + " is neither a file nor a folder nor a symbolic link.");
-    entries.push_back({path, {}});
+    if (into.empty()) entries.push_back({path, {}});
+    else entries.push_back({.path = path, .root = from, .below = into});
   }
   if (failed) return refuse("The build context cannot be read.", failed.message());
-  std::ranges::sort(entries, {}, &Entry::path);
+  std::ranges::sort(entries.begin() + first, entries.end(), {}, &Entry::path);
+  return {};
+}
+
+/// The folders that have names of their own, each with its own ignore file.
+Result<> BuildContext::State::collect_named(const BuildSpec& spec) {
+  for (const auto& [name, folder] : spec.contexts) {
+    if (!folder.starts_with('/')) continue;
+    std::error_code failed;
+    const fs::path from = fs::canonical(folder, failed);
+    if (failed) return refuse("There is no folder " + folder + " to build with.");
+    const auto ignored = read_ignore_text(named_context(folder));
+    if (!ignored) return refuse("The ignore file of " + name + " cannot be read.", ignored.error());
+    const Ignore ignore(*ignored);
+    if (!ignore.fault().empty()) return refuse("The .dockerignore of " + name + " is refused, " + ignore.fault() + ".");
+    auto collected = collect(from, named_folder(name) + "/", ignore);
+    if (!collected) return collected;
+  }
   return {};
 }
 
@@ -163,7 +188,7 @@ Result<> BuildContext::State::add_text(const Entry& entry) {
 Result<> BuildContext::State::begin_entry() {
   const Entry& entry = entries[at++];
   if (entry.from_text) return add_text(entry);
-  const std::string path = (root / entry.path).string();
+  const std::string path = ((entry.root.empty() ? root : entry.root) / entry.path).string();
   // Opened without following a link, and looked at only through the descriptor: the folder may change under us.
   const int opened = ::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   struct stat facts{};
@@ -185,7 +210,7 @@ Result<> BuildContext::State::begin_entry() {
     left = facts.st_size;
   }
   archive_entry* header = archive_entry_new();
-  archive_entry_set_pathname(header, (below + entry.path).c_str());
+  archive_entry_set_pathname(header, ((entry.root.empty() ? below : entry.below) + entry.path).c_str());
   archive_entry_set_filetype(header, facts.st_mode & S_IFMT);
   archive_entry_set_perm(header, facts.st_mode & 07777);
   archive_entry_set_mtime(header, facts.st_mtim.tv_sec, 0);
@@ -232,10 +257,12 @@ Result<std::unique_ptr<BuildContext>> BuildContext::open(const BuildSpec& spec) 
   if (!ignored) return refuse("The ignore file of the build cannot be read.", ignored.error());
   const Ignore ignore(*ignored);
   if (!ignore.fault().empty()) return refuse("The .dockerignore is refused, " + ignore.fault() + ".");
-  auto collected = state->collect(ignore);
+  auto collected = state->collect(state->root, {}, ignore);
   if (!collected) return fail(std::move(collected.error()));
   if (!spec.below.empty()) {
     state->send_beside(spec);
+    auto named = state->collect_named(spec);
+    if (!named) return fail(std::move(named.error()));
     auto begun = state->begin();
     if (!begun) return fail(std::move(begun.error()));
     return std::unique_ptr<BuildContext>(new BuildContext(std::move(state)));

@@ -192,6 +192,9 @@ json::object host_config(const MachineSpec& spec, const BodyOptions& options) {
   if (!container.sysctls.empty()) host["Sysctls"] = object_of(container.sysctls);
   if (!container.runtime.empty()) host["Runtime"] = container.runtime;
   if (!spec.extra_hosts.empty()) host["ExtraHosts"] = strings(spec.extra_hosts);
+  if (!container.groups.empty()) host["GroupAdd"] = strings(container.groups);
+  if (!spec.dns_search.empty()) host["DnsSearch"] = strings(spec.dns_search);
+  if (!spec.dns_options.empty()) host["DnsOptions"] = strings(spec.dns_options);
   return host;
 }
 

@@ -328,6 +328,21 @@ TEST(R1_5, WhereNamesAreAskedForIsSaidButNotInTheHash) {
   EXPECT_THAT(now.json, HasSubstr(R"("Dns":["10.64.0.1"])"));
 }
 
+TEST(R1_3, GroupsAndWhereShortNamesAreLookedForGoToTheEngine) {
+  MachineSpec machine;
+  machine.name = "m";
+  const Body before = machine_body(machine, {}, {});
+  EXPECT_THAT(before.json, testing::Not(HasSubstr("GroupAdd")));
+  machine.container().groups = {"video", "1001"};
+  machine.dns_search = {"corp.example"};
+  machine.dns_options = {"ndots:1"};
+  const Body now = machine_body(machine, {}, {});
+  for (const char* said :
+       {R"("GroupAdd":["video","1001"])", R"("DnsSearch":["corp.example"])", R"("DnsOptions":["ndots:1"])"})
+    EXPECT_THAT(now.json, HasSubstr(said));
+  EXPECT_NE(before.hash, now.hash);
+}
+
 TEST(R1_5, SetUserIdProgramsCountWithinTheSameCapabilities) {
   MachineSpec machine;
   machine.name = "m";
