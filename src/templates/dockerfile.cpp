@@ -102,6 +102,9 @@ class Reader {
     if (one.word == "RUN") ++facts_.runs;
     if (one.word == "LABEL") label(words);
     if (one.word == "RUN" || one.word == "COPY" || one.word == "ADD") copies(one);
+    // A shell fills in its own.
+    if (one.word != "RUN" && one.word != "CMD" && one.word != "ENTRYPOINT" && trims_variables(one.rest))
+      need(one.line, 107, "a variable with #, % or /", one.word == "FROM" ? 0 : 107);
     if (!one.documents.empty()) need(one.line, 104, "a here-document", least_of(one));
     if (one.word == "ADD" && std::ranges::any_of(words, is_repository)) need(one.line, 106, "ADD of a repository");
   }

@@ -46,6 +46,9 @@ std::optional<std::vector<std::string>> json_words(std::string_view text);
 /// `$NAME`, `${NAME}` and the forms with `:-`, `-`, `:+`, `+`; what is not known is empty, as the builder has it.
 std::string expand_args(std::string_view text, const std::map<std::string, std::string>& args);
 
+/// Whether it has variables with `#`, `%` or `/` behind their names, which Dockerfile syntax 1.7 brought.
+bool trims_variables(std::string_view text);
+
 /// "Docker 23": the engine that came with this syntax.
 std::string_view engine_of_syntax(int syntax);
 

@@ -16,7 +16,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kContext = "context", kTexts = "texts";
-constexpr int kLink = 104, kHereDocument = 104;
+constexpr int kLink = 104, kHereDocument = 104, kTrimmed = 107;
 
 bool is_letter(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -101,9 +101,12 @@ class Rewriter {
 
   void from(const Instruction& one) {
     const auto words = raw_words(one.rest);
-    const std::string* to = words.empty() ? nullptr : named(variables_.fill_from(words[0]));
-    if (!to) return;
+    if (words.empty()) return;
+    const std::string* to = named(variables_.fill_from(words[0]));
+    const bool older = trims_variables(words[0]) && syntax_ < kTrimmed;
+    if (!to && !older) return;
     std::string rest(trim(std::string_view(one.rest).substr(words[0].size())));
+    if (!to) return put(one, one.flags, variables_.fill_from(words[0]) + " " + rest);
     if (!to->starts_with('/')) return put(one, one.flags, *to + " " + rest);
     put(one, {}, "scratch " + rest);
     // It is the whole of such a stage.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
@@ -176,6 +178,53 @@ class Cutter {
   bool directives_ = true;
 };
 
+constexpr std::size_t kLongestTrimmed = 1024;
+
+/// `*` and `?` of a shell's patterns; a bracket is a bracket.
+bool matches(std::string_view pattern, std::string_view text) {
+  std::string said;
+  for (const char c : pattern) said += c == '[' ? std::string("\\[") : std::string(1, c);
+  return ::fnmatch(said.c_str(), std::string(text).c_str(), 0) == 0;
+}
+
+/// `${NAME#x}` and `##` cut the shortest and the longest beginning that matches, `%` and `%%` the end.
+std::string trimmed(const std::string& value, std::string_view rest) {
+  const bool front = rest[0] == '#', longest = rest.size() > 1 && rest[1] == rest[0];
+  const auto pattern = rest.substr(longest ? 2 : 1);
+  for (std::size_t step = 0; step <= value.size(); ++step) {
+    const auto cut = longest ? value.size() - step : step;
+    const auto left = value.size() - cut;
+    const std::string_view all = value;
+    if (matches(pattern, front ? all.substr(0, cut) : all.substr(left)))
+      return std::string(front ? all.substr(cut) : all.substr(0, left));
+  }
+  return value;
+}
+
+/// `${NAME/x/y}` replaces the first match, the longest there, and `//` every one.
+std::string replaced(std::string_view value, std::string_view rest) {
+  const bool every = rest.starts_with("//");
+  rest.remove_prefix(every ? 2 : 1);
+  const auto slash = rest.find('/');
+  const auto pattern = rest.substr(0, slash);
+  const auto by = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  std::string out;
+  bool done = pattern.empty();
+  while (!value.empty()) {
+    auto length = done ? 0 : value.size();
+    while (length > 0 && !matches(pattern, value.substr(0, length))) --length;
+    if (length == 0) {
+      out += value.front();
+      value.remove_prefix(1);
+      continue;
+    }
+    out += by;
+    value.remove_prefix(length);
+    done = !every;
+  }
+  return out;
+}
+
 /// Reads one `$…` at the beginning of `text` and takes it away.
 std::string expand_one(std::string_view& text, const std::map<std::string, std::string>& args) {
   const auto value = [&args](std::string_view name) -> const std::string* {
@@ -212,10 +261,21 @@ std::string expand_one(std::string_view& text, const std::map<std::string, std::
   const char operation = inner.empty() ? '\0' : inner.front();
   if (operation == '-') return set ? *known : expand_args(inner.substr(1), args);
   if (operation == '+') return set ? expand_args(inner.substr(1), args) : std::string{};
-  return known ? *known : std::string{};
+  if (!known || known->size() > kLongestTrimmed || colon) return known ? *known : std::string{};
+  if (operation == '#' || operation == '%') return trimmed(*known, expand_args(inner, args));
+  if (operation == '/') return replaced(*known, expand_args(inner, args));
+  return *known;
 }
 
 }  // namespace
+
+bool trims_variables(std::string_view text) {
+  for (auto at = text.find("${"); at != std::string_view::npos; at = text.find("${", at + 2)) {
+    const auto end = text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", at + 2);
+    if (end != std::string_view::npos && end > at + 2 && std::string_view("#%/").contains(text[end])) return true;
+  }
+  return false;
+}
 
 DockerfileText cut_dockerfile(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);

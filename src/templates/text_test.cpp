@@ -385,6 +385,19 @@ TEST(R1_3, ArgumentsOfFromAreReadAsBuildKitDoes) {
   EXPECT_EQ(base("i${A:+-alpine}${B:+no}${B+-set}"), "i-alpine-set");
   EXPECT_EQ(base("${C:-${A}}"), "x");
   EXPECT_EQ(base("\"$A\""), "x");
+  const std::map<std::string, std::string> long_ones{{"A", "v1.2-v1"}, {"D", "/a/b.c/d.e"}};
+  for (const auto& [text, want] : std::map<std::string, std::string>{{"${A#v}", "1.2-v1"},
+                                                                     {"i:${A#*.}", "i:2-v1"},
+                                                                     {"i${A##*v}", "i1"},
+                                                                     {"${A%-*}", "v1.2"},
+                                                                     {"${A%%.*}", "v1"},
+                                                                     {"${A%x}", "v1.2-v1"},
+                                                                     {"${A/v1/w}", "w.2-v1"},
+                                                                     {"${A//v?/w}", "w.2-w"},
+                                                                     {"${A//-}", "v1.2v1"},
+                                                                     {"i${D##*/}", "id.e"},
+                                                                     {"${A/[v]/w}", "v1.2-v1"}})
+    EXPECT_EQ(base(text, long_ones), want) << text;
   EXPECT_EQ(base("$A", {{"A", "given"}}), "given");
   EXPECT_EQ(base("${D}", {{"A", "given"}}), "giveny");
   EXPECT_EQ(base("i-$TARGETOS"), "i-linux");
@@ -412,6 +425,7 @@ TEST(R1_3, ADockerfileIsSaidInTheWordsOfAnOlderFrontEnd) {
   EXPECT_TRUE(said(plain, 102).buildkit);
   EXPECT_THAT(said(plain, 104).dockerfile_text, HasSubstr("COPY --link --chmod=755 context/x"));
   EXPECT_FALSE(said("FROM a\nCOPY --link x y\n", 102).buildkit) << "nothing is left that needs it";
+  EXPECT_EQ(said("ARG V=v1\nFROM a:${V#v} AS b\n", 102).dockerfile_text, "ARG V=v1\nFROM a:1 AS b\n\n");
 
   const char* here =
       "FROM a\nARG WHO=me\nENV GREETING=\"hello $WHO\"\nSHELL [\"/bin/bash\", \"-c\"]\nCOPY <<one <<-'two' file /x/\n"
@@ -447,6 +461,9 @@ TEST(R1_3, WhatAnOlderFrontEndCannotBeToldIsKnown) {
   EXPECT_EQ(least("FROM a\nCOPY --link x y\n"), 0);
   EXPECT_EQ(least("FROM a\nCOPY --exclude=z x y\n"), 119);
   EXPECT_EQ(least("FROM a\nRUN <<E\n$X\nE\n"), 0);
+  EXPECT_EQ(least("ARG V=v1\nFROM a:${V#v}\n"), 0);
+  EXPECT_EQ(least("FROM a\nARG V=v1\nENV W=${V%1}\n"), 107);
+  EXPECT_EQ(least("FROM a\nRUN x ${V%1}\n"), -1) << "that is the shell's";
   EXPECT_EQ(least("FROM a\nRUN <<E\n#!/bin/sh\nE\n"), 102);
   EXPECT_EQ(least("FROM a\nCOPY <<'E' /x\n$X\nE\n"), 0);
   EXPECT_EQ(least("FROM a\nENV X=1\nCOPY <<E /x\n$X ${X}\nE\n"), 0);
