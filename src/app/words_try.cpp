@@ -141,10 +141,10 @@ class Author {
         return fails({Code::kUnavailable, "template-not-ready", reason, {}, {}});
       }
       const auto& build = found ? member(*found, "build") : json::value();
-      stage(build.is_object()
-                ? fmt::format("building, step {} of {}", number_of(build, "step"), number_of(build, "steps"))
-            : reason.empty() || !found ? state
-                                       : fmt::format("{}: {}", state, reason));
+      // A builder does not say at once how many steps there are.
+      const auto steps = build.is_object() ? number_of(build, "steps") : 0;
+      if (steps > 0) stage(fmt::format("building, step {} of {}", number_of(build, "step"), steps));
+      else stage(build.is_object() ? "building" : state + (reason.empty() || !found ? "" : ": " + reason));
       std::this_thread::sleep_for(kAskEvery);
     }
     return "interrupted";
