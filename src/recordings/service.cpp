@@ -81,13 +81,14 @@ struct Recordings::State : std::enable_shared_from_this<Recordings::State> {
   std::map<std::string, TapeRef> tapes;
   std::uint64_t ended = 0;  ///< how many have
   std::uint64_t taken = 0;  ///< bytes of all that is kept and written, as of the last look and what came since
-  bool looking = false, full = false, closing = false;
+  bool looking = false, again = false, full = false, closing = false;
 
   asio::awaitable<void> write(TapeRef tape);
   asio::awaitable<void> write_all();
   asio::awaitable<void> end(TapeRef tape, std::string reason);
   asio::awaitable<Result<>> remove(Recording one, bus::Actor actor);
   asio::awaitable<Result<>> make_room();
+  asio::awaitable<Result<>> make_room_once();
   asio::awaitable<Result<>> look();
   bus::Event event(bus::KindRef kind, const Recording& one, bus::Actor actor) const;
 };
@@ -208,9 +209,24 @@ asio::awaitable<Result<>> Recordings::State::remove(Recording one, bus::Actor ac
 /// pushed out by another's.
 /// `recordings-full` where nothing is left that could go.
 asio::awaitable<Result<>> Recordings::State::make_room() {
-  if (looking) co_return full ? Result<>(no_room()) : Result<>{};
+  if (looking) {
+    // What has ended since it looked last would otherwise wait for the next who wants room.
+    again = true;
+    co_return full ? Result<>(no_room()) : Result<>{};
+  }
   looking = true;
   Result<> done;
+  do {
+    again = false;
+    done = co_await make_room_once();
+  } while (done && again);
+  full = taken > options.total;
+  looking = false;
+  if (done && full) co_return no_room();
+  co_return done;
+}
+
+asio::awaitable<Result<>> Recordings::State::make_room_once() {
   auto before = ended;
   auto kept = co_await rows.kept();
   // One that has ended meanwhile is in neither sum.
@@ -218,22 +234,15 @@ asio::awaitable<Result<>> Recordings::State::make_room() {
     before = ended;
     kept = co_await rows.kept();
   }
-  if (kept) {
-    taken = *kept;
-    for (const auto& [id, tape] : tapes) taken += tape->row.size + tape->writing + tape->waiting.size();
-  } else {
-    done = fail(std::move(kept.error()));
-  }
-  while (done) {
+  if (!kept) co_return fail(std::move(kept.error()));
+  taken = *kept;
+  for (const auto& [id, tape] : tapes) taken += tape->row.size + tape->writing + tape->waiting.size();
+  while (true) {
     auto next = co_await rows.first_to_go(taken > options.total ? 0 : options.per_owner);
-    if (!next) done = fail(std::move(next.error()));
-    else if (!*next) break;
-    else done = co_await remove(std::move(**next), {});
+    if (!next) co_return fail(std::move(next.error()));
+    if (!*next) co_return Result<>{};
+    if (auto gone = co_await remove(std::move(**next), {}); !gone) co_return gone;
   }
-  full = taken > options.total;
-  looking = false;
-  if (done && full) co_return no_room();
-  co_return done;
 }
 
 asio::awaitable<Result<>> Recordings::State::look() {
