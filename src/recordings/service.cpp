@@ -183,9 +183,11 @@ asio::awaitable<void> Recordings::State::end(TapeRef tape, std::string reason) {
   tape->ending = true;
   if (!tape->refused) tape->add(tape->cast.rest(tape->at()));
   co_await write(tape);
-  tape->row.ended_at = parts.clock.now();
-  tape->row.end_reason = tape->refused && tape->refused->reason == "recording-failed" ? "failed" : std::move(reason);
-  auto noted = co_await rows.put(tape->row, std::nullopt);
+  // It has ended when that is written down: who sees it so may count on its size.
+  auto row = tape->row;
+  row.ended_at = parts.clock.now();
+  row.end_reason = tape->refused && tape->refused->reason == "recording-failed" ? "failed" : std::move(reason);
+  auto noted = co_await rows.put(std::move(row), std::nullopt);
   // The next start ends its row, then.
   if (!noted) log::error("recordings", "a recording's end is not written down", {{"cause", noted.error().cause}});
   tapes.erase(tape->row.id);
