@@ -20,8 +20,9 @@ def walk(site):
     player.get(f"/instances/{identity}/logs", query={"tail": 5}, headers={"Accept": "text/plain"}).expect(200)
     ran = player.post(f"/instances/{identity}/exec", {"command": ["sh", "-c", "echo out; echo err >&2; exit 3"]}).expect(200).json
     assert ran == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n", "stopped_by": None}
-    player.get(f"/instances/{identity}/terminal").expect(426, "upgrade-required")  # its own tests open it
-    player.get(f"/instances/{identity}/exec").expect(426, "upgrade-required")
+    for way in ("terminal", "exec"):  # their own tests open them; a cookie needs a grant
+        player.get(f"/instances/{identity}/{way}").expect(403, "grant-needed")
+        admin.get(f"/instances/{identity}/{way}").expect(426, "upgrade-required")
     assert player.get(f"/instances/{identity}/sessions").expect(200).json == {"sessions": []}
     player.delete(f"/instances/{identity}/sessions/{'0' * 26}").expect(404, "open-session-unknown")  # tests/e2e/test_sessions.py ends one
     player.post(f"/instances/{identity}/extend").expect(409, "not-extendable-yet")
