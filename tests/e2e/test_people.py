@@ -127,7 +127,7 @@ def test_R7_3_own_team_s_and_a_stranger_s_instance(site, cast):
     assert len(routes) >= 6
     for item in sorted(routes, key=lambda one: one["method"] == "DELETE"):
         where = fill(item["path"], mine)
-        whole = {"exec": {"command": ["true"]}, "ports": {"port": 8000, "kind": "http"}}
+        whole = {"exec": {"command": ["true"]}, "ports": {"port": 8000, "kind": "http"}, "grants": {"kind": "terminal"}}
         body = None if item["method"] in ("GET", "DELETE") else whole.get(item["path"].rsplit("/", 1)[1], {})
         stranger = cast["stranger"].call(item["method"], where, body=body)
         absent = cast["stranger"].call(item["method"], fill(item["path"], "no-such-instance"), body=body)
@@ -383,15 +383,20 @@ def websocket(site, path, cookie, origin):
     return int(head.split()[1]), probe
 
 
+def granted(caller, instance):
+    """What a browser's way into a machine begins with."""
+    return "?grant=" + caller.post(f"/instances/{instance['id']}/grants", {"kind": "terminal"}).expect(201).json["grant"]
+
+
 def test_R7_2_a_terminal_asks_for_its_origin_and_ends_with_the_session(site):
     caller = site.user("terminal", team="Terminals")
     instance = caller.start("web").expect(201).json
     path = f"/api/v1/instances/{instance['id']}/terminal"
     for origin in (None, "https://evil.example"):
-        status, probe = websocket(site, path, caller.cookie, origin)
+        status, probe = websocket(site, path + granted(caller, instance), caller.cookie, origin)
         probe.close()
         assert status == 403
-    status, probe = websocket(site, path, caller.cookie, site.url)
+    status, probe = websocket(site, path + granted(caller, instance), caller.cookie, site.url)
     assert status == 101
     user = caller.get("/me").json["id"]
     site.admin().delete(f"/admin/users/{user}/sessions").expect(204)
@@ -414,7 +419,7 @@ def test_R7_2_a_terminal_ends_when_staff_take_its_owner_out_of_the_team(site):
     me = caller.get("/me").json
     instance = caller.start("web").expect(201).json
     path = f"/api/v1/instances/{instance['id']}/terminal"
-    status, probe = websocket(site, path, caller.cookie, site.url)
+    status, probe = websocket(site, path + granted(caller, instance), caller.cookie, site.url)
     assert status == 101
     site.admin().delete(f"/admin/teams/{me['team']['id']}/members/{me['id']}").expect(204)
     probe.settimeout(20)

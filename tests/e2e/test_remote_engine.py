@@ -2,6 +2,7 @@
 import contextlib
 import json
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -29,10 +30,29 @@ def pump(source, sink):
         while data := source.recv(65536):
             sink.sendall(data)
     with contextlib.suppress(OSError, ValueError):
-        # TLS has no half of a connection to close: the end of what the Engine says is the end of all.
-        if isinstance(sink, ssl.SSLSocket):
-            sink.unwrap()
         sink.shutdown(socket.SHUT_WR)
+
+
+def pump_tls(client, engine):
+    """Both directions in one thread, whose alone an object of TLS is. It has no half to close: the end of what the Engine says is
+    the end of all."""
+    waiting = [client, engine]
+    with contextlib.suppress(OSError, ValueError):
+        while True:
+            ready = [client] if client in waiting and client.pending() else select.select(waiting, [], [])[0]
+            if client in ready:
+                if data := client.recv(65536):
+                    engine.sendall(data)
+                else:
+                    engine.shutdown(socket.SHUT_WR)
+                    waiting.remove(client)
+            if engine in ready:
+                if not (data := engine.recv(65536)):
+                    break
+                client.sendall(data)
+        client.unwrap()
+    client.close()
+    engine.close()
 
 
 def serve(client, context):
@@ -44,6 +64,8 @@ def serve(client, context):
     except OSError:
         client.close()
         return
+    if context:
+        return pump_tls(client, engine)
     threading.Thread(target=pump, args=(client, engine), daemon=True).start()
     pump(engine, client)
 

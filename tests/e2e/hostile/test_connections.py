@@ -138,7 +138,8 @@ def follow(server, caller, instance):
 def terminal(server, caller, instance):
     connection = socket.create_connection(("127.0.0.1", server.port), 20)
     key = base64.b64encode(os.urandom(16)).decode()
-    connection.sendall(head_of(server, caller, "GET", f"/instances/{instance['id']}/terminal",
+    grant = caller.post(f"/instances/{instance['id']}/grants", {"kind": "terminal"}).expect(201).json["grant"]
+    connection.sendall(head_of(server, caller, "GET", f"/instances/{instance['id']}/terminal?grant={grant}",
                                more=("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")))
     return contextlib.closing(connection)
 
