@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/turn.h"
 #include "certificates/certificates.h"
 #include "certificates/dns.h"
 #include "certificates/rows.h"
-#include "certificates/turn.h"
 
 namespace tiltyard::certificates {
 

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "base/seal.h"
+#include "base/turn.h"
 #include "certificates/acme.h"
 #include "certificates/certificates.h"
 #include "certificates/proofs.h"
 #include "certificates/rows.h"
-#include "certificates/turn.h"
 #include "jobs/jobs.h"
 
 namespace tiltyard::certificates {

@@ -6,7 +6,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace tiltyard::certificates {
+#include <utility>
+
+namespace tiltyard {
 
 namespace asio = boost::asio;
 
@@ -41,4 +43,4 @@ class Turn {
   bool taken_ = false;
 };
 
-}  // namespace tiltyard::certificates
+}  // namespace tiltyard
