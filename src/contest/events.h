@@ -9,6 +9,9 @@ inline constexpr bus::EventKind kSolved{.name = "contest.solved",
                                         .prose = "Somebody has solved a challenge.",
                                         .severity = bus::Severity::kGood,
                                         .notice = {.title = "Solved", .subject = "Challenge"}};
+inline constexpr bus::EventKind kSolvedUnseen{
+    .name = "contest.solved-unseen",
+    .prose = "Somebody has solved a challenge while the board is frozen. It is told to nobody but staff."};
 inline constexpr bus::EventKind kShared{
     .name = "contest.flag-shared",
     .prose = "Somebody has handed in a flag that is another owner's. It may have an innocent reason.",
@@ -27,7 +30,7 @@ inline constexpr bus::EventKind kAnnounced{.name = "contest.announced",
                                            .prose = "Staff told everybody in a contest something.",
                                            .notice = {.title = "Announcement", .subject = "Contest"}};
 
-inline constexpr const bus::EventKind* kAll[] = {&kSolved, &kShared,   &kChanged, &kHint,
-                                                 &kAward,  &kStanding, &kJudged,  &kAnnounced};
+inline constexpr const bus::EventKind* kAll[] = {&kSolved, &kSolvedUnseen, &kShared, &kChanged,  &kHint,
+                                                 &kAward,  &kStanding,     &kJudged, &kAnnounced};
 
 }  // namespace tiltyard::contest::events

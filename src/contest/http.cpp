@@ -48,12 +48,19 @@ json::object contest_json(const Service& service, const Running& running) {
           {"bloods", std::move(bloods)}};
 }
 
+Result<std::string> division_of(const Running& running, const Request& request) {
+  auto division = request.query_value("division");
+  const auto& all = running.contest.divisions;
+  if (division.empty() || std::ranges::find(all, division) != all.end()) return division;
+  return fail(Code::kNotFound, "division-unknown", "The contest has no such division.");
+}
+
 asio::awaitable<Result<json::object>> board_json(Service* service, RunningRef running, std::string division,
                                                  bool live) {
   const auto now = service->now();
   const auto& board = live ? running->live : running->shown(now);
   const auto version = running->version;
-  const auto places = board.places(division);
+  const auto places = service->places(*running, division, live);
   json::array challenges;
   std::map<std::string, std::int64_t> numbers;
   for (const auto& challenge : service->challenges(*running)) {
@@ -70,11 +77,11 @@ asio::awaitable<Result<json::object>> board_json(Service* service, RunningRef ru
                                       {"solves", board.solve_count(challenge->id)}});
   }
   std::vector<std::string> owners;
-  for (const auto& place : places) owners.push_back(place.owner);
+  for (const auto& place : *places) owners.push_back(place.owner);
   auto names = co_await service->identity().owner_names(std::move(owners));
   if (!names) co_return fail(std::move(names.error()));
   json::array items;
-  for (const auto& place : places) {
+  for (const auto& place : *places) {
     json::array solved;
     for (const auto& challenge : place.challenges) {
       if (const auto number = numbers.find(challenge); number != numbers.end()) solved.emplace_back(number->second);
@@ -102,9 +109,18 @@ namespace {
 constexpr std::size_t kLongestFlag = 4096;
 constexpr std::size_t kPlotted = 10;
 
+/// An answer that many ask for at once: the same for a second, unless a solve comes in between.
+struct Kept {
+  std::weak_ptr<Running> of;
+  std::uint64_t version = 0;
+  std::int64_t second = 0;
+  std::string text;
+};
+
 struct HttpParts {
   Service& service;
   WorkerPool& files;
+  std::map<std::string, Kept> kept = {};  ///< by what it is, the contest and its division
 };
 using PartsRef = std::shared_ptr<HttpParts>;
 
@@ -368,26 +384,17 @@ asio::awaitable<Answered> download(PartsRef parts, Request request) {
   co_return response;
 }
 
-asio::awaitable<Answered> board(PartsRef parts, Request request) {
-  auto running = contest_of(parts, request);
-  if (!running) co_return fail(std::move(running.error()));
-  auto out = co_await board_json(&parts->service, *running, request.query_value("division"), false);
-  if (!out) co_return fail(std::move(out.error()));
-  co_return answer(*out);
-}
+using Made = asio::awaitable<Result<json::object>>;
 
-/// How the first ten came to where they are.
-asio::awaitable<Answered> plot(PartsRef parts, Request request) {
-  auto running = contest_of(parts, request);
-  if (!running) co_return fail(std::move(running.error()));
-  const auto& shown = (*running)->shown(parts->service.now());
+Made plot_json(Service* service, RunningRef running, std::string division) {
+  const auto places = service->places(*running, division, false);
   std::vector<std::string> owners;
-  for (const auto& place : shown.places(request.query_value("division"))) {
+  for (const auto& place : *places) {
     owners.push_back(place.owner);
     if (owners.size() == kPlotted) break;
   }
-  auto history = shown.history(owners);
-  auto names = co_await parts->service.identity().owner_names(owners);
+  auto history = running->shown(service->now()).history(owners);
+  auto names = co_await service->identity().owner_names(owners);
   if (!names) co_return fail(std::move(names.error()));
   json::array items;
   for (const auto& owner : owners) {
@@ -396,7 +403,40 @@ asio::awaitable<Answered> plot(PartsRef parts, Request request) {
       steps.push_back(json::object{{"at", to_rfc3339(step.at)}, {"score", step.score}});
     items.push_back(json::object{{"owner", owner}, {"name", names->at(owner).name}, {"steps", std::move(steps)}});
   }
-  co_return http::page_answer(std::move(items));
+  co_return http::page(std::move(items));
+}
+
+Made public_board(Service* service, RunningRef running, std::string division) {
+  return board_json(service, std::move(running), std::move(division), false);
+}
+
+/// Strangers may ask for these as often as they like, and they cost the more the more people play.
+asio::awaitable<Answered> kept_answer(PartsRef parts, Request request, std::string what,
+                                      Made (*make)(Service*, RunningRef, std::string)) {
+  auto running = contest_of(parts, request);
+  if (!running) co_return fail(std::move(running.error()));
+  auto division = division_of(**running, request);
+  if (!division) co_return fail(std::move(division.error()));
+  const auto name = what + '\n' + (*running)->contest.id + '\n' + *division;
+  const auto version = (*running)->version;
+  const std::int64_t second = to_micros(parts->service.now()) / 1'000'000;
+  const auto& kept = parts->kept[name];
+  if (kept.of.lock() == *running && kept.version == version && kept.second == second)
+    co_return Response::json(200, kept.text);
+  auto made = co_await make(&parts->service, *running, std::move(*division));
+  if (!made) co_return fail(std::move(made.error()));
+  auto text = json::serialize(*made);
+  parts->kept[name] = {*running, version, second, text};
+  co_return Response::json(200, std::move(text));
+}
+
+asio::awaitable<Answered> board(PartsRef parts, Request request) {
+  return kept_answer(std::move(parts), std::move(request), "board", public_board);
+}
+
+/// How the first ten came to where they are.
+asio::awaitable<Answered> plot(PartsRef parts, Request request) {
+  return kept_answer(std::move(parts), std::move(request), "plot", plot_json);
 }
 
 /// A player's or a team's own page, as everybody may see it.
@@ -407,12 +447,9 @@ asio::awaitable<Answered> owner(PartsRef parts, Request request) {
   const std::string id(request.param("owner"));
   const auto now = parts->service.now();
   const auto& shown = place->shown(now);
-  int position = 0;
-  for (const auto& one : shown.places()) {
-    if (one.owner == id) position = one.position;
-  }
-  const auto found = shown.place(id);
-  if (!found || position == 0) co_return fail(Code::kNotFound, "owner-unknown", "Nobody of that name is on the board.");
+  const auto all = parts->service.places(*place, "", false);
+  const auto found = std::ranges::find(*all, id, &Place::owner);
+  if (found == all->end()) co_return fail(Code::kNotFound, "owner-unknown", "Nobody of that name is on the board.");
   json::array solves;
   for (const auto& challenge : found->challenges) {
     const auto task = parts->service.shelf().find(challenge);
@@ -433,7 +470,7 @@ asio::awaitable<Answered> owner(PartsRef parts, Request request) {
                    {"name", name.name},
                    {"team", name.team},
                    {"division", found->division.empty() ? json::value(nullptr) : json::value(found->division)},
-                   {"position", position},
+                   {"position", found->position},
                    {"score", found->score},
                    {"bonus", found->bonus},
                    {"other_points", found->others},

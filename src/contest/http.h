@@ -14,6 +14,8 @@ boost::json::object contest_json(const Service& service, const Running& running)
 /// Its board; `live`: without the freeze.
 asio::awaitable<Result<boost::json::object>> board_json(Service* service, RunningRef running, std::string division,
                                                         bool live);
+/// Of the query: empty, or one of the contest's; `division-unknown`.
+Result<std::string> division_of(const Running& running, const http::Request& request);
 boost::json::value or_null(const std::optional<TimePoint>& time);
 
 }  // namespace tiltyard::contest

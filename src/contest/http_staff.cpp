@@ -21,7 +21,7 @@ using http::Request;
 using http::Response;
 using Answered = Result<Response>;
 
-constexpr int kMostOnAPage = 500;
+constexpr int kMostOnAPage = 500, kCases = 50;
 constexpr std::int64_t kMostPoints = 1'000'000;
 
 Response reply(const json::value& value) { return Response::json(200, json::serialize(value)); }
@@ -122,7 +122,9 @@ asio::awaitable<Answered> remove(Service* service, Request request) {
 asio::awaitable<Answered> live_board(Service* service, Request request) {
   auto running = service->find(request.param("contest"));
   if (!running) co_return fail(std::move(running.error()));
-  auto board = co_await board_json(service, *running, request.query_value("division"), true);
+  auto division = division_of(**running, request);
+  if (!division) co_return fail(std::move(division.error()));
+  auto board = co_await board_json(service, *running, std::move(*division), true);
   if (!board) co_return fail(std::move(board.error()));
   co_return reply(*board);
 }
@@ -273,22 +275,31 @@ json::object shared_json(const Shared& one, const Evidence& evidence, const std:
           {"note", one.note}};
 }
 
+/// Pages of cases: for each one the rows of two players are read.
 asio::awaitable<Answered> shared(Service* service, Request request) {
   auto running = service->find(request.param("contest"));
   if (!running) co_return fail(std::move(running.error()));
+  const auto limit = http::query_number(request, "limit", kCases, 1, kCases);
+  if (!limit) co_return fail(limit.error());
+  const auto skip = http::query_number(request, "cursor", 0, 0, kMostOnAPage);
+  if (!skip) co_return fail(skip.error());
   auto rows = co_await service->store().shared((*running)->contest.id);
   if (!rows) co_return fail(std::move(rows.error()));
+  const auto first = std::min(static_cast<std::size_t>(*skip), rows->size());
+  const auto last = std::min(first + static_cast<std::size_t>(*limit), rows->size());
   std::set<std::string> owners;
-  for (const auto& one : *rows) owners.insert({one.owner, one.user, one.flag_owner});
+  for (auto i = first; i < last; ++i) owners.insert({(*rows)[i].owner, (*rows)[i].user, (*rows)[i].flag_owner});
   auto names = co_await names_of(service, std::move(owners));
   if (!names) co_return fail(std::move(names.error()));
   json::array items;
-  for (const auto& one : *rows) {
-    auto evidence = co_await evidence_of(service, *running, one, *rows);
+  for (auto i = first; i < last; ++i) {
+    auto evidence = co_await evidence_of(service, *running, (*rows)[i], *rows);
     if (!evidence) co_return fail(std::move(evidence.error()));
-    items.push_back(shared_json(one, *evidence, *names));
+    items.push_back(shared_json((*rows)[i], *evidence, *names));
   }
-  co_return http::page_answer(std::move(items));
+  http::Cursor next;
+  if (last < rows->size()) next = std::to_string(last);
+  co_return http::page_answer(std::move(items), std::move(next));
 }
 
 /// A verdict, or (null) none any more. Disqualified means that the submitter is, in this contest; undone with it.

@@ -50,7 +50,8 @@ asio::awaitable<std::optional<json::object>> news(Service* service, bus::Event e
                       service->standing(*contest, event.owner).state != Standing::State::kPlays;
   if (hidden) co_return std::nullopt;
   if (auto caught = co_await service->see_up_to_now(); !caught) co_return std::nullopt;
-  const auto& board = contest->live;
+  // In a freeze also what came before it is told at the values of then.
+  const auto& board = contest->shown(now);
   auto name = co_await service->identity().display_name(event.owner);
   out["kind"] = "solved";
   out["challenge"] = event.subject;

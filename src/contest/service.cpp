@@ -74,7 +74,9 @@ Service::Service(const Options& options, Parts parts)
       parts_(parts),
       store_(parts.store),
       shelf_(parts.folder, options.points, parts.catalogue, parts.files),
-      news_(parts.home) {}
+      news_(parts.home),
+      loads_(parts.home),
+      hint_turn_(parts.home) {}
 
 Service::~Service() = default;
 
@@ -82,7 +84,7 @@ asio::awaitable<Result<>> Service::start() {
   co_await shelf_.look();
   listener_ = parts_.store.listen(kChannel, parts_.home, [this](const store::News& news) {
     if (news.missed || news.payload == "*") reload_ = true;
-    news_.pulse();
+    news_.set();
   });
   co_return co_await load();
 }
@@ -99,7 +101,8 @@ asio::awaitable<void> Service::close() {
 
 asio::awaitable<void> Service::follow() {
   while (true) {
-    co_await news_.wait_for(std::chrono::seconds{30});
+    std::ignore = co_await news_.wait_for(std::chrono::seconds{30});
+    news_.reset();
     auto done = reload_ ? co_await load() : co_await catch_up();
     if (!done)
       log::warn("contest", "contests could not be read",
@@ -120,8 +123,14 @@ asio::awaitable<Result<>> Service::look_again() {
   co_return co_await load();
 }
 
-/// Everything anew: contests, who stands how, and all that counts.
+/// Everything anew, one after the other: who reads first must not be the last to write.
 asio::awaitable<Result<>> Service::load() {
+  const auto turn = co_await loads_.take();
+  co_return co_await read_all();
+}
+
+/// Contests, who stands how, and all that counts.
+asio::awaitable<Result<>> Service::read_all() {
   reload_ = false;
   auto contests = co_await store_.contests();
   if (!contests) co_return fail(std::move(contests.error()));
@@ -255,6 +264,18 @@ Result<ChallengeRef> Service::challenge(const RunningRef& running, std::string_v
   return fail(Code::kNotFound, "challenge-unknown", "There is no such challenge.");
 }
 
+std::shared_ptr<const std::vector<Place>> Service::places(const Running& running, const std::string& division,
+                                                          bool live) const {
+  const auto& board = live ? running.live : running.shown(now());
+  auto& kept = running.places[division];
+  if (!kept.all || kept.version != running.version || kept.of != &board) {
+    kept.all = std::make_shared<const std::vector<Place>>(board.places(division));
+    kept.version = running.version;
+    kept.of = &board;
+  }
+  return kept.all;
+}
+
 std::int64_t Service::own_score(const Running& running, const std::string& owner) const {
   const auto& shown = running.shown(now());
   const auto place = running.live.place(owner);
@@ -359,7 +380,8 @@ asio::awaitable<Result<Answer>> Service::hand_in(Principal who, std::string cont
   entry.attempts = task->content.attempts;
   const bus::Actor actor{who.name, who.user.str(), address};
   const auto detail = json::serialize(json::object{{"contest", out.contest}, {"challenge", out.challenge}});
-  entry.solved = bus::Event{events::kSolved, task->id, who.owner(), actor, at, detail};
+  const auto& told = place->contest.hides(at, at) ? events::kSolvedUnseen : events::kSolved;
+  entry.solved = bus::Event{told, task->id, who.owner(), actor, at, detail};
   entry.shared =
       bus::Event{events::kShared,
                  task->id,
@@ -375,12 +397,20 @@ asio::awaitable<Result<Answer>> Service::hand_in(Principal who, std::string cont
     if (out.outcome.mark->seq == applied_ + 1) apply(*out.outcome.mark);
     else if (auto caught = co_await catch_up(); !caught) co_return fail(std::move(caught.error()));
   }
-  out.value = place->shown(now()).value(task->id);
-  if (!place->contest.frozen(now())) out.blood = place->live.blood(task->id, who.owner());
+  // Staff may have changed the contest meanwhile.
+  const auto counted = find(out.contest);
+  if (!counted) co_return out;
+  out.value = (*counted)->shown(now()).value(task->id);
+  if (!(*counted)->contest.frozen(now())) out.blood = (*counted)->live.blood(task->id, who.owner());
   co_return out;
 }
 
 asio::awaitable<Result<>> Service::take_hint(Principal who, RunningRef place, ChallengeRef task, std::size_t hint) {
+  // Of two hints at once the second is paid with what the first has left.
+  const auto turn = co_await hint_turn_.take();
+  auto fresh = find(place->contest.id);
+  if (!fresh) co_return fail(std::move(fresh.error()));
+  place = *fresh;
   const auto& hints = task->content.hints;
   if (hint >= hints.size()) co_return fail(Code::kNotFound, "hint-unknown", "There is no such hint.");
   const auto& wanted = hints[hint];
@@ -430,8 +460,19 @@ asio::awaitable<Result<>> Service::remove(std::string contest, bus::Actor actor)
   co_return co_await load();
 }
 
+/// `owner-unknown`: nobody has that id.
+asio::awaitable<Result<>> Service::known(std::string owner) {
+  std::vector<std::string> one{owner};
+  auto names = co_await parts_.identity.owner_names(std::move(one));
+  if (!names) co_return fail(std::move(names.error()));
+  // Who is not known is called by the id.
+  if (names->at(owner).name != owner) co_return Result<>{};
+  co_return fail(Code::kNotFound, "owner-unknown", "There is no user and no team of this id.");
+}
+
 asio::awaitable<Result<>> Service::award(RunningRef place, std::string owner, std::int64_t points, std::string note,
                                          bus::Actor actor) {
+  if (auto there = co_await known(owner); !there) co_return there;
   const Mark mark{.contest = place->contest.id,
                   .kind = Mark::Kind::kAward,
                   .owner = owner,
@@ -460,6 +501,7 @@ asio::awaitable<Result<>> Service::take_back(RunningRef place, std::int64_t seq,
 }
 
 asio::awaitable<Result<>> Service::stand(RunningRef place, std::string owner, Standing standing, bus::Actor actor) {
+  if (auto there = co_await known(owner); !there) co_return there;
   const bus::Event event{
       events::kStanding,
       place->contest.id,

@@ -12,6 +12,7 @@
 #include "access/capability.h"
 #include "base/gate.h"
 #include "base/parallel.h"
+#include "base/turn.h"
 #include "contest/board.h"
 #include "contest/model.h"
 #include "contest/shelf.h"
@@ -67,6 +68,14 @@ struct Running {
   std::optional<Board> kept;  ///< as it was at the freeze, once something came after it
   std::uint64_t version = 0;  ///< of what a board shows
 
+  /// Who is where, as it was worked out last; by division.
+  struct Ranking {
+    std::shared_ptr<const std::vector<Place>> all;
+    std::uint64_t version = 0;
+    const Board* of = nullptr;
+  };
+  mutable std::map<std::string, Ranking> places;
+
   /// What everybody may see of it.
   const Board& shown(TimePoint now) const { return contest.frozen(now) && kept ? *kept : live; }
   bool has(const std::string& challenge) const;
@@ -110,6 +119,10 @@ class Service {
   Result<ChallengeRef> challenge(const RunningRef& contest, std::string_view id, const identity::Principal& who) const;
   Sight sight(const Running& contest, const Challenge& challenge, const identity::Principal& who) const;
   std::vector<ChallengeRef> challenges(const Running& contest) const;
+  /// Worked out anew only when something has changed. `division` is empty or one of the contest's; `live`: without the
+  /// freeze.
+  std::shared_ptr<const std::vector<Place>> places(const Running& contest, const std::string& division,
+                                                   bool live) const;
   /// A score with the values that everybody sees, and all that the owner has solved.
   std::int64_t own_score(const Running& contest, const std::string& owner) const;
 
@@ -149,7 +162,9 @@ class Service {
   asio::awaitable<Result<Verdict>> judge_text(const identity::Principal* who, const Challenge* challenge,
                                               std::string text);
   Result<> open_for(const Running& contest, const Challenge& challenge, const identity::Principal& who) const;
+  asio::awaitable<Result<>> known(std::string owner);
   asio::awaitable<Result<>> load();
+  asio::awaitable<Result<>> read_all();
   asio::awaitable<Result<>> catch_up();
   void apply(const Mark& mark);
   void settle(Running& contest) const;
@@ -167,6 +182,7 @@ class Service {
   std::int64_t applied_ = 0;  ///< marks up to here are on the boards
   bool reload_ = false;       ///< something was changed that is no mark
   Signal news_;
+  Turn loads_, hint_turn_;
   std::unique_ptr<store::Listener> listener_;
   Gate gate_{"contest"};
 };

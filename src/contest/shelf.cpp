@@ -44,6 +44,7 @@ std::optional<std::string> content_of(const fs::path& file) {
   std::error_code failed;
   if (fs::file_size(file, failed) > kLargestFile || failed) return std::nullopt;
   std::ifstream in(file, std::ios::binary);
+  if (!in) return std::nullopt;
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
@@ -53,11 +54,20 @@ std::optional<TimePoint> time_of(const std::string& text) {
   return time ? std::optional(*time) : std::nullopt;
 }
 
+imports::ReadChallenge read_file(const fs::path& file, const std::string& name) {
+  if (const auto text = content_of(file)) return imports::read_challenge(*text, name);
+  imports::ReadChallenge out;
+  out.challenge.name = name;
+  out.problems.push_back({templates::Problem::Severity::kError, imports::kChallengeFile, 0,
+                          fmt::format("it cannot be read, or has more than {} KiB", kLargestFile >> 10)});
+  return out;
+}
+
 ChallengeRef challenge_of(const std::string& id, const fs::path& folder, const Listed* tmpl, std::int64_t points) {
   imports::ReadChallenge read;
   const auto file = folder / imports::kChallengeFile;
-  if (const auto text = content_of(file)) {
-    read = imports::read_challenge(*text, tmpl ? tmpl->name : id);
+  if (!tmpl || !stamp_of(file).empty()) {
+    read = read_file(file, tmpl ? tmpl->name : id);
   } else {
     read.challenge.name = tmpl->name;
     if (!tmpl->category.empty()) read.challenge.category = tmpl->category;

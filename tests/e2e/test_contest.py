@@ -1,6 +1,7 @@
 """Contests: what is handed in, who is where, and flags that were passed on."""
 import datetime
 import json
+import shutil
 import urllib.request
 
 import pytest
@@ -23,6 +24,7 @@ LOCKED = {"challenge.toml": 'name = "Later"\nrequires = ["falls"]\nlocked = "ano
 ALL = {"challenge.toml": 'name = "Both halves"\nlogic = "all"\n[value]\npoints = 80\n[[flag]]\ntext = "left"\n[[flag]]\ntext = "Right"\nignore_case = true\n'}
 SURVEY = {"challenge.toml": 'name = "Survey"\nbreaks_ties = false\n[value]\npoints = 10\n[[flag]]\ntext = "done"\n'}
 BROKEN = {"challenge.toml": 'name = "Broken"\nnonsense = 1\n[[flag]]\ntext = "x"\n'}
+DEAR = {"challenge.toml": 'name = "Dear"\n[[flag]]\ntext = "x"\n[[hint]]\ntext = "So dear."\ncost = 60\n'}
 EDGE = {"challenge.toml": 'name = "Closed"\ncloses = "2026-01-01T00:00:00Z"\n[[flag]]\ntext = "x"\n'}
 
 
@@ -33,7 +35,7 @@ def at(**delta):
 @pytest.fixture(scope="module")
 def site(docker, tmp_path_factory):
     make, end, _ = server_maker(docker, tmp_path_factory.mktemp("contest"))
-    server = make(box=BOX, falls=FALLS, locked=LOCKED, both=ALL, survey=SURVEY, broken=BROKEN, edge=EDGE)
+    server = make(box=BOX, falls=FALLS, locked=LOCKED, both=ALL, survey=SURVEY, broken=BROKEN, edge=EDGE, dear=DEAR)
     (server.templates / "falls" / "files" / "out.txt").symlink_to("/etc/passwd")
     try:
         server.start()
@@ -85,7 +87,7 @@ def test_R5_3_a_contest_from_its_beginning_to_its_end(site, over):
     assert ann.get("/contests/spring/challenges").expect(200).json["items"] == []
     admin.put("/admin/contests/spring", {"starts_at": at(hours=-1)}).expect(200)
     seen = {one["id"]: one for one in ann.get("/contests/spring/challenges").expect(200).json["items"]}
-    assert set(seen) == {None, "box", "falls", "both", "survey", "edge"}, "one waits for another, one is broken"
+    assert set(seen) == {None, "box", "falls", "both", "survey", "edge", "dear"}, "one waits for another, one is broken"
     assert seen[None]["name"] is None and seen["falls"]["value"] == 500
 
     assert result(ann, "falls", "flag{12345}") == "wrong"
@@ -184,6 +186,8 @@ def test_R5_3_a_freeze_holds_everything_back_and_a_thaw_shows_it(site, over):
     assert len(ann.get(feed).expect(200).json["standings"]) == 1
     live = admin.get("/admin/contests/icy/board").expect(200).json["items"]
     assert [(one["name"], one["score"]) for one in live] == [("frozen-ann", 400), ("frozen-bob", 400)]
+    unseen = admin.get("/admin/events", query={"kind": "contest.solved-unseen"}).expect(200).json["items"]
+    assert [one["subject"] for one in unseen] == ["falls"], "notices follow contest.solved, which is silent now"
     site.restart()
     assert board(ann, "icy") == [("frozen-ann", 500)], "a start thaws nothing"
     admin.put("/admin/contests/icy", {"thawed": True}).expect(200)
@@ -256,11 +260,44 @@ def test_R5_3_staff_give_points_take_them_back_and_hide_people(site, over):
     second = site.user("helped-too")
     assert result(second, "survey", "done") == "correct"
     assert board(player, "staff") == [("helped-too", 10)]
+    admin.post("/admin/contests/staff/awards", {"owner": "nobody", "points": 5, "note": "x"}).expect(404, "owner-unknown")
+    admin.put("/admin/contests/staff/owners/nobody", {"state": "hidden"}).expect(404, "owner-unknown")
+    player.get("/contests/staff/board", query={"division": "x" * 100}).expect(404, "division-unknown")
     admin.put("/admin/contests/Not-A-Name", {}).expect(400, "contest-name")
     admin.put("/admin/contests/practice", {}).expect(400, "contest-name")
     admin.put("/admin/contests/other", {"challenges": ["no-such"]}).expect(400, "challenge-unknown")
     admin.put("/admin/contests/other", {"starts_at": at(hours=2), "ends_at": at(hours=1)}).expect(400, "invalid-body")
     player.put("/admin/contests/other", {}).expect(403)
+
+
+def test_R5_3_files_that_cannot_be_used_break_nothing(site, over):
+    """Larger than may be, gone between two looks, no file at all: staff are told, players see none of it, the server stays."""
+    for name, text in (("huge", 'name = "Huge"\n# ' + "x" * (1 << 20)), ("closed", "")):
+        (site.templates / name).mkdir()
+        (site.templates / name / "challenge.toml").write_text(text)
+    (site.templates / "folder").mkdir()
+    (site.templates / "folder" / "challenge.toml").mkdir()
+    try:
+        told = {one["id"]: one["problems"] for one in site.admin().post("/admin/challenges/reload", {}).expect(200).json["items"]}
+        assert "1024 KiB" in told["huge"][0]["message"] and told["closed"] == [] and "cannot be read" in told["folder"][0]["message"]
+        seen = {one["id"] for one in site.user("sees").get("/contests/practice/challenges").expect(200).json["items"]}
+        assert "huge" not in seen and "folder" not in seen and "closed" in seen
+    finally:
+        for name in ("huge", "closed", "folder"):
+            shutil.rmtree(site.templates / name)
+        site.admin().post("/admin/challenges/reload", {}).expect(200)
+    assert site.alive
+
+
+def test_R5_3_two_hints_at_once_cost_no_more_than_there_is(site, over):
+    from concurrent.futures import ThreadPoolExecutor
+    player = site.user("hasty")
+    contest(site, "hasty")
+    assert result(player, "both", "left") == "part" and result(player, "both", "right") == "correct"  # 80 points; the two cost 50 and 60
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(lambda task: player.post(f"/contests/hasty/challenges/{task}/hints/0", {}).status, ["falls", "dear"]))
+    assert answers == [200, 409]
+    assert board(player, "hasty")[0][1] >= 0
 
 
 def test_R5_3_practice_has_what_is_in_no_contest(site, over):

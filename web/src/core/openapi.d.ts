@@ -4485,7 +4485,10 @@ export interface operations {
     };
     listSharedFlags: {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: number;
+                limit?: number;
+            };
             header?: never;
             path: {
                 contest: string;

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import { call } from '../../core/api';
 import { Left, When } from '../../core/clock';
+import { CONTEST_LOOK, likeliest } from '../../core/contests';
 import { useLoad } from '../../core/load';
 import type { Board, Contest } from '../../core/openapi';
 import { follow } from '../../core/rooms';
@@ -105,7 +106,7 @@ function ContestBoard({ contest, contests, mine }: { contest: Contest; contests:
         <h1>{contest.title}</h1>
         {now.frozen && <Mark word="Frozen" tone="busy" shape="pause" title="It stays as it was for now; what is solved is kept" />}
         {now.state === 'runs' && now.ends_at && <Left until={now.ends_at} />}
-        {now.state === 'over' && <Mark word="Over" tone="off" shape="square" />}
+        {now.state !== 'runs' && <Mark {...CONTEST_LOOK[now.state]} />}
         <span className="spring" />
         {contests.length > 1 && <Choice label="Contest" options={contests.map((one) => ({ key: one.id, word: one.title }))} value={contest.id} set={(id) => go(`/board/${id}`)} />}
         {now.divisions.length > 0 && <Choice label="Division" options={now.divisions.map((one) => ({ key: one, word: one }))} value={division} set={setDivision} clears />}
@@ -129,7 +130,7 @@ export default function BoardPage() {
   const me = useStore().me;
   const { value, trouble } = useLoad(() => call<'listContests'>('/contests'), { every: 60_000 });
   const contests = value?.items ?? [];
-  const contest = contests.find((one) => one.id === wanted) ?? (wanted ? undefined : contests.find((one) => one.state === 'runs') ?? contests[0]);
+  const contest = contests.find((one) => one.id === wanted) ?? (wanted ? undefined : likeliest(contests));
   if (!value) return <Trouble text={trouble} />;
   if (!contest) return <Empty title="There is no such contest"><Link to="/board">See what there is</Link></Empty>;
   return <ContestBoard key={contest.id} contest={contest} contests={contests} mine={me?.team?.id ?? me?.id ?? ''} />;

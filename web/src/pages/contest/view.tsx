@@ -1,6 +1,7 @@
 // Challenges of a contest: /contest/CONTEST, and one of them: /contest/CONTEST/CHALLENGE.
 import { call } from '../../core/api';
 import { Left, When } from '../../core/clock';
+import { CONTEST_LOOK, likeliest } from '../../core/contests';
 import { useLoad } from '../../core/load';
 import type { ChallengeInList, Contest } from '../../core/openapi';
 import { go, Link, usePath, useQuery } from '../../core/route';
@@ -10,7 +11,7 @@ import { Empty, Trouble } from '../../kit/notice';
 import { ChallengeView } from './challenge';
 import { shown } from './markdown';
 import './style.css';
-import { byCategory, CONTEST_LOOK, likeliest } from './words';
+import { byCategory } from './words';
 
 function Task({ contest, task }: { contest: string; task: ChallengeInList }) {
   const solved = task.solved_at !== null;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Contest, HandIn } from '../../core/openapi';
-import { answerWords, byCategory, likeliest } from './words';
+import { likeliest } from '../../core/contests';
+import { answerWords, byCategory } from './words';
 
 const answer = (more: Partial<HandIn>): HandIn => ({
   result: 'wrong', contest: 'c', challenge: 'x', counts: true, value: null, blood: null, found: null, wanted: 1, attempts_left: null, ...more,

@@ -1,17 +1,4 @@
-import type { Contest, HandIn } from '../../core/openapi';
-import type { Look } from '../../kit/look';
-
-export const CONTEST_LOOK: Record<Contest['state'], Look> = {
-  waits: { word: 'Not begun', tone: 'wait', shape: 'ring' },
-  runs: { word: 'Runs', tone: 'good', shape: 'disc' },
-  over: { word: 'Over', tone: 'off', shape: 'square' },
-};
-
-/** The contest that somebody most likely means: one that runs, one that is to come, practice, one that is over. */
-export function likeliest(contests: Contest[]): Contest | undefined {
-  const rank = (one: Contest): number => (one.id === 'practice' ? 2 : { runs: 0, waits: 1, over: 3 }[one.state]);
-  return [...contests].sort((a, b) => rank(a) - rank(b))[0];
-}
+import type { HandIn } from '../../core/openapi';
 
 const points = (count: number): string => `${count} ${count === 1 ? 'point' : 'points'}`;
 const ORDINAL = ['', 'the first', 'the second', 'the third'];

@@ -51,6 +51,7 @@ export function Cases({ contest }: { contest: string }) {
     <>
       <Trouble text={trouble} />
       {value?.items.length === 0 && <Empty title="Nobody has handed in another’s flag">Cases stand here with what speaks for them and against them. The players are not told.</Empty>}
+      {value?.next && <p className="muted">The newest 50; the others are in the API.</p>}
       <div className="cases">{value?.items.map((one) => <Case key={one.hash} contest={contest} one={one} again={again} />)}</div>
     </>
   );

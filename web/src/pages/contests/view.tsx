@@ -1,9 +1,10 @@
 // Contests, for staff: /contests, and one of them: /contests/ID.
 import { call } from '../../core/api';
 import { When } from '../../core/clock';
+import { CONTEST_LOOK } from '../../core/contests';
 import { useForm } from '../../core/form';
 import { useLoad } from '../../core/load';
-import type { Contest, Submission } from '../../core/openapi';
+import type { Submission } from '../../core/openapi';
 import { go, Link, usePath, useQuery } from '../../core/route';
 import { toast } from '../../core/store';
 import { Choice } from '../../kit/choice';
@@ -16,9 +17,6 @@ import { Settings } from './settings';
 import './style.css';
 import { slug } from './words';
 
-const STATE: Record<Contest['state'], Look> = {
-  waits: { word: 'Not begun', tone: 'wait', shape: 'ring' }, runs: { word: 'Runs', tone: 'good', shape: 'disc' }, over: { word: 'Over', tone: 'off', shape: 'square' },
-};
 const RESULT: Record<string, Look> = {
   correct: { word: 'Correct', tone: 'good', shape: 'disc' }, part: { word: 'A part', tone: 'good', shape: 'ring' }, wrong: { word: 'Wrong', tone: 'off', shape: 'dash' },
   foreign: { word: 'Another’s', tone: 'bad', shape: 'triangle' }, 'already-solved': { word: 'Again', tone: 'off', shape: 'square' },
@@ -71,7 +69,7 @@ function OneContest({ id }: { id: string }) {
       <div className="section-head">
         <Link to="/contests" className="button">All contests</Link>
         <h1>{value.title}</h1>
-        <Mark {...STATE[value.state]} />
+        <Mark {...CONTEST_LOOK[value.state]} />
         <Choice label="What" options={TABS} value={tab} set={(key) => setTab(key || 'cases')} />
         <span className="spring" />
         <Link to={`/contest/${id}`} className="button">Challenges</Link>
@@ -116,7 +114,7 @@ export default function ContestsPage() {
         {value?.items.map((one) => (
           <li key={one.id} data-item>
             <Link to={`/contests/${one.id}`}>{one.title}</Link>
-            {one.id !== 'practice' && <Mark {...STATE[one.state]} />}
+            {one.id !== 'practice' && <Mark {...CONTEST_LOOK[one.state]} />}
             <span className="muted">{one.starts_at && <>begins <When at={one.starts_at} /></>}{one.ends_at && <>, ends <When at={one.ends_at} /></>}</span>
           </li>
         ))}
