@@ -59,7 +59,7 @@ const std::map<std::string, Sample> kSamples = {
     {"server.tls_key", {"b.pem", R"("b.pem")"}},
     {"contest.practice", {"false", "false"}},
     {"contest.points", {"250", "250"}},
-    {"contest.public_boards", {"false", "false"}},
+    {"contest.public_boards", {"true", "true"}},
     {"names.free_domain", {"apps.example", R"("apps.example")"}},
     {"names.own_domains", {"true", "true"}},
     {"names.per_owner", {"7", "7"}},

@@ -29,9 +29,9 @@ class Keys;
 namespace tiltyard::contest {
 
 struct Options {
-  bool practice = true;       ///< the contest that is always there
-  std::int64_t points = 100;  ///< of a challenge whose file names no value
-  bool public_boards = true;  ///< whether boards are shown to who has not signed in
+  bool practice = true;        ///< the contest that is always there
+  std::int64_t points = 100;   ///< of a challenge whose file names no value
+  bool public_boards = false;  ///< whether boards are shown to who has not signed in
 };
 
 /// Declares the keys of the configuration that fill the options in.

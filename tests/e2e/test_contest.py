@@ -372,3 +372,13 @@ def test_R5_3_two_of_a_team_at_once_are_one_solve(site, over):
     assert results == ["already-solved"] * 15 + ["correct"]
     assert board(player, "race") == [("twice", 10)]
     assert len(site.admin().get("/admin/contests/race/marks").json["items"]) == 1
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_R5_3_strangers_see_a_board_where_it_is_public(make_server, public):
+    server = make_server(config={"engine": {"kind": "fake"}, **({"contest": {"public_boards": True}} if public else {})}).start()
+    stranger = server.api()
+    for path in ("/contests", "/contests/practice/board", "/contests/practice/plot"):
+        stranger.get(path).expect(*((200,) if public else (401, "not-signed-in")))
+    stranger.get("/contests/practice/challenges").expect(401, "not-signed-in")
+    stranger.post("/flags/submit", {"challenge": "x", "flag": "x"}).expect(401, "not-signed-in")
