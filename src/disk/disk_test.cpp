@@ -9,6 +9,7 @@
 
 #include "disk/reserve.h"
 #include "disk/space.h"
+#include "disk/through.h"
 #include "disk/usage.h"
 #include "disk/watch.h"
 
@@ -87,6 +88,28 @@ TEST_F(R1_5_Disk, NestedDeeperThanIsLookedIsTooMuch) {
   ::close(here);
   EXPECT_TRUE(usage_of({folder_.string()}, {}).too_deep);
   EXPECT_FALSE(usage_of({(folder_ / "d/d/d/d/d/d/d/d").string()}, {}).too_deep);
+}
+
+TEST_F(R1_5_Disk, TheHalfCountsWhereAMachineWritesNow) {
+  std::vector<std::string> folders;
+  int asked = 0;
+  const auto verb = usage_verb([&](const std::string&) -> Result<std::vector<std::string>> {
+    ++asked;
+    return folders;
+  });
+  const boost::json::object call{{"machine", "one"}, {"bytes", 0}, {"inodes", 0}};
+  const auto inodes = [&] { return verb.run(privileged::Arguments(call, -1)).value().at("inodes").as_int64(); };
+  EXPECT_EQ(inodes(), 0) << "it is made, and has no layer yet";
+  make("before/a");
+  folders = {(folder_ / "before").string()};
+  EXPECT_EQ(inodes(), 2);
+  EXPECT_EQ(inodes(), 2);
+  EXPECT_EQ(asked, 2) << "the engine is asked once";
+  fs::remove_all(folder_ / "before");
+  make("after/a");
+  make("after/b");
+  folders = {(folder_ / "after").string()};
+  EXPECT_EQ(inodes(), 3) << "made anew under its name";
 }
 
 TEST_F(R1_5_Disk, WhoHasHardlyRunIsNotLookedAtAgain) {

@@ -2,6 +2,8 @@
 
 #include <boost/json/object.hpp>
 
+#include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <memory>
@@ -19,19 +21,26 @@ constexpr char kUsage[] = "disk.usage";
 constexpr std::size_t kLongestName = 250, kMostKnown = 20'000;
 constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
 
-/// Where machines write does not change while they are there, and asking the engine costs more than most looks.
+/// Where machines write does not change while they are there, and asking the engine costs more than most looks. One
+/// that was made anew under its name writes elsewhere, and what the one before had is gone.
 class Places {
  public:
   using FoldersOf = std::function<Result<std::vector<std::string>>(const std::string& machine)>;
+  static bool is_there(const std::string& folder) {
+    std::error_code failed;
+    return std::filesystem::exists(folder, failed);
+  }
+
   explicit Places(FoldersOf ask) : ask_(std::move(ask)) {}
 
   Result<std::vector<std::string>> of(const std::string& machine) {
     {
       const std::lock_guard lock(mutex_);
-      if (const auto known = known_.find(machine); known != known_.end()) return known->second;
+      const auto known = known_.find(machine);
+      if (known != known_.end() && std::ranges::all_of(known->second, is_there)) return known->second;
     }
     auto folders = ask_(machine);
-    if (!folders) return folders;
+    if (!folders || folders->empty()) return folders;
     const std::lock_guard lock(mutex_);
     if (known_.size() >= kMostKnown) known_.clear();
     known_.insert_or_assign(machine, *folders);
