@@ -32,7 +32,7 @@ asio::awaitable<void> Capability::user_gone(UserId user) {
 }
 
 void Capability::routes(house::Routes& routes) {
-  add_routes(routes, {*keys_, ground_->clock, *reach_, options_.keys_from, [](const Key&) {}});
+  add_routes(routes, {*keys_, ground_->clock, *reach_, options_.keys_from});
 }
 
 asio::awaitable<void> Capability::close() { co_await gate_.close(); }

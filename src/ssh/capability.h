@@ -13,7 +13,7 @@
 
 namespace tiltyard::ssh {
 
-/// Machines over SSH, for everybody at one port (row 3.4).
+/// The SSH keys of accounts. The port that they are for (row 3.4) is not there yet.
 class Capability final : public house::Capability {
  public:
   explicit Capability(identity::Capability& identity) : identity_(identity) {}

@@ -2,7 +2,7 @@
 
 #include "bus/event_kind.h"
 
-/// What the SSH port tells of; docs/event-kinds.md has it all.
+/// What SSH keys tell of; docs/event-kinds.md has it all.
 namespace tiltyard::ssh::events {
 
 inline constexpr bus::EventKind kKeyAdded{

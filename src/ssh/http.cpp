@@ -103,7 +103,6 @@ asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
   const auto& who = identity::principal_of(request);
   auto removed = co_await parts->keys.remove(who.user, std::string(request.param("id")), identity::actor_of(request));
   if (!removed) co_return fail(std::move(removed.error()));
-  parts->removed(*removed);
   co_return Response::empty(204);
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,6 @@ struct HttpParts {
   const Clock& clock;
   const net::Reach& reach;
   const std::vector<std::string>& keys_from;
-  /// Called once a key opens nothing any more.
-  std::function<void(const Key&)> removed;
 };
 
 /// /api/v1/me/ssh-keys.

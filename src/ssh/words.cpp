@@ -104,7 +104,7 @@ int remove_key(Context& context, const std::string& id) {
 
 void add_words(Words& words) {
   auto* c = &words.context;
-  auto* keys = words.add("keys", "My SSH keys");
+  auto* keys = words.add("keys", "My SSH keys, for the SSH port that is still to come");
   keys->require_subcommand(1);
   auto* add = keys->add_subcommand("add", "Let a key in: a file that ends in .pub, else the one in ~/.ssh");
   auto adding = std::make_shared<Adding>();

@@ -23,12 +23,13 @@ export function Keys() {
   });
   const remove = async (key: Key): Promise<void> => {
     await call<'removeSshKey'>(`/me/ssh-keys/${encodeURIComponent(key.id)}`, { method: 'DELETE' });
-    toast(`${key.name} opens nothing any more.`);
+    toast(`${key.name} is taken away.`);
     again();
   };
   return (
     <section aria-labelledby="keys-title">
       <h2 id="keys-title">SSH keys</h2>
+      <p className="muted">For the SSH port, which this server does not have yet: they are kept for it.</p>
       {keys && keys.length === 0 && <Empty title="No keys yet">Paste the line of <code>~/.ssh/id_ed25519.pub</code>, or a URL such as <i>https://github.com/you.keys</i>.</Empty>}
       {keys && keys.length > 0 && (
         <div className="table-frame">
