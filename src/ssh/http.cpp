@@ -109,7 +109,7 @@ asio::awaitable<Result<Response>> remove(PartsRef parts, Request request) {
 }  // namespace
 
 void add_routes(house::Routes& routes, HttpParts its_parts) {
-  const auto parts = std::make_shared<const HttpParts>(std::move(its_parts));
+  const auto parts = std::make_shared<const HttpParts>(its_parts);
   const house::Rights own{Access::kSignedIn, Scope::kAccount, Whose::kSelf};
   const house::Rights proved{Access::kSignedIn, Scope::kAccount, Whose::kSelf, Proof::kFresh};
   routes.add("GET", "/api/v1/me/ssh-keys", own, {"profile-read"},
